@@ -1,0 +1,1 @@
+"""prequal-api: takes applications and answers for their status."""

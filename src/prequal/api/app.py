@@ -1,0 +1,126 @@
+"""The API's outside: one envelope round every request, and FastAPI within it.
+
+Neighbours: `api.service` builds it; `api.routes` are the two own paths, `api.openapi` their description.
+Invariant: whatever happens inside, the caller gets one answer of the contract's shape, with `X-Request-ID`.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uuid_utils.compat import uuid7
+
+from prequal import __version__
+from prequal.domain.pan import contains_pan
+from prequal.kernel import metrics
+from prequal.kernel.logs import correlation_id, where
+
+from .errors import ApiError, ErrorCode, error_response
+from .openapi import document
+from .routes import ClientGone
+
+log = structlog.get_logger()
+
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+STATUS_ROUTE = "/applications/{application_id}/status"
+ROUTES = frozenset({"/applications", "/health", "/ready", "/metrics", "/docs", "/redoc", "/openapi.json"})
+
+_FRAMEWORK_CODES = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED}
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def build(submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler]) -> ASGIApp:
+    """The whole application: our routes in a FastAPI, in the envelope."""
+    app = FastAPI(title="Loan Prequalification", version=__version__, redirect_slashes=False)
+    routes: list[BaseRoute] = [
+        Route("/applications", submit, methods=["POST"]),
+        Route(STATUS_ROUTE, show_status, methods=["GET"]),
+        *(Route(path, handler, methods=["GET"]) for path, handler in health.items()),
+    ]
+    app.router.routes[:0] = routes
+    app.openapi = document  # type: ignore[method-assign]
+    app.add_exception_handler(ApiError, _refused)
+    app.add_exception_handler(HTTPException, _refused_by_framework)
+    app.add_exception_handler(RequestValidationError, _refused_by_framework)
+    return Envelope(app)
+
+
+class Envelope:
+    """Gives each request its id, counts and times it, and answers for what nobody else caught."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request_id = scope["request_id"] = _request_id(scope)
+        token = correlation_id.set(request_id)
+        sending = _Sending(send, request_id)
+        metrics.HTTP_IN_PROGRESS.inc()
+        began = perf_counter()
+        try:
+            await self._app(scope, receive, sending)
+        except ClientGone:
+            sending.status = 499
+        except Exception as error:
+            log.error("request_failed", error=where(error), path=scope["path"])
+            if sending.status is None:
+                failed = error_response(ApiError(ErrorCode.INTERNAL_ERROR), request_id, scope["path"])
+                await failed(scope, receive, sending)
+        finally:
+            metrics.HTTP_IN_PROGRESS.dec()
+            _count(scope, sending.status, perf_counter() - began)
+            correlation_id.reset(token)
+
+
+class _Sending:
+    """`send`, remembering the status and adding `X-Request-ID`."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)["X-Request-ID"] = self._request_id
+        await self._send(message)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text: str = value.decode("latin-1")
+            if SANE_REQUEST_ID.fullmatch(text) and not contains_pan(text):
+                return text
+    return str(uuid7())
+
+
+def _count(scope: Scope, status: int | None, seconds: float) -> None:
+    path, method = scope["path"], scope["method"]
+    route = path if path in ROUTES else STATUS_ROUTE if path.endswith("/status") else "other"
+    method = method if method in {"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
+    metrics.HTTP_REQUESTS.labels(method, route, str(status or 500)).inc()
+    metrics.HTTP_SECONDS.labels(method, route).observe(seconds)
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    return error_response(error, request.scope["request_id"], request.scope["path"])
+
+
+async def _refused_by_framework(request: Request, error: Any) -> Response:
+    code = _FRAMEWORK_CODES.get(getattr(error, "status_code", 422), ErrorCode.VALIDATION_ERROR)
+    return await _refused(request, ApiError(code, headers=getattr(error, "headers", None) or {}))

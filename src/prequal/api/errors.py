@@ -1,0 +1,97 @@
+"""Every error the API answers with, in its one shape.
+
+Neighbours: `api.request` and `api.routes` raise `ApiError`; `api.app` turns those and the framework's own into answers.
+Invariant: no answer repeats a value that was sent, and nothing PAN-shaped leaves unmasked.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from starlette.responses import Response
+
+from prequal.domain.pan import redact
+from prequal.kernel.codec import rfc3339
+from prequal.kernel.errors import Refused
+
+
+class ErrorCode(Enum):
+    """The codes, each with its status and its words."""
+
+    MALFORMED_REQUEST = 400, "The body is not a well-formed JSON object of sane size."
+    NOT_FOUND = 404, "There is nothing at this path."
+    APPLICATION_NOT_FOUND = 404, "There is no application with this id."
+    METHOD_NOT_ALLOWED = 405, "This path does not take this method; see the Allow header."
+    REQUEST_TIMEOUT = 408, "The body did not arrive within 10 seconds."
+    DUPLICATE_APPLICATION = 409, "An application for this PAN was accepted less than 24 hours ago."
+    IDEMPOTENCY_KEY_IN_USE = 409, "The first request with this Idempotency-Key is still being answered; try again."
+    PAYLOAD_TOO_LARGE = 413, "The body is over 16 KiB."
+    UNSUPPORTED_MEDIA_TYPE = 415, "Send application/json, without a Content-Encoding."
+    INVALID_PAN_FORMAT = 422, "pan_number is not a PAN that this service takes."
+    NEGATIVE_AMOUNT = 422, "Amounts must be greater than zero."
+    INVALID_LOAN_TYPE = 422, "loan_type must be PERSONAL, HOME or AUTO."
+    VALIDATION_ERROR = 422, "The request breaks a rule; see details."
+    IDEMPOTENCY_KEY_REUSED = 422, "This Idempotency-Key was used with another body."
+    DATABASE_ERROR = 500, "The application could not be stored; it was not accepted."
+    INTERNAL_ERROR = 500, "Something went wrong on our side."
+    SERVICE_UNAVAILABLE = 503, "The service cannot answer now: try again with the same Idempotency-Key."
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.value[0]
+
+    @property
+    def words(self) -> str:
+        """The message."""
+        return self.value[1]
+
+
+RETRY_AFTER = {
+    ErrorCode.IDEMPOTENCY_KEY_IN_USE: "1",
+    ErrorCode.SERVICE_UNAVAILABLE: "2",
+}
+"""Seconds, for the errors that time may mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldIssue:
+    """What is wrong with one field, without its value."""
+
+    field: str
+    issue: str
+
+
+class ApiError(Refused):
+    """A request is refused."""
+
+    def __init__(
+        self, code: ErrorCode, details: list[FieldIssue] | None = None, headers: Mapping[str, str] = {}
+    ) -> None:
+        super().__init__(code.words)
+        self.code = code
+        self.details = details
+        self.headers = headers
+
+
+def error_response(error: ApiError, request_id: str, path: str) -> Response:
+    """The one shape. `X-Request-ID` is set by whoever sends it."""
+    code = error.code
+    body = {
+        "error_code": code.name,
+        "message": code.words,
+        "details": None if error.details is None else [_detail(issue) for issue in error.details],
+        "request_id": request_id,
+        "timestamp": rfc3339(datetime.now(UTC)),
+        "path": redact(path),
+    }
+    headers = dict(error.headers)
+    if code in RETRY_AFTER:
+        headers["Retry-After"] = RETRY_AFTER[code]
+    return Response(json.dumps(body), code.status, headers, "application/json")
+
+
+def _detail(issue: FieldIssue) -> dict[str, str]:
+    return {"field": redact(issue.field), "issue": issue.issue}

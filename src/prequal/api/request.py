@@ -1,0 +1,181 @@
+"""From the bytes of a body to a valid application, or to the first error that the contract's order names.
+
+Neighbours: `api.routes` calls `parse` and `checked_key`; the rules of the words are in `domain`.
+Invariant: an amount is a decimal from its first digit on; no float is ever made.
+"""
+
+import json
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+from prequal.domain.application import LoanType
+from prequal.domain.money import NotAnAmount, NotPositive, OutOfRange, amount, amount_from_text
+from prequal.domain.pan import Pan, looks_like_pan
+
+from .errors import ApiError, ErrorCode, FieldIssue
+
+NUMBER_CHARACTERS_MAX = 100
+NAME_CHARACTERS_MAX = 255
+KEY_CHARACTERS_MAX = 255
+FIELDS = ("pan_number", "monthly_income_inr", "loan_amount_inr", "loan_type", "applicant_name")
+"""All the fields, in the order in which the first wrong one gives the error its code."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationRequest:
+    """A body whose every field is valid."""
+
+    pan: Pan
+    applicant_name: str | None
+    monthly_income_inr: Decimal
+    loan_amount_inr: Decimal
+    loan_type: LoanType
+
+    def canonical(self) -> bytes:
+        """The same bytes for the same validated fields: what "the same body" means."""
+        money = [str(self.monthly_income_inr), str(self.loan_amount_inr)]
+        return json.dumps([self.pan.reveal(), self.applicant_name, *money, self.loan_type]).encode()
+
+
+class _FieldError(Exception):
+    """One field breaks a rule: the code it would give the answer, and the issue in words."""
+
+    def __init__(self, code: ErrorCode, issue: str) -> None:
+        super().__init__(issue)
+        self.code = code
+        self.issue = issue
+
+
+def parse(body: bytes, holder_types: frozenset[str] | None = None) -> ApplicationRequest:
+    """Read a body; `holder_types` are the allowed fourth letters of a PAN, None for any.
+
+    Raises:
+        ApiError: `MALFORMED_REQUEST` when it is not well-formed; else the first wrong field's code, all in `details`.
+    """
+    fields = _load(body)
+    if not isinstance(fields, dict):
+        raise ApiError(ErrorCode.VALIDATION_ERROR, [FieldIssue("", "must be a JSON object")])
+    problems: list[tuple[ErrorCode, FieldIssue]] = []
+
+    def read(name: str, rule: Callable[[Any], T]) -> T | None:
+        try:
+            return rule(fields.get(name))
+        except _FieldError as error:
+            problems.append((error.code, FieldIssue(name, error.issue)))
+            return None
+
+    pan = read("pan_number", lambda value: _pan(value, holder_types))
+    income = read("monthly_income_inr", _amount)
+    loan = read("loan_amount_inr", _amount)
+    loan_type = read("loan_type", _loan_type)
+    name = read("applicant_name", _name)
+    problems += [
+        (ErrorCode.VALIDATION_ERROR, FieldIssue(field[:100], "is not a field of this request"))
+        for field in fields
+        if field not in FIELDS
+    ]
+    if problems or pan is None or income is None or loan is None or loan_type is None:
+        raise ApiError(problems[0][0], [issue for _, issue in problems])
+    return ApplicationRequest(pan, name, income, loan, loan_type)
+
+
+def checked_key(text: str | None) -> str | None:
+    """An `Idempotency-Key` of 1–255 visible ASCII characters, or None when there is none.
+
+    Raises:
+        ApiError: it is there and not like that.
+    """
+    if text is not None and not (0 < len(text) <= KEY_CHARACTERS_MAX and all("!" <= letter <= "~" for letter in text)):
+        issue = f"must be 1 to {KEY_CHARACTERS_MAX} visible ASCII characters"
+        raise ApiError(ErrorCode.VALIDATION_ERROR, [FieldIssue("Idempotency-Key", issue)])
+    return text
+
+
+def _load(body: bytes) -> Any:
+    try:
+        return json.loads(
+            body.decode("utf-8"),
+            parse_float=_number,
+            parse_int=_number,
+            parse_constant=_no_constant,
+            object_pairs_hook=_no_duplicates,
+        )
+    except (ValueError, RecursionError):
+        raise ApiError(ErrorCode.MALFORMED_REQUEST) from None
+
+
+def _number(text: str) -> Decimal:
+    if len(text) > NUMBER_CHARACTERS_MAX:
+        raise ValueError("a number of over 100 characters")
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond what decimals can hold: out of range by any rule
+        return Decimal(("-" if text.startswith("-") else "") + ("1E-1000" if "e-" in text.lower() else "1E+1000"))
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(text)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("duplicate keys")
+    return fields
+
+
+def _pan(value: object, holder_types: frozenset[str] | None) -> Pan:
+    try:
+        pan = Pan(_text(value))
+    except ValueError:
+        raise _FieldError(
+            ErrorCode.INVALID_PAN_FORMAT, "must be 5 capital letters, 4 digits, 1 capital letter"
+        ) from None
+    if holder_types is not None and pan.holder_type not in holder_types:
+        issue = f"must be the PAN of a holder of type {', '.join(sorted(holder_types))} (its fourth letter)"
+        raise _FieldError(ErrorCode.INVALID_PAN_FORMAT, issue)
+    return pan
+
+
+def _amount(value: object) -> Decimal:
+    try:
+        if isinstance(value, Decimal):
+            return amount(value)
+        return amount_from_text(_text(value, "must be a number or a decimal string"))
+    except NotPositive as error:
+        raise _FieldError(ErrorCode.NEGATIVE_AMOUNT, str(error)) from None
+    except (NotAnAmount, OutOfRange) as error:
+        raise _FieldError(ErrorCode.VALIDATION_ERROR, str(error)) from None
+
+
+def _loan_type(value: object) -> LoanType:
+    try:
+        return LoanType(_text(value))
+    except ValueError:
+        raise _FieldError(ErrorCode.INVALID_LOAN_TYPE, "must be PERSONAL, HOME or AUTO") from None
+
+
+def _name(value: object) -> str | None:
+    if value is None:
+        return None
+    name = _text(value).strip()
+    if not 0 < len(name) <= NAME_CHARACTERS_MAX:
+        raise _FieldError(ErrorCode.VALIDATION_ERROR, f"must be 1 to {NAME_CHARACTERS_MAX} characters after trimming")
+    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in name):
+        raise _FieldError(ErrorCode.VALIDATION_ERROR, "must not contain control characters")
+    if looks_like_pan(name):
+        raise _FieldError(ErrorCode.VALIDATION_ERROR, "must not contain a PAN")
+    return name
+
+
+def _text(value: object, otherwise: str = "must be a string") -> str:
+    if value is None:
+        raise _FieldError(ErrorCode.VALIDATION_ERROR, "is required")
+    if not isinstance(value, str):
+        raise _FieldError(ErrorCode.VALIDATION_ERROR, otherwise)
+    return value

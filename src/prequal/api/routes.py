@@ -1,0 +1,201 @@
+"""The API's two own paths, as plain ASGI: what a framework would do per request is done here once, by hand.
+
+Neighbours: `api.request` reads bodies, `api.submit` writes, `api.queries` reads; `api.app` mounts these.
+Invariant: the PAN leaves this file only sealed, hashed or masked.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from uuid import UUID
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uuid_utils.compat import uuid7
+
+from prequal.domain.application import LoanApplication, Status
+from prequal.kernel import metrics
+from prequal.kernel.codec import rfc3339
+from prequal.kernel.crypto import KeyRing, PanHasher
+from prequal.kernel.db import SURROUNDINGS, Pool
+
+from . import queries
+from .errors import ApiError, ErrorCode, FieldIssue
+from .request import ApplicationRequest, checked_key, parse
+from .submit import Accepted, Refusal, Submissions
+
+BODY_BYTES_MAX = 16 * 1024
+BODY_SECONDS = 10.0
+READ_SECONDS = 4.0
+
+TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+REFUSALS = {
+    Refusal.DUPLICATE: ErrorCode.DUPLICATE_APPLICATION,
+    Refusal.KEY_REUSED: ErrorCode.IDEMPOTENCY_KEY_REUSED,
+    Refusal.KEY_IN_USE: ErrorCode.IDEMPOTENCY_KEY_IN_USE,
+    Refusal.UNAVAILABLE: ErrorCode.SERVICE_UNAVAILABLE,
+    Refusal.FAILED: ErrorCode.DATABASE_ERROR,
+}
+
+
+class SubmitApplication:
+    """`POST /applications`."""
+
+    def __init__(
+        self, submissions: Submissions, keys: KeyRing, hasher: PanHasher, holder_types: frozenset[str] | None
+    ) -> None:
+        self._submissions = submissions
+        self._keys = keys
+        self._hasher = hasher
+        self._holder_types = holder_types
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        body = await _body(headers, receive)
+        request = parse(body, self._holder_types)
+        key = checked_key(_header(headers, b"idempotency-key"))
+        new = self._prepare(request, key, scope["request_id"], _traceparent(headers))
+        answer = await self._submissions.submit(new)
+        if isinstance(answer, Refusal):
+            raise ApiError(REFUSALS[answer])
+        if not answer.replayed:
+            metrics.SUBMITTED.labels(request.loan_type.value).inc()
+        await _accepted(answer)(scope, receive, send)
+
+    def _prepare(
+        self, request: ApplicationRequest, key: str | None, request_id: str, traceparent: str | None
+    ) -> queries.NewApplication:
+        application = LoanApplication(
+            uuid7(),
+            request.pan,
+            request.applicant_name,
+            request.monthly_income_inr,
+            request.loan_amount_inr,
+            request.loan_type,
+        )
+        return queries.NewApplication(
+            application=application,
+            sealed_pan=self._keys.seal(application.pan, application.id),
+            pan_number_hash=self._hasher.hash(application.pan),
+            request_id=request_id,
+            key_hmac=None if key is None else self._hasher.fingerprint("idempotency key", key.encode()),
+            request_hmac=None if key is None else self._hasher.fingerprint("request body", request.canonical()),
+            traceparent=traceparent,
+        )
+
+
+class ShowStatus:
+    """`GET /applications/{application_id}/status`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        application_id = _application_id(scope["path_params"]["application_id"])
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                current = await queries.current_status(self._pool, application_id)
+        except SURROUNDINGS:
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from None
+        if current is None:
+            raise ApiError(ErrorCode.APPLICATION_NOT_FOUND)
+        await _status(application_id, current, scope["request_id"])(scope, receive, send)
+
+
+def _application_id(text: str) -> UUID:
+    try:
+        if len(text) == len(str(found := UUID(text))):
+            return found
+    except ValueError:
+        pass
+    raise ApiError(ErrorCode.VALIDATION_ERROR, [FieldIssue("application_id", "must be a UUID")])
+
+
+def _accepted(answer: Accepted) -> Response:
+    body = {
+        "application_id": str(answer.application_id),
+        "status": Status.PENDING.value,
+        "created_at": rfc3339(answer.created_at),
+        "request_id": answer.request_id,
+    }
+    headers = {"Location": f"/applications/{answer.application_id}/status"}
+    if answer.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return _json(202, body, headers)
+
+
+def _status(application_id: UUID, current: queries.CurrentStatus, request_id: str) -> Response:
+    body = {
+        "application_id": str(application_id),
+        "status": current.status,
+        "cibil_score": current.cibil_score,
+        "pan_number_masked": current.pan_number_masked,
+        "created_at": rfc3339(current.created_at),
+        "updated_at": rfc3339(current.updated_at),
+        "request_id": request_id,
+    }
+    return _json(200, body, {"Cache-Control": "no-store"})
+
+
+def _json(status: int, body: Mapping[str, str | int | None], headers: Mapping[str, str]) -> Response:
+    return Response(json.dumps(body), status, headers, "application/json")
+
+
+def _header(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _traceparent(headers: Mapping[bytes, bytes]) -> str | None:
+    """The caller's trace context (W3C), if it is one."""
+    value = _header(headers, b"traceparent")
+    return value if value is not None and TRACEPARENT.fullmatch(value) else None
+
+
+async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    """The request's body, if it is small enough, of the right type, and comes in time.
+
+    Raises:
+        ApiError: it is not; size is checked before type.
+    """
+    if int(headers.get(b"content-length", b"0")[:10]) > BODY_BYTES_MAX:
+        raise ApiError(ErrorCode.PAYLOAD_TOO_LARGE)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _read(receive)
+    except TimeoutError:
+        raise ApiError(ErrorCode.REQUEST_TIMEOUT, headers={"Connection": "close"}) from None
+    if not _is_json(headers):
+        raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE)
+    return body
+
+
+async def _read(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY_BYTES_MAX:
+            raise ApiError(ErrorCode.PAYLOAD_TOO_LARGE, headers={"Connection": "close"})
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _is_json(headers: Mapping[bytes, bytes]) -> bool:
+    kind, _, parameters = headers.get(b"content-type", b"").lower().partition(b";")
+    charset = parameters.replace(b" ", b"").replace(b'"', b"")
+    return (
+        kind.strip() == b"application/json"
+        and charset in (b"", b"charset=utf-8")
+        and b"content-encoding" not in headers
+    )
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was whole: nobody is there to be answered."""

@@ -1,0 +1,300 @@
+"""Submitting: applications that arrive while a write is in flight share the next one, and each gets its own answer.
+
+Neighbours: `api.routes` calls `Submissions.submit`; `api.queries` holds the SQL.
+Invariant: a 202 is answered only after its commit, and when the answer to COMMIT is lost, the database is asked.
+
+    waiting ──► in a batch ──► accepted | replayed | duplicate | key reused
+       │             └──► the database failed: unavailable
+       └──► four seconds passed, or too many wait: unavailable
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from time import monotonic
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from prequal.kernel import metrics
+from prequal.kernel.db import SURROUNDINGS, Connection, Link, LostRace, connect, describe
+from prequal.kernel.errors import Transient
+from prequal.kernel.logs import where
+from prequal.kernel.settings import ApiSettings
+from prequal.kernel.wake import Bell
+
+from . import queries
+from .queries import NewApplication
+
+log = structlog.get_logger()
+
+ANSWER_SECONDS = 4.0
+"""No submission waits longer for its answer; the contract's bound is 4.5 s."""
+SWEEP_SECONDS = 0.1
+COMMIT_SECONDS = 1.5
+RESOLVE_SECONDS = 2.0
+RACES_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Committed; `replayed` when this is the first answer to the same key, given again."""
+
+    application_id: UUID
+    created_at: datetime
+    request_id: str
+    replayed: bool = False
+
+
+class Refusal(Enum):
+    """Why an application was not accepted."""
+
+    DUPLICATE = auto()
+    KEY_REUSED = auto()
+    KEY_IN_USE = auto()
+    UNAVAILABLE = auto()
+    FAILED = auto()
+
+
+Answer: TypeAlias = Accepted | Refusal
+
+
+class _Locked(Exception):
+    """Another writer holds a key or a PAN of this batch for longer than we wait."""
+
+
+class _Waiting:
+    """An application on its way, and the future that its request awaits."""
+
+    __slots__ = ("answer", "give_up_at", "new")
+
+    def __init__(self, new: NewApplication, answer: "asyncio.Future[Answer]") -> None:
+        self.new = new
+        self.answer = answer
+        self.give_up_at = monotonic() + ANSWER_SECONDS
+
+    def settle(self, answer: Answer) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+
+class Submissions:
+    """The line of waiting applications, and the one writer that empties it."""
+
+    def __init__(self, settings: ApiSettings, bell: Bell) -> None:
+        self._database_url = settings.database_url
+        self._service = settings.service_name
+        self._link = Link(settings.database_url, f"{self._service} write")
+        self._bell = bell
+        self._batch_max = settings.write_batch_max
+        self._waiting_max = settings.waiting_max
+        self._line: deque[_Waiting] = deque()
+        self._being_written: list[_Waiting] = []
+        self._arrived = asyncio.Event()
+        self._open = False
+
+    def open(self) -> None:
+        """Take applications from now on: the database's revision and the keys were found right."""
+        self._open = True
+
+    async def submit(self, new: NewApplication) -> Answer:
+        """Write `new` in the next batch and answer when it is committed, refused, or four seconds have passed."""
+        if not self._open or len(self._line) >= self._waiting_max:
+            return Refusal.UNAVAILABLE
+        waiting = _Waiting(new, asyncio.get_running_loop().create_future())
+        self._line.append(waiting)
+        self._arrived.set()
+        return await waiting.answer
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Write until `stop` and until the line is empty. Nobody's hanging up cancels a write."""
+        sweeper = asyncio.create_task(self._sweep())
+        try:
+            while not (stop.is_set() and not self._line):
+                await self._arrived.wait()
+                self._arrived.clear()
+                while batch := self._next_batch():
+                    self._being_written = batch
+                    await self._write_and_answer(batch)
+                    self._being_written = []
+        finally:
+            sweeper.cancel()
+            await self._link.close()
+
+    def wake(self) -> None:
+        """Make `run` look whether it is to stop."""
+        self._arrived.set()
+
+    def _next_batch(self) -> list[_Waiting]:
+        """The head of the line, without a second row of the same key: that one waits for the first one's result."""
+        batch: list[_Waiting] = []
+        later: list[_Waiting] = []
+        keys: set[bytes] = set()
+        while self._line and len(batch) < self._batch_max:
+            waiting = self._line.popleft()
+            key = waiting.new.key_hmac
+            if waiting.answer.done():
+                continue
+            if key is not None and key in keys:
+                later.append(waiting)
+                continue
+            if key is not None:
+                keys.add(key)
+            batch.append(waiting)
+        self._line.extendleft(reversed(later))
+        return batch
+
+    async def _write_and_answer(self, batch: list[_Waiting]) -> None:
+        answers = await self._answers(batch)
+        for waiting in batch:
+            waiting.settle(answers[waiting.new.application.id])
+
+    async def _answers(self, batch: list[_Waiting]) -> dict[UUID, Answer]:
+        try:
+            return await self._write([waiting.new for waiting in batch])
+        except Transient as error:
+            log.warning("not_written", applications=len(batch), reason=str(error))
+            return _all(batch, Refusal.UNAVAILABLE)
+        except (asyncpg.PostgresError, _Locked) as error:
+            return await self._one_by_one(batch, error)
+        except Exception as error:
+            log.error("write_failed", error=where(error))
+            return _all(batch, Refusal.FAILED)
+
+    async def _one_by_one(self, batch: list[_Waiting], error: Exception) -> dict[UUID, Answer]:
+        """After an error that the server sent and that blames the data or a lock: the culprit fails alone."""
+        log.error("write_refused", applications=len(batch), reason=describe(error))
+        if len(batch) == 1:
+            return _all(batch, _alone(batch[0].new, error))
+        answers: dict[UUID, Answer] = {}
+        for waiting in batch:
+            answers |= await self._answers([waiting])
+        return answers
+
+    async def _write(self, batch: Sequence[NewApplication]) -> dict[UUID, Answer]:
+        """One transaction; answers by id, none for those that must be looked at again."""
+        began = monotonic()
+        for _ in range(RACES_MAX):
+            try:
+                answers = await self._transaction(batch)
+                break
+            except LostRace:
+                metrics.RETRIES.labels("write").inc()
+        else:
+            raise Transient("the write keeps losing races against other writers")
+        metrics.DB_SECONDS.labels("write").observe(monotonic() - began)
+        self._bell.ring()
+        return answers
+
+    async def _transaction(self, batch: Sequence[NewApplication]) -> dict[UUID, Answer]:
+        """Write and commit.
+
+        Raises:
+            Transient: nothing was written, or nobody can find out whether it was.
+        """
+        # The lock is the batch's name: whoever gets it next knows that the batch is over, one way or the other.
+        name = random.getrandbits(62)
+        async with self._link.use() as connection:
+            await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({name})")
+            try:
+                answers = await self._effects(connection, batch)
+            except asyncpg.PostgresError as error:
+                await connection.execute("ROLLBACK")
+                if isinstance(error, asyncpg.LockNotAvailableError):
+                    raise _Locked from error
+                raise
+            try:
+                await connection.execute("COMMIT", timeout=COMMIT_SECONDS)
+            except asyncpg.TransactionRollbackError:
+                raise
+            except SURROUNDINGS as error:
+                answers = await self._resolve(name, connection, answers, error)
+        return answers
+
+    async def _resolve(
+        self, name: int, lost: Connection, answers: dict[UUID, Answer], error: BaseException
+    ) -> dict[UUID, Answer]:
+        """The answer to COMMIT is lost: end that backend for good, then look which applications are there.
+
+        Raises:
+            Transient: it cannot be found out in time.
+        """
+        log.warning("commit_in_doubt", applications=len(answers), reason=describe(error))
+        metrics.RETRIES.labels("commit").inc()
+        lost.terminate()
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                there = await self._look_up(name, lost, list(answers))
+        except SURROUNDINGS as failure:
+            raise Transient(f"it cannot be found out whether the write was committed: {describe(failure)}") from error
+        return {id_: answer if _stands(id_, answer, there) else Refusal.UNAVAILABLE for id_, answer in answers.items()}
+
+    async def _look_up(self, name: int, lost: Connection, ids: list[UUID]) -> dict[UUID, datetime]:
+        connection = await connect(self._database_url, f"{self._service} resolve")
+        try:
+            await queries.end_backend(connection, lost.get_server_pid(), lost.get_settings().application_name)
+            async with connection.transaction():
+                await connection.execute(f"SELECT pg_advisory_xact_lock({name})")
+                return await queries.accepted_among(connection, ids)
+        finally:
+            connection.terminate()
+
+    async def _effects(self, connection: Connection, batch: Sequence[NewApplication]) -> dict[UUID, Answer]:
+        accepted = await queries.write(connection, batch, self._service)
+        answers: dict[UUID, Answer] = {
+            new.application.id: Accepted(new.application.id, accepted[new.application.id], new.request_id)
+            for new in batch
+            if new.application.id in accepted
+        }
+        if len(accepted) < len(batch):
+            answers |= await _losers(connection, [new for new in batch if new.application.id not in accepted])
+        return answers
+
+    async def _sweep(self) -> None:
+        """Give up on what has waited too long, in the line or in the write."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = monotonic()
+            for waiting in (*self._being_written, *self._line):
+                if waiting.give_up_at <= now:
+                    waiting.settle(Refusal.UNAVAILABLE)
+
+
+def _alone(new: NewApplication, error: BaseException) -> Refusal:
+    """What a single application is told when the database would not have it."""
+    if not isinstance(error, _Locked):
+        return Refusal.FAILED
+    return Refusal.UNAVAILABLE if new.key_hmac is None else Refusal.KEY_IN_USE
+
+
+def _stands(application_id: UUID, answer: Answer, there: dict[UUID, datetime]) -> bool:
+    """Whether an answer holds though its COMMIT is in doubt: what it speaks of was there before, or is there now."""
+    return not isinstance(answer, Accepted) or answer.replayed or application_id in there
+
+
+def _all(batch: Sequence[_Waiting], answer: Answer) -> dict[UUID, Answer]:
+    return {waiting.new.application.id: answer for waiting in batch}
+
+
+async def _losers(connection: Connection, losers: Sequence[NewApplication]) -> dict[UUID, Answer]:
+    """What became of those that were not accepted: a key's first answer, or somebody else has the PAN."""
+    keyed = [new for new in losers if new.key_hmac is not None]
+    known = await queries.remembered(connection, [new.key_hmac for new in keyed if new.key_hmac]) if keyed else {}
+    answers = {new.application.id: _lost(new, known.get(new.key_hmac) if new.key_hmac else None) for new in losers}
+    if refused := [new for new in keyed if answers[new.application.id] is Refusal.DUPLICATE]:
+        await queries.release_keys(connection, refused)
+    return answers
+
+
+def _lost(new: NewApplication, first: queries.Remembered | None) -> Answer:
+    if first is None:
+        return Refusal.DUPLICATE
+    if first.request_hmac != new.request_hmac:
+        return Refusal.KEY_REUSED
+    return Accepted(first.application_id, first.created_at, first.request_id, replayed=True)

@@ -1,0 +1,44 @@
+"""The commands of `prequal`, by name, and what is said about them all.
+
+Neighbours: `main` runs this; the other modules here hold the commands.
+Invariant: loading it loads no service, no store and no terminal graphics.
+"""
+
+import typer
+
+from prequal.command_line import apply, keys, services, setting_up, status, up
+
+HELP = """Instant loan prequalification: submit, assess, decide.
+
+Start here: `prequal up` runs everything on this machine, `prequal apply` sends an application to it.
+
+\b
+Exit codes:
+  0  done
+  1  refused: the API does not take the application, or did not decide it in time
+  2  bad usage or settings: the sentence on stderr says what to change
+  3  out of reach: the API, the database or Kafka did not answer, or did not start
+
+Settings come from the environment or the file .env; .env.example lists them all.
+"""
+
+app = typer.Typer(
+    name="prequal",
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(up.up)
+app.command()(apply.apply)
+app.command()(status.status)
+app.command()(services.api)
+app.command()(services.credit)
+app.command()(services.decision)
+app.command()(services.publisher)
+app.command()(setting_up.migrate)
+app.command()(setting_up.topics)
+app.command()(setting_up.maintain)
+app.add_typer(keys.app, name="keys")

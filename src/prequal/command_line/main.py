@@ -1,0 +1,31 @@
+"""The console script `prequal`: parses what was typed, runs it, and turns how it went into an exit code.
+
+Neighbours: each command is a function in a module beside this one, which imports what it needs when it is called.
+Invariant: a `PrequalError` reaches the person as one sentence on stderr, never as a traceback.
+"""
+
+import signal
+import sys
+from typing import Final
+
+SERVING: Final = {"up", "api", "credit", "decision", "publisher"}
+"""Commands that run until they are told to stop: being told so while still loading is no failure."""
+
+
+def main() -> None:
+    """Run the command line; ends the process with an exit code of `exit_codes`."""
+    if SERVING.intersection(sys.argv[1:2]):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: sys.exit(0))
+
+    from prequal.command_line import exit_codes
+    from prequal.command_line.application import app
+    from prequal.kernel.errors import PrequalError
+
+    try:
+        app(prog_name="prequal")
+    except PrequalError as problem:
+        print(f"prequal: {problem}", file=sys.stderr)
+        sys.exit(exit_codes.of(problem))
+    except KeyboardInterrupt:
+        sys.exit(exit_codes.INTERRUPTED)

@@ -1,0 +1,67 @@
+"""What is done to the stores before and beside serving: `migrate`, `topics`, `maintain`.
+
+Neighbours: `prequal.migrations`, `kernel.topics` and `kernel.maintenance` do the work; `prequal up` runs all three.
+Invariant: running any of them twice does no harm.
+"""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+
+def migrate(
+    revision: Annotated[str, typer.Option(help="Upgrade to this revision.", metavar="REVISION")] = "head",
+    down: Annotated[str | None, typer.Option(help="Downgrade to this revision instead.", metavar="REVISION")] = None,
+) -> None:
+    """Bring the tables to this code's shape, or back.
+
+    Needs DATABASE_URL, of the tables' owner. A downgrade drops what later revisions made, data included.
+
+    \b
+    Examples:
+      prequal migrate
+      prequal migrate --down 0004
+    """
+    from prequal import migrations
+    from prequal.kernel.settings import DatabaseSettings, load
+
+    database_url = load(DatabaseSettings).database_url
+    if down is None:
+        migrations.upgrade(database_url, revision)
+    else:
+        migrations.downgrade(database_url, down)
+    typer.echo(f"The database is at revision {down or revision}.")
+
+
+def topics() -> None:
+    """Create the topics that are missing in Kafka.
+
+    Needs KAFKA_BOOTSTRAP_SERVERS, and KAFKA_REPLICATION_FACTOR=3 in production.
+
+    \b
+    Example:
+      prequal topics
+    """
+    from prequal.kernel.settings import TopicsSettings, load
+    from prequal.kernel.topics import create
+
+    settings = load(TopicsSettings)
+    made = create(settings.kafka_bootstrap_servers, settings.kafka_replication_factor)
+    typer.echo("\n".join(f"Created {name}." for name in made) or "All topics are there.")
+
+
+def maintain() -> None:
+    """Make partitions ahead, prune what is too old.
+
+    Once a day is enough. Needs DATABASE_URL, of the tables' owner.
+
+    \b
+    Example, as a scheduled job:
+      prequal maintain
+    """
+    from prequal.kernel.maintenance import maintain
+    from prequal.kernel.settings import DatabaseSettings, load
+
+    done = asdict(maintain(load(DatabaseSettings).database_url))
+    typer.echo(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in done.items()))

@@ -1,0 +1,1 @@
+"""credit-service: takes submitted applications, opens the PAN, scores it, and tells the report."""

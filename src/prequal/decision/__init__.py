@@ -1,0 +1,1 @@
+"""decision-service: takes credit reports, applies the policy, and moves each application to its final status, once."""

@@ -1,0 +1,71 @@
+"""The SQL of the decision room: one statement that remembers the events and moves the statuses.
+
+Neighbours: `decision.decide` calls it inside a transaction and compares the counts.
+Invariant: a status moves only from PENDING, only from the version that was read, and `version` moves with it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from prequal.domain.policy import Decision
+from prequal.kernel.db import Connection
+from prequal.kernel.inbox import INSERT_REMEMBERED
+
+CONSUMER = "decision-service"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A decision to be written, the event it answers and the version of the application it was made on."""
+
+    event_id: UUID
+    digest: bytes
+    application_id: UUID
+    version: int
+    decision: Decision
+
+
+async def write_decisions(connection: Connection, settlements: Sequence[Settlement]) -> list[float]:
+    """Remember the events and decide their applications; returns seconds since acceptance, one for each decided.
+
+    Fewer than asked for means that some application moved meanwhile: the caller rolls back and reads again.
+    """
+    rows = await connection.fetch(
+        f"""
+        WITH input AS (
+            SELECT * FROM unnest(
+                $1::uuid[], $2::bytea[], $3::uuid[], $4::integer[], $5::text[], $6::integer[], $7::text[], $8::jsonb[],
+                $9::text[]
+            ) AS input (event_id, digest, application_id, version, status, score, rule, measures, policy_version)
+        ), remembered AS (
+            {INSERT_REMEMBERED.format(consumer="$10")}
+        )
+        UPDATE applications AS application
+        SET status = input.status,
+            cibil_score = input.score,
+            decision_rule = input.rule,
+            decision_measures = input.measures,
+            policy_version = input.policy_version,
+            version = application.version + 1,
+            updated_at = greatest(now(), application.created_at)
+        FROM input
+        WHERE application.id = input.application_id
+          AND application.status = 'PENDING'
+          AND application.version = input.version
+          AND input.event_id = ANY (ARRAY (SELECT event_id FROM remembered))
+        RETURNING extract(epoch FROM clock_timestamp() - application.created_at)::float8
+        """,
+        [settlement.event_id for settlement in settlements],
+        [settlement.digest for settlement in settlements],
+        [settlement.application_id for settlement in settlements],
+        [settlement.version for settlement in settlements],
+        [settlement.decision.status.value for settlement in settlements],
+        [settlement.decision.cibil_score for settlement in settlements],
+        [settlement.decision.rule.value for settlement in settlements],
+        [json.dumps(settlement.decision.measures) for settlement in settlements],
+        [settlement.decision.policy_version for settlement in settlements],
+        CONSUMER,
+    )
+    return [row[0] for row in rows]

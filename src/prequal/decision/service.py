@@ -1,0 +1,40 @@
+"""decision-service as a process: what it is made of, put together once.
+
+Neighbours: the command line calls `run`.
+Invariant: it holds no PAN key.
+"""
+
+import asyncio
+import functools
+
+from prequal.kernel import http, process
+from prequal.kernel.consumer import BatchConsumer
+from prequal.kernel.db import Link
+from prequal.kernel.readiness import Readiness
+from prequal.kernel.schema import check_schema
+from prequal.kernel.settings import DecisionSettings
+
+from .decide import DecisionRoom
+
+GROUP = "decision-service-group"
+
+
+def run(settings: DecisionSettings) -> None:
+    """Decide until SIGTERM.
+
+    Raises:
+        Misconfigured: a setting, the database's revision or a port does not fit.
+    """
+    process.run(settings, functools.partial(_main, settings))
+
+
+async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
+    consumer = BatchConsumer(settings, GROUP, DecisionRoom(Link(settings.database_url, settings.service_name)))
+    readiness = Readiness(settings.database_url, settings.kafka_bootstrap_servers, consumer.reason_not_ready)
+    async with process.together() as group:
+        group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
+        group.create_task(readiness.watch(stop))
+        await process.wait_for_database(settings.database_url, stop, check_schema)
+        process.settle_memory()
+        readiness.started = True
+        await consumer.run(stop)

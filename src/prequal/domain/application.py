@@ -1,0 +1,46 @@
+"""What an applicant asks for, and the states the asking goes through.
+
+Neighbours: `api` makes these from a request; `credit` and `decision` judge them.
+Invariant: a status moves once, from PENDING, and never back.
+
+    PENDING ──► PRE_APPROVED | REJECTED | MANUAL_REVIEW
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from prequal.domain.pan import Pan
+
+
+class LoanType(StrEnum):
+    """What the loan is for."""
+
+    PERSONAL = "PERSONAL"
+    HOME = "HOME"
+    AUTO = "AUTO"
+
+
+class Status(StrEnum):
+    """Where an application stands."""
+
+    PENDING = "PENDING"
+    PRE_APPROVED = "PRE_APPROVED"
+    REJECTED = "REJECTED"
+    MANUAL_REVIEW = "MANUAL_REVIEW"
+
+
+@dataclass(frozen=True, slots=True)
+class LoanApplication:
+    """A valid application: whoever holds one need not check it again.
+
+    Amounts are rupees, 0.01 … 9,999,999,999.99, at most two decimals. The name is trimmed, or absent.
+    """
+
+    id: UUID
+    pan: Pan
+    applicant_name: str | None
+    monthly_income_inr: Decimal
+    loan_amount_inr: Decimal
+    loan_type: LoanType

@@ -1,0 +1,40 @@
+"""The two facts that are told between the services, and their names.
+
+Neighbours: `kernel.codec` puts them into bytes; `api` tells the first, `credit` the second.
+Invariant: the same fact always has the same `event_id`, however often it is told and by whomever.
+"""
+
+from enum import StrEnum
+from uuid import UUID, uuid5
+
+MESSAGE_VERSION = "v1"
+
+_NAMESPACE = UUID("6f0f5c6e-6d0f-5c39-9d3b-5f1d6f0c2a11")
+
+
+class EventType(StrEnum):
+    """What happened to an application."""
+
+    APPLICATION_SUBMITTED = "ApplicationSubmitted"
+    CREDIT_REPORT_GENERATED = "CreditReportGenerated"
+
+    @property
+    def topic(self) -> str:
+        """Where it is told."""
+        return _TOPICS[self]
+
+
+_TOPICS = {
+    EventType.APPLICATION_SUBMITTED: "loan_applications_submitted",
+    EventType.CREDIT_REPORT_GENERATED: "credit_reports_generated",
+}
+
+
+def dead_letter_topic(topic: str) -> str:
+    """Where a message of `topic` goes that can never succeed."""
+    return f"{topic}_dlq"
+
+
+def event_id(event_type: EventType, application_id: UUID) -> UUID:
+    """The fact's own id: a version 5 UUID (RFC 9562) of the event's type and the application's id."""
+    return uuid5(_NAMESPACE, f"{event_type}:{application_id}")

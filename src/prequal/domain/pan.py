@@ -1,0 +1,89 @@
+"""The applicant's Permanent Account Number, and every way of not showing it.
+
+Neighbours: `kernel.crypto` seals it, `domain.scoring` reads it; nobody else opens it.
+Invariant: whatever prints, logs, formats, copies or pickles a `Pan` sees the mask only.
+"""
+
+import re
+import unicodedata
+
+SHAPE = re.compile(r"[A-Z]{5}[0-9]{4}[A-Z]")
+MASK = "XXXXX"
+
+# Ids are kept as they are: a random UUID or trace id holds five letters, four digits and a letter by chance
+# once in some hundreds, and an id that is masked here and there is of no use to whoever is on call.
+_IDS_OR_PAN = re.compile(
+    r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9A-Za-z])[0-9a-f]{16,64}(?![0-9A-Za-z]))"
+    r"|[A-Za-z]{5}([0-9]{4}[A-Za-z])"
+)
+_LOOKS_LIKE = re.compile(r"[A-Z]{5}[\W_]*[0-9]{4}[\W_]*[A-Z]")
+
+
+class Pan:
+    """A well-formed PAN in memory: ten characters, `[A-Z]{5}[0-9]{4}[A-Z]` (Income-tax Act 1961, s. 139A).
+
+    `repr`, `str`, `format`, pickling and copying give the mask; `reveal` is the only way to the number.
+    """
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: str) -> None:
+        """Take `number` as it is.
+
+        Raises:
+            ValueError: it is not exactly a PAN; the message does not repeat it.
+        """
+        if not SHAPE.fullmatch(number):
+            raise ValueError("not a PAN: five capital letters, four digits and a capital letter are expected")
+        self._number = number
+
+    @property
+    def masked(self) -> str:
+        """The mask and the last five characters, `XXXXX1234F`: the most that may ever be shown."""
+        return MASK + self._number[5:]
+
+    @property
+    def holder_type(self) -> str:
+        """The fourth letter: `P` for an individual, `C` for a company, `H` for a Hindu undivided family, and so on."""
+        return self._number[3]
+
+    def reveal(self) -> str:
+        """The number in the clear. Every call is worth a search: only sealing, hashing and scoring need it."""
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pan) and other._number == self._number
+
+    def __hash__(self) -> int:
+        return hash(self._number)
+
+    def __repr__(self) -> str:
+        return f"Pan({self.masked})"
+
+    def __str__(self) -> str:
+        return self.masked
+
+    def __format__(self, spec: str) -> str:
+        return format(self.masked, spec)
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (self.masked,)
+
+
+def redact(text: str) -> str:
+    """`text` with everything PAN-shaped in it masked, in either case; UUIDs and hexadecimal ids stay whole."""
+    return _IDS_OR_PAN.sub(_mask_unless_id, text)
+
+
+def contains_pan(text: str) -> bool:
+    """Whether `redact` would change `text`."""
+    return any(match["id"] is None for match in _IDS_OR_PAN.finditer(text))
+
+
+def looks_like_pan(text: str) -> bool:
+    """Whether free text holds something a person would read as a PAN: any case, width or separators."""
+    return _LOOKS_LIKE.search(unicodedata.normalize("NFKC", text).upper()) is not None
+
+
+def _mask_unless_id(match: re.Match[str]) -> str:
+    return match[0] if match["id"] else MASK + match[2]

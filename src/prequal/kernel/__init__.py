@@ -1,0 +1,1 @@
+"""What the rooms stand on: database, broker, codec, keys, settings, telemetry."""

@@ -1,0 +1,462 @@
+"""Takes messages in batches, has a room settle them, and moves the offsets after: the one loop both consumers run.
+
+Neighbours: `credit` and `decision` bring a `Room`; `kernel.ledger` knows how far an offset may move.
+Invariant: a message is done, seen before, or a durable dead letter before its offset is stored.
+
+    taken ──► settled: done | duplicate                                      offset moves
+      │  └──► dead ──► dead-letter topic holds it                            offset moves
+      ├──► a bug ──► tried again after 1, 2, 4 s ──► dead                    neighbours go on
+      ├──► the surroundings failed ──► everything paused, tried again        the poll goes on
+      └──► its key is unknown ──► read again later                           its partition alone is paused
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from enum import StrEnum
+from time import monotonic
+from typing import Generic, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from prequal.kernel import metrics, process
+from prequal.kernel.codec import Event
+from prequal.kernel.db import describe
+from prequal.kernel.dead_letters import DeadLetter, DeadLetters
+from prequal.kernel.errors import Invalid, Transient, UnknownKey
+from prequal.kernel.kafka import consumer_settings, message_headers
+from prequal.kernel.ledger import Ledger, Partition
+from prequal.kernel.logs import where
+from prequal.kernel.settings import CreditSettings, DecisionSettings
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 0.5
+TRIES_AFTER_SECONDS = (1.0, 2.0, 4.0)
+FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
+BURY_AGAIN_SECONDS = 2.0
+HELD_SECONDS = 5.0
+UNSETTLED_MAX = 5000
+CLOSE_SECONDS = 3.0
+LAG_EVERY_SECONDS = 1.0
+ROUNDS_MAX = 20
+
+E = TypeVar("E", bound=Event)
+
+
+class Outcome(StrEnum):
+    """How a message was settled."""
+
+    DONE = "done"
+    DUPLICATE = "duplicate"
+
+
+Verdict: TypeAlias = Outcome | Invalid | UnknownKey | None
+"""What a room says of one message: settled, dead, waiting for its key, or (None) to be looked at once more."""
+
+
+class FromPartition(Protocol):
+    """Whatever came from a partition."""
+
+    @property
+    def partition(self) -> Partition:
+        """Its topic and number."""
+
+
+T = TypeVar("T")
+W = TypeVar("W", bound=FromPartition)
+
+
+class Taken:
+    """A message in hand."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.partition: Partition = (message.topic() or "", message.partition() or 0)
+        self.offset: int = message.offset() or 0
+        self.first_seen = datetime.now(UTC)
+        self.attempts = 1
+
+    def header(self, name: str) -> str | None:
+        """A header's text, if it is there and sane."""
+        for key, value in message_headers(self.message):
+            if key == name and isinstance(value, bytes) and len(value) <= 128 and value.isascii():
+                return value.decode()
+        return None
+
+
+class Received(Taken, Generic[E]):
+    """A message that could be read."""
+
+    def __init__(self, message: Message, event: E) -> None:
+        super().__init__(message)
+        self.event = event
+
+
+class Unreadable(Taken):
+    """A message that could not be read, and why."""
+
+    def __init__(self, message: Message, invalid: Invalid) -> None:
+        super().__init__(message)
+        self.invalid = invalid
+
+
+class Room(Protocol[E]):
+    """What a service does with a batch of events."""
+
+    event_class: type[E]
+
+    async def settle(self, batch: Sequence[Received[E]]) -> Sequence[Verdict]:
+        """One verdict a message, in order; every effect of those that are `DONE` is committed.
+
+        No two messages of the batch have the same event id.
+
+        Raises:
+            Transient: nothing was settled; the surroundings failed.
+            Exception: nothing was settled; some message of the batch is to blame.
+        """
+
+    async def close(self) -> None:
+        """Let connections go."""
+
+
+class BatchConsumer(Generic[E]):
+    """One consumer of one topic, for as long as the process lives."""
+
+    def __init__(self, settings: CreditSettings | DecisionSettings, group: str, room: Room[E]) -> None:
+        self._settings = settings
+        self._room = room
+        self._client_settings = consumer_settings(
+            settings.kafka_bootstrap_servers, group, settings.kafka_group_instance_id
+        )
+        self._topic = room.event_class.type.topic
+        self._dead_letters = DeadLetters(settings.kafka_bootstrap_servers)
+        self._ledger = Ledger()
+        self._batch: list[Received[E] | Unreadable] = []
+        self._suspects = Waiting[Received[E]]()
+        self._held = Waiting[Received[E]]()
+        self._unburied = Waiting[DeadLetter]()
+        self._dead_in_a_row = 0
+        self._backoff = FIRST_BACKOFF_SECONDS
+        self._not_before = 0.0
+        self._paused: set[Partition] = set()
+        self._fatal = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
+        self._lag_at = 0.0
+
+    def reason_not_ready(self) -> str | None:
+        """Why the service cannot do its work though its dependencies answer; None when it can."""
+        if self._stopped:
+            return f"stopped after {self._dead_in_a_row} dead letters in a row"
+        if self._held:
+            return f"{len(self._held_partitions)} partitions wait for an encryption key"
+        return None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop`, then finish the batch in hand and leave the group."""
+        await self._in_thread(self._subscribe)
+        while not stop.is_set():
+            await self._turn()
+        await self._leave()
+
+    async def _turn(self) -> None:
+        """Take what has come, settle it, see to what is due, store the offsets."""
+        self._admit(await self._in_thread(self._take))
+        if not self._must_wait:
+            try:
+                await self._settle_batch()
+                await self._see_to(self._suspects)
+                await self._see_to(self._held)
+                self._backoff = FIRST_BACKOFF_SECONDS
+            except Transient as error:
+                self._wait_out(error)
+        await self._see_to_unburied()
+        await self._in_thread(self._tell_client)
+
+    # ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take(self) -> list[Message]:
+        first = self._consumer.poll(self._seconds_to_wait())
+        if first is None:
+            return []
+        return [first, *self._consumer.consume(self._settings.consumer_batch_max - 1, 0)]
+
+    def _seconds_to_wait(self) -> float:
+        due = [at for waiting in (self._suspects, self._held, self._unburied) if (at := waiting.next_at()) is not None]
+        if self._batch:
+            due.append(self._not_before)
+        return min(max(min(due, default=math.inf) - monotonic(), 0.01), POLL_SECONDS)
+
+    def _admit(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._note_error(error)
+                continue
+            taken = self._read(message)
+            self._ledger.take(taken.partition, taken.offset)
+            self._batch.append(taken)
+
+    def _read(self, message: Message) -> Received[E] | Unreadable:
+        try:
+            return Received(message, self._room.event_class.decode(message.value()))
+        except Invalid as invalid:
+            return Unreadable(message, invalid)
+
+    # ── settling ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _settle_batch(self) -> None:
+        """Settle all that is in hand; the same event twice takes two rounds, so that the inbox judges the second."""
+        for _ in range(ROUNDS_MAX):
+            if not self._batch or self._stopped:
+                return
+            firsts: dict[UUID, Received[E]] = {}
+            for taken in self._batch:
+                if isinstance(taken, Received):
+                    firsts.setdefault(taken.event.event_id, taken)
+            await self._settle_round(list(firsts.values()))
+        raise Transient("some messages keep losing races against other consumers")
+
+    async def _settle_round(self, batch: list[Received[E]]) -> None:
+        verdicts = dict(zip(map(id, batch), await self._verdicts(batch) if batch else [], strict=True))
+        left = []
+        for taken in self._batch:
+            verdict = taken.invalid if isinstance(taken, Unreadable) else verdicts.get(id(taken))
+            if verdict is None:
+                left.append(taken)
+            else:
+                self._apply(taken, verdict)
+        self._batch = left
+
+    async def _verdicts(self, batch: list[Received[E]]) -> list[Verdict | Exception]:
+        """The room's verdicts; when it fails on the whole batch, one message at a time, to find the culprits."""
+        try:
+            return list(await self._room.settle(batch))
+        except Transient:
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+        return [(await self._verdicts([received]))[0] for received in batch]
+
+    def _apply(self, taken: Received[E] | Unreadable, verdict: Outcome | Exception) -> None:
+        """Turn a verdict into what happens next: the one place where that is decided."""
+        match verdict:
+            case Outcome():
+                self._dead_in_a_row = 0
+                self._ledger.settle(taken.partition, taken.offset)
+                metrics.CONSUMED.labels(self._topic, verdict).inc()
+            case Invalid():
+                self._condemn(taken, verdict)
+            case UnknownKey() if isinstance(taken, Received):
+                self._hold(taken, verdict)
+            case _ if isinstance(taken, Received):
+                self._suspect(taken, verdict)
+
+    def _hold(self, received: Received[E], error: UnknownKey) -> None:
+        topic, partition = received.partition
+        log.critical("partition_held", topic=topic, partition=partition, offset=received.offset, reason=str(error))
+        self._held.add(received, monotonic() + HELD_SECONDS)
+
+    def _suspect(self, received: Received[E], error: Exception) -> None:
+        log.error(
+            "unexpected", topic=self._topic, offset=received.offset, attempt=received.attempts, error=where(error)
+        )
+        if received.attempts > len(TRIES_AFTER_SECONDS):
+            words = f"failed {received.attempts} times: {describe(error)}"
+            self._condemn(received, Invalid("unexpected_error", words))
+            return
+        self._suspects.add(received, monotonic() + TRIES_AFTER_SECONDS[received.attempts - 1])
+        received.attempts += 1
+
+    async def _see_to(self, waiting: "Waiting[Received[E]]") -> None:
+        """Give those of `waiting` whose time has come another try, each alone; one that must go on waiting says so."""
+        for received in waiting.due():
+            metrics.RETRIES.labels("message").inc()
+            verdict = (await self._verdicts([received]))[0]
+            waiting.remove(received)
+            if verdict is None:
+                self._batch.append(received)
+            else:
+                self._apply(received, verdict)
+
+    def _wait_out(self, error: Transient) -> None:
+        log.warning("waiting", what=self._topic, reason=str(error), seconds=round(self._backoff, 2))
+        metrics.RETRIES.labels("batch").inc()
+        self._not_before = monotonic() + self._backoff * random.uniform(0.8, 1.2)
+        self._backoff = min(self._backoff * 2, LAST_BACKOFF_SECONDS)
+
+    # ── dead letters ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _stopped(self) -> bool:
+        return self._dead_in_a_row >= self._settings.dead_letters_in_a_row_max
+
+    def _condemn(self, taken: Received[E] | Unreadable, invalid: Invalid) -> None:
+        """Put a message in the line to be buried; past the limit it stays on its topic, and the consumer stops."""
+        if self._stopped:
+            return
+        self._dead_in_a_row += 1
+        self._unburied.add(DeadLetter(taken.message, invalid.kind, str(invalid), taken.attempts, taken.first_seen), 0.0)
+        if self._stopped:
+            log.critical("too_many_dead_letters", topic=self._topic, in_a_row=self._dead_in_a_row)
+            metrics.CONSUMER_STOPPED.set(1)
+
+    async def _see_to_unburied(self) -> None:
+        await asyncio.gather(*map(self._bury, self._unburied.due()))
+
+    async def _bury(self, letter: DeadLetter) -> None:
+        self._unburied.remove(letter)
+        try:
+            await self._dead_letters.bury(letter)
+        except Transient as error:
+            log.error("dead_letter_waits", topic=self._topic, reason=str(error))
+            self._unburied.add(letter, monotonic() + BURY_AGAIN_SECONDS)
+            return
+        self._ledger.settle(letter.partition, letter.offset)
+        metrics.DEAD_LETTERS.labels(self._topic, letter.kind).inc()
+        metrics.CONSUMED.labels(self._topic, "dead").inc()
+        place = {"topic": self._topic, "partition": letter.partition[1], "offset": letter.offset}
+        log.error("dead_letter", **place, kind=letter.kind, reason=letter.words)
+
+    # ── the client (all of it from one thread, never beside the loop's own work) ────────────────────────────────
+
+    @property
+    def _must_wait(self) -> bool:
+        return self._stopped or monotonic() < self._not_before
+
+    @property
+    def _held_partitions(self) -> set[Partition]:
+        return {received.partition for received in self._held}
+
+    def _subscribe(self) -> None:
+        self._consumer = Consumer(self._client_settings, logger=logging.getLogger("librdkafka"))
+        self._consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """A partition that was paused when it was revoked would stay so: say of each what it is to be."""
+        consumer.incremental_assign(partitions)
+        self._paused -= {(partition.topic, partition.partition) for partition in partitions}
+        consumer.resume(partitions)
+        self._set_pauses()
+        log.info("assigned", topic=self._topic, partitions=sorted(partition.partition for partition in partitions))
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._store_offsets()
+        revoked = {(partition.topic, partition.partition) for partition in partitions}
+        for partition in revoked:
+            self._ledger.forget(partition)
+        self._paused -= revoked
+        self._batch = [taken for taken in self._batch if taken.partition not in revoked]
+        for waiting in (self._suspects, self._held, self._unburied):
+            waiting.drop(revoked)
+        log.info("revoked", topic=self._topic, partitions=sorted(number for _, number in revoked))
+
+    def _tell_client(self) -> None:
+        self._store_offsets()
+        self._set_pauses()
+        self._note_lag()
+        if self._fatal:
+            self._rebuild()
+
+    def _store_offsets(self) -> None:
+        if ends := self._ledger.advance():
+            with contextlib.suppress(KafkaException):  # _STATE: the partition was revoked meanwhile
+                self._consumer.store_offsets(offsets=[TopicPartition(*partition, end) for partition, end in ends])
+
+    def _set_pauses(self) -> None:
+        """Pause and resume what is assigned, where that changes anything."""
+        assigned = {(partition.topic, partition.partition) for partition in self._consumer.assignment()}
+        wanted = assigned if self._must_wait or len(self._ledger) > UNSETTLED_MAX else assigned & self._held_partitions
+        with contextlib.suppress(KafkaException):
+            if pause := wanted - self._paused:
+                self._consumer.pause([TopicPartition(*partition) for partition in pause])
+            if resume := self._paused & assigned - wanted:
+                self._consumer.resume([TopicPartition(*partition) for partition in resume])
+        self._paused = wanted
+        metrics.PARTITIONS_HELD.set(len(self._held_partitions))
+
+    def _note_lag(self) -> None:
+        if monotonic() < self._lag_at:
+            return
+        self._lag_at = monotonic() + LAG_EVERY_SECONDS
+        with contextlib.suppress(KafkaException):
+            for place in self._consumer.position(self._consumer.assignment()):
+                high = self._consumer.get_watermark_offsets(place, cached=True)[1]
+                waiting = sum(taken.partition == (place.topic, place.partition) for taken in self._batch)
+                lag = max(0, high - place.offset) + waiting if place.offset >= 0 else max(0, high)
+                metrics.CONSUMER_LAG.labels(place.topic, str(place.partition)).set(lag)
+
+    def _note_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._fatal = True
+        log.warning("waiting", what=self._topic, reason=error.name())
+
+    def _rebuild(self) -> None:
+        log.error("consumer_rebuilt", topic=self._topic)
+        metrics.RETRIES.labels("consumer").inc()
+        self._on_revoke(self._consumer, self._consumer.assignment())
+        threading.Thread(target=self._consumer.close, daemon=True).start()
+        self._fatal = False
+        self._subscribe()
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    async def _leave(self) -> None:
+        """Close the client for at most three seconds: on a frozen broker its own close does not return."""
+        closed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def close() -> None:
+            self._consumer.close()
+            loop.call_soon_threadsafe(closed.set)
+
+        threading.Thread(target=close, daemon=True).start()
+        await process.pause(closed, CLOSE_SECONDS)
+        if not closed.is_set():
+            process.abandon("the Kafka consumer")
+        self._dead_letters.close()
+        await self._room.close()
+
+
+class Waiting(Generic[W]):
+    """Things to be seen to again, each at its time of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, W]] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[W]:
+        return (thing for _, thing in self._entries)
+
+    def add(self, thing: W, at: float) -> None:
+        """Keep `thing` until `at`."""
+        self._entries.append((at, thing))
+
+    def remove(self, thing: W) -> None:
+        """Keep it no longer."""
+        self._entries = [entry for entry in self._entries if entry[1] is not thing]
+
+    def due(self) -> list[W]:
+        """Those whose time has come, oldest first; they stay until removed."""
+        return [thing for at, thing in self._entries if at <= monotonic()]
+
+    def next_at(self) -> float | None:
+        """When the next is due; None when nothing waits."""
+        return min((at for at, _ in self._entries), default=None)
+
+    def drop(self, revoked: set[Partition]) -> None:
+        """Forget what came from partitions that are no longer ours."""
+        self._entries = [entry for entry in self._entries if entry[1].partition not in revoked]

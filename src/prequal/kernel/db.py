@@ -1,0 +1,168 @@
+"""Connections to PostgreSQL: how they are opened, healed and bounded, and whose fault an error is.
+
+Neighbours: every service holds a `Link` or a pool from here; their SQL lives in their own `queries.py`.
+Invariant: no call waits without a bound, and a connection that failed is thrown away, never mended.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+
+from prequal.kernel import metrics
+from prequal.kernel.errors import Misconfigured, Transient
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+CONNECT_SECONDS = 2.0
+COMMAND_SECONDS = 3.0
+"""The client's own bound; the server's `statement_timeout` is shorter, so that it speaks first when it can."""
+
+SESSION = {
+    "statement_timeout": "2500",
+    "lock_timeout": "1000",
+    "idle_in_transaction_session_timeout": "5000",
+    "client_connection_check_interval": "2000",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "timezone": "UTC",
+    "jit": "off",
+    # The planner misjudges the size of unnest arrays: on a table that was empty when a statement was prepared it
+    # chooses scans whose cost then grows without bound. Every statement of a worker is a walk along an index.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+
+SURROUNDINGS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+"""What asyncpg raises when a call fails, whosever fault it is: see `blames_data`."""
+
+
+class LostRace(Transient):
+    """A neighbour's transaction won (serialization failure, deadlock): the same one may be tried again at once."""
+
+
+_RACES = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+_MISCONFIGURED = (
+    asyncpg.InvalidPasswordError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
+
+def blames_data(error: BaseException) -> bool:
+    """Whether the server blames the data sent (SQLSTATE class 22 or 23); all else is surroundings."""
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {"22", "23"}
+
+
+def describe(error: BaseException) -> str:
+    """What went wrong, in words that carry no data: the error's kind and, from the server, its SQLSTATE."""
+    state = getattr(error, "sqlstate", None)
+    return type(error).__name__ + (f" (SQLSTATE {state})" if state else "")
+
+
+async def connect(database_url: str, name: str, **session: str) -> Connection:
+    """Open one connection, seen in `pg_stat_activity` under `name` and an id of its own.
+
+    Raises:
+        Transient: the database does not answer within two seconds, or turns us away for now.
+        Misconfigured: the address, user or password is wrong.
+    """
+    application_name = f"{name} {uuid.uuid4().hex[:12]}"
+    try:
+        return await asyncpg.connect(
+            database_url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings=SESSION | session | {"application_name": application_name},
+        )
+    except _MISCONFIGURED as error:
+        raise Misconfigured(f"PostgreSQL refuses DATABASE_URL: {describe(error)}.") from None
+    except SURROUNDINGS as error:
+        raise Transient(f"PostgreSQL cannot be reached: {describe(error)}") from error
+
+
+def open_pool(database_url: str, name: str, size: int) -> Pool:
+    """A pool that connects when it is first used. `async with` or `await` it before use, `close` it after."""
+    return asyncpg.create_pool(
+        database_url,
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        reset=_leave_as_it_is,
+        server_settings=SESSION | {"application_name": name},
+    )
+
+
+async def _leave_as_it_is(connection: Connection) -> None:
+    """Single statements change no session: asyncpg's own RESET would cost a round trip a read."""
+
+
+class Link:
+    """One connection of one's own, opened when needed and thrown away when it fails. Not for several tasks at once."""
+
+    def __init__(self, database_url: str, name: str, **session: str) -> None:
+        self._database_url = database_url
+        self._name = name
+        self._session = session
+        self._connection: Connection | None = None
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Connection]:
+        """The living connection, or a new one, for some statements; a failure of the surroundings throws it away.
+
+        Raises:
+            Transient: the database failed or cannot be reached; after `LostRace` the connection lives on. An error that
+                blames the data is raised as it is.
+        """
+        connection = await self._living()
+        metrics.DB_CONNECTIONS_IDLE.dec()
+        metrics.DB_CONNECTIONS_ACTIVE.inc()
+        try:
+            yield connection
+        except _RACES as error:
+            raise LostRace from error
+        except SURROUNDINGS as error:
+            if blames_data(error):
+                raise
+            self._cut(connection)
+            raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+        except asyncio.CancelledError:
+            self._cut(connection)
+            raise
+        finally:
+            metrics.DB_CONNECTIONS_ACTIVE.dec()
+            metrics.DB_CONNECTIONS_IDLE.inc(self._connection is not None)
+
+    async def close(self) -> None:
+        """Say goodbye, for at most a second. The link may be used again."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        metrics.DB_CONNECTIONS_IDLE.dec()
+        try:
+            await connection.close(timeout=1)
+        except SURROUNDINGS:
+            connection.terminate()
+
+    async def _living(self) -> Connection:
+        if self._connection is not None and self._connection.is_closed():
+            self._connection = None
+            metrics.DB_CONNECTIONS_IDLE.dec()
+        if self._connection is None:
+            self._connection = await connect(self._database_url, self._name, **self._session)
+            metrics.DB_CONNECTIONS_IDLE.inc()
+        return self._connection
+
+    def _cut(self, connection: Connection) -> None:
+        connection.terminate()
+        self._connection = None

@@ -1,0 +1,117 @@
+"""Where a message goes that can never succeed: to its topic's dead letters, whole, with where it came from and why.
+
+Neighbours: `kernel.consumer` buries here before it moves an offset.
+Invariant: key and value are the original's bytes; the headers name a reason and never a PAN.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from prequal.domain.events import dead_letter_topic
+from prequal.domain.pan import redact
+from prequal.kernel.errors import Transient
+from prequal.kernel.kafka import Pump, message_headers, producer_settings
+from prequal.kernel.ledger import Partition
+
+Delivered: TypeAlias = Callable[[KafkaError | None, Message], None]
+
+PREFIX = "dlq."
+ANSWER_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message and why it can never succeed."""
+
+    message: Message
+    kind: str
+    words: str
+    attempts: int
+    first_seen: datetime
+
+    @property
+    def partition(self) -> Partition:
+        """Where the message came from."""
+        return self.message.topic() or "", self.message.partition() or 0
+
+    @property
+    def offset(self) -> int:
+        """Its place there."""
+        return self.message.offset() or 0
+
+
+class DeadLetters:
+    """The producer of dead letters, started with the first one."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._settings = producer_settings(bootstrap_servers) | {"client.id": "prequal-dead-letters"}
+        self._producer: Producer | None = None
+        self._pump: Pump | None = None
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Return when the broker holds the letter durably.
+
+        Raises:
+            Transient: it does not; nothing is lost, the offset has not moved.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[KafkaError | None] = loop.create_future()
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            loop.call_soon_threadsafe(_set, answer, error)
+
+        try:
+            self._produce(letter, delivered)
+            error = await asyncio.wait_for(answer, ANSWER_SECONDS)
+        except (TimeoutError, KafkaException, BufferError) as failure:
+            self.close()
+            raise Transient(f"the dead letter could not be written: {type(failure).__name__}") from None
+        if error is not None:
+            raise Transient(f"the dead letter could not be written: {error.name()}")
+
+    def close(self) -> None:
+        """Let the producer go; the next letter starts another."""
+        if self._pump is not None:
+            self._pump.stop()
+        self._producer = self._pump = None
+
+    def _produce(self, letter: DeadLetter, delivered: Delivered) -> None:
+        if self._producer is None:
+            self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
+            self._pump = Pump(self._producer, lambda: None)
+        message = letter.message
+        self._producer.produce(
+            dead_letter_topic(message.topic() or ""),
+            message.value(),
+            message.key(),
+            headers=headers(letter),
+            on_delivery=delivered,
+        )
+
+
+def _set(answer: asyncio.Future[KafkaError | None], error: KafkaError | None) -> None:
+    if not answer.done():
+        answer.set_result(error)
+
+
+def headers(letter: DeadLetter) -> list[tuple[str, str | bytes | None]]:
+    """The original's headers, and ours behind them; those of an earlier burial are left out."""
+    message = letter.message
+    original = [(name, value) for name, value in message_headers(message) if not name.startswith(PREFIX)]
+    ours = {
+        "topic": message.topic(),
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "error_kind": letter.kind,
+        "error_message": redact(letter.words)[:500],
+        "first_seen": letter.first_seen.isoformat(timespec="milliseconds"),
+        "last_seen": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "attempts": letter.attempts,
+    }
+    return [*original, *((PREFIX + name, str(value)) for name, value in ours.items())]

@@ -1,0 +1,114 @@
+"""What every process answers over HTTP: is it alive, can it work, what does it count.
+
+Neighbours: the three workers serve `probes`; the API mounts the same routes among its own.
+Invariant: an answer is given from what is known already; no probe waits for a dependency.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from prequal.kernel import metrics
+from prequal.kernel.errors import Misconfigured
+from prequal.kernel.readiness import Readiness
+from prequal.kernel.settings import ServiceSettings
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def health_handlers(service: str, readiness: Readiness) -> dict[str, Handler]:
+    """The three answers, by path."""
+    labelled: Any = metrics.Labelled(service)
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "healthy"})
+
+    async def ready(_: Request) -> Response:
+        status, body = readiness.answer()
+        return JSONResponse(body, status_code=status, headers={"Cache-Control": "no-store"})
+
+    async def show_metrics(_: Request) -> Response:
+        return Response(generate_latest(labelled), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return {"/health": health, "/ready": ready, "/metrics": show_metrics}
+
+
+def probes(service: str, readiness: Readiness) -> Starlette:
+    """A worker's whole HTTP face."""
+    return Starlette(routes=[Route(path, handler) for path, handler in health_handlers(service, readiness).items()])
+
+
+async def serve(app: Any, settings: ServiceSettings, stop: asyncio.Event, readiness: Readiness) -> None:
+    """Answer until `stop`, then let requests in flight finish.
+
+    Raises:
+        Misconfigured: a port is taken.
+    """
+    servers = [_serve_one(app, settings, stop, settings.http_port)]
+    if settings.prometheus_port not in (None, settings.http_port):
+        servers.append(
+            _serve_one(probes(settings.service_name, readiness), settings, stop, settings.prometheus_port or 0)
+        )
+    await asyncio.gather(*servers)
+
+
+async def _serve_one(app: Any, settings: ServiceSettings, stop: asyncio.Event, port: int) -> None:
+    listener = bind(settings.http_host, port)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        http="httptools",
+        ws="none",
+        backlog=2048,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+    )
+    server = _Server(config)
+    waiter = asyncio.create_task(_tell(server, stop))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        waiter.cancel()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that leaves the signals to the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _tell(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket, or a sentence.
+
+    Raises:
+        Misconfigured: the port is taken or the address is not ours.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Misconfigured(
+            f"Port {port} on {host} cannot be used ({error.strerror}): stop what holds it, or set HTTP_PORT."
+        ) from None
+    return listener

@@ -1,0 +1,101 @@
+"""How our Kafka clients are set, and the two things a client of this kind needs a hand with.
+
+Neighbours: `kernel.publisher`, `kernel.consumer`, `dead_letters` and `topics` take their settings here.
+Invariant: a producer is idempotent, a consumer never stores an offset by itself, and no client makes a topic by accident.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Message, Producer
+
+Settings = dict[str, str | int | bool | float]
+
+MAX_MESSAGE_BYTES = 1_048_588
+"""What a topic takes: Kafka's own default. Dead-letter topics take 64 KiB more, for the `dlq.*` headers."""
+DEAD_LETTER_EXTRA_BYTES = 65_536
+
+
+def common_settings(bootstrap_servers: str) -> Settings:
+    """What every client shares: quick to notice that a broker is back, quiet while it is away."""
+    return {
+        "bootstrap.servers": bootstrap_servers,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1000,
+        "socket.connection.setup.timeout.ms": 3000,
+        "socket.timeout.ms": 6000,
+        "socket.keepalive.enable": True,
+        "log.connection.close": False,
+        "log_level": 3,
+    }
+
+
+def producer_settings(bootstrap_servers: str) -> Settings:
+    """Idempotent, so acks=all and in order; what is not acknowledged within five seconds is told again by us."""
+    return common_settings(bootstrap_servers) | {
+        "enable.idempotence": True,
+        "acks": "all",
+        "delivery.timeout.ms": 5000,
+        "linger.ms": 1,
+        "allow.auto.create.topics": False,
+        # A topic that is missing is said to be missing after a second, not after thirty.
+        "topic.metadata.propagation.max.ms": 1000,
+        "topic.metadata.refresh.interval.ms": 10000,
+        "queue.buffering.max.messages": 20000,
+        "message.max.bytes": MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES,
+    }
+
+
+def consumer_settings(bootstrap_servers: str, group: str, instance: str = "") -> Settings:
+    """Offsets are stored by us after the commit, and committed by the client each second."""
+    static = {"group.instance.id": instance} if instance else {}
+    return (
+        common_settings(bootstrap_servers)
+        | static
+        | {
+            "group.id": group,
+            "enable.auto.commit": True,
+            "auto.commit.interval.ms": 1000,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": 10000,
+            "heartbeat.interval.ms": 2000,
+            "max.poll.interval.ms": 120000,
+            "allow.auto.create.topics": False,
+            "topic.metadata.refresh.interval.ms": 5000,
+            "fetch.wait.max.ms": 500,
+            "fetch.error.backoff.ms": 100,
+            "queued.max.messages.kbytes": 16384,
+            "fetch.message.max.bytes": MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES,
+        }
+    )
+
+
+def message_headers(message: Message) -> list[tuple[str, str | bytes | None]]:
+    """A message's headers, none for none."""
+    found: Any = message.headers()
+    return list(found or [])
+
+
+class Pump:
+    """Serves a producer's callbacks from a thread of its own and wakes the event loop once for many of them."""
+
+    def __init__(self, producer: Producer, wake: Callable[[], None]) -> None:
+        self._producer = producer
+        self._wake = wake
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._serve, name="kafka-callbacks", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving; returns at once."""
+        self._stopped = True
+
+    def _serve(self) -> None:
+        while not self._stopped:
+            if self._producer.poll(0.2):
+                self._loop.call_soon_threadsafe(self._wake)

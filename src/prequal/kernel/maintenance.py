@@ -1,0 +1,129 @@
+"""What must be done to the tables every day: partitions made ahead, old rows pruned.
+
+Neighbours: `prequal maintain` and `prequal migrate` call it, with the owner's role; `prequal up` once a day.
+Invariant: nothing of an undecided application is pruned, however old.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import asyncpg
+
+from prequal.kernel.db import SURROUNDINGS, Connection, connect, describe
+from prequal.kernel.errors import Misconfigured, Transient
+from prequal.kernel.outbox import EVENT
+
+DAYS_AHEAD = 7
+ARCHIVE_DAYS = 7
+INBOX_DAYS = 15
+"""Longer than archive and topics together can tell an event again (7 days each)."""
+PRUNE_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """What one run did."""
+
+    partitions_made: int
+    partitions_dropped: int
+    carried_over: int
+    inbox_pruned: int
+    claims_pruned: int
+    keys_pruned: int
+
+
+def maintain(database_url: str) -> Maintained:
+    """Make partitions for the days ahead and prune what nobody needs any more. Running it again does no harm.
+
+    Raises:
+        Transient: the database cannot be reached, or a table stayed locked.
+        Misconfigured: the database is not migrated.
+    """
+    return asyncio.run(_maintain(database_url))
+
+
+async def _maintain(database_url: str) -> Maintained:
+    connection = await connect(database_url, "maintain", statement_timeout="60000", lock_timeout="2000")
+    try:
+        made = await make_partitions(connection)
+        carried, dropped = await drop_old_partitions(connection)
+        return Maintained(
+            partitions_made=made,
+            partitions_dropped=dropped,
+            carried_over=carried,
+            inbox_pruned=await _prune(
+                connection, "processed_messages", f"processed_at < now() - interval '{INBOX_DAYS} days'"
+            ),
+            claims_pruned=await _prune(connection, "pan_claims", "expires_at < now() - interval '1 day'"),
+            keys_pruned=await _prune(connection, "idempotency_keys", "expires_at < now() - interval '1 day'"),
+        )
+    except asyncpg.UndefinedTableError:
+        raise Misconfigured("The database is not migrated: run `prequal migrate`.") from None
+    except SURROUNDINGS as error:
+        raise Transient(f"Maintenance stopped half-way, and may simply be run again: {describe(error)}") from error
+    finally:
+        await connection.close(timeout=2)
+
+
+async def make_partitions(connection: Connection) -> int:
+    """Make the archive's partitions from today to seven days ahead; days are UTC days. Returns how many were made."""
+    today: date = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
+    made = 0
+    for day in (today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)):
+        name = _partition(day)
+        if await connection.fetchval("SELECT to_regclass($1) IS NULL", name):
+            await connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF outbox_archive "
+                f"FOR VALUES FROM ('{day} 00:00:00+00') TO ('{day + timedelta(days=1)} 00:00:00+00')"
+            )
+            made += 1
+    return made
+
+
+async def drop_old_partitions(connection: Connection) -> tuple[int, int]:
+    """Drop partitions whose last event was told over seven days ago; events of undecided applications move to today's.
+
+    Returns how many events were carried over, and how many partitions went.
+    """
+    today: date = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
+    names = await connection.fetch(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'outbox_archive'::regclass ORDER BY 1"
+    )
+    last_kept = _partition(today - timedelta(days=ARCHIVE_DAYS))
+    carried = dropped = 0
+    for (name,) in names:
+        if name < last_kept:
+            async with connection.transaction():
+                carried += await _carry_over(connection, name)
+                await connection.execute(f"DROP TABLE {name}")
+            dropped += 1
+    return carried, dropped
+
+
+async def _carry_over(connection: Connection, partition: str) -> int:
+    done: str = await connection.execute(
+        f"""
+        INSERT INTO outbox_archive (id, topic, {EVENT})
+        SELECT id, topic, {EVENT} FROM {partition} AS told
+        WHERE EXISTS (SELECT FROM applications WHERE id = told.application_id AND status = 'PENDING')
+        """
+    )
+    return int(done.rpartition(" ")[2])
+
+
+async def _prune(connection: Connection, table: str, condition: str) -> int:
+    pruned = 0
+    while True:
+        done: str = await connection.execute(
+            f"DELETE FROM {table} "
+            f"WHERE ctid = ANY (ARRAY (SELECT ctid FROM {table} WHERE {condition} LIMIT {PRUNE_ROWS}))"
+        )
+        rows = int(done.rpartition(" ")[2])
+        pruned += rows
+        if rows < PRUNE_ROWS:
+            return pruned
+
+
+def _partition(day: date) -> str:
+    return f"outbox_archive_{day:%Y%m%d}"

@@ -1,0 +1,189 @@
+"""The outbox in SQL: what is written beside an effect, read under a lease, and settled when it was told.
+
+Neighbours: `api` and `credit` add events inside their own statements; `kernel.publisher` does the rest.
+Invariant: an event leaves `outbox_events` only for the archive (told) or the parked rows (refused).
+
+    outbox_events ──acknowledged──► outbox_archive
+         │  ▲
+      refused │ due
+         ▼  │
+    outbox_parked
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from prequal.kernel.db import Connection
+
+EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
+
+PUBLISHER_SESSION = {"enable_nestloop": "off", "enable_hashjoin": "on"}
+"""Planner settings of the publisher's connections: what is in flight is excluded by a hash, not by a walk."""
+
+NOW_TEXT = """to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+"""SQL: the transaction's time as the events spell it."""
+
+
+def close_body(body: str, time_field: str) -> str:
+    """SQL that closes the open JSON object in the expression `body` with the transaction's time."""
+    return f"""{body} || ',"{time_field}":"' || {NOW_TEXT} || '"}}'"""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """An event that is still to be told."""
+
+    id: int
+    topic: str
+    event_id: UUID
+    event_type: str
+    application_id: UUID
+    payload: str
+    correlation_id: str | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to tell one lane's events, until another publisher finds it expired."""
+
+    lane: str
+    owner: UUID
+    epoch: int
+
+
+async def take_lease(connection: Connection, lane: str, owner: UUID, seconds: float) -> Lease | None:
+    """Take or renew a lane's lease; None while another publisher holds it."""
+    epoch = await connection.fetchval(
+        """
+        INSERT INTO publisher_leases AS lease (lane, owner, epoch, expires_at)
+        VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+        ON CONFLICT (lane) DO UPDATE
+        SET owner = EXCLUDED.owner,
+            epoch = lease.epoch + (lease.owner <> EXCLUDED.owner)::integer,
+            expires_at = EXCLUDED.expires_at
+        WHERE lease.owner = EXCLUDED.owner OR lease.expires_at <= clock_timestamp()
+        RETURNING epoch
+        """,
+        lane,
+        owner,
+        seconds,
+    )
+    return None if epoch is None else Lease(lane, owner, epoch)
+
+
+async def give_up_lease(connection: Connection, lease: Lease) -> None:
+    """Let another publisher take the lane at once."""
+    await connection.execute(
+        "UPDATE publisher_leases SET expires_at = clock_timestamp() WHERE lane = $1 AND owner = $2 AND epoch = $3",
+        lease.lane,
+        lease.owner,
+        lease.epoch,
+    )
+
+
+async def read_untold(connection: Connection, lease: Lease, in_flight: Sequence[int], limit: int) -> list[OutboxRow]:
+    """The oldest events of the lease's lane that are not in flight; none when the lease is lost.
+
+    What counts is the row being there, never a cursor over ids: a transaction with a lower id may commit later.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent
+        FROM outbox_events AS untold
+        WHERE topic = $1
+          -- hashed (see PUBLISHER_SESSION), where an array would be searched from end to end for every row
+          AND NOT EXISTS (SELECT FROM unnest($4::bigint[]) AS in_flight (id) WHERE in_flight.id = untold.id)
+          AND (
+              SELECT expires_at > clock_timestamp() FROM publisher_leases
+              WHERE lane = $1 AND owner = $2 AND epoch = $3
+          )
+        ORDER BY id
+        LIMIT $5
+        """,
+        lease.lane,
+        lease.owner,
+        lease.epoch,
+        in_flight,
+        limit,
+    )
+    return [OutboxRow(*row) for row in rows]
+
+
+async def settle_told(connection: Connection, lane: str, ids: Sequence[int]) -> int:
+    """Move what the broker acknowledged to the archive; returns how many moved. Settling twice archives once."""
+    done: str = await connection.execute(
+        f"""
+        WITH told AS (
+            DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2::bigint[])
+            RETURNING id, topic, {EVENT}
+        )
+        INSERT INTO outbox_archive (id, topic, {EVENT})
+        SELECT id, topic, {EVENT} FROM told
+        """,
+        lane,
+        ids,
+    )
+    return int(done.rpartition(" ")[2])
+
+
+async def park(connection: Connection, lane: str, refused: Sequence[tuple[int, str]]) -> None:
+    """Move aside what the broker refused, with its reason; the next try comes after 1, 2, 4 … at most 60 seconds."""
+    await connection.execute(
+        f"""
+        WITH refused AS (
+            SELECT * FROM unnest($2::bigint[], $3::text[]) AS refused (id, reason)
+        ), moved AS (
+            DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2)
+            RETURNING id, topic, attempts, {EVENT}
+        )
+        INSERT INTO outbox_parked (id, topic, attempts, {EVENT}, reason, next_try_at)
+        SELECT id, topic, attempts + 1, {EVENT}, reason,
+               now() + make_interval(secs => least(60, 2 ^ least(attempts, 6)))
+        FROM moved JOIN refused USING (id)
+        """,
+        lane,
+        [id_ for id_, _ in refused],
+        [reason for _, reason in refused],
+    )
+
+
+async def bring_back_due(connection: Connection, lane: str, limit: int) -> int:
+    """Give parked events whose time has come another try, at the end of their lane; returns how many."""
+    done: str = await connection.execute(
+        f"""
+        WITH due AS (
+            DELETE FROM outbox_parked
+            WHERE id = ANY (ARRAY (
+                SELECT id FROM outbox_parked
+                WHERE topic = $1 AND next_try_at <= now()
+                ORDER BY next_try_at
+                LIMIT $2
+                FOR UPDATE SKIP LOCKED
+            ))
+            RETURNING topic, attempts, {EVENT}
+        )
+        INSERT INTO outbox_events (topic, attempts, {EVENT})
+        SELECT topic, attempts, {EVENT} FROM due
+        """,
+        lane,
+        limit,
+    )
+    return int(done.rpartition(" ")[2])
+
+
+async def depth(connection: Connection, lane: str) -> tuple[int, float, int]:
+    """How many events wait in a lane (up to 100,000), the oldest one's age in seconds, and how many are parked."""
+    row = await connection.fetchrow(
+        """
+        SELECT
+            (SELECT count(*) FROM (SELECT FROM outbox_events WHERE topic = $1 LIMIT 100000) AS some),
+            (SELECT coalesce(extract(epoch FROM clock_timestamp() - created_at), 0)::float8
+             FROM outbox_events WHERE topic = $1 ORDER BY id LIMIT 1),
+            (SELECT count(*) FROM outbox_parked WHERE topic = $1)
+        """,
+        lane,
+    )
+    assert row is not None
+    return row[0], max(0.0, row[1] or 0.0), row[2]

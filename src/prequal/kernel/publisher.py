@@ -1,0 +1,300 @@
+"""Relays the outbox to Kafka: reads under a lease, produces, and settles what the broker acknowledged.
+
+Neighbours: `kernel.outbox` for the rows; `api` and `credit` wake it with a NOTIFY after their commits.
+Invariant: a row is settled by its own delivery callback and nothing else; what is in doubt is told again.
+
+One lane a topic: lease → read → produce → (acknowledged → archive | refused → parked | lost → read again).
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import uuid
+from collections import Counter, deque
+from dataclasses import dataclass
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from prequal.domain.events import MESSAGE_VERSION, EventType
+from prequal.kernel import http, metrics, outbox, process
+from prequal.kernel.db import Connection, Link
+from prequal.kernel.errors import Transient
+from prequal.kernel.kafka import Pump, producer_settings
+from prequal.kernel.outbox import Lease, OutboxRow
+from prequal.kernel.readiness import Readiness
+from prequal.kernel.schema import check_schema
+from prequal.kernel.settings import PublisherSettings
+from prequal.kernel.wake import Wakes
+
+log = structlog.get_logger()
+
+UNDER_WORK_SECONDS = 0.003
+"""Pause between two rounds under load: it makes batches, and saves a third of the CPU."""
+ANSWER_SECONDS = 0.05
+"""How long a round waits for the first acknowledgement; what comes later is settled in a later round."""
+AFTER_FAILURE_SECONDS = 0.5
+FLUSH_SECONDS = 3.0
+
+REFUSALS = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_RECORD,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+"""Answers that blame this message or its topic; every other error is the broker's surroundings."""
+
+
+def run(settings: PublisherSettings) -> None:
+    """Publish until SIGTERM.
+
+    Raises:
+        Misconfigured: a setting, the database's revision or a port does not fit.
+    """
+    process.run(settings, functools.partial(_main, settings))
+
+
+async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
+    readiness = Readiness(settings.database_url, settings.kafka_bootstrap_servers)
+    wakes = Wakes(settings.database_url, [event_type.topic for event_type in EventType])
+    teller = Teller(settings.kafka_bootstrap_servers)
+    lanes = [Lane(event_type.topic, settings, teller, wakes) for event_type in EventType]
+    async with process.together() as group:
+        group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
+        group.create_task(readiness.watch(stop))
+        await process.wait_for_database(settings.database_url, stop, check_schema)
+        group.create_task(wakes.listen(stop))
+        process.settle_memory()
+        readiness.started = True
+        telling = [group.create_task(lane.run(stop)) for lane in lanes]
+        await stop.wait()
+        wakes.wake_all()
+        await asyncio.wait(telling)
+        teller.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one row: acknowledged when `error` is None."""
+
+    id: int
+    error: KafkaError | None
+
+
+class Answers:
+    """What the broker answered for one lane, filled from the producer's thread, emptied by the lane."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Told] = deque()
+        self._arrived = asyncio.Event()
+
+    def add(self, told: Told) -> None:
+        """Keep an answer; `announce` wakes the lane."""
+        self._waiting.append(told)
+
+    def announce(self) -> None:
+        """Wake the lane if something has come."""
+        if self._waiting:
+            self._arrived.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for an answer, at most `seconds`."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
+        self._arrived.clear()
+
+    def take(self) -> list[Told]:
+        """What has come since last asked."""
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]
+
+
+class Teller:
+    """The producer, rebuilt after a fatal error, and the answers it has given, by lane."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._settings = producer_settings(bootstrap_servers) | {"client.id": "prequal-publisher"}
+        self.answers = {event_type.topic: Answers() for event_type in EventType}
+        self.generation = 0
+        self._start()
+
+    def tell(self, row: OutboxRow) -> None:
+        """Hand one row to the client.
+
+        Raises:
+            BufferError: the client's queue is full.
+            Transient: the producer died; a new one has taken its place, and what the old one held is to be told again.
+        """
+        answered = functools.partial(self._answered, self.generation, row.topic, row.id)
+        key = str(row.application_id)
+        try:
+            self._producer.produce(row.topic, row.payload, key, headers=_headers(row), on_delivery=answered)
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            if reason.fatal():
+                self._rebuild(reason)
+                raise Transient(f"the Kafka producer died: {reason.name()}") from None
+            self.answers[row.topic].add(Told(row.id, reason))
+
+    async def flush(self) -> None:
+        """Wait for the broker to answer for what it was given, at most three seconds."""
+        await asyncio.to_thread(self._producer.flush, FLUSH_SECONDS)
+
+    def stop(self) -> None:
+        """Let the producer go; what it still held stays untold."""
+        self._pump.stop()
+        self._producer.purge(blocking=False)
+
+    def _start(self) -> None:
+        self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
+        self._pump = Pump(self._producer, self._announce)
+
+    def _announce(self) -> None:
+        for answers in self.answers.values():
+            answers.announce()
+
+    def _rebuild(self, reason: KafkaError) -> None:
+        log.error("producer_rebuilt", error_code="KAFKA_PUBLISH_ERROR", reason=reason.name())
+        metrics.RETRIES.labels("producer").inc()
+        self.stop()
+        self.generation += 1
+        self._start()
+
+    def _answered(self, generation: int, lane: str, row_id: int, error: KafkaError | None, _: Message) -> None:
+        if generation == self.generation:
+            self.answers[lane].add(Told(row_id, error))
+
+
+class Lane:
+    """One topic's way out."""
+
+    def __init__(self, topic: str, settings: PublisherSettings, teller: Teller, wakes: Wakes) -> None:
+        self._topic = topic
+        self._settings = settings
+        self._teller = teller
+        self._answers = teller.answers[topic]
+        self._wakes = wakes
+        self._link = Link(settings.database_url, f"publisher {topic}", **outbox.PUBLISHER_SESSION)
+        self._owner = uuid.uuid4()
+        self._lease: Lease | None = None
+        self._renew_at = 0.0
+        self._in_flight: set[int] = set()
+        self._answered: list[Told] = []
+        self._generation = teller.generation
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tell until `stop`, waiting out whatever fails; then settle what was told and give the lane up."""
+        while not stop.is_set():
+            try:
+                told = await self._round()
+            except Transient as error:
+                log.warning("waiting", what=self._topic, reason=str(error))
+                metrics.RETRIES.labels("publish").inc()
+                await self._wakes.wait(self._topic, AFTER_FAILURE_SECONDS)
+                continue
+            if told:
+                await asyncio.sleep(UNDER_WORK_SECONDS)
+            else:
+                await self._wakes.wait(self._topic, self._settings.publish_poll_seconds)
+        await self._finish()
+
+    async def _round(self) -> int:
+        """One turn of the lane's life; how many rows it told."""
+        self._forget_dead_producer()
+        async with self._link.use() as connection:
+            await self._settle(connection)
+            rows = await self._read(connection) if await self._hold_lease(connection) else []
+        self._tell(rows)
+        if rows:
+            await self._answers.wait(ANSWER_SECONDS)
+            async with self._link.use() as connection:
+                await self._settle(connection)
+        return len(rows)
+
+    async def _hold_lease(self, connection: Connection) -> bool:
+        now = asyncio.get_running_loop().time()
+        if self._lease is None or now >= self._renew_at:
+            self._lease = await outbox.take_lease(connection, self._topic, self._owner, self._settings.lease_seconds)
+            self._renew_at = now + self._settings.lease_seconds / 3
+            if self._lease is not None:
+                await self._keep_house(connection)
+        return self._lease is not None
+
+    async def _keep_house(self, connection: Connection) -> None:
+        if await outbox.bring_back_due(connection, self._topic, self._settings.publish_batch_max):
+            metrics.RETRIES.labels("parked").inc()
+        depth, age, parked = await outbox.depth(connection, self._topic)
+        metrics.OUTBOX_DEPTH.labels(self._topic).set(depth)
+        metrics.OUTBOX_OLDEST_SECONDS.labels(self._topic).set(age)
+        metrics.OUTBOX_PARKED.labels(self._topic).set(parked)
+
+    async def _read(self, connection: Connection) -> list[OutboxRow]:
+        room = self._settings.publish_in_flight_max - len(self._in_flight)
+        if self._lease is None or room <= 0:
+            return []
+        limit = min(room, self._settings.publish_batch_max)
+        return await outbox.read_untold(connection, self._lease, list(self._in_flight), limit)
+
+    def _tell(self, rows: list[OutboxRow]) -> None:
+        with contextlib.suppress(BufferError):  # the rest is read again next time
+            for row in rows:
+                self._in_flight.add(row.id)
+                try:
+                    self._teller.tell(row)
+                except BufferError:
+                    self._in_flight.discard(row.id)
+                    raise
+
+    async def _settle(self, connection: Connection) -> None:
+        self._answered += self._answers.take()
+        if not self._answered:
+            return
+        told = [answer.id for answer in self._answered if answer.error is None]
+        errors = [(answer.id, answer.error) for answer in self._answered if answer.error is not None]
+        refused = [(row, error.str()) for row, error in errors if error.code() in REFUSALS]
+        if told:
+            await outbox.settle_told(connection, self._topic, told)
+        if refused:
+            await outbox.park(connection, self._topic, refused)
+        self._in_flight.difference_update(answer.id for answer in self._answered)
+        self._answered = []
+        metrics.PUBLISHED.labels(self._topic).inc(len(told))
+        self._note([error for _, error in errors])
+
+    def _note(self, errors: list[KafkaError]) -> None:
+        for reason, count in Counter(error.name() for error in errors).items():
+            metrics.PUBLISH_ERRORS.labels(self._topic, reason).inc(count)
+            log.error("not_told", error_code="KAFKA_PUBLISH_ERROR", topic=self._topic, reason=reason, count=count)
+
+    def _forget_dead_producer(self) -> None:
+        if self._generation != self._teller.generation:
+            self._generation = self._teller.generation
+            self._in_flight = {answer.id for answer in self._answered}
+
+    async def _finish(self) -> None:
+        await self._teller.flush()
+        with contextlib.suppress(Transient):
+            async with self._link.use() as connection:
+                await self._settle(connection)
+                if self._lease is not None:
+                    await outbox.give_up_lease(connection, self._lease)
+        await self._link.close()
+
+
+def _headers(row: OutboxRow) -> list[tuple[str, str | bytes | None]]:
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("event_id", str(row.event_id)),
+        ("event_type", row.event_type),
+        ("message_version", MESSAGE_VERSION),
+    ]
+    if row.correlation_id is not None:
+        headers.append(("correlation_id", row.correlation_id))
+    if row.traceparent is not None:
+        headers.append(("traceparent", row.traceparent))
+    return headers

@@ -1,0 +1,199 @@
+"""What each process needs to be told, from the environment or `.env`, and nothing it does not need.
+
+Neighbours: the command line loads one class a process; `.env.example` files are generated from the descriptions here.
+Invariant: no message about a bad setting repeats its value.
+"""
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from prequal.kernel.errors import Misconfigured
+
+KEY_BYTES = 32
+
+
+def _key_text(secret: SecretStr) -> SecretStr:
+    key_bytes(secret)
+    return secret
+
+
+def _key_texts(secret: SecretStr) -> SecretStr:
+    for text in split(secret.get_secret_value()):
+        key_bytes(SecretStr(text))
+    return secret
+
+
+def key_bytes(secret: SecretStr) -> bytes:
+    """The 32 bytes that a base64 key setting spells.
+
+    Raises:
+        ValueError: it is not base64, or not of 32 bytes.
+    """
+    try:
+        key = base64.b64decode(secret.get_secret_value(), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64; `prequal keys generate` makes a good one") from None
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"is {len(key)} bytes long, not {KEY_BYTES}; `prequal keys generate` makes a good one")
+    return key
+
+
+def split(text: str) -> list[str]:
+    """The words of a comma-separated list, trimmed, empty ones left out."""
+    return [word for word in (part.strip() for part in text.split(",")) if word]
+
+
+def _postgresql(url: str) -> str:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must look like postgresql://user:password@host:port/database")
+    return url
+
+
+def _holder_types(text: str) -> str:
+    if text != "any" and not all(len(letter) == 1 and letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for letter in split(text)):
+        raise ValueError("must be `any` or letters such as P,C")
+    if not split(text):
+        raise ValueError("must be `any` or letters such as P,C")
+    return text
+
+
+KeyText = Annotated[SecretStr, AfterValidator(_key_text)]
+KeyTexts = Annotated[SecretStr, NoDecode, AfterValidator(_key_texts)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+
+class DatabaseSettings(_Settings):
+    """What whoever talks to PostgreSQL needs."""
+
+    database_url: Annotated[str, AfterValidator(_postgresql)] = Field(
+        repr=False, description="postgresql://user:password@host:port/database of PostgreSQL 15 or later. Required."
+    )
+
+
+class KafkaSettings(_Settings):
+    """What whoever talks to Kafka needs."""
+
+    kafka_bootstrap_servers: str = Field(min_length=1, description="host:port[,host:port …] of the brokers. Required.")
+
+
+class TopicsSettings(KafkaSettings):
+    """What `prequal topics` needs."""
+
+    kafka_replication_factor: int = Field(
+        1,
+        ge=1,
+        le=10,
+        description="Copies of each topic; 3 in production (min.insync.replicas is then 2), 1 on one machine.",
+    )
+
+
+class ServiceSettings(DatabaseSettings, KafkaSettings):
+    """What every service needs."""
+
+    service_name: str = Field("", max_length=64, description="Name in logs and metrics; the service's own by default.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    http_host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    http_port: Port = Field(8000, description="Port of /health, /ready and /metrics (and the API's own).")
+    prometheus_port: Port | None = Field(None, description="Port of /metrics; the HTTP port by default.")
+    shutdown_seconds: float = Field(
+        8.0, gt=0, le=60, description="Seconds that SIGTERM leaves for requests and batches in flight."
+    )
+
+
+class ApiSettings(ServiceSettings):
+    """What `prequal api` needs: both keys, because it seals and hashes."""
+
+    service_name: str = Field("prequal-api", max_length=64, description="Name in logs and metrics.")
+    encryption_key: KeyText = Field(description="Seals PANs: base64 of 32 bytes. Required; `prequal keys generate`.")
+    encryption_keys_retired: KeyTexts = Field(
+        SecretStr(""), description="Keys that may still open PANs, comma-separated, base64 of 32 bytes each."
+    )
+    pan_hash_key: KeyText = Field(description="Hashes PANs for the 24-hour rule: base64 of 32 bytes. Required.")
+    pan_holder_types: Annotated[str, AfterValidator(_holder_types)] = Field(
+        "any", description="`any`, or the fourth letters of a PAN that are taken, such as P (individual) or P,H."
+    )
+    database_pool_size: int = Field(8, ge=1, le=100, description="Connections that status reads share.")
+    write_batch_max: int = Field(128, ge=1, le=1000, description="Most applications that share one write.")
+    waiting_max: int = Field(2000, ge=1, description="Most applications that wait for the write; more get a 503.")
+
+
+class CreditSettings(ServiceSettings):
+    """What `prequal credit` needs: the key that opens, not the one that hashes."""
+
+    service_name: str = Field("credit-service", max_length=64, description="Name in logs and metrics.")
+    http_port: Port = Field(8001, description="Port of /health, /ready and /metrics.")
+    encryption_key: KeyText = Field(description="Opens PANs: base64 of 32 bytes, the API's own. Required.")
+    encryption_keys_retired: KeyTexts = Field(
+        SecretStr(""), description="Keys that may still open PANs, comma-separated, base64 of 32 bytes each."
+    )
+    kafka_group_instance_id: str = Field(
+        "", description="Static membership, for replicas with stable names; empty for none."
+    )
+    consumer_batch_max: int = Field(500, ge=1, le=5000, description="Most messages that share one transaction.")
+    dead_letters_in_a_row_max: int = Field(
+        50, ge=1, description="So many dead letters with nothing good between stop the consumer: a bad deploy."
+    )
+
+
+class DecisionSettings(ServiceSettings):
+    """What `prequal decision` needs: no key at all."""
+
+    service_name: str = Field("decision-service", max_length=64, description="Name in logs and metrics.")
+    http_port: Port = Field(8002, description="Port of /health, /ready and /metrics.")
+    kafka_group_instance_id: str = Field(
+        "", description="Static membership, for replicas with stable names; empty for none."
+    )
+    consumer_batch_max: int = Field(500, ge=1, le=5000, description="Most messages that share one transaction.")
+    dead_letters_in_a_row_max: int = Field(
+        50, ge=1, description="So many dead letters with nothing good between stop the consumer: a bad deploy."
+    )
+
+
+class PublisherSettings(ServiceSettings):
+    """What `prequal publisher` needs: no key at all."""
+
+    service_name: str = Field("publisher", max_length=64, description="Name in logs and metrics.")
+    http_port: Port = Field(8003, description="Port of /health, /ready and /metrics.")
+    publish_batch_max: int = Field(500, ge=1, le=5000, description="Most events read at once.")
+    publish_in_flight_max: int = Field(2000, ge=1, description="Most events at the broker and not yet acknowledged.")
+    publish_poll_seconds: float = Field(0.1, gt=0, le=10, description="How often an idle publisher looks, in seconds.")
+    lease_seconds: float = Field(
+        3.0, ge=1, le=60, description="How long a silent publisher keeps its lanes, in seconds."
+    )
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S], **overrides: Any) -> S:
+    """The settings of one process; `overrides` win over the environment, which wins over `.env`.
+
+    Raises:
+        Misconfigured: one sentence that names the setting and what is wrong with it, never its value.
+    """
+    try:
+        return kind(**overrides)
+    except ValidationError as error:
+        raise Misconfigured(_sentence(error)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"The file {Path('.env').absolute()} cannot be read: {type(error).__name__}.") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        name = ".".join(str(part) for part in problem["loc"]).upper()
+        text = "is missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        parts.append(f"{name} {text}")
+    return "Bad settings: " + "; ".join(parts) + ". See .env.example for every setting."

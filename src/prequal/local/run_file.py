@@ -1,0 +1,42 @@
+"""`run.json`: what runs on this machine, for people, tests and the next start.
+
+Neighbours: the supervisor writes it at each start of a child; `prequal status` reads it; `data_folder` clears by it.
+Invariant: it is replaced in one step and only its owner reads it, for the database's password is in it.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from prequal.local.keys import write_secret
+
+
+@dataclass(frozen=True)
+class Process:
+    """One worker: its process id, and the port on 127.0.0.1 that it is reached on."""
+
+    pid: int
+    port: int
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """Everything that runs; `processes` by the names postgres, kafka, api, credit, decision, publisher."""
+
+    database_url: str
+    kafka_bootstrap_servers: str
+    processes: dict[str, Process]
+
+    def write(self, file: Path) -> None:
+        """Replace `file`."""
+        write_secret(file, json.dumps(asdict(self), indent=2) + "\n")
+
+
+def read(file: Path) -> RunFile | None:
+    """What `file` names; None when there is no such file, or it is not one of ours."""
+    try:
+        content = json.loads(file.read_text())
+        processes = {name: Process(entry["pid"], entry["port"]) for name, entry in content["processes"].items()}
+        return RunFile(content["database_url"], content["kafka_bootstrap_servers"], processes)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None

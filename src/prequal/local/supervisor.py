@@ -1,0 +1,243 @@
+"""`prequal up`: starts everything on this machine, keeps it running, and stops it in the right order.
+
+Neighbours: `postgres`, `kafka` and `services` are its children, each with a `keeper`; `data_folder` is where it works.
+Invariant: whatever ends the house, services end before stores, and no child is left.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from datetime import timedelta
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
+
+from prequal.kernel.errors import Misconfigured, PrequalError, Refused, Transient
+from prequal.local.children import Child
+from prequal.local.data_folder import DataFolder
+from prequal.local.demonstration import demonstrate, is_empty
+from prequal.local.kafka import Kafka
+from prequal.local.keeper import Keeper
+from prequal.local.keys import NAMES, development_keys
+from prequal.local.narrator import Narrator
+from prequal.local.ports import require_free
+from prequal.local.postgres import Postgres
+from prequal.local.run_file import Process, RunFile
+from prequal.local.services import Errand, Service
+from prequal.local.settings import UpSettings
+
+SERVICES_STOP_SECONDS: Final = 7.5
+STORES_STOP_SECONDS: Final = 5.0
+"""Together under the 15 s that Ctrl-C may take."""
+
+MAINTAIN_EVERY: Final = timedelta(days=1)
+
+T = TypeVar("T")
+
+End = SimpleQueue[PrequalError | None]
+"""Why the house ends: None when it was asked to, else what went wrong. The first word counts."""
+
+NEXT_STEPS: Final = """
+  Try next:
+    curl -s {url}/applications -H 'Content-Type: application/json' \\
+      -d '{{"pan_number": "ABCDE1234F", "monthly_income_inr": 75000, "loan_amount_inr": 1500000, "loan_type": "HOME"}}'
+    .venv/bin/prequal apply --url {url} --type HOME --income 75000 --amount 1500000
+    .venv/bin/prequal status
+    {url}/docs   {url}/metrics
+
+  Logs: {logs}   Stop: Ctrl-C
+"""
+
+
+def up(settings: UpSettings) -> None:
+    """Start everything, serve until SIGINT, SIGTERM or SIGHUP, stop everything.
+
+    Raises:
+        Misconfigured: a port, the data folder, a setting or a missing tool stands in the way.
+        Transient: something did not start.
+    """
+    end: End = SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: end.put(None))
+    folder = DataFolder(settings.prequal_data_dir)
+    with folder.occupied():
+        require_free(settings.ports())
+        House(settings, _keys(settings, folder), folder, Narrator(), end).live()
+
+
+def _keys(settings: UpSettings, folder: DataFolder) -> dict[str, str]:
+    given = settings.keys()
+    return given if len(given) == len(NAMES) else development_keys(folder.keys) | given
+
+
+class House:
+    """Everything that runs on this machine, from the first start to the last stop."""
+
+    def __init__(
+        self, settings: UpSettings, keys: dict[str, str], folder: DataFolder, narrator: Narrator, end: End
+    ) -> None:
+        """Describe the house; nothing starts before `live`."""
+        self._settings = settings
+        self._keys = keys
+        self._folder = folder
+        self._narrator = narrator
+        self._end = end
+        self._api_url = f"http://127.0.0.1:{settings.api_port}"
+        self._postgres = None if settings.database_url else _postgres(settings, folder)
+        self._kafka = None if settings.kafka_bootstrap_servers else _kafka(settings, folder)
+        self._ending = threading.Event()
+        self._door = threading.Lock()
+        self._stores: list[Child] = []
+        self._services: list[Child] = []
+        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="house")
+
+    def live(self) -> None:
+        """Start, serve until the end, stop.
+
+        Raises:
+            PrequalError: what ended the house, unless it was asked to end.
+        """
+        self._in_background(self._start)
+        reason = self._end.get()
+        self._stop()
+        if reason is not None:
+            raise reason
+
+    def _start(self) -> None:
+        began = time.monotonic()
+        _all_done([self._in_background(self._open_database), self._in_background(self._open_broker)])
+        self._keep(self._services, self._describe_services())
+        self._narrator.done("everything is ready", time.monotonic() - began)
+        if self._postgres:
+            self._demonstrate_once()
+        self._narrator.say(NEXT_STEPS.format(url=self._api_url, logs=self._folder.log("*")))
+        self._maintain_daily()
+
+    def _open_database(self) -> None:
+        """PostgreSQL, ours or theirs, with its tables and the partitions of the coming days."""
+        if self._postgres:
+            self._keep(self._stores, [self._postgres])
+        self._errand("migrate")
+        self._errand("maintain")
+
+    def _open_broker(self) -> None:
+        """Kafka, ours or theirs, with its topics."""
+        if self._kafka:
+            self._keep(self._stores, [self._kafka])
+        self._errand("topics")
+
+    def _told(self) -> dict[str, str]:
+        """Everything there is to tell; each child takes of it what is its own."""
+        stores = {"DATABASE_URL": self._database_url, "KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers}
+        return self._keys | stores
+
+    def _describe_services(self) -> list[Service]:
+        told = self._told()
+        ports = {
+            "api": self._settings.api_port,
+            "credit": self._settings.credit_port,
+            "decision": self._settings.decision_port,
+            "publisher": self._settings.publisher_port,
+        }
+        return [Service(name, port, self._folder.log(name), told, self._folder.path) for name, port in ports.items()]
+
+    def _keep(self, living: list[Child], children: Sequence[Child]) -> None:
+        """Let the children live here from now on, and wait until all are ready."""
+        self._adopt(living, children)
+        keepers = [Keeper(child, self._ending, self._narrator) for child in children]
+        for child, keeper in zip(children, keepers, strict=True):
+            child.on_spawn = self._write_run_file
+            self._in_background(keeper.keep)
+        _all_done([keeper.first_ready for keeper in keepers])
+
+    def _errand(self, name: str) -> None:
+        began = time.monotonic()
+        errand = Errand(name, self._folder.log(name), self._told())
+        self._adopt(self._services, [errand])
+        errand.do()
+        self._narrator.done(name, time.monotonic() - began)
+
+    def _adopt(self, living: list[Child], children: Sequence[Child]) -> None:
+        """Whoever comes in before the house ends is stopped at its end; afterwards nobody comes in."""
+        with self._door:
+            if self._ending.is_set():
+                raise Transient("the house is ending")
+            living.extend(children)
+
+    @property
+    def _database_url(self) -> str:
+        ours = self._postgres.database_url if self._postgres and self._postgres.born else ""
+        return self._settings.database_url or ours
+
+    @property
+    def _bootstrap_servers(self) -> str:
+        return self._settings.kafka_bootstrap_servers or (self._kafka.bootstrap_servers if self._kafka else "")
+
+    def _write_run_file(self) -> None:
+        """Name what runs; before PostgreSQL has been made for the first time there is nothing to connect to."""
+        with self._door:
+            living = [child for child in (*self._stores, *self._services) if child.born]
+            if self._database_url:
+                processes = {child.name: Process(child.pid, child.port) for child in living}
+                RunFile(self._database_url, self._bootstrap_servers, processes).write(self._folder.run_file)
+
+    def _demonstrate_once(self) -> None:
+        try:
+            if not is_empty(self._database_url):
+                return
+            self._narrator.say("\n  The first three applications, sent by `prequal up` itself:")
+            for line in demonstrate(self._api_url):
+                self._narrator.say(f"    {line}")
+        except (Refused, Transient) as problem:
+            self._narrator.event(f"the demonstration did not succeed: {problem}")
+
+    def _maintain_daily(self) -> None:
+        while not self._ending.wait(MAINTAIN_EVERY.total_seconds()):
+            try:
+                self._errand("maintain")
+            except Misconfigured as problem:
+                self._narrator.event(f"maintenance failed and is tried again tomorrow: {problem}")
+
+    def _stop(self) -> None:
+        began = time.monotonic()
+        self._narrator.begun("stopping")
+        with self._door:
+            self._ending.set()
+        _retire(self._services, SERVICES_STOP_SECONDS)
+        _retire(self._stores, STORES_STOP_SECONDS)
+        self._threads.shutdown()
+        self._narrator.done("everything is stopped", time.monotonic() - began)
+
+    def _in_background(self, work: Callable[[], T]) -> Future[T]:
+        """Run `work` in a thread of the house; whatever it raises ends the house, and comes out of the future too."""
+        return self._threads.submit(self._guarded, work)
+
+    def _guarded(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except PrequalError as problem:
+            self._end.put(problem)
+            raise
+        except Exception as bug:
+            self._end.put(Transient(f"`prequal up` failed itself: {type(bug).__name__}: {bug}"))
+            raise
+
+
+def _postgres(settings: UpSettings, folder: DataFolder) -> Postgres:
+    return Postgres(folder.postgres, settings.postgres_port, folder.log("postgres"))
+
+
+def _kafka(settings: UpSettings, folder: DataFolder) -> Kafka:
+    return Kafka(folder.kafka, settings.kafka_port, settings.kafka_controller_port, folder.log("kafka"))
+
+
+def _all_done(futures: Sequence[Future[Any]]) -> None:
+    """Wait for all, and raise the first failure as soon as it happens."""
+    for future in as_completed(futures):
+        future.result()
+
+
+def _retire(children: Sequence[Child], timeout_seconds: float) -> None:
+    with ThreadPoolExecutor(max_workers=len(children) or 1) as threads:
+        list(threads.map(lambda child: child.retire(timeout_seconds), children))
