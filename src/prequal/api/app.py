@@ -53,6 +53,7 @@ def build(submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler]) -> 
     app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(HTTPException, _refused_by_framework)
     app.add_exception_handler(RequestValidationError, _refused_by_framework)
+    app.add_exception_handler(Exception, _failed)
     return Envelope(app)
 
 
@@ -76,9 +77,6 @@ class Envelope:
             sending.status = 499
         except Exception as error:
             log.error("request_failed", error=where(error), path=scope["path"])
-            if sending.status is None:
-                failed = error_response(ApiError(ErrorCode.INTERNAL_ERROR), request_id, scope["path"])
-                await failed(scope, receive, sending)
         finally:
             metrics.HTTP_IN_PROGRESS.dec()
             _count(scope, sending.status, perf_counter() - began)
@@ -119,6 +117,10 @@ def _count(scope: Scope, status: int | None, seconds: float) -> None:
 
 async def _refused(request: Request, error: Any) -> Response:
     return error_response(error, request.scope["request_id"], request.scope["path"])
+
+
+async def _failed(request: Request, _: Exception) -> Response:
+    return await _refused(request, ApiError(ErrorCode.INTERNAL_ERROR))
 
 
 async def _refused_by_framework(request: Request, error: Any) -> Response:

@@ -58,7 +58,7 @@ RETRY_AFTER = {
 
 @dataclass(frozen=True, slots=True)
 class FieldIssue:
-    """What is wrong with one field, without its value."""
+    """What is wrong with one field, without its value; `field` is fit to be shown."""
 
     field: str
     issue: str
@@ -94,4 +94,4 @@ def error_response(error: ApiError, request_id: str, path: str) -> Response:
 
 
 def _detail(issue: FieldIssue) -> dict[str, str]:
-    return {"field": redact(issue.field), "issue": issue.issue}
+    return {"field": issue.field, "issue": issue.issue}

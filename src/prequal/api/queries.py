@@ -83,7 +83,7 @@ WRITE = f"""
         SET application_id = EXCLUDED.application_id, expires_at = EXCLUDED.expires_at
         WHERE held.expires_at <= now()
            OR held.application_id = EXCLUDED.application_id
-           OR EXISTS (SELECT FROM applications WHERE id = held.application_id AND status = 'REJECTED')
+           OR (SELECT status FROM applications WHERE id = held.application_id) = 'REJECTED'
         RETURNING application_id
     ), accepted AS (
         INSERT INTO applications (
@@ -153,7 +153,7 @@ async def remembered(connection: Connection, key_hmacs: Sequence[bytes]) -> dict
         """
         SELECT known.key_hmac, known.request_hmac, known.application_id, known.request_id, application.created_at
         FROM idempotency_keys AS known
-        JOIN applications AS application ON application.id = known.application_id
+        CROSS JOIN LATERAL (SELECT created_at FROM applications WHERE id = known.application_id LIMIT 1) AS application
         WHERE known.key_hmac = ANY ($1::bytea[])
         """,
         key_hmacs,

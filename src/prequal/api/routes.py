@@ -106,7 +106,7 @@ class ShowStatus:
 
 def _application_id(text: str) -> UUID:
     try:
-        if len(text) == len(str(found := UUID(text))):
+        if text.lower() == str(found := UUID(text)):
             return found
     except ValueError:
         pass

@@ -5,7 +5,6 @@ Invariant: the PAN is typed unseen or given on purpose, and printed masked only.
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from enum import StrEnum
@@ -42,7 +41,8 @@ def apply(
 ) -> None:
     """Send one application and watch it decide.
 
-    What is not given is asked for; the PAN is typed unseen. Exit codes: 0 decided (whatever the decision), 1 refused or not decided in time, 2 bad usage, 3 out of reach.
+    What is not given is asked for; the PAN is typed unseen. Exit codes: 0 decided (whatever the decision), 1
+    refused or not decided in time, 2 bad usage, 3 out of reach.
 
     \b
     Example:
@@ -64,7 +64,7 @@ def apply(
     if as_json:
         typer.echo(json.dumps(_plain(last)))
     if not last.final:
-        print(f"prequal: application {application_id} is still undecided after {timeout:g} s", file=sys.stderr)
+        typer.echo(f"prequal: application {application_id} is still undecided after {timeout:g} s", err=True)
         raise typer.Exit(exit_codes.REFUSED)
 
 

@@ -25,8 +25,8 @@ def generate(
 ) -> None:
     """Print a fresh ENCRYPTION_KEY and PAN_HASH_KEY.
 
-    Each is base64 of 32 random bytes. Keep them where secrets are kept: whoever loses PAN_HASH_KEY loses the 24-hour rule, whoever loses ENCRYPTION_KEY
-    loses the PANs.
+    Each is base64 of 32 random bytes. Keep them where secrets are kept: whoever loses PAN_HASH_KEY loses the
+    24-hour rule, whoever loses ENCRYPTION_KEY loses the PANs.
 
     \b
     Example:

@@ -4,6 +4,8 @@ Neighbours: each command is a function in a module beside this one, which import
 Invariant: a `PrequalError` reaches the person as one sentence on stderr, never as a traceback.
 """
 
+import io
+import os
 import signal
 import sys
 from typing import Final
@@ -16,7 +18,11 @@ def main() -> None:
     """Run the command line; ends the process with an exit code of `exit_codes`."""
     if SERVING.intersection(sys.argv[1:2]):
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: sys.exit(0))
+            signal.signal(number, lambda *_: os._exit(0))  # an exception could get lost in somebody's import
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # ₹ on a terminal that has none
 
     from prequal.command_line import exit_codes
     from prequal.command_line.application import app
@@ -25,7 +31,7 @@ def main() -> None:
     try:
         app(prog_name="prequal")
     except PrequalError as problem:
-        print(f"prequal: {problem}", file=sys.stderr)
+        sys.stderr.write(f"prequal: {problem}\n")
         sys.exit(exit_codes.of(problem))
     except KeyboardInterrupt:
         sys.exit(exit_codes.INTERRUPTED)

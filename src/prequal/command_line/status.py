@@ -27,8 +27,9 @@ def status(
 ) -> None:
     """Show what runs, what waits and what was decided.
 
-    Processes, outbox, consumer lag, applications by status, decisions a minute. Looks into PREQUAL_DATA_DIR; without a running `prequal up`, at DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS.
-    Exit codes: 0 all is ready, 1 something is not, 2 nothing is known here.
+    Processes, outbox, consumer lag, applications by status, decisions a minute. Looks into PREQUAL_DATA_DIR;
+    without a running `prequal up`, at DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS. Exit codes: 0 all is ready, 1
+    something is not, 2 nothing is known here.
 
     \b
     Examples:

@@ -9,8 +9,9 @@ def up() -> None:
     """Run everything on this machine, until Ctrl-C.
 
     PostgreSQL, Kafka and the four processes start, and whoever dies is started again. Data, logs and development keys
-    lie in .prequal/ (PREQUAL_DATA_DIR). DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name stores of yours instead. Every port can be moved: POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT, API_PORT,
-    CREDIT_PORT, DECISION_PORT, PUBLISHER_PORT. Ctrl-C stops everything.
+    lie in .prequal/ (PREQUAL_DATA_DIR). DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name stores of yours instead.
+    Every port can be moved: POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT, API_PORT, CREDIT_PORT, DECISION_PORT,
+    PUBLISHER_PORT. Ctrl-C stops everything.
 
     \b
     Example, a second copy beside the first:

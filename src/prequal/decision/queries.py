@@ -41,20 +41,28 @@ async def write_decisions(connection: Connection, settlements: Sequence[Settleme
             ) AS input (event_id, digest, application_id, version, status, score, rule, measures, policy_version)
         ), remembered AS (
             {INSERT_REMEMBERED.format(consumer="$10")}
+        ), undecided AS MATERIALIZED (
+            -- One look-up a row by its id, whatever the planner thinks of the table's size.
+            SELECT input.*, found.place
+            FROM input
+            CROSS JOIN LATERAL (
+                SELECT ctid AS place, status, version FROM applications WHERE id = input.application_id LIMIT 1
+            ) AS found
+            WHERE found.status = 'PENDING'
+              AND found.version = input.version
+              AND input.event_id = ANY (ARRAY (SELECT event_id FROM remembered))
         )
         UPDATE applications AS application
-        SET status = input.status,
-            cibil_score = input.score,
-            decision_rule = input.rule,
-            decision_measures = input.measures,
-            policy_version = input.policy_version,
+        SET status = undecided.status,
+            cibil_score = undecided.score,
+            decision_rule = undecided.rule,
+            decision_measures = undecided.measures,
+            policy_version = undecided.policy_version,
             version = application.version + 1,
             updated_at = greatest(now(), application.created_at)
-        FROM input
-        WHERE application.id = input.application_id
-          AND application.status = 'PENDING'
-          AND application.version = input.version
-          AND input.event_id = ANY (ARRAY (SELECT event_id FROM remembered))
+        FROM undecided
+        -- A row that moved after the look-up is at another place, and is not updated.
+        WHERE application.ctid = undecided.place AND application.version = undecided.version
         RETURNING extract(epoch FROM clock_timestamp() - application.created_at)::float8
         """,
         [settlement.event_id for settlement in settlements],

@@ -147,6 +147,7 @@ class BatchConsumer(Generic[E]):
         self._dead_in_a_row = 0
         self._backoff = FIRST_BACKOFF_SECONDS
         self._not_before = 0.0
+        self._assigned: set[Partition] = set()
         self._paused: set[Partition] = set()
         self._fatal = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
@@ -179,7 +180,10 @@ class BatchConsumer(Generic[E]):
             except Transient as error:
                 self._wait_out(error)
         await self._see_to_unburied()
-        await self._in_thread(self._tell_client)
+        self._store_offsets()
+        self._set_pauses()
+        if self._fatal or monotonic() >= self._lag_at:
+            await self._in_thread(self._see_to_client)
 
     # ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -326,7 +330,7 @@ class BatchConsumer(Generic[E]):
         place = {"topic": self._topic, "partition": letter.partition[1], "offset": letter.offset}
         log.error("dead_letter", **place, kind=letter.kind, reason=letter.words)
 
-    # ── the client (all of it from one thread, never beside the loop's own work) ────────────────────────────────
+    # ── the client (its callbacks run inside a poll, while the loop waits for it) ─────────────────────────────────
 
     @property
     def _must_wait(self) -> bool:
@@ -345,8 +349,10 @@ class BatchConsumer(Generic[E]):
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """A partition that was paused when it was revoked would stay so: say of each what it is to be."""
         consumer.incremental_assign(partitions)
-        self._paused -= {(partition.topic, partition.partition) for partition in partitions}
         consumer.resume(partitions)
+        assigned = {(partition.topic, partition.partition) for partition in partitions}
+        self._assigned |= assigned
+        self._paused -= assigned
         self._set_pauses()
         log.info("assigned", topic=self._topic, partitions=sorted(partition.partition for partition in partitions))
 
@@ -355,15 +361,15 @@ class BatchConsumer(Generic[E]):
         revoked = {(partition.topic, partition.partition) for partition in partitions}
         for partition in revoked:
             self._ledger.forget(partition)
+        self._assigned -= revoked
         self._paused -= revoked
         self._batch = [taken for taken in self._batch if taken.partition not in revoked]
         for waiting in (self._suspects, self._held, self._unburied):
             waiting.drop(revoked)
         log.info("revoked", topic=self._topic, partitions=sorted(number for _, number in revoked))
 
-    def _tell_client(self) -> None:
-        self._store_offsets()
-        self._set_pauses()
+    def _see_to_client(self) -> None:
+        self._lag_at = monotonic() + LAG_EVERY_SECONDS
         self._note_lag()
         if self._fatal:
             self._rebuild()
@@ -375,20 +381,17 @@ class BatchConsumer(Generic[E]):
 
     def _set_pauses(self) -> None:
         """Pause and resume what is assigned, where that changes anything."""
-        assigned = {(partition.topic, partition.partition) for partition in self._consumer.assignment()}
-        wanted = assigned if self._must_wait or len(self._ledger) > UNSETTLED_MAX else assigned & self._held_partitions
+        all_of_them = self._must_wait or len(self._ledger) > UNSETTLED_MAX
+        wanted = self._assigned if all_of_them else self._assigned & self._held_partitions
+        if wanted == self._paused:
+            return
         with contextlib.suppress(KafkaException):
-            if pause := wanted - self._paused:
-                self._consumer.pause([TopicPartition(*partition) for partition in pause])
-            if resume := self._paused & assigned - wanted:
-                self._consumer.resume([TopicPartition(*partition) for partition in resume])
-        self._paused = wanted
+            self._consumer.pause([TopicPartition(*partition) for partition in wanted - self._paused])
+            self._consumer.resume([TopicPartition(*partition) for partition in self._paused - wanted])
+        self._paused = set(wanted)
         metrics.PARTITIONS_HELD.set(len(self._held_partitions))
 
     def _note_lag(self) -> None:
-        if monotonic() < self._lag_at:
-            return
-        self._lag_at = monotonic() + LAG_EVERY_SECONDS
         with contextlib.suppress(KafkaException):
             for place in self._consumer.position(self._consumer.assignment()):
                 high = self._consumer.get_watermark_offsets(place, cached=True)[1]
@@ -404,7 +407,7 @@ class BatchConsumer(Generic[E]):
     def _rebuild(self) -> None:
         log.error("consumer_rebuilt", topic=self._topic)
         metrics.RETRIES.labels("consumer").inc()
-        self._on_revoke(self._consumer, self._consumer.assignment())
+        self._on_revoke(self._consumer, [TopicPartition(*partition) for partition in self._assigned])
         threading.Thread(target=self._consumer.close, daemon=True).start()
         self._fatal = False
         self._subscribe()

@@ -51,7 +51,8 @@ async def look_up(connection: Connection, consumer: str, events: Sequence[Event]
     """What is known of each event, in order."""
     rows = await connection.fetch(
         """
-        SELECT remembered.digest, application.status, application.version,
+        SELECT (SELECT digest FROM processed_messages WHERE consumer = $1 AND event_id = event.event_id),
+               application.status, application.version,
                coalesce(
                    application.pan_number_hash = event.pan_number_hash
                    AND application.monthly_income_inr = event.monthly_income_inr::numeric
@@ -61,8 +62,9 @@ async def look_up(connection: Connection, consumer: str, events: Sequence[Event]
                )
         FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
              AS event (event_id, application_id, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type, place)
-        LEFT JOIN processed_messages AS remembered ON remembered.consumer = $1 AND remembered.event_id = event.event_id
-        LEFT JOIN applications AS application ON application.id = event.application_id
+        LEFT JOIN LATERAL (
+            SELECT * FROM applications WHERE id = event.application_id LIMIT 1
+        ) AS application ON true
         ORDER BY event.place
         """,
         consumer,

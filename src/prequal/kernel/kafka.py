@@ -1,6 +1,6 @@
 """How our Kafka clients are set, and the two things a client of this kind needs a hand with.
 
-Neighbours: `kernel.publisher`, `kernel.consumer`, `dead_letters` and `topics` take their settings here.
+Neighbours: publisher, consumer, dead letters and topics take their settings here.
 Invariant: a producer is idempotent, a consumer never stores an offset by itself, and no client makes a topic by accident.
 """
 
@@ -38,7 +38,7 @@ def producer_settings(bootstrap_servers: str) -> Settings:
         "enable.idempotence": True,
         "acks": "all",
         "delivery.timeout.ms": 5000,
-        "linger.ms": 1,
+        "linger.ms": 0,
         "allow.auto.create.topics": False,
         # A topic that is missing is said to be missing after a second, not after thirty.
         "topic.metadata.propagation.max.ms": 1000,

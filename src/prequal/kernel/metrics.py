@@ -45,7 +45,7 @@ PAN_DECRYPTS = Counter("pan_decrypts_total", "Sealed PANs opened.")
 
 OUTBOX_DEPTH = Gauge("outbox_depth", "Events not yet told.", ["topic"])
 OUTBOX_OLDEST_SECONDS = Gauge("outbox_oldest_age_seconds", "Age of the oldest event not yet told.", ["topic"])
-OUTBOX_PARKED = Gauge("outbox_parked", "Events that the broker refused, waiting for their next try.")
+OUTBOX_PARKED = Gauge("outbox_parked", "Events that the broker refused, waiting for their next try.", ["topic"])
 OLDEST_UNDECIDED_SECONDS = Gauge("oldest_undecided_age_seconds", "Age of the oldest application without a decision.")
 
 DEPENDENCY_UP = Gauge("dependency_up", "1 while the dependency answers.", ["dependency"])

@@ -18,9 +18,6 @@ from prequal.kernel.db import Connection
 
 EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
 
-PUBLISHER_SESSION = {"enable_nestloop": "off", "enable_hashjoin": "on"}
-"""Planner settings of the publisher's connections: what is in flight is excluded by a hash, not by a walk."""
-
 NOW_TEXT = """to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 """SQL: the transaction's time as the events spell it."""
 
@@ -91,10 +88,9 @@ async def read_untold(connection: Connection, lease: Lease, in_flight: Sequence[
     rows = await connection.fetch(
         """
         SELECT id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent
-        FROM outbox_events AS untold
+        FROM outbox_events
         WHERE topic = $1
-          -- hashed (see PUBLISHER_SESSION), where an array would be searched from end to end for every row
-          AND NOT EXISTS (SELECT FROM unnest($4::bigint[]) AS in_flight (id) WHERE in_flight.id = untold.id)
+          AND id <> ALL ($4::bigint[])
           AND (
               SELECT expires_at > clock_timestamp() FROM publisher_leases
               WHERE lane = $1 AND owner = $2 AND epoch = $3
@@ -178,7 +174,7 @@ async def depth(connection: Connection, lane: str) -> tuple[int, float, int]:
     row = await connection.fetchrow(
         """
         SELECT
-            (SELECT count(*) FROM (SELECT FROM outbox_events WHERE topic = $1 LIMIT 100000) AS some),
+            (SELECT count(*) FROM (SELECT FROM outbox_events WHERE topic = $1 LIMIT 100000) AS counted),
             (SELECT coalesce(extract(epoch FROM clock_timestamp() - created_at), 0)::float8
              FROM outbox_events WHERE topic = $1 ORDER BY id LIMIT 1),
             (SELECT count(*) FROM outbox_parked WHERE topic = $1)

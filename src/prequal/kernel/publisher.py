@@ -63,7 +63,7 @@ def run(settings: PublisherSettings) -> None:
 async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
     readiness = Readiness(settings.database_url, settings.kafka_bootstrap_servers)
     wakes = Wakes(settings.database_url, [event_type.topic for event_type in EventType])
-    teller = Teller(settings.kafka_bootstrap_servers)
+    teller = Teller(settings.kafka_bootstrap_servers, wakes)
     lanes = [Lane(event_type.topic, settings, teller, wakes) for event_type in EventType]
     async with process.together() as group:
         group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
@@ -88,27 +88,18 @@ class Told:
 
 
 class Answers:
-    """What the broker answered for one lane, filled from the producer's thread, emptied by the lane."""
+    """What the broker answered for one lane, filled by the producer's thread, emptied by the lane."""
 
     def __init__(self) -> None:
         self._waiting: deque[Told] = deque()
-        self._arrived = asyncio.Event()
+
+    def __bool__(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._waiting)
 
     def add(self, told: Told) -> None:
-        """Keep an answer; `announce` wakes the lane."""
+        """Keep an answer."""
         self._waiting.append(told)
-
-    def announce(self) -> None:
-        """Wake the lane if something has come."""
-        if self._waiting:
-            self._arrived.set()
-
-    async def wait(self, seconds: float) -> None:
-        """Wait for an answer, at most `seconds`."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._arrived.wait()
-        self._arrived.clear()
 
     def take(self) -> list[Told]:
         """What has come since last asked."""
@@ -118,7 +109,8 @@ class Answers:
 class Teller:
     """The producer, rebuilt after a fatal error, and the answers it has given, by lane."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, bootstrap_servers: str, wakes: Wakes) -> None:
+        self._wakes = wakes
         self._settings = producer_settings(bootstrap_servers) | {"client.id": "prequal-publisher"}
         self.answers = {event_type.topic: Answers() for event_type in EventType}
         self.generation = 0
@@ -156,8 +148,9 @@ class Teller:
         self._pump = Pump(self._producer, self._announce)
 
     def _announce(self) -> None:
-        for answers in self.answers.values():
-            answers.announce()
+        for topic, answers in self.answers.items():
+            if answers:
+                self._wakes.wake(topic)
 
     def _rebuild(self, reason: KafkaError) -> None:
         log.error("producer_rebuilt", error_code="KAFKA_PUBLISH_ERROR", reason=reason.name())
@@ -180,7 +173,8 @@ class Lane:
         self._teller = teller
         self._answers = teller.answers[topic]
         self._wakes = wakes
-        self._link = Link(settings.database_url, f"publisher {topic}", **outbox.PUBLISHER_SESSION)
+        # What was told and is forgotten in a crash is told again: settling need not wait for the disk.
+        self._link = Link(settings.database_url, f"publisher {topic}", synchronous_commit="off")
         self._owner = uuid.uuid4()
         self._lease: Lease | None = None
         self._renew_at = 0.0
@@ -212,7 +206,7 @@ class Lane:
             rows = await self._read(connection) if await self._hold_lease(connection) else []
         self._tell(rows)
         if rows:
-            await self._answers.wait(ANSWER_SECONDS)
+            await self._wakes.wait(self._topic, ANSWER_SECONDS)
             async with self._link.use() as connection:
                 await self._settle(connection)
         return len(rows)

@@ -67,13 +67,14 @@ class Readiness:
         await self._database.close()
 
     async def _ask_kafka(self, stop: asyncio.Event) -> None:
-        # A frozen broker still accepts TCP, so it is asked for its metadata, which it must answer itself.
+        # A frozen broker still accepts TCP, so it is asked something that it must answer itself.
         admin = AdminClient(common_settings(self._bootstrap_servers) | {"client.id": "prequal-ready"})
         while not stop.is_set():
             try:
-                await asyncio.to_thread(admin.list_topics, timeout=ANSWER_SECONDS)
+                described = admin.describe_cluster(request_timeout=ANSWER_SECONDS)
+                await asyncio.to_thread(described.result, ANSWER_SECONDS)
                 self._note("kafka", up=True)
-            except KafkaException:
+            except (KafkaException, TimeoutError):
                 self._note("kafka", up=False)
             await pause(stop, ASK_EVERY_SECONDS)
 

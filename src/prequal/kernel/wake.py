@@ -66,12 +66,16 @@ class Wakes:
         self._link = Link(database_url, "publisher listen")
 
     async def wait(self, topic: str, seconds: float) -> None:
-        """Wait for a bell of `topic`, at most `seconds`."""
+        """Wait for a bell of `topic` or a `wake`, at most `seconds`."""
         event = self._events[topic]
         with contextlib.suppress(asyncio.TimeoutError):
             async with asyncio.timeout(seconds):
                 await event.wait()
         event.clear()
+
+    def wake(self, topic: str) -> None:
+        """End the wait for `topic` now."""
+        self._events[topic].set()
 
     def wake_all(self) -> None:
         """End every wait now."""

@@ -1,0 +1,1 @@
+"""The parts of one machine: PostgreSQL, Kafka, and whoever keeps everything running."""

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from prequal.kernel.errors import Misconfigured, Transient
@@ -112,7 +113,8 @@ class Child:
     def kill(self) -> None:
         """End the process and its group as `kill -9` does, and return when it is gone."""
         if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def retire(self, timeout_seconds: float = STOP_SECONDS) -> None:
@@ -122,13 +124,14 @@ class Child:
         self.stop(timeout_seconds)
 
     def last_words(self) -> str:
-        """The last line of the log that is not a JSON record: the sentence a failing child leaves."""
+        """The sentence a failing child leaves: the last line of its log that is not a JSON record."""
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - 8192))
             lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
-        return next((line for line in reversed(lines) if line and not line.startswith("{")), "no word about it")
+        sentence = next((line for line in reversed(lines) if line and not line.startswith("{")), "no word about it")
+        return sentence.removeprefix("prequal: ").rstrip(".")
 
     def spawn(
         self,

@@ -76,7 +76,7 @@ class DataFolder:
         """A process id is used again for anything; ours work in this folder (Linux), or are named by it."""
         if Path("/proc/self/cwd").exists():
             with suppress(OSError):
-                return Path(os.readlink(f"/proc/{pid}/cwd")).is_relative_to(self.path)
+                return Path(f"/proc/{pid}/cwd").readlink().is_relative_to(self.path)
             return False
         listing = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
         return str(self.path) in listing.stdout or "-m prequal" in listing.stdout

@@ -6,6 +6,7 @@ Invariant: the PANs are drawn afresh, and never one of the two that the document
 
 import secrets
 import string
+from collections.abc import Iterator
 from typing import Any, Final
 
 from prequal.kernel.errors import Transient
@@ -22,15 +23,16 @@ APPLICATIONS: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
-def demonstrate(url: str) -> list[str]:
-    """Post the applications and return a line about each: how it was decided, with which score, how fast.
+def demonstrate(url: str) -> Iterator[str]:
+    """Post one application after the other, with a line about each: how it was decided, its score, how fast.
 
     Raises:
         Refused: the API did not take one.
         Transient: the API cannot be reached, or one stays undecided.
     """
     with Lender(url) as lender:
-        return [_line(application, _decided(lender, application)) for application in APPLICATIONS]
+        for application in APPLICATIONS:
+            yield _line(application, _decided(lender, application))
 
 
 def is_empty(database_url: str) -> bool:

@@ -64,8 +64,8 @@ class Kafka(Child):
         folder: Path,
         port: int,
         controller_port: int,
-        log: Path | None = None,
         *,
+        log: Path | None = None,
         node_id: int = 1,
         advertised_port: int | None = None,
         voters: str | None = None,
@@ -140,7 +140,9 @@ class Kafka(Child):
     def _format(self, settings: Path) -> None:
         shutil.rmtree(self.folder / "data", ignore_errors=True)
         cluster_id = self._cluster_id or base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self.run([*self._java(), "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", settings])
+        self.run(
+            [*self._java(), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", settings]
+        )
 
     def _java(self) -> list[str | Path]:
         own = f"-Djava.io.tmpdir={self.folder / 'tmp'}", f"-XX:ErrorFile={self.folder / 'jvm-error.log'}"

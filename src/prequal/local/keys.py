@@ -5,7 +5,6 @@ Invariant: a key is written to no file but `keys.env`, and that one only its own
 """
 
 import base64
-import os
 import secrets
 from pathlib import Path
 
@@ -30,6 +29,6 @@ def write_secret(file: Path, text: str) -> None:
     """Write a file that only its owner reads, replacing the old one in one step."""
     draft = file.with_name(f"{file.name}.new")
     draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
-        new.write(text)
+    draft.touch(mode=0o600, exist_ok=False)
+    draft.write_text(text)
     draft.replace(file)

@@ -6,6 +6,7 @@ Invariant: on a terminal with colours, elsewhere plain lines; never a PAN beyond
 
 import sys
 import threading
+from contextlib import suppress
 from datetime import datetime
 
 from rich.console import Console
@@ -36,6 +37,6 @@ class Narrator:
         self._print(escape(text))
 
     def _print(self, text: str) -> None:
-        with self._turn:
+        with self._turn, suppress(OSError):  # a terminal that was closed must not end the house
             self._console.print(text)
             self._console.file.flush()

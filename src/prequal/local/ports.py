@@ -19,7 +19,7 @@ def require_free(ports: Mapping[str, tuple[int, str]]) -> None:
     takers: dict[int, str] = {}
     for setting, (port, who) in ports.items():
         if port in takers:
-            raise Misconfigured(f"{who} cannot have port {port}, {takers[port]} has it: set {setting} to another one")
+            raise Misconfigured(f"Port {port} is wanted by {takers[port]} and by {who}: set {setting} to another one")
         if not is_free(port):
             raise Misconfigured(
                 f"Port {port}, which {who} needs, is busy: stop what listens there, or set {setting} to a free one"

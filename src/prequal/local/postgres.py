@@ -71,7 +71,7 @@ class Postgres(Child):
     stop_signal = signal.SIGINT  # "fast": sessions are cut, a checkpoint is written
     death_signal = signal.SIGQUIT  # "immediate": takes the backends along, which SIGKILL would leave for a moment
 
-    def __init__(self, folder: Path, port: int, log: Path | None = None) -> None:
+    def __init__(self, folder: Path, port: int, *, log: Path | None = None) -> None:
         """Describe the server; nothing is touched before `start`.
 
         Args:

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from prequal.kernel.errors import Misconfigured, PrequalError, Refused, Transient
+from prequal.local import jars
 from prequal.local.children import Child
 from prequal.local.data_folder import DataFolder
 from prequal.local.demonstration import demonstrate, is_empty
@@ -58,12 +59,18 @@ def up(settings: UpSettings) -> None:
         Transient: something did not start.
     """
     end: End = SimpleQueue()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _stop_signals():
         signal.signal(number, lambda *_: end.put(None))
     folder = DataFolder(settings.prequal_data_dir)
     with folder.occupied():
         require_free(settings.ports())
         House(settings, _keys(settings, folder), folder, Narrator(), end).live()
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """`nohup prequal up` wants to outlive its terminal, and has SIGHUP ignored already."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
 
 
 def _keys(settings: UpSettings, folder: DataFolder) -> dict[str, str]:
@@ -124,6 +131,8 @@ class House:
     def _open_broker(self) -> None:
         """Kafka, ours or theirs, with its topics."""
         if self._kafka:
+            if wanted := jars.missing():
+                self._narrator.begun(f"fetching {len(wanted)} jars of Apache Kafka, once")
             self._keep(self._stores, [self._kafka])
         self._errand("topics")
 
@@ -190,6 +199,8 @@ class House:
             for line in demonstrate(self._api_url):
                 self._narrator.say(f"    {line}")
         except (Refused, Transient) as problem:
+            if self._ending.is_set():
+                raise
             self._narrator.event(f"the demonstration did not succeed: {problem}")
 
     def _maintain_daily(self) -> None:
@@ -225,11 +236,11 @@ class House:
 
 
 def _postgres(settings: UpSettings, folder: DataFolder) -> Postgres:
-    return Postgres(folder.postgres, settings.postgres_port, folder.log("postgres"))
+    return Postgres(folder.postgres, settings.postgres_port, log=folder.log("postgres"))
 
 
 def _kafka(settings: UpSettings, folder: DataFolder) -> Kafka:
-    return Kafka(folder.kafka, settings.kafka_port, settings.kafka_controller_port, folder.log("kafka"))
+    return Kafka(folder.kafka, settings.kafka_port, settings.kafka_controller_port, log=folder.log("kafka"))
 
 
 def _all_done(futures: Sequence[Future[Any]]) -> None:

@@ -1,0 +1,98 @@
+# Everything a newcomer types. Needs Python 3.11 or later and make; all else comes from the locks, into .venv/.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+message ?= describe the step
+
+.PHONY: help install run test test-unit test-integration test-e2e coverage lint format lock documents bench clean \
+	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed: install it, or name it with PYTHON=…"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed, and $(PYTHON) is older."; exit 2; }
+	@echo "· making .venv"
+	@$(PYTHON) -m venv .venv
+
+.venv/.run: requirements/local.txt .venv/bin/python
+	@echo "· installing what it runs with (about 20 s)"
+	@began=$$SECONDS; $(PIP) install --require-hashes -r requirements/local.txt \
+		&& $(PIP) install --no-deps --no-build-isolation -e . \
+		&& echo "· installed in $$((SECONDS - began)) s" && touch $@
+
+.venv/.develop: requirements/dev.txt .venv/.run
+	@echo "· installing what it is developed with (about 15 s)"
+	@began=$$SECONDS; $(PIP) install --require-hashes -r requirements/dev.txt \
+		&& echo "· installed in $$((SECONDS - began)) s" && touch $@
+
+install: .venv/.develop ## Install everything into .venv/, and the commit hooks
+	@if [ -d .git ]; then $(BIN)/pre-commit install >/dev/null; fi
+
+run: .venv/.run ## Start everything on this machine and decide three applications
+	@exec $(BIN)/prequal up
+
+test: .venv/.develop ## All tests, against a real PostgreSQL and a real Kafka of their own
+	$(BIN)/python -m pytest
+
+test-unit: .venv/.develop ## The unit tests: seconds, nothing started
+	$(BIN)/python -m pytest tests/unit
+
+test-integration: .venv/.develop ## API and integration tests, against real parts
+	$(BIN)/python -m pytest tests/api tests/integration tests/local tests/documents
+
+test-e2e: .venv/.develop ## The whole system, as `prequal up` starts it
+	$(BIN)/python -m pytest tests/e2e
+
+coverage: .venv/.develop ## All tests with coverage; fails under the gates
+	$(BIN)/coverage erase
+	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --fail-under=100 --include='src/prequal/domain/*,src/prequal/kernel/crypto.py,src/prequal/kernel/outbox.py,src/prequal/kernel/inbox.py'
+
+lint: .venv/.develop ## Formatting, lint, types, the rooms' borders, drift of the generated documents
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m prequal.documents --check
+
+format: .venv/.develop ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+documents: .venv/.develop ## Write OpenAPI, AsyncAPI and the .env examples anew from the code
+	$(BIN)/python -m prequal.documents
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	pyproject.toml
+lock: .venv/.develop ## Lock the dependencies anew, with hashes
+	$(LOCK) -o requirements/runtime.txt
+	$(LOCK) --extra local --group build -c requirements/runtime.txt -o requirements/local.txt
+	$(LOCK) --extra local --group dev -c requirements/local.txt -o requirements/dev.txt
+
+bench: .venv/.develop ## Measure the running system (`make run` in another terminal): bursts, steady rates, memory
+	$(BIN)/python -m bench.load --burst 20000
+	$(BIN)/python -m bench.load --rate 5 --seconds 20
+	$(BIN)/python -m bench.load --rate 200 --seconds 20 --sample 10
+	$(BIN)/python -m bench.load --rate 0.8333 --seconds 60
+
+migrations-generate: .venv/.develop ## Begin a migration: make migrations-generate message="what it does"
+	$(BIN)/alembic revision -m "$(message)"
+
+migrations-upgrade: .venv/.run ## Bring the database of DATABASE_URL up to date
+	$(BIN)/prequal migrate
+
+migrations-downgrade: .venv/.run ## Take the database of DATABASE_URL one step back
+	$(BIN)/prequal migrate --down -1
+
+docker-up docker-down docker-logs docker-build:
+	@echo "$@: there is no Docker image yet; \`make run\` starts everything on this machine without Docker."; exit 2
+
+clean: ## Remove data, logs and caches (not .venv/)
+	rm -rf .prequal .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

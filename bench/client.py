@@ -1,0 +1,82 @@
+"""A small HTTP/1.1 client that costs little: one connection a task, kept open, one request at a time on each.
+
+Neighbours: `bench.load` paces it. Sends to 127.0.0.1 only.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from time import perf_counter
+from typing import cast
+
+import httptools
+
+
+@dataclass(slots=True)
+class Answer:
+    """A status, the body, and the seconds it took."""
+
+    status: int
+    body: bytes
+    seconds: float
+
+
+class Connection(asyncio.Protocol):
+    """One kept-alive connection."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._body = b""
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    @classmethod
+    async def open(cls, port: int) -> "Connection":
+        """Connect to the API on this machine."""
+        _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+        return connection
+
+    async def post(self, path: str, body: bytes) -> Answer:
+        """Send a JSON body."""
+        head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        return await self._ask(head.encode() + b"\r\n\r\n" + body)
+
+    async def get(self, path: str) -> Answer:
+        """Read a path."""
+        return await self._ask(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport:
+            self._transport.close()
+
+    async def _ask(self, request: bytes) -> Answer:
+        assert self._transport is not None
+        began = perf_counter()
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        status, body = await self._answer
+        return Answer(status, body, perf_counter() - began)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what waits."""
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("hung up"))
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser."""
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        """Collect the body."""
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """Hand the answer over."""
+        if self._answer and not self._answer.done():
+            self._answer.set_result((self._parser.get_status_code(), self._body))
+        self._body = b""
+        self._parser = httptools.HttpResponseParser(self)

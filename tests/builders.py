@@ -1,0 +1,112 @@
+"""Valid things, by default: a test says only what differs."""
+
+import base64
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from confluent_kafka import KafkaError, Message
+
+from prequal.domain.application import LoanApplication, LoanType
+from prequal.domain.pan import Pan
+from prequal.kernel.codec import ApplicationSubmitted, CreditReportGenerated, report_body, rfc3339, submitted_body
+
+APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44")
+OTHER_APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c45")
+PAN = "PQRPS6789T"
+PAN_HASH = "5e" * 32
+MOMENT = datetime(2026, 11, 23, 9, 30, 0, 123456, UTC)
+TOKEN = bytes(range(47))
+DATABASE_URL = "postgresql://prequal:correct-horse@127.0.0.1:5432/prequal"
+
+
+def a_pan(number: str = PAN) -> Pan:
+    return Pan(number)
+
+
+def an_application(
+    *,
+    id: UUID = APPLICATION_ID,  # noqa: A002  # the field's own name
+    pan: str = PAN,
+    applicant_name: str | None = "Asha Rao",
+    monthly_income_inr: str = "85000.00",
+    loan_amount_inr: str = "1500000.00",
+    loan_type: str = "AUTO",
+) -> LoanApplication:
+    return LoanApplication(
+        id, Pan(pan), applicant_name, Decimal(monthly_income_inr), Decimal(loan_amount_inr), LoanType(loan_type)
+    )
+
+
+def a_request(**fields: object) -> dict[str, object]:
+    """The fields of a POST that is accepted; a field of `...` is left out."""
+    request: dict[str, object] = {
+        "pan_number": PAN,
+        "applicant_name": "Asha Rao",
+        "monthly_income_inr": "85000.00",
+        "loan_amount_inr": "1500000.00",
+        "loan_type": "AUTO",
+    }
+    return {name: value for name, value in (request | fields).items() if value is not ...}
+
+
+def a_body(**fields: object) -> bytes:
+    """The body of a POST that is accepted."""
+    return json.dumps(a_request(**fields)).encode()
+
+
+def a_key(number: int = 1) -> bytes:
+    """32 bytes, other ones for each number."""
+    return bytes([number]) * 32
+
+
+def a_key_text(number: int = 1) -> str:
+    """A key as it stands in a setting."""
+    return base64.b64encode(a_key(number)).decode()
+
+
+def a_submitted_message(
+    *,
+    application_id: UUID = APPLICATION_ID,
+    sealed_pan: bytes = TOKEN,
+    pan_number_hash: str = PAN_HASH,
+    monthly_income_inr: str = "85000.00",
+    loan_amount_inr: str = "1500000.00",
+    loan_type: str = "AUTO",
+    created_at: datetime = MOMENT,
+) -> bytes:
+    """`ApplicationSubmitted` as the outbox tells it."""
+    money = Decimal(monthly_income_inr), Decimal(loan_amount_inr)
+    body = submitted_body(application_id, sealed_pan, pan_number_hash, *money, LoanType(loan_type))
+    return f'{body},"created_at":"{rfc3339(created_at)}"}}'.encode()
+
+
+def a_report_message(
+    submitted: ApplicationSubmitted | None = None, cibil_score: int = 700, generated_at: datetime = MOMENT
+) -> bytes:
+    """`CreditReportGenerated` as the outbox tells it."""
+    body = report_body(submitted or ApplicationSubmitted.decode(a_submitted_message()), cibil_score)
+    return f'{body},"generated_at":"{rfc3339(generated_at)}"}}'.encode()
+
+
+def a_submitted_event(application_id: UUID = APPLICATION_ID) -> ApplicationSubmitted:
+    return ApplicationSubmitted.decode(a_submitted_message(application_id=application_id))
+
+
+def a_report(cibil_score: int = 700) -> CreditReportGenerated:
+    return CreditReportGenerated.decode(a_report_message(cibil_score=cibil_score))
+
+
+def a_message(
+    value: bytes | None = b"{}",
+    *,
+    topic: str = "credit_reports_generated",
+    partition: int = 0,
+    offset: int = 0,
+    key: bytes | None = b"key",
+    headers: list[tuple[str, str | bytes | None]] | None = None,
+    error: KafkaError | None = None,
+) -> Message:
+    """A message as the Kafka client hands it over."""
+    return Message(topic=topic, partition=partition, offset=offset, key=key, value=value, headers=headers, error=error)

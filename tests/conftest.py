@@ -1,0 +1,85 @@
+"""PostgreSQL, Kafka and the services for whoever asks for them; nothing starts before it is asked for."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from prequal.local.kafka import Kafka
+from prequal.local.postgres import Postgres
+from tests.support.broker import Broker
+from tests.support.database import Cluster, Database
+from tests.support.ports import free_ports
+from tests.support.processes import House, a_house
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One PostgreSQL server for all tests, with a migrated template in it."""
+    server = Postgres(tmp_path_factory.mktemp("postgresql") / "data", *free_ports(1))
+    try:
+        server.start()
+        cluster = Cluster(server.database_url)
+        cluster.make_template()
+        yield cluster
+    finally:
+        server.retire()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """One Kafka broker for all tests that do it no harm."""
+    node = Kafka(tmp_path_factory.mktemp("kafka") / "data", *free_ports(2))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.retire()
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Database]:
+    """A migrated database of the test's own."""
+    with cluster.database() as database:
+        yield database
+
+
+@pytest.fixture
+def empty_database(cluster: Cluster) -> Iterator[Database]:
+    """A database in which nothing is yet."""
+    with cluster.database("template0") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def _broker(kafka: Kafka) -> Broker:
+    return Broker(kafka.bootstrap_servers)
+
+
+@pytest.fixture
+def broker(_broker: Broker) -> Broker:
+    """The broker, with empty topics that nobody has read."""
+    _broker.renew()
+    return _broker
+
+
+@pytest.fixture
+def house(database: Database, broker: Broker, tmp_path: Path) -> Iterator[House]:
+    """The four services, not started yet."""
+    with a_house(database.url, broker.bootstrap_servers, tmp_path) as house:
+        yield house
+
+
+HouseMaker = Callable[..., House]
+
+
+@pytest.fixture
+def a_house_with(database: Database, broker: Broker, tmp_path: Path) -> Iterator[HouseMaker]:
+    """Makes a house with settings of the test's choice."""
+    with ExitStack() as houses:
+
+        def make(**told: str) -> House:
+            return houses.enter_context(a_house(database.url, broker.bootstrap_servers, tmp_path, **told))
+
+        yield make

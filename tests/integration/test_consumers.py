@@ -1,0 +1,698 @@
+"""Both consumers with a real database and a real broker: what is settled, what is put aside, and what waits."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from prequal.credit import queries as credit_queries
+from prequal.decision import queries as decision_queries
+from prequal.domain.pan import Pan
+from prequal.kernel import consumer, dead_letters
+from prequal.kernel.crypto import KeyRing
+from tests.support.broker import (
+    REPORTED,
+    REPORTED_DLQ,
+    SUBMITTED,
+    SUBMITTED_DLQ,
+    Broker,
+    Letter,
+    headers_of,
+)
+from tests.support.consumers import Consuming, assessing, deciding
+from tests.support.database import Database
+from tests.support.submissions import KEY_RING, Submission, a_submission, store, stored
+from tests.support.waiting import soon
+
+NEW_KEY = b"n" * 32
+
+
+def untold(database: Database) -> dict[Any, dict[str, Any]]:
+    """What waits in the outbox, by application."""
+    rows = database.rows("SELECT application_id, payload::jsonb AS content FROM outbox_events")
+    assert len({row["application_id"] for row in rows}) == len(rows), "an application has two reports"
+    return {row["application_id"]: row["content"] for row in rows}
+
+
+def decided(database: Database, submission: Submission) -> str:
+    return str(database.application(submission.id)["status"])
+
+
+# ── each does its work ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_submitted_applications_are_scored_as_the_oracle_scores_them(database: Database, broker: Broker) -> None:
+    submissions = [
+        a_submission(loan_type=loan_type, monthly_income_inr=income)
+        for loan_type in ("HOME", "AUTO", "PERSONAL")
+        for income in ("75000.01", "75000.00", "30000.00", "29999.99")
+    ]
+    store(database, submissions)
+    broker.tell(SUBMITTED, [submission.letter() for submission in submissions])
+
+    async with assessing(database, broker):
+        await soon(lambda: len(untold(database)) == len(submissions))
+
+    scores = {id_: content["cibil_score"] for id_, content in untold(database).items()}
+    assert scores == {submission.id: submission.score for submission in submissions}
+
+
+async def test_documented_pans_have_their_documented_scores(database: Database, broker: Broker) -> None:
+    best, worst = a_submission(pan="ABCDE1234F"), a_submission(pan="FGHIJ5678K")
+    store(database, [best, worst])
+    broker.tell(SUBMITTED, [best.letter(), worst.letter()])
+
+    async with assessing(database, broker):
+        await soon(lambda: len(untold(database)) == 2)
+
+    assert untold(database)[best.id]["cibil_score"] == 790
+    assert untold(database)[worst.id]["cibil_score"] == 610
+
+
+async def test_report_is_told_with_everything_the_decision_needs_and_no_pan(database: Database, broker: Broker) -> None:
+    (submission,) = stored(database)
+    broker.tell(SUBMITTED, [submission.letter()])
+
+    async with assessing(database, broker):
+        await soon(lambda: untold(database))
+
+    row = database.row("SELECT * FROM outbox_events")
+    content = json.loads(row["payload"])
+    assert datetime.now(UTC) - datetime.fromisoformat(content.pop("generated_at")) < timedelta(seconds=30)
+    assert content == {
+        "event_id": str(submission.report_id),
+        "application_id": str(submission.id),
+        "pan_number_hash": submission.pan_number_hash,
+        "cibil_score": submission.score,
+        "monthly_income_inr": "85000.00",
+        "loan_amount_inr": "1500000.00",
+        "loan_type": "HOME",
+        "message_version": "v1",
+    }
+    assert (row["topic"], row["event_type"]) == (REPORTED, "CreditReportGenerated")
+    assert (row["event_id"], row["correlation_id"]) == (submission.report_id, "request-1")
+
+
+async def test_every_opened_pan_was_recorded_once_before(database: Database, broker: Broker) -> None:
+    submissions = stored(database, 20)
+    broker.tell(SUBMITTED, [submission.letter() for submission in submissions])
+
+    async with assessing(database, broker):
+        await soon(lambda: len(untold(database)) == 20)
+
+    records = database.rows("SELECT * FROM audit_log")
+    assert sorted(record["application_id"] for record in records) == sorted(each.id for each in submissions)
+    assert {(r["service"], r["action"], r["request_id"]) for r in records} == {("credit-service", "READ", "request-1")}
+
+
+async def test_record_of_an_opened_pan_stays_when_its_effect_is_rolled_back(
+    database: Database, broker: Broker
+) -> None:
+    (submission,) = stored(database)
+    database.execute("ALTER TABLE outbox_events RENAME TO away")
+    broker.tell(SUBMITTED, [submission.letter()])
+
+    async with assessing(database, broker):
+        await soon(lambda: database.count("audit_log"))
+        database.execute("ALTER TABLE away RENAME TO outbox_events")
+        await soon(lambda: untold(database))
+
+    assert database.count("audit_log") >= 1
+    assert untold(database)[submission.id]["cibil_score"] == submission.score
+
+
+@pytest.mark.parametrize(
+    ("score", "income", "amount", "status"),
+    [
+        (649, "100000.00", "1.00", "REJECTED"),
+        (650, "100000.00", "4799999.99", "PRE_APPROVED"),
+        (650, "100000.00", "4800000.00", "MANUAL_REVIEW"),
+        (900, "100000.00", "4800000.01", "MANUAL_REVIEW"),
+        (300, "0.01", "9999999999.99", "REJECTED"),
+        (650, "0.01", "0.48", "MANUAL_REVIEW"),
+        (650, "0.01", "0.47", "PRE_APPROVED"),
+    ],
+)
+async def test_decision_follows_the_policy_and_stores_why(
+    database: Database, broker: Broker, score: int, income: str, amount: str, status: str
+) -> None:
+    (submission,) = stored(database, monthly_income_inr=income, loan_amount_inr=amount)
+    broker.tell(REPORTED, [submission.report(score)])
+
+    async with deciding(database, broker):
+        await soon(lambda: decided(database, submission) != "PENDING")
+
+    row = database.application(submission.id)
+    assert (row["status"], row["cibil_score"], row["version"], row["policy_version"]) == (status, score, 2, "v1")
+    assert row["decision_rule"]
+    assert row["decision_measures"]["cibil_score"] == score
+    assert row["decision_measures"]["minimum_cibil_score"] == 650
+    assert row["decision_measures"]["monthly_income_inr"] == income
+    assert row["decision_measures"]["loan_amount_inr"] == amount
+    assert row["updated_at"] > row["created_at"]
+
+
+# ── both rooms, the same promises ───────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Room:
+    """One of the two rooms as the tests below see it."""
+
+    topic: str
+    dead_letters: str
+    consuming: Callable[..., AbstractAsyncContextManager[Consuming]]
+    letter: Callable[..., Letter]
+    effects: Callable[[Database], int]
+    """How many applications it has taken effect on."""
+
+
+CREDIT = Room(SUBMITTED, SUBMITTED_DLQ, assessing, Submission.letter, lambda database: len(untold(database)))
+DECISION = Room(
+    REPORTED,
+    REPORTED_DLQ,
+    deciding,
+    Submission.report,
+    lambda database: int(database.value("SELECT count(*) FROM applications WHERE status <> 'PENDING'")),
+)
+
+
+@pytest.fixture(params=[CREDIT, DECISION], ids=["credit", "decision"])
+def room(request: pytest.FixtureRequest) -> Room:
+    found: Room = request.param
+    return found
+
+
+async def test_redelivery_of_1000_events_changes_not_one_row(database: Database, broker: Broker, room: Room) -> None:
+    submissions = stored(database, 1000)
+    broker.tell(room.topic, [room.letter(submission) for submission in submissions])
+    async with room.consuming(database, broker) as first:
+        await soon(first.all_settled, within=20)
+    before = database.everything()
+    assert room.effects(database) == 1000
+
+    async with room.consuming(database, broker) as second:
+        await soon(second.all_settled, within=20)
+
+    assert database.everything() == before
+    assert broker.told(room.dead_letters) == 0
+
+
+async def test_same_event_twice_in_one_batch_takes_effect_once(database: Database, broker: Broker, room: Room) -> None:
+    submissions = stored(database, 3)
+    letters = [room.letter(submission) for submission in submissions]
+    broker.tell(room.topic, letters * 3)
+
+    async with room.consuming(database, broker) as consuming:
+        await soon(consuming.all_settled)
+
+    assert room.effects(database) == 3
+    assert database.count("processed_messages") == 3
+    assert broker.told(room.dead_letters) == 0
+
+
+async def test_event_of_a_decided_application_is_a_duplicate_though_the_inbox_forgot_it(
+    database: Database, broker: Broker, room: Room
+) -> None:
+    (submission,) = stored(database)
+    broker.tell(REPORTED, [submission.report()])
+    async with deciding(database, broker):
+        await soon(lambda: decided(database, submission) != "PENDING")
+    database.execute("DELETE FROM processed_messages")
+    broker.renew()
+    broker.tell(room.topic, [room.letter(submission)])
+    before = database.everything()
+
+    async with room.consuming(database, broker) as consuming:
+        await soon(consuming.all_settled)
+
+    assert database.everything() == before
+    assert broker.told(room.dead_letters) == 0
+
+
+async def test_two_consumers_at_once_take_effect_once(database: Database, broker: Broker, room: Room) -> None:
+    submissions = stored(database, 300)
+    broker.tell(room.topic, [room.letter(submission) for submission in submissions])
+
+    async with room.consuming(database, broker) as one, room.consuming(database, broker) as other:
+        await soon(lambda: one.all_settled() and other.all_settled(), within=20)
+
+    assert room.effects(database) == 300
+    assert database.count("processed_messages") == 300
+    assert broker.told(room.dead_letters) == 0
+
+
+async def test_fields_nobody_knows_and_missing_headers_do_no_harm(
+    database: Database, broker: Broker, room: Room
+) -> None:
+    (submission,) = stored(database)
+    letter = room.letter(submission)
+    value = json.dumps(json.loads(letter.value or b"") | {"branch": "Pune", "risk": {"band": 3}}).encode()
+    broker.tell(room.topic, [replace(letter, value=value, headers=[], key=None)])
+
+    async with room.consuming(database, broker):
+        await soon(lambda: room.effects(database) == 1)
+
+
+# ── poison ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def changed(letter: Letter, **fields: Any) -> Letter:
+    """The letter with some of its fields changed."""
+    return replace(letter, value=json.dumps(json.loads(letter.value or b"") | fields).encode())
+
+
+def lacking(letter: Letter, field: str) -> Letter:
+    content = json.loads(letter.value or b"")
+    del content[field]
+    return replace(letter, value=json.dumps(content).encode())
+
+
+POISON: dict[str, tuple[str, Callable[[Letter], Letter]]] = {
+    "no content": ("empty_message", lambda letter: replace(letter, value=None)),
+    "empty": ("empty_message", lambda letter: replace(letter, value=b"")),
+    "no JSON": ("malformed_json", lambda letter: replace(letter, value=b"PAN ABCDE1234F")),
+    "cut off": ("malformed_json", lambda letter: replace(letter, value=(letter.value or b"")[:-5])),
+    "not UTF-8": ("malformed_json", lambda letter: replace(letter, value=b"\xff\xfe\x00{")),
+    "900 KB": ("malformed_json", lambda letter: replace(letter, value=b"x" * 900_000)),
+    "a list": ("invalid_fields", lambda letter: replace(letter, value=b"[" + (letter.value or b"") + b"]")),
+    "a wrong type": ("invalid_fields", lambda letter: changed(letter, loan_type=7)),
+    "an amount as a number": ("invalid_fields", lambda letter: changed(letter, loan_amount_inr=1500000.5)),
+    "an amount of nothing": ("invalid_fields", lambda letter: changed(letter, loan_amount_inr="0.00")),
+    "an amount of NaN": ("invalid_fields", lambda letter: changed(letter, monthly_income_inr="NaN")),
+    "no application": ("invalid_fields", lambda letter: lacking(letter, "application_id")),
+    "a PAN for a hash": ("invalid_fields", lambda letter: changed(letter, pan_number_hash="ABCDE1234F")),
+    "an unknown version": ("unknown_version", lambda letter: changed(letter, message_version="v2")),
+    "no version": ("invalid_fields", lambda letter: lacking(letter, "message_version")),
+    "an unknown application": (
+        "unknown_application",
+        lambda letter: changed(letter, application_id=str(uuid4()), event_id=str(uuid4())),
+    ),
+    "another amount than the application's": (
+        "contradicts_application",
+        lambda letter: changed(letter, loan_amount_inr="1.00"),
+    ),
+}
+"""What can never succeed in either room, by what it is: the kind of its dead letter, and how it is made."""
+
+
+@pytest.mark.parametrize("poison", POISON)
+async def test_poison_is_put_aside_whole_and_its_neighbours_are_settled(
+    database: Database, broker: Broker, room: Room, poison: str
+) -> None:
+    kind, spoil = POISON[poison]
+    victim, *neighbours = stored(database, 5)
+    spoilt = spoil(room.letter(victim, partition=1))
+    letters = [room.letter(neighbour, partition=1) for neighbour in neighbours]
+    broker.tell(room.topic, [*letters[:2], spoilt, *letters[2:]])
+
+    async with room.consuming(database, broker) as consuming:
+        await soon(lambda: room.effects(database) == len(neighbours), within=5)
+        (letter,) = broker.read(room.dead_letters, 1)
+        await soon(consuming.all_settled)
+
+    headers = headers_of(letter)
+    assert (letter.value(), letter.key()) == (spoilt.value, spoilt.key)
+    assert (headers["dlq.topic"], headers["dlq.partition"], headers["dlq.offset"]) == (room.topic, "1", "2")
+    assert (headers["dlq.error_kind"], headers["dlq.attempts"]) == (kind, "1")
+    assert headers["dlq.error_message"]
+    first, last = (datetime.fromisoformat(headers[f"dlq.{name}_seen"]) for name in ("first", "last"))
+    assert timedelta(0) <= last - first < timedelta(seconds=10)
+    assert headers["event_id"] == dict(spoilt.headers)["event_id"]
+    assert "ABCDE" not in str(headers)
+
+
+async def test_dead_letter_leaves_no_inbox_row_so_that_its_replay_works(
+    database: Database, broker: Broker, room: Room
+) -> None:
+    late = a_submission()
+    broker.tell(room.topic, [room.letter(late)])
+    async with room.consuming(database, broker):
+        (letter,) = broker.read(room.dead_letters, 1)
+        assert database.count("processed_messages") == 0
+        store(database, [late])
+
+        broker.tell(room.topic, [Letter(letter.value(), letter.key(), letter.headers())])
+
+        await soon(lambda: room.effects(database) == 1)
+
+
+async def test_second_burial_names_the_second_place_only(database: Database, broker: Broker, room: Room) -> None:
+    broker.tell(room.topic, [Letter(b"poison", headers=[("dlq.offset", "77"), ("dlq.custom", "x"), ("mine", "kept")])])
+
+    async with room.consuming(database, broker):
+        (letter,) = broker.read(room.dead_letters, 1)
+
+    names = [name for name, _ in letter.headers() or []]
+    assert len(names) == len(set(names))
+    assert headers_of(letter)["dlq.offset"] == "0"
+    assert headers_of(letter)["mine"] == "kept"
+    assert "dlq.custom" not in names
+
+
+async def test_same_event_id_with_other_content_is_a_dead_letter_and_changes_nothing(
+    database: Database, broker: Broker
+) -> None:
+    (submission,) = stored(database)
+    broker.tell(REPORTED, [submission.report(700)])
+    async with deciding(database, broker) as consuming:
+        await soon(consuming.all_settled)
+        before = database.everything()
+
+        broker.tell(REPORTED, [submission.report(500)])
+
+        (letter,) = broker.read(REPORTED_DLQ, 1)
+    assert headers_of(letter)["dlq.error_kind"] == "different_content"
+    assert database.everything() == before
+
+
+async def test_same_event_id_with_other_content_in_one_batch_lets_the_first_take_effect(
+    database: Database, broker: Broker
+) -> None:
+    (submission,) = stored(database)
+    broker.tell(REPORTED, [submission.report(700, partition=0), submission.report(500, partition=0)])
+
+    async with deciding(database, broker):
+        (letter,) = broker.read(REPORTED_DLQ, 1)
+
+    assert headers_of(letter)["dlq.offset"] == "1"
+    assert database.application(submission.id)["cibil_score"] == 700
+
+
+async def test_same_event_told_at_another_time_is_no_other_content(database: Database, broker: Broker) -> None:
+    (submission,) = stored(database)
+    broker.tell(REPORTED, [submission.report(), changed(submission.report(), generated_at="2027-01-01T00:00:00Z")])
+
+    async with deciding(database, broker) as consuming:
+        await soon(consuming.all_settled)
+
+    assert broker.told(REPORTED_DLQ) == 0
+
+
+@pytest.mark.parametrize("byte", [1, 9, 21, 31, 46], ids=lambda at: f"byte {at}")
+async def test_flipped_bit_in_a_sealed_pan_is_a_dead_letter(database: Database, broker: Broker, byte: int) -> None:
+    victim, neighbour = stored(database, 2)
+    token = bytearray(victim.sealed_pan)
+    token[byte] ^= 1
+    broker.tell(SUBMITTED, [victim.but(sealed_pan=bytes(token)).letter(), neighbour.letter()])
+
+    async with assessing(database, broker) as consuming:
+        await soon(lambda: set(untold(database)) == {neighbour.id})
+        if 1 <= byte <= 8:  # the key's id: such a key may exist, so that one waits
+            assert broker.told(SUBMITTED_DLQ) == 0
+            await soon(consuming.consumer.reason_not_ready)
+            return
+        (letter,) = broker.read(SUBMITTED_DLQ, 1)
+
+    assert headers_of(letter)["dlq.error_kind"] == "tampered_token"
+
+
+@pytest.mark.parametrize("token", [b"", b"\x02" + bytes(46), bytes(46), bytes(48)], ids=["empty", "v2", "46", "48"])
+async def test_token_of_no_known_format_is_a_dead_letter(database: Database, broker: Broker, token: bytes) -> None:
+    victim, neighbour = stored(database, 2)
+    broker.tell(SUBMITTED, [victim.but(sealed_pan=token).letter(), neighbour.letter()])
+
+    async with assessing(database, broker):
+        (letter,) = broker.read(SUBMITTED_DLQ, 1)
+        await soon(lambda: set(untold(database)) == {neighbour.id})
+
+    assert headers_of(letter)["dlq.error_kind"] == "unreadable_token"
+
+
+async def test_sealed_pan_of_another_application_is_a_dead_letter(database: Database, broker: Broker) -> None:
+    victim, other = stored(database, 2)
+    broker.tell(SUBMITTED, [victim.but(sealed_pan=other.sealed_pan).letter(), other.letter()])
+
+    async with assessing(database, broker):
+        (letter,) = broker.read(SUBMITTED_DLQ, 1)
+        await soon(lambda: set(untold(database)) == {other.id})
+
+    assert headers_of(letter)["dlq.error_kind"] == "tampered_token"
+
+
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_unknown_key_holds_its_partition_alone_and_is_no_dead_letter(database: Database, broker: Broker) -> None:
+    new = KeyRing(NEW_KEY)
+    (waiting,) = stored(database, keys=new)
+    before, behind, *others = stored(database, 6)
+    broker.tell(SUBMITTED, [before.letter(partition=0), waiting.letter(partition=0)])
+
+    async with assessing(database, broker) as consuming:
+        reason = await soon(consuming.consumer.reason_not_ready)
+        broker.tell(SUBMITTED, [behind.letter(partition=0), *(other.letter(partition=1) for other in others)])
+        await soon(lambda: set(untold(database)) == {before.id, *(other.id for other in others)})
+
+    assert "1 partition" in str(reason)
+    assert "key" in str(reason)
+    assert broker.told(SUBMITTED_DLQ) == 0
+    assert broker.committed(consuming.group) == 1 + len(others)
+
+
+async def test_partition_goes_on_once_its_key_is_there(database: Database, broker: Broker) -> None:
+    (waiting,) = stored(database, keys=KeyRing(NEW_KEY))
+    (behind,) = stored(database)
+    broker.tell(SUBMITTED, [waiting.letter(partition=0), behind.letter(partition=0)])
+    async with assessing(database, broker) as consuming:
+        await soon(consuming.consumer.reason_not_ready)
+
+    both = KeyRing(NEW_KEY, [bytes(range(32))])
+    async with assessing(database, broker, keys=both) as consuming:
+        await soon(lambda: set(untold(database)) == {waiting.id, behind.id})
+        assert consuming.consumer.reason_not_ready() is None
+
+
+async def test_pan_sealed_with_a_retired_key_is_opened(database: Database, broker: Broker) -> None:
+    (submission,) = stored(database)
+    broker.tell(SUBMITTED, [submission.letter()])
+
+    async with assessing(database, broker, keys=KeyRing(NEW_KEY, [bytes(range(32))])):
+        await soon(lambda: untold(database))
+
+    assert untold(database)[submission.id]["cibil_score"] == submission.score
+
+
+# ── too many dead letters, and no place for them ────────────────────────────────────────────────────────────────
+
+
+async def test_too_many_dead_letters_in_a_row_stop_the_consumer_and_leave_the_rest(
+    database: Database, broker: Broker, room: Room
+) -> None:
+    good = stored(database, 3)
+    poison = [Letter(b"poison %d" % number, partition=0) for number in range(40)]
+    broker.tell(room.topic, [*poison, *(room.letter(each, partition=0) for each in good)])
+
+    async with room.consuming(database, broker, dead_letters_in_a_row_max=10) as consuming:
+        reason = await soon(consuming.consumer.reason_not_ready)
+        await soon(lambda: broker.told(room.dead_letters) == 10)
+        await soon(lambda: broker.committed(consuming.group) == 10)
+
+    assert "10 dead letters in a row" in str(reason)
+    assert broker.told(room.dead_letters) == 10
+    assert broker.committed(consuming.group) == 10
+    assert room.effects(database) == 0
+
+
+async def test_good_messages_between_them_keep_the_consumer_going(
+    database: Database, broker: Broker, room: Room
+) -> None:
+    good = stored(database, 15)
+    for submission in good:
+        broker.tell(room.topic, [Letter(b"poison", partition=0), room.letter(submission, partition=0)])
+
+    async with room.consuming(database, broker, dead_letters_in_a_row_max=10, consumer_batch_max=2) as consuming:
+        await soon(consuming.all_settled)
+
+    assert room.effects(database) == 15
+    assert broker.told(room.dead_letters) == 15
+
+
+async def test_offset_waits_while_the_dead_letter_topic_is_away(
+    database: Database, broker: Broker, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "BURY_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(dead_letters, "ANSWER_SECONDS", 2.0)
+    before, behind = stored(database, 2)
+    broker.delete(room.dead_letters)
+    broker.tell(
+        room.topic,
+        [room.letter(before, partition=0), Letter(b"poison", partition=0), room.letter(behind, partition=0)],
+    )
+    async with room.consuming(database, broker) as consuming:
+        await soon(lambda: room.effects(database) == 2)
+        await soon(lambda: broker.committed(consuming.group) == 1)
+
+        broker.create()
+
+        await soon(consuming.all_settled, within=15)
+    assert broker.told(room.dead_letters) == 1
+
+
+# ── bugs, races, surroundings ───────────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def quick_tries(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    monkeypatch.setattr(consumer, "TRIES_AFTER_SECONDS", (0.1, 0.2, 0.4))
+    yield
+
+
+def test_bug_is_given_three_more_tries_after_1_2_and_4_seconds() -> None:
+    assert consumer.TRIES_AFTER_SECONDS == (1, 2, 4)
+
+
+def break_for(monkeypatch: pytest.MonkeyPatch, room: Room, application_id: object, times: int = 1000) -> list[int]:
+    """A bug in the room that one application triggers; returns a list that grows with every time it does."""
+    triggered: list[int] = []
+    module, name = (credit_queries, "tell_reports") if room is CREDIT else (decision_queries, "write_decisions")
+    working = getattr(module, name)
+
+    async def broken(connection: Any, batch: Any) -> Any:
+        if len(triggered) < times and any(each.application_id == application_id for each in batch):
+            triggered.append(len(batch))
+            raise ZeroDivisionError("a bug")
+        return await working(connection, batch)
+
+    monkeypatch.setattr(module, name, broken)
+    return triggered
+
+
+async def test_bug_that_one_message_triggers_ends_as_a_dead_letter_after_its_tries(
+    database: Database, broker: Broker, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "TRIES_AFTER_SECONDS", (0.1, 0.2, 0.4))
+    victim, *neighbours = stored(database, 8)
+    triggered = break_for(monkeypatch, room, victim.id)
+    broker.tell(room.topic, [room.letter(each) for each in (*neighbours[:4], victim, *neighbours[4:])])
+
+    async with room.consuming(database, broker) as consuming:
+        await soon(lambda: room.effects(database) == len(neighbours), within=3)
+        (letter,) = broker.read(room.dead_letters, 1)
+        await soon(consuming.all_settled)
+
+    headers = headers_of(letter)
+    assert (headers["dlq.error_kind"], headers["dlq.attempts"]) == ("unexpected_error", "4")
+    assert "ZeroDivisionError" in headers["dlq.error_message"]
+    assert "a bug" not in headers["dlq.error_message"]
+    assert triggered.count(1) == 4
+    assert letter.value() == room.letter(victim).value
+
+
+async def test_bug_that_passes_costs_only_time(
+    database: Database, broker: Broker, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "TRIES_AFTER_SECONDS", (0.1, 0.2, 0.4))
+    (victim,) = stored(database)
+    break_for(monkeypatch, room, victim.id, times=3)
+    broker.tell(room.topic, [room.letter(victim)])
+
+    async with room.consuming(database, broker) as consuming:
+        await soon(consuming.all_settled)
+
+    assert room.effects(database) == 1
+    assert broker.told(room.dead_letters) == 0
+
+
+async def test_application_that_moved_between_look_and_write_is_looked_at_again(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved, neighbour = stored(database, 2)
+    working = decision_queries.write_decisions
+    asked: list[int] = []
+
+    async def after_a_move(connection: Any, settlements: Any) -> Any:
+        asked.append(len(settlements))
+        if len(asked) == 1:
+            database.execute("UPDATE applications SET version = version + 1 WHERE id = %s", moved.id)
+        return await working(connection, settlements)
+
+    monkeypatch.setattr(decision_queries, "write_decisions", after_a_move)
+    broker.tell(REPORTED, [moved.report(partition=0), neighbour.report(partition=0)])
+
+    async with deciding(database, broker) as consuming:
+        await soon(consuming.all_settled)
+
+    assert [decided(database, each) for each in (moved, neighbour)] == [moved.outcome, neighbour.outcome]
+    assert database.application(moved.id)["version"] == 3
+    assert database.count("processed_messages") == 2
+    assert len(asked) == 2
+
+
+async def test_application_that_was_decided_between_look_and_write_keeps_that_decision(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (submission,) = stored(database)
+    working = decision_queries.write_decisions
+
+    async def after_another(connection: Any, settlements: Any) -> Any:
+        database.execute(
+            """
+            UPDATE applications SET status = 'REJECTED', cibil_score = 301, decision_rule = 'other',
+                   decision_measures = '{}', policy_version = 'other', version = version + 1
+            WHERE id = %s
+            """,
+            submission.id,
+        )
+        return await working(connection, settlements)
+
+    monkeypatch.setattr(decision_queries, "write_decisions", after_another)
+    broker.tell(REPORTED, [submission.report()])
+
+    async with deciding(database, broker) as consuming:
+        await soon(consuming.all_settled)
+
+    assert database.application(submission.id)["cibil_score"] == 301
+    assert broker.told(REPORTED_DLQ) == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param("ALTER TABLE processed_messages RENAME TO away", id="a table is missing"),
+        pytest.param("REVOKE ALL ON processed_messages FROM CURRENT_USER", id="a right is missing"),
+    ],
+)
+async def test_fault_of_the_surroundings_is_waited_out_and_blames_no_message(
+    database: Database, broker: Broker, room: Room, fault: str
+) -> None:
+    if "REVOKE" in fault:
+        # The owner of a database passes every check, so the fault is one that even the owner meets.
+        fault = "CREATE RULE away AS ON INSERT TO processed_messages DO INSTEAD SELECT * FROM no_such_function_1()"
+        database.execute(
+            "CREATE FUNCTION no_such_function_1() RETURNS SETOF processed_messages LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE insufficient_privilege; END$$"
+        )
+        mend = "DROP RULE away ON processed_messages"
+    else:
+        mend = "ALTER TABLE away RENAME TO processed_messages"
+    submissions = stored(database, 3)
+    database.execute(fault)
+    broker.tell(room.topic, [room.letter(submission) for submission in submissions])
+
+    async with room.consuming(database, broker) as consuming:
+        await soon(lambda: consuming.consumer._backoff > 0.5)
+        assert broker.told(room.dead_letters) == 0
+        database.execute(mend)
+        await soon(consuming.all_settled)
+
+    assert room.effects(database) == 3
+    assert broker.told(room.dead_letters) == 0
+
+
+async def test_pan_of_a_message_never_reaches_the_headers_of_its_dead_letter(
+    database: Database, broker: Broker
+) -> None:
+    (submission,) = stored(database)
+    pan = Pan(submission.pan).reveal()
+    broker.tell(SUBMITTED, [changed(submission.letter(), **{"loan_type": pan, "message_version": pan})])
+
+    async with assessing(database, broker):
+        (letter,) = broker.read(SUBMITTED_DLQ, 1)
+
+    assert pan not in str(letter.headers())

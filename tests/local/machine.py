@@ -1,0 +1,114 @@
+"""What the tests of one machine share: free ports, waiting with a deadline, and a whole `prequal up` in a folder."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PORT_SETTINGS = (
+    "POSTGRES_PORT",
+    "KAFKA_PORT",
+    "KAFKA_CONTROLLER_PORT",
+    "API_PORT",
+    "CREDIT_PORT",
+    "DECISION_PORT",
+    "PUBLISHER_PORT",
+)
+
+
+def eventually(truth: Callable[[], Any], within: float = 10.0) -> Any:
+    """The first true answer, or a failure when there is none in time."""
+    deadline = time.monotonic() + within
+    while True:
+        if answer := truth():
+            return answer
+        assert time.monotonic() < deadline, "it did not become true in time"
+        time.sleep(0.02)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def lives(pid: int) -> bool:
+    """Whether the process runs; one that is dead and was not yet buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Up:
+    """`prequal up` in a folder of its own, with ports of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS)), strict=True))
+        self.output = folder / "output"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **settings: str) -> "Up":
+        known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        ports = {name: str(port) for name, port in self.ports.items()}
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "prequal", "up"],
+                cwd=self.folder,
+                env=known | ports | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        return self
+
+    def until_ready(self) -> "Up":
+        eventually(lambda: self.ready() or not self.running, within=60)
+        assert self.running, self.output.read_text()
+        return self
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['API_PORT']}/ready", timeout=2) as answer:
+                return bool(answer.status == 200) and len(self.processes()) == 6
+        except OSError:
+            return False
+
+    def processes(self) -> dict[str, dict[str, int]]:
+        """What `run.json` names."""
+        processes: dict[str, dict[str, int]] = self.run_file()["processes"]
+        return processes
+
+    def run_file(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / ".prequal" / "run.json").read_text())
+        return content
+
+    def left(self) -> list[int]:
+        """Living processes that work in the data folder."""
+        return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and self._works_here(each)]
+
+    def _works_here(self, process: Path) -> bool:
+        try:
+            return (process / "cwd").readlink().is_relative_to(self.folder / ".prequal")
+        except OSError:
+            return False
+
+    def end(self, with_signal: signal.Signals = signal.SIGINT) -> int:
+        assert self.process is not None
+        self.process.send_signal(with_signal)
+        return self.process.wait(30)

@@ -1,0 +1,149 @@
+"""Children die with their parent, stop when asked, and are what their pid says."""
+
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prequal.kernel.errors import Misconfigured, Transient
+from prequal.local.children import Child, leash
+from tests.local.machine import eventually, lives
+
+PARENT = """
+import sys, time, pathlib
+from prequal.local.children import Child
+child = Child("sleeper", 0, pathlib.Path(sys.argv[1]))
+child.spawn(["sleep", "600"], unprivileged=sys.argv[2] == "unprivileged")
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Child]:
+    child = Child("sleeper", 0, tmp_path / "logs" / "sleeper.log")
+    yield child
+    child.kill()
+
+
+@pytest.mark.parametrize("how", ["as we are", "unprivileged"])
+def test_child_does_not_outlive_a_parent_that_is_killed(tmp_path: Path, how: str) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, tmp_path / "log", how], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    assert lives(pid)
+
+    parent.kill()
+    parent.communicate()
+
+    eventually(lambda: not lives(pid), within=2)
+
+
+def test_child_outlives_the_thread_that_started_it(child: Child) -> None:
+    starter = threading.Thread(target=lambda: child.spawn(["sleep", "600"]))
+    starter.start()
+    starter.join()
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run(["tail", f"--pid={child.pid}", "-f", "/dev/null"], timeout=0.5, check=False)
+
+    assert child.running
+
+
+def test_command_does_not_begin_when_its_parent_is_already_gone() -> None:
+    command = shlex.join(leash(["echo", "began"], signal.SIGKILL))
+
+    done = subprocess.run(["sh", "-c", f"{command}; true"], capture_output=True, text=True, check=True)
+
+    assert done.stdout == ""
+
+
+def test_pid_is_the_worker_itself(child: Child) -> None:
+    child.spawn(["sleep", "600"], unprivileged=True)
+
+    eventually(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes() == b"sleep\x00600\x00", within=2)
+
+
+def test_child_is_in_a_group_of_its_own_so_that_ctrl_c_does_not_reach_it(child: Child) -> None:
+    child.spawn(["sleep", "600"])
+
+    group = Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()[2]
+
+    assert int(group) == child.pid
+
+
+def test_stop_insists_when_the_child_does_not_listen(child: Child) -> None:
+    child.spawn(["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; done"])
+    eventually(lambda: "deaf" in child.log.read_text())
+
+    child.stop(timeout_seconds=0.3)
+
+    assert child.wait() == -signal.SIGKILL
+
+
+def test_stop_reaches_a_frozen_child(child: Child) -> None:
+    child.spawn(["sleep", "600"])
+    child.send(signal.SIGSTOP)
+
+    child.stop(timeout_seconds=5)
+
+    assert child.wait() == -signal.SIGTERM
+
+
+def test_retired_child_never_starts_again(child: Child) -> None:
+    child.spawn(["sleep", "600"])
+
+    child.retire()
+
+    assert not child.running
+    with pytest.raises(Transient):
+        child.spawn(["sleep", "600"])
+
+
+def test_retiring_interrupts_a_step_of_the_preparation(child: Child) -> None:
+    failures: list[BaseException] = []
+
+    def prepare() -> None:
+        try:
+            child.run(["sleep", "600"])
+        except Misconfigured as failure:
+            failures.append(failure)
+
+    preparing = threading.Thread(target=prepare)
+    preparing.start()
+    eventually(lambda: child._process)
+
+    child.retire()
+
+    preparing.join(5)
+    assert not preparing.is_alive()
+    assert failures
+
+
+def test_step_that_fails_says_its_last_words(child: Child) -> None:
+    with pytest.raises(Misconfigured, match="sleeper: no more room"):
+        child.run(["sh", "-c", "echo no more room >&2; exit 1"])
+
+
+def test_last_words_are_those_that_are_no_json(child: Child) -> None:
+    child.log.parent.mkdir()
+    child.log.write_text('{"event": "starting"}\nprequal: Bad settings: X is missing.\n{"event": "bye"}\n\n')
+
+    assert child.last_words() == "Bad settings: X is missing"
+
+
+def test_on_spawn_knows_the_new_pid(child: Child) -> None:
+    seen: list[int] = []
+    child.on_spawn = lambda: seen.append(child.pid)
+
+    child.spawn(["true"])
+    child.wait()
+    child.spawn(["true"])
+
+    assert len(set(seen)) == 2
+    assert seen[1] == child.pid

@@ -1,0 +1,151 @@
+"""Ports, keys, `run.json` and the data folder: what stands before anything starts."""
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prequal.kernel.errors import Misconfigured
+from prequal.kernel.settings import load
+from prequal.local import run_file
+from prequal.local.data_folder import DataFolder
+from prequal.local.keys import development_keys, generate
+from prequal.local.ports import require_free
+from prequal.local.run_file import Process, RunFile
+from prequal.local.settings import UpSettings
+from tests.local.machine import free_ports, lives
+
+RUN = RunFile("postgresql://prequal:secret@127.0.0.1:1/prequal", "127.0.0.1:2", {"api": Process(3, 4)})
+
+
+def test_busy_port_is_named_with_who_needs_it_and_what_moves_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        with pytest.raises(Misconfigured, match=f"Port {port}, which the API needs, .* API_PORT"):
+            require_free({"API_PORT": (port, "the API")})
+
+
+def test_port_that_two_want_is_named() -> None:
+    (port,) = free_ports(1)
+
+    with pytest.raises(Misconfigured, match="CREDIT_PORT"):
+        require_free({"API_PORT": (port, "the API"), "CREDIT_PORT": (port, "the credit service")})
+
+
+def test_stores_that_are_named_need_no_port() -> None:
+    settings = load(UpSettings, database_url="postgresql://elsewhere", kafka_bootstrap_servers="elsewhere:9092")
+
+    assert set(settings.ports()) == {"API_PORT", "CREDIT_PORT", "DECISION_PORT", "PUBLISHER_PORT"}
+
+
+def test_setting_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+
+    assert load(UpSettings).database_url is None
+
+
+def test_every_setting_says_what_its_default_is() -> None:
+    for name, field in UpSettings.model_fields.items():
+        assert "Default" in (field.description or ""), name
+
+
+def test_dotenv_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"API_PORT=\xff\n")
+
+    with pytest.raises(Misconfigured, match=r"\.env"):
+        load(UpSettings)
+
+
+def test_fresh_keys_are_two_and_fit() -> None:
+    keys = generate()
+
+    assert load(UpSettings, **{name.lower(): key for name, key in keys.items()}).keys() == keys
+    assert len(set(keys.values())) == 2
+
+
+def test_development_keys_are_made_once_and_only_the_owner_reads_them(tmp_path: Path) -> None:
+    made = development_keys(tmp_path / "keys.env")
+
+    assert development_keys(tmp_path / "keys.env") == made
+    assert stat.S_IMODE((tmp_path / "keys.env").stat().st_mode) == 0o600
+
+
+def test_run_file_reads_back_and_only_the_owner_reads_it(tmp_path: Path) -> None:
+    RUN.write(tmp_path / "run.json")
+
+    assert run_file.read(tmp_path / "run.json") == RUN
+    assert stat.S_IMODE((tmp_path / "run.json").stat().st_mode) == 0o600
+
+
+def test_run_file_is_replaced_in_one_step(tmp_path: Path) -> None:
+    RUN.write(tmp_path / "run.json")
+    with (tmp_path / "run.json").open() as reader:
+        RUN.write(tmp_path / "run.json")
+
+        assert json.load(reader)["processes"] == {"api": {"pid": 3, "port": 4}}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"processes": 3}', "no json"])
+def test_file_that_is_no_run_file_names_nothing(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+
+    assert run_file.read(tmp_path / "run.json") is None
+
+
+def test_folder_that_is_occupied_is_one_sentence(tmp_path: Path) -> None:
+    with (
+        DataFolder(tmp_path).occupied(),
+        pytest.raises(Misconfigured, match="PREQUAL_DATA_DIR"),
+        DataFolder(tmp_path).occupied(),
+    ):
+        pass
+
+
+def test_folder_is_free_again_when_its_holder_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys, time; from prequal.local.data_folder import DataFolder\n"
+        "with DataFolder(pathlib.Path(sys.argv[1])).occupied(): print('in', flush=True); time.sleep(600)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    holder.kill()
+    holder.communicate()
+
+    with DataFolder(tmp_path).occupied():
+        pass
+
+
+def test_what_a_killed_up_left_is_ended(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "600"], cwd=tmp_path) as left:
+        RunFile("", "", {"api": Process(left.pid, 1)}).write(tmp_path / "run.json")
+
+        with DataFolder(tmp_path).occupied():
+            assert not lives(left.pid)
+        assert left.wait() == -signal.SIGTERM
+
+
+def test_process_that_only_has_an_old_pid_is_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "600"], cwd="/") as stranger:
+        RunFile("", "", {"api": Process(stranger.pid, 1)}).write(tmp_path / "run.json")
+
+        with DataFolder(tmp_path).occupied():
+            assert lives(stranger.pid)
+        stranger.kill()
+
+
+def test_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with (
+        pytest.raises(Misconfigured, match="PREQUAL_DATA_DIR"),
+        DataFolder(tmp_path / "file" / "data").occupied(),
+    ):
+        pass

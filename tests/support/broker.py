@@ -1,0 +1,161 @@
+"""The four topics of a test, made afresh, and what tests tell them and read from them."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
+
+from prequal.domain.events import EventType, dead_letter_topic
+from prequal.kernel import topics
+
+from .waiting import eventually
+
+SUBMITTED = EventType.APPLICATION_SUBMITTED.topic
+REPORTED = EventType.CREDIT_REPORT_GENERATED.topic
+SUBMITTED_DLQ = dead_letter_topic(SUBMITTED)
+REPORTED_DLQ = dead_letter_topic(REPORTED)
+ALL_TOPICS = (SUBMITTED, REPORTED, SUBMITTED_DLQ, REPORTED_DLQ)
+GROUPS = {"credit-service-group": SUBMITTED, "decision-service-group": REPORTED}
+"""Who reads what."""
+
+PARTITIONS = range(topics.PARTITIONS)
+SECONDS = 15.0
+
+Headers: TypeAlias = list[tuple[str, str | bytes | None]]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message that a test tells: to a partition of its choice, or to the one its key leads to."""
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: Headers = field(default_factory=list)
+    partition: int | None = None
+
+
+class Broker:
+    """One broker, or what stands before it, and its topics."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+
+    def renew(self) -> None:
+        """Make the four topics empty, and forget how far anybody had read them."""
+        self.delete(*(set(ALL_TOPICS) & set(self._admin.list_topics(timeout=SECONDS).topics)))
+        eventually(lambda: all(self._committed(group) == {} for group in GROUPS))
+        self.create()
+
+    def create(self) -> None:
+        """Make those of the four topics that are missing."""
+        topics.create(self.bootstrap_servers)
+
+    def delete(self, *names: str) -> None:
+        """Delete topics, and return when they are gone."""
+        if names:
+            for gone in self._admin.delete_topics(list(names), operation_timeout=SECONDS).values():
+                gone.result(SECONDS)
+
+    def configure(self, topic: str, **settings: str) -> None:
+        """Change settings of a topic; underscores stand for dots."""
+        entries = [
+            ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in settings.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        for done in self._admin.incremental_alter_configs([resource]).values():
+            done.result(SECONDS)
+
+    def tell(self, topic: str, letters: Iterable[Letter]) -> None:
+        """Produce, in order, and return when the broker holds all."""
+        failures: list[object] = []
+
+        def delivered(error: object, _: Message) -> None:
+            if error is not None:
+                failures.append(error)
+
+        producer = Producer(
+            {"bootstrap.servers": self.bootstrap_servers, "linger.ms": 0, "message.max.bytes": 2_000_000}
+        )
+        for letter in letters:
+            place = {} if letter.partition is None else {"partition": letter.partition}
+            producer.produce(
+                topic, letter.value, letter.key, headers=letter.headers, on_delivery=delivered, **place
+            )
+        assert producer.flush(SECONDS) == 0
+        assert not failures, failures
+
+    def read(self, topic: str, count: int, within: float = 10.0) -> list[Message]:
+        """The first messages of a topic, at least `count`, all that are there; failing when they do not come in time.
+
+        Order is kept within a partition.
+        """
+        found: list[Message] = []
+        deadline = time.monotonic() + within
+        consumer = self._reader(topic)
+        try:
+            while len(found) < count or sum(end for end in self.ends(topic).values()) > len(found):
+                assert time.monotonic() < deadline, f"{len(found)} of {count} messages came in {topic}"
+                found += [message for message in consumer.consume(1000, 0.1) if message.error() is None]
+        finally:
+            consumer.close()
+        return found
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """The next offset of each partition."""
+        wanted = {TopicPartition(topic, number): OffsetSpec.latest() for number in PARTITIONS}
+        found = self._admin.list_offsets(wanted).items()
+        return {place.partition: future.result(SECONDS).offset for place, future in found}
+
+    def told(self, topic: str) -> int:
+        """How many messages a topic of this test has been told."""
+        return sum(self.ends(topic).values())
+
+    def committed(self, group: str) -> int:
+        """How many messages a group has behind it."""
+        return sum(self._committed(group).values())
+
+    def lag(self) -> int:
+        """How many messages of this test the two services have not behind them."""
+        return sum(self.told(topic) - self.committed(group) for group, topic in GROUPS.items())
+
+    def _committed(self, group: str) -> dict[int, int]:
+        (future,) = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+        try:
+            places: Sequence[TopicPartition] = future.result(SECONDS).topic_partitions
+        except KafkaException:
+            return {}
+        return {place.partition: place.offset for place in places if place.offset >= 0}
+
+    def _reader(self, topic: str) -> Consumer:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "group.id": "tests-read-and-never-commit",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 20,
+                "fetch.message.max.bytes": 2_000_000,
+                "log_level": 0,
+            }
+        )
+        consumer.assign([TopicPartition(topic, number, 0) for number in PARTITIONS])
+        return consumer
+
+
+def headers_of(message: Message) -> dict[str, str]:
+    """A message's headers as text."""
+    return {name: (value or b"").decode() for name, value in message.headers() or []}
+
+
+Truth: TypeAlias = Callable[[], bool]

@@ -1,0 +1,79 @@
+"""The two consumers inside a test's own event loop, each in a group of the test's own."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from prequal.credit.assess import AssessmentRoom
+from prequal.decision.decide import DecisionRoom
+from prequal.domain.events import EventType
+from prequal.kernel.consumer import BatchConsumer, Room
+from prequal.kernel.crypto import KeyRing
+from prequal.kernel.db import Link
+from prequal.kernel.settings import CreditSettings, DecisionSettings, load
+from prequal.kernel.wake import Bell
+
+from .broker import Broker
+from .database import Database
+from .processes import ENCRYPTION_KEY
+from .submissions import KEY_RING
+
+
+class Consuming:
+    """A consumer at work, and the name of its group."""
+
+    def __init__(self, consumer: BatchConsumer[Any], group: str, broker: Broker, topic: str) -> None:
+        self.consumer = consumer
+        self.group = group
+        self._broker = broker
+        self._topic = topic
+
+    def all_settled(self) -> bool:
+        """Whether every message of the topic is behind the group's offsets."""
+        return self._broker.committed(self.group) == self._broker.told(self._topic)
+
+
+@asynccontextmanager
+async def assessing(
+    database: Database, broker: Broker, keys: KeyRing = KEY_RING, **settings: Any
+) -> AsyncIterator[Consuming]:
+    """credit-service's consumer, for as long as the block lasts."""
+    loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
+    bell = Bell(database.url, EventType.CREDIT_REPORT_GENERATED.topic)
+    room = AssessmentRoom(Link(database.url, "credit in a test"), keys, bell)
+    async with _running(loaded, room, broker) as consuming:
+        yield consuming
+
+
+@asynccontextmanager
+async def deciding(database: Database, broker: Broker, **settings: Any) -> AsyncIterator[Consuming]:
+    """decision-service's consumer, for as long as the block lasts."""
+    loaded = load(DecisionSettings, **_common(database, broker), **settings)
+    room = DecisionRoom(Link(database.url, "decision in a test"))
+    async with _running(loaded, room, broker) as consuming:
+        yield consuming
+
+
+@asynccontextmanager
+async def _running(
+    settings: CreditSettings | DecisionSettings, room: Room[Any], broker: Broker
+) -> AsyncIterator[Consuming]:
+    group = f"test-{uuid.uuid4()}"
+    consumer = BatchConsumer(settings, group, room)
+    stop = asyncio.Event()
+    running = asyncio.create_task(consumer.run(stop))
+    try:
+        yield Consuming(consumer, group, broker, room.event_class.type.topic)
+    finally:
+        stop.set()
+        await running
+
+
+def _common(database: Database, broker: Broker) -> dict[str, Any]:
+    return {
+        "_env_file": None,
+        "database_url": database.url,
+        "kafka_bootstrap_servers": broker.bootstrap_servers,
+    }

@@ -1,0 +1,133 @@
+"""Accepted applications as they stand in the database and on the topics, without an API or a publisher."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Self
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from prequal.domain.events import EventType, event_id
+from prequal.domain.pan import Pan
+from prequal.kernel.codec import ApplicationSubmitted
+from prequal.kernel.crypto import KeyRing, PanHasher
+from prequal.kernel.settings import SecretStr, key_bytes
+from tests import builders, oracle
+
+from .applications import a_pan
+from .broker import Letter
+from .database import Database
+from .processes import ENCRYPTION_KEY, PAN_HASH_KEY
+
+KEY_RING = KeyRing(key_bytes(SecretStr(ENCRYPTION_KEY)))
+HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
+
+
+@dataclass(frozen=True)
+class Submission:
+    """An application that was accepted, and the events that are told of it."""
+
+    id: UUID
+    pan: str
+    monthly_income_inr: str
+    loan_amount_inr: str
+    loan_type: str
+    sealed_pan: bytes
+    correlation_id: str = "request-1"
+
+    def but(self, **changes: Any) -> Self:
+        """The same application, told otherwise."""
+        return replace(self, **changes)
+
+    @property
+    def event_id(self) -> UUID:
+        return event_id(EventType.APPLICATION_SUBMITTED, self.id)
+
+    @property
+    def report_id(self) -> UUID:
+        return event_id(EventType.CREDIT_REPORT_GENERATED, self.id)
+
+    @property
+    def pan_number_hash(self) -> str:
+        return HASHER.hash(Pan(self.pan))
+
+    @property
+    def score(self) -> int:
+        """What the oracle scores it."""
+        return oracle.score(self.id, self.pan, self.monthly_income_inr, self.loan_type)
+
+    @property
+    def outcome(self) -> str:
+        """What the oracle decides."""
+        return oracle.decision(self.score, self.monthly_income_inr, self.loan_amount_inr)
+
+    @property
+    def message(self) -> bytes:
+        """`ApplicationSubmitted` in bytes."""
+        return builders.a_submitted_message(
+            application_id=self.id,
+            sealed_pan=self.sealed_pan,
+            pan_number_hash=self.pan_number_hash,
+            monthly_income_inr=self.monthly_income_inr,
+            loan_amount_inr=self.loan_amount_inr,
+            loan_type=self.loan_type,
+        )
+
+    def letter(self, **changes: Any) -> Letter:
+        """`ApplicationSubmitted` on its topic."""
+        return replace(self._letter(self.message, self.event_id), **changes)
+
+    def report(self, score: int | None = None, **changes: Any) -> Letter:
+        """`CreditReportGenerated` on its topic, with the oracle's score unless another is given."""
+        submitted = ApplicationSubmitted.decode(self.message)
+        message = builders.a_report_message(submitted, self.score if score is None else score)
+        return replace(self._letter(message, self.report_id), **changes)
+
+    def _letter(self, message: bytes, event: UUID) -> Letter:
+        headers: list[tuple[str, str | bytes | None]] = [
+            ("event_id", str(event)),
+            ("correlation_id", self.correlation_id),
+        ]
+        return Letter(message, str(self.id).encode(), headers)
+
+
+def a_submission(keys: KeyRing = KEY_RING, **changes: Any) -> Submission:
+    """An application with an id and a PAN of its own, pre-approved unless changed."""
+    application_id, pan = uuid7(), changes.pop("pan", None) or a_pan()
+    fields = {"monthly_income_inr": "85000.00", "loan_amount_inr": "1500000.00", "loan_type": "HOME"}
+    sealed = keys.seal(Pan(pan), application_id)
+    return Submission(id=application_id, pan=pan, sealed_pan=sealed, **fields).but(**changes)
+
+
+def store(database: Database, submissions: Sequence[Submission]) -> None:
+    """Write their rows, as the API does when it accepts them."""
+    rows = [
+        (
+            submission.id,
+            submission.sealed_pan,
+            submission.pan_number_hash,
+            Pan(submission.pan).masked,
+            Decimal(submission.monthly_income_inr),
+            Decimal(submission.loan_amount_inr),
+            submission.loan_type,
+        )
+        for submission in submissions
+    ]
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            INSERT INTO applications (
+                id, pan_number_encrypted, pan_number_hash, pan_number_masked,
+                monthly_income_inr, loan_amount_inr, loan_type
+            ) VALUES (%s, %s, %s, %s, %s, %s, %s)
+            """,
+            rows,
+        )
+
+
+def stored(database: Database, count: int = 1, **changes: Any) -> list[Submission]:
+    """New applications, already written."""
+    submissions = [a_submission(**changes) for _ in range(count)]
+    store(database, submissions)
+    return submissions

@@ -1,0 +1,34 @@
+"""Waiting for a truth with a deadline, in place of sleeping and hoping."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
+LOOK_AGAIN_SECONDS = 0.02
+
+
+def eventually(truth: Callable[[], T], within: float = 10.0) -> T:
+    """The first true answer, or a failure that shows the last one when none comes in time."""
+    deadline = time.monotonic() + within
+    while True:
+        if answer := truth():
+            return answer
+        assert time.monotonic() < deadline, f"not true within {within:g} s; the last answer was {answer!r}"
+        time.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def soon(truth: Callable[[], T | Awaitable[T]], within: float = 10.0) -> T:
+    """`eventually` for tests whose own event loop has to go on meanwhile."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = truth()
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer:
+            return cast(T, answer)
+        assert time.monotonic() < deadline, f"not true within {within:g} s; the last answer was {answer!r}"
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)

@@ -1,0 +1,194 @@
+"""A TCP proxy that stands before PostgreSQL or Kafka and cuts, freezes or loses what a test says."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+COMMIT = b"COMMIT\x00"
+"""How a COMMIT ends in PostgreSQL's simple query protocol."""
+
+
+class Wire:
+    """127.0.0.1:`port` leads to 127.0.0.1:`target` until it is cut."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.port: int = self._listener.getsockname()[1]
+        self._pairs: set[_Pair] = set()
+        self._door = threading.Lock()
+        self._cut = False
+        self._closed = False
+        self.flowing = threading.Event()
+        self.flowing.set()
+        self._commit: str | None = None
+        self.commits_lost = 0
+        self._in_thread(self._accept)
+
+    def url(self, url: str) -> str:
+        """`url`, by this way."""
+        parts = urlsplit(url)
+        return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{self._target}", f":{self.port}")))
+
+    def cut(self) -> None:
+        """End every connection, and let nobody through until `mend`."""
+        self._cut = True
+        self._end_all()
+
+    def freeze(self) -> None:
+        """Take connections and bytes, and let nothing through, until `mend`."""
+        self.flowing.clear()
+
+    def mend(self) -> None:
+        self._cut = False
+        self.flowing.set()
+
+    def lose_answer_to_commit(self) -> None:
+        """Let the next COMMIT through, and cut its connection when the server has answered."""
+        self._commit = "answer"
+
+    def lose_commit(self) -> None:
+        """Cut the connection that sends the next COMMIT before the server sees it, and leave the server's end open."""
+        self._commit = "question"
+
+    def lose_commit_and_cut(self) -> None:
+        """As `lose_commit`, and let nobody through from then on."""
+        self._commit = "everything"
+
+    def close(self) -> None:
+        self._closed = True
+        self._listener.close()
+        self.flowing.set()
+        self._end_all()
+
+    def at_commit(self) -> str | None:
+        """What is to happen to the COMMIT at hand, once."""
+        with self._door:
+            fate, self._commit = self._commit, None
+        self.commits_lost += fate is not None
+        return fate
+
+    def forget(self, pair: "_Pair") -> None:
+        with self._door:
+            self._pairs.discard(pair)
+
+    def _end_all(self) -> None:
+        with self._door:
+            pairs = list(self._pairs)
+        for pair in pairs:
+            pair.end()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._in_thread(self._admit, client)
+
+    def _admit(self, client: socket.socket) -> None:
+        self.flowing.wait()
+        if self._cut or self._closed:
+            client.close()
+            return
+        try:
+            server = socket.create_connection(("127.0.0.1", self._target), timeout=5)
+        except OSError:
+            client.close()
+            return
+        server.settimeout(None)
+        pair = _Pair(self, client, server)
+        with self._door:
+            self._pairs.add(pair)
+        self._in_thread(pair.to_server)
+        self._in_thread(pair.to_client)
+
+    @staticmethod
+    def _in_thread(call: object, *values: object) -> None:
+        assert callable(call)
+        threading.Thread(target=call, args=values, daemon=True).start()
+
+
+class _Pair:
+    """One connection through the wire."""
+
+    def __init__(self, wire: Wire, client: socket.socket, server: socket.socket) -> None:
+        self._wire = wire
+        self._client = client
+        self._server = server
+        self._end_at_answer = False
+
+    def to_server(self) -> None:
+        for chunk in self._chunks(self._client):
+            if chunk.endswith(COMMIT) and (fate := self._wire.at_commit()):
+                if fate != "answer":
+                    if fate == "everything":
+                        self._wire.cut()
+                    _shut(self._client)  # the server's end stays open: an orphan backend in a transaction
+                    return
+                self._end_at_answer = True
+            with contextlib.suppress(OSError):
+                self._server.sendall(chunk)
+        self.end()
+
+    def to_client(self) -> None:
+        for chunk in self._chunks(self._server):
+            if self._end_at_answer:
+                break
+            with contextlib.suppress(OSError):
+                self._client.sendall(chunk)
+        self.end()
+
+    def end(self) -> None:
+        self._wire.forget(self)
+        _shut(self._client)
+        _shut(self._server)
+
+    def _chunks(self, source: socket.socket) -> Iterator[bytes]:
+        while True:
+            try:
+                chunk = source.recv(65536)
+            except OSError:
+                return
+            if not chunk:
+                return
+            self._wire.flowing.wait()
+            yield chunk
+
+
+def _shut(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
+
+
+@contextmanager
+def a_wire(target: int) -> Iterator[Wire]:
+    """A wire that is closed at the end of the block."""
+    wire = Wire(target)
+    try:
+        yield wire
+    finally:
+        wire.close()
+
+
+def port_of(url: str) -> int:
+    """The port that a URL names."""
+    port = urlsplit(url).port
+    assert port is not None
+    return port
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began

@@ -1,0 +1,22 @@
+"""What all unit tests share: quick properties, and no settings but a test's own."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("unit", max_examples=60, deadline=None, database=None)
+settings.load_profile("unit")
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty working folder and no setting of ours in the environment: neither `.env` nor shell reaches a test."""
+    import os
+
+    for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "ENCRYPTION_KEY", "PAN_HASH_KEY", "LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path_factory.getbasetemp() / "bare"
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    return Path(os.curdir).absolute()

@@ -1,0 +1,344 @@
+"""The API as a client sees it, without a database: whatever is refused before the write, and every wrong turn."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from prequal.api import app, routes
+from prequal.api.errors import ApiError, ErrorCode
+from prequal.api.routes import SubmitApplication
+from prequal.api.submit import Submissions
+from prequal.kernel import metrics
+from prequal.kernel.crypto import KeyRing, PanHasher
+from prequal.kernel.http import health_handlers
+from prequal.kernel.readiness import Readiness
+from prequal.kernel.settings import ApiSettings
+from prequal.kernel.wake import Bell
+from tests.builders import DATABASE_URL, a_body, a_key, a_key_text, a_request
+
+JSON = {"content-type": "application/json"}
+TOO_LARGE = b'"' + b"x" * 16 * 1024 + b'"'
+
+
+def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
+    """The API before its database was found right: what is valid is answered with a 503."""
+    settings = ApiSettings.model_validate(
+        {
+            "database_url": DATABASE_URL,
+            "kafka_bootstrap_servers": "127.0.0.1:9092",
+            "encryption_key": a_key_text(1),
+            "pan_hash_key": a_key_text(2),
+        }
+    )
+    submissions = Submissions(settings, Bell(DATABASE_URL, "topic"))
+    submit = SubmitApplication(submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None)
+    readiness = Readiness(DATABASE_URL, "127.0.0.1:9092", needs_kafka=False)
+    return app.build(submit, show_status or failing(ValueError), health_handlers("prequal-api", readiness))
+
+
+class failing:  # noqa: N801  # stands where a path's own handler stands
+    """A path that fails, before its answer or behind the beginning of it."""
+
+    def __init__(self, error: Callable[[], BaseException], *, begun: bool = False) -> None:
+        self._error = error
+        self._begun = begun
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise self._error()
+
+
+def a_client(api: ASGIApp | None = None) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(api or an_api(), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://api")
+
+
+async def submitted(content: bytes | AsyncIterator[bytes] | None = None, **headers: str) -> httpx.Response:
+    async with a_client() as client:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await client.post("/applications", content=a_body() if content is None else content, headers=JSON | sent)
+
+
+async def got(path: str, **headers: str) -> httpx.Response:
+    async with a_client() as client:
+        return await client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def code_of(response: httpx.Response) -> str:
+    body: dict[str, str] = response.json()
+    assert set(body) == {"error_code", "message", "details", "request_id", "timestamp", "path"}
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"] == body["request_id"]
+    assert response.status_code == ErrorCode[body["error_code"]].status
+    return body["error_code"]
+
+
+# ── submitting ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_valid_application_before_the_database_was_found_right_is_unavailable() -> None:
+    response = await submitted()
+
+    assert code_of(response) == "SERVICE_UNAVAILABLE"
+    assert response.headers["retry-after"] == "2"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON;charset=UTF-8",
+        'application/json; charset="utf-8"',
+    ],
+)
+async def test_json_in_utf_8_is_the_media_type(content_type: str) -> None:
+    assert code_of(await submitted(content_type=content_type)) == "SERVICE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonp",
+        "application/json; charset=latin-1",
+        "text/json",
+    ],
+)
+async def test_another_media_type_is_unsupported(content_type: str) -> None:
+    assert code_of(await submitted(content_type=content_type)) == "UNSUPPORTED_MEDIA_TYPE"
+
+
+async def test_no_media_type_is_unsupported() -> None:
+    async with a_client() as client:
+        response = await client.post("/applications", content=a_body())
+
+    assert code_of(response) == "UNSUPPORTED_MEDIA_TYPE"
+
+
+async def test_an_encoded_body_is_unsupported() -> None:
+    assert code_of(await submitted(gzip.compress(a_body()), content_encoding="gzip")) == "UNSUPPORTED_MEDIA_TYPE"
+
+
+async def test_a_body_of_just_16_kib_is_read() -> None:
+    assert code_of(await submitted(b" " * (16 * 1024 - len(a_body())) + a_body())) == "SERVICE_UNAVAILABLE"
+
+
+async def test_a_declared_body_of_over_16_kib_is_too_large() -> None:
+    assert code_of(await submitted(TOO_LARGE)) == "PAYLOAD_TOO_LARGE"
+
+
+async def test_a_chunked_body_of_over_16_kib_is_too_large() -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(17):
+            yield b" " * 1024
+
+    response = await submitted(chunks())
+
+    assert code_of(response) == "PAYLOAD_TOO_LARGE"
+    assert response.headers["connection"] == "close"
+
+
+async def test_a_body_that_does_not_come_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "BODY_SECONDS", 0.001)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    response = await submitted(never())
+
+    assert code_of(response) == "REQUEST_TIMEOUT"
+    assert response.headers["connection"] == "close"
+
+
+async def test_a_client_that_hangs_up_is_counted_as_499_and_as_no_error_of_ours() -> None:
+    hung_up = metrics.HTTP_REQUESTS.labels("POST", "/applications", "499")
+    before = hung_up._value.get()
+
+    await sent_by(an_api(), "/applications", {"type": "http.disconnect"})
+
+    assert hung_up._value.get() - before == 1
+
+
+async def sent_by(api: ASGIApp, path: str, received: Message) -> list[Message]:
+    """What the API itself sends, with no client between that would mend it."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return received
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await api(a_scope(path), receive, send)
+    return sent
+
+
+def a_scope(path: str) -> dict[str, Any]:
+    headers = [(b"content-type", b"application/json")]
+    return {
+        "type": "http",
+        "method": "POST" if path == "/applications" else "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+    }
+
+
+# Each body breaks the rule it is named for, and every rule behind it as well.
+@pytest.mark.parametrize(
+    ("content", "headers", "code"),
+    [
+        (TOO_LARGE, {"content_type": "text/plain", "idempotency_key": ""}, "PAYLOAD_TOO_LARGE"),
+        (b"{", {"content_type": "text/plain", "idempotency_key": ""}, "UNSUPPORTED_MEDIA_TYPE"),
+        (b'{"pan_number": 1', {"idempotency_key": ""}, "MALFORMED_REQUEST"),
+        (a_body(loan_type="x"), {"idempotency_key": ""}, "INVALID_LOAN_TYPE"),
+        (a_body(), {"idempotency_key": ""}, "VALIDATION_ERROR"),
+        (a_body(), {}, "SERVICE_UNAVAILABLE"),
+    ],
+)
+async def test_faults_are_found_in_the_contracts_order(content: bytes, headers: dict[str, str], code: str) -> None:
+    assert code_of(await submitted(content, **headers)) == code
+
+
+async def test_route_and_method_come_before_size() -> None:
+    async with a_client() as client:
+        response = await client.put("/applications", content=TOO_LARGE)
+
+    assert code_of(response) == "METHOD_NOT_ALLOWED"
+
+
+async def test_a_bad_key_is_told_without_its_value() -> None:
+    response = await submitted(idempotency_key="ABCDE1234F " * 30)
+
+    assert response.json()["details"][0]["field"] == "Idempotency-Key"
+    assert "1234" not in response.text
+
+
+@pytest.mark.parametrize("field", ["pan_number", "monthly_income_inr", "loan_type", "applicant_name", "ABCDE1234F"])
+async def test_no_refusal_shows_the_pan(field: str) -> None:
+    body = json.dumps(a_request(pan_number="ABCDE1234F") | {field: "ABCDE1234f"}).encode()
+
+    response = await submitted(body)
+
+    assert "ABCDE" not in response.text + str(response.headers)
+
+
+# ── wrong turns ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/applications/", "/applications/x", "/health/", "//applications"])
+async def test_an_unknown_path_is_not_found(path: str) -> None:
+    assert code_of(await got(path)) == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/applications", "POST"),
+        ("DELETE", "/applications", "POST"),
+        ("POST", "/applications/x/status", "GET"),
+        ("POST", "/health", "GET"),
+        ("PATCH", "/openapi.json", "GET"),
+    ],
+)
+async def test_another_method_is_not_allowed_and_the_right_one_named(method: str, path: str, allowed: str) -> None:
+    async with a_client() as client:
+        response = await client.request(method, path)
+
+    assert code_of(response) == "METHOD_NOT_ALLOWED"
+    assert allowed in response.headers["allow"]
+
+
+async def test_a_pan_in_the_path_is_masked() -> None:
+    response = await got("/applications/ABCDE1234F")
+
+    assert response.json()["path"] == "/applications/XXXXX1234F"
+    assert "ABCDE" not in response.text + str(response.headers)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, lambda: ValueError("ABCDE1234F"), lambda: KeyError("x")])
+async def test_an_unexpected_error_is_an_internal_error_in_generic_words(error: Callable[[], BaseException]) -> None:
+    async with a_client(an_api(failing(error))) as client:
+        response = await client.get(f"/applications/{UUID(int=1)}/status")
+
+    assert code_of(response) == "INTERNAL_ERROR"
+    assert response.json()["message"] == "Something went wrong on our side."
+
+
+async def test_an_error_after_the_answer_began_ends_it_without_another_answer() -> None:
+    api = an_api(failing(RuntimeError, begun=True))
+
+    sent = await sent_by(api, "/applications/x/status", {"type": "http.request", "body": b"", "more_body": False})
+
+    assert [message["type"] for message in sent] == ["http.response.start"]
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+async def test_every_code_reaches_the_client(code: ErrorCode) -> None:
+    async with a_client(an_api(failing(lambda: ApiError(code)))) as client:
+        response = await client.get("/applications/x/status")
+
+    assert code_of(response) == code.name
+
+
+# ── request ids ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("request_id", ["a", "A.b_c-9", "x" * 64, "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"])
+async def test_a_sane_request_id_is_kept(request_id: str) -> None:
+    response = await got("/nothing", x_request_id=request_id)
+
+    assert response.headers["x-request-id"] == response.json()["request_id"] == request_id
+
+
+@pytest.mark.parametrize(
+    "request_id", ["", "x" * 65, "a b", "a/b", "<script>", "ABCDE1234F", "id-abcde1234f-1", "a\tb"]
+)
+async def test_another_request_id_is_replaced(request_id: str) -> None:
+    response = await got("/nothing", x_request_id=request_id)
+
+    assert UUID(response.headers["x-request-id"]).version == 7
+    assert response.json()["request_id"] == response.headers["x-request-id"]
+
+
+async def test_each_request_without_an_id_gets_its_own() -> None:
+    ids = {(await got("/nothing")).headers["x-request-id"] for _ in range(5)}
+
+    assert len(ids) == 5
+
+
+async def test_every_answer_has_a_request_id() -> None:
+    answers = [await got(path) for path in ("/health", "/ready", "/metrics", "/openapi.json", "/docs", "/redoc")]
+
+    assert [answer.status_code for answer in answers] == [200, 503, 200, 200, 200, 200]
+    assert all(answer.headers["x-request-id"] for answer in answers)
+
+
+# ── application ids ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x", "1", "01935f6e7c1a7b529e0b3f6f2a9d1c44", "{01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44}", "é" * 36, "ABCDE1234F"],
+)
+async def test_an_id_that_is_no_uuid_is_a_validation_error(text: str) -> None:
+    async with a_client(an_api(routes.ShowStatus(None))) as client:  # type: ignore[arg-type]  # never asked
+        response = await client.get(f"/applications/{text}/status")
+
+    assert code_of(response) == "VALIDATION_ERROR"
+    assert response.json()["details"] == [{"field": "application_id", "issue": "must be a UUID"}]
+    assert "ABCDE" not in response.text

@@ -1,0 +1,207 @@
+import base64
+import hmac
+from hashlib import sha256
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from prequal.kernel.crypto import TOKEN_BYTES, KeyRing, PanHasher, check_value, key_id
+from prequal.kernel.errors import Invalid, UnknownKey
+from tests.builders import APPLICATION_ID, OTHER_APPLICATION_ID, PAN, a_key, a_key_text, a_pan
+from tests.unit.test_pan import NUMBERS
+
+
+def a_ring(current: int = 1, *retired: int) -> KeyRing:
+    return KeyRing(a_key(current), [a_key(number) for number in retired])
+
+
+def a_token(ring: KeyRing | None = None) -> bytes:
+    return (ring or a_ring()).seal(a_pan(), APPLICATION_ID)
+
+
+def flipped(token: bytes, bit: int) -> bytes:
+    return (int.from_bytes(token) ^ 1 << bit).to_bytes(len(token))
+
+
+@given(NUMBERS, st.uuids())
+def test_a_sealed_pan_opens_beside_its_application(number: str, id_: UUID) -> None:
+    token = a_ring().seal(a_pan(number), id_)
+
+    assert a_ring().open(token, id_).reveal() == number
+
+
+def test_a_token_is_47_bytes_of_version_key_id_nonce_ciphertext_and_tag() -> None:
+    token = a_token()
+
+    assert len(token) == TOKEN_BYTES == 1 + 8 + 12 + 10 + 16
+    assert token[:9] == b"\x01" + key_id(a_key(1))
+
+
+# Pinned: what was sealed by yesterday's release opens in tomorrow's.
+def test_a_token_of_an_earlier_release_opens() -> None:
+    token = bytes.fromhex(
+        "01afa54291bd1d82a1680694bb8b9f15af9e8971e6c6b43f2c05c4acc0b7965b2751f668041020f5041ee5539b5400"
+    )
+
+    assert a_ring(1).open(token, APPLICATION_ID) == a_pan()
+
+
+@given(st.uuids())
+@example(OTHER_APPLICATION_ID)
+def test_another_applications_token_does_not_open(other: UUID) -> None:
+    token = a_token()
+
+    with pytest.raises(Invalid) as altered:
+        a_ring().open(token, other)
+
+    assert altered.value.kind == "tampered_token"
+    assert altered.value.__cause__ is None
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flipped_bit_anywhere_closes_the_token(bit: int) -> None:
+    token = a_token()
+
+    for place in range(TOKEN_BYTES):
+        with pytest.raises((Invalid, UnknownKey)):
+            a_ring().open(flipped(token, 8 * place + bit), APPLICATION_ID)
+
+
+def test_a_token_whose_key_id_was_swapped_for_anothers_on_the_ring_does_not_open() -> None:
+    token = a_token(a_ring(1))
+    swapped = token[:1] + key_id(a_key(2)) + token[9:]
+
+    with pytest.raises(Invalid) as altered:
+        a_ring(1, 2).open(swapped, APPLICATION_ID)
+
+    assert altered.value.kind == "tampered_token"
+
+
+@given(st.binary(max_size=60))
+@example(b"")
+@example(a_token()[:-1])
+@example(a_token() + b"\x00")
+@example(b"\x02" + a_token()[1:])
+def test_bytes_that_are_no_token_are_invalid_and_not_a_missing_key(content: bytes) -> None:
+    with pytest.raises(Invalid) as unreadable:
+        a_ring().open(content, APPLICATION_ID)
+
+    assert unreadable.value.kind == "unreadable_token"
+
+
+def test_a_token_under_a_key_that_nobody_gave_names_that_key() -> None:
+    token = a_token(a_ring(7))
+
+    with pytest.raises(UnknownKey, match=key_id(a_key(7)).hex()) as unknown:
+        a_ring(1, 2).open(token, APPLICATION_ID)
+
+    assert not isinstance(unknown.value, Invalid)
+    assert "ENCRYPTION_KEYS_RETIRED" in str(unknown.value)
+
+
+def test_requiring_a_key_opens_nothing() -> None:
+    a_ring().require_key(flipped(a_token(), 0))
+
+
+def test_a_retired_key_still_opens() -> None:
+    token = a_token(a_ring(1))
+
+    assert a_ring(2, 1).open(token, APPLICATION_ID) == a_pan()
+
+
+def test_sealing_takes_the_current_key_and_never_a_retired_one() -> None:
+    token = a_token(a_ring(2, 1, 3))
+
+    assert a_ring(2).open(token, APPLICATION_ID) == a_pan()
+
+
+def test_nonces_are_never_the_same_twice() -> None:
+    ring = a_ring()
+
+    nonces = {ring.seal(a_pan(), APPLICATION_ID)[9:21] for _ in range(2000)}
+
+    assert len(nonces) == 2000
+
+
+def test_the_ring_of_the_settings_opens_with_current_and_retired_keys() -> None:
+    ring = KeyRing.from_settings(SecretStr(a_key_text(3)), SecretStr(f" {a_key_text(1)} ,{a_key_text(2)},"))
+
+    opened = [ring.open(a_token(a_ring(number)), APPLICATION_ID) for number in (1, 2, 3)]
+
+    assert opened == [a_pan()] * 3
+    assert ring.current_id == key_id(a_key(3))
+
+
+def test_a_ring_without_retired_keys_is_a_ring() -> None:
+    ring = KeyRing.from_settings(SecretStr(a_key_text(3)), SecretStr(""))
+
+    assert ring.open(a_token(a_ring(3)), APPLICATION_ID) == a_pan()
+
+
+def spellings(key: bytes) -> list[str]:
+    return [key.hex(), repr(key)[2:-1], base64.b64encode(key).decode()]
+
+
+def test_neither_ring_nor_hasher_shows_key_material() -> None:
+    key, other = bytes(range(65, 97)), bytes(range(97, 129))
+
+    text = repr(KeyRing(key, [other])) + str(KeyRing(key)) + repr(PanHasher(key)) + str(PanHasher(other))
+
+    assert not [spelt for each in (key, other) for spelt in spellings(each) if spelt in text]
+    assert key_id(key).hex() in text
+
+
+def test_a_key_id_and_a_check_value_tell_nothing_of_each_other() -> None:
+    key = a_key()
+
+    assert len(key_id(key)) == 8
+    assert len(check_value(key)) == 32
+    assert not check_value(key).startswith(key_id(key))
+
+
+# Pinned: the database holds ids and check values since its first start.
+def test_a_known_key_keeps_its_id_and_check_value() -> None:
+    assert key_id(a_key(1)).hex() == "afa54291bd1d82a1"
+    assert check_value(a_key(1)).hex() == "d5da5b45c0c8896ffeca5907d997b9a56575a3c2059cc9789f0d9d194212b6c2"
+
+
+# ── hashing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(NUMBERS)
+def test_a_pans_hash_is_its_hmac_in_lower_case_hexadecimal(number: str) -> None:
+    hashed = PanHasher(a_key(5)).hash(a_pan(number))
+
+    assert hashed == hmac.new(a_key(5), number.encode(), sha256).hexdigest()
+
+
+def test_a_pans_hash_depends_on_the_key_and_is_no_plain_digest() -> None:
+    hashes = {PanHasher(a_key(number)).hash(a_pan()) for number in (1, 2)} | {sha256(PAN.encode()).hexdigest()}
+
+    assert len(hashes) == 3
+
+
+def test_fingerprints_of_two_purposes_differ_from_each_other_and_from_the_hash() -> None:
+    hasher = PanHasher(a_key())
+
+    prints = {hasher.fingerprint(purpose, PAN.encode()).hex() for purpose in ("idempotency key", "request body")}
+
+    assert len(prints | {hasher.hash(a_pan())}) == 3
+
+
+def test_a_fingerprint_is_the_same_in_every_process_with_the_key() -> None:
+    ours, theirs = PanHasher(a_key()), PanHasher(a_key())
+
+    prints = [hasher.fingerprint("request body", b"content") for hasher in (ours, theirs, ours)]
+
+    assert prints[0] == prints[1] == prints[2]
+    assert prints[0] != PanHasher(a_key(2)).fingerprint("request body", b"content")
+
+
+def test_fingerprints_of_two_contents_differ() -> None:
+    hasher = PanHasher(a_key())
+
+    assert hasher.fingerprint("request body", b"one") != hasher.fingerprint("request body", b"two")

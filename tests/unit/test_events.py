@@ -1,0 +1,41 @@
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prequal.domain.events import MESSAGE_VERSION, EventType, dead_letter_topic, event_id
+
+
+# Pinned: an event told again after a deployment must find its own inbox row.
+@pytest.mark.parametrize(
+    ("event_type", "application_id", "known"),
+    [
+        ("ApplicationSubmitted", "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44", "5d2319e4-3f02-5ff7-a55f-c2d39c4466e2"),
+        ("CreditReportGenerated", "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44", "a74bff96-6bd0-5ef9-97ca-6db5b8779625"),
+        ("ApplicationSubmitted", "00000000-0000-0000-0000-000000000000", "368b4892-028c-5918-95f6-f634549f2bcf"),
+    ],
+)
+def test_a_known_fact_keeps_its_event_id(event_type: str, application_id: str, known: str) -> None:
+    assert event_id(EventType(event_type), UUID(application_id)) == UUID(known)
+
+
+@given(st.uuids(), st.uuids())
+def test_event_ids_differ_between_applications_and_between_types(one: UUID, other: UUID) -> None:
+    ids = {event_id(event_type, id_) for event_type in EventType for id_ in (one, other)}
+
+    assert len(ids) == 2 * len({one, other})
+
+
+def test_the_topics_have_the_contracts_names() -> None:
+    topics = [event_type.topic for event_type in EventType]
+
+    assert topics == ["loan_applications_submitted", "credit_reports_generated"]
+    assert [dead_letter_topic(topic) for topic in topics] == [
+        "loan_applications_submitted_dlq",
+        "credit_reports_generated_dlq",
+    ]
+
+
+def test_messages_are_of_version_one() -> None:
+    assert MESSAGE_VERSION == "v1"

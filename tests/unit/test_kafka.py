@@ -1,0 +1,99 @@
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer
+
+from prequal.kernel.kafka import (
+    DEAD_LETTER_EXTRA_BYTES,
+    MAX_MESSAGE_BYTES,
+    Settings,
+    common_settings,
+    consumer_settings,
+    message_headers,
+    producer_settings,
+)
+from tests.builders import a_message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("enable.idempotence", True),
+        ("acks", "all"),
+        ("allow.auto.create.topics", False),
+        ("delivery.timeout.ms", 5000),
+    ],
+)
+def test_a_producer_loses_reorders_and_repeats_nothing(name: str, value: object) -> None:
+    assert producer_settings("broker:9092")[name] == value
+
+
+@pytest.mark.parametrize("name", ["retries", "message.send.max.retries", "max.in.flight", "queue.buffering.max.kbytes"])
+def test_nothing_weakens_a_producers_promises(name: str) -> None:
+    assert name not in producer_settings("broker:9092")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("enable.auto.offset.store", False),
+        ("enable.auto.commit", True),
+        ("auto.offset.reset", "earliest"),
+        ("partition.assignment.strategy", "cooperative-sticky"),
+        ("allow.auto.create.topics", False),
+        ("group.id", "group"),
+    ],
+)
+def test_a_consumer_skips_nothing(name: str, value: object) -> None:
+    assert consumer_settings("broker:9092", "group")[name] == value
+
+
+def test_a_consumer_is_not_expelled_while_it_settles_a_batch() -> None:
+    settings = consumer_settings("broker:9092", "group")
+
+    assert int(settings["max.poll.interval.ms"]) > int(settings["session.timeout.ms"])
+    assert 3 * int(settings["heartbeat.interval.ms"]) <= int(settings["session.timeout.ms"])
+
+
+def test_a_consumer_is_a_static_member_only_when_it_is_named() -> None:
+    assert "group.instance.id" not in consumer_settings("broker:9092", "group")
+    assert consumer_settings("broker:9092", "group", "credit-1")["group.instance.id"] == "credit-1"
+
+
+def test_what_the_topics_take_the_clients_take() -> None:
+    bytes_max = MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES
+
+    assert producer_settings("broker:9092")["message.max.bytes"] == bytes_max
+    assert consumer_settings("broker:9092", "group")["fetch.message.max.bytes"] == bytes_max
+    assert DEAD_LETTER_EXTRA_BYTES == 64 * 1024
+
+
+@pytest.mark.parametrize("settings", [common_settings("b:1"), producer_settings("b:1"), consumer_settings("b:1", "g")])
+def test_every_client_knows_its_brokers_and_bounds_its_waiting(settings: Settings) -> None:
+    assert settings["bootstrap.servers"] == "b:1"
+    assert int(settings["socket.timeout.ms"]) <= 6000
+    assert int(settings["reconnect.backoff.max.ms"]) <= 1000
+
+
+def test_the_client_knows_every_setting_of_a_producer() -> None:
+    assert Producer(producer_settings("")) is not None
+
+
+@pytest.mark.parametrize("instance", ["", "credit-1"])
+def test_the_client_knows_every_setting_of_a_consumer(instance: str) -> None:
+    consumer = Consumer(consumer_settings("", "group", instance))
+
+    consumer.close()
+
+
+def test_the_client_would_say_so_of_a_setting_that_it_does_not_know() -> None:
+    with pytest.raises(KafkaException, match=r"enable\.idempotency"):
+        Producer(producer_settings("") | {"enable.idempotency": True})
+
+
+def test_a_message_without_headers_has_none() -> None:
+    assert message_headers(a_message(headers=None)) == []
+
+
+def test_headers_keep_their_order_and_repetitions() -> None:
+    headers: list[tuple[str, str | bytes | None]] = [("a", b"1"), ("b", None), ("a", b"2")]
+
+    assert message_headers(a_message(headers=headers)) == headers

@@ -1,0 +1,127 @@
+import json
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from schemathesis.specs.openapi.definitions import OPENAPI_31
+
+from prequal.api.errors import ErrorCode
+from prequal.api.openapi import document
+from prequal.api.request import parse
+from tests.builders import a_body, a_request
+from tests.unit.test_app import an_api
+from tests.unit.test_request import status_of
+
+DOCUMENT = document()
+
+
+def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    """A validator of one of the document's schemas, references and formats included."""
+    return jsonschema_rs.Draft202012Validator(schema | {"components": DOCUMENT["components"]}, validate_formats=True)
+
+
+def contents() -> list[Any]:
+    """Every JSON body that the document describes, by where it stands."""
+    found = []
+    for path, operations in DOCUMENT["paths"].items():
+        for method, operation in operations.items():
+            bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
+            for name, body in bodies.items():
+                if content := body.get("content", {}).get("application/json"):
+                    found.append(pytest.param(content, id=f"{method} {path} {name}"))
+    return found
+
+
+def test_the_document_is_valid_openapi() -> None:
+    jsonschema_rs.Draft202012Validator(OPENAPI_31).validate(json.loads(json.dumps(DOCUMENT)))
+
+
+@pytest.mark.parametrize("content", contents())
+def test_every_schema_is_a_schema_and_every_example_fits_it(content: dict[str, Any]) -> None:
+    examples = (
+        [content["example"]] if "example" in content else [each["value"] for each in content["examples"].values()]
+    )
+
+    jsonschema_rs.meta.validate(content["schema"] | {"$schema": "https://json-schema.org/draft/2020-12/schema"})
+    for example in examples:
+        validator(content["schema"]).validate(example)
+    assert examples
+
+
+def test_the_example_of_a_request_is_accepted() -> None:
+    content = DOCUMENT["paths"]["/applications"]["post"]["requestBody"]["content"]["application/json"]
+
+    for example in content["examples"].values():
+        assert parse(json.dumps(example["value"]).encode())
+
+
+def test_every_error_code_that_a_client_can_meet_on_its_paths_is_described() -> None:
+    described = {
+        code
+        for operations in DOCUMENT["paths"].values()
+        for operation in operations.values()
+        for answer in operation["responses"].values()
+        for code in answer["content"].get("application/json", {}).get("examples", {})
+    }
+
+    assert described == {code.name for code in ErrorCode} - {"NOT_FOUND", "METHOD_NOT_ALLOWED"}
+
+
+def test_every_error_stands_under_its_own_status() -> None:
+    for operations in DOCUMENT["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                for code in answer["content"].get("application/json", {}).get("examples", {}):
+                    assert str(ErrorCode[code].status) == status
+
+
+async def test_the_document_is_what_is_served() -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(an_api()), base_url="http://api") as client:
+        served = (await client.get("/openapi.json")).json()
+
+    assert served == json.loads(json.dumps(DOCUMENT))
+
+
+REQUEST = validator(DOCUMENT["components"]["schemas"]["ApplicationRequest"])
+
+
+@given(st.integers(1, 999_999_999_999), st.integers(0, 5))
+def test_every_amount_that_is_taken_as_a_string_fits_the_schema(paise: int, zeros: int) -> None:
+    amount = f"{paise // 100}.{paise % 100:02d}" + "0" * zeros
+
+    assert REQUEST.is_valid(a_request(loan_amount_inr=amount))
+
+
+@given(st.integers(1, 999_999_999_999))
+def test_every_amount_that_is_taken_as_a_number_fits_the_schema(paise: int) -> None:
+    assert REQUEST.is_valid(a_request(loan_amount_inr=paise / 100))
+
+
+@pytest.mark.parametrize("field", ["pan_number", "monthly_income_inr", "loan_amount_inr", "loan_type"])
+def test_what_the_schema_requires_is_required(field: str) -> None:
+    assert not REQUEST.is_valid(a_request(**{field: ...}))
+    assert status_of(a_body(**{field: ...})) == 422
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"pan_number": "abcde1234f"},
+        {"pan_number": 1},
+        {"loan_type": "BOAT"},
+        {"applicant_name": ""},
+        {"monthly_income_inr": 0},
+        {"monthly_income_inr": "-1"},
+        {"monthly_income_inr": "1e3"},
+        {"monthly_income_inr": None},
+        {"loan_amount_inr": 10_000_000_000},
+        {"loan_amount_inr": "1.001"},
+        {"x": 1},
+    ],
+)
+def test_what_the_schema_refuses_is_refused(fields: dict[str, object]) -> None:
+    assert not REQUEST.is_valid(a_request(**fields))
+    assert status_of(a_body(**fields)) == 422

@@ -1,0 +1,117 @@
+"""`kernel.readiness` and `kernel.http`: what a process says of itself."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from prequal.kernel.errors import Misconfigured
+from prequal.kernel.http import bind, probes
+from prequal.kernel.readiness import Readiness
+from tests.builders import DATABASE_URL
+
+
+def a_readiness(
+    *,
+    database: bool = True,
+    kafka: bool = True,
+    started: bool = True,
+    needs_kafka: bool = True,
+    reason: str | None = None,
+) -> Readiness:
+    readiness = Readiness(DATABASE_URL, "127.0.0.1:9092", lambda: reason, needs_kafka=needs_kafka)
+    readiness.started = started
+    readiness._note("database", up=database)
+    readiness._note("kafka", up=kafka)
+    return readiness
+
+
+BOTH = {"database": "connected", "kafka": "connected"}
+NO_DATABASE = BOTH | {"database": "disconnected"}
+NO_KAFKA = BOTH | {"kafka": "disconnected"}
+
+
+def test_a_service_whose_dependencies_answer_is_ready() -> None:
+    assert a_readiness().answer() == (200, {"status": "ready", **BOTH})
+
+
+def test_a_worker_is_not_ready_without_either_dependency() -> None:
+    assert a_readiness(database=False).answer() == (503, {"status": "not_ready", **NO_DATABASE})
+    assert a_readiness(kafka=False).answer() == (503, {"status": "not_ready", **NO_KAFKA})
+
+
+def test_the_api_without_kafka_is_degraded_and_still_takes_applications() -> None:
+    assert a_readiness(kafka=False, needs_kafka=False).answer() == (200, {"status": "degraded", **NO_KAFKA})
+
+
+def test_the_api_without_the_database_is_not_ready() -> None:
+    assert a_readiness(database=False, needs_kafka=False).answer() == (503, {"status": "not_ready", **NO_DATABASE})
+
+
+def test_a_service_that_has_not_started_is_not_ready_and_says_so() -> None:
+    readiness = a_readiness(started=False, reason="never asked")
+
+    assert readiness.answer() == (503, {"status": "not_ready", **BOTH, "reason": "starting"})
+
+
+def test_a_service_with_a_reason_of_its_own_is_not_ready() -> None:
+    readiness = a_readiness(reason="1 partitions wait for an encryption key")
+
+    assert readiness.answer()[0] == 503
+    assert readiness.answer()[1]["reason"] == "1 partitions wait for an encryption key"
+
+
+def test_nothing_is_taken_for_connected_before_it_answered() -> None:
+    readiness = Readiness(DATABASE_URL, "127.0.0.1:9092")
+    readiness.started = True
+
+    assert readiness.answer() == (
+        503,
+        {"status": "not_ready", "database": "disconnected", "kafka": "disconnected"},
+    )
+
+
+async def asked(path: str, readiness: Readiness) -> httpx.Response:
+    transport = httpx.ASGITransport(probes("credit-service", readiness))
+    async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
+        return await client.get(path)
+
+
+async def test_a_process_that_lives_is_healthy_whatever_is_away() -> None:
+    response = await asked("/health", a_readiness(database=False, kafka=False, started=False))
+
+    assert (response.status_code, response.json()) == (200, {"status": "healthy"})
+
+
+async def test_readiness_is_told_as_status_and_body_and_never_cached() -> None:
+    response = await asked("/ready", a_readiness(kafka=False))
+
+    assert (response.status_code, response.json()) == (503, {"status": "not_ready", **NO_KAFKA})
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_metrics_are_prometheus_text_of_this_service() -> None:
+    response = await asked("/metrics", a_readiness())
+
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    assert 'dependency_up{dependency="kafka",service="credit-service"} 1.0' in response.text
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with contextlib.closing(socket.socket()) as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield holder.getsockname()[1]
+
+
+def test_a_taken_port_is_a_sentence_that_says_what_to_do(taken_port: int) -> None:
+    with pytest.raises(Misconfigured, match=f"Port {taken_port} on 127.0.0.1 cannot be used .* set HTTP_PORT"):
+        bind("127.0.0.1", taken_port)
+
+
+def test_a_free_port_is_bound() -> None:
+    with contextlib.closing(bind("127.0.0.1", 0)) as listener:
+        assert listener.getsockname()[1] > 0

@@ -1,0 +1,55 @@
+import asyncio
+
+import pytest
+
+from prequal.kernel.errors import Misconfigured
+from prequal.kernel.process import pause, together
+
+
+async def test_a_pause_ends_when_told_to_stop() -> None:
+    stop = asyncio.Event()
+    stop.set()
+
+    await asyncio.wait_for(pause(stop, 60), 1)
+
+
+async def test_a_pause_ends_by_itself() -> None:
+    await asyncio.wait_for(pause(asyncio.Event(), 0.001), 1)
+
+
+async def test_the_first_failure_ends_all_and_is_raised_as_itself() -> None:
+    ended: list[bool] = []
+
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        async with asyncio.TaskGroup():
+            raise Misconfigured("a port is taken")
+
+    async def run() -> None:
+        async with together() as group:
+            group.create_task(wait())
+            group.create_task(fail())
+
+    with pytest.raises(Misconfigured, match="a port is taken"):
+        await asyncio.wait_for(run(), 1)
+
+    assert ended == [True]
+
+
+async def test_what_goes_well_together_ends_well() -> None:
+    done: list[int] = []
+
+    async def work() -> None:
+        done.append(1)
+
+    async with together() as group:
+        group.create_task(work())
+        group.create_task(work())
+
+    assert done == [1, 1]

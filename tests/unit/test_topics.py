@@ -1,0 +1,35 @@
+import pytest
+
+from prequal.kernel.topics import plan
+
+DAY_MS = 86_400_000
+
+
+def test_there_are_the_contracts_four_topics_of_three_partitions() -> None:
+    assert {topic.topic: topic.num_partitions for topic in plan()} == {
+        "loan_applications_submitted": 3,
+        "loan_applications_submitted_dlq": 3,
+        "credit_reports_generated": 3,
+        "credit_reports_generated_dlq": 3,
+    }
+
+
+def test_facts_are_kept_for_7_days_and_dead_letters_for_30() -> None:
+    kept = {topic.topic: int(topic.config["retention.ms"]) // DAY_MS for topic in plan()}
+
+    assert {name: 30 if name.endswith("_dlq") else 7 for name in kept} == kept
+
+
+def test_dead_letter_topics_take_64_kib_more_than_their_sources() -> None:
+    room = {topic.topic: int(topic.config["max.message.bytes"]) for topic in plan()}
+
+    assert room["loan_applications_submitted_dlq"] - room["loan_applications_submitted"] == 64 * 1024
+    assert room["credit_reports_generated_dlq"] - room["credit_reports_generated"] == 64 * 1024
+
+
+@pytest.mark.parametrize(("copies", "in_sync"), [(1, "1"), (2, "1"), (3, "2")])
+def test_an_acknowledgement_needs_all_copies_but_one(copies: int, in_sync: str) -> None:
+    topics = plan(copies)
+
+    assert {topic.replication_factor for topic in topics} == {copies}
+    assert {topic.config["min.insync.replicas"] for topic in topics} == {in_sync}
