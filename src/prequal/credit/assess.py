@@ -10,10 +10,10 @@ from prequal.domain.events import EventType, event_id
 from prequal.domain.scoring import cibil_score
 from prequal.kernel import inbox, metrics
 from prequal.kernel.codec import ApplicationSubmitted, report_body
-from prequal.kernel.consumer import Outcome, Received, Verdict
 from prequal.kernel.crypto import KeyRing
 from prequal.kernel.db import Link
 from prequal.kernel.errors import Invalid, UnknownKey
+from prequal.kernel.messages import Outcome, Received, Verdict
 from prequal.kernel.wake import Bell
 
 from . import queries

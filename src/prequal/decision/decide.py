@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from prequal.domain.policy import decide
 from prequal.kernel import inbox, metrics
 from prequal.kernel.codec import CreditReportGenerated
-from prequal.kernel.consumer import Outcome, Received, Verdict
 from prequal.kernel.db import Link
 from prequal.kernel.inbox import Known
+from prequal.kernel.messages import Outcome, Received, Verdict
 
 from . import queries
 

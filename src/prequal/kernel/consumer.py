@@ -16,12 +16,10 @@ import logging
 import math
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from enum import StrEnum
 from time import monotonic
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -32,9 +30,10 @@ from prequal.kernel.codec import Event
 from prequal.kernel.db import describe
 from prequal.kernel.dead_letters import DeadLetter, DeadLetters
 from prequal.kernel.errors import Invalid, Transient, UnknownKey
-from prequal.kernel.kafka import consumer_settings, message_headers
+from prequal.kernel.kafka import consumer_settings
 from prequal.kernel.ledger import Ledger, Partition
 from prequal.kernel.logs import where
+from prequal.kernel.messages import Outcome, Received, Unreadable, Verdict, Waiting
 from prequal.kernel.settings import CreditSettings, DecisionSettings
 
 log = structlog.get_logger()
@@ -50,63 +49,7 @@ LAG_EVERY_SECONDS = 1.0
 ROUNDS_MAX = 20
 
 E = TypeVar("E", bound=Event)
-
-
-class Outcome(StrEnum):
-    """How a message was settled."""
-
-    DONE = "done"
-    DUPLICATE = "duplicate"
-
-
-Verdict: TypeAlias = Outcome | Invalid | UnknownKey | None
-"""What a room says of one message: settled, dead, waiting for its key, or (None) to be looked at once more."""
-
-
-class FromPartition(Protocol):
-    """Whatever came from a partition."""
-
-    @property
-    def partition(self) -> Partition:
-        """Its topic and number."""
-
-
 T = TypeVar("T")
-W = TypeVar("W", bound=FromPartition)
-
-
-class Taken:
-    """A message in hand."""
-
-    def __init__(self, message: Message) -> None:
-        self.message = message
-        self.partition: Partition = (message.topic() or "", message.partition() or 0)
-        self.offset: int = message.offset() or 0
-        self.first_seen = datetime.now(UTC)
-        self.attempts = 1
-
-    def header(self, name: str) -> str | None:
-        """A header's text, if it is there and sane."""
-        for key, value in message_headers(self.message):
-            if key == name and isinstance(value, bytes) and len(value) <= 128 and value.isascii():
-                return value.decode()
-        return None
-
-
-class Received(Taken, Generic[E]):
-    """A message that could be read."""
-
-    def __init__(self, message: Message, event: E) -> None:
-        super().__init__(message)
-        self.event = event
-
-
-class Unreadable(Taken):
-    """A message that could not be read, and why."""
-
-    def __init__(self, message: Message, invalid: Invalid) -> None:
-        super().__init__(message)
-        self.invalid = invalid
 
 
 class Room(Protocol[E]):
@@ -145,6 +88,7 @@ class BatchConsumer(Generic[E]):
         self._held = Waiting[Received[E]]()
         self._unburied = Waiting[DeadLetter]()
         self._dead_in_a_row = 0
+        self._stopped = False
         self._backoff = FIRST_BACKOFF_SECONDS
         self._not_before = 0.0
         self._assigned: set[Partition] = set()
@@ -233,7 +177,7 @@ class BatchConsumer(Generic[E]):
         left = []
         for taken in self._batch:
             verdict = taken.invalid if isinstance(taken, Unreadable) else verdicts.get(id(taken))
-            if verdict is None:
+            if verdict is None or self._stopped:
                 left.append(taken)
             else:
                 self._apply(taken, verdict)
@@ -280,9 +224,11 @@ class BatchConsumer(Generic[E]):
         self._suspects.add(received, monotonic() + TRIES_AFTER_SECONDS[received.attempts - 1])
         received.attempts += 1
 
-    async def _see_to(self, waiting: "Waiting[Received[E]]") -> None:
+    async def _see_to(self, waiting: Waiting[Received[E]]) -> None:
         """Give those of `waiting` whose time has come another try, each alone; one that must go on waiting says so."""
         for received in waiting.due():
+            if self._stopped:
+                return
             metrics.RETRIES.labels("message").inc()
             verdict = (await self._verdicts([received]))[0]
             waiting.remove(received)
@@ -299,17 +245,12 @@ class BatchConsumer(Generic[E]):
 
     # ── dead letters ────────────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def _stopped(self) -> bool:
-        return self._dead_in_a_row >= self._settings.dead_letters_in_a_row_max
-
     def _condemn(self, taken: Received[E] | Unreadable, invalid: Invalid) -> None:
-        """Put a message in the line to be buried; past the limit it stays on its topic, and the consumer stops."""
-        if self._stopped:
-            return
+        """Put a message in the line to be buried; at the limit the consumer stops, until somebody restarts it."""
         self._dead_in_a_row += 1
         self._unburied.add(DeadLetter(taken.message, invalid.kind, str(invalid), taken.attempts, taken.first_seen), 0.0)
-        if self._stopped:
+        if self._dead_in_a_row >= self._settings.dead_letters_in_a_row_max:
+            self._stopped = True
             log.critical("too_many_dead_letters", topic=self._topic, in_a_row=self._dead_in_a_row)
             metrics.CONSUMER_STOPPED.set(1)
 
@@ -430,36 +371,3 @@ class BatchConsumer(Generic[E]):
             process.abandon("the Kafka consumer")
         self._dead_letters.close()
         await self._room.close()
-
-
-class Waiting(Generic[W]):
-    """Things to be seen to again, each at its time of the monotonic clock."""
-
-    def __init__(self) -> None:
-        self._entries: list[tuple[float, W]] = []
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __iter__(self) -> Iterator[W]:
-        return (thing for _, thing in self._entries)
-
-    def add(self, thing: W, at: float) -> None:
-        """Keep `thing` until `at`."""
-        self._entries.append((at, thing))
-
-    def remove(self, thing: W) -> None:
-        """Keep it no longer."""
-        self._entries = [entry for entry in self._entries if entry[1] is not thing]
-
-    def due(self) -> list[W]:
-        """Those whose time has come, oldest first; they stay until removed."""
-        return [thing for at, thing in self._entries if at <= monotonic()]
-
-    def next_at(self) -> float | None:
-        """When the next is due; None when nothing waits."""
-        return min((at for at, _ in self._entries), default=None)
-
-    def drop(self, revoked: set[Partition]) -> None:
-        """Forget what came from partitions that are no longer ours."""
-        self._entries = [entry for entry in self._entries if entry[1].partition not in revoked]

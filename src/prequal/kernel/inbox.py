@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from prequal.domain.application import Status
 from prequal.kernel.codec import Event
-from prequal.kernel.consumer import Outcome
 from prequal.kernel.db import Connection
 from prequal.kernel.errors import Invalid
+from prequal.kernel.messages import Outcome
 
 INSERT_REMEMBERED = """
     INSERT INTO processed_messages (consumer, event_id, digest)

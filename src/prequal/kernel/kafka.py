@@ -1,7 +1,7 @@
 """How our Kafka clients are set, and the two things a client of this kind needs a hand with.
 
 Neighbours: publisher, consumer, dead letters and topics take their settings here.
-Invariant: a producer is idempotent, a consumer never stores an offset by itself, and no client makes a topic by accident.
+Invariant: a producer is idempotent, a consumer never stores an offset by itself, no client makes a topic by accident.
 """
 
 import asyncio

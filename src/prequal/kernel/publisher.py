@@ -14,12 +14,13 @@ import uuid
 from collections import Counter, deque
 from dataclasses import dataclass
 
+import asyncpg
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from prequal.domain.events import MESSAGE_VERSION, EventType
 from prequal.kernel import http, metrics, outbox, process
-from prequal.kernel.db import Connection, Link
+from prequal.kernel.db import Connection, Link, describe
 from prequal.kernel.errors import Transient
 from prequal.kernel.kafka import Pump, producer_settings
 from prequal.kernel.outbox import Lease, OutboxRow
@@ -187,8 +188,10 @@ class Lane:
         while not stop.is_set():
             try:
                 told = await self._round()
-            except Transient as error:
-                log.warning("waiting", what=self._topic, reason=str(error))
+            except (Transient, asyncpg.PostgresError) as error:  # no error of the database blames an event
+                log.warning(
+                    "waiting", what=self._topic, reason=str(error) if isinstance(error, Transient) else describe(error)
+                )
                 metrics.RETRIES.labels("publish").inc()
                 await self._wakes.wait(self._topic, AFTER_FAILURE_SECONDS)
                 continue

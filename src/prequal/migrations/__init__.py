@@ -12,15 +12,18 @@ from alembic.config import Config
 from alembic.util import CommandError
 
 from prequal.kernel.errors import Misconfigured
+from prequal.kernel.maintenance import maintain
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Bring the database up to `revision`.
+    """Bring the database up to `revision`, and at the newest make the archive's partitions for the days ahead.
 
     Raises:
         Misconfigured: the database is at a revision that this code does not know, or `revision` does not exist.
     """
     _run(command.upgrade, database_url, revision)
+    if revision == "head":
+        maintain(database_url)
 
 
 def downgrade(database_url: str, revision: str) -> None:

@@ -1,0 +1,62 @@
+"""Plans of the hot statements, as they are prepared on a database that is still empty.
+
+A plan made then is kept for minutes: one that scans, sorts or materialises a table gets slower with every row.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from prequal.api import queries as api
+from prequal.credit import queries as credit
+from prequal.decision import queries as decision
+from prequal.kernel import db, inbox, outbox
+from tests.support.database import Database
+
+LEASE = outbox.Lease("loan_applications_submitted", uuid4(), 1)
+
+STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
+    "api.write": lambda connection: api.write(connection, [], "prequal-api"),
+    "inbox.look_up": lambda connection: inbox.look_up(connection, "credit-service", []),
+    "credit.record_reads": lambda connection: credit.record_reads(connection, []),
+    "credit.tell_reports": lambda connection: credit.tell_reports(connection, []),
+    "decision.write_decisions": lambda connection: decision.write_decisions(connection, []),
+    "outbox.read_untold": lambda connection: outbox.read_untold(connection, LEASE, [], 500),
+    "outbox.settle_told": lambda connection: outbox.settle_told(connection, LEASE.lane, []),
+}
+TABLES = "applications|audit_log|processed_messages|outbox_events|outbox_archive|pan_claims|idempotency_keys"
+
+
+class Recorder:
+    """Takes the place of a connection and keeps the statement that is sent."""
+
+    def __init__(self) -> None:
+        self.statement = ""
+        self.values = 0
+
+    async def fetch(self, statement: str, *values: object) -> list[object]:
+        self.statement, self.values = statement, len(values)
+        return []
+
+    async def execute(self, statement: str, *values: object) -> str:
+        await self.fetch(statement, *values)
+        return "INSERT 0 0"
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_statement_prepared_on_an_empty_database_walks_along_indexes_only(name: str, database: Database) -> None:
+    recorder = Recorder()
+    await STATEMENTS[name](recorder)
+    connection = await db.connect(database.url, "plans")
+    await connection.execute(f"PREPARE hot AS {recorder.statement}")
+
+    rows = await connection.fetch(f"EXPLAIN EXECUTE hot({', '.join(['NULL'] * recorder.values)})")
+
+    await connection.close()
+    plan = "\n".join(row[0] for row in rows)
+    assert not re.search(rf"(Seq|Bitmap Heap) Scan on ({TABLES})\b", plan), plan
+    assert not re.search(r"Materialize|Hash Join|Merge Join", plan), plan
+    assert all("Cond: " in after for after in re.findall(rf"Scan using \S+ on (?:{TABLES})\b.*\n(.*)", plan)), plan
