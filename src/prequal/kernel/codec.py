@@ -48,7 +48,7 @@ Token = Annotated[
     PlainSerializer(lambda token: base64.b64encode(token).decode()),
     Field(json_schema_extra={"type": "string", "contentEncoding": "base64"}),
 ]
-PanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\z", description="HMAC-SHA-256 of the PAN, hexadecimal.")]
+PanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="HMAC-SHA-256 of the PAN, hexadecimal.")]
 
 
 class Event(BaseModel):

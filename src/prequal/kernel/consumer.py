@@ -209,8 +209,10 @@ class BatchConsumer(Generic[E]):
                 self._suspect(taken, verdict)
 
     def _hold(self, received: Received[E], error: UnknownKey) -> None:
-        topic, partition = received.partition
-        log.critical("partition_held", topic=topic, partition=partition, offset=received.offset, reason=str(error))
+        if received.attempts == 1:
+            place = {"topic": self._topic, "partition": received.partition[1], "offset": received.offset}
+            log.critical("partition_held", **place, reason=str(error))
+        received.attempts += 1
         self._held.add(received, monotonic() + HELD_SECONDS)
 
     def _suspect(self, received: Received[E], error: Exception) -> None:

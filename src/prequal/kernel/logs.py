@@ -1,7 +1,7 @@
-"""JSON logs on stdout, one object a line, with PAN-shaped text masked last of all.
+"""JSON logs on stdout, one object a line, with PAN-shaped text masked last before it is written.
 
 Neighbours: `kernel.process` sets this up before anything else happens; everybody logs through structlog or logging.
-Invariant: whatever is logged, by whomever, passes `redact` as a finished line.
+Invariant: whatever is logged, by whomever, passes `redact` on its way out.
 """
 
 import logging
@@ -60,11 +60,25 @@ def _formatter(shared: list[Processor]) -> logging.Formatter:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
             _redact,
+            structlog.processors.JSONRenderer(),
         ],
     )
 
 
-def _redact(_: WrappedLogger, __: str, line: EventDict) -> str:
-    return redact(str(line))
+def _redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {redact(str(name)): _redacted(value) for name, value in event.items()}
+
+
+def _redacted(value: object) -> object:
+    """`value` as JSON can hold it, every text in it masked; whatever is no plain data is shown by its `repr`."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return redact(value)
+        case dict():
+            return {redact(str(name)): _redacted(inner) for name, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_redacted(inner) for inner in value]
+    return redact(repr(value))

@@ -49,7 +49,7 @@ class Taken:
         for key, value in message_headers(self.message):
             if key == name and isinstance(value, bytes) and len(value) <= HEADER_BYTES_MAX and value.isascii():
                 text = value.decode()
-                return None if contains_pan(text) else text
+                return text if text.isprintable() and not contains_pan(text) else None
         return None
 
 

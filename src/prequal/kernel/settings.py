@@ -8,6 +8,7 @@ import base64
 import binascii
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -49,9 +50,13 @@ def split(text: str) -> list[str]:
 
 
 def _postgresql(url: str) -> str:
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must look like postgresql://user:password@host:port/database")
-    return url
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("postgresql", "postgres") and (parts.port is None or parts.port > 0):
+            return url
+    except ValueError:  # its message may hold a part of the password
+        pass
+    raise ValueError("must look like postgresql://user:password@host:port/database, with special characters escaped")
 
 
 def _holder_types(text: str) -> str:
