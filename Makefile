@@ -83,7 +83,9 @@ bench: .venv/.develop ## Measure the running system (`make run` in another termi
 	$(BIN)/python -m bench.load --rate 0.8333 --seconds 60
 
 migrations-generate: .venv/.develop ## Begin a migration: make migrations-generate message="what it does"
-	$(BIN)/alembic revision -m "$(message)"
+	@last=$$(ls src/prequal/migrations/versions | grep -oE '^[0-9]{4}' | sort | tail -1); \
+		$(BIN)/alembic revision --rev-id $$(printf '%04d' $$((10#$$last + 1))) -m "$(message)"
+	@$(BIN)/ruff format --quiet src/prequal/migrations/versions
 
 migrations-upgrade: .venv/.run ## Bring the database of DATABASE_URL up to date
 	$(BIN)/prequal migrate

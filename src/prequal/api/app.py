@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prequal import __version__
 from prequal.domain.pan import contains_pan
@@ -55,6 +56,19 @@ def build(submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler]) -> 
     app.add_exception_handler(RequestValidationError, _refused_by_framework)
     app.add_exception_handler(Exception, _failed)
     return Envelope(app)
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP as uvicorn speaks it; what is no HTTP at all is refused in the one shape, too."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer a request that cannot be parsed, and hang up."""
+        request_id = str(uuid7())
+        answer = error_response(ApiError(ErrorCode.MALFORMED_REQUEST), request_id, "")
+        head = {**answer.headers, "X-Request-ID": request_id, "Connection": "close"}
+        lines = ["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in head.items()), "", ""]
+        self.transport.write("\r\n".join(lines).encode() + bytes(answer.body))
+        self.transport.close()
 
 
 class Envelope:

@@ -12,7 +12,7 @@ from uuid import UUID
 from prequal.domain.application import LoanApplication
 from prequal.domain.events import EventType, event_id
 from prequal.kernel.codec import submitted_body
-from prequal.kernel.db import Connection, Pool
+from prequal.kernel.db import Connection
 from prequal.kernel.outbox import close_body
 
 
@@ -176,9 +176,9 @@ async def end_backend(connection: Connection, pid: int, application_name: str) -
     )
 
 
-async def current_status(pool: Pool, application_id: UUID) -> CurrentStatus | None:
+async def current_status(connection: Connection, application_id: UUID) -> CurrentStatus | None:
     """Where one application stands; None when there is none."""
-    row = await pool.fetchrow(
+    row = await connection.fetchrow(
         """
         SELECT status, cibil_score, pan_number_masked, created_at, updated_at
         FROM applications WHERE id = $1

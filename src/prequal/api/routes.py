@@ -18,7 +18,7 @@ from prequal.domain.application import LoanApplication, Status
 from prequal.kernel import metrics
 from prequal.kernel.codec import rfc3339
 from prequal.kernel.crypto import KeyRing, PanHasher
-from prequal.kernel.db import SURROUNDINGS, Pool
+from prequal.kernel.db import SURROUNDINGS, Pool, reading
 
 from . import queries
 from .errors import ApiError, ErrorCode, FieldIssue
@@ -95,8 +95,8 @@ class ShowStatus:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application_id = _application_id(scope["path_params"]["application_id"])
         try:
-            async with asyncio.timeout(READ_SECONDS):
-                current = await queries.current_status(self._pool, application_id)
+            async with asyncio.timeout(READ_SECONDS), reading(self._pool) as connection:
+                current = await queries.current_status(connection, application_id)
         except SURROUNDINGS:
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from None
         if current is None:

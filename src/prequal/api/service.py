@@ -44,7 +44,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     ):
         submit = SubmitApplication(submissions, keys, hasher, holder_types)
         api = app.build(submit, ShowStatus(pool), http.health_handlers(settings.service_name, readiness))
-        serving = group.create_task(http.serve(api, settings, stop, readiness))
+        serving = group.create_task(http.serve(api, settings, stop, readiness, app.Protocol))
         group.create_task(readiness.watch(stop))
         group.create_task(bell.run(served))
         group.create_task(submissions.run(served))

@@ -233,7 +233,7 @@ class Submissions:
                 there = await self._look_up(name, lost, list(answers))
         except SURROUNDINGS as failure:
             raise Transient(f"it cannot be found out whether the write was committed: {describe(failure)}") from error
-        return {id_: answer if _stands(id_, answer, there) else Refusal.UNAVAILABLE for id_, answer in answers.items()}
+        return answers if _committed(answers, there) else dict.fromkeys(answers, Refusal.UNAVAILABLE)
 
     async def _look_up(self, name: int, lost: Connection, ids: list[UUID]) -> dict[UUID, datetime]:
         connection = await connect(self._database_url, f"{self._service} resolve")
@@ -273,9 +273,10 @@ def _alone(new: NewApplication, error: BaseException) -> Refusal:
     return Refusal.UNAVAILABLE if new.key_hmac is None else Refusal.KEY_IN_USE
 
 
-def _stands(application_id: UUID, answer: Answer, there: dict[UUID, datetime]) -> bool:
-    """Whether an answer holds though its COMMIT is in doubt: what it speaks of was there before, or is there now."""
-    return not isinstance(answer, Accepted) or answer.replayed or application_id in there
+def _committed(answers: dict[UUID, Answer], there: dict[UUID, datetime]) -> bool:
+    """Whether a batch whose COMMIT was in doubt is there: it is one transaction, so one row of it tells for all."""
+    new = [id_ for id_, answer in answers.items() if isinstance(answer, Accepted) and not answer.replayed]
+    return not new or any(id_ in there for id_ in new)
 
 
 def _all(batch: Sequence[_Waiting], answer: Answer) -> dict[UUID, Answer]:

@@ -31,7 +31,7 @@ def migrate(
         migrations.upgrade(database_url, revision)
     else:
         migrations.downgrade(database_url, down)
-    typer.echo(f"The database is at revision {down or revision}.")
+    typer.echo("The database is migrated." if down is None else f"The database went back: {down}.")
 
 
 def topics() -> None:

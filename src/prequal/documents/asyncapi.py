@@ -210,14 +210,12 @@ def _headers(words: dict[str, str], optional: tuple[str, ...] = ()) -> Document:
 
 
 def _plain(schema: Any) -> Any:
-    """A pydantic schema in the words of JSON Schema alone: no titles, no Rust in a pattern, no binary in a text."""
+    """A pydantic schema in the words of JSON Schema alone: no titles, no binary in a text."""
     if isinstance(schema, list):
         return [_plain(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     plain = {name: _plain(value) for name, value in schema.items() if name != "title"}
-    if "pattern" in plain:
-        plain["pattern"] = plain["pattern"].replace(r"\z", "$")
     if "contentEncoding" in plain:
         plain.pop("format", None)
     return plain

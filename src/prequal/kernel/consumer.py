@@ -42,6 +42,8 @@ POLL_SECONDS = 0.5
 TRIES_AFTER_SECONDS = (1.0, 2.0, 4.0)
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
 BURY_AGAIN_SECONDS = 2.0
+BURIAL_SECONDS = 0.01
+"""How long a poll may wait while a dead letter is on its way."""
 HELD_SECONDS = 5.0
 UNSETTLED_MAX = 5000
 CLOSE_SECONDS = 3.0
@@ -87,8 +89,10 @@ class BatchConsumer(Generic[E]):
         self._suspects = Waiting[Received[E]]()
         self._held = Waiting[Received[E]]()
         self._unburied = Waiting[DeadLetter]()
+        self._burials: dict[asyncio.Task[None], DeadLetter] = {}
         self._dead_in_a_row = 0
         self._stopped = False
+        self._joined = False
         self._backoff = FIRST_BACKOFF_SECONDS
         self._not_before = 0.0
         self._assigned: set[Partition] = set()
@@ -101,6 +105,8 @@ class BatchConsumer(Generic[E]):
         """Why the service cannot do its work though its dependencies answer; None when it can."""
         if self._stopped:
             return f"stopped after {self._dead_in_a_row} dead letters in a row"
+        if not self._joined:
+            return "joining its consumer group"
         if self._held:
             return f"{len(self._held_partitions)} partitions wait for an encryption key"
         return None
@@ -123,7 +129,7 @@ class BatchConsumer(Generic[E]):
                 self._backoff = FIRST_BACKOFF_SECONDS
             except Transient as error:
                 self._wait_out(error)
-        await self._see_to_unburied()
+        self._see_to_unburied()
         self._store_offsets()
         self._set_pauses()
         if self._fatal or monotonic() >= self._lag_at:
@@ -138,10 +144,14 @@ class BatchConsumer(Generic[E]):
         return [first, *self._consumer.consume(self._settings.consumer_batch_max - 1, 0)]
 
     def _seconds_to_wait(self) -> float:
-        due = [at for waiting in (self._suspects, self._held, self._unburied) if (at := waiting.next_at()) is not None]
-        if self._batch:
-            due.append(self._not_before)
-        return min(max(min(due, default=math.inf) - monotonic(), 0.01), POLL_SECONDS)
+        """How long a poll may wait for a message: until something else is to be done, at most half a second."""
+        if self._burials:
+            return BURIAL_SECONDS
+        due = [self._unburied.next_at()]
+        if not self._stopped:
+            due += [self._suspects.next_at(), self._held.next_at(), self._not_before if self._batch else None]
+        first = min((max(at, self._not_before) for at in due if at is not None), default=math.inf)
+        return min(max(first - monotonic(), 0.0), POLL_SECONDS)
 
     def _admit(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -256,16 +266,19 @@ class BatchConsumer(Generic[E]):
             log.critical("too_many_dead_letters", topic=self._topic, in_a_row=self._dead_in_a_row)
             metrics.CONSUMER_STOPPED.set(1)
 
-    async def _see_to_unburied(self) -> None:
-        await asyncio.gather(*map(self._bury, self._unburied.due()))
+    def _see_to_unburied(self) -> None:
+        """Send the letters that are due, beside the loop, and settle those that have arrived."""
+        for letter in self._unburied.due():
+            self._unburied.remove(letter)
+            self._burials[asyncio.create_task(self._dead_letters.bury(letter))] = letter
+        for burial in [burial for burial in self._burials if burial.done()]:
+            self._buried(self._burials.pop(burial), burial.exception())
 
-    async def _bury(self, letter: DeadLetter) -> None:
-        self._unburied.remove(letter)
-        try:
-            await self._dead_letters.bury(letter)
-        except Transient as error:
+    def _buried(self, letter: DeadLetter, error: BaseException | None) -> None:
+        if error is not None:
             log.error("dead_letter_waits", topic=self._topic, reason=str(error))
-            self._unburied.add(letter, monotonic() + BURY_AGAIN_SECONDS)
+            if (letter.partition, letter.offset) in self._ledger:
+                self._unburied.add(letter, monotonic() + BURY_AGAIN_SECONDS)
             return
         self._ledger.settle(letter.partition, letter.offset)
         metrics.DEAD_LETTERS.labels(self._topic, letter.kind).inc()
@@ -294,6 +307,7 @@ class BatchConsumer(Generic[E]):
         consumer.incremental_assign(partitions)
         consumer.resume(partitions)
         assigned = {(partition.topic, partition.partition) for partition in partitions}
+        self._joined = True
         self._assigned |= assigned
         self._paused -= assigned
         self._set_pauses()
@@ -302,8 +316,10 @@ class BatchConsumer(Generic[E]):
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._store_offsets()
         revoked = {(partition.topic, partition.partition) for partition in partitions}
-        for partition in revoked:
-            self._ledger.forget(partition)
+        for topic, number in revoked:
+            self._ledger.forget((topic, number))
+            with contextlib.suppress(KeyError):
+                metrics.CONSUMER_LAG.remove(topic, str(number))
         self._assigned -= revoked
         self._paused -= revoked
         self._batch = [taken for taken in self._batch if taken.partition not in revoked]
@@ -335,11 +351,12 @@ class BatchConsumer(Generic[E]):
         metrics.PARTITIONS_HELD.set(len(self._held_partitions))
 
     def _note_lag(self) -> None:
+        """Ask the broker how far the group's committed offsets are behind the ends."""
+        places = [TopicPartition(*partition) for partition in self._assigned]
         with contextlib.suppress(KafkaException):
-            for place in self._consumer.position(self._consumer.assignment()):
-                high = self._consumer.get_watermark_offsets(place, cached=True)[1]
-                waiting = sum(taken.partition == (place.topic, place.partition) for taken in self._batch)
-                lag = max(0, high - place.offset) + waiting if place.offset >= 0 else max(0, high)
+            for place in self._consumer.committed(places, timeout=LAG_EVERY_SECONDS) if places else []:
+                low, high = self._consumer.get_watermark_offsets(place, cached=True)
+                lag = max(0, high - (place.offset if place.offset >= 0 else max(0, low)))
                 metrics.CONSUMER_LAG.labels(place.topic, str(place.partition)).set(lag)
 
     def _note_error(self, error: KafkaError) -> None:
@@ -369,6 +386,8 @@ class BatchConsumer(Generic[E]):
 
         threading.Thread(target=close, daemon=True).start()
         await process.pause(closed, CLOSE_SECONDS)
+        for burial in self._burials:
+            burial.cancel()
         if not closed.is_set():
             process.abandon("the Kafka consumer")
         self._dead_letters.close()

@@ -8,7 +8,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import asyncpg
 
@@ -44,7 +44,13 @@ SESSION = {
     "plan_cache_mode": "force_generic_plan",
 }
 
-SURROUNDINGS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+SURROUNDINGS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    asyncio.TimeoutError,
+)
 """What asyncpg raises when a call fails, whosever fault it is: see `blames_data`."""
 
 
@@ -95,7 +101,7 @@ async def connect(database_url: str, name: str, **session: str) -> Connection:
 
 def open_pool(database_url: str, name: str, size: int) -> Pool:
     """A pool that connects when it is first used. `async with` or `await` it before use, `close` it after."""
-    return asyncpg.create_pool(
+    pool: Pool = asyncpg.create_pool(
         database_url,
         min_size=0,
         max_size=size,
@@ -104,10 +110,30 @@ def open_pool(database_url: str, name: str, size: int) -> Pool:
         reset=_leave_as_it_is,
         server_settings=SESSION | {"application_name": name},
     )
+    metrics.DB_CONNECTIONS_IDLE.labels("pool").set_function(pool.get_idle_size)
+    metrics.DB_CONNECTIONS_ACTIVE.labels("pool").set_function(lambda: pool.get_size() - pool.get_idle_size())
+    return pool
+
+
+@asynccontextmanager
+async def reading(pool: Pool) -> AsyncIterator[Connection]:
+    """One of the pool's connections; one that does not answer is cut, so that nobody is given it again."""
+    connection = await pool.acquire()
+    try:
+        yield cast("Connection", connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    finally:
+        await pool.release(connection)
 
 
 async def _leave_as_it_is(connection: Connection) -> None:
     """Single statements change no session: asyncpg's own RESET would cost a round trip a read."""
+
+
+_ACTIVE = metrics.DB_CONNECTIONS_ACTIVE.labels("own")
+_IDLE = metrics.DB_CONNECTIONS_IDLE.labels("own")
 
 
 class Link:
@@ -128,8 +154,8 @@ class Link:
                 blames the data is raised as it is.
         """
         connection = await self._living()
-        metrics.DB_CONNECTIONS_IDLE.dec()
-        metrics.DB_CONNECTIONS_ACTIVE.inc()
+        _IDLE.dec()
+        _ACTIVE.inc()
         try:
             yield connection
         except _RACES as error:
@@ -143,15 +169,15 @@ class Link:
             self._cut(connection)
             raise
         finally:
-            metrics.DB_CONNECTIONS_ACTIVE.dec()
-            metrics.DB_CONNECTIONS_IDLE.inc(self._connection is not None)
+            _ACTIVE.dec()
+            _IDLE.inc(self._connection is not None)
 
     async def close(self) -> None:
         """Say goodbye, for at most a second. The link may be used again."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        metrics.DB_CONNECTIONS_IDLE.dec()
+        _IDLE.dec()
         try:
             await connection.close(timeout=1)
         except SURROUNDINGS:
@@ -160,11 +186,17 @@ class Link:
     async def _living(self) -> Connection:
         if self._connection is not None and self._connection.is_closed():
             self._connection = None
-            metrics.DB_CONNECTIONS_IDLE.dec()
+            _IDLE.dec()
         if self._connection is None:
-            self._connection = await connect(self._database_url, self._name, **self._session)
-            metrics.DB_CONNECTIONS_IDLE.inc()
+            self._connection = await self._connect()
+            _IDLE.inc()
         return self._connection
+
+    async def _connect(self) -> Connection:
+        try:
+            return await connect(self._database_url, self._name, **self._session)
+        except Misconfigured as error:  # found right at start, so it was changed under us: no message's fault
+            raise Transient(str(error)) from None
 
     def _cut(self, connection: Connection) -> None:
         connection.terminate()

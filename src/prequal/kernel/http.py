@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prequal.kernel import metrics
 from prequal.kernel.errors import Misconfigured
@@ -47,21 +48,28 @@ def probes(service: str, readiness: Readiness) -> Starlette:
     return Starlette(routes=[Route(path, handler) for path, handler in health_handlers(service, readiness).items()])
 
 
-async def serve(app: Any, settings: ServiceSettings, stop: asyncio.Event, readiness: Readiness) -> None:
+async def serve(
+    app: Any,
+    settings: ServiceSettings,
+    stop: asyncio.Event,
+    readiness: Readiness,
+    protocol: type[HttpToolsProtocol] = HttpToolsProtocol,
+) -> None:
     """Answer until `stop`, then let requests in flight finish.
 
     Raises:
         Misconfigured: a port is taken.
     """
-    servers = [_serve_one(app, settings, stop, settings.http_port)]
-    if settings.prometheus_port not in (None, settings.http_port):
-        servers.append(
-            _serve_one(probes(settings.service_name, readiness), settings, stop, settings.prometheus_port or 0)
-        )
+    servers = [_serve_one(app, settings, stop, settings.http_port, protocol)]
+    if settings.prometheus_port is not None and settings.prometheus_port != settings.http_port:
+        beside = probes(settings.service_name, readiness)
+        servers.append(_serve_one(beside, settings, stop, settings.prometheus_port, protocol))
     await asyncio.gather(*servers)
 
 
-async def _serve_one(app: Any, settings: ServiceSettings, stop: asyncio.Event, port: int) -> None:
+async def _serve_one(
+    app: Any, settings: ServiceSettings, stop: asyncio.Event, port: int, protocol: type[HttpToolsProtocol]
+) -> None:
     listener = bind(settings.http_host, port)
     config = uvicorn.Config(
         app,
@@ -69,7 +77,7 @@ async def _serve_one(app: Any, settings: ServiceSettings, stop: asyncio.Event, p
         access_log=False,
         lifespan="off",
         server_header=False,
-        http="httptools",
+        http=protocol,
         ws="none",
         backlog=2048,
         timeout_keep_alive=30,

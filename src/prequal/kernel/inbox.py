@@ -15,7 +15,7 @@ from prequal.kernel.messages import Outcome
 
 INSERT_REMEMBERED = """
     INSERT INTO processed_messages (consumer, event_id, digest)
-    SELECT {consumer}, event_id, digest FROM input
+    SELECT {consumer}, event_id, digest FROM input ORDER BY event_id
     ON CONFLICT DO NOTHING
     RETURNING event_id
 """

@@ -19,6 +19,7 @@ ARCHIVE_DAYS = 7
 INBOX_DAYS = 15
 """Longer than archive and topics together can tell an event again (7 days each)."""
 PRUNE_ROWS = 10_000
+MAINTENANCE_LOCK = 0x70726572  # the migrations' own, and one
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ def maintain(database_url: str) -> Maintained:
 
 
 async def _maintain(database_url: str) -> Maintained:
-    connection = await connect(database_url, "maintain", statement_timeout="60000", lock_timeout="2000")
+    connection = await connect(database_url, "maintain", statement_timeout="60000", lock_timeout="10000")
     try:
+        # Two at once would both want to make the same partition, or drop it under each other.
+        await connection.execute(f"SELECT pg_advisory_lock({MAINTENANCE_LOCK})")
         made = await make_partitions(connection)
         carried, dropped = await drop_old_partitions(connection)
         return Maintained(

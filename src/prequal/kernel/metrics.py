@@ -31,8 +31,8 @@ CONSUMER_STOPPED = Gauge("consumer_stopped", "1 while too many dead letters in a
 PARTITIONS_HELD = Gauge("consumer_partitions_held", "Partitions that wait for a key nobody gave this process.")
 RETRIES = Counter("retries_total", "Things tried again, by what was tried.", ["what"])
 
-DB_CONNECTIONS_ACTIVE = Gauge("db_connections_active", "Connections to PostgreSQL at work.")
-DB_CONNECTIONS_IDLE = Gauge("db_connections_idle", "Connections to PostgreSQL open and idle.")
+DB_CONNECTIONS_ACTIVE = Gauge("db_connections_active", "Connections to PostgreSQL at work.", ["use"])
+DB_CONNECTIONS_IDLE = Gauge("db_connections_idle", "Connections to PostgreSQL open and idle.", ["use"])
 DB_SECONDS = Histogram("db_query_duration_seconds", "Seconds a transaction took.", ["query"], buckets=SECONDS)
 
 SUBMITTED = Counter("applications_submitted_total", "Applications accepted.", ["loan_type"])

@@ -11,14 +11,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 import structlog
 import uvloop
 
 from prequal.kernel import logs
-from prequal.kernel.db import Connection, Link
+from prequal.kernel.db import SURROUNDINGS, Connection, connect, describe
 from prequal.kernel.errors import Transient
 from prequal.kernel.settings import ServiceSettings
 
@@ -89,19 +89,26 @@ async def wait_for_database(
     Raises:
         Misconfigured: a check did; waiting would not help.
     """
-    link = Link(database_url, "start")
     seconds = 0.1
     while not stop.is_set():
         try:
-            async with link.use() as connection:
-                for check in checks:
-                    await check(connection)
-            break
+            await _pass_checks(database_url, checks)
+            return
         except Transient as error:
             log.warning("waiting", what="PostgreSQL", reason=str(error))
+        except SURROUNDINGS as error:
+            log.warning("waiting", what="PostgreSQL", reason=describe(error))
         await pause(stop, seconds)
         seconds = min(seconds * 2, 2.0)
-    await link.close()
+
+
+async def _pass_checks(database_url: str, checks: Iterable[Callable[[Connection], Awaitable[None]]]) -> None:
+    connection = await connect(database_url, "start")
+    try:
+        for check in checks:
+            await check(connection)
+    finally:
+        connection.terminate()
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
