@@ -12,6 +12,7 @@ import itertools
 import json
 import random
 import string
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +23,11 @@ from uuid import UUID
 import asyncpg
 import psutil
 import uvloop
+from tests import oracle
 
 from bench.client import Connection
 
+UNDECIDED = "SELECT created_at FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT 1"
 SETTLE_SECONDS = 120.0
 POLL_SECONDS = 0.001
 
@@ -120,11 +123,42 @@ async def settled(database_url: str, began: float, seen: Seen) -> float:
     connection = await asyncpg.connect(database_url)
     try:
         async with asyncio.timeout(SETTLE_SECONDS):
-            while await connection.fetchval("SELECT created_at FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT 1"):
+            while await connection.fetchval(UNDECIDED):
                 await asyncio.sleep(0.02)
         return perf_counter() - began
     finally:
         await connection.close()
+
+
+async def disagreements(database_url: str, seen: Seen) -> dict[str, int]:
+    """What a load left that it should not have: all zero when every 202 ended once, as the oracle says, and was told."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch(
+            "SELECT id, status, cibil_score, version FROM applications WHERE id = ANY ($1::uuid[])", list(seen.accepted)
+        )
+        waiting = await connection.fetchval(
+            "SELECT (SELECT count(*) FROM outbox_events) + (SELECT count(*) FROM outbox_parked)"
+        )
+        told = await connection.fetchval(
+            "SELECT count(*) FROM outbox_archive WHERE application_id = ANY ($1::uuid[])", list(seen.accepted)
+        )
+    finally:
+        await connection.close()
+    wrong = sum((row["cibil_score"], row["status"]) != _expected(row["id"], seen) for row in rows)
+    return {
+        "missing": len(seen.accepted) - len(rows),
+        "not as the oracle says": wrong,
+        "moved other than once": sum(row["version"] != 2 for row in rows),
+        "still in the outbox": waiting,
+        "events told other than once": abs(told - 2 * len(seen.accepted)),
+    }
+
+
+def _expected(application_id: UUID, seen: Seen) -> tuple[int, str]:
+    application = seen.accepted[application_id]
+    money = application["monthly_income_inr"], application["loan_amount_inr"]
+    return oracle.outcome(application_id, application["pan_number"], *money, application["loan_type"])
 
 
 def percentiles(seconds: list[float]) -> str:
@@ -156,7 +190,9 @@ def report(seen: Seen, seconds: float, processes: dict[str, Any], before: dict[s
     print(f"  202 → final   {percentiles(seen.finals)}")
     for name, about in processes.items():
         resident = psutil.Process(about["pid"]).memory_info().rss / 2**20
-        print(f"  {name:10} {resident:6.0f} MiB   {(after[name] - before[name]) / max(count, 1) * 1e6:6.0f} CPU µs a decision")
+        print(
+            f"  {name:10} {resident:6.0f} MiB   {(after[name] - before[name]) / max(count, 1) * 1e6:6.0f} CPU µs a decision"
+        )
 
 
 async def main() -> None:
@@ -168,6 +204,7 @@ async def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="at most 900")
     parser.add_argument("--sample", type=int, default=1, help="watch every n-th application until it is final")
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--pans", type=Path, help="write the PANs that were sent to this file, for bench.leaks")
     parser.add_argument("--data", type=Path, default=Path(".prequal"))
     arguments = parser.parse_args()
     running = json.loads((arguments.data / "run.json").read_text())
@@ -180,6 +217,12 @@ async def main() -> None:
         await steady(port, arguments.rate, min(arguments.seconds, 900), arguments.sample, arguments.seed, seen)
     seconds = await settled(running["database_url"], began, seen)
     report(seen, seconds, processes, before)
+    await asyncio.sleep(0.5)
+    wrong = await disagreements(running["database_url"], seen)
+    print("  " + ", ".join(f"{name}: {count}" for name, count in wrong.items()))
+    if arguments.pans:
+        arguments.pans.write_text("".join(f"{application['pan_number']}\n" for application in seen.accepted.values()))
+    sys.exit(any(wrong.values()))
 
 
 if __name__ == "__main__":
