@@ -49,7 +49,8 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         group.create_task(bell.run(served))
         group.create_task(submissions.run(served))
         await process.wait_for_database(settings.database_url, stop, check_schema, keys.check, hasher.check)
-        submissions.open()
+        if not stop.is_set():
+            submissions.open()
         process.settle_memory()
         readiness.started = True
         await serving

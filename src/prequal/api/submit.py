@@ -240,7 +240,10 @@ class Submissions:
         try:
             await queries.end_backend(connection, lost.get_server_pid(), lost.get_settings().application_name)
             async with connection.transaction():
-                await connection.execute(f"SELECT pg_advisory_xact_lock({name})")
+                # Committing something of our own waits for a synchronous standby, which the lost one may not have done.
+                await connection.execute(
+                    f"SELECT pg_advisory_xact_lock({name}), pg_logical_emit_message(true, 'prequal', 'resolved')"
+                )
                 return await queries.accepted_among(connection, ids)
         finally:
             connection.terminate()

@@ -6,7 +6,7 @@ Invariant: loading it loads no service, no store and no terminal graphics.
 
 import typer
 
-from prequal.command_line import apply, keys, services, setting_up, status, up
+from prequal.command_line import apply, dlq, keys, republish, services, setting_up, status, up
 
 HELP = """Instant loan prequalification: submit, assess, decide.
 
@@ -41,4 +41,6 @@ app.command()(services.publisher)
 app.command()(setting_up.migrate)
 app.command()(setting_up.topics)
 app.command()(setting_up.maintain)
+app.command()(republish.republish)
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")

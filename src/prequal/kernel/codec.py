@@ -72,14 +72,17 @@ class Event(BaseModel):
         """The event in a message's value.
 
         Raises:
-            Invalid: it is empty, not JSON, of an unknown version, or a field is missing or wrong.
+            Invalid: it is empty, not JSON, of an unknown version, has a missing or wrong field or a foreign id.
         """
         if not content:
             raise Invalid("empty_message", "the message has no content")
         try:
-            return cls.model_validate_json(content)
+            event = cls.model_validate_json(content)
         except ValidationError as error:
             raise _invalid(error) from None
+        if event.event_id != event_id(cls.type, event.application_id):
+            raise Invalid("wrong_event_id", "the event's id is not the one that its application's event has")
+        return event
 
     @property
     def digest(self) -> bytes:

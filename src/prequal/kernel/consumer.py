@@ -30,10 +30,10 @@ from prequal.kernel.codec import Event
 from prequal.kernel.db import describe
 from prequal.kernel.dead_letters import DeadLetter, DeadLetters
 from prequal.kernel.errors import Invalid, Transient, UnknownKey
-from prequal.kernel.kafka import consumer_settings
+from prequal.kernel.kafka import consumer_settings, is_fatal
 from prequal.kernel.ledger import Ledger, Partition
 from prequal.kernel.logs import where
-from prequal.kernel.messages import Outcome, Received, Unreadable, Verdict, Waiting
+from prequal.kernel.messages import Outcome, Received, Unreadable, Verdict, Waiting, sane_header
 from prequal.kernel.settings import CreditSettings, DecisionSettings
 
 log = structlog.get_logger()
@@ -48,7 +48,8 @@ HELD_SECONDS = 5.0
 UNSETTLED_MAX = 5000
 CLOSE_SECONDS = 3.0
 LAG_EVERY_SECONDS = 1.0
-ROUNDS_MAX = 20
+REBUILD_EVERY_SECONDS = 15.0
+RACES_MAX = 20
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
@@ -99,7 +100,7 @@ class BatchConsumer(Generic[E]):
         self._paused: set[Partition] = set()
         self._fatal = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
-        self._lag_at = 0.0
+        self._lag_at = self._rebuild_at = 0.0
 
     def reason_not_ready(self) -> str | None:
         """Why the service cannot do its work though its dependencies answer; None when it can."""
@@ -107,6 +108,8 @@ class BatchConsumer(Generic[E]):
             return f"stopped after {self._dead_in_a_row} dead letters in a row"
         if not self._joined:
             return "joining its consumer group"
+        if self._unburied:
+            return f"{len(self._unburied)} dead letters cannot be written"
         if self._held:
             return f"{len(self._held_partitions)} partitions wait for an encryption key"
         return None
@@ -124,15 +127,15 @@ class BatchConsumer(Generic[E]):
         if not self._must_wait:
             try:
                 await self._settle_batch()
-                await self._see_to(self._suspects)
-                await self._see_to(self._held)
+                await self._see_to(self._suspects, self._suspects.due())
+                await self._see_to(self._held, self._first_held())
                 self._backoff = FIRST_BACKOFF_SECONDS
             except Transient as error:
                 self._wait_out(error)
         self._see_to_unburied()
         self._store_offsets()
         self._set_pauses()
-        if self._fatal or monotonic() >= self._lag_at:
+        if monotonic() >= self._lag_at:
             await self._in_thread(self._see_to_client)
 
     # ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,6 +162,8 @@ class BatchConsumer(Generic[E]):
                 self._note_error(error)
                 continue
             taken = self._read(message)
+            if taken.partition not in self._assigned:  # revoked in the very poll that brought it
+                continue
             self._ledger.take(taken.partition, taken.offset)
             self._batch.append(taken)
 
@@ -172,15 +177,17 @@ class BatchConsumer(Generic[E]):
 
     async def _settle_batch(self) -> None:
         """Settle all that is in hand; the same event twice takes two rounds, so that the inbox judges the second."""
-        for _ in range(ROUNDS_MAX):
-            if not self._batch or self._stopped:
-                return
+        lost = 0
+        while self._batch and not self._stopped:
+            before = len(self._batch)
             firsts: dict[UUID, Received[E]] = {}
             for taken in self._batch:
                 if isinstance(taken, Received):
                     firsts.setdefault(taken.event.event_id, taken)
             await self._settle_round(list(firsts.values()))
-        raise Transient("some messages keep losing races against other consumers")
+            lost = lost + 1 if len(self._batch) == before else 0
+            if lost >= RACES_MAX:
+                raise Transient("some messages keep losing races against other consumers")
 
     async def _settle_round(self, batch: list[Received[E]]) -> None:
         verdicts = dict(zip(map(id, batch), await self._verdicts(batch) if batch else [], strict=True))
@@ -236,9 +243,13 @@ class BatchConsumer(Generic[E]):
         self._suspects.add(received, monotonic() + TRIES_AFTER_SECONDS[received.attempts - 1])
         received.attempts += 1
 
-    async def _see_to(self, waiting: Waiting[Received[E]]) -> None:
+    def _first_held(self) -> list[Received[E]]:
+        """Of each held partition the oldest message that is due: the others behind it wait for the same key."""
+        return list({received.partition: received for received in reversed(self._held.due())}.values())
+
+    async def _see_to(self, waiting: Waiting[Received[E]], due: list[Received[E]]) -> None:
         """Give those of `waiting` whose time has come another try, each alone; one that must go on waiting says so."""
-        for received in waiting.due():
+        for received in due:
             if self._stopped:
                 return
             metrics.RETRIES.labels("message").inc()
@@ -284,7 +295,8 @@ class BatchConsumer(Generic[E]):
         metrics.DEAD_LETTERS.labels(self._topic, letter.kind).inc()
         metrics.CONSUMED.labels(self._topic, "dead").inc()
         place = {"topic": self._topic, "partition": letter.partition[1], "offset": letter.offset}
-        log.error("dead_letter", **place, kind=letter.kind, reason=letter.words)
+        correlation = sane_header(letter.message, "correlation_id")
+        log.error("dead_letter", **place, kind=letter.kind, reason=letter.words, correlation_id=correlation)
 
     # ── the client (its callbacks run inside a poll, while the loop waits for it) ─────────────────────────────────
 
@@ -304,18 +316,25 @@ class BatchConsumer(Generic[E]):
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """A partition that was paused when it was revoked would stay so: say of each what it is to be."""
+        if consumer is not self._consumer:
+            return
         consumer.incremental_assign(partitions)
         consumer.resume(partitions)
         assigned = {(partition.topic, partition.partition) for partition in partitions}
+        for partition in assigned:
+            self._ledger.forget(partition)
         self._joined = True
         self._assigned |= assigned
         self._paused -= assigned
         self._set_pauses()
         log.info("assigned", topic=self._topic, partitions=sorted(partition.partition for partition in partitions))
 
-    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if consumer is self._consumer:  # and not one that was given up and is being closed
+            self._let_go({(partition.topic, partition.partition) for partition in partitions})
+
+    def _let_go(self, revoked: set[Partition]) -> None:
         self._store_offsets()
-        revoked = {(partition.topic, partition.partition) for partition in partitions}
         for topic, number in revoked:
             self._ledger.forget((topic, number))
             with contextlib.suppress(KeyError):
@@ -330,7 +349,8 @@ class BatchConsumer(Generic[E]):
     def _see_to_client(self) -> None:
         self._lag_at = monotonic() + LAG_EVERY_SECONDS
         self._note_lag()
-        if self._fatal:
+        if self._fatal and monotonic() >= self._rebuild_at:
+            self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS  # two with one instance id would fence each other
             self._rebuild()
 
     def _store_offsets(self) -> None:
@@ -342,13 +362,13 @@ class BatchConsumer(Generic[E]):
         """Pause and resume what is assigned, where that changes anything."""
         all_of_them = self._must_wait or len(self._ledger) > UNSETTLED_MAX
         wanted = self._assigned if all_of_them else self._assigned & self._held_partitions
+        metrics.PARTITIONS_HELD.set(len(self._held_partitions))
         if wanted == self._paused:
             return
-        with contextlib.suppress(KafkaException):
+        with contextlib.suppress(KafkaException):  # revoked meanwhile: the next turn sees it
             self._consumer.pause([TopicPartition(*partition) for partition in wanted - self._paused])
             self._consumer.resume([TopicPartition(*partition) for partition in self._paused - wanted])
-        self._paused = set(wanted)
-        metrics.PARTITIONS_HELD.set(len(self._held_partitions))
+            self._paused = set(wanted)
 
     def _note_lag(self) -> None:
         """Ask the broker how far the group's committed offsets are behind the ends."""
@@ -360,16 +380,16 @@ class BatchConsumer(Generic[E]):
                 metrics.CONSUMER_LAG.labels(place.topic, str(place.partition)).set(lag)
 
     def _note_error(self, error: KafkaError) -> None:
-        if error.fatal():
+        if is_fatal(error):
             self._fatal = True
         log.warning("waiting", what=self._topic, reason=error.name())
 
     def _rebuild(self) -> None:
         log.error("consumer_rebuilt", topic=self._topic)
         metrics.RETRIES.labels("consumer").inc()
-        self._on_revoke(self._consumer, [TopicPartition(*partition) for partition in self._assigned])
+        self._let_go(set(self._assigned))
         threading.Thread(target=self._consumer.close, daemon=True).start()
-        self._fatal = False
+        self._fatal = self._joined = False
         self._subscribe()
 
     async def _in_thread(self, call: Callable[[], T]) -> T:

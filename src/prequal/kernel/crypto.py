@@ -25,6 +25,7 @@ from prequal.kernel.settings import key_bytes, split
 VERSION = b"\x01"
 KEY_ID_BYTES = 8
 NONCE_BYTES = 12
+KEY_CHECK_LOCK = 0x70726573
 HEADER_BYTES = len(VERSION) + KEY_ID_BYTES
 TOKEN_BYTES = HEADER_BYTES + NONCE_BYTES + 10 + 16
 
@@ -138,7 +139,7 @@ def _bound_to(header: bytes, application_id: UUID) -> bytes:
 async def _check_key(connection: Connection, purpose: str, name: bytes, value: bytes) -> None:
     async with connection.transaction():
         # Two processes that start first at once, with different keys, must not both be first.
-        await connection.execute("LOCK TABLE key_checks IN SHARE ROW EXCLUSIVE MODE")
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", KEY_CHECK_LOCK)
         known = await connection.fetch("SELECT key_id, check_value FROM key_checks WHERE purpose = $1", purpose)
         if not known:
             await connection.execute("INSERT INTO key_checks VALUES ($1, $2, $3)", purpose, name, value)

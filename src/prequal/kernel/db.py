@@ -6,8 +6,9 @@ Invariant: no call waits without a bound, and a connection that failed is thrown
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import TypeAlias, cast
 
 import asyncpg
@@ -64,6 +65,7 @@ _MISCONFIGURED = (
     asyncpg.InvalidPasswordError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.exceptions.ClientConfigurationError,
 )
 
 
@@ -78,7 +80,12 @@ def describe(error: BaseException) -> str:
     return type(error).__name__ + (f" (SQLSTATE {state})" if state else "")
 
 
-async def connect(database_url: str, name: str, **session: str) -> Connection:
+async def connect(
+    database_url: str,
+    name: str,
+    session: Mapping[str, str] = MappingProxyType({}),
+    command_seconds: float = COMMAND_SECONDS,
+) -> Connection:
     """Open one connection, seen in `pg_stat_activity` under `name` and an id of its own.
 
     Raises:
@@ -90,8 +97,8 @@ async def connect(database_url: str, name: str, **session: str) -> Connection:
         return await asyncpg.connect(
             database_url,
             timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
-            server_settings=SESSION | session | {"application_name": application_name},
+            command_timeout=command_seconds,
+            server_settings=SESSION | dict(session) | {"application_name": application_name},
         )
     except _MISCONFIGURED as error:
         raise Misconfigured(f"PostgreSQL refuses DATABASE_URL: {describe(error)}.") from None
@@ -165,8 +172,10 @@ class Link:
                 raise
             self._cut(connection)
             raise Transient(f"PostgreSQL failed: {describe(error)}") from error
-        except asyncio.CancelledError:
-            self._cut(connection)
+        except BaseException as error:
+            # Cancelled, or a bug: a transaction left open here would take in the next one's statements.
+            if connection.is_in_transaction() or isinstance(error, asyncio.CancelledError):
+                self._cut(connection)
             raise
         finally:
             _ACTIVE.dec()
@@ -194,7 +203,7 @@ class Link:
 
     async def _connect(self) -> Connection:
         try:
-            return await connect(self._database_url, self._name, **self._session)
+            return await connect(self._database_url, self._name, self._session)
         except Misconfigured as error:  # found right at start, so it was changed under us: no message's fault
             raise Transient(str(error)) from None
 

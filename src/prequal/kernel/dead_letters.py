@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from prequal.domain.events import dead_letter_topic
 from prequal.domain.pan import redact
 from prequal.kernel.errors import Transient
-from prequal.kernel.kafka import Pump, message_headers, producer_settings
+from prequal.kernel.kafka import Pump, is_fatal, message_headers, producer_settings
 from prequal.kernel.ledger import Partition
 
 Delivered: TypeAlias = Callable[[KafkaError | None, Message], None]
@@ -70,9 +70,12 @@ class DeadLetters:
             self._produce(letter, delivered)
             error = await asyncio.wait_for(answer, ANSWER_SECONDS)
         except (TimeoutError, KafkaException, BufferError) as failure:
-            self.close()
+            if isinstance(failure, KafkaException) and is_fatal(failure.args[0]):
+                self.close()
             raise Transient(f"the dead letter could not be written: {type(failure).__name__}") from None
         if error is not None:
+            if is_fatal(error):
+                self.close()
             raise Transient(f"the dead letter could not be written: {error.name()}")
 
     def close(self) -> None:

@@ -5,11 +5,12 @@ Invariant: a producer is idempotent, a consumer never stores an offset by itself
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Message, Producer
+from confluent_kafka import KafkaError, Message, Producer
 
 Settings = dict[str, str | int | bool | float]
 
@@ -74,6 +75,11 @@ def consumer_settings(bootstrap_servers: str, group: str, instance: str = "") ->
     )
 
 
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client that raised `error` is of no more use; `KafkaError.fatal()` alone does not tell."""
+    return error.fatal() or error.code() == KafkaError._FATAL
+
+
 def message_headers(message: Message) -> list[tuple[str, str | bytes | None]]:
     """A message's headers, none for none."""
     found: Any = message.headers()
@@ -97,5 +103,6 @@ class Pump:
 
     def _serve(self) -> None:
         while not self._stopped:
-            if self._producer.poll(0.2):
-                self._loop.call_soon_threadsafe(self._wake)
+            if self._producer.poll(0.2) and not self._stopped:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
+                    self._loop.call_soon_threadsafe(self._wake)

@@ -19,6 +19,15 @@ ARCHIVE_DAYS = 7
 INBOX_DAYS = 15
 """Longer than archive and topics together can tell an event again (7 days each)."""
 PRUNE_ROWS = 10_000
+STATEMENT_SECONDS = 900.0
+SESSION = {
+    "statement_timeout": "890000",
+    "lock_timeout": "10000",
+    "enable_bitmapscan": "on",
+    "enable_hashjoin": "on",
+    "plan_cache_mode": "auto",
+}
+"""Few statements, over many rows: given time, and every plan."""
 MAINTENANCE_LOCK = 0x70726572  # the migrations' own, and one
 
 
@@ -45,7 +54,7 @@ def maintain(database_url: str) -> Maintained:
 
 
 async def _maintain(database_url: str) -> Maintained:
-    connection = await connect(database_url, "maintain", statement_timeout="60000", lock_timeout="10000")
+    connection = await connect(database_url, "maintain", SESSION, STATEMENT_SECONDS)
     try:
         # Two at once would both want to make the same partition, or drop it under each other.
         await connection.execute(f"SELECT pg_advisory_lock({MAINTENANCE_LOCK})")
@@ -108,8 +117,8 @@ async def _carry_over(connection: Connection, partition: str) -> int:
     done: str = await connection.execute(
         f"""
         INSERT INTO outbox_archive (id, topic, {EVENT})
-        SELECT id, topic, {EVENT} FROM {partition} AS told
-        WHERE EXISTS (SELECT FROM applications WHERE id = told.application_id AND status = 'PENDING')
+        SELECT id, topic, {EVENT} FROM {partition}
+        WHERE application_id IN (SELECT id FROM applications WHERE status = 'PENDING')
         """
     )
     return int(done.rpartition(" ")[2])

@@ -34,6 +34,15 @@ Verdict: TypeAlias = Outcome | Invalid | UnknownKey | None
 """What a room says of one message: settled, dead, waiting for its key, or (None) to be looked at once more."""
 
 
+def sane_header(message: Message, name: str) -> str | None:
+    """A header's text, if it is there, short, printable ASCII, and nothing like a PAN."""
+    for key, value in message_headers(message):
+        if key == name and isinstance(value, bytes) and len(value) <= HEADER_BYTES_MAX and value.isascii():
+            text = value.decode()
+            return text if text.isprintable() and not contains_pan(text) else None
+    return None
+
+
 class Taken:
     """A message in hand."""
 
@@ -46,11 +55,7 @@ class Taken:
 
     def header(self, name: str) -> str | None:
         """A header's text, if it is there and sane."""
-        for key, value in message_headers(self.message):
-            if key == name and isinstance(value, bytes) and len(value) <= HEADER_BYTES_MAX and value.isascii():
-                text = value.decode()
-                return text if text.isprintable() and not contains_pan(text) else None
-        return None
+        return sane_header(self.message, name)
 
 
 class Received(Taken, Generic[E]):

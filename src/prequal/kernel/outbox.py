@@ -3,7 +3,7 @@
 Neighbours: `api` and `credit` add events inside their own statements; `kernel.publisher` does the rest.
 Invariant: an event leaves `outbox_events` only for the archive (told) or the parked rows (refused).
 
-    outbox_events ──acknowledged──► outbox_archive
+    outbox_events ──acknowledged──► outbox_archive ──retold──► outbox_events ──acknowledged──► gone
          │  ▲
       refused │ due
          ▼  │
@@ -17,6 +17,7 @@ from uuid import UUID
 from prequal.kernel.db import Connection
 
 EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
+RETELLING_LOCK = 0x7265746C  # "retl"
 
 NOW_TEXT = """to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 """SQL: the transaction's time as the events spell it."""
@@ -108,15 +109,19 @@ async def read_untold(connection: Connection, lease: Lease, in_flight: Sequence[
 
 
 async def settle_told(connection: Connection, lane: str, ids: Sequence[int]) -> int:
-    """Move what the broker acknowledged to the archive; returns how many moved. Settling twice archives once."""
+    """Move what the broker acknowledged to the archive; returns how many moved. Settling twice archives once.
+
+    Retold rows just go: the archive has their events already.
+    """
     done: str = await connection.execute(
         f"""
         WITH told AS (
             DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2::bigint[])
-            RETURNING id, topic, {EVENT}
+            RETURNING id, topic, {EVENT}, retold
         )
         INSERT INTO outbox_archive (id, topic, {EVENT})
         SELECT id, topic, {EVENT} FROM told
+        WHERE NOT retold
         """,
         lane,
         ids,
@@ -132,10 +137,10 @@ async def park(connection: Connection, lane: str, refused: Sequence[tuple[int, s
             SELECT * FROM unnest($2::bigint[], $3::text[]) AS refused (id, reason)
         ), moved AS (
             DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2)
-            RETURNING id, topic, attempts, {EVENT}
+            RETURNING id, topic, attempts, {EVENT}, retold
         )
-        INSERT INTO outbox_parked (id, topic, attempts, {EVENT}, reason, next_try_at)
-        SELECT id, topic, attempts + 1, {EVENT}, reason,
+        INSERT INTO outbox_parked (id, topic, attempts, {EVENT}, retold, reason, next_try_at)
+        SELECT id, topic, attempts + 1, {EVENT}, retold, reason,
                now() + make_interval(secs => least(60, 2 ^ least(attempts, 6)))
         FROM moved JOIN refused USING (id)
         """,
@@ -158,10 +163,10 @@ async def bring_back_due(connection: Connection, lane: str, limit: int) -> int:
                 LIMIT $2
                 FOR UPDATE SKIP LOCKED
             ))
-            RETURNING topic, attempts, {EVENT}
+            RETURNING topic, attempts, {EVENT}, retold
         )
-        INSERT INTO outbox_events (topic, attempts, {EVENT})
-        SELECT topic, attempts, {EVENT} FROM due
+        INSERT INTO outbox_events (topic, attempts, {EVENT}, retold)
+        SELECT topic, attempts, {EVENT}, retold FROM due
         """,
         lane,
         limit,
@@ -169,14 +174,51 @@ async def bring_back_due(connection: Connection, lane: str, limit: int) -> int:
     return int(done.rpartition(" ")[2])
 
 
+async def retell(
+    connection: Connection, application_ids: Sequence[UUID], event_ids: Sequence[UUID] | None = None
+) -> int:
+    """Put the archived events of these applications into the outbox once more, in their old order; returns how many.
+
+    Of all their events, or of `event_ids` alone. An event that still waits, in the outbox or parked, is left out, and
+    one that was archived several times is told once. Retellings take turns until their transactions end, so that two at
+    once make one row an event too. The connection must be in a transaction.
+    """
+    assert connection.is_in_transaction()
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", RETELLING_LOCK)
+    done: str = await connection.execute(
+        f"""
+        WITH archived AS (
+            SELECT DISTINCT ON (event_id) id, topic, {EVENT} FROM outbox_archive
+            WHERE application_id = ANY ($1::uuid[]) AND ($2::uuid[] IS NULL OR event_id = ANY ($2))
+            ORDER BY event_id, id
+        )
+        INSERT INTO outbox_events (topic, {EVENT}, retold)
+        SELECT topic, {EVENT}, true FROM archived
+        -- one look at what waits, instead of one for each event
+        WHERE event_id <> ALL (ARRAY (
+            SELECT event_id FROM outbox_events WHERE application_id = ANY ($1)
+            UNION ALL
+            SELECT event_id FROM outbox_parked WHERE application_id = ANY ($1)
+        ))
+        ORDER BY id
+        """,
+        application_ids,
+        event_ids,
+    )
+    return int(done.rpartition(" ")[2])
+
+
 async def depth(connection: Connection, lane: str) -> tuple[int, float, int]:
-    """How many events wait in a lane (up to 100,000), the oldest one's age in seconds, and how many are parked."""
+    """How many events wait in a lane (up to 100,000), the oldest one's age in seconds, and how many are parked.
+
+    Retold events are as old as their facts, so their age says nothing of the wait: it is that of the others.
+    """
     row = await connection.fetchrow(
         """
         SELECT
             (SELECT count(*) FROM (SELECT FROM outbox_events WHERE topic = $1 LIMIT 100000) AS counted),
             (SELECT coalesce(extract(epoch FROM clock_timestamp() - created_at), 0)::float8
-             FROM outbox_events WHERE topic = $1 ORDER BY id LIMIT 1),
+             FROM outbox_events WHERE topic = $1 AND NOT retold ORDER BY id LIMIT 1),
             (SELECT count(*) FROM outbox_parked WHERE topic = $1)
         """,
         lane,

@@ -36,9 +36,16 @@ def run(settings: ServiceSettings, main: Main) -> None:
         Misconfigured: as `main` raised it, for the command line to print.
     """
     logs.configure(settings.service_name, settings.log_level)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda failure: _uncaught(failure.exc_type, failure.exc_value, None)
     uvloop.run(_until_stopped(settings, main))
     if _abandoned:
         _exit_at_once()
+
+
+def _uncaught(_: type[BaseException], error: BaseException | None, __: object) -> None:
+    """A bug ends as a line of the log: a raw traceback could show what it was about."""
+    log.critical("uncaught", error=logs.where(error) if error else None)
 
 
 _abandoned: list[str] = []

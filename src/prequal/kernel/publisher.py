@@ -22,7 +22,7 @@ from prequal.domain.events import MESSAGE_VERSION, EventType
 from prequal.kernel import http, metrics, outbox, process
 from prequal.kernel.db import Connection, Link, describe
 from prequal.kernel.errors import Transient
-from prequal.kernel.kafka import Pump, producer_settings
+from prequal.kernel.kafka import Pump, is_fatal, producer_settings
 from prequal.kernel.outbox import Lease, OutboxRow
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.schema import check_schema
@@ -62,10 +62,14 @@ def run(settings: PublisherSettings) -> None:
 
 
 async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
-    readiness = Readiness(settings.database_url, settings.kafka_bootstrap_servers)
     wakes = Wakes(settings.database_url, [event_type.topic for event_type in EventType])
     teller = Teller(settings.kafka_bootstrap_servers, wakes)
     lanes = [Lane(event_type.topic, settings, teller, wakes) for event_type in EventType]
+    readiness = Readiness(
+        settings.database_url,
+        settings.kafka_bootstrap_servers,
+        lambda: "; ".join(lane.failure for lane in lanes if lane.failure) or None,
+    )
     async with process.together() as group:
         group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
         group.create_task(readiness.watch(stop))
@@ -124,14 +128,17 @@ class Teller:
             BufferError: the client's queue is full.
             Transient: the producer died; a new one has taken its place, and what the old one held is to be told again.
         """
+        if self._dead:
+            self._rebuild("a delivery report says so")
+            raise Transient("the Kafka producer died")
         answered = functools.partial(self._answered, self.generation, row.topic, row.id)
         key = str(row.application_id)
         try:
             self._producer.produce(row.topic, row.payload, key, headers=_headers(row), on_delivery=answered)
         except KafkaException as error:
             reason: KafkaError = error.args[0]
-            if reason.fatal():
-                self._rebuild(reason)
+            if is_fatal(reason):
+                self._rebuild(reason.name())
                 raise Transient(f"the Kafka producer died: {reason.name()}") from None
             self.answers[row.topic].add(Told(row.id, reason))
 
@@ -145,6 +152,7 @@ class Teller:
         self._producer.purge(blocking=False)
 
     def _start(self) -> None:
+        self._dead = False
         self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
         self._pump = Pump(self._producer, self._announce)
 
@@ -153,16 +161,18 @@ class Teller:
             if answers:
                 self._wakes.wake(topic)
 
-    def _rebuild(self, reason: KafkaError) -> None:
-        log.error("producer_rebuilt", error_code="KAFKA_PUBLISH_ERROR", reason=reason.name())
+    def _rebuild(self, reason: str) -> None:
+        log.error("producer_rebuilt", error_code="KAFKA_PUBLISH_ERROR", reason=reason)
         metrics.RETRIES.labels("producer").inc()
         self.stop()
         self.generation += 1
         self._start()
 
     def _answered(self, generation: int, lane: str, row_id: int, error: KafkaError | None, _: Message) -> None:
-        if generation == self.generation:
-            self.answers[lane].add(Told(row_id, error))
+        if generation != self.generation:
+            return
+        self._dead = self._dead or (error is not None and is_fatal(error))
+        self.answers[lane].add(Told(row_id, error))
 
 
 class Lane:
@@ -181,6 +191,7 @@ class Lane:
         self._renew_at = 0.0
         self._in_flight: set[int] = set()
         self._answered: list[Told] = []
+        self.failure: str | None = None
         self._generation = teller.generation
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -188,10 +199,11 @@ class Lane:
         while not stop.is_set():
             try:
                 told = await self._round()
+                self.failure = None
             except (Transient, asyncpg.PostgresError) as error:  # no error of the database blames an event
-                log.warning(
-                    "waiting", what=self._topic, reason=str(error) if isinstance(error, Transient) else describe(error)
-                )
+                reason = str(error) if isinstance(error, Transient) else describe(error)
+                self.failure = f"KAFKA_PUBLISH_ERROR on {self._topic}: {reason}"
+                log.warning("waiting", error_code="KAFKA_PUBLISH_ERROR", what=self._topic, reason=reason)
                 metrics.RETRIES.labels("publish").inc()
                 await self._wakes.wait(self._topic, AFTER_FAILURE_SECONDS)
                 continue
@@ -276,7 +288,7 @@ class Lane:
 
     async def _finish(self) -> None:
         await self._teller.flush()
-        with contextlib.suppress(Transient):
+        with contextlib.suppress(Transient, asyncpg.PostgresError):
             async with self._link.use() as connection:
                 await self._settle(connection)
                 if self._lease is not None:

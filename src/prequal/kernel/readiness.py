@@ -5,6 +5,7 @@ Invariant: an answer is never older than about four seconds, and a dependency th
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 import structlog
@@ -68,7 +69,10 @@ class Readiness:
 
     async def _ask_kafka(self, stop: asyncio.Event) -> None:
         # A frozen broker still accepts TCP, so it is asked something that it must answer itself.
-        admin = AdminClient(common_settings(self._bootstrap_servers) | {"client.id": "prequal-ready"})
+        admin = AdminClient(
+            common_settings(self._bootstrap_servers) | {"client.id": "prequal-ready"},
+            logger=logging.getLogger("librdkafka"),
+        )
         while not stop.is_set():
             try:
                 described = admin.describe_cluster(request_timeout=ANSWER_SECONDS)

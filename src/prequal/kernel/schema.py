@@ -7,7 +7,7 @@ Invariant: a test holds `REVISION` against the newest migration.
 from prequal.kernel.db import Connection
 from prequal.kernel.errors import Misconfigured
 
-REVISION = "0005"
+REVISION = "0006"
 
 
 async def check_schema(connection: Connection) -> None:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from prequal.kernel.errors import Misconfigured
 
 KEY_BYTES = 32
+BOOTSTRAP = r"^[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5}(,[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5})*$"
 
 
 def _key_text(secret: SecretStr) -> SecretStr:
@@ -89,7 +90,9 @@ class DatabaseSettings(_Settings):
 class KafkaSettings(_Settings):
     """What whoever talks to Kafka needs."""
 
-    kafka_bootstrap_servers: str = Field(min_length=1, description="host:port[,host:port …] of the brokers. Required.")
+    kafka_bootstrap_servers: str = Field(
+        pattern=BOOTSTRAP, description="host:port[,host:port …] of the brokers. Required."
+    )
 
 
 class TopicsSettings(KafkaSettings):
@@ -106,7 +109,9 @@ class TopicsSettings(KafkaSettings):
 class ServiceSettings(DatabaseSettings, KafkaSettings):
     """What every service needs."""
 
-    service_name: str = Field("", max_length=64, description="Name in logs and metrics; the service's own by default.")
+    service_name: str = Field(
+        "", min_length=1, max_length=64, description="Name in logs and metrics; the service's own by default."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     http_host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     http_port: Port = Field(8000, description="Port of /health, /ready and /metrics (and the API's own).")
@@ -119,7 +124,7 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
 class ApiSettings(ServiceSettings):
     """What `prequal api` needs: both keys, because it seals and hashes."""
 
-    service_name: str = Field("prequal-api", max_length=64, description="Name in logs and metrics.")
+    service_name: str = Field("prequal-api", min_length=1, max_length=64, description="Name in logs and metrics.")
     encryption_key: KeyText = Field(description="Seals PANs: base64 of 32 bytes. Required; `prequal keys generate`.")
     encryption_keys_retired: KeyTexts = Field(
         SecretStr(""), description="Keys that may still open PANs, comma-separated, base64 of 32 bytes each."
@@ -136,7 +141,7 @@ class ApiSettings(ServiceSettings):
 class CreditSettings(ServiceSettings):
     """What `prequal credit` needs: the key that opens, not the one that hashes."""
 
-    service_name: str = Field("credit-service", max_length=64, description="Name in logs and metrics.")
+    service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8001, description="Port of /health, /ready and /metrics.")
     encryption_key: KeyText = Field(description="Opens PANs: base64 of 32 bytes, the API's own. Required.")
     encryption_keys_retired: KeyTexts = Field(
@@ -154,7 +159,7 @@ class CreditSettings(ServiceSettings):
 class DecisionSettings(ServiceSettings):
     """What `prequal decision` needs: no key at all."""
 
-    service_name: str = Field("decision-service", max_length=64, description="Name in logs and metrics.")
+    service_name: str = Field("decision-service", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8002, description="Port of /health, /ready and /metrics.")
     kafka_group_instance_id: str = Field(
         "", description="Static membership, for replicas with stable names; empty for none."
@@ -168,7 +173,7 @@ class DecisionSettings(ServiceSettings):
 class PublisherSettings(ServiceSettings):
     """What `prequal publisher` needs: no key at all."""
 
-    service_name: str = Field("publisher", max_length=64, description="Name in logs and metrics.")
+    service_name: str = Field("publisher", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8003, description="Port of /health, /ready and /metrics.")
     publish_batch_max: int = Field(500, ge=1, le=5000, description="Most events read at once.")
     publish_in_flight_max: int = Field(2000, ge=1, description="Most events at the broker and not yet acknowledged.")
