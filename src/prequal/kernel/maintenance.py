@@ -41,6 +41,7 @@ class Maintained:
     inbox_pruned: int
     claims_pruned: int
     keys_pruned: int
+    retellings_pruned: int
 
 
 def maintain(database_url: str) -> Maintained:
@@ -68,6 +69,11 @@ async def _maintain(database_url: str) -> Maintained:
                 connection, "processed_messages", f"processed_at < now() - interval '{INBOX_DAYS} days'"
             ),
             claims_pruned=await _prune(connection, "pan_claims", "expires_at < now() - interval '1 day'"),
+            retellings_pruned=await _prune(
+                connection,
+                "retellings",
+                "NOT EXISTS (SELECT FROM applications WHERE id = application_id AND status = 'PENDING')",
+            ),
             keys_pruned=await _prune(connection, "idempotency_keys", "expires_at < now() - interval '1 day'"),
         )
     except asyncpg.UndefinedTableError:

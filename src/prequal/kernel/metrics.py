@@ -48,6 +48,8 @@ OUTBOX_OLDEST_SECONDS = Gauge("outbox_oldest_age_seconds", "Age of the oldest ev
 OUTBOX_PARKED = Gauge("outbox_parked", "Events that the broker refused, waiting for their next try.", ["topic"])
 OLDEST_UNDECIDED_SECONDS = Gauge("oldest_undecided_age_seconds", "Age of the oldest application without a decision.")
 
+RETOLD = Counter("events_retold_total", "Events told again for applications undecided for too long.")
+
 DEPENDENCY_UP = Gauge("dependency_up", "1 while the dependency answers.", ["dependency"])
 
 

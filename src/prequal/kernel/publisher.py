@@ -25,6 +25,7 @@ from prequal.kernel.errors import Transient
 from prequal.kernel.kafka import Pump, is_fatal, producer_settings
 from prequal.kernel.outbox import Lease, OutboxRow
 from prequal.kernel.readiness import Readiness
+from prequal.kernel.reconciler import Reconciler
 from prequal.kernel.schema import check_schema
 from prequal.kernel.settings import PublisherSettings
 from prequal.kernel.wake import Wakes
@@ -78,6 +79,7 @@ async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
         process.settle_memory()
         readiness.started = True
         telling = [group.create_task(lane.run(stop)) for lane in lanes]
+        group.create_task(Reconciler(settings).run(stop))
         await stop.wait()
         wakes.wake_all()
         await asyncio.wait(telling)

@@ -178,6 +178,10 @@ class PublisherSettings(ServiceSettings):
     publish_batch_max: int = Field(500, ge=1, le=5000, description="Most events read at once.")
     publish_in_flight_max: int = Field(2000, ge=1, description="Most events at the broker and not yet acknowledged.")
     publish_poll_seconds: float = Field(0.1, gt=0, le=10, description="How often an idle publisher looks, in seconds.")
+    retell_after_seconds: float = Field(
+        30.0, ge=5, description="Age of an undecided application, in seconds, after which its events are told again."
+    )
+    retell_max: int = Field(200, ge=1, le=5000, description="Most applications that are retold at once.")
     lease_seconds: float = Field(
         3.0, ge=1, le=60, description="How long a silent publisher keeps its lanes, in seconds."
     )

@@ -11,8 +11,8 @@ Kafka's client blocks; each command here is one person's, with nothing beside it
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -22,11 +22,11 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from prequal.domain.events import dead_letter_topic
 from prequal.domain.pan import contains_pan, looks_like_pan
-from prequal.kernel.db import Connection, Link
+from prequal.kernel.db import Connection
 from prequal.kernel.errors import Misconfigured, Transient
 from prequal.kernel.kafka import producer_settings
-from prequal.kernel.schema import check_schema
 from prequal.workbench import queries
+from prequal.workbench.database import connected
 from prequal.workbench.filters import Moment, Period, period, quoted
 from prequal.workbench.letters import KINDS, SOURCES, Letter, LetterId, State, original_headers, read_letter
 from prequal.workbench.reading import read_topics
@@ -262,15 +262,7 @@ def _reason(because: str) -> str:
     return reason
 
 
-@asynccontextmanager
-async def _connected(settings: WorkbenchSettings) -> AsyncIterator[Connection]:
-    milliseconds = int(queries.TURN_SECONDS * 1000)
-    link = Link(
-        settings.database_url, "dlq", lock_timeout=str(milliseconds), statement_timeout=str(milliseconds + 2500)
-    )
-    try:
-        async with link.use() as connection:
-            await check_schema(connection)
-            yield connection
-    finally:
-        await link.close()
+def _connected(settings: WorkbenchSettings) -> AbstractAsyncContextManager[Connection]:
+    milliseconds = str(int(queries.TURN_SECONDS * 1000))
+    session = {"lock_timeout": milliseconds, "statement_timeout": "0"}
+    return connected(settings.database_url, "dlq", session, queries.TURN_SECONDS + 10)

@@ -65,7 +65,7 @@ async def take_turn(connection: Connection) -> None:
         Transient: the other one is not done within the connection's `lock_timeout`.
     """
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", SETTLING_LOCK, timeout=TURN_SECONDS + 5)
+        await connection.execute("SELECT pg_advisory_lock($1)", SETTLING_LOCK)
     except asyncpg.LockNotAvailableError:
         raise Transient("Another `prequal dlq` is at work; try again when it is done.") from None
 
@@ -118,20 +118,18 @@ async def unknown_applications(connection: Connection, application_ids: Sequence
     return [row[0] for row in rows]
 
 
-async def count_chosen(connection: Connection, choice: Choice, seconds: float) -> int:
+async def count_chosen(connection: Connection, choice: Choice) -> int:
     """How many events `choice` means."""
-    count: int = await connection.fetchval(
-        f"SELECT count(*) FROM ({CHOSEN}) AS chosen", *choice.values, timeout=seconds
-    )
+    count: int = await connection.fetchval(f"SELECT count(*) FROM ({CHOSEN}) AS chosen", *choice.values)
     return count
 
 
-async def choose(connection: Connection, choice: Choice, seconds: float) -> None:
+async def choose(connection: Connection, choice: Choice) -> None:
     """Note which events `choice` means now, in the server, for `next_chosen`; no transaction is left open."""
-    await connection.fetch(f"DECLARE chosen NO SCROLL CURSOR WITH HOLD FOR {CHOSEN}", *choice.values, timeout=seconds)
+    await connection.fetch(f"DECLARE chosen NO SCROLL CURSOR WITH HOLD FOR {CHOSEN}", *choice.values)
 
 
-async def next_chosen(connection: Connection, limit: int, seconds: float) -> list[tuple[UUID, UUID]]:
+async def next_chosen(connection: Connection, limit: int) -> list[tuple[UUID, UUID]]:
     """The next events and their applications; none at the end."""
-    rows = await connection.fetch(f"FETCH {limit} FROM chosen", timeout=seconds)
+    rows = await connection.fetch(f"FETCH {limit} FROM chosen")
     return [(row[0], row[1]) for row in rows]

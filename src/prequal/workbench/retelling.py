@@ -5,29 +5,27 @@ Invariant: an event that still waits to be told is not told once more, and no tr
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from prequal.kernel import outbox
-from prequal.kernel.db import Connection, Link
+from prequal.kernel.db import Connection
 from prequal.kernel.errors import Misconfigured
-from prequal.kernel.schema import check_schema
 from prequal.workbench import queries
+from prequal.workbench.database import connected
 from prequal.workbench.filters import Moment, period
 from prequal.workbench.queries import Choice
 
 BATCH = 1000
 CHOOSING_SECONDS = 600.0
 """Choosing looks through days of archive; nothing waits for it."""
-BATCH_SECONDS = 30.0
 
 # One statement over much of the archive, run once: the planner is free, unlike in the services.
 SESSION = {
-    "statement_timeout": str(int(CHOOSING_SECONDS * 1000)),
-    "lock_timeout": "2500",
+    "statement_timeout": str(int(CHOOSING_SECONDS * 1000) - 500),
+    "lock_timeout": "10000",
     "plan_cache_mode": "force_custom_plan",
     **dict.fromkeys(
         ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material"), "on"
@@ -77,32 +75,21 @@ def republish(database_url: str, wanted: Wanted, progress: Callable[[int], None]
 
 
 async def _count(database_url: str, wanted: Wanted) -> int:
-    async with _connected(database_url) as connection:
+    async with connected(database_url, "republish", SESSION, CHOOSING_SECONDS) as connection:
         choice = await _choice(connection, wanted)
-        return await queries.count_chosen(connection, choice, CHOOSING_SECONDS)
+        return await queries.count_chosen(connection, choice)
 
 
 async def _republish(database_url: str, wanted: Wanted, progress: Callable[[int], None]) -> int:
     retold = 0
-    async with _connected(database_url) as connection:
-        await queries.choose(connection, await _choice(connection, wanted), CHOOSING_SECONDS)
-        while chosen := await queries.next_chosen(connection, BATCH, BATCH_SECONDS):
+    async with connected(database_url, "republish", SESSION, CHOOSING_SECONDS) as connection:
+        await queries.choose(connection, await _choice(connection, wanted))
+        while chosen := await queries.next_chosen(connection, BATCH):
             async with connection.transaction():
                 application_ids = [application_id for _, application_id in chosen]
                 retold += await outbox.retell(connection, application_ids, [event_id for event_id, _ in chosen])
             progress(retold)
     return retold
-
-
-@asynccontextmanager
-async def _connected(database_url: str) -> AsyncIterator[Connection]:
-    link = Link(database_url, "republish", **SESSION)
-    try:
-        async with link.use() as connection:
-            await check_schema(connection)
-            yield connection
-    finally:
-        await link.close()
 
 
 async def _choice(connection: Connection, wanted: Wanted) -> Choice:

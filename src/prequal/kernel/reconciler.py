@@ -1,0 +1,157 @@
+"""Tells again for applications that have been undecided for too long: whatever was lost on the way, even the broker.
+
+Neighbours: runs in the publisher's process, under a lease of its own; `kernel.outbox.retell` puts the events back.
+Invariant: it adds no load where there is too much already: nothing is retold while events wait or consumers lag.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import asyncpg
+import structlog
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from prequal.domain.events import EventType
+from prequal.kernel import metrics, outbox
+from prequal.kernel.db import Connection, Link, describe
+from prequal.kernel.errors import Transient
+from prequal.kernel.kafka import common_settings
+from prequal.kernel.process import pause
+from prequal.kernel.settings import PublisherSettings
+
+log = structlog.get_logger()
+
+LANE = "reconciler"
+LOOK_EVERY_SECONDS = 5.0
+FIRST_AGAIN_SECONDS, LAST_AGAIN_SECONDS = 30, 3600
+"""An application is retold after 30 s, and again after 30, 60, 120 … at most 3,600 s."""
+OUTBOX_AGE_MAX_SECONDS = 5.0
+LAG_MAX = 1000
+ASK_SECONDS = 3.0
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+GROUPS = {
+    EventType.APPLICATION_SUBMITTED.topic: "credit-service-group",
+    EventType.CREDIT_REPORT_GENERATED.topic: "decision-service-group",
+}
+
+
+class Reconciler:
+    """Looks every five seconds, tells again for so many applications at a time, oldest first."""
+
+    def __init__(self, settings: PublisherSettings) -> None:
+        self._settings = settings
+        self._link = Link(settings.database_url, LANE)
+        self._owner = uuid.uuid4()
+        self._client_settings = common_settings(settings.kafka_bootstrap_servers) | {"client.id": "prequal-reconciler"}
+        self._admin: AdminClient | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Reconcile until `stop`, waiting out whatever fails."""
+        while not stop.is_set():
+            try:
+                await self._look()
+            except Transient as error:
+                log.warning("waiting", what=LANE, reason=str(error))
+            except asyncpg.PostgresError as error:
+                log.warning("waiting", what=LANE, reason=describe(error))
+            await pause(stop, LOOK_EVERY_SECONDS)
+        await self._link.close()
+
+    async def _look(self) -> None:
+        async with self._link.use() as connection:
+            metrics.OLDEST_UNDECIDED_SECONDS.set(await oldest_undecided(connection))
+            if not await outbox.take_lease(connection, LANE, self._owner, 3 * LOOK_EVERY_SECONDS):
+                return
+            due = await due_for_retelling(connection, self._settings.retell_after_seconds, self._settings.retell_max)
+        if due and await self._there_is_room():
+            await self._retell(due)
+
+    async def _there_is_room(self) -> bool:
+        """Whether the outbox is young and the consumers keep up; what cannot be found out counts as no."""
+        async with self._link.use() as connection:
+            ages = [(await outbox.depth(connection, topic))[1] for topic in GROUPS]
+        if max(ages) > OUTBOX_AGE_MAX_SECONDS:
+            return False
+        try:
+            return await asyncio.to_thread(self._lag) <= LAG_MAX
+        except (KafkaException, TimeoutError):
+            return False
+
+    async def _retell(self, due: Sequence[UUID]) -> None:
+        async with self._link.use() as connection, connection.transaction():
+            events = await outbox.retell(connection, due)
+            await note_retelling(connection, due)
+        metrics.RETOLD.inc(events)
+        log.warning("retold", applications=len(due), events=events)
+
+    def _lag(self) -> int:
+        """How far both groups are behind the ends of their topics, by the broker's own word. Blocks for seconds."""
+        if self._admin is None:
+            self._admin = AdminClient(self._client_settings, logger=logging.getLogger("librdkafka"))
+        return sum(self._lag_of(topic, group) for topic, group in GROUPS.items())
+
+    def _lag_of(self, topic: str, group: str) -> int:
+        assert self._admin is not None
+        partitions = self._admin.list_topics(topic=topic, timeout=ASK_SECONDS).topics[topic].partitions
+        places = [TopicPartition(topic, number) for number in partitions]
+        asked = self._admin.list_offsets({place: LATEST for place in places}, request_timeout=ASK_SECONDS)
+        ends = {place.partition: future.result(ASK_SECONDS).offset for place, future in asked.items()}
+        (group_future,) = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group, places)], request_timeout=ASK_SECONDS
+        ).values()
+        committed = {place.partition: place.offset for place in group_future.result(ASK_SECONDS).topic_partitions}
+        return _behind(ends, committed)
+
+
+def _behind(ends: Mapping[int, int], committed: Mapping[int, int]) -> int:
+    return sum(max(0, end - max(0, committed.get(partition, 0))) for partition, end in ends.items())
+
+
+async def oldest_undecided(connection: Connection) -> float:
+    """The age in seconds of the oldest application without a decision; 0 when all are decided."""
+    age = await connection.fetchval(
+        """
+        SELECT extract(epoch FROM clock_timestamp() - created_at)::float8
+        FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT 1
+        """
+    )
+    return max(0.0, age or 0.0)
+
+
+async def due_for_retelling(connection: Connection, after_seconds: float, limit: int) -> list[UUID]:
+    """Applications undecided for longer than `after_seconds` whose next retelling is due, oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT id FROM applications
+        WHERE status = 'PENDING'
+          AND created_at < now() - make_interval(secs => $1)
+          AND coalesce((SELECT next_at FROM retellings WHERE application_id = id), '-infinity') <= now()
+        ORDER BY created_at
+        LIMIT $2
+        """,
+        after_seconds,
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+async def note_retelling(connection: Connection, application_ids: Sequence[UUID]) -> None:
+    """Count a retelling of each application, and put the next one twice as far off as the last."""
+    await connection.execute(
+        """
+        INSERT INTO retellings AS known (application_id, times, next_at)
+        SELECT application_id, 1, now() + make_interval(secs => $2)
+        FROM unnest($1::uuid[]) AS retold (application_id) ORDER BY application_id
+        ON CONFLICT (application_id) DO UPDATE
+        SET times = known.times + 1,
+            last_at = now(),
+            next_at = now() + make_interval(secs => least($3, $2 * 2 ^ least(known.times, 20)))
+        """,
+        application_ids,
+        float(FIRST_AGAIN_SECONDS),
+        float(LAST_AGAIN_SECONDS),
+    )
