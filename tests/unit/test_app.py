@@ -138,6 +138,22 @@ async def test_a_declared_body_of_over_16_kib_is_too_large() -> None:
     assert code_of(await submitted(TOO_LARGE)) == "PAYLOAD_TOO_LARGE"
 
 
+async def test_a_declared_body_of_over_16_kib_is_refused_before_it_is_sent() -> None:
+    async def receive() -> Message:
+        raise AssertionError("nobody needs to see it")
+
+    scope = a_scope("/applications")
+    scope["headers"].append((b"content-length", b"16385"))
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await an_api()(scope, receive, send)
+
+    assert sent[0]["status"] == 413
+
+
 async def test_a_chunked_body_of_over_16_kib_is_too_large() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(17):
@@ -333,7 +349,16 @@ async def test_every_answer_has_a_request_id() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["x", "1", "01935f6e7c1a7b529e0b3f6f2a9d1c44", "{01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44}", "é" * 36, "ABCDE1234F"],
+    [
+        "x",
+        "1",
+        "01935f6e7c1a7b529e0b3f6f2a9d1c44",
+        "{01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44}",
+        "01935f6e-7c1a7b52-9e0b-3f6f2a9d1c4-4",
+        "{01935f6e7c1a7b529e0b3f6f2a9d1c44}{}",
+        "é" * 36,
+        "ABCDE1234F",
+    ],
 )
 async def test_an_id_that_is_no_uuid_is_a_validation_error(text: str) -> None:
     async with a_client(an_api(routes.ShowStatus(None))) as client:  # type: ignore[arg-type]  # never asked

@@ -1,6 +1,9 @@
 import base64
+import contextlib
 import hmac
+from collections.abc import AsyncIterator
 from hashlib import sha256
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -9,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from prequal.kernel.crypto import TOKEN_BYTES, KeyRing, PanHasher, check_value, key_id
-from prequal.kernel.errors import Invalid, UnknownKey
+from prequal.kernel.db import Connection
+from prequal.kernel.errors import Invalid, Misconfigured, UnknownKey
 from tests.builders import APPLICATION_ID, OTHER_APPLICATION_ID, PAN, a_key, a_key_text, a_pan
 from tests.unit.test_pan import NUMBERS
 
@@ -205,3 +209,78 @@ def test_fingerprints_of_two_contents_differ() -> None:
     hasher = PanHasher(a_key())
 
     assert hasher.fingerprint("request body", b"one") != hasher.fingerprint("request body", b"two")
+
+
+# ── check values ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class KeyChecks:
+    """The table `key_checks` and a connection to it: SQL is the integration tests' matter, the judgement is here."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[dict[str, bytes]]] = {}
+        self.locked = False
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        yield
+        self.locked = False
+
+    async def fetch(self, _: str, purpose: str) -> list[dict[str, bytes]]:
+        assert self.locked, "two first starts at once would both be first"
+        return self.rows.get(purpose, [])
+
+    async def execute(self, statement: str, *values: Any) -> None:
+        if "lock" in statement:
+            self.locked = True
+        else:
+            purpose, name, value = values
+            self.rows.setdefault(purpose, []).append({"key_id": name, "check_value": value})
+
+
+async def checked(table: KeyChecks, *holders: KeyRing | PanHasher) -> KeyChecks:
+    for holder in holders:
+        await holder.check(cast("Connection", table))
+    return table
+
+
+async def test_the_first_start_records_the_keys() -> None:
+    table = await checked(KeyChecks(), a_ring(1), PanHasher(a_key(2)))
+
+    assert table.rows == {
+        "ENCRYPTION_KEY": [{"key_id": key_id(a_key(1)), "check_value": check_value(a_key(1))}],
+        "PAN_HASH_KEY": [{"key_id": key_id(a_key(2)), "check_value": check_value(a_key(2))}],
+    }
+
+
+async def test_the_same_keys_start_again_and_record_nothing_more() -> None:
+    table = await checked(KeyChecks(), a_ring(1), PanHasher(a_key(2)))
+
+    await checked(table, a_ring(1), PanHasher(a_key(2)))
+
+    assert [len(rows) for rows in table.rows.values()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "name"),
+    [(a_ring(1), a_ring(2), "ENCRYPTION_KEY"), (PanHasher(a_key(1)), PanHasher(a_key(2)), "PAN_HASH_KEY")],
+)
+async def test_a_valid_but_wrong_key_stops_the_start_and_names_both(
+    right: KeyRing | PanHasher, wrong: KeyRing | PanHasher, name: str
+) -> None:
+    table = await checked(KeyChecks(), right)
+
+    with pytest.raises(Misconfigured, match=name) as stopped:
+        await checked(table, wrong)
+
+    assert key_id(a_key(1)).hex() in str(stopped.value)
+    assert key_id(a_key(2)).hex() in str(stopped.value)
+
+
+async def test_a_key_that_was_rotated_in_is_known() -> None:
+    table = await checked(KeyChecks(), a_ring(1))
+    table.rows["ENCRYPTION_KEY"].append({"key_id": key_id(a_key(2)), "check_value": check_value(a_key(2))})
+
+    await checked(table, a_ring(2, 1))
+
+    assert len(table.rows["ENCRYPTION_KEY"]) == 2

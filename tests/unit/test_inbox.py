@@ -1,9 +1,9 @@
 import pytest
 
 from prequal.domain.application import Status
-from prequal.kernel.consumer import Outcome
 from prequal.kernel.errors import Invalid
 from prequal.kernel.inbox import Known
+from prequal.kernel.messages import Outcome
 from tests.builders import a_report
 
 SAME = a_report().digest

@@ -35,9 +35,12 @@ def test_decisions_at_the_border_are_the_oracles(score: int, paise: int, off: in
         (650, "10000.00", "480000.01", "MANUAL_REVIEW", "INCOME_DOES_NOT_COVER_LOAN"),
         (900, "0.01", "0.48", "MANUAL_REVIEW", "INCOME_DOES_NOT_COVER_LOAN"),
         (900, "0.01", "0.47", "PRE_APPROVED", "INCOME_COVERS_LOAN"),
-        # 100000000.01 / 48 does not end: a division that rounds puts this one on the wrong side
+        # 100000000 / 48 does not end: a division that rounds puts this one on the wrong side
         (900, "2083333.33", "100000000.00", "MANUAL_REVIEW", "INCOME_DOES_NOT_COVER_LOAN"),
         (900, "2083333.34", "100000000.00", "PRE_APPROVED", "INCOME_COVERS_LOAN"),
+        # just on the border, where floats say the income is more
+        (900, "129771994.78", "6229055749.44", "MANUAL_REVIEW", "INCOME_DOES_NOT_COVER_LOAN"),
+        (900, "76383528.68", "3666409376.64", "MANUAL_REVIEW", "INCOME_DOES_NOT_COVER_LOAN"),
     ],
 )
 def test_each_rule_fires_on_its_side_of_the_border(score: int, income: str, loan: str, status: str, rule: str) -> None:

@@ -489,3 +489,23 @@ def test_another_key_is_a_validation_error_that_does_not_repeat_it(key: str) -> 
 
     assert refused.value.code is ErrorCode.VALIDATION_ERROR
     assert issues(refused.value) == {"Idempotency-Key": "must be 1 to 255 visible ASCII characters"}
+
+
+@pytest.mark.parametrize("levels", [33, 990, 8000])
+def test_body_nested_deeper_than_any_sane_body_is_malformed_whatever_the_interpreter_can_bear(levels: int) -> None:
+    body = b'{"pan_number": ' + b"[" * levels + b"]" * levels + b"}"
+
+    with pytest.raises(ApiError) as refused:
+        parse(body)
+
+    assert refused.value.code is ErrorCode.MALFORMED_REQUEST
+
+
+@pytest.mark.parametrize("zero", ["0e9999999999999999999", "-0.00E9999999999999999999", "0e-9999999999999999999"])
+def test_zero_with_an_exponent_beyond_decimals_is_zero_still(zero: str) -> None:
+    body = f'{{"pan_number": "WXYZA1234B", "monthly_income_inr": {zero}, "loan_amount_inr": 1, "loan_type": "AUTO"}}'
+
+    with pytest.raises(ApiError) as refused:
+        parse(body.encode())
+
+    assert refused.value.code is ErrorCode.NEGATIVE_AMOUNT

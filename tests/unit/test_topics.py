@@ -1,8 +1,13 @@
 import pytest
+from confluent_kafka.cimpl import NewTopic
 
 from prequal.kernel.topics import plan
 
 DAY_MS = 86_400_000
+
+
+def setting(topic: NewTopic, name: str) -> str:
+    return (topic.config or {})[name]
 
 
 def test_there_are_the_contracts_four_topics_of_three_partitions() -> None:
@@ -15,13 +20,13 @@ def test_there_are_the_contracts_four_topics_of_three_partitions() -> None:
 
 
 def test_facts_are_kept_for_7_days_and_dead_letters_for_30() -> None:
-    kept = {topic.topic: int(topic.config["retention.ms"]) // DAY_MS for topic in plan()}
+    kept = {topic.topic: int(setting(topic, "retention.ms")) // DAY_MS for topic in plan()}
 
     assert {name: 30 if name.endswith("_dlq") else 7 for name in kept} == kept
 
 
 def test_dead_letter_topics_take_64_kib_more_than_their_sources() -> None:
-    room = {topic.topic: int(topic.config["max.message.bytes"]) for topic in plan()}
+    room = {topic.topic: int(setting(topic, "max.message.bytes")) for topic in plan()}
 
     assert room["loan_applications_submitted_dlq"] - room["loan_applications_submitted"] == 64 * 1024
     assert room["credit_reports_generated_dlq"] - room["credit_reports_generated"] == 64 * 1024
@@ -32,4 +37,4 @@ def test_an_acknowledgement_needs_all_copies_but_one(copies: int, in_sync: str) 
     topics = plan(copies)
 
     assert {topic.replication_factor for topic in topics} == {copies}
-    assert {topic.config["min.insync.replicas"] for topic in topics} == {in_sync}
+    assert {setting(topic, "min.insync.replicas") for topic in topics} == {in_sync}

@@ -18,6 +18,7 @@ from prequal.domain.pan import Pan, looks_like_pan, redact
 from .errors import ApiError, ErrorCode, FieldIssue
 
 NUMBER_CHARACTERS_MAX = 100
+DEPTH_MAX = 32
 NAME_CHARACTERS_MAX = 255
 KEY_CHARACTERS_MAX = 255
 FIELDS = ("pan_number", "monthly_income_inr", "loan_amount_inr", "loan_type", "applicant_name")
@@ -98,7 +99,7 @@ def checked_key(text: str | None) -> str | None:
 
 def _load(body: bytes) -> Any:
     try:
-        return json.loads(
+        fields = json.loads(
             body.decode("utf-8"),
             parse_float=_number,
             parse_int=_number,
@@ -107,6 +108,16 @@ def _load(body: bytes) -> Any:
         )
     except (ValueError, RecursionError):
         raise ApiError(ErrorCode.MALFORMED_REQUEST) from None
+    if _deeper_than(DEPTH_MAX, fields):
+        raise ApiError(ErrorCode.MALFORMED_REQUEST)
+    return fields
+
+
+def _deeper_than(levels: int, value: object) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper_than(levels - 1, each) for each in inner)
 
 
 def _number(text: str) -> Decimal:
@@ -114,8 +125,10 @@ def _number(text: str) -> Decimal:
         raise ValueError("a number of over 100 characters")
     try:
         return Decimal(text)
-    except InvalidOperation:  # an exponent beyond what decimals can hold: out of range by any rule
-        return Decimal(("-" if text.startswith("-") else "") + ("1E-1000" if "e-" in text.lower() else "1E+1000"))
+    except InvalidOperation:  # an exponent beyond what decimals can hold: zero still is zero, the rest is out of range
+        digits, _, exponent = text.lower().partition("e")
+        sign = "-" if digits.startswith("-") else ""
+        return Decimal(f"{sign}{1 if digits.strip('-0.') else 0}E{'-' if exponent.startswith('-') else '+'}1000")
 
 
 def _no_constant(text: str) -> None:

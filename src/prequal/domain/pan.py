@@ -16,7 +16,7 @@ _IDS_OR_PAN = re.compile(
     r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9A-Za-z])[0-9a-f]{16,64}(?![0-9A-Za-z]))"
     r"|[A-Za-z]{5}(?=[0-9]{4}[A-Za-z])"
 )
-_LOOKS_LIKE = re.compile(r"[A-Z]{5}[\W_]*[0-9]{4}[\W_]*[A-Z]")
+_SEPARATORS = re.compile(r"[\W_]+")
 
 
 class Pan:
@@ -82,7 +82,7 @@ def contains_pan(text: str) -> bool:
 
 def looks_like_pan(text: str) -> bool:
     """Whether free text holds something a person would read as a PAN: any case, width or separators."""
-    return _LOOKS_LIKE.search(unicodedata.normalize("NFKC", text).upper()) is not None
+    return SHAPE.search(_SEPARATORS.sub("", unicodedata.normalize("NFKC", text).upper())) is not None
 
 
 def _mask_unless_id(match: re.Match[str]) -> str:

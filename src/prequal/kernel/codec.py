@@ -34,7 +34,7 @@ def _token(value: object) -> bytes:
     if isinstance(value, bytes):
         return value
     try:
-        return base64.b64decode(str(value), validate=True)
+        return base64.b64decode(value if isinstance(value, str) else "?", validate=True)
     except binascii.Error:
         raise ValueError("must be base64") from None
 

@@ -98,7 +98,7 @@ class Reconciler:
         assert self._admin is not None
         partitions = self._admin.list_topics(topic=topic, timeout=ASK_SECONDS).topics[topic].partitions
         places = [TopicPartition(topic, number) for number in partitions]
-        asked = self._admin.list_offsets({place: LATEST for place in places}, request_timeout=ASK_SECONDS)
+        asked = self._admin.list_offsets(dict.fromkeys(places, LATEST), request_timeout=ASK_SECONDS)
         ends = {place.partition: future.result(ASK_SECONDS).offset for place, future in asked.items()}
         (group_future,) = self._admin.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(group, places)], request_timeout=ASK_SECONDS

@@ -192,7 +192,9 @@ async def _send_back(connection: Connection, settings: WorkbenchSettings, letter
     """Send and record, some letters at a time: a letter that is sent and not recorded is sent again, harmlessly."""
     chosen = {letter.id: letter for letter in letters}
     producer = Producer(
-        producer_settings(settings.kafka_bootstrap_servers) | {"client.id": "prequal-workbench", "log_level": 0},
+        # Each letter by itself: of a batch that is too large the broker takes none.
+        producer_settings(settings.kafka_bootstrap_servers)
+        | {"client.id": "prequal-workbench", "log_level": 0, "batch.num.messages": 1},
         logger=logging.getLogger("librdkafka"),
     )
     done = 0

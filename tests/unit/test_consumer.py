@@ -1,0 +1,724 @@
+"""The consumer's states, driven by a clock that only moves while the consumer waits.
+
+The room and the Kafka client are played here: what is under test is what the consumer makes of their answers, and no
+answer of a real broker would make a difference to that. Kafka itself is in the integration tests.
+"""
+
+import asyncio
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+from confluent_kafka import KafkaError, Message, TopicPartition
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from prequal.domain.events import EventType
+from prequal.kernel import consumer, messages, metrics
+from prequal.kernel.codec import CreditReportGenerated
+from prequal.kernel.consumer import BatchConsumer
+from prequal.kernel.dead_letters import DeadLetter
+from prequal.kernel.errors import Invalid, Transient, UnknownKey
+from prequal.kernel.ledger import Partition
+from prequal.kernel.messages import Outcome, Received, Verdict
+from prequal.kernel.settings import DecisionSettings, load
+from tests.builders import DATABASE_URL, a_message, a_report_message, a_submitted_event
+
+TOPIC = EventType.CREDIT_REPORT_GENERATED.topic
+POISON = b"not json"
+Behaviour = Callable[[int, float], Verdict]
+"""What the room says of a message, or raises, at its n-th try and at a time."""
+
+
+# ── the room's answers ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def done(_: int, __: float) -> Verdict:
+    return Outcome.DONE
+
+
+def duplicate(_: int, __: float) -> Verdict:
+    return Outcome.DUPLICATE
+
+
+def dead(_: int, __: float) -> Verdict:
+    return Invalid("unknown_application", "there is no application with this id")
+
+
+def bug(_: int, __: float) -> Verdict:
+    raise ZeroDivisionError
+
+
+def lost_race_once(tries: int, _: float) -> Verdict:
+    return None if tries == 1 else Outcome.DUPLICATE
+
+
+def always_lost(_: int, __: float) -> Verdict:
+    return None
+
+
+def bug_until(good_try: int) -> Behaviour:
+    return lambda tries, now: Outcome.DONE if tries >= good_try else bug(tries, now)
+
+
+def away_until(moment: float) -> Behaviour:
+    def answer(_: int, now: float) -> Verdict:
+        if now < moment:
+            raise Transient("PostgreSQL is away")
+        return Outcome.DONE
+
+    return answer
+
+
+def no_key_until(moment: float) -> Behaviour:
+    return lambda _, now: UnknownKey("no key with id 00") if now < moment else Outcome.DONE
+
+
+# ── what stands round the consumer ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Clock:
+    """Seconds that pass only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Broker:
+    """The client of a topic: hands over what is assigned and not paused, and keeps what it is told."""
+
+    def __init__(self, clock: Clock, stop: asyncio.Event, until: float, logs: Iterable[Sequence[bytes]]) -> None:
+        self.clock = clock
+        self.stop = stop
+        self.until = until
+        self.logs = {(TOPIC, number): list(log) for number, log in enumerate(logs)}
+        self.positions = dict.fromkeys(self.logs, 0)
+        self.stored = dict.fromkeys(self.logs, 0)
+        self.paused: set[Partition] = set()
+        self.assigned: set[Partition] = set()
+        self.events: list[tuple[float, Callable[[], None]]] = []
+        self.pauses: list[tuple[float, set[Partition]]] = []
+        self.errors: list[KafkaError] = []
+        self.stored_at: dict[Partition, float] = {}
+        self.dead = False
+        self.polls = 0
+        self.closed = False
+
+    def subscribe(self, topics: list[str], on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
+        assert topics == [TOPIC]
+        self.dead = False
+        self.on_assign, self.on_revoke = on_assign, on_revoke
+        self.events.insert(0, (0.0, lambda: self.assign(*self.logs)))
+
+    def assign(self, *partitions: Partition) -> None:
+        self.on_assign(self, [TopicPartition(*partition) for partition in partitions])
+
+    def revoke(self, *partitions: Partition) -> None:
+        self.on_revoke(self, [TopicPartition(*partition) for partition in partitions])
+        self.assigned -= set(partitions)
+
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        for partition in places(partitions):
+            self.assigned.add(partition)
+            self.positions[partition] = self.stored[partition]
+
+    def assignment(self) -> list[TopicPartition]:
+        return [TopicPartition(*partition) for partition in sorted(self.assigned)]
+
+    def poll(self, seconds: float) -> Message | None:
+        assert 0 <= seconds <= 0.5
+        self.polls += 1
+        assert self.polls < 20_000, "the consumer spins"
+        while self.events and self.events[0][0] <= self.clock.now:
+            self.events.pop(0)[1]()
+        if self.errors:
+            self.dead = self.errors[0].fatal()
+            return a_message(topic=TOPIC, error=self.errors.pop(0))
+        if (message := self._next()) is None:
+            self.clock.now += seconds
+        if self.clock.now >= self.until:
+            self.stop.set()
+        return message
+
+    def consume(self, number: int, seconds: float) -> list[Message]:
+        assert seconds == 0
+        return [message for _ in range(number) if (message := self._next()) is not None]
+
+    def _next(self) -> Message | None:
+        for partition in sorted(self.assigned - self.paused) if not self.dead else ():
+            offset = self.positions[partition]
+            if offset < len(self.logs[partition]):
+                self.positions[partition] = offset + 1
+                value = self.logs[partition][offset]
+                return a_message(value, topic=TOPIC, partition=partition[1], offset=offset)
+        return None
+
+    def store_offsets(self, offsets: list[TopicPartition]) -> None:
+        for place in offsets:
+            partition = (place.topic, place.partition)
+            assert partition in self.assigned
+            assert place.offset > self.stored[partition]
+            self.stored[partition] = place.offset
+            self.stored_at[partition] = self.clock.now
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused |= places(partitions)
+        self.pauses.append((self.clock.now, set(self.paused)))
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused -= places(partitions)
+        self.pauses.append((self.clock.now, set(self.paused)))
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        assert timeout <= 1
+        return [TopicPartition(*partition, self.stored[partition] or -1001) for partition in places(partitions)]
+
+    def get_watermark_offsets(self, place: TopicPartition, *, cached: bool) -> tuple[int, int]:
+        return 0, len(self.logs[place.topic, place.partition])
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def places(partitions: list[TopicPartition]) -> set[Partition]:
+    return {(partition.topic, partition.partition) for partition in partitions}
+
+
+class Room:
+    """Answers as each application's behaviour says; a batch with a bug in it is settled by nobody."""
+
+    event_class = CreditReportGenerated
+
+    def __init__(self, clock: Clock, behaviours: dict[UUID, Behaviour]) -> None:
+        self.clock = clock
+        self.behaviours = behaviours
+        self.tries = dict.fromkeys(behaviours, 0)
+        self.tried_at: dict[UUID, list[float]] = {id_: [] for id_ in behaviours}
+        self.settled: dict[UUID, list[Outcome]] = {id_: [] for id_ in behaviours}
+        self.batches: list[list[UUID]] = []
+        self.closed = False
+
+    async def settle(self, batch: Sequence[Received[CreditReportGenerated]]) -> Sequence[Verdict]:
+        ids = [received.event.application_id for received in batch]
+        assert len({received.event.event_id for received in batch}) == len(batch)
+        self.batches.append(ids)
+        verdicts = [self._verdict(id_) for id_ in ids]
+        for id_, verdict in zip(ids, verdicts, strict=True):
+            if isinstance(verdict, Outcome):
+                self.settled[id_].append(verdict)
+        return verdicts
+
+    def _verdict(self, id_: UUID) -> Verdict:
+        self.tries[id_] += 1
+        self.tried_at[id_].append(self.clock.now)
+        return Outcome.DUPLICATE if self.settled[id_] else self.behaviours[id_](self.tries[id_], self.clock.now)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Graveyard:
+    """Takes dead letters, after refusing the first few, and answers nobody before it opens."""
+
+    def __init__(self, clock: Clock, refusals: int = 0) -> None:
+        self.clock = clock
+        self.refusals = refusals
+        self.closed_until = 0.0
+        self.letters: list[DeadLetter] = []
+
+    async def bury(self, letter: DeadLetter) -> None:
+        while self.clock.now < self.closed_until:  # noqa: ASYNC110  # this clock rings no bell
+            await asyncio.sleep(0)
+        if self.refusals:
+            self.refusals -= 1
+            raise Transient("the dead letter could not be written")
+        self.letters.append(letter)
+
+    def close(self) -> None:
+        pass
+
+
+class Scene:
+    """One consumer, its room, its broker and its clock."""
+
+    def __init__(
+        self,
+        *logs: Sequence[Behaviour | bytes],
+        until: float = 60.0,
+        refusals: int = 0,
+        dead_letters_in_a_row_max: int = 50,
+        consumer_batch_max: int = 500,
+    ) -> None:
+        self.clock = Clock()
+        self.stop = asyncio.Event()
+        behaviours: dict[UUID, Behaviour] = {}
+        values: list[list[bytes]] = []
+        for log in logs:
+            values.append([])
+            for entry in log:
+                values[-1].append(entry if isinstance(entry, bytes) else a_message_that(entry, behaviours))
+        self.ids = list(behaviours)
+        self.broker = Broker(self.clock, self.stop, 1000.0 + until, values)
+        self.room = Room(self.clock, behaviours)
+        self.graveyard = Graveyard(self.clock, refusals)
+        settings = load(
+            DecisionSettings,
+            database_url=DATABASE_URL,
+            kafka_bootstrap_servers="127.0.0.1:9092",
+            dead_letters_in_a_row_max=dead_letters_in_a_row_max,
+            consumer_batch_max=consumer_batch_max,
+        )
+        self.consumer: BatchConsumer[CreditReportGenerated] = BatchConsumer(settings, "group", self.room)
+        self.consumer._dead_letters = self.graveyard  # type: ignore[assignment]
+
+    def at(self, seconds: float, happens: Callable[[], None]) -> None:
+        self.broker.events.append((1000.0 + seconds, happens))
+
+    def run(self) -> "Scene":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(consumer, "monotonic", self.clock)
+            patch.setattr(messages, "monotonic", self.clock)
+            patch.setattr(consumer, "Consumer", lambda *_, **__: self.broker)
+            asyncio.run(self.consumer.run(self.stop))
+        return self
+
+    @property
+    def stored(self) -> list[int]:
+        return list(self.broker.stored.values())
+
+    @property
+    def outcomes(self) -> list[list[Outcome]]:
+        return list(self.room.settled.values())
+
+    @property
+    def graves(self) -> list[tuple[str, int, int]]:
+        return sorted((letter.kind, letter.partition[1], letter.offset) for letter in self.graveyard.letters)
+
+    def tried(self, number: int) -> list[float]:
+        return [moment - 1000.0 for moment in self.room.tried_at[self.ids[number]]]
+
+
+def a_message_that(behaves: Behaviour, behaviours: dict[UUID, Behaviour]) -> bytes:
+    id_ = UUID(int=len(behaviours) + 1)
+    behaviours[id_] = behaves
+    return a_report_message(a_submitted_event(id_))
+
+
+@pytest.fixture(autouse=True)
+def running_again() -> Iterator[None]:
+    yield
+    metrics.CONSUMER_STOPPED.set(0)
+
+
+# ── settling ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_settled_moves_the_offset() -> None:
+    scene = Scene([done, done, duplicate], [done]).run()
+
+    assert scene.stored == [3, 1]
+    assert scene.graves == []
+
+
+def test_what_has_come_is_settled_as_one_batch() -> None:
+    scene = Scene([done] * 7, [done] * 3).run()
+
+    assert [len(batch) for batch in scene.room.batches] == [10]
+
+
+def test_a_batch_is_no_larger_than_its_setting() -> None:
+    scene = Scene([done] * 7, consumer_batch_max=3).run()
+
+    assert [len(batch) for batch in scene.room.batches] == [3, 3, 1]
+
+
+def test_the_same_event_twice_in_a_batch_takes_two_rounds_and_is_a_duplicate() -> None:
+    behaviours: dict[UUID, Behaviour] = {}
+    message = a_message_that(done, behaviours)
+    scene = Scene([done, message, message])
+    scene.room.behaviours |= behaviours
+    id_ = scene.ids[0]
+
+    scene.run()
+
+    assert scene.room.batches == [[id_], [id_], [id_]]
+    assert scene.room.settled[id_] == [Outcome.DONE, Outcome.DUPLICATE, Outcome.DUPLICATE]
+    assert scene.stored == [3]
+
+
+def test_what_lost_a_race_is_looked_at_once_more_at_once() -> None:
+    scene = Scene([lost_race_once, done]).run()
+
+    assert scene.outcomes == [[Outcome.DUPLICATE], [Outcome.DONE]]
+    assert scene.tried(0) == [0.0, 0.0]
+
+
+def test_what_loses_every_race_does_not_spin() -> None:
+    scene = Scene([always_lost, done], until=10).run()
+
+    assert scene.stored == [0]
+    assert scene.outcomes[1] == [Outcome.DONE]
+    assert len(scene.tried(0)) < 20 * 15
+
+
+# ── dead letters ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_poison_is_buried_and_its_neighbours_go_on() -> None:
+    scene = Scene([done, POISON, done]).run()
+
+    assert scene.graves == [("malformed_json", 0, 1)]
+    assert scene.stored == [3]
+
+
+def test_a_dead_verdict_is_buried_in_its_own_bytes() -> None:
+    scene = Scene([dead, done]).run()
+
+    assert scene.graves == [("unknown_application", 0, 0)]
+    assert scene.graveyard.letters[0].message.value() == scene.broker.logs[TOPIC, 0][0]
+    assert scene.graveyard.letters[0].attempts == 1
+
+
+def test_an_offset_waits_until_the_broker_holds_the_dead_letter() -> None:
+    scene = Scene([done, POISON, done], refusals=10**9, until=30).run()
+
+    assert scene.stored == [1]
+    assert scene.graveyard.letters == []
+
+
+def test_a_dead_letter_that_was_refused_is_buried_later_and_once() -> None:
+    scene = Scene([POISON, done], refusals=3).run()
+
+    assert scene.graves == [("malformed_json", 0, 0)]
+    assert scene.stored == [2]
+
+
+def test_messages_go_on_while_a_dead_letter_is_on_its_way() -> None:
+    scene = Scene([POISON], [done], until=5)
+    scene.graveyard.closed_until = math.inf
+
+    scene.run()
+
+    assert scene.stored == [0, 1]
+
+
+def test_a_dead_letter_of_a_revoked_partition_is_left_to_whoever_has_it_now() -> None:
+    scene = Scene([POISON], [done], refusals=1, until=10)
+    scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
+
+    scene.run()
+
+    assert scene.graves == []
+    assert scene.stored == [0, 1]
+
+
+def test_a_dead_letter_on_its_way_when_its_partition_was_revoked_is_not_sent_again() -> None:
+    scene = Scene([POISON], [done], refusals=1, until=10)
+    scene.graveyard.closed_until = 1001.0
+    scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
+
+    scene.run()
+
+    assert scene.graves == []
+    assert scene.stored == [0, 1]
+
+
+def test_too_many_dead_letters_in_a_row_stop_the_consumer_before_the_next() -> None:
+    scene = Scene([POISON] * 9, dead_letters_in_a_row_max=3).run()
+
+    assert len(scene.graves) == 3
+    assert scene.stored == [3]
+    assert scene.consumer.reason_not_ready() == "stopped after 3 dead letters in a row"
+    assert metrics.CONSUMER_STOPPED._value.get() == 1
+    assert scene.broker.paused == {(TOPIC, 0)}
+
+
+def test_a_consumer_that_stopped_while_it_tried_again_leaves_the_rest_on_the_topic() -> None:
+    scene = Scene([bug, bug], dead_letters_in_a_row_max=1).run()
+
+    assert scene.graves == [("unexpected_error", 0, 0)]
+    assert scene.stored == [1]
+
+
+def test_an_offset_does_not_wait_for_a_poll_when_its_dead_letter_has_arrived() -> None:
+    scene = Scene([POISON]).run()
+
+    assert scene.broker.stored_at[TOPIC, 0] - 1000.0 < 0.1
+
+
+def test_something_good_between_dead_letters_keeps_the_consumer_going() -> None:
+    scene = Scene([POISON, POISON, done] * 3, dead_letters_in_a_row_max=3).run()
+
+    assert len(scene.graves) == 6
+    assert scene.stored == [9]
+    assert scene.consumer.reason_not_ready() is None
+
+
+def test_a_consumer_that_stopped_in_the_middle_of_a_batch_stays_stopped() -> None:
+    scene = Scene([dead, dead, dead, done], dead_letters_in_a_row_max=2).run()
+
+    assert scene.consumer.reason_not_ready() == "stopped after 2 dead letters in a row"
+    assert scene.stored == [2]
+
+
+# ── bugs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_message_that_fails_is_tried_again_after_1_2_and_4_seconds_and_then_buried() -> None:
+    scene = Scene([bug]).run()
+
+    assert scene.tried(0) == pytest.approx([0, 1, 3, 7], abs=0.05)
+    assert scene.graves == [("unexpected_error", 0, 0)]
+    assert scene.graveyard.letters[0].attempts == 4
+    assert scene.graveyard.letters[0].words == "failed 4 times: ZeroDivisionError"
+    assert scene.stored == [1]
+
+
+def test_neighbours_of_a_message_that_fails_go_on_at_once() -> None:
+    scene = Scene([done, bug, done], [done], until=0.5).run()
+
+    assert scene.outcomes == [[Outcome.DONE], [], [Outcome.DONE], [Outcome.DONE]]
+    assert scene.stored == [1, 1]
+
+
+def test_a_message_that_fails_and_then_goes_well_is_done() -> None:
+    scene = Scene([bug_until(4), done]).run()
+
+    assert scene.graves == []
+    assert scene.stored == [2]
+
+
+def test_a_bug_does_not_count_its_neighbours_trial_as_theirs() -> None:
+    scene = Scene([bug, done, done]).run()
+
+    assert scene.outcomes == [[], [Outcome.DONE], [Outcome.DONE]]
+    assert scene.graves == [("unexpected_error", 0, 0)]
+
+
+# ── surroundings ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_is_lost_or_buried_while_the_surroundings_are_away() -> None:
+    scene = Scene([away_until(1020.0), done], [done], until=40).run()
+
+    assert scene.stored == [2, 1]
+    assert scene.graves == []
+
+
+def test_while_the_surroundings_are_away_everything_is_paused_and_the_poll_goes_on() -> None:
+    scene = Scene([away_until(math.inf)], [done], until=30).run()
+
+    assert scene.broker.paused == {(TOPIC, 0), (TOPIC, 1)}
+    assert scene.stored == [0, 0]
+
+
+def test_pauses_between_tries_grow_to_two_seconds_and_are_spread() -> None:
+    scene = Scene([away_until(math.inf)], until=30).run()
+
+    moments = scene.tried(0)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert 0.15 <= gaps[0] <= 0.26
+    assert max(gaps) <= 2.5
+    assert min(gaps[5:]) >= 1.6
+    assert len({round(gap, 3) for gap in gaps[5:]}) > 1
+
+
+def test_after_the_surroundings_were_back_the_next_pause_is_short_again() -> None:
+    scene = Scene([away_until(1010.0), away_until(1040.0)], until=60)
+    later = scene.broker.logs[TOPIC, 0].pop()
+    scene.at(20, lambda: scene.broker.logs[TOPIC, 0].append(later))
+
+    scene.run()
+
+    first, second, *_ = scene.tried(1)
+    assert second - first < 0.3
+    assert scene.stored == [2]
+
+
+def test_after_the_surroundings_are_back_everything_is_resumed() -> None:
+    scene = Scene([away_until(1010.0)], [done]).run()
+
+    assert scene.broker.paused == set()
+
+
+# ── unknown keys ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_unknown_key_pauses_its_own_partition_alone() -> None:
+    scene = Scene([done, no_key_until(math.inf), done], [done, done], until=20).run()
+
+    assert scene.broker.paused == {(TOPIC, 0)}
+    assert scene.stored == [1, 2]
+    assert scene.graves == []
+    assert scene.consumer.reason_not_ready() == "1 partitions wait for an encryption key"
+
+
+def test_a_message_whose_key_came_is_done_and_its_partition_resumed() -> None:
+    scene = Scene([no_key_until(1012.0), done], [done], until=30).run()
+
+    assert scene.stored == [2, 1]
+    assert scene.broker.paused == set()
+    assert scene.consumer.reason_not_ready() is None
+
+
+def test_a_held_message_is_looked_at_every_five_seconds() -> None:
+    scene = Scene([no_key_until(math.inf)], until=16).run()
+
+    assert scene.tried(0) == pytest.approx([0, 5, 10, 15], abs=0.1)
+
+
+# ── rebalancing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_in_hand_when_its_partition_was_revoked_is_left_to_whoever_has_it_now() -> None:
+    scene = Scene([POISON, bug, no_key_until(math.inf), done], [done], refusals=10**9, until=20)
+    scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
+
+    scene.run()
+
+    assert scene.stored == [0, 1]
+    assert scene.consumer.reason_not_ready() is None
+    assert len(scene.tried(1)) == 1
+
+
+def test_a_partition_that_comes_back_is_read_again_from_its_stored_offset() -> None:
+    scene = Scene([done, bug_until(3), done], until=20)
+    scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
+    scene.at(0.6, lambda: scene.broker.assign((TOPIC, 0)))
+
+    scene.run()
+
+    assert scene.stored == [3]
+    assert scene.outcomes == [[Outcome.DONE], [Outcome.DONE], [Outcome.DONE, Outcome.DUPLICATE]]
+
+
+def test_a_partition_that_was_paused_when_it_was_revoked_is_read_when_it_comes_back() -> None:
+    scene = Scene([no_key_until(1000.2)], [done], until=20)
+    scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
+    scene.at(0.6, lambda: scene.broker.assign((TOPIC, 0)))
+
+    scene.run()
+
+    assert scene.stored == [1, 1]
+    assert scene.broker.paused == set()
+
+
+def test_what_waited_for_the_surroundings_is_dropped_with_its_partition() -> None:
+    scene = Scene([away_until(math.inf)], [done], until=10)
+    scene.at(1, lambda: scene.broker.revoke((TOPIC, 0)))
+
+    scene.run()
+
+    assert max(scene.tried(0)) <= 1.5
+    assert scene.stored == [0, 1]
+
+
+def test_what_was_settled_is_stored_before_its_partition_goes() -> None:
+    scene = Scene([done, bug], until=2)
+    scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
+
+    scene.run()
+
+    assert scene.stored == [1]
+
+
+# ── the client ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_error_of_the_client_is_no_message() -> None:
+    scene = Scene([done])
+    scene.broker.errors.append(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+
+    scene.run()
+
+    assert scene.stored == [1]
+
+
+def test_a_client_that_died_is_rebuilt_and_reads_on() -> None:
+    scene = Scene([done, done])
+    later = scene.broker.logs[TOPIC, 0].pop()
+    scene.at(1, lambda: scene.broker.errors.append(KafkaError(KafkaError._FATAL, "fenced", fatal=True)))
+    scene.at(2, lambda: scene.broker.logs[TOPIC, 0].append(later))
+
+    scene.run()
+
+    assert scene.stored == [2]
+    assert scene.outcomes == [[Outcome.DONE], [Outcome.DONE]]
+    assert scene.broker.closed
+
+
+def test_lag_is_how_far_the_committed_offset_is_behind_the_end() -> None:
+    Scene([done, done], [away_until(math.inf), done, done], until=5).run()
+
+    lags = [metrics.CONSUMER_LAG.labels(TOPIC, str(number))._value.get() for number in (0, 1)]
+    assert lags == [2, 3]
+
+
+def test_a_partition_that_went_to_another_consumer_leaves_no_lag_behind() -> None:
+    scene = Scene([away_until(math.inf)], [done], until=5)
+    scene.at(2, lambda: scene.broker.revoke((TOPIC, 0)))
+
+    scene.run()
+
+    lags = [sample.labels for family in metrics.CONSUMER_LAG.collect() for sample in family.samples]
+    assert {"topic": TOPIC, "partition": "0"} not in lags
+    assert {"topic": TOPIC, "partition": "1"} in lags
+
+
+def test_a_consumer_without_its_group_is_not_ready() -> None:
+    scene = Scene([done])
+    before = scene.consumer.reason_not_ready()
+
+    scene.run()
+
+    assert (before, scene.consumer.reason_not_ready()) == ("joining its consumer group", None)
+
+
+def test_leaving_closes_client_and_room() -> None:
+    scene = Scene([done], until=1).run()
+
+    assert scene.broker.closed
+    assert scene.room.closed
+
+
+# ── all of it at once ───────────────────────────────────────────────────────────────────────────────────────────────
+
+ENTRIES = st.one_of(
+    st.sampled_from([done, duplicate, dead, bug, lost_race_once]),
+    st.just(POISON),
+    st.integers(2, 4).map(bug_until),
+    st.integers(1000, 1020).map(away_until),
+    st.integers(1000, 1020).map(no_key_until),
+)
+
+
+@hypothesis_settings(max_examples=60)
+@given(st.lists(st.lists(ENTRIES, max_size=6), min_size=1, max_size=3), st.integers(0, 3), st.data())
+def test_whatever_happens_every_message_is_settled_once_or_buried_and_every_offset_moves(
+    logs: list[list[Behaviour | bytes]], refusals: int, data: st.DataObject
+) -> None:
+    scene = Scene(*logs, refusals=refusals, until=90)
+    for moment in sorted(data.draw(st.lists(st.integers(1, 20), max_size=3))):
+        partition = data.draw(st.sampled_from(sorted(scene.broker.logs)))
+        scene.at(moment, lambda partition=partition: scene.broker.revoke(partition))  # type: ignore[misc]
+        scene.at(moment, lambda partition=partition: scene.broker.assign(partition))  # type: ignore[misc]
+
+    scene.run()
+
+    assert scene.stored == [len(log) for log in logs]
+    buried = {(partition, offset) for _, partition, offset in scene.graves}
+    hopeless = {
+        (number, offset)
+        for number, log in enumerate(logs)
+        for offset, entry in enumerate(log)
+        if entry in (dead, bug, POISON)
+    }
+    assert buried == hopeless
+    assert all(outcomes.count(Outcome.DONE) <= 1 for outcomes in scene.outcomes)
