@@ -34,7 +34,7 @@ from prequal.kernel.kafka import consumer_settings, is_fatal
 from prequal.kernel.ledger import Ledger, Partition
 from prequal.kernel.logs import where
 from prequal.kernel.messages import Outcome, Received, Unreadable, Verdict, Waiting, sane_header
-from prequal.kernel.settings import CreditSettings, DecisionSettings
+from prequal.kernel.settings import ConsumerSettings
 
 log = structlog.get_logger()
 
@@ -77,7 +77,7 @@ class Room(Protocol[E]):
 class BatchConsumer(Generic[E]):
     """One consumer of one topic, for as long as the process lives."""
 
-    def __init__(self, settings: CreditSettings | DecisionSettings, group: str, room: Room[E]) -> None:
+    def __init__(self, settings: ConsumerSettings, group: str, room: Room[E]) -> None:
         self._settings = settings
         self._room = room
         self._client_settings = consumer_settings(

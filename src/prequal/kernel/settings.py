@@ -121,14 +121,31 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
     )
 
 
-class ApiSettings(ServiceSettings):
-    """What `prequal api` needs: both keys, because it seals and hashes."""
+class SealingSettings(ServiceSettings):
+    """What a service needs that seals or opens PANs."""
 
-    service_name: str = Field("prequal-api", min_length=1, max_length=64, description="Name in logs and metrics.")
     encryption_key: KeyText = Field(description="Seals PANs: base64 of 32 bytes. Required; `prequal keys generate`.")
     encryption_keys_retired: KeyTexts = Field(
         SecretStr(""), description="Keys that may still open PANs, comma-separated, base64 of 32 bytes each."
     )
+
+
+class ConsumerSettings(ServiceSettings):
+    """What a service needs that consumes a topic."""
+
+    kafka_group_instance_id: str = Field(
+        "", description="Static membership, for replicas with stable names; empty for none."
+    )
+    consumer_batch_max: int = Field(500, ge=1, le=5000, description="Most messages that share one transaction.")
+    dead_letters_in_a_row_max: int = Field(
+        50, ge=1, description="So many dead letters with nothing good between stop the consumer: a bad deploy."
+    )
+
+
+class ApiSettings(SealingSettings):
+    """What `prequal api` needs: both keys, because it seals and hashes."""
+
+    service_name: str = Field("prequal-api", min_length=1, max_length=64, description="Name in logs and metrics.")
     pan_hash_key: KeyText = Field(description="Hashes PANs for the 24-hour rule: base64 of 32 bytes. Required.")
     pan_holder_types: Annotated[str, AfterValidator(_holder_types)] = Field(
         "any", description="`any`, or the fourth letters of a PAN that are taken, such as P (individual) or P,H."
@@ -138,36 +155,18 @@ class ApiSettings(ServiceSettings):
     waiting_max: int = Field(2000, ge=1, description="Most applications that wait for the write; more get a 503.")
 
 
-class CreditSettings(ServiceSettings):
+class CreditSettings(SealingSettings, ConsumerSettings):
     """What `prequal credit` needs: the key that opens, not the one that hashes."""
 
     service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8001, description="Port of /health, /ready and /metrics.")
-    encryption_key: KeyText = Field(description="Opens PANs: base64 of 32 bytes, the API's own. Required.")
-    encryption_keys_retired: KeyTexts = Field(
-        SecretStr(""), description="Keys that may still open PANs, comma-separated, base64 of 32 bytes each."
-    )
-    kafka_group_instance_id: str = Field(
-        "", description="Static membership, for replicas with stable names; empty for none."
-    )
-    consumer_batch_max: int = Field(500, ge=1, le=5000, description="Most messages that share one transaction.")
-    dead_letters_in_a_row_max: int = Field(
-        50, ge=1, description="So many dead letters with nothing good between stop the consumer: a bad deploy."
-    )
 
 
-class DecisionSettings(ServiceSettings):
+class DecisionSettings(ConsumerSettings):
     """What `prequal decision` needs: no key at all."""
 
     service_name: str = Field("decision-service", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8002, description="Port of /health, /ready and /metrics.")
-    kafka_group_instance_id: str = Field(
-        "", description="Static membership, for replicas with stable names; empty for none."
-    )
-    consumer_batch_max: int = Field(500, ge=1, le=5000, description="Most messages that share one transaction.")
-    dead_letters_in_a_row_max: int = Field(
-        50, ge=1, description="So many dead letters with nothing good between stop the consumer: a bad deploy."
-    )
 
 
 class PublisherSettings(ServiceSettings):
