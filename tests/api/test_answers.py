@@ -164,7 +164,9 @@ def test_amount_is_stored_and_told_to_the_paisa(api: Api, field: str, literal: s
     response = api.post_raw(content.encode())
 
     application_id = response.json()["application_id"]
-    told = api.database.row("SELECT payload::jsonb AS content FROM outbox_events WHERE application_id = %s", application_id)
+    told = api.database.row(
+        "SELECT payload::jsonb AS content FROM outbox_events WHERE application_id = %s", application_id
+    )
     assert api.database.application(application_id)[field] == Decimal(stored)
     assert told["content"][field] == stored
 
@@ -176,9 +178,7 @@ def test_status_of_a_pending_application(api: Api) -> None:
     pan = a_pan()
     accepted = api.post(an_application(pan_number=pan)).json()
 
-    response = api.client.get(
-        f"/applications/{accepted['application_id']}/status", headers={"X-Request-ID": "asked-1"}
-    )
+    response = api.client.get(f"/applications/{accepted['application_id']}/status", headers={"X-Request-ID": "asked-1"})
 
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
@@ -201,7 +201,9 @@ def test_status_of_a_decided_application(api: Api, status: str) -> None:
     body = api.status(application_id).json()
 
     assert (body["status"], body["cibil_score"]) == (status, 712)
-    assert datetime.fromisoformat(body["updated_at"]) - datetime.fromisoformat(body["created_at"]) == timedelta(seconds=1)
+    assert datetime.fromisoformat(body["updated_at"]) - datetime.fromisoformat(body["created_at"]) == timedelta(
+        seconds=1
+    )
 
 
 def test_status_is_never_stored_by_anybody_on_the_way(api: Api) -> None:

@@ -1,6 +1,7 @@
 """The contract's error table, a case a row, and the order in which a request is checked."""
 
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,6 +55,26 @@ def test_malformed_body_is_400(api: Api, content: bytes) -> None:
 
     body = assert_error(response, 400, "MALFORMED_REQUEST")
     assert body["details"] is None
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\x7fb\r\n\r\n", id="a header's character"),
+        pytest.param(b"ABCDE1234F\r\n\r\n", id="no HTTP at all"),
+        pytest.param(b"POST /applications HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", id="a length of x"),
+    ],
+)
+def test_request_that_is_no_http_is_400_in_the_same_shape(api: Api, request_bytes: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", api.client.base_url.port or 0), timeout=5) as connection:
+        connection.sendall(request_bytes)
+
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"X-Request-ID: " in head
+    assert json.loads(body)["error_code"] == "MALFORMED_REQUEST"
+    assert b"ABCDE" not in body
 
 
 def test_number_of_100_characters_is_well_formed(api: Api) -> None:

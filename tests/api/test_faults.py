@@ -1,6 +1,7 @@
 """What callers see when something behind the API fails, and that they never wait for long."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from tests.support.api import api_within, assert_error, ready
 from tests.support.applications import a_key, a_pan, an_application
 from tests.support.database import Database
 from tests.support.ports import free_port
+from tests.support.submissions import HASHER
 from tests.support.waiting import soon
 from tests.support.wire import Stopwatch, Wire, a_wire, port_of
 
@@ -103,8 +105,6 @@ async def test_client_that_hangs_up_leaves_no_row(database: Database, kafka: Kaf
 
 
 async def test_client_that_hangs_up_after_sending_all_may_still_be_accepted(database: Database, kafka: Kafka) -> None:
-    import json
-
     content = json.dumps(an_application()).encode()
     async with api_within(database.url, kafka.bootstrap_servers) as client:
         await ready(client)
@@ -183,8 +183,12 @@ async def test_database_away_is_503_within_the_bound_and_heals_by_itself(
         getattr(wire, fault)()
         watch = Stopwatch()
 
-        posts = [client.post("/applications", json=an_application(), headers={"Idempotency-Key": a_key()}) for _ in range(5)]
-        *posted, read = await asyncio.gather(*posts, client.get(path := f"/applications/{first['application_id']}/status"))
+        posts = [
+            client.post("/applications", json=an_application(), headers={"Idempotency-Key": a_key()}) for _ in range(5)
+        ]
+        *posted, read = await asyncio.gather(
+            *posts, client.get(path := f"/applications/{first['application_id']}/status")
+        )
 
         assert watch.seconds < UNAVAILABLE_WITHIN_SECONDS
         for response in posted:
@@ -216,14 +220,14 @@ async def test_pan_claimed_by_an_unfinished_neighbour_is_503_and_never_a_duplica
     database: Database, kafka: Kafka
 ) -> None:
     pan = a_pan()
-    hashed = PanHasher(bytes(range(31, -1, -1)))
     async with api_within(database.url, kafka.bootstrap_servers) as client:
         await ready(client)
         with database.connect() as neighbour:
             from prequal.domain.pan import Pan
 
             neighbour.execute(
-                "INSERT INTO pan_claims VALUES (%s, gen_random_uuid(), now() + interval '1 day')", [hashed.hash(Pan(pan))]
+                "INSERT INTO pan_claims VALUES (%s, gen_random_uuid(), now() + interval '1 day')",
+                [HASHER.hash(Pan(pan))],
             )
 
             response = await client.post("/applications", json=an_application(pan_number=pan))
@@ -338,11 +342,8 @@ async def test_api_without_kafka_accepts_and_says_degraded(database: Database, k
         async with api_within(database.url, f"127.0.0.1:{wire.port}") as client:
 
             async def degraded() -> bool:
-                return (await client.get("/ready")).json() == {
-                    "status": "degraded",
-                    "database": "connected",
-                    "kafka": "disconnected",
-                }
+                expected = {"status": "degraded", "database": "connected", "kafka": "disconnected"}
+                return bool((await client.get("/ready")).json() == expected)
 
             await soon(degraded)
             answer = await client.get("/ready")

@@ -8,17 +8,15 @@ from typing import Any
 import httpx
 import pytest
 
-from prequal.kernel.crypto import PanHasher
-from prequal.kernel.settings import SecretStr, key_bytes
 from tests.support.api import Api, assert_error
 from tests.support.applications import a_key, a_pan, a_rejected_application, an_application
-from tests.support.processes import PAN_HASH_KEY
+from tests.support.submissions import HASHER
 from tests.support.waiting import eventually
 
 
 def hmac_of(key: str) -> bytes:
     """What the database keeps of a key."""
-    return PanHasher(key_bytes(SecretStr(PAN_HASH_KEY))).fingerprint("idempotency key", key.encode())
+    return HASHER.fingerprint("idempotency key", key.encode())
 
 
 def expire(api: Api, table: str, application_id: str) -> None:
@@ -112,9 +110,7 @@ def test_order_and_spaces_do_not_make_another_body(api: Api) -> None:
     application, key = an_application(), a_key()
     first = api.post(application, key)
 
-    again = api.post_raw(
-        json.dumps(dict(reversed(application.items())), indent=4).encode(), **{"Idempotency-Key": key}
-    )
+    again = api.post_raw(json.dumps(dict(reversed(application.items())), indent=4).encode(), **{"Idempotency-Key": key})
 
     assert again.content == first.content
 
@@ -246,7 +242,8 @@ def test_key_lives_as_long_as_the_claim_of_its_pan(api: Api) -> None:
     lives = api.database.row(
         """
         SELECT k.expires_at = c.expires_at AS together, k.expires_at - a.created_at AS span
-        FROM idempotency_keys AS k JOIN pan_claims AS c USING (application_id) JOIN applications AS a ON a.id = application_id
+        FROM idempotency_keys AS k JOIN pan_claims AS c USING (application_id)
+             JOIN applications AS a ON a.id = application_id
         WHERE application_id = %s
         """,
         application_id,

@@ -1,5 +1,7 @@
 """The OpenAPI document against the running API: whatever it allows is answered as it says, and never with a 5xx."""
 
+from typing import Any
+
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
@@ -13,8 +15,6 @@ schema = schemathesis.openapi.from_dict(document())
 
 @schema.parametrize()
 @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-def test_api_answers_as_its_document_says(api: Api, case: Case) -> None:
+def test_api_answers_as_its_document_says(api: Api, case: Case[Any]) -> None:
     # No schema can say all the rules: that a name holds no PAN, or that an amount's string is not zero.
-    case.call_and_validate(
-        base_url=str(api.client.base_url), timeout=15, excluded_checks=[positive_data_acceptance]
-    )
+    case.call_and_validate(base_url=str(api.client.base_url), timeout=15, excluded_checks=[positive_data_acceptance])

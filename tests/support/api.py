@@ -68,9 +68,7 @@ async def api_within(database_url: str, bootstrap_servers: str, **settings: Any)
         patch.setattr(process, "settle_memory", lambda: None)  # this process is not the API's own
         serving = asyncio.create_task(service._main(loaded, stop))
         try:
-            async with httpx.AsyncClient(
-                base_url=f"http://127.0.0.1:{port}", timeout=15, trust_env=False
-            ) as client:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15, trust_env=False) as client:
                 await soon(lambda: _answers(client, serving))
                 yield client
         finally:

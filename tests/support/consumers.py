@@ -20,6 +20,9 @@ from .database import Database
 from .processes import ENCRYPTION_KEY
 from .submissions import KEY_RING
 
+COMMIT_EVERY_MS = 50
+"""How often offsets are committed: a second, as in production, would be most of what a test takes."""
+
 
 class Consuming:
     """A consumer at work, and the name of its group."""
@@ -29,6 +32,11 @@ class Consuming:
         self.group = group
         self._broker = broker
         self._topic = topic
+
+    def says(self, words: str) -> str:
+        """The reason for not being ready, if it holds these words; else nothing."""
+        reason = self.consumer.reason_not_ready() or ""
+        return reason if words in reason else ""
 
     def all_settled(self) -> bool:
         """Whether every message of the topic is behind the group's offsets."""
@@ -62,6 +70,7 @@ async def _running(
 ) -> AsyncIterator[Consuming]:
     group = f"test-{uuid.uuid4()}"
     consumer = BatchConsumer(settings, group, room)
+    consumer._client_settings["auto.commit.interval.ms"] = COMMIT_EVERY_MS
     stop = asyncio.Event()
     running = asyncio.create_task(consumer.run(stop))
     try:

@@ -45,7 +45,10 @@ class Service(services.Service):
         """Wait until `/ready` answers with this status and at least these words."""
 
         def answer() -> dict[str, str] | None:
-            found, said = self.ready()
+            try:
+                found, said = self.ready()
+            except httpx.TransportError:
+                return None
             return said if found == status and body.items() <= said.items() else None
 
         found = eventually(answer, within)

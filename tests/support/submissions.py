@@ -6,13 +6,14 @@ from decimal import Decimal
 from typing import Any, Self
 from uuid import UUID
 
+from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
 from prequal.kernel.codec import ApplicationSubmitted
 from prequal.kernel.crypto import KeyRing, PanHasher
-from prequal.kernel.settings import SecretStr, key_bytes
+from prequal.kernel.settings import key_bytes
 from tests import builders, oracle
 
 from .applications import a_pan

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -21,7 +21,15 @@ def eventually(truth: Callable[[], T], within: float = 10.0) -> T:
         time.sleep(LOOK_AGAIN_SECONDS)
 
 
-async def soon(truth: Callable[[], T | Awaitable[T]], within: float = 10.0) -> T:
+@overload
+async def soon(truth: Callable[[], Awaitable[T]], within: float = ...) -> T: ...
+
+
+@overload
+async def soon(truth: Callable[[], T], within: float = ...) -> T: ...
+
+
+async def soon(truth: Callable[[], Any], within: float = 10.0) -> Any:
     """`eventually` for tests whose own event loop has to go on meanwhile."""
     deadline = time.monotonic() + within
     while True:
@@ -29,6 +37,6 @@ async def soon(truth: Callable[[], T | Awaitable[T]], within: float = 10.0) -> T
         if inspect.isawaitable(answer):
             answer = await answer
         if answer:
-            return cast(T, answer)
+            return answer
         assert time.monotonic() < deadline, f"not true within {within:g} s; the last answer was {answer!r}"
         await asyncio.sleep(LOOK_AGAIN_SECONDS)

@@ -51,6 +51,10 @@ class Wire:
         """Let the next COMMIT through, and cut its connection when the server has answered."""
         self._commit = "answer"
 
+    def lose_answer_to_commit_and_cut(self) -> None:
+        """As `lose_answer_to_commit`, and let nobody through from then on."""
+        self._commit = "answer and everything"
+
     def lose_commit(self) -> None:
         """Cut the connection that sends the next COMMIT before the server sees it, and leave the server's end open."""
         self._commit = "question"
@@ -120,17 +124,18 @@ class _Pair:
         self._wire = wire
         self._client = client
         self._server = server
-        self._end_at_answer = False
+        self._end_at_answer = ""
 
     def to_server(self) -> None:
         for chunk in self._chunks(self._client):
             if chunk.endswith(COMMIT) and (fate := self._wire.at_commit()):
-                if fate != "answer":
+                if not fate.startswith("answer"):
                     if fate == "everything":
+                        self._wire.forget(self)  # the server's end stays open: an orphan backend in a transaction
                         self._wire.cut()
-                    _shut(self._client)  # the server's end stays open: an orphan backend in a transaction
+                    _shut(self._client)
                     return
-                self._end_at_answer = True
+                self._end_at_answer = fate
             with contextlib.suppress(OSError):
                 self._server.sendall(chunk)
         self.end()
@@ -138,6 +143,8 @@ class _Pair:
     def to_client(self) -> None:
         for chunk in self._chunks(self._server):
             if self._end_at_answer:
+                if self._end_at_answer == "answer and everything":
+                    self._wire.cut()
                 break
             with contextlib.suppress(OSError):
                 self._client.sendall(chunk)

@@ -34,7 +34,7 @@ ERRORS_OF_STATUS = (ErrorCode.APPLICATION_NOT_FOUND, ErrorCode.VALIDATION_ERROR,
 
 EXAMPLE_ID = "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"
 EXAMPLE_TIME = "2026-11-23T09:30:00.123456Z"
-AMOUNT_PATTERN = r"^[0-9]{1,10}(\.[0-9]{1,2}0*)?$"
+AMOUNT_PATTERN = r"^(?=.*[1-9])[0-9]{1,10}(\.[0-9]{1,2})?$"
 
 
 @cache
@@ -222,7 +222,7 @@ def _schemas() -> Document:
         "ApplicationRequest": _object(
             {
                 "pan_number": {"type": "string", "pattern": "^[A-Z]{5}[0-9]{4}[A-Z]$", "description": "The PAN."},
-                "applicant_name": {"type": ["string", "null"], "minLength": 1, "maxLength": 255},
+                "applicant_name": {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "\\S"},
                 "monthly_income_inr": amount,
                 "loan_amount_inr": amount,
                 "loan_type": {"enum": [loan_type.value for loan_type in LoanType]},

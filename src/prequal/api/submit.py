@@ -201,6 +201,7 @@ class Submissions:
         # The lock is the batch's name: whoever gets it next knows that the batch is over, one way or the other.
         name = random.getrandbits(62)
         async with self._link.use() as connection:
+            backend = connection.get_server_pid(), connection.get_settings().application_name
             await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({name})")
             try:
                 answers = await self._effects(connection, batch)
@@ -214,11 +215,12 @@ class Submissions:
             except asyncpg.TransactionRollbackError:
                 raise
             except SURROUNDINGS as error:
-                answers = await self._resolve(name, connection, answers, error)
+                connection.terminate()
+                answers = await self._resolve(name, backend, answers, error)
         return answers
 
     async def _resolve(
-        self, name: int, lost: Connection, answers: dict[UUID, Answer], error: BaseException
+        self, name: int, backend: tuple[int, str], answers: dict[UUID, Answer], error: BaseException
     ) -> dict[UUID, Answer]:
         """The answer to COMMIT is lost: end that backend for good, then look which applications are there.
 
@@ -227,18 +229,17 @@ class Submissions:
         """
         log.warning("commit_in_doubt", applications=len(answers), reason=describe(error))
         metrics.RETRIES.labels("commit").inc()
-        lost.terminate()
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
-                there = await self._look_up(name, lost, list(answers))
+                there = await self._look_up(name, backend, list(answers))
         except SURROUNDINGS as failure:
             raise Transient(f"it cannot be found out whether the write was committed: {describe(failure)}") from error
         return answers if _committed(answers, there) else dict.fromkeys(answers, Refusal.UNAVAILABLE)
 
-    async def _look_up(self, name: int, lost: Connection, ids: list[UUID]) -> dict[UUID, datetime]:
+    async def _look_up(self, name: int, backend: tuple[int, str], ids: list[UUID]) -> dict[UUID, datetime]:
         connection = await connect(self._database_url, f"{self._service} resolve")
         try:
-            await queries.end_backend(connection, lost.get_server_pid(), lost.get_settings().application_name)
+            await queries.end_backend(connection, *backend)
             async with connection.transaction():
                 # Committing something of our own waits for a synchronous standby, which the lost one may not have done.
                 await connection.execute(

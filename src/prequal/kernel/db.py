@@ -174,7 +174,7 @@ class Link:
             raise Transient(f"PostgreSQL failed: {describe(error)}") from error
         except BaseException as error:
             # Cancelled, or a bug: a transaction left open here would take in the next one's statements.
-            if connection.is_in_transaction() or isinstance(error, asyncio.CancelledError):
+            if isinstance(error, asyncio.CancelledError) or connection.is_closed() or connection.is_in_transaction():
                 self._cut(connection)
             raise
         finally:

@@ -53,6 +53,15 @@ REFUSALS = {
 """Answers that blame this message or its topic; every other error is the broker's surroundings."""
 
 
+REFUSALS_OF_A_BATCH = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_RECORD,
+}
+"""Refusals that one message brings upon all that travel with it."""
+
+
 def run(settings: PublisherSettings) -> None:
     """Publish until SIGTERM.
 
@@ -192,6 +201,8 @@ class Lane:
         self._lease: Lease | None = None
         self._renew_at = 0.0
         self._in_flight: set[int] = set()
+        self._suspects: set[int] = set()
+        self._suspects_turn = False
         self._answered: list[Told] = []
         self.failure: str | None = None
         self._generation = teller.generation
@@ -221,7 +232,7 @@ class Lane:
         async with self._link.use() as connection:
             await self._settle(connection)
             rows = await self._read(connection) if await self._hold_lease(connection) else []
-        self._tell(rows)
+        rows = self._tell(self._apart(rows))
         if rows:
             await self._wakes.wait(self._topic, ANSWER_SECONDS)
             async with self._link.use() as connection:
@@ -252,15 +263,24 @@ class Lane:
         limit = min(room, self._settings.publish_batch_max)
         return await outbox.read_untold(connection, self._lease, list(self._in_flight), limit)
 
-    def _tell(self, rows: list[OutboxRow]) -> None:
-        with contextlib.suppress(BufferError):  # the rest is read again next time
-            for row in rows:
-                self._in_flight.add(row.id)
-                try:
-                    self._teller.tell(row)
-                except BufferError:
-                    self._in_flight.discard(row.id)
-                    raise
+    def _apart(self, rows: list[OutboxRow]) -> list[OutboxRow]:
+        """What may be told together: the unsuspected, and in every other round one suspect with nothing beside it."""
+        suspects = [row for row in rows if row.id in self._suspects]
+        self._suspects_turn = bool(suspects) and (not self._suspects_turn or len(suspects) == len(rows))
+        if self._suspects_turn:
+            return suspects[:1] if not self._in_flight else []
+        return [row for row in rows if row.id not in self._suspects]
+
+    def _tell(self, rows: list[OutboxRow]) -> list[OutboxRow]:
+        """Hand over what the client has room for; the rest is read again next time. Returns what was handed over."""
+        for number, row in enumerate(rows):
+            self._in_flight.add(row.id)
+            try:
+                self._teller.tell(row)
+            except BufferError:
+                self._in_flight.discard(row.id)
+                return rows[:number]
+        return rows
 
     async def _settle(self, connection: Connection) -> None:
         self._answered += self._answers.take()
@@ -268,15 +288,25 @@ class Lane:
             return
         told = [answer.id for answer in self._answered if answer.error is None]
         errors = [(answer.id, answer.error) for answer in self._answered if answer.error is not None]
-        refused = [(row, error.str()) for row, error in errors if error.code() in REFUSALS]
+        refused = [(row, error.str()) for row, error in errors if self._is_to_blame(row, error)]
         if told:
             await outbox.settle_told(connection, self._topic, told)
         if refused:
             await outbox.park(connection, self._topic, refused)
         self._in_flight.difference_update(answer.id for answer in self._answered)
+        self._suspects.difference_update(told, (row for row, _ in refused))
         self._answered = []
         metrics.PUBLISHED.labels(self._topic).inc(len(told))
         self._note([error for _, error in errors])
+
+    def _is_to_blame(self, row: int, error: KafkaError) -> bool:
+        """Whether a refusal is the row's own: a batch is refused for one row of it, so each is told alone first."""
+        if error.code() not in REFUSALS:
+            return False
+        if error.code() not in REFUSALS_OF_A_BATCH or row in self._suspects:
+            return True
+        self._suspects.add(row)
+        return False
 
     def _note(self, errors: list[KafkaError]) -> None:
         for reason, count in Counter(error.name() for error in errors).items():

@@ -7,13 +7,12 @@ Invariant: it adds no load where there is too much already: nothing is retold wh
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from prequal.domain.events import EventType
 from prequal.kernel import metrics, outbox
@@ -32,7 +31,6 @@ FIRST_AGAIN_SECONDS, LAST_AGAIN_SECONDS = 30, 3600
 OUTBOX_AGE_MAX_SECONDS = 5.0
 LAG_MAX = 1000
 ASK_SECONDS = 3.0
-LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 GROUPS = {
     EventType.APPLICATION_SUBMITTED.topic: "credit-service-group",
     EventType.CREDIT_REPORT_GENERATED.topic: "decision-service-group",
@@ -47,7 +45,6 @@ class Reconciler:
         self._link = Link(settings.database_url, LANE)
         self._owner = uuid.uuid4()
         self._client_settings = common_settings(settings.kafka_bootstrap_servers) | {"client.id": "prequal-reconciler"}
-        self._admin: AdminClient | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Reconcile until `stop`, waiting out whatever fails."""
@@ -78,7 +75,7 @@ class Reconciler:
             return False
         try:
             return await asyncio.to_thread(self._lag) <= LAG_MAX
-        except (KafkaException, TimeoutError):
+        except KafkaException:
             return False
 
     async def _retell(self, due: Sequence[UUID]) -> None:
@@ -90,25 +87,22 @@ class Reconciler:
 
     def _lag(self) -> int:
         """How far both groups are behind the ends of their topics, by the broker's own word. Blocks for seconds."""
-        if self._admin is None:
-            self._admin = AdminClient(self._client_settings, logger=logging.getLogger("librdkafka"))
         return sum(self._lag_of(topic, group) for topic, group in GROUPS.items())
 
     def _lag_of(self, topic: str, group: str) -> int:
-        assert self._admin is not None
-        partitions = self._admin.list_topics(topic=topic, timeout=ASK_SECONDS).topics[topic].partitions
-        places = [TopicPartition(topic, number) for number in partitions]
-        asked = self._admin.list_offsets(dict.fromkeys(places, LATEST), request_timeout=ASK_SECONDS)
-        ends = {place.partition: future.result(ASK_SECONDS).offset for place, future in asked.items()}
-        (group_future,) = self._admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, places)], request_timeout=ASK_SECONDS
-        ).values()
-        committed = {place.partition: place.offset for place in group_future.result(ASK_SECONDS).topic_partitions}
-        return _behind(ends, committed)
+        # A consumer that never joins: librdkafka 2.16 dies of the admin client's question for a group that is new.
+        consumer = Consumer(self._client_settings | {"group.id": group}, logger=logging.getLogger("librdkafka"))
+        try:
+            partitions = consumer.list_topics(topic, ASK_SECONDS).topics[topic].partitions
+            places = consumer.committed([TopicPartition(topic, number) for number in partitions], timeout=ASK_SECONDS)
+            return sum(_behind(consumer.get_watermark_offsets(place, ASK_SECONDS), place.offset) for place in places)
+        finally:
+            consumer.close()
 
 
-def _behind(ends: Mapping[int, int], committed: Mapping[int, int]) -> int:
-    return sum(max(0, end - max(0, committed.get(partition, 0))) for partition, end in ends.items())
+def _behind(watermarks: tuple[int, int], committed: int) -> int:
+    low, high = watermarks
+    return max(0, high - max(low, committed))
 
 
 async def oldest_undecided(connection: Connection) -> float:

@@ -57,7 +57,7 @@ def _until_ends(consumer: Consumer, ends: dict[tuple[str, int], int]) -> Iterato
     unread = dict(ends)
     deadline = monotonic() + SILENCE_SECONDS
     while unread:
-        for message in consumer.consume(TAKEN_AT_ONCE, 0.1):
+        for message in _take(consumer):
             partition = message.topic() or "", message.partition() or 0
             if _at_end(message, unread.get(partition, 0)):
                 unread.pop(partition, None)
@@ -66,6 +66,11 @@ def _until_ends(consumer: Consumer, ends: dict[tuple[str, int], int]) -> Iterato
                 deadline = monotonic() + SILENCE_SECONDS
         if monotonic() > deadline:
             raise TimeoutError
+
+
+def _take(consumer: Consumer) -> list[Message]:
+    first = consumer.poll(0.1)  # consume() alone would wait its time out
+    return [] if first is None else [first, *consumer.consume(TAKEN_AT_ONCE - 1, 0)]
 
 
 def _at_end(message: Message, end: int) -> bool:

@@ -1,0 +1,129 @@
+"""What a newcomer does after `prequal up`: each outcome, the documented PANs, crashes in the middle, a second start."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.local.machine import Up
+from tests.support.applications import a_key, a_rejected_application, an_application
+from tests.support.broker import Broker
+from tests.support.database import Database
+from tests.support.load import Load, applications
+from tests.support.waiting import eventually
+
+SECOND_START_SECONDS = 10.0
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    house = Up(tmp_path_factory.mktemp("journey"))
+    house.start().until_ready()
+    yield house
+    if house.running:
+        house.end(signal.SIGTERM)
+    assert house.left() == []
+
+
+@pytest.fixture
+def client(up: Up) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://127.0.0.1:{up.ports['API_PORT']}", timeout=15, trust_env=False) as client:
+        yield client
+
+
+def decided(client: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:
+    """Post an application and wait for its decision."""
+    answer = client.post("/applications", json=body)
+    assert answer.status_code == 202, answer.text
+
+    def final() -> dict[str, Any] | None:
+        status: dict[str, Any] = client.get(answer.headers["location"]).json()
+        return status if status["status"] != "PENDING" else None
+
+    found = eventually(final)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        pytest.param(an_application(), "PRE_APPROVED", id="enough income"),
+        pytest.param(an_application(loan_amount_inr=20_000_000), "MANUAL_REVIEW", id="a large loan"),
+        pytest.param(a_rejected_application(), "REJECTED", id="a low score"),
+    ],
+)  # fmt: skip
+def test_application_of_each_outcome_is_decided_within_two_seconds(
+    client: httpx.Client, body: dict[str, Any], status: str
+) -> None:
+    began = time.monotonic()
+
+    answer = decided(client, body)
+
+    assert answer["status"] == status
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(("pan", "score"), [("ABCDE1234F", 790), ("FGHIJ5678K", 610)])
+def test_documented_pan_scores_as_documented(client: httpx.Client, pan: str, score: int) -> None:
+    answer = decided(client, an_application(pan_number=pan))
+
+    assert answer["cibil_score"] == score
+    assert answer["pan_number_masked"] == f"XXXXX{pan[5:]}"
+
+
+def test_every_child_killed_in_turn_under_load_loses_nothing(up: Up, client: httpx.Client) -> None:
+    run = up.run_file()
+    database, broker = Database(run["database_url"]), Broker(run["kafka_bootstrap_servers"])
+    load = Load(str(client.base_url), patience_seconds=60)
+    before = {str(row["id"]) for row in database.rows("SELECT id FROM applications")}
+
+    for name, process in run["processes"].items():
+        load.post(applications(20))
+        os.kill(process["pid"], signal.SIGKILL)
+        restarted(up, name, process["pid"])
+    accepted = load.wait()
+    load.close()
+
+    database.close()
+    eventually(lambda: pending(database) == 0, within=40)
+    stored = {str(row["id"]) for row in database.rows("SELECT id FROM applications")} - before
+    eventually(lambda: broker.lag() == 0, within=20)
+    database.close()
+    assert stored == set(accepted)
+    assert len(accepted) == 120
+
+
+def restarted(up: Up, name: str, pid: int) -> None:
+    """Wait until a child has another process id than this one."""
+    eventually(lambda: up.processes().get(name, {"pid": pid})["pid"] != pid, within=15)
+
+
+def pending(database: Database) -> int:
+    try:
+        return int(database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'"))
+    except psycopg.OperationalError:
+        database.close()
+        return -1
+
+
+def test_second_start_is_quick_and_remembers_everything(up: Up, client: httpx.Client) -> None:
+    body, key = an_application(), a_key()
+    first = client.post("/applications", json=body, headers={"Idempotency-Key": key})
+    code = up.end(signal.SIGTERM)
+    left = up.left()
+    began = time.monotonic()
+
+    up.start().until_ready()
+
+    seconds = time.monotonic() - began
+    again = client.post("/applications", json=body, headers={"Idempotency-Key": key})
+    assert (code, left) == (0, [])
+    assert seconds < SECOND_START_SECONDS
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"

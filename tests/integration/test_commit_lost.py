@@ -1,0 +1,169 @@
+"""The answer to a COMMIT is lost: what was committed is answered 202, what was not is a 503, and never two rows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from prequal.local.kafka import Kafka
+from tests.support.api import api_within, assert_error, ready
+from tests.support.applications import a_key, an_application
+from tests.support.database import Database
+from tests.support.waiting import soon
+from tests.support.wire import Stopwatch, Wire, a_wire, port_of
+
+
+@dataclass(frozen=True)
+class OnAWire:
+    """An API whose way to the database can be cut."""
+
+    client: httpx.AsyncClient
+    wire: Wire
+    database: Database
+
+    async def post(self, body: dict[str, object], key: str | None = None) -> httpx.Response:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return await self.client.post("/applications", json=body, headers=headers)
+
+
+@pytest.fixture
+async def api(database: Database, kafka: Kafka) -> AsyncIterator[OnAWire]:
+    with a_wire(port_of(database.url)) as wire:
+        async with api_within(wire.url(database.url), kafka.bootstrap_servers) as client:
+            await ready(client)
+            yield OnAWire(client, wire, database)
+            wire.mend()
+
+
+def nobody_is_in_a_transaction(database: Database) -> bool:
+    return bool(
+        database.value(
+            """
+            SELECT count(*) = 0 FROM pg_stat_activity
+            WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+            """
+        )
+    )
+
+
+async def test_committed_application_whose_answer_was_lost_is_found_and_answered_202(api: OnAWire) -> None:
+    api.wire.lose_answer_to_commit()
+
+    response = await api.post(an_application())
+
+    assert api.wire.commits_lost == 1
+    assert response.status_code == 202
+    stored = api.database.row("SELECT id, created_at FROM applications")
+    assert response.json()["application_id"] == str(stored["id"])
+    assert api.database.count("outbox_events") == api.database.count("audit_log") == 1
+
+
+async def test_all_applications_of_a_batch_whose_answer_was_lost_are_found(api: OnAWire) -> None:
+    api.wire.lose_answer_to_commit()
+
+    responses = await asyncio.gather(*(api.post(an_application()) for _ in range(30)))
+
+    assert api.wire.commits_lost == 1
+    assert [response.status_code for response in responses] == [202] * 30
+    assert api.database.count("applications") == 30
+
+
+async def test_answer_found_later_is_what_its_key_gives_again(api: OnAWire) -> None:
+    application, key = an_application(), a_key()
+    api.wire.lose_answer_to_commit()
+    first = await api.post(application, key)
+
+    again = await api.post(application, key)
+
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_application_whose_commit_never_arrived_is_503_and_left_no_row(api: OnAWire) -> None:
+    api.wire.lose_commit()
+    watch = Stopwatch()
+
+    response = await api.post(an_application())
+
+    assert api.wire.commits_lost == 1
+    assert watch.seconds < 4.5
+    assert_error(response, 503, "SERVICE_UNAVAILABLE")
+    assert api.database.count("applications") == 0
+
+
+async def test_backend_that_was_left_in_its_transaction_is_ended(api: OnAWire) -> None:
+    api.wire.lose_commit()
+
+    await api.post(an_application())
+
+    assert nobody_is_in_a_transaction(api.database)
+
+
+async def test_application_whose_commit_never_arrived_is_accepted_when_posted_again(api: OnAWire) -> None:
+    application, key = an_application(), a_key()
+    api.wire.lose_commit()
+    await api.post(application, key)
+
+    response = await api.post(application, key)
+
+    assert response.status_code == 202
+    assert "idempotency-replayed" not in response.headers
+    assert api.database.count("applications") == 1
+
+
+async def test_outcome_that_cannot_be_found_out_is_503_and_its_key_gives_the_committed_answer_later(
+    api: OnAWire,
+) -> None:
+    application, key = an_application(), a_key()
+    api.wire.lose_answer_to_commit_and_cut()
+    watch = Stopwatch()
+
+    response = await api.post(application, key)
+
+    assert watch.seconds < 4.5
+    assert_error(response, 503, "SERVICE_UNAVAILABLE")
+    await soon(lambda: api.database.count("applications") == 1)
+    api.wire.mend()
+    await ready(api.client)
+    again = await api.post(application, key)
+    assert again.status_code == 202
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json()["application_id"] == str(api.database.value("SELECT id FROM applications"))
+
+
+async def test_outcome_that_cannot_be_found_out_is_503_and_nothing_is_left_of_it(api: OnAWire) -> None:
+    application, key = an_application(), a_key()
+    api.wire.lose_commit_and_cut()
+
+    response = await api.post(application, key)
+
+    assert_error(response, 503, "SERVICE_UNAVAILABLE")
+    # The orphan ends by the server's own bound, idle_in_transaction_session_timeout.
+    await soon(lambda: nobody_is_in_a_transaction(api.database))
+    assert api.database.count("applications") == 0
+    api.wire.mend()
+    await ready(api.client)
+    assert (await api.post(application, key)).status_code == 202
+
+
+async def test_duplicate_is_told_so_though_the_answer_to_its_commit_was_lost(api: OnAWire) -> None:
+    application = an_application()
+    await api.post(application)
+    api.wire.lose_answer_to_commit()
+
+    response = await api.post(application)
+
+    assert api.wire.commits_lost == 1
+    assert_error(response, 409, "DUPLICATE_APPLICATION")
+    assert api.database.count("applications") == 1
+
+
+async def test_next_application_is_accepted_after_a_lost_commit(api: OnAWire) -> None:
+    api.wire.lose_answer_to_commit()
+    await api.post(an_application())
+
+    response = await api.post(an_application())
+
+    assert response.status_code == 202

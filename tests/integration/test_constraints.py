@@ -1,0 +1,201 @@
+"""What the database itself refuses, whoever asks."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support.database import Database
+from tests.support.submissions import stored
+
+VALID: dict[str, Any] = {
+    "id": "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44",
+    "pan_number_encrypted": bytes(47),
+    "pan_number_hash": "5e" * 32,
+    "pan_number_masked": "XXXXX1234F",
+    "applicant_name": "Asha Rao",
+    "monthly_income_inr": "85000.00",
+    "loan_amount_inr": "1500000.00",
+    "loan_type": "HOME",
+}
+DECISION: dict[str, Any] = {
+    "status": "PRE_APPROVED",
+    "cibil_score": 700,
+    "decision_rule": "INCOME_COVERS_LOAN",
+    "decision_measures": "{}",
+    "policy_version": "v1",
+}
+
+
+def insert(database: Database, table: str, row: dict[str, Any]) -> None:
+    places = ", ".join(["%s"] * len(row))
+    database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())
+
+
+def without(field: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != field}
+
+
+def test_valid_application_is_taken(database: Database) -> None:
+    insert(database, "applications", VALID)
+
+    assert database.count("applications") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        pytest.param({field: value}, error, id=f"{field} {value}")
+        for field in ("monthly_income_inr", "loan_amount_inr")
+        for value, error in [
+            ("0", psycopg.errors.CheckViolation),
+            ("0.004", psycopg.errors.CheckViolation),
+            ("-0.01", psycopg.errors.CheckViolation),
+            ("NaN", psycopg.errors.CheckViolation),
+            ("10000000000.00", psycopg.errors.NumericValueOutOfRange),
+            ("Infinity", psycopg.errors.NumericValueOutOfRange),
+            (None, psycopg.errors.NotNullViolation),
+        ]
+    ]
+    + [
+        pytest.param({"loan_type": "GOLD"}, psycopg.errors.CheckViolation, id="loan type"),
+        pytest.param({"loan_type": None}, psycopg.errors.NotNullViolation, id="no loan type"),
+        pytest.param({"status": "LOST"}, psycopg.errors.CheckViolation, id="status"),
+        pytest.param({"applicant_name": ""}, psycopg.errors.CheckViolation, id="empty name"),
+        pytest.param({"applicant_name": "n" * 256}, psycopg.errors.CheckViolation, id="long name"),
+        pytest.param({"pan_number_encrypted": b"ABCDE1234F"}, psycopg.errors.CheckViolation, id="PAN not sealed"),
+        pytest.param({"pan_number_hash": "5E" * 32}, psycopg.errors.CheckViolation, id="hash in capitals"),
+        pytest.param({"pan_number_hash": "5e" * 31}, psycopg.errors.CheckViolation, id="short hash"),
+        pytest.param({"pan_number_hash": "5e" * 32 + "\n"}, psycopg.errors.CheckViolation, id="hash and a line's end"),
+        pytest.param({"pan_number_masked": "ABCDE1234F"}, psycopg.errors.CheckViolation, id="PAN not masked"),
+        pytest.param({"version": 0}, psycopg.errors.CheckViolation, id="version"),
+        pytest.param({"updated_at": "2000-01-01"}, psycopg.errors.CheckViolation, id="changed before it was made"),
+    ],
+)  # fmt: skip
+def test_application_that_breaks_a_promise_is_refused(
+    database: Database, changes: dict[str, Any], error: type[psycopg.Error]
+) -> None:
+    with pytest.raises(error):
+        insert(database, "applications", VALID | changes)
+
+
+@pytest.mark.parametrize("score", [300, 900])
+def test_score_at_the_border_is_taken(database: Database, score: int) -> None:
+    insert(database, "applications", VALID | DECISION | {"cibil_score": score})
+
+    assert database.count("applications") == 1
+
+
+@pytest.mark.parametrize("score", [299, 901, 0, -1])
+def test_score_out_of_range_is_refused(database: Database, score: int) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        insert(database, "applications", VALID | DECISION | {"cibil_score": score})
+
+
+@pytest.mark.parametrize("missing", ["cibil_score", "decision_rule", "decision_measures", "policy_version"])
+def test_decision_is_there_whole_or_not_at_all(database: Database, missing: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="decided_whole"):
+        insert(database, "applications", without(missing, VALID | DECISION))
+
+
+@pytest.mark.parametrize("present", ["cibil_score", "decision_rule", "decision_measures", "policy_version"])
+def test_pending_application_has_nothing_of_a_decision(database: Database, present: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="decided_whole"):
+        insert(database, "applications", VALID | {present: DECISION[present]})
+
+
+def test_one_id_is_one_application(database: Database) -> None:
+    insert(database, "applications", VALID)
+
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        insert(database, "applications", VALID)
+
+
+# ── the audit log ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def recorded(database: Database) -> Database:
+    (submission,) = stored(database)
+    database.execute(
+        "INSERT INTO audit_log (application_id, service, action) VALUES (%s, 'test', 'READ')", submission.id
+    )
+    return database
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_log SET service = 'nobody'",
+        "UPDATE audit_log SET service = 'nobody' WHERE false",
+        "DELETE FROM audit_log",
+        "TRUNCATE audit_log",
+        "TRUNCATE audit_log, applications CASCADE",
+        "MERGE INTO audit_log USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
+        "INSERT INTO audit_log (id, application_id, service, action) OVERRIDING SYSTEM VALUE "
+        "SELECT id, application_id, 'nobody', 'READ' FROM audit_log "
+        "ON CONFLICT (id) DO UPDATE SET service = 'nobody'",
+    ],
+)
+def test_record_can_be_neither_changed_nor_removed(recorded: Database, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        recorded.execute(statement)
+
+    assert recorded.row("SELECT service, action FROM audit_log") == {"service": "test", "action": "READ"}
+
+
+def test_session_that_replays_as_a_replica_changes_no_record_either(recorded: Database) -> None:
+    with recorded.connect() as connection:
+        connection.execute("SET session_replication_role = replica")
+
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM audit_log")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"service": "", "action": "READ"},
+        {"service": "x", "action": "PEEK"},
+        {"service": None, "action": "READ"},
+        {"service": "x", "action": None},
+    ],
+    ids=str,
+)
+def test_record_names_a_service_and_an_action(database: Database, row: dict[str, Any]) -> None:
+    with pytest.raises(psycopg.IntegrityError):
+        insert(database, "audit_log", {"application_id": VALID["id"]} | row)
+
+
+# ── the others ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("pan_claims", {"pan_number_hash": "ABCDE1234F", "application_id": VALID["id"], "expires_at": "2027-01-01"}),
+        (
+            "idempotency_keys",
+            {
+                "key_hmac": b"my-key",
+                "request_hmac": bytes(32),
+                "application_id": VALID["id"],
+                "request_id": "r",
+                "expires_at": "2027-01-01",
+            },
+        ),
+        ("key_checks", {"purpose": "PAN", "key_id": b"k", "check_value": b"v"}),
+        ("publisher_leases", {"lane": "x", "owner": VALID["id"], "epoch": 0, "expires_at": "2027-01-01"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_row_that_breaks_a_promise_is_refused(database: Database, table: str, row: dict[str, Any]) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        insert(database, table, row)
+
+
+@pytest.mark.parametrize("table", ["processed_messages", "pan_claims", "idempotency_keys", "key_checks"])
+def test_what_must_be_there_once_has_a_primary_key(database: Database, table: str) -> None:
+    keys = database.rows("SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'", table)
+
+    assert len(keys) == 1

@@ -1,0 +1,252 @@
+"""All four services together: every application that was accepted ends as the oracle says, whatever is killed."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.applications import a_pan, an_application
+from tests.support.broker import Broker
+from tests.support.database import Database
+from tests.support.load import Load, applications, assert_all_is_well
+from tests.support.processes import NAMES, House, Service
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def load(house: House) -> Iterator[Load]:
+    load = Load(house.api.url)
+    yield load
+    load.close()
+
+
+def post(service: Service, body: dict[str, Any], **headers: str) -> httpx.Response:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.post(f"{service.url}/applications", json=body, headers=names, timeout=15, trust_env=False)
+
+
+def test_every_application_is_decided_as_the_oracle_says(
+    database: Database, broker: Broker, house: House, load: Load
+) -> None:
+    house.start()
+
+    load.post(applications(200))
+
+    assert_all_is_well(database, broker, load.wait())
+    assert {row["status"] for row in database.rows("SELECT DISTINCT status FROM applications")} == {
+        "PRE_APPROVED",
+        "MANUAL_REVIEW",
+        "REJECTED",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pan", "income", "amount", "score", "status"),
+    [
+        ("ABCDE1234F", "85000.00", "1500000.00", 790, "PRE_APPROVED"),
+        ("FGHIJ5678K", "85000.00", "1500000.00", 610, "REJECTED"),
+    ],
+)
+def test_documented_pan_has_its_documented_outcome(
+    database: Database, house: House, pan: str, income: str, amount: str, score: int, status: str
+) -> None:
+    house.start()
+    application_id = post(
+        house.api, an_application(pan_number=pan, monthly_income_inr=income, loan_amount_inr=amount)
+    ).json()["application_id"]
+
+    def decided() -> dict[str, Any] | None:
+        found: dict[str, Any] = house.api.get(f"/applications/{application_id}/status").json()
+        return found if found["status"] != "PENDING" else None
+
+    answer = eventually(decided)
+    assert answer is not None
+    assert (answer["cibil_score"], answer["status"]) == (score, status)
+
+
+def test_status_moves_once_and_never_back(database: Database, house: House) -> None:
+    house.start()
+    application_id = post(house.api, an_application()).json()["application_id"]
+    seen = []
+
+    def final() -> bool:
+        seen.append(house.api.get(f"/applications/{application_id}/status").json()["status"])
+        return len(seen) > 3 and seen[-3:] == [seen[-1]] * 3 and seen[-1] != "PENDING"
+
+    eventually(final)
+
+    first_final = next(place for place, status in enumerate(seen) if status != "PENDING")
+    assert set(seen[:first_final]) <= {"PENDING"}
+    assert len(set(seen[first_final:])) == 1
+
+
+def test_request_id_is_found_at_every_step(database: Database, broker: Broker, house: House) -> None:
+    house.start()
+    response = httpx.post(
+        f"{house.api.url}/applications",
+        json=an_application(),
+        headers={"X-Request-ID": "step-by-step"},
+        trust_env=False,
+    )
+    application_id = response.json()["application_id"]
+
+    eventually(lambda: database.application(application_id)["status"] != "PENDING")
+
+    records = database.rows("SELECT action, request_id FROM audit_log WHERE application_id = %s", application_id)
+    eventually(lambda: database.count("outbox_archive") == 2)
+    archived = database.rows("SELECT correlation_id FROM outbox_archive")
+    assert {record["request_id"] for record in records} == {"step-by-step"}
+    assert [row["correlation_id"] for row in archived] == ["step-by-step"] * 2
+
+
+def test_metrics_of_the_contract_are_shown_by_those_who_count_them(
+    house: House, load: Load, database: Database
+) -> None:
+    house.start()
+    load.post(applications(20))
+    load.wait()
+    eventually(lambda: database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'") == 0)
+    eventually(lambda: database.count("outbox_events") == 0)
+
+    counted = {
+        "applications_submitted_total": house.api.metric("applications_submitted_total{"),
+        "kafka_messages_published_total": house.publisher.metric("kafka_messages_published_total{"),
+        "kafka_messages_consumed_total": house.credit.metric("kafka_messages_consumed_total{"),
+        "cibil_score_distribution": house.credit.metric("cibil_score_distribution_count"),
+        "pan_decrypts_total": house.credit.metric("pan_decrypts_total"),
+        "applications_by_status_total": house.decision.metric("applications_by_status_total{"),
+        "decision_duration_seconds": house.decision.metric("decision_duration_seconds_count"),
+    }
+
+    assert counted == {name: 40 if name == "kafka_messages_published_total" else 20 for name in counted}
+
+
+# ── several of one kind ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_two_apis_at_once_accept_one_application_a_pan(database: Database, house: House) -> None:
+    house.start("api")
+    second = house.further("api", "second api")
+    second.start()
+    pans = [a_pan() for _ in range(10)]
+    posts = [(service, an_application(pan_number=pan)) for pan in pans for service in (house.api, second)] * 3
+
+    with ThreadPoolExecutor(20) as threads:
+        statuses = list(threads.map(lambda post_: post(*post_).status_code, posts))
+
+    assert sorted(statuses) == [202] * 10 + [409] * 50
+    assert database.count("applications") == database.count("outbox_events") == 10
+
+
+# ── killed and stopped ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_each_service_killed_once_in_a_burst_loses_and_doubles_nothing(
+    database: Database, broker: Broker, house: House, load: Load
+) -> None:
+    house.start()
+
+    for name in NAMES:
+        load.post(applications(75))
+        eventually(lambda: len(load.accepted) % 75 > 10)
+        victim = getattr(house, name)
+        victim.kill_9()
+        victim.launch()
+        load.wait()
+
+    assert len(load.accepted) == 300
+    assert_all_is_well(database, broker, load.accepted)
+
+
+def test_all_services_killed_at_once_come_back_to_where_they_were(
+    database: Database, broker: Broker, house: House, load: Load
+) -> None:
+    house.start()
+    load.post(applications(100))
+    eventually(lambda: len(load.accepted) > 30)
+
+    for name in NAMES:
+        getattr(house, name).kill_9()
+    for name in reversed(NAMES):
+        getattr(house, name).launch()
+
+    assert_all_is_well(database, broker, load.wait())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sigterm_under_load_ends_a_service_in_order_and_loses_nothing(
+    database: Database, broker: Broker, house: House, load: Load, name: str
+) -> None:
+    house.start()
+    load.post(applications(100))
+    eventually(lambda: len(load.accepted) > 30)
+    service = getattr(house, name)
+
+    code = service.end(within=10)
+    service.launch()
+
+    assert code == 0
+    assert_all_is_well(database, broker, load.wait())
+    assert service.logged("stopped")
+
+
+def test_requests_in_flight_finish_after_sigterm(database: Database, house: House) -> None:
+    house.start("api")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with database.connect() as holder, ThreadPoolExecutor(10) as threads:
+        holder.execute("LOCK TABLE applications IN SHARE MODE")
+        posts = [threads.submit(post, house.api, an_application()) for _ in range(10)]
+        eventually(lambda: database.value(waiting))
+
+        house.api.send(signal.SIGTERM)
+        eventually(lambda: house.api.logged("stopping"))
+        holder.rollback()
+
+        statuses = [answer.result().status_code for answer in posts]
+    assert house.api.exit_code() == 0
+    accepted = statuses.count(202)
+    assert accepted == database.count("applications")
+    assert set(statuses) <= {202, 503}
+    assert accepted >= 1
+
+
+def test_idle_services_end_at_once(house: House) -> None:
+    house.start()
+    began = time.monotonic()
+
+    codes = [getattr(house, name).end(within=5) for name in NAMES]
+
+    assert codes == [0, 0, 0, 0]
+    assert time.monotonic() - began < 8
+
+
+def test_log_lines_are_json_with_time_level_service_and_event(house: House, load: Load) -> None:
+    house.start()
+    load.post(applications(5))
+    load.wait()
+    house.stop()
+
+    for name, service in zip(NAMES, ("prequal-api", "credit-service", "decision-service", "publisher"), strict=True):
+        lines = [json.loads(line) for line in getattr(house, name).log.read_text().splitlines()]
+        assert lines
+        assert all({"timestamp", "level", "service", "event"} <= set(line) for line in lines)
+        assert {line["service"] for line in lines} == {service}
+
+
+def test_income_at_the_border_of_the_policy_is_reviewed_and_above_it_approved(database: Database, house: House) -> None:
+    house.start()
+    bodies = [
+        an_application(monthly_income_inr="100000.00", loan_amount_inr=amount)
+        for amount in ("4799999.99", "4800000.00", "4800000.01")
+    ]
+
+    ids = [post(house.api, body).json()["application_id"] for body in bodies]
+
+    eventually(lambda: database.value("SELECT count(*) FROM applications WHERE status <> 'PENDING'") == 3)
+    statuses = [database.application(id_)["status"] for id_ in ids]
+    assert statuses == ["PRE_APPROVED", "MANUAL_REVIEW", "MANUAL_REVIEW"]

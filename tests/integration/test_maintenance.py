@@ -1,0 +1,223 @@
+"""Daily maintenance: partitions ahead, old rows gone, nothing of an undecided application lost."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from prequal.kernel import maintenance
+from prequal.kernel.errors import Misconfigured, Transient
+from prequal.kernel.maintenance import ARCHIVE_DAYS, INBOX_DAYS, maintain
+from tests.support.database import Database
+from tests.support.ports import free_port
+from tests.support.publishing import INSERT_UNTOLD, an_untold_row
+from tests.support.submissions import Submission, stored
+
+TODAY = datetime.now(UTC).date()
+
+
+def partitions(database: Database) -> set[str]:
+    rows = database.rows(
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'outbox_archive'::regclass"
+    )
+    return {row["name"] for row in rows}
+
+
+def partition_of(days: int) -> str:
+    return f"outbox_archive_{TODAY + timedelta(days=days):%Y%m%d}"
+
+
+def told(database: Database, submission: Submission, days_ago: int) -> None:
+    """Archive an event of an application as told some days ago, in that day's partition."""
+    day = TODAY - timedelta(days=days_ago)
+    if partition_of(-days_ago) not in partitions(database):
+        database.execute(
+            f"CREATE TABLE {partition_of(-days_ago)} PARTITION OF outbox_archive "
+            f"FOR VALUES FROM ('{day} 00:00+00') TO ('{day + timedelta(days=1)} 00:00+00')"
+        )
+    database.execute(INSERT_UNTOLD, *an_untold_row(application_id=submission.id))
+    database.execute(
+        """
+        WITH told AS (DELETE FROM outbox_events RETURNING *)
+        INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload, created_at, told_at)
+        SELECT id, topic, event_id, event_type, application_id, payload, created_at, %s::timestamptz FROM told
+        """,
+        f"{day} 12:00+00",
+    )
+
+
+def decide(database: Database, submission: Submission) -> None:
+    database.execute(
+        """
+        UPDATE applications SET status = 'REJECTED', cibil_score = 600, decision_rule = 'r', decision_measures = '{}',
+               policy_version = 'v1' WHERE id = %s
+        """,
+        submission.id,
+    )
+
+
+def test_partitions_are_made_from_today_to_seven_days_ahead(database: Database) -> None:
+    for name in partitions(database):
+        database.execute(f"DROP TABLE {name}")
+
+    done = maintain(database.url)
+
+    assert done.partitions_made == 8
+    assert partitions(database) == {partition_of(days) for days in range(8)}
+
+
+def test_bounds_of_a_partition_are_utc_midnights_whatever_the_servers_time_zone(database: Database) -> None:
+    for name in partitions(database):
+        database.execute(f"DROP TABLE {name}")
+    name = database.value("SELECT current_database()")
+    database.execute(f"ALTER DATABASE {name} SET timezone = 'Asia/Kolkata'")
+
+    maintain(database.url)
+
+    database.execute("SET timezone = 'UTC'")
+    bounds = database.value("SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = %s", partition_of(0))
+    assert f"('{TODAY} 00:00:00+00') TO ('{TODAY + timedelta(days=1)} 00:00:00+00')" in bounds
+
+
+def test_running_it_again_changes_nothing(database: Database) -> None:
+    maintain(database.url)
+    before = partitions(database), database.everything()
+
+    done = maintain(database.url)
+
+    assert (partitions(database), database.everything()) == before
+    assert set(
+        vars(done).values() if hasattr(done, "__dict__") else [done.partitions_made, done.partitions_dropped]
+    ) == {0}
+
+
+def test_two_at_once_do_no_harm(database: Database) -> None:
+    for name in partitions(database):
+        database.execute(f"DROP TABLE {name}")
+
+    with ThreadPoolExecutor(2) as threads:
+        done = list(threads.map(lambda _: maintain(database.url), range(2)))
+
+    assert sorted(each.partitions_made for each in done) == [0, 8]
+
+
+def test_partition_whose_last_event_is_older_than_seven_days_is_dropped(database: Database) -> None:
+    (submission,) = stored(database)
+    decide(database, submission)
+    told(database, submission, days_ago=ARCHIVE_DAYS + 1)
+
+    done = maintain(database.url)
+
+    assert (done.partitions_dropped, done.carried_over) == (1, 0)
+    assert partition_of(-ARCHIVE_DAYS - 1) not in partitions(database)
+    assert database.count("outbox_archive") == 0
+
+
+def test_partition_of_seven_days_ago_is_kept(database: Database) -> None:
+    (submission,) = stored(database)
+    decide(database, submission)
+    told(database, submission, days_ago=ARCHIVE_DAYS)
+
+    done = maintain(database.url)
+
+    assert done.partitions_dropped == 0
+    assert database.count("outbox_archive") == 1
+
+
+def test_events_of_an_undecided_application_are_carried_over(database: Database) -> None:
+    undecided, decided = stored(database, 2)
+    decide(database, decided)
+    told(database, undecided, days_ago=30)
+    told(database, decided, days_ago=30)
+    columns = "id, event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
+    before = database.rows(f"SELECT {columns} FROM outbox_archive WHERE application_id = %s", undecided.id)
+
+    done = maintain(database.url)
+
+    assert (done.partitions_dropped, done.carried_over) == (1, 1)
+    assert database.rows(f"SELECT {columns} FROM outbox_archive") == before
+
+
+@pytest.mark.parametrize(("days", "left"), [(INBOX_DAYS - 1, 1), (INBOX_DAYS + 1, 0)])
+def test_inbox_is_pruned_after_fifteen_days(database: Database, days: int, left: int) -> None:
+    database.execute(
+        "INSERT INTO processed_messages "
+        "VALUES ('credit-service', gen_random_uuid(), 'd', now() - make_interval(days => %s))",
+        days,
+    )
+
+    done = maintain(database.url)
+
+    assert database.count("processed_messages") == left
+    assert done.inbox_pruned == 1 - left
+
+
+@pytest.mark.parametrize(("ago", "left"), [("1 hour", 1), ("25 hours", 0)])
+def test_claims_and_keys_are_pruned_a_day_after_they_ended(database: Database, ago: str, left: int) -> None:
+    database.execute("INSERT INTO pan_claims VALUES (repeat('5e', 32), gen_random_uuid(), now() - %s::interval)", ago)
+    database.execute(
+        "INSERT INTO idempotency_keys "
+        "VALUES (sha256('key'), sha256('request'), gen_random_uuid(), 'r', now() - %s::interval)",
+        ago,
+    )
+
+    done = maintain(database.url)
+
+    assert (database.count("pan_claims"), database.count("idempotency_keys")) == (left, left)
+    assert (done.claims_pruned, done.keys_pruned) == (1 - left, 1 - left)
+
+
+def test_more_rows_than_one_statement_prunes_are_all_pruned(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prequal.kernel.maintenance.PRUNE_ROWS", 10)
+    database.execute(
+        "INSERT INTO processed_messages "
+        "SELECT 'credit-service', gen_random_uuid(), 'd', now() - interval '30 days' FROM generate_series(1, 35)"
+    )
+
+    done = maintain(database.url)
+
+    assert done.inbox_pruned == 35
+    assert database.count("processed_messages") == 0
+
+
+def test_records_and_applications_are_never_pruned(database: Database) -> None:
+    (submission,) = stored(database)
+    database.execute("UPDATE applications SET created_at = '2000-01-01'")
+    database.execute(
+        "INSERT INTO audit_log (application_id, service, action, occurred_at) VALUES (%s, 's', 'READ', '2000-01-01')",
+        submission.id,
+    )
+
+    maintain(database.url)
+
+    assert (database.count("applications"), database.count("audit_log")) == (1, 1)
+
+
+def test_database_that_is_not_migrated_is_one_sentence(empty_database: Database) -> None:
+    with pytest.raises(Misconfigured, match="prequal migrate"):
+        maintain(empty_database.url)
+
+
+def test_database_that_is_away_is_said_to_be(database: Database) -> None:
+    with pytest.raises(Transient):
+        maintain(f"postgresql://u:p@127.0.0.1:{free_port()}/x")
+
+
+def test_partition_that_is_being_read_for_long_is_left_for_the_next_run(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (submission,) = stored(database)
+    decide(database, submission)
+    told(database, submission, days_ago=30)
+
+    monkeypatch.setattr(maintenance, "SESSION", {**maintenance.SESSION, "lock_timeout": "200"})
+    with database.connect() as reader:
+        reader.execute("SELECT * FROM outbox_archive")
+
+        with pytest.raises(Transient, match="run again"):
+            maintain(database.url)
+
+        reader.rollback()
+    assert maintain(database.url).partitions_dropped == 1

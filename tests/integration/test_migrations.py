@@ -1,0 +1,141 @@
+"""The database's shape: up, down, up again, on empty and on filled, alone and two at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from prequal import migrations
+from prequal.kernel.db import connect
+from prequal.kernel.errors import Misconfigured
+from prequal.kernel.maintenance import maintain
+from prequal.kernel.schema import REVISION, check_schema
+from tests.support.database import TABLES, Database
+from tests.support.processes import run_once
+from tests.support.publishing import untold
+from tests.support.submissions import stored
+
+
+def revisions() -> list[str]:
+    """Every migration, oldest first."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    return [script.revision for script in reversed(list(ScriptDirectory.from_config(config).walk_revisions()))]
+
+
+def shape(database: Database) -> dict[str, list[str]]:
+    """Columns, constraints, indexes, triggers and functions, without the archive's days."""
+    queries = {
+        "columns": """
+            SELECT format('%s.%s %s %s %s', table_name, column_name, data_type, is_nullable, column_default) AS line
+            FROM information_schema.columns WHERE table_schema = 'public'
+        """,
+        "constraints": "SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) AS line FROM pg_constraint",
+        "indexes": "SELECT indexdef AS line FROM pg_indexes WHERE schemaname = 'public'",
+        "triggers": "SELECT pg_get_triggerdef(oid) || tgenabled::text AS line FROM pg_trigger WHERE NOT tgisinternal",
+        "functions": "SELECT proname AS line FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    }
+    found = {name: [row["line"] for row in database.rows(query.replace("%", "%%"))] for name, query in queries.items()}
+    return {name: sorted(line for line in lines if "outbox_archive_" not in line) for name, lines in found.items()}
+
+
+def tables(database: Database) -> set[str]:
+    rows = database.rows("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'")
+    return {row["name"] for row in rows}
+
+
+@pytest.fixture
+def filled(database: Database) -> Database:
+    """A database at the newest revision with rows in it."""
+    stored(database, 3)
+    untold(database, 3)
+    return database
+
+
+def test_services_expect_the_newest_migration() -> None:
+    assert revisions()[-1] == REVISION
+
+
+def test_upgrade_of_an_empty_database_makes_every_table(empty_database: Database) -> None:
+    migrations.upgrade(empty_database.url)
+
+    assert set(TABLES) < tables(empty_database)
+
+
+def test_upgrade_again_changes_nothing(filled: Database) -> None:
+    before, rows = shape(filled), filled.everything()
+
+    migrations.upgrade(filled.url)
+
+    assert (shape(filled), filled.everything()) == (before, rows)
+
+
+def test_downgrade_to_nothing_leaves_nothing(filled: Database) -> None:
+    migrations.downgrade(filled.url, "base")
+
+    assert shape(filled)["functions"] == []
+    assert tables(filled) == {"alembic_version"}
+
+
+@pytest.mark.parametrize("revision", ["base", *revisions()[:-1]])
+def test_way_back_and_up_again_gives_the_same_shape(database: Database, revision: str) -> None:
+    before = shape(database)
+
+    migrations.downgrade(database.url, revision)
+    migrations.upgrade(database.url)
+
+    assert shape(database) == before
+
+
+@pytest.mark.parametrize("revision", ["base", *revisions()[:-1]])
+def test_filled_database_can_be_taken_back_and_up_again(filled: Database, revision: str) -> None:
+    before = shape(filled)
+    maintain(filled.url)
+
+    migrations.downgrade(filled.url, revision)
+    migrations.upgrade(filled.url)
+
+    assert shape(filled) == before
+
+
+def test_applications_survive_every_later_migration(empty_database: Database) -> None:
+    migrations.upgrade(empty_database.url, revisions()[0])
+    stored(empty_database, 3)
+    before = empty_database.rows("SELECT * FROM applications ORDER BY id")
+
+    migrations.upgrade(empty_database.url)
+
+    after = empty_database.rows("SELECT * FROM applications ORDER BY id")
+    assert [{name: row[name] for name in before[0]} for row in after] == before
+
+
+def test_two_migrations_at_once_take_turns(empty_database: Database, tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": empty_database.url}
+
+    with ThreadPoolExecutor(2) as threads:
+        done = list(threads.map(lambda _: run_once("migrate", settings, tmp_path), range(2)))
+
+    assert [(each.returncode, each.stderr) for each in done] == [(0, ""), (0, "")]
+    assert empty_database.value("SELECT version_num FROM alembic_version") == REVISION
+
+
+async def test_check_passes_on_the_newest_revision(database: Database) -> None:
+    connection = await connect(database.url, "test")
+    try:
+        await check_schema(connection)
+    finally:
+        await connection.close()
+
+
+def test_database_ahead_of_the_code_is_not_migrated(database: Database) -> None:
+    database.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(Misconfigured, match="newer code"):
+        migrations.upgrade(database.url)
+
+
+def test_unknown_revision_is_refused(database: Database) -> None:
+    with pytest.raises(Misconfigured):
+        migrations.upgrade(database.url, "no-such-revision")

@@ -1,0 +1,440 @@
+"""The outbox and its publisher: what was committed is told, once enough, in order, whatever happens in between."""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from prequal.domain.events import EventType, event_id
+from prequal.kernel import outbox
+from prequal.kernel.db import connect
+from tests.support.broker import REPORTED, SUBMITTED, Broker, headers_of
+from tests.support.database import Database
+from tests.support.processes import House
+from tests.support.publishing import INSERT_UNTOLD, an_untold_row, publishing, untold
+from tests.support.waiting import eventually, soon
+from tests.support.wire import Stopwatch, a_wire, port_of
+
+
+def nothing_waits(database: Database) -> bool:
+    return database.count("outbox_events") == database.count("outbox_parked") == 0
+
+
+async def keys(broker: Broker, topic: str, count: int) -> list[UUID]:
+    """The applications that were told of, in order within a partition."""
+    return [UUID(bytes(message.key() or b"").decode()) for message in await broker.arrived(topic, count)]
+
+
+# ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_event_is_told_with_its_key_its_headers_and_its_bytes(database: Database, broker: Broker) -> None:
+    (application_id,) = untold(database, payload='{"name": "आशा"}')
+
+    async with publishing(database, broker):
+        (message,) = await broker.arrived(SUBMITTED, 1)
+
+    assert message.key() == str(application_id).encode()
+    assert message.value() == '{"name": "आशा"}'.encode()
+    assert headers_of(message) == {
+        "event_id": str(event_id(EventType.APPLICATION_SUBMITTED, application_id)),
+        "event_type": "ApplicationSubmitted",
+        "message_version": "v1",
+        "correlation_id": "request-1",
+    }
+
+
+async def test_trace_of_a_row_becomes_a_header(database: Database, broker: Broker) -> None:
+    untold(database)
+    database.execute("UPDATE outbox_events SET traceparent = '00-trace', correlation_id = NULL")
+
+    async with publishing(database, broker):
+        (message,) = await broker.arrived(SUBMITTED, 1)
+
+    assert headers_of(message)["traceparent"] == "00-trace"
+    assert "correlation_id" not in headers_of(message)
+
+
+async def test_told_event_moves_to_the_archive_unchanged(database: Database, broker: Broker) -> None:
+    untold(database, 3, payload='{"a": 1}')
+    columns = "id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
+    before = database.rows(f"SELECT {columns} FROM outbox_events ORDER BY id")
+
+    async with publishing(database, broker):
+        await soon(lambda: nothing_waits(database))
+
+    assert database.rows(f"SELECT {columns} FROM outbox_archive ORDER BY id") == before
+
+
+async def test_both_topics_are_told(database: Database, broker: Broker) -> None:
+    untold(database, 5, topic=SUBMITTED)
+    untold(database, 7, topic=REPORTED)
+
+    async with publishing(database, broker):
+        await soon(lambda: nothing_waits(database))
+
+    assert (broker.told(SUBMITTED), broker.told(REPORTED)) == (5, 7)
+
+
+async def test_events_of_one_application_are_told_in_the_order_they_were_written(
+    database: Database, broker: Broker
+) -> None:
+    application_id = uuid4()
+    with database.connect() as connection, connection.cursor() as cursor:
+        rows = [an_untold_row(payload=str(number), application_id=application_id) for number in range(1500)]
+        cursor.executemany(INSERT_UNTOLD, rows)
+
+    async with publishing(database, broker, publish_batch_max=100):
+        messages = await broker.arrived(SUBMITTED, 1500)
+
+    assert [int(message.value() or b"") for message in messages] == list(range(1500))
+
+
+async def test_row_is_settled_by_its_own_acknowledgement_and_told_once(database: Database, broker: Broker) -> None:
+    applications = untold(database, 3000)
+
+    async with publishing(database, broker):
+        await soon(lambda: nothing_waits(database), within=20)
+
+    told = Counter(await keys(broker, SUBMITTED, 3000))
+    assert told == Counter(applications)
+    assert database.count("outbox_archive") == 3000
+
+
+async def test_row_with_a_lower_id_that_is_committed_later_is_told_too(database: Database, broker: Broker) -> None:
+    late, early = an_untold_row(), an_untold_row()
+    with database.connect() as slow:
+        slow.execute(INSERT_UNTOLD, late)
+        with database.connect() as quick:
+            quick.execute(INSERT_UNTOLD, early)
+        async with publishing(database, broker):
+            assert await keys(broker, SUBMITTED, 1) == [early[3]]
+
+            slow.commit()
+
+            assert set(await keys(broker, SUBMITTED, 2)) == {early[3], late[3]}
+
+
+async def test_gap_of_ids_that_were_rolled_back_stops_nothing(database: Database, broker: Broker) -> None:
+    with database.connect() as undone:
+        for _ in range(10):
+            undone.execute(INSERT_UNTOLD, an_untold_row())
+        undone.rollback()
+    applications = untold(database, 3)
+
+    async with publishing(database, broker):
+        await soon(lambda: nothing_waits(database))
+
+    assert set(await keys(broker, SUBMITTED, 3)) == set(applications)
+
+
+# ── wake-ups ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_bell_wakes_a_publisher_that_would_look_only_much_later(database: Database, broker: Broker) -> None:
+    async with publishing(database, broker, publish_poll_seconds=10):
+        untold(database)
+        watch = Stopwatch()
+
+        async def rung_and_told() -> bool:
+            database.execute(f"SELECT pg_notify('prequal_outbox', '{SUBMITTED}')")
+            return nothing_waits(database)
+
+        await soon(rung_and_told, within=5)
+
+    assert watch.seconds < 5
+
+
+async def test_lost_bell_costs_a_pause_between_two_looks(database: Database, broker: Broker) -> None:
+    async with publishing(database, broker):
+        untold(database)
+        await soon(lambda: nothing_waits(database))
+        watch = Stopwatch()
+
+        untold(database)
+        await soon(lambda: nothing_waits(database), within=5)
+
+    assert watch.seconds < 2
+
+
+# ── refused ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_events_of_a_missing_topic_wait_with_a_reason_while_others_flow(
+    database: Database, broker: Broker
+) -> None:
+    broker.delete(REPORTED)
+    untold(database, 3, topic=REPORTED)
+    async with publishing(database, broker):
+        untold(database, 20, topic=SUBMITTED)
+        watch = Stopwatch()
+        await soon(lambda: broker.told(SUBMITTED) == 20)
+        flowed = watch.seconds
+        await soon(lambda: database.count("outbox_parked") == 3)
+
+        reasons = {row["reason"] for row in database.rows("SELECT reason FROM outbox_parked")}
+        broker.create()
+
+        await soon(lambda: nothing_waits(database), within=20)
+    assert flowed < 3
+    assert all(reasons)
+    assert broker.told(REPORTED) == 3
+    assert database.value("SELECT count(*) FROM outbox_archive WHERE topic = %s", REPORTED) == 3
+
+
+async def test_event_too_large_waits_with_a_reason_and_its_neighbours_are_told(
+    database: Database, broker: Broker
+) -> None:
+    broker.configure(SUBMITTED, max_message_bytes="20000")
+    (large,) = untold(database, payload="x" * 50_000)
+    neighbours = untold(database, 30, payload="{}")
+    async with publishing(database, broker):
+        await soon(lambda: broker.told(SUBMITTED) == 30)
+        await soon(lambda: database.count("outbox_events") == 0)
+        parked = database.rows("SELECT * FROM outbox_parked")
+        told = await keys(broker, SUBMITTED, 30)
+
+        broker.configure(SUBMITTED, max_message_bytes="1048588")
+
+        await soon(lambda: nothing_waits(database), within=20)
+    assert set(told) == set(neighbours)
+    assert [row["application_id"] for row in parked] == [large]
+    assert parked[0]["reason"]
+    assert parked[0]["attempts"] >= 1
+    assert large in await keys(broker, SUBMITTED, 31)
+
+
+async def test_parked_event_is_tried_again_after_longer_and_longer_pauses(database: Database) -> None:
+    untold(database)
+    connection = await connect(database.url, "test")
+    pauses = []
+    try:
+        for _ in range(8):
+            row_id = database.value("SELECT id FROM outbox_events")
+            await outbox.park(connection, SUBMITTED, [(row_id, "refused")])
+            pause = database.value("SELECT next_try_at - parked_at FROM outbox_parked")
+            pauses.append(pause.total_seconds())
+            database.execute("UPDATE outbox_parked SET next_try_at = now()")
+            await outbox.bring_back_due(connection, SUBMITTED, 10)
+    finally:
+        await connection.close()
+
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+async def test_settling_the_same_rows_twice_archives_them_once(database: Database) -> None:
+    untold(database, 5)
+    ids = [row["id"] for row in database.rows("SELECT id FROM outbox_events")]
+    connection = await connect(database.url, "test")
+    try:
+        first = await outbox.settle_told(connection, SUBMITTED, ids)
+        second = await outbox.settle_told(connection, SUBMITTED, ids)
+    finally:
+        await connection.close()
+
+    assert (first, second) == (5, 0)
+    assert database.count("outbox_archive") == 5
+
+
+async def test_event_told_and_not_settled_is_told_again_with_the_same_id(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untold(database, 5)
+    working = outbox.settle_told
+
+    async def broken(*_: Any) -> int:
+        raise OSError("the connection is lost")
+
+    monkeypatch.setattr(outbox, "settle_told", broken)
+    async with publishing(database, broker):
+        await soon(lambda: broker.told(SUBMITTED) == 5)
+    assert database.count("outbox_events") == 5
+    monkeypatch.setattr(outbox, "settle_told", working)
+
+    async with publishing(database, broker):
+        await soon(lambda: nothing_waits(database))
+
+    told = Counter(headers_of(message)["event_id"] for message in await broker.arrived(SUBMITTED, 10))
+    assert set(told.values()) == {2}
+    assert len(told) == database.count("outbox_archive") == 5
+
+
+async def test_event_that_is_in_flight_is_not_produced_again(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untold(database, 5)
+    working, failures = outbox.settle_told, iter(range(3))
+
+    async def broken_at_first(*values: Any) -> int:
+        if next(failures, None) is not None:
+            raise OSError("the connection is lost")
+        return await working(*values)
+
+    monkeypatch.setattr(outbox, "settle_told", broken_at_first)
+
+    async with publishing(database, broker):
+        await soon(lambda: nothing_waits(database))
+
+    assert broker.told(SUBMITTED) == 5
+    assert database.count("outbox_archive") == 5
+
+
+# ── several publishers ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_two_publishers_at_once_lose_nothing_and_keep_the_order(database: Database, broker: Broker) -> None:
+    application_id = uuid4()
+    async with publishing(database, broker), publishing(database, broker):
+        for start in range(0, 1000, 100):
+            with database.connect() as connection, connection.cursor() as cursor:
+                rows = [an_untold_row(payload=str(start + step), application_id=application_id) for step in range(100)]
+                cursor.executemany(INSERT_UNTOLD, rows)
+            await asyncio.sleep(0)
+        await soon(lambda: nothing_waits(database))
+
+    numbers = [int(message.value() or b"") for message in await broker.arrived(SUBMITTED, 1000)]
+    assert list(dict.fromkeys(numbers)) == list(range(1000))
+    assert database.count("outbox_archive") == 1000
+
+
+async def test_lane_has_one_holder_at_a_time(database: Database) -> None:
+    connection = await connect(database.url, "test")
+    one, other = uuid4(), uuid4()
+    try:
+        first = await outbox.take_lease(connection, SUBMITTED, one, 60)
+        refused = await outbox.take_lease(connection, SUBMITTED, other, 60)
+        renewed = await outbox.take_lease(connection, SUBMITTED, one, 60)
+        database.execute("UPDATE publisher_leases SET expires_at = now() - interval '1 second'")
+        taken = await outbox.take_lease(connection, SUBMITTED, other, 60)
+        untold(database)
+        assert first is not None
+        assert taken is not None
+        lost = await outbox.read_untold(connection, first, [], 10)
+        held = await outbox.read_untold(connection, taken, [], 10)
+    finally:
+        await connection.close()
+
+    assert refused is None
+    assert renewed == first
+    assert (first.epoch, taken.epoch) == (1, 2)
+    assert (len(lost), len(held)) == (0, 1)
+
+
+def test_lane_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database: Database, house: House) -> None:
+    house.start("publisher")
+    second = house.further("publisher", "second", LEASE_SECONDS="1")
+    second.start()
+    untold(database)
+    eventually(lambda: nothing_waits(database))
+
+    house.publisher.kill_9()
+    applications = untold(database, 20)
+    watch = Stopwatch()
+
+    eventually(lambda: nothing_waits(database), within=10)
+    assert watch.seconds < 5
+    assert database.count("outbox_archive") == 1 + len(applications)
+
+
+def test_lane_of_a_publisher_that_stops_is_free_at_once(database: Database, house: House) -> None:
+    house.start("publisher")
+    second = house.further("publisher", "second", LEASE_SECONDS="60")
+    second.start()
+    untold(database)
+    eventually(lambda: nothing_waits(database))
+
+    assert house.publisher.end() == 0
+    untold(database, 20)
+    watch = Stopwatch()
+
+    eventually(lambda: nothing_waits(database), within=10)
+    assert watch.seconds < 3
+
+
+# ── the surroundings ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_events_wait_while_the_broker_is_away_and_are_told_when_it_is_back(
+    database: Database, broker: Broker
+) -> None:
+    with a_wire(port_of(f"kafka://{broker.bootstrap_servers}")) as wire:
+        wire.cut()
+        blind = Broker.__new__(Broker)
+        blind.bootstrap_servers = f"127.0.0.1:{wire.port}"
+        async with publishing(database, blind):
+            untold(database, 50)
+            await soon(lambda: database.value("SELECT count(*) FROM publisher_leases") >= 2)
+            assert nothing_waits(database) is False
+            longest = await longest_transaction(database, for_seconds=2)
+
+            # The broker names its own address to whoever asks, so that the way is needed for the first question only.
+            wire.mend()
+
+            await soon(lambda: nothing_waits(database), within=20)
+    assert longest < 1
+    assert set(await keys(broker, SUBMITTED, 50)) == {
+        row["application_id"] for row in database.rows("SELECT application_id FROM outbox_archive")
+    }
+
+
+async def longest_transaction(database: Database, for_seconds: float) -> float:
+    """The age of the oldest transaction that was open during a while."""
+    longest, watch = 0.0, Stopwatch()
+    while watch.seconds < for_seconds:
+        age = database.value(
+            """
+            SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8 FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()
+            """
+        )
+        longest = max(longest, age)
+        await asyncio.sleep(0.02)
+    return longest
+
+
+async def test_error_of_the_database_is_waited_out(database: Database, broker: Broker) -> None:
+    async with publishing(database, broker):
+        untold(database)
+        await soon(lambda: nothing_waits(database))
+        database.execute("ALTER TABLE outbox_archive RENAME TO away")
+        applications = untold(database, 3)
+        await soon(lambda: broker.told(SUBMITTED) == 4)
+
+        database.execute("ALTER TABLE away RENAME TO outbox_archive")
+
+        await soon(lambda: nothing_waits(database))
+    assert set(applications) < set(await keys(broker, SUBMITTED, 4))
+
+
+def test_row_the_application_wrote_is_what_is_told(database: Database, house: House) -> None:
+    import httpx
+
+    from tests.support.applications import an_application
+
+    house.start("api", "publisher")
+
+    response = httpx.post(f"{house.api.url}/applications", json=an_application(), trust_env=False)
+
+    eventually(lambda: nothing_waits(database))
+    archived = database.row("SELECT * FROM outbox_archive")
+    assert json.loads(archived["payload"])["application_id"] == response.json()["application_id"]
+
+
+def test_without_partitions_for_today_nothing_is_archived_and_nothing_lost(database: Database) -> None:
+    untold(database)
+    partitions = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'outbox_archive'::regclass"
+    for row in database.rows(partitions):
+        database.execute(f"DROP TABLE {row['name']}")
+
+    with pytest.raises(psycopg.errors.CheckViolation):
+        database.execute(
+            "WITH told AS (DELETE FROM outbox_events RETURNING *) "
+            "INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload) "
+            "SELECT id, topic, event_id, event_type, application_id, payload FROM told"
+        )
+
+    assert database.count("outbox_events") == 1

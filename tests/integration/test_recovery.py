@@ -1,0 +1,245 @@
+"""PostgreSQL or Kafka fails under the running services, and comes back: nobody restarts them, and nothing is lost."""
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from prequal.kernel.maintenance import maintain
+from prequal.local.kafka import Kafka
+from prequal.local.postgres import Postgres
+from prequal.migrations import upgrade
+from tests.support.applications import an_application
+from tests.support.broker import SUBMITTED, Broker
+from tests.support.database import Database
+from tests.support.load import Load, applications, assert_all_is_well
+from tests.support.ports import free_ports
+from tests.support.processes import NAMES, House, a_house
+from tests.support.waiting import eventually
+from tests.support.wire import Stopwatch
+
+READY_AFTER_SECONDS = 10.0
+TURNS_WITHIN_SECONDS = 5.0
+
+
+@pytest.fixture(scope="module")
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server that these tests may kill."""
+    server = Postgres(tmp_path_factory.mktemp("own-postgresql") / "data", *free_ports(1))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.retire()
+
+
+@dataclass
+class OwnKafka:
+    """A broker that these tests may freeze, and one more each time that one of them has killed it."""
+
+    folders: pytest.TempPathFactory
+    node: Kafka | None = None
+    pid: int = 0
+
+    def unharmed(self) -> Kafka:
+        if self.node is not None and (self.node.pid, self.node.running) == (self.pid, True):
+            return self.node
+        self.end()
+        self.node = Kafka(self.folders.mktemp("own-kafka") / "data", *free_ports(2))
+        self.node.start()
+        self.pid = self.node.pid
+        return self.node
+
+    def end(self) -> None:
+        if self.node is not None:
+            self.node.retire()
+
+
+@pytest.fixture(scope="module")
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnKafka]:
+    brokers = OwnKafka(tmp_path_factory)
+    yield brokers
+    brokers.end()
+
+
+@pytest.fixture
+def own_kafka(brokers: OwnKafka) -> Iterator[Kafka]:
+    node = brokers.unharmed()
+    yield node
+    node.send(signal.SIGCONT)
+
+
+@pytest.fixture
+def own_database(own_postgres: Postgres) -> Iterator[Database]:
+    """The server's one database, made afresh."""
+    if not own_postgres.running:
+        own_postgres.start()
+    database = Database(own_postgres.database_url)
+    database.execute("DROP SCHEMA public CASCADE")
+    database.execute("CREATE SCHEMA public")
+    upgrade(database.url)
+    maintain(database.url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def own_broker(own_kafka: Kafka) -> Broker:
+    broker = Broker(own_kafka.bootstrap_servers)
+    broker.renew()
+    return broker
+
+
+@pytest.fixture
+def own_house(own_database: Database, own_broker: Broker, tmp_path: Path) -> Iterator[House]:
+    with a_house(own_database.url, own_broker.bootstrap_servers, tmp_path) as house:
+        yield house
+
+
+@pytest.fixture
+def load(own_house: House) -> Iterator[Load]:
+    load = Load(own_house.api.url)
+    yield load
+    load.close()
+
+
+def all_ready(house: House, within: float = READY_AFTER_SECONDS) -> None:
+    for name in NAMES:
+        getattr(house, name).becomes(200, within)
+
+
+# ── PostgreSQL ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_services_heal_by_themselves_after_the_database_was_killed(
+    own_postgres: Postgres, own_database: Database, own_broker: Broker, own_house: House, load: Load
+) -> None:
+    own_house.start()
+    pids = [getattr(own_house, name).pid for name in NAMES]
+    load.post(applications(120))
+    eventually(lambda: len(load.accepted) > 30)
+
+    own_postgres.kill()
+    for name in NAMES:
+        getattr(own_house, name).becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
+    watch = Stopwatch()
+    refused = httpx.post(f"{own_house.api.url}/applications", json=an_application(), timeout=10, trust_env=False)
+    seconds = watch.seconds
+    healths = [getattr(own_house, name).get("/health").status_code for name in NAMES]
+    own_database.close()
+    own_postgres.start()
+
+    all_ready(own_house)
+    assert (refused.status_code, refused.json()["error_code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert seconds < 4.5
+    assert healths == [200] * 4
+    assert_all_is_well(own_database, own_broker, load.wait())
+    assert [getattr(own_house, name).pid for name in NAMES] == pids
+
+
+def test_service_ends_in_order_while_the_database_is_away(own_postgres: Postgres, own_house: House) -> None:
+    own_house.start()
+    own_postgres.kill()
+    for name in NAMES:
+        getattr(own_house, name).becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
+
+    codes = [getattr(own_house, name).end(within=10) for name in NAMES]
+
+    assert codes == [0, 0, 0, 0]
+
+
+# ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_killed_broker_stops_no_post_and_everything_is_decided_after_it_is_back(
+    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: House, load: Load
+) -> None:
+    own_house.start()
+    load.post(applications(60))
+    eventually(lambda: len(load.accepted) > 20)
+
+    own_kafka.kill()
+    for name in ("credit", "decision", "publisher"):
+        getattr(own_house, name).becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
+    degraded = own_house.api.becomes(200, TURNS_WITHIN_SECONDS, kafka="disconnected")
+    load.post(applications(40))
+    accepted = load.wait()
+    own_kafka.start()
+
+    all_ready(own_house)
+    assert degraded["status"] == "degraded"
+    assert load.statuses == {202: 100}
+    assert_all_is_well(own_database, own_broker, accepted)
+
+
+def test_frozen_broker_is_noticed_and_nothing_is_lost(
+    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: House, load: Load
+) -> None:
+    own_house.start()
+    load.post(applications(20))
+    load.wait()
+
+    own_kafka.send(signal.SIGSTOP)
+    watch = Stopwatch()
+    for name in ("credit", "decision", "publisher"):
+        getattr(own_house, name).becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
+    noticed = watch.seconds
+    load.post(applications(20))
+    accepted = load.wait()
+    oldest = own_database.value(
+        "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8 FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    own_kafka.send(signal.SIGCONT)
+
+    all_ready(own_house)
+    assert noticed < TURNS_WITHIN_SECONDS
+    assert oldest < 5
+    assert load.statuses == {202: 40}
+    assert_all_is_well(own_database, own_broker, accepted)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_service_ends_in_order_while_the_broker_is_frozen(own_kafka: Kafka, own_house: House, name: str) -> None:
+    own_house.start()
+    httpx.post(f"{own_house.api.url}/applications", json=an_application(), trust_env=False)
+    own_kafka.send(signal.SIGSTOP)
+
+    code = getattr(own_house, name).end(within=10)
+
+    assert code == 0
+
+
+def test_services_that_start_before_the_broker_wait_for_it(
+    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: House
+) -> None:
+    own_kafka.stop()
+    for name in NAMES:
+        getattr(own_house, name).launch()
+    own_house.api.becomes(200, within=15, kafka="disconnected")
+    body = an_application()
+    response = httpx.post(f"{own_house.api.url}/applications", json=body, trust_env=False)
+
+    own_kafka.start()
+
+    all_ready(own_house, within=15)
+    assert response.status_code == 202
+    assert_all_is_well(own_database, own_broker, {response.json()["application_id"]: body})
+
+
+def test_services_that_start_before_the_topics_wait_for_them(
+    own_database: Database, own_broker: Broker, own_house: House, load: Load
+) -> None:
+    own_broker.delete(SUBMITTED)
+    for name in NAMES:
+        getattr(own_house, name).launch()
+    own_house.api.becomes(200, within=15)
+    load.post(applications(10))
+    accepted = load.wait()
+
+    own_broker.create()
+
+    assert_all_is_well(own_database, own_broker, accepted)

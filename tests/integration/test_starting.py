@@ -1,0 +1,217 @@
+"""How a service starts: with the right keys, database and port, or not at all, with one sentence and exit code 2."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from prequal.migrations import downgrade
+from tests.support.broker import Broker
+from tests.support.database import Database
+from tests.support.ports import free_port
+from tests.support.processes import KEYS, NAMES, OTHER_KEY, House, run_once
+from tests.support.waiting import eventually
+
+
+def settings(database: Database, broker: Broker) -> dict[str, str]:
+    return {"DATABASE_URL": database.url, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers, **KEYS}
+
+
+def assert_refuses(name: str, told: dict[str, str], folder: Path, *words: str) -> None:
+    """See that a command ends by itself with code 2 and one sentence with these words, and without a secret."""
+    done = run_once(name, told, folder)
+
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("prequal: ")
+    assert sentence.endswith(".")
+    assert not [word for word in words if word not in sentence], sentence
+    assert not [secret for secret in (*KEYS.values(), OTHER_KEY) if secret in done.stderr + done.stdout]
+
+
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_first_start_records_what_its_keys_are_known_by(database: Database, house: House) -> None:
+    house.start("api")
+
+    rows = database.rows("SELECT purpose, key_id, check_value FROM key_checks ORDER BY purpose")
+    assert [row["purpose"] for row in rows] == ["ENCRYPTION_KEY", "PAN_HASH_KEY"]
+    assert [len(row["key_id"]) for row in rows] == [8, 8]
+    assert [len(row["check_value"]) for row in rows] == [32, 32]
+
+
+def test_later_start_with_the_same_keys_records_nothing(database: Database, house: House) -> None:
+    house.start("api")
+    before = database.everything()["key_checks"]
+    house.api.end()
+
+    house.start("api", "credit")
+
+    assert database.everything()["key_checks"] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("api", "PAN_HASH_KEY"), ("api", "ENCRYPTION_KEY"), ("credit", "ENCRYPTION_KEY")]
+)
+def test_valid_but_wrong_key_stops_the_start(
+    database: Database, broker: Broker, house: House, tmp_path: Path, name: str, key: str
+) -> None:
+    house.start("api")
+    house.stop()
+
+    assert_refuses(name, settings(database, broker) | {key: OTHER_KEY}, tmp_path, key, "not the key")
+
+
+def test_two_first_starts_at_once_with_other_keys_leave_one(database: Database, broker: Broker, tmp_path: Path) -> None:
+    one = House(database.url, broker.bootstrap_servers, tmp_path)
+    other = House(database.url, broker.bootstrap_servers, tmp_path, PAN_HASH_KEY=OTHER_KEY)
+    other.api.log = tmp_path / "other.log"
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(lambda service: service.launch(), (one.api, other.api)))
+
+        eventually(lambda: one.api.running != other.api.running)
+        left = one.api if one.api.running else other.api
+        left.wait_until_ready()
+        assert database.value("SELECT count(*) FROM key_checks WHERE purpose = 'PAN_HASH_KEY'") == 1
+    finally:
+        one.stop()
+        other.stop()
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("", "ENCRYPTION_KEY"),
+        ("not base64!", "base64"),
+        ("c2hvcnQ=", "5 bytes"),
+        ("ABCDE1234F", "ENCRYPTION_KEY"),
+    ],
+)
+def test_key_that_is_none_stops_the_start(
+    database: Database, broker: Broker, tmp_path: Path, key: str, words: str
+) -> None:
+    assert_refuses("api", settings(database, broker) | {"ENCRYPTION_KEY": key}, tmp_path, "ENCRYPTION_KEY", words)
+
+
+def test_publisher_and_decision_are_given_no_key(house: House) -> None:
+    house.start("publisher", "decision")
+
+    for service in (house.publisher, house.decision):
+        environment = Path(f"/proc/{service.pid}/environ").read_bytes()
+        assert not [key for key in KEYS.values() if key.encode() in environment]
+
+
+# ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("missing", ["DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"])
+def test_missing_setting_is_named(database: Database, broker: Broker, tmp_path: Path, name: str, missing: str) -> None:
+    told = {key: value for key, value in settings(database, broker).items() if key != missing}
+
+    assert_refuses(name, told, tmp_path, missing, "missing")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("DATABASE_URL", "mysql://u:hunter2@127.0.0.1/x"),
+        ("DATABASE_URL", "postgresql://u:hunter2@127.0.0.1:70000/x"),
+        ("LOG_LEVEL", "LOUD"),
+        ("DATABASE_POOL_SIZE", "-17"),
+        ("PAN_HOLDER_TYPES", "person"),
+        ("WRITE_BATCH_MAX", "many"),
+    ],
+)
+def test_bad_setting_is_named_and_its_value_is_not_repeated(
+    database: Database, broker: Broker, tmp_path: Path, setting: str, value: str
+) -> None:
+    house = House(database.url, broker.bootstrap_servers, tmp_path, **{setting: value})
+    house.api.environment |= {setting: value}
+    house.api.launch()
+
+    assert house.api.exit_code() == 2
+    (sentence,) = house.api.log.read_text().splitlines()
+    assert setting in sentence
+    assert "hunter2" not in sentence
+    assert value not in sentence
+
+
+def test_wrong_password_stops_the_start(database: Database, broker: Broker, tmp_path: Path) -> None:
+    wrong = database.url.replace(":", ":wrong", 2).replace("wrong//", "//", 1)
+
+    assert_refuses("decision", settings(database, broker) | {"DATABASE_URL": wrong}, tmp_path, "DATABASE_URL")
+
+
+def test_missing_database_stops_the_start(database: Database, broker: Broker, tmp_path: Path) -> None:
+    told = settings(database, broker) | {"DATABASE_URL": database.url + "_that_is_not_there"}
+
+    assert_refuses("publisher", told, tmp_path, "DATABASE_URL")
+
+
+# ── the database's revision, the port ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_database_without_tables_stops_the_start(
+    empty_database: Database, broker: Broker, tmp_path: Path, name: str
+) -> None:
+    assert_refuses(name, settings(empty_database, broker), tmp_path, "prequal migrate")
+
+
+def test_database_behind_the_code_stops_the_start(database: Database, broker: Broker, tmp_path: Path) -> None:
+    downgrade(database.url, "-1")
+
+    assert_refuses("api", settings(database, broker), tmp_path, "before", "prequal migrate")
+
+
+def test_database_ahead_of_the_code_stops_the_start(database: Database, broker: Broker, tmp_path: Path) -> None:
+    database.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    assert_refuses("credit", settings(database, broker), tmp_path, "ahead", "newer code")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_busy_port_stops_the_start(house: House, name: str) -> None:
+    service = getattr(house, name)
+    with socket.create_server(("127.0.0.1", service.port)):
+        service.launch()
+
+        assert service.exit_code() == 2
+    (sentence,) = [line for line in service.log.read_text().splitlines() if not line.startswith("{")]
+    assert str(service.port) in sentence
+    assert "HTTP_PORT" in sentence
+
+
+def test_metrics_are_shown_on_a_port_of_their_own_when_told_so(house: House) -> None:
+    port = free_port()
+    service = house.further("decision", "metrics")
+    service.environment |= {"PROMETHEUS_PORT": str(port)}
+    service.start()
+
+    assert "kafka_consumer_lag" in house.new("decision", port).get("/metrics").text
+
+
+# ── dependencies that are not there yet ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_service_lives_and_says_what_is_away_until_its_database_is_there(
+    broker: Broker, tmp_path: Path, name: str
+) -> None:
+    house = House(f"postgresql://u:p@127.0.0.1:{free_port()}/x", broker.bootstrap_servers, tmp_path)
+    service = getattr(house, name)
+    try:
+        service.launch()
+        eventually(lambda: service.logged("waiting"))
+
+        health, (status, ready) = service.get("/health"), service.ready()
+
+        assert (health.status_code, health.json()) == (200, {"status": "healthy"})
+        assert (status, ready["database"]) == (503, "disconnected")
+        assert service.end() == 0
+    finally:
+        house.stop()

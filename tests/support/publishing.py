@@ -1,0 +1,63 @@
+"""The publisher inside a test's own event loop, and rows for it to tell."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from prequal.domain.events import EventType, event_id
+from prequal.kernel import process, publisher
+from prequal.kernel.settings import PublisherSettings, load
+
+from .broker import SUBMITTED, Broker
+from .database import Database
+from .ports import free_port
+
+
+@asynccontextmanager
+async def publishing(database: Database, broker: Broker, **settings: Any) -> AsyncIterator["asyncio.Task[None]"]:
+    """A publisher, for as long as the block lasts."""
+    loaded = load(
+        PublisherSettings,
+        _env_file=None,
+        database_url=database.url,
+        kafka_bootstrap_servers=broker.bootstrap_servers,
+        http_port=free_port(),
+        **settings,
+    )
+    stop = asyncio.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "settle_memory", lambda: None)  # this process is not the publisher's own
+        running = asyncio.create_task(publisher._main(loaded, stop))
+        try:
+            yield running
+        finally:
+            stop.set()
+            await running
+
+
+INSERT_UNTOLD = """
+    INSERT INTO outbox_events (topic, event_type, event_id, application_id, payload, correlation_id)
+    VALUES (%s, %s, %s, %s, %s, %s) RETURNING id
+"""
+
+
+def an_untold_row(
+    topic: str = SUBMITTED, payload: str = "{}", application_id: UUID | None = None
+) -> tuple[str, str, UUID, UUID, str, str]:
+    """What `INSERT_UNTOLD` takes: an event that was written and not told yet."""
+    application = application_id or uuid7()
+    event_type = next(each for each in EventType if each.topic == topic)
+    return topic, event_type.value, event_id(event_type, application), application, payload, "request-1"
+
+
+def untold(database: Database, count: int = 1, **fields: Any) -> list[UUID]:
+    """Write events that are still to be told, in one transaction; their applications' ids, in the order of the rows."""
+    rows = [an_untold_row(**fields) for _ in range(count)]
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.executemany(INSERT_UNTOLD, rows)
+    return [row[3] for row in rows]

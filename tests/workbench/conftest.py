@@ -1,0 +1,93 @@
+"""Quick properties, and the workbench as a person uses it."""
+
+import json
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from hypothesis import settings
+from typer.testing import CliRunner
+
+from prequal.command_line.application import app
+from prequal.workbench.settings import WorkbenchSettings
+from tests.support.broker import GROUPS, SECONDS, Broker
+from tests.support.database import Database
+from tests.support.waiting import eventually
+
+settings.register_profile("workbench", max_examples=60, deadline=None, database=None)
+settings.load_profile("workbench")
+
+Prequal = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def _coordinated(_broker: Broker) -> Broker:
+    """The broker once it can say what a group has read: the admin client may crash when it asks before."""
+    for group in GROUPS:
+        eventually(partial(_answers, _broker, group), within=30)
+    return _broker
+
+
+def _answers(broker: Broker, group: str) -> bool:
+    asked = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": group, "log_level": 0})
+    try:
+        asked.committed([TopicPartition("any", 0)], timeout=SECONDS)
+    except KafkaException:
+        return False
+    finally:
+        asked.close()
+    return True
+
+
+@pytest.fixture
+def broker(_coordinated: Broker, broker: Broker) -> Broker:
+    """The broker, with empty topics that nobody has read."""
+    return broker
+
+
+@pytest.fixture
+def stores(database: Database, broker: Broker) -> WorkbenchSettings:
+    """The test's own stores."""
+    return WorkbenchSettings(
+        _env_file=None,  # type: ignore[call-arg]  # pydantic-settings' own
+        database_url=database.url,
+        kafka_bootstrap_servers=broker.bootstrap_servers,
+    )
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty working folder and no setting of ours in the environment."""
+    for name in [name for name in os.environ if name.startswith(("DATABASE_", "KAFKA_", "PREQUAL_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def nowhere(bare: None) -> Prequal:
+    """Runs `prequal …` where nothing is set and nothing runs."""
+    return _runner({})
+
+
+@pytest.fixture
+def prequal(bare: None, stores: WorkbenchSettings) -> Prequal:
+    """Runs `prequal …` on the test's stores."""
+    return _runner({"DATABASE_URL": stores.database_url, "KAFKA_BOOTSTRAP_SERVERS": stores.kafka_bootstrap_servers})
+
+
+@pytest.fixture
+def prequal_on_database(bare: None, database: Database) -> Prequal:
+    """Runs `prequal …` where there is a database and no broker."""
+    return _runner({"DATABASE_URL": database.url})
+
+
+def _runner(environment: dict[str, str]) -> Prequal:
+    def run(*words: str) -> Any:
+        done = CliRunner().invoke(app, list(words), env=environment)
+        return json.loads(done.stdout) if "--json" in words and done.exit_code == 0 else done
+
+    return run
