@@ -1,12 +1,12 @@
 """What the database itself refuses, whoever asks."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import psycopg
 import pytest
 
-from tests.support.database import Database
-from tests.support.submissions import stored
+from tests.support.database import Cluster, Database, Row
 
 VALID: dict[str, Any] = {
     "id": "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44",
@@ -27,19 +27,36 @@ DECISION: dict[str, Any] = {
 }
 
 
-def insert(database: Database, table: str, row: dict[str, Any]) -> None:
+Transaction: TypeAlias = "psycopg.Connection[Row]"
+
+
+@pytest.fixture(scope="module")
+def migrated(cluster: Cluster) -> Iterator[Database]:
+    with cluster.database() as database:
+        yield database
+
+
+@pytest.fixture
+def transaction(migrated: Database) -> Iterator[Transaction]:
+    """A transaction of the test's own, rolled back behind it."""
+    with migrated.connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+def insert(transaction: Transaction, table: str, row: dict[str, Any]) -> int:
+    """Insert a row; how many were."""
     places = ", ".join(["%s"] * len(row))
-    database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())
+    statement = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"
+    return transaction.execute(statement.encode(), list(row.values())).rowcount
 
 
 def without(field: str, row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != field}
 
 
-def test_valid_application_is_taken(database: Database) -> None:
-    insert(database, "applications", VALID)
-
-    assert database.count("applications") == 1
+def test_valid_application_is_taken(transaction: Transaction) -> None:
+    assert insert(transaction, "applications", VALID) == 1
 
 
 @pytest.mark.parametrize(
@@ -73,54 +90,50 @@ def test_valid_application_is_taken(database: Database) -> None:
     ],
 )  # fmt: skip
 def test_application_that_breaks_a_promise_is_refused(
-    database: Database, changes: dict[str, Any], error: type[psycopg.Error]
+    transaction: Transaction, changes: dict[str, Any], error: type[psycopg.Error]
 ) -> None:
     with pytest.raises(error):
-        insert(database, "applications", VALID | changes)
+        insert(transaction, "applications", VALID | changes)
 
 
 @pytest.mark.parametrize("score", [300, 900])
-def test_score_at_the_border_is_taken(database: Database, score: int) -> None:
-    insert(database, "applications", VALID | DECISION | {"cibil_score": score})
-
-    assert database.count("applications") == 1
+def test_score_at_the_border_is_taken(transaction: Transaction, score: int) -> None:
+    assert insert(transaction, "applications", VALID | DECISION | {"cibil_score": score}) == 1
 
 
 @pytest.mark.parametrize("score", [299, 901, 0, -1])
-def test_score_out_of_range_is_refused(database: Database, score: int) -> None:
+def test_score_out_of_range_is_refused(transaction: Transaction, score: int) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
-        insert(database, "applications", VALID | DECISION | {"cibil_score": score})
+        insert(transaction, "applications", VALID | DECISION | {"cibil_score": score})
 
 
 @pytest.mark.parametrize("missing", ["cibil_score", "decision_rule", "decision_measures", "policy_version"])
-def test_decision_is_there_whole_or_not_at_all(database: Database, missing: str) -> None:
+def test_decision_is_there_whole_or_not_at_all(transaction: Transaction, missing: str) -> None:
     with pytest.raises(psycopg.errors.CheckViolation, match="decided_whole"):
-        insert(database, "applications", without(missing, VALID | DECISION))
+        insert(transaction, "applications", without(missing, VALID | DECISION))
 
 
 @pytest.mark.parametrize("present", ["cibil_score", "decision_rule", "decision_measures", "policy_version"])
-def test_pending_application_has_nothing_of_a_decision(database: Database, present: str) -> None:
+def test_pending_application_has_nothing_of_a_decision(transaction: Transaction, present: str) -> None:
     with pytest.raises(psycopg.errors.CheckViolation, match="decided_whole"):
-        insert(database, "applications", VALID | {present: DECISION[present]})
+        insert(transaction, "applications", VALID | {present: DECISION[present]})
 
 
-def test_one_id_is_one_application(database: Database) -> None:
-    insert(database, "applications", VALID)
+def test_one_id_is_one_application(transaction: Transaction) -> None:
+    insert(transaction, "applications", VALID)
 
     with pytest.raises(psycopg.errors.UniqueViolation):
-        insert(database, "applications", VALID)
+        insert(transaction, "applications", VALID)
 
 
 # ── the audit log ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
-def recorded(database: Database) -> Database:
-    (submission,) = stored(database)
-    database.execute(
-        "INSERT INTO audit_log (application_id, service, action) VALUES (%s, 'test', 'READ')", submission.id
-    )
-    return database
+def recorded(transaction: Transaction) -> Transaction:
+    insert(transaction, "applications", VALID)
+    insert(transaction, "audit_log", {"application_id": VALID["id"], "service": "test", "action": "READ"})
+    return transaction
 
 
 @pytest.mark.parametrize(
@@ -137,19 +150,19 @@ def recorded(database: Database) -> Database:
         "ON CONFLICT (id) DO UPDATE SET service = 'nobody'",
     ],
 )
-def test_record_can_be_neither_changed_nor_removed(recorded: Database, statement: str) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
-        recorded.execute(statement)
+def test_record_can_be_neither_changed_nor_removed(recorded: Transaction, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"), recorded.transaction():
+        recorded.execute(statement.encode())
 
-    assert recorded.row("SELECT service, action FROM audit_log") == {"service": "test", "action": "READ"}
+    records = recorded.execute("SELECT service, action FROM audit_log").fetchall()
+    assert records == [{"service": "test", "action": "READ"}]
 
 
-def test_session_that_replays_as_a_replica_changes_no_record_either(recorded: Database) -> None:
-    with recorded.connect() as connection:
-        connection.execute("SET session_replication_role = replica")
+def test_session_that_replays_as_a_replica_changes_no_record_either(recorded: Transaction) -> None:
+    recorded.execute("SET LOCAL session_replication_role = replica")
 
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("DELETE FROM audit_log")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        recorded.execute("DELETE FROM audit_log")
 
 
 @pytest.mark.parametrize(
@@ -162,9 +175,9 @@ def test_session_that_replays_as_a_replica_changes_no_record_either(recorded: Da
     ],
     ids=str,
 )
-def test_record_names_a_service_and_an_action(database: Database, row: dict[str, Any]) -> None:
+def test_record_names_a_service_and_an_action(transaction: Transaction, row: dict[str, Any]) -> None:
     with pytest.raises(psycopg.IntegrityError):
-        insert(database, "audit_log", {"application_id": VALID["id"]} | row)
+        insert(transaction, "audit_log", {"application_id": VALID["id"]} | row)
 
 
 # ── the others ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -189,13 +202,13 @@ def test_record_names_a_service_and_an_action(database: Database, row: dict[str,
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_row_that_breaks_a_promise_is_refused(database: Database, table: str, row: dict[str, Any]) -> None:
+def test_row_that_breaks_a_promise_is_refused(transaction: Transaction, table: str, row: dict[str, Any]) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
-        insert(database, table, row)
+        insert(transaction, table, row)
 
 
 @pytest.mark.parametrize("table", ["processed_messages", "pan_claims", "idempotency_keys", "key_checks"])
-def test_what_must_be_there_once_has_a_primary_key(database: Database, table: str) -> None:
-    keys = database.rows("SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'", table)
+def test_what_must_be_there_once_has_a_primary_key(transaction: Transaction, table: str) -> None:
+    keys = "SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'"
 
-    assert len(keys) == 1
+    assert len(transaction.execute(keys, [table]).fetchall()) == 1

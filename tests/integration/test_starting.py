@@ -6,16 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from prequal.local.kafka import Kafka
 from prequal.migrations import downgrade
-from tests.support.broker import Broker
 from tests.support.database import Database
 from tests.support.ports import free_port
 from tests.support.processes import KEYS, NAMES, OTHER_KEY, House, run_once
 from tests.support.waiting import eventually
 
+NOBODY = "127.0.0.1:1"
+"""Where no broker and no database is: bad settings are found before anybody is asked."""
 
-def settings(database: Database, broker: Broker) -> dict[str, str]:
-    return {"DATABASE_URL": database.url, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers, **KEYS}
+NOWHERE = f"postgresql://u:p@{NOBODY}/x"
+
+
+def settings(database_url: str = NOWHERE, bootstrap_servers: str = NOBODY) -> dict[str, str]:
+    return {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, **KEYS}
 
 
 def assert_refuses(name: str, told: dict[str, str], folder: Path, *words: str) -> None:
@@ -56,17 +61,19 @@ def test_later_start_with_the_same_keys_records_nothing(database: Database, hous
     ("name", "key"), [("api", "PAN_HASH_KEY"), ("api", "ENCRYPTION_KEY"), ("credit", "ENCRYPTION_KEY")]
 )
 def test_valid_but_wrong_key_stops_the_start(
-    database: Database, broker: Broker, house: House, tmp_path: Path, name: str, key: str
+    database: Database, house: House, kafka: Kafka, tmp_path: Path, name: str, key: str
 ) -> None:
     house.start("api")
     house.stop()
 
-    assert_refuses(name, settings(database, broker) | {key: OTHER_KEY}, tmp_path, key, "not the key")
+    assert_refuses(
+        name, settings(database.url, kafka.bootstrap_servers) | {key: OTHER_KEY}, tmp_path, key, "not the key"
+    )
 
 
-def test_two_first_starts_at_once_with_other_keys_leave_one(database: Database, broker: Broker, tmp_path: Path) -> None:
-    one = House(database.url, broker.bootstrap_servers, tmp_path)
-    other = House(database.url, broker.bootstrap_servers, tmp_path, PAN_HASH_KEY=OTHER_KEY)
+def test_two_first_starts_at_once_with_other_keys_leave_one(database: Database, kafka: Kafka, tmp_path: Path) -> None:
+    one = House(database.url, kafka.bootstrap_servers, tmp_path)
+    other = House(database.url, kafka.bootstrap_servers, tmp_path, PAN_HASH_KEY=OTHER_KEY)
     other.api.log = tmp_path / "other.log"
     try:
         with ThreadPoolExecutor(2) as threads:
@@ -90,10 +97,8 @@ def test_two_first_starts_at_once_with_other_keys_leave_one(database: Database, 
         ("ABCDE1234F", "ENCRYPTION_KEY"),
     ],
 )
-def test_key_that_is_none_stops_the_start(
-    database: Database, broker: Broker, tmp_path: Path, key: str, words: str
-) -> None:
-    assert_refuses("api", settings(database, broker) | {"ENCRYPTION_KEY": key}, tmp_path, "ENCRYPTION_KEY", words)
+def test_key_that_is_none_stops_the_start(tmp_path: Path, key: str, words: str) -> None:
+    assert_refuses("api", settings() | {"ENCRYPTION_KEY": key}, tmp_path, "ENCRYPTION_KEY", words)
 
 
 def test_publisher_and_decision_are_given_no_key(house: House) -> None:
@@ -109,8 +114,8 @@ def test_publisher_and_decision_are_given_no_key(house: House) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("missing", ["DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"])
-def test_missing_setting_is_named(database: Database, broker: Broker, tmp_path: Path, name: str, missing: str) -> None:
-    told = {key: value for key, value in settings(database, broker).items() if key != missing}
+def test_missing_setting_is_named(tmp_path: Path, name: str, missing: str) -> None:
+    told = {key: value for key, value in settings().items() if key != missing}
 
     assert_refuses(name, told, tmp_path, missing, "missing")
 
@@ -126,10 +131,8 @@ def test_missing_setting_is_named(database: Database, broker: Broker, tmp_path: 
         ("WRITE_BATCH_MAX", "many"),
     ],
 )
-def test_bad_setting_is_named_and_its_value_is_not_repeated(
-    database: Database, broker: Broker, tmp_path: Path, setting: str, value: str
-) -> None:
-    house = House(database.url, broker.bootstrap_servers, tmp_path, **{setting: value})
+def test_bad_setting_is_named_and_its_value_is_not_repeated(tmp_path: Path, setting: str, value: str) -> None:
+    house = House(NOWHERE, NOBODY, tmp_path, **{setting: value})
     house.api.environment |= {setting: value}
     house.api.launch()
 
@@ -140,14 +143,16 @@ def test_bad_setting_is_named_and_its_value_is_not_repeated(
     assert value not in sentence
 
 
-def test_wrong_password_stops_the_start(database: Database, broker: Broker, tmp_path: Path) -> None:
+def test_wrong_password_stops_the_start(database: Database, kafka: Kafka, tmp_path: Path) -> None:
     wrong = database.url.replace(":", ":wrong", 2).replace("wrong//", "//", 1)
 
-    assert_refuses("decision", settings(database, broker) | {"DATABASE_URL": wrong}, tmp_path, "DATABASE_URL")
+    assert_refuses(
+        "decision", settings(database.url, kafka.bootstrap_servers) | {"DATABASE_URL": wrong}, tmp_path, "DATABASE_URL"
+    )
 
 
-def test_missing_database_stops_the_start(database: Database, broker: Broker, tmp_path: Path) -> None:
-    told = settings(database, broker) | {"DATABASE_URL": database.url + "_that_is_not_there"}
+def test_missing_database_stops_the_start(database: Database, kafka: Kafka, tmp_path: Path) -> None:
+    told = settings(database.url, kafka.bootstrap_servers) | {"DATABASE_URL": database.url + "_that_is_not_there"}
 
     assert_refuses("publisher", told, tmp_path, "DATABASE_URL")
 
@@ -157,21 +162,21 @@ def test_missing_database_stops_the_start(database: Database, broker: Broker, tm
 
 @pytest.mark.parametrize("name", NAMES)
 def test_database_without_tables_stops_the_start(
-    empty_database: Database, broker: Broker, tmp_path: Path, name: str
+    empty_database: Database, kafka: Kafka, tmp_path: Path, name: str
 ) -> None:
-    assert_refuses(name, settings(empty_database, broker), tmp_path, "prequal migrate")
+    assert_refuses(name, settings(empty_database.url, kafka.bootstrap_servers), tmp_path, "prequal migrate")
 
 
-def test_database_behind_the_code_stops_the_start(database: Database, broker: Broker, tmp_path: Path) -> None:
+def test_database_behind_the_code_stops_the_start(database: Database, kafka: Kafka, tmp_path: Path) -> None:
     downgrade(database.url, "-1")
 
-    assert_refuses("api", settings(database, broker), tmp_path, "before", "prequal migrate")
+    assert_refuses("api", settings(database.url, kafka.bootstrap_servers), tmp_path, "before", "prequal migrate")
 
 
-def test_database_ahead_of_the_code_stops_the_start(database: Database, broker: Broker, tmp_path: Path) -> None:
+def test_database_ahead_of_the_code_stops_the_start(database: Database, kafka: Kafka, tmp_path: Path) -> None:
     database.execute("UPDATE alembic_version SET version_num = '9999'")
 
-    assert_refuses("credit", settings(database, broker), tmp_path, "ahead", "newer code")
+    assert_refuses("credit", settings(database.url, kafka.bootstrap_servers), tmp_path, "ahead", "newer code")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -200,9 +205,9 @@ def test_metrics_are_shown_on_a_port_of_their_own_when_told_so(house: House) -> 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_service_lives_and_says_what_is_away_until_its_database_is_there(
-    broker: Broker, tmp_path: Path, name: str
+    kafka: Kafka, tmp_path: Path, name: str
 ) -> None:
-    house = House(f"postgresql://u:p@127.0.0.1:{free_port()}/x", broker.bootstrap_servers, tmp_path)
+    house = House(f"postgresql://u:p@127.0.0.1:{free_port()}/x", kafka.bootstrap_servers, tmp_path)
     service = getattr(house, name)
     try:
         service.launch()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+SERVICE_PORTS = {"API_PORT", "CREDIT_PORT", "DECISION_PORT", "PUBLISHER_PORT"}
 PORT_SETTINGS = (
     "POSTGRES_PORT",
     "KAFKA_PORT",
@@ -50,6 +51,11 @@ def lives(pid: int) -> bool:
         return False
 
 
+def _is_ready(port: int) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:
+        return bool(answer.status == 200)
+
+
 class Up:
     """`prequal up` in a folder of its own, with ports of its own."""
 
@@ -83,9 +89,10 @@ class Up:
         return self.process is not None and self.process.poll() is None
 
     def ready(self) -> bool:
+        """Whether all four services say so, and run.json names all six processes."""
+        services = [port for name, port in self.ports.items() if name in SERVICE_PORTS]
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['API_PORT']}/ready", timeout=2) as answer:
-                return bool(answer.status == 200) and len(self.processes()) == 6
+            return all(map(_is_ready, services)) and len(self.processes()) == 6
         except OSError:
             return False
 

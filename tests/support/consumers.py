@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from prequal.credit.assess import AssessmentRoom
 from prequal.decision.decide import DecisionRoom
 from prequal.domain.events import EventType
+from prequal.kernel import consumer as consumer_module
 from prequal.kernel.consumer import BatchConsumer, Room
 from prequal.kernel.crypto import KeyRing
 from prequal.kernel.db import Link
@@ -22,6 +25,9 @@ from .submissions import KEY_RING
 
 COMMIT_EVERY_MS = 50
 """How often offsets are committed: a second, as in production, would be most of what a test takes."""
+
+POLL_SECONDS = 0.05
+"""How long an idle consumer waits before it looks whether it is to stop."""
 
 
 class Consuming:
@@ -40,7 +46,11 @@ class Consuming:
 
     def all_settled(self) -> bool:
         """Whether every message of the topic is behind the group's offsets."""
-        return self._broker.committed(self.group) == self._broker.told(self._topic)
+        return self.settled() == self._broker.told(self._topic)
+
+    def settled(self) -> int:
+        """How many messages are behind the group's offsets."""
+        return self._broker.committed(self.group, self._topic)
 
 
 @asynccontextmanager
@@ -72,12 +82,15 @@ async def _running(
     consumer = BatchConsumer(settings, group, room)
     consumer._client_settings["auto.commit.interval.ms"] = COMMIT_EVERY_MS
     stop = asyncio.Event()
-    running = asyncio.create_task(consumer.run(stop))
-    try:
-        yield Consuming(consumer, group, broker, room.event_class.type.topic)
-    finally:
-        stop.set()
-        await running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(consumer_module, "POLL_SECONDS", POLL_SECONDS)
+        running = asyncio.create_task(consumer.run(stop))
+        try:
+            yield Consuming(consumer, group, broker, room.event_class.type.topic)
+        finally:
+            stop.set()
+            await running
+            broker.forget(group)
 
 
 def _common(database: Database, broker: Broker) -> dict[str, Any]:

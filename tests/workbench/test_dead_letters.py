@@ -81,7 +81,7 @@ def test_looking_leaves_no_trace_in_kafka_or_the_database(
 
     waiting(stores)
 
-    assert broker.committed("prequal-workbench") == 0
+    assert broker.committed("prequal-workbench", SUBMITTED_DLQ) == 0
     assert settled(database) == []
 
 
