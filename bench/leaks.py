@@ -79,7 +79,7 @@ def main() -> None:
         control = Path(planted.name)
     found = control in text and control in wide
     print(
-        f"{len(pans) - 1} PANs looked for in {size / 2**20:.0f} MiB; the planted one was {'found' if found else 'MISSED'}"
+        f"{len(pans) - 1} PANs looked for in {size / 2**20:.0f} MiB; the planted one: {'found' if found else 'MISSED'}"
     )
     for path in sorted((text | wide) - {control}):
         print(f"  in the clear: {path}")

@@ -131,7 +131,7 @@ async def settled(database_url: str, began: float, seen: Seen) -> float:
 
 
 async def disagreements(database_url: str, seen: Seen) -> dict[str, int]:
-    """What a load left that it should not have: all zero when every 202 ended once, as the oracle says, and was told."""
+    """What a load left that it should not have: all zero when every 202 ended once, as the oracle says."""
     connection = await asyncpg.connect(database_url)
     try:
         rows = await connection.fetch(
@@ -190,9 +190,8 @@ def report(seen: Seen, seconds: float, processes: dict[str, Any], before: dict[s
     print(f"  202 → final   {percentiles(seen.finals)}")
     for name, about in processes.items():
         resident = psutil.Process(about["pid"]).memory_info().rss / 2**20
-        print(
-            f"  {name:10} {resident:6.0f} MiB   {(after[name] - before[name]) / max(count, 1) * 1e6:6.0f} CPU µs a decision"
-        )
+        micros = (after[name] - before[name]) / max(count, 1) * 1e6
+        print(f"  {name:10} {resident:6.0f} MiB   {micros:6.0f} CPU µs a decision")
 
 
 async def main() -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from prequal.kernel.crypto import KeyRing
 from tests.support.applications import a_pan, an_application
-from tests.support.broker import Broker
+from tests.support.broker import SUBMITTED, Broker
 from tests.support.database import Database
 from tests.support.load import Load, applications, assert_all_is_well
 from tests.support.processes import NAMES, House, Service
+from tests.support.submissions import stored
 from tests.support.waiting import eventually
 
 
@@ -124,6 +126,19 @@ def test_metrics_of_the_contract_are_shown_by_those_who_count_them(
     }
 
     assert counted == {name: 40 if name == "kafka_messages_published_total" else 20 for name in counted}
+
+
+def test_ready_says_why_a_consumer_cannot_do_its_work_though_its_dependencies_answer(
+    database: Database, broker: Broker, house: House
+) -> None:
+    house.start("credit")
+    (submission,) = stored(database, keys=KeyRing(b"a key that nobody gave to credit"))
+
+    broker.tell(SUBMITTED, [submission.letter()])
+
+    answer = house.credit.becomes(503, database="connected", kafka="connected")
+    assert "encryption key" in answer["reason"]
+    assert house.credit.get("/health").status_code == 200
 
 
 # ── several of one kind ─────────────────────────────────────────────────────────────────────────────────────────

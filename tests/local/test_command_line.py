@@ -19,7 +19,19 @@ from prequal.kernel.errors import Misconfigured, Refused, Transient
 from prequal.local.demonstration import fresh_pan
 from tests.local.machine import Up, free_ports
 
-COMMANDS = ["up", "apply", "status", "api", "credit", "decision", "publisher", "migrate", "topics", "maintain"]
+COMMANDS = [
+    "up",
+    "apply",
+    "status",
+    "api",
+    "credit",
+    "decision",
+    "publisher",
+    "migrate",
+    "topics",
+    "maintain",
+    "republish",
+]
 PAN = "BNZPM2501F"
 APPLICATION_ID = "01a20676-b060-7267-a90a-904b04fd8b54"
 DECIDED = {
@@ -90,7 +102,10 @@ def apply(url: str, *more: str, pan: str = PAN) -> Any:
     return runner.invoke(app, words, env={"PREQUAL_PAN": pan}, catch_exceptions=True)
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "keys generate"])
+DEAD_LETTERS = ["dlq list", "dlq show", "dlq replay", "dlq discard"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "keys generate", *DEAD_LETTERS])
 def test_help_of_every_command_has_an_example(command: str) -> None:
     shown = runner.invoke(app, [*command.split(), "--help"])
 
@@ -101,7 +116,7 @@ def test_help_of_every_command_has_an_example(command: str) -> None:
 def test_help_lists_every_command_and_every_exit_code() -> None:
     shown = runner.invoke(app, ["--help"]).output
 
-    assert all(re.search(rf"^  {command} ", shown, re.MULTILINE) for command in [*COMMANDS, "keys"])
+    assert all(re.search(rf"^  {command} ", shown, re.MULTILINE) for command in [*COMMANDS, "keys", "dlq"])
     assert all(f"\n    {code}  " in shown for code in (0, 1, 2, 3))
 
 

@@ -23,6 +23,8 @@ TABLES = (
     "pan_claims",
     "idempotency_keys",
     "key_checks",
+    "retellings",
+    "settled_dead_letters",
 )
 """Every table that holds facts; leases are left out, for they tick."""
 
