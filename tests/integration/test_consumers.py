@@ -688,8 +688,9 @@ async def test_application_that_moved_between_look_and_write_is_looked_at_again(
     assert len(asked) == 2
 
 
+@pytest.mark.parametrize("steps", [1, 0], ids=["by us", "by hand, and the version forgotten"])
 async def test_application_that_was_decided_between_look_and_write_keeps_that_decision(
-    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     (submission,) = stored(database)
     working = decision_queries.write_decisions
@@ -698,9 +699,10 @@ async def test_application_that_was_decided_between_look_and_write_keeps_that_de
         database.execute(
             """
             UPDATE applications SET status = 'REJECTED', cibil_score = 301, decision_rule = 'other',
-                   decision_measures = '{}', policy_version = 'other', version = version + 1
+                   decision_measures = '{}', policy_version = 'other', version = version + %s
             WHERE id = %s
             """,
+            steps,
             submission.id,
         )
         return await working(connection, settlements)

@@ -64,11 +64,13 @@ class Up:
         self.ports = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS)), strict=True))
         self.output = folder / "output"
         self.process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
 
     def start(self, **settings: str) -> "Up":
         known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         ports = {name: str(port) for name, port in self.ports.items()}
         with self.output.open("ab") as output:
+            self._said_before = output.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "prequal", "up"],
                 cwd=self.folder,
@@ -80,9 +82,13 @@ class Up:
         return self
 
     def until_ready(self) -> "Up":
-        eventually(lambda: self.ready() or not self.running, within=60)
+        """Wait until it serves and has said what to try next: its demonstration is over, and nobody disturbs it."""
+        eventually(lambda: (self.ready() and self._said(b"Try next")) or not self.running, within=60)
         assert self.running, self.output.read_text()
         return self
+
+    def _said(self, words: bytes) -> bool:
+        return words in self.output.read_bytes()[self._said_before :]
 
     @property
     def running(self) -> bool:
