@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from prequal.local.settings import UpSettings
 from tests.local.machine import Up
 
 
@@ -16,3 +17,10 @@ def house(tmp_path: Path) -> Iterator[Up]:
     yield up
     if up.running:
         up.end(signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine sets for a `prequal up` of its own is not meant for these tests."""
+    for name in UpSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)

@@ -63,6 +63,7 @@ class Up:
         self.folder = folder
         self.ports = dict(zip(PORT_SETTINGS, free_ports(len(PORT_SETTINGS)), strict=True))
         self.output = folder / "output"
+        self.stdout: int | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self._said_before = 0
 
@@ -76,7 +77,7 @@ class Up:
                 cwd=self.folder,
                 env=known | ports | settings,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=self.stdout or output,
                 stderr=output,
             )
         return self

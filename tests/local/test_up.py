@@ -127,6 +127,17 @@ def test_signal_in_the_middle_of_starting_stops_everything(house: Up, seconds: f
     assert house.left() == []
 
 
+def test_reader_that_leaves_does_not_hold_the_end(house: Up) -> None:
+    reader, house.stdout = os.pipe()
+    house.start()
+    os.close(house.stdout)
+    os.close(reader)
+    eventually(house.ready, within=60)
+
+    assert house.end() == 0
+    assert house.left() == []
+
+
 def test_frozen_children_do_not_hold_the_end(house: Up) -> None:
     house.start().until_ready()
     for process in house.processes().values():

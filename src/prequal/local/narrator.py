@@ -4,9 +4,9 @@ Neighbours: the supervisor and the demonstration speak through it.
 Invariant: on a terminal with colours, elsewhere plain lines; never a PAN beyond its mask.
 """
 
+import os
 import sys
 import threading
-from contextlib import suppress
 from datetime import datetime
 
 from rich.console import Console
@@ -17,7 +17,7 @@ class Narrator:
     """Prints lines, from whichever thread, one at a time."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._console = console or _PatientConsole(file=sys.stdout, highlight=False, soft_wrap=True)
         self._turn = threading.Lock()
 
     def done(self, what: str, seconds: float) -> None:
@@ -37,6 +37,23 @@ class Narrator:
         self._print(escape(text))
 
     def _print(self, text: str) -> None:
-        with self._turn, suppress(OSError):  # a terminal that was closed must not end the house
-            self._console.print(text)
-            self._console.file.flush()
+        with self._turn:
+            try:
+                self._console.print(text)
+                self._console.file.flush()
+            except OSError:
+                _fall_silent()
+
+
+class _PatientConsole(Console):
+    """A console whose reader may leave: rich would end the process, wherever it just was."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def _fall_silent() -> None:
+    """Nobody listens any more: what is still said, and flushed at the very end, goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -212,9 +212,9 @@ class House:
 
     def _stop(self) -> None:
         began = time.monotonic()
-        self._narrator.begun("stopping")
         with self._door:
             self._ending.set()
+        self._narrator.begun("stopping")
         _retire(self._services, SERVICES_STOP_SECONDS)
         _retire(self._stores, STORES_STOP_SECONDS)
         self._threads.shutdown()
