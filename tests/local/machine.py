@@ -1,16 +1,16 @@
-"""What the tests of one machine share: free ports, waiting with a deadline, and a whole `prequal up` in a folder."""
+"""What the tests of one machine share: a whole `prequal up` in a folder, and whether a process lives."""
 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tests.support.ports import free_ports
+from tests.support.waiting import eventually
 
 SERVICE_PORTS = {"API_PORT", "CREDIT_PORT", "DECISION_PORT", "PUBLISHER_PORT"}
 PORT_SETTINGS = (
@@ -22,25 +22,6 @@ PORT_SETTINGS = (
     "DECISION_PORT",
     "PUBLISHER_PORT",
 )
-
-
-def eventually(truth: Callable[[], Any], within: float = 10.0) -> Any:
-    """The first true answer, or a failure when there is none in time."""
-    deadline = time.monotonic() + within
-    while True:
-        if answer := truth():
-            return answer
-        assert time.monotonic() < deadline, "it did not become true in time"
-        time.sleep(0.02)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def lives(pid: int) -> bool:

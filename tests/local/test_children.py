@@ -12,7 +12,8 @@ import pytest
 
 from prequal.kernel.errors import Misconfigured, Transient
 from prequal.local.children import Child, leash
-from tests.local.machine import eventually, lives
+from tests.local.machine import lives
+from tests.support.waiting import eventually
 
 PARENT = """
 import sys, time, pathlib

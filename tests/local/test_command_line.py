@@ -17,7 +17,8 @@ from prequal.command_line import exit_codes
 from prequal.command_line.application import app
 from prequal.kernel.errors import Misconfigured, Refused, Transient
 from prequal.local.demonstration import fresh_pan
-from tests.local.machine import Up, free_ports
+from tests.local.machine import Up
+from tests.support.ports import free_ports
 
 COMMANDS = [
     "up",

@@ -18,7 +18,8 @@ from prequal.local.keys import development_keys, generate
 from prequal.local.ports import require_free
 from prequal.local.run_file import Process, RunFile
 from prequal.local.settings import UpSettings
-from tests.local.machine import free_ports, lives
+from tests.local.machine import lives
+from tests.support.ports import free_ports
 
 RUN = RunFile("postgresql://prequal:secret@127.0.0.1:1/prequal", "127.0.0.1:2", {"api": Process(3, 4)})
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from prequal.local.keys import generate
-from tests.local.machine import Up, eventually, lives
+from tests.local.machine import Up, lives
+from tests.support.waiting import eventually
 
 NAMES = {"postgres", "kafka", "api", "credit", "decision", "publisher"}
 
@@ -69,7 +70,7 @@ def test_process_is_told_only_the_keys_it_needs(running: Up) -> None:
 
 
 def test_first_start_shows_one_application_of_each_outcome(running: Up) -> None:
-    shown = eventually(lambda: "Try next" in (text := running.output.read_text()) and text)
+    shown = eventually(lambda: text if "Try next" in (text := running.output.read_text()) else "")
 
     assert all(outcome in shown for outcome in ("PRE_APPROVED", "MANUAL_REVIEW", "REJECTED"))
     assert "curl" in shown
