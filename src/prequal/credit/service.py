@@ -7,7 +7,7 @@ Invariant: it holds the key that opens PANs, and not the one that hashes them.
 import asyncio
 import functools
 
-from prequal.domain.events import EventType
+from prequal.domain.events import GROUPS, EventType
 from prequal.kernel import http, process
 from prequal.kernel.consumer import BatchConsumer
 from prequal.kernel.crypto import KeyRing
@@ -19,7 +19,7 @@ from prequal.kernel.wake import Bell
 
 from .assess import AssessmentRoom
 
-GROUP = "credit-service-group"
+GROUP = GROUPS[EventType.APPLICATION_SUBMITTED.topic]
 
 
 def run(settings: CreditSettings) -> None:

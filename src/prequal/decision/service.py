@@ -7,6 +7,7 @@ Invariant: it holds no PAN key.
 import asyncio
 import functools
 
+from prequal.domain.events import GROUPS, EventType
 from prequal.kernel import http, process
 from prequal.kernel.consumer import BatchConsumer
 from prequal.kernel.db import Link
@@ -16,7 +17,7 @@ from prequal.kernel.settings import DecisionSettings
 
 from .decide import DecisionRoom
 
-GROUP = "decision-service-group"
+GROUP = GROUPS[EventType.CREDIT_REPORT_GENERATED.topic]
 
 
 def run(settings: DecisionSettings) -> None:

@@ -29,6 +29,12 @@ _TOPICS = {
     EventType.CREDIT_REPORT_GENERATED: "credit_reports_generated",
 }
 
+GROUPS = {
+    EventType.APPLICATION_SUBMITTED.topic: "credit-service-group",
+    EventType.CREDIT_REPORT_GENERATED.topic: "decision-service-group",
+}
+"""Which consumer group reads which topic."""
+
 
 def dead_letter_topic(topic: str) -> str:
     """Where a message of `topic` goes that can never succeed."""

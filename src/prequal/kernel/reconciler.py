@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from prequal.domain.events import EventType
+from prequal.domain.events import GROUPS
 from prequal.kernel import metrics, outbox
 from prequal.kernel.db import Connection, Link, describe
 from prequal.kernel.errors import Transient
@@ -31,10 +31,6 @@ FIRST_AGAIN_SECONDS, LAST_AGAIN_SECONDS = 30, 3600
 OUTBOX_AGE_MAX_SECONDS = 5.0
 LAG_MAX = 1000
 ASK_SECONDS = 3.0
-GROUPS = {
-    EventType.APPLICATION_SUBMITTED.topic: "credit-service-group",
-    EventType.CREDIT_REPORT_GENERATED.topic: "decision-service-group",
-}
 
 
 class Reconciler:

@@ -4,11 +4,11 @@ Neighbours: `run_file` names the processes; the database and Kafka are asked the
 Invariant: it only looks: nothing is joined, consumed or locked, and no answer is waited for longer than seconds.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from prequal.domain.events import EventType
+from prequal.domain.events import GROUPS
 from prequal.kernel.errors import Misconfigured
 from prequal.local.data_folder import DataFolder
 from prequal.local.ports import listens
@@ -16,10 +16,6 @@ from prequal.local.run_file import Process, RunFile, read
 from prequal.local.services import is_ready
 from prequal.local.settings import UpSettings
 
-GROUPS: Final[Mapping[str, str]] = {
-    "credit-service-group": EventType.APPLICATION_SUBMITTED.topic,
-    "decision-service-group": EventType.CREDIT_REPORT_GENERATED.topic,
-}
 STORES: Final = ("postgres", "kafka")
 SECONDS: Final = 5
 
@@ -105,7 +101,7 @@ def consumer_lag(bootstrap_servers: str) -> dict[str, int]:
     from confluent_kafka import Consumer, TopicPartition
 
     lags = {}
-    for group, topic in GROUPS.items():
+    for topic, group in GROUPS.items():
         asked = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group, "log_level": 0})
         partitions = asked.list_topics(topic, timeout=SECONDS).topics[topic].partitions
         committed = asked.committed([TopicPartition(topic, number) for number in partitions], timeout=SECONDS)
