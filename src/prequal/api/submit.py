@@ -22,9 +22,10 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from prequal.kernel import metrics
+from prequal.kernel import failpoints, metrics
 from prequal.kernel.db import SURROUNDINGS, Connection, Link, LostRace, connect, describe
 from prequal.kernel.errors import Transient
+from prequal.kernel.failpoints import Place
 from prequal.kernel.logs import where
 from prequal.kernel.settings import ApiSettings
 from prequal.kernel.wake import Bell
@@ -200,6 +201,7 @@ class Submissions:
         """
         # The lock is the batch's name: whoever gets it next knows that the batch is over, one way or the other.
         name = random.getrandbits(62)
+        failpoints.reached(Place.API_BEFORE_BEGIN)
         async with self._link.use() as connection:
             backend = connection.get_server_pid(), connection.get_settings().application_name
             await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({name})")
@@ -210,6 +212,7 @@ class Submissions:
                 if isinstance(error, asyncpg.LockNotAvailableError):
                     raise _Locked from error
                 raise
+            failpoints.reached(Place.API_BEFORE_COMMIT)
             try:
                 await connection.execute("COMMIT", timeout=COMMIT_SECONDS)
             except asyncpg.TransactionRollbackError:
@@ -217,6 +220,7 @@ class Submissions:
             except SURROUNDINGS as error:
                 connection.terminate()
                 answers = await self._resolve(name, backend, answers, error)
+        failpoints.reached(Place.API_AFTER_COMMIT)
         return answers
 
     async def _resolve(

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from prequal.domain.events import EventType, event_id
 from prequal.domain.scoring import cibil_score
-from prequal.kernel import inbox, metrics
+from prequal.kernel import failpoints, inbox, metrics
 from prequal.kernel.codec import ApplicationSubmitted, report_body
 from prequal.kernel.crypto import KeyRing
 from prequal.kernel.db import Link
 from prequal.kernel.errors import Invalid, UnknownKey
+from prequal.kernel.failpoints import Place
 from prequal.kernel.messages import Outcome, Received, Verdict
 from prequal.kernel.wake import Bell
 
@@ -61,10 +62,13 @@ class AssessmentRoom:
         async with self._link.use() as connection:
             reads = [(received.event.application_id, received.header("correlation_id")) for received in fresh]
             await queries.record_reads(connection, reads)
+        failpoints.reached(Place.CREDIT_AFTER_RECORD)
         scored = [self._score(received) for received in fresh]
         reports = [report for report in scored if isinstance(report, queries.Report)]
+        failpoints.reached(Place.CREDIT_BEFORE_COMMIT)
         async with self._link.use() as connection:
             told = await queries.tell_reports(connection, reports) if reports else set()
+        failpoints.reached(Place.CREDIT_AFTER_COMMIT)
         self._bell.ring()
         # What another consumer remembered in between is looked at once more, and found a duplicate.
         return [

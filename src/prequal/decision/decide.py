@@ -7,9 +7,10 @@ Invariant: what was not decided by this batch's own transaction is explained by 
 from collections.abc import Sequence
 
 from prequal.domain.policy import decide
-from prequal.kernel import inbox, metrics
+from prequal.kernel import failpoints, inbox, metrics
 from prequal.kernel.codec import CreditReportGenerated
 from prequal.kernel.db import Link
+from prequal.kernel.failpoints import Place
 from prequal.kernel.inbox import Known
 from prequal.kernel.messages import Outcome, Received, Verdict
 
@@ -53,9 +54,11 @@ class DecisionRoom:
                 seconds = await queries.write_decisions(connection, settlements)
                 if len(seconds) < len(settlements):
                     raise _Moved
+                failpoints.reached(Place.DECISION_BEFORE_COMMIT)
         except _Moved:
             metrics.RETRIES.labels("optimistic_lock").inc()
             return False
+        failpoints.reached(Place.DECISION_AFTER_COMMIT)
         _count(settlements, seconds)
         return True
 

@@ -25,11 +25,12 @@ from uuid import UUID
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from prequal.kernel import metrics, process
+from prequal.kernel import failpoints, metrics, process
 from prequal.kernel.codec import Event
 from prequal.kernel.db import describe
 from prequal.kernel.dead_letters import DeadLetter, DeadLetters
 from prequal.kernel.errors import Invalid, Transient, UnknownKey
+from prequal.kernel.failpoints import Place
 from prequal.kernel.kafka import consumer_settings, is_fatal
 from prequal.kernel.ledger import Ledger, Partition
 from prequal.kernel.logs import where
@@ -291,6 +292,7 @@ class BatchConsumer(Generic[E]):
             if (letter.partition, letter.offset) in self._ledger:
                 self._unburied.add(letter, monotonic() + BURY_AGAIN_SECONDS)
             return
+        failpoints.reached(Place.CONSUMER_AFTER_BURIAL)
         self._ledger.settle(letter.partition, letter.offset)
         metrics.DEAD_LETTERS.labels(self._topic, letter.kind).inc()
         metrics.CONSUMED.labels(self._topic, "dead").inc()
@@ -357,6 +359,7 @@ class BatchConsumer(Generic[E]):
         if ends := self._ledger.advance():
             with contextlib.suppress(KafkaException):  # _STATE: the partition was revoked meanwhile
                 self._consumer.store_offsets(offsets=[TopicPartition(*partition, end) for partition, end in ends])
+            failpoints.reached(Place.CONSUMER_AFTER_OFFSET)
 
     def _set_pauses(self) -> None:
         """Pause and resume what is assigned, where that changes anything."""

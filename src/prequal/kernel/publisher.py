@@ -19,9 +19,10 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from prequal.domain.events import MESSAGE_VERSION, EventType
-from prequal.kernel import http, metrics, outbox, process
+from prequal.kernel import failpoints, http, metrics, outbox, process
 from prequal.kernel.db import Connection, Link, describe
 from prequal.kernel.errors import Transient
+from prequal.kernel.failpoints import Place
 from prequal.kernel.kafka import Pump, is_fatal, producer_settings
 from prequal.kernel.outbox import Lease, OutboxRow
 from prequal.kernel.readiness import Readiness
@@ -289,10 +290,12 @@ class Lane:
         told = [answer.id for answer in self._answered if answer.error is None]
         errors = [(answer.id, answer.error) for answer in self._answered if answer.error is not None]
         refused = [(row, error.str()) for row, error in errors if self._is_to_blame(row, error)]
+        failpoints.reached(Place.PUBLISHER_AFTER_ACK)
         if told:
             await outbox.settle_told(connection, self._topic, told)
         if refused:
             await outbox.park(connection, self._topic, refused)
+        failpoints.reached(Place.PUBLISHER_AFTER_SETTLE)
         self._in_flight.difference_update(answer.id for answer in self._answered)
         self._suspects.difference_update(told, (row for row, _ in refused))
         self._answered = []

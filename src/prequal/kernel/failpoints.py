@@ -1,0 +1,41 @@
+"""Names for the moments at which a crash would hurt most: round every commit, acknowledgement and stored offset.
+
+Neighbours: the rooms and the kernel say when they pass; a build for fault tests puts a function of its own in the place
+of `reached`, which dies, stalls or fails at the n-th passage.
+Invariant: in production a passage is one call of an empty function, switched on by nothing.
+"""
+
+from enum import StrEnum
+
+
+class Place(StrEnum):
+    """A moment that a fault test can aim at."""
+
+    API_BEFORE_BEGIN = "api.before_begin"
+    API_BEFORE_COMMIT = "api.before_commit"
+    """Everything is inserted."""
+    API_AFTER_COMMIT = "api.after_commit"
+    """Nobody is answered yet."""
+
+    PUBLISHER_AFTER_ACK = "publisher.after_ack"
+    """Acknowledgements are in hand, and not settled."""
+    PUBLISHER_AFTER_SETTLE = "publisher.after_settle"
+
+    CREDIT_AFTER_RECORD = "credit.after_record"
+    """The record of the openings is committed, and nothing opened."""
+    CREDIT_BEFORE_COMMIT = "credit.before_commit"
+    CREDIT_AFTER_COMMIT = "credit.after_commit"
+    """No offset is stored yet."""
+
+    DECISION_BEFORE_COMMIT = "decision.before_commit"
+    """The statuses are moved, inside the transaction."""
+    DECISION_AFTER_COMMIT = "decision.after_commit"
+    """No offset is stored yet."""
+
+    CONSUMER_AFTER_OFFSET = "consumer.after_offset"
+    CONSUMER_AFTER_BURIAL = "consumer.after_burial"
+    """The dead-letter topic holds the message, and its offset is not stored yet."""
+
+
+def reached(place: Place) -> None:
+    """Say that `place` is passed."""
