@@ -335,7 +335,12 @@ def test_ready_names_both_dependencies(api: Api) -> None:
     response = api.client.get("/ready")
 
     assert response.status_code == 200
-    assert response.json() == {"status": "ready", "database": "connected", "kafka": "connected"}
+    assert response.json() == {
+        "status": "ready",
+        "database": "connected",
+        "kafka": "connected",
+        "breakers": {"database": "closed"},
+    }
 
 
 def test_metrics_count_what_was_answered(api: Api) -> None:

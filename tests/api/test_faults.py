@@ -342,7 +342,12 @@ async def test_api_without_kafka_accepts_and_says_degraded(database: Database, k
         async with api_within(database.url, f"127.0.0.1:{wire.port}") as client:
 
             async def degraded() -> bool:
-                expected = {"status": "degraded", "database": "connected", "kafka": "disconnected"}
+                expected = {
+                    "status": "degraded",
+                    "database": "connected",
+                    "kafka": "disconnected",
+                    "breakers": {"database": "closed"},
+                }
                 return bool((await client.get("/ready")).json() == expected)
 
             await soon(degraded)

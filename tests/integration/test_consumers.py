@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Message
+from prometheus_client import REGISTRY
 
 from prequal.credit import queries as credit_queries
 from prequal.decision import queries as decision_queries
@@ -717,6 +718,10 @@ async def test_application_that_was_decided_between_look_and_write_keeps_that_de
     assert broker.told(REPORTED_DLQ) == 0
 
 
+def batches_retried() -> float:
+    return REGISTRY.get_sample_value("retries_total", {"what": "batch"}) or 0.0
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -738,11 +743,12 @@ async def test_fault_of_the_surroundings_is_waited_out_and_blames_no_message(
     else:
         mend = "ALTER TABLE away RENAME TO processed_messages"
     submissions = stored(database, 3)
+    before = batches_retried()
     database.execute(fault)
     broker.tell(room.topic, [room.letter(submission) for submission in submissions])
 
     async with room.consuming(database, broker) as consuming:
-        await soon(lambda: consuming.consumer._backoff > 0.5)
+        await soon(lambda: batches_retried() >= before + 2)
         assert broker.told(room.dead_letters) == 0
         database.execute(mend)
         await soon(consuming.all_settled)

@@ -132,6 +132,7 @@ def test_services_heal_by_themselves_after_the_database_was_killed(
     own_postgres.kill()
     for name in NAMES:
         getattr(own_house, name).becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
+    eventually(lambda: own_house.api.get("/ready").json()["breakers"] == {"database": "open"})
     watch = Stopwatch()
     refused = httpx.post(f"{own_house.api.url}/applications", json=an_application(), timeout=10, trust_env=False)
     seconds = watch.seconds
@@ -194,6 +195,7 @@ def test_frozen_broker_is_noticed_and_nothing_is_lost(
     noticed = watch.seconds
     load.post(applications(20))
     accepted = load.wait()
+    eventually(lambda: own_house.publisher.get("/ready").json()["breakers"]["kafka_producer"] == "open")
     oldest = own_database.value(
         "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8 FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -201,6 +203,7 @@ def test_frozen_broker_is_noticed_and_nothing_is_lost(
     own_kafka.send(signal.SIGCONT)
 
     all_ready(own_house)
+    own_house.publisher.becomes(200, READY_AFTER_SECONDS, breakers={"database": "closed", "kafka_producer": "closed"})
     assert noticed < TURNS_WITHIN_SECONDS
     assert oldest < 5
     assert load.statuses == {202: 40}

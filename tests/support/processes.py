@@ -36,15 +36,15 @@ class Service(services.Service):
     def get(self, path: str) -> httpx.Response:
         return httpx.get(self.url + path, timeout=10, trust_env=False)
 
-    def ready(self) -> tuple[int, dict[str, str]]:
+    def ready(self) -> tuple[int, dict[str, Any]]:
         """What `/ready` answers."""
         response = self.get("/ready")
         return response.status_code, response.json()
 
-    def becomes(self, status: int, within: float = 10.0, **body: str) -> dict[str, str]:
+    def becomes(self, status: int, within: float = 10.0, **body: Any) -> dict[str, Any]:
         """Wait until `/ready` answers with this status and at least these words."""
 
-        def answer() -> dict[str, str] | None:
+        def answer() -> dict[str, Any] | None:
             try:
                 found, said = self.ready()
             except httpx.TransportError:

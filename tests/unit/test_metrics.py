@@ -66,7 +66,7 @@ def test_no_label_could_carry_an_id_or_personal_data() -> None:
 
     labels = {label for metric in ours().values() for label in metric._labelnames}  # type: ignore[attr-defined]
 
-    assert labels <= allowed | {"loan_type", "dependency", "use"}
+    assert labels <= allowed | {"loan_type", "dependency", "breaker", "use"}
 
 
 def test_every_metric_has_a_meaning_in_words_and_a_sane_name() -> None:

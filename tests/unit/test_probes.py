@@ -28,7 +28,9 @@ def a_readiness(
     return readiness
 
 
-BOTH = {"database": "connected", "kafka": "connected"}
+CLOSED = {"database": "closed", "kafka_producer": "closed"}
+BOTH = {"database": "connected", "kafka": "connected", "breakers": CLOSED}
+OF_THE_API = {"breakers": {"database": "closed"}}
 NO_DATABASE = BOTH | {"database": "disconnected"}
 NO_KAFKA = BOTH | {"kafka": "disconnected"}
 
@@ -43,11 +45,17 @@ def test_a_worker_is_not_ready_without_either_dependency() -> None:
 
 
 def test_the_api_without_kafka_is_degraded_and_still_takes_applications() -> None:
-    assert a_readiness(kafka=False, needs_kafka=False).answer() == (200, {"status": "degraded", **NO_KAFKA})
+    assert a_readiness(kafka=False, needs_kafka=False).answer() == (
+        200,
+        {"status": "degraded", **NO_KAFKA, **OF_THE_API},
+    )
 
 
 def test_the_api_without_the_database_is_not_ready() -> None:
-    assert a_readiness(database=False, needs_kafka=False).answer() == (503, {"status": "not_ready", **NO_DATABASE})
+    assert a_readiness(database=False, needs_kafka=False).answer() == (
+        503,
+        {"status": "not_ready", **NO_DATABASE, **OF_THE_API},
+    )
 
 
 def test_a_service_that_has_not_started_is_not_ready_and_says_so() -> None:
@@ -69,7 +77,7 @@ def test_nothing_is_taken_for_connected_before_it_answered() -> None:
 
     assert readiness.answer() == (
         503,
-        {"status": "not_ready", "database": "disconnected", "kafka": "disconnected"},
+        {"status": "not_ready", "database": "disconnected", "kafka": "disconnected", "breakers": CLOSED},
     )
 
 

@@ -3,8 +3,9 @@ from collections.abc import Sequence
 import pytest
 from confluent_kafka import KafkaError
 
+from prequal.kernel.kafka import REFUSALS
 from prequal.kernel.outbox import OutboxRow
-from prequal.kernel.publisher import REFUSALS, Answers, Told, _headers
+from prequal.kernel.publisher import Answers, Told, _headers
 from tests.builders import APPLICATION_ID
 
 BLAMES_THE_MESSAGE = [

@@ -9,6 +9,7 @@ from typing import Any
 
 from prequal import __version__
 from prequal.domain.application import LoanType, Status
+from prequal.kernel.breaker import State
 
 from .errors import ErrorCode
 
@@ -60,8 +61,8 @@ def document() -> Document:
 
 
 _READY = {
-    "200": {"status": "ready", "database": "connected", "kafka": "connected"},
-    "503": {"status": "not_ready", "database": "disconnected", "kafka": "connected"},
+    "200": {"status": "ready", "database": "connected", "kafka": "connected", "breakers": {"database": "closed"}},
+    "503": {"status": "not_ready", "database": "disconnected", "kafka": "connected", "breakers": {"database": "open"}},
 }
 
 
@@ -124,7 +125,7 @@ def _show_status() -> Document:
     }
 
 
-def _probe(name: str, summary: str, answers: dict[str, dict[str, str]]) -> Document:
+def _probe(name: str, summary: str, answers: dict[str, Document]) -> Document:
     return {
         "operationId": name,
         "summary": summary,
@@ -136,7 +137,7 @@ def _probe(name: str, summary: str, answers: dict[str, dict[str, str]]) -> Docum
                     "application/json": {
                         "schema": {
                             "type": "object",
-                            "properties": {key: {"type": "string"} for key in example},
+                            "properties": {key: _type_of(value) for key, value in example.items()},
                             "required": list(example),
                         },
                         "example": example,
@@ -146,6 +147,12 @@ def _probe(name: str, summary: str, answers: dict[str, dict[str, str]]) -> Docum
             for status, example in answers.items()
         },
     }
+
+
+def _type_of(example: str | Document) -> Document:
+    if isinstance(example, str):
+        return {"type": "string"}
+    return {"type": "object", "additionalProperties": {"enum": [state.word for state in State]}}
 
 
 def _metrics() -> Document:

@@ -18,7 +18,8 @@ from prequal.domain.application import LoanApplication, Status
 from prequal.kernel import metrics
 from prequal.kernel.codec import rfc3339
 from prequal.kernel.crypto import KeyRing, PanHasher
-from prequal.kernel.db import SURROUNDINGS, Pool, reading
+from prequal.kernel.db import Readers
+from prequal.kernel.errors import Transient
 
 from . import queries
 from .errors import ApiError, ErrorCode, FieldIssue
@@ -89,15 +90,15 @@ class SubmitApplication:
 class ShowStatus:
     """`GET /applications/{application_id}/status`."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application_id = _application_id(scope["path_params"]["application_id"])
         try:
-            async with asyncio.timeout(READ_SECONDS), reading(self._pool) as connection:
+            async with asyncio.timeout(READ_SECONDS), self._readers.use() as connection:
                 current = await queries.current_status(connection, application_id)
-        except SURROUNDINGS:
+        except (TimeoutError, Transient):
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from None
         if current is None:
             raise ApiError(ErrorCode.APPLICATION_NOT_FOUND)

@@ -10,7 +10,7 @@ import functools
 from prequal.domain.events import EventType
 from prequal.kernel import http, process
 from prequal.kernel.crypto import KeyRing, PanHasher
-from prequal.kernel.db import open_pool
+from prequal.kernel.db import Readers
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.schema import check_schema
 from prequal.kernel.settings import ApiSettings, key_bytes, split
@@ -39,11 +39,11 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     holder_types = None if settings.pan_holder_types == "any" else frozenset(split(settings.pan_holder_types))
     served = asyncio.Event()
     async with (
-        open_pool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size) as pool,
+        Readers(settings.database_url, f"{settings.service_name} read", settings.database_pool_size) as readers,
         process.together() as group,
     ):
         submit = SubmitApplication(submissions, keys, hasher, holder_types)
-        api = app.build(submit, ShowStatus(pool), http.health_handlers(settings.service_name, readiness))
+        api = app.build(submit, ShowStatus(readers), http.health_handlers(settings.service_name, readiness))
         serving = group.create_task(http.serve(api, settings, stop, readiness, app.Protocol))
         group.create_task(readiness.watch(stop))
         group.create_task(bell.run(served))

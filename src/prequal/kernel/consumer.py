@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from prequal.kernel import failpoints, metrics, process
+from prequal.kernel.backoff import Backoff
 from prequal.kernel.codec import Event
 from prequal.kernel.db import describe
 from prequal.kernel.dead_letters import DeadLetter, DeadLetters
@@ -95,7 +95,7 @@ class BatchConsumer(Generic[E]):
         self._dead_in_a_row = 0
         self._stopped = False
         self._joined = False
-        self._backoff = FIRST_BACKOFF_SECONDS
+        self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
         self._not_before = 0.0
         self._assigned: set[Partition] = set()
         self._paused: set[Partition] = set()
@@ -130,7 +130,7 @@ class BatchConsumer(Generic[E]):
                 await self._settle_batch()
                 await self._see_to(self._suspects, self._suspects.due())
                 await self._see_to(self._held, self._first_held())
-                self._backoff = FIRST_BACKOFF_SECONDS
+                self._backoff.reset()
             except Transient as error:
                 self._wait_out(error)
         self._see_to_unburied()
@@ -262,10 +262,10 @@ class BatchConsumer(Generic[E]):
                 self._apply(received, verdict)
 
     def _wait_out(self, error: Transient) -> None:
-        log.warning("waiting", what=self._topic, reason=str(error), seconds=round(self._backoff, 2))
+        seconds = self._backoff.next()
+        log.warning("waiting", what=self._topic, reason=str(error), seconds=round(seconds, 2))
         metrics.RETRIES.labels("batch").inc()
-        self._not_before = monotonic() + self._backoff * random.uniform(0.8, 1.2)
-        self._backoff = min(self._backoff * 2, LAST_BACKOFF_SECONDS)
+        self._not_before = monotonic() + seconds
 
     # ── dead letters ────────────────────────────────────────────────────────────────────────────────────────────
 

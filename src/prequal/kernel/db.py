@@ -1,7 +1,8 @@
 """Connections to PostgreSQL: how they are opened, healed and bounded, and whose fault an error is.
 
 Neighbours: every service holds a `Link` or a pool from here; their SQL lives in their own `queries.py`.
-Invariant: no call waits without a bound, and a connection that failed is thrown away, never mended.
+Invariant: no call waits without a bound, or at all while the breaker is open; a connection that failed is thrown away,
+never mended.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import TypeAlias, cast
 import asyncpg
 
 from prequal.kernel import metrics
+from prequal.kernel.breaker import breaker_of
 from prequal.kernel.errors import Misconfigured, Transient
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -74,6 +76,19 @@ def blames_data(error: BaseException) -> bool:
     return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {"22", "23"}
 
 
+def _is_away(error: BaseException) -> bool:
+    """Whether the database did not answer, or turned us away; an ERROR from a living server says that it is there."""
+    cause = error.__cause__ if isinstance(error, Transient) else error
+    if isinstance(cause, asyncpg.PostgresError):
+        state = cause.sqlstate or ""
+        return state[:2] in {"08", "57"} or state == "53300"  # connection, operator's intervention; too many
+    return isinstance(cause, (*SURROUNDINGS, asyncio.CancelledError))
+
+
+def _is_unfit(connection: Connection) -> bool:
+    return connection.is_closed() or connection.is_in_transaction()
+
+
 def describe(error: BaseException) -> str:
     """What went wrong, in words that carry no data: the error's kind and, from the server, its SQLSTATE."""
     state = getattr(error, "sqlstate", None)
@@ -106,33 +121,52 @@ async def connect(
         raise Transient(f"PostgreSQL cannot be reached: {describe(error)}") from error
 
 
-def open_pool(database_url: str, name: str, size: int) -> Pool:
-    """A pool that connects when it is first used. `async with` or `await` it before use, `close` it after."""
-    pool: Pool = asyncpg.create_pool(
-        database_url,
-        min_size=0,
-        max_size=size,
-        timeout=CONNECT_SECONDS,
-        command_timeout=COMMAND_SECONDS,
-        reset=_leave_as_it_is,
-        server_settings=SESSION | {"application_name": name},
-    )
-    metrics.DB_CONNECTIONS_IDLE.labels("pool").set_function(pool.get_idle_size)
-    metrics.DB_CONNECTIONS_ACTIVE.labels("pool").set_function(lambda: pool.get_size() - pool.get_idle_size())
-    return pool
+class Readers:
+    """A pool of connections for single SELECTs, each opened when it is first needed."""
 
+    def __init__(self, database_url: str, name: str, size: int) -> None:
+        self._breaker = breaker_of("database", database_url)
+        self._pool: Pool = asyncpg.create_pool(
+            database_url,
+            min_size=0,
+            max_size=size,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            reset=_leave_as_it_is,
+            server_settings=SESSION | {"application_name": name},
+        )
+        metrics.DB_CONNECTIONS_IDLE.labels("pool").set_function(self._pool.get_idle_size)
+        metrics.DB_CONNECTIONS_ACTIVE.labels("pool").set_function(self._active)
 
-@asynccontextmanager
-async def reading(pool: Pool) -> AsyncIterator[Connection]:
-    """One of the pool's connections; one that does not answer is cut, so that nobody is given it again."""
-    connection = await pool.acquire()
-    try:
-        yield cast("Connection", connection)
-    except BaseException:
-        connection.terminate()
-        raise
-    finally:
-        await pool.release(connection)
+    async def __aenter__(self) -> "Readers":
+        await self._pool
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Connection]:
+        """One of the connections; one that does not answer is cut, so that nobody is given it again.
+
+        Raises:
+            Transient: the database failed or cannot be reached.
+        """
+        with self._breaker.guarding(_is_away):
+            try:
+                connection = await self._pool.acquire()
+                try:
+                    yield cast("Connection", connection)
+                except BaseException:
+                    connection.terminate()
+                    raise
+                finally:
+                    await self._pool.release(connection)
+            except SURROUNDINGS as error:
+                raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+
+    def _active(self) -> int:
+        return self._pool.get_size() - self._pool.get_idle_size()
 
 
 async def _leave_as_it_is(connection: Connection) -> None:
@@ -150,6 +184,7 @@ class Link:
         self._database_url = database_url
         self._name = name
         self._session = session
+        self._breaker = breaker_of("database", database_url)
         self._connection: Connection | None = None
 
     @asynccontextmanager
@@ -160,26 +195,27 @@ class Link:
             Transient: the database failed or cannot be reached; after `LostRace` the connection lives on. An error that
                 blames the data is raised as it is.
         """
-        connection = await self._living()
-        _IDLE.dec()
-        _ACTIVE.inc()
-        try:
-            yield connection
-        except _RACES as error:
-            raise LostRace from error
-        except SURROUNDINGS as error:
-            if blames_data(error):
-                raise
-            self._cut(connection)
-            raise Transient(f"PostgreSQL failed: {describe(error)}") from error
-        except BaseException as error:
-            # Cancelled, or a bug: a transaction left open here would take in the next one's statements.
-            if isinstance(error, asyncio.CancelledError) or connection.is_closed() or connection.is_in_transaction():
+        with self._breaker.guarding(_is_away):
+            connection = await self._living()
+            _IDLE.dec()
+            _ACTIVE.inc()
+            try:
+                yield connection
+            except _RACES as error:
+                raise LostRace from error
+            except SURROUNDINGS as error:
+                if blames_data(error):
+                    raise
                 self._cut(connection)
-            raise
-        finally:
-            _ACTIVE.dec()
-            _IDLE.inc(self._connection is not None)
+                raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+            except BaseException as error:
+                # Cancelled, or a bug: a transaction left open here would take in the next one's statements.
+                if isinstance(error, asyncio.CancelledError) or _is_unfit(connection):
+                    self._cut(connection)
+                raise
+            finally:
+                _ACTIVE.dec()
+                _IDLE.inc(self._connection is not None)
 
     async def close(self) -> None:
         """Say goodbye, for at most a second. The link may be used again."""

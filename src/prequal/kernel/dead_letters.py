@@ -15,8 +15,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from prequal.domain.events import dead_letter_topic
 from prequal.domain.pan import redact
+from prequal.kernel.breaker import breaker_of
 from prequal.kernel.errors import Transient
-from prequal.kernel.kafka import Pump, is_fatal, message_headers, producer_settings
+from prequal.kernel.kafka import Pump, is_fatal, is_surroundings, message_headers, producer_settings
 from prequal.kernel.ledger import Partition
 
 Delivered: TypeAlias = Callable[[KafkaError | None, Message], None]
@@ -50,6 +51,7 @@ class DeadLetters:
     """The producer of dead letters, started with the first one."""
 
     def __init__(self, bootstrap_servers: str) -> None:
+        self._breaker = breaker_of("kafka_producer", bootstrap_servers)
         self._settings = producer_settings(bootstrap_servers) | {"client.id": "prequal-dead-letters"}
         self._producer: Producer | None = None
         self._pump: Pump | None = None
@@ -60,6 +62,10 @@ class DeadLetters:
         Raises:
             Transient: it does not; nothing is lost, the offset has not moved.
         """
+        with self._breaker.guarding(_blames_broker):
+            await self._bury(letter)
+
+    async def _bury(self, letter: DeadLetter) -> None:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[KafkaError | None] = loop.create_future()
 
@@ -72,11 +78,11 @@ class DeadLetters:
         except (TimeoutError, KafkaException, BufferError) as failure:
             if isinstance(failure, KafkaException) and is_fatal(failure.args[0]):
                 self.close()
-            raise Transient(f"the dead letter could not be written: {type(failure).__name__}") from None
+            raise Transient(f"the dead letter could not be written: {type(failure).__name__}") from failure
         if error is not None:
             if is_fatal(error):
                 self.close()
-            raise Transient(f"the dead letter could not be written: {error.name()}")
+            raise Transient(f"the dead letter could not be written: {error.name()}") from KafkaException(error)
 
     def close(self) -> None:
         """Let the producer go; the next letter starts another."""
@@ -96,6 +102,14 @@ class DeadLetters:
             headers=headers(letter),
             on_delivery=delivered,
         )
+
+
+def _blames_broker(error: BaseException) -> bool:
+    """Whether the broker did not take a letter for no reason of the letter's or its topic's own."""
+    cause = error.__cause__
+    if isinstance(cause, KafkaException):
+        return is_surroundings(cause.args[0])
+    return isinstance(cause, TimeoutError)
 
 
 def _set(answer: asyncio.Future[KafkaError | None], error: KafkaError | None) -> None:

@@ -80,6 +80,29 @@ def is_fatal(error: KafkaError) -> bool:
     return error.fatal() or error.code() == KafkaError._FATAL
 
 
+REFUSALS_OF_A_BATCH = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_RECORD,
+}
+"""Refusals that one message brings upon all that travel with it."""
+
+REFUSALS = REFUSALS_OF_A_BATCH | {
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+"""Answers that blame this message or its topic."""
+
+
+def is_surroundings(error: KafkaError) -> bool:
+    """Whether a message was not taken for no reason of its own or its topic's."""
+    return error.code() not in REFUSALS
+
+
 def message_headers(message: Message) -> list[tuple[str, str | bytes | None]]:
     """A message's headers, none for none."""
     found: Any = message.headers()

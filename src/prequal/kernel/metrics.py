@@ -50,6 +50,11 @@ OLDEST_UNDECIDED_SECONDS = Gauge("oldest_undecided_age_seconds", "Age of the old
 
 RETOLD = Counter("events_retold_total", "Events told again for applications undecided for too long.")
 
+BREAKER_STATE = Gauge(
+    "breaker_state",
+    "How a dependency is used: 0 closed (freely), 1 half-open (one probe), 2 open (not at all).",
+    ["breaker"],
+)
 DEPENDENCY_UP = Gauge("dependency_up", "1 while the dependency answers.", ["dependency"])
 
 

@@ -18,6 +18,7 @@ import structlog
 import uvloop
 
 from prequal.kernel import logs
+from prequal.kernel.backoff import Backoff
 from prequal.kernel.db import SURROUNDINGS, Connection, connect, describe
 from prequal.kernel.errors import Transient
 from prequal.kernel.settings import ServiceSettings
@@ -96,7 +97,7 @@ async def wait_for_database(
     Raises:
         Misconfigured: a check did; waiting would not help.
     """
-    seconds = 0.1
+    backoff = Backoff(0.1, 2.0)
     while not stop.is_set():
         try:
             await _pass_checks(database_url, checks)
@@ -105,8 +106,7 @@ async def wait_for_database(
             log.warning("waiting", what="PostgreSQL", reason=str(error))
         except SURROUNDINGS as error:
             log.warning("waiting", what="PostgreSQL", reason=describe(error))
-        await pause(stop, seconds)
-        seconds = min(seconds * 2, 2.0)
+        await pause(stop, backoff.next())
 
 
 async def _pass_checks(database_url: str, checks: Iterable[Callable[[Connection], Awaitable[None]]]) -> None:

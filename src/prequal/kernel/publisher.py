@@ -20,10 +20,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from prequal.domain.events import MESSAGE_VERSION, EventType
 from prequal.kernel import failpoints, http, metrics, outbox, process
+from prequal.kernel.backoff import Backoff
+from prequal.kernel.breaker import State, breaker_of
 from prequal.kernel.db import Connection, Link, describe
 from prequal.kernel.errors import Transient
 from prequal.kernel.failpoints import Place
-from prequal.kernel.kafka import Pump, is_fatal, producer_settings
+from prequal.kernel.kafka import REFUSALS_OF_A_BATCH, Pump, is_fatal, is_surroundings, producer_settings
 from prequal.kernel.outbox import Lease, OutboxRow
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.reconciler import Reconciler
@@ -37,30 +39,10 @@ UNDER_WORK_SECONDS = 0.003
 """Pause between two rounds under load: it makes batches, and saves a third of the CPU."""
 ANSWER_SECONDS = 0.05
 """How long a round waits for the first acknowledgement; what comes later is settled in a later round."""
-AFTER_FAILURE_SECONDS = 0.5
+FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
 FLUSH_SECONDS = 3.0
-
-REFUSALS = {
-    KafkaError.MSG_SIZE_TOO_LARGE,
-    KafkaError.RECORD_LIST_TOO_LARGE,
-    KafkaError.INVALID_MSG,
-    KafkaError.INVALID_RECORD,
-    KafkaError.TOPIC_EXCEPTION,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError._UNKNOWN_PARTITION,
-}
-"""Answers that blame this message or its topic; every other error is the broker's surroundings."""
-
-
-REFUSALS_OF_A_BATCH = {
-    KafkaError.MSG_SIZE_TOO_LARGE,
-    KafkaError.RECORD_LIST_TOO_LARGE,
-    KafkaError.INVALID_MSG,
-    KafkaError.INVALID_RECORD,
-}
-"""Refusals that one message brings upon all that travel with it."""
+PROBE_ROWS = 1
+"""How many rows ask a broker that has failed whether it takes anything again."""
 
 
 def run(settings: PublisherSettings) -> None:
@@ -128,6 +110,7 @@ class Teller:
 
     def __init__(self, bootstrap_servers: str, wakes: Wakes) -> None:
         self._wakes = wakes
+        self.breaker = breaker_of("kafka_producer", bootstrap_servers)
         self._settings = producer_settings(bootstrap_servers) | {"client.id": "prequal-publisher"}
         self.answers = {event_type.topic: Answers() for event_type in EventType}
         self.generation = 0
@@ -176,6 +159,7 @@ class Teller:
     def _rebuild(self, reason: str) -> None:
         log.error("producer_rebuilt", error_code="KAFKA_PUBLISH_ERROR", reason=reason)
         metrics.RETRIES.labels("producer").inc()
+        self.breaker.failed()
         self.stop()
         self.generation += 1
         self._start()
@@ -205,6 +189,7 @@ class Lane:
         self._suspects: set[int] = set()
         self._suspects_turn = False
         self._answered: list[Told] = []
+        self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
         self.failure: str | None = None
         self._generation = teller.generation
 
@@ -213,19 +198,25 @@ class Lane:
         while not stop.is_set():
             try:
                 told = await self._round()
-                self.failure = None
+                self.failure = self._reason_to_hold_back()
+                self._backoff.reset()
             except (Transient, asyncpg.PostgresError) as error:  # no error of the database blames an event
                 reason = str(error) if isinstance(error, Transient) else describe(error)
                 self.failure = f"KAFKA_PUBLISH_ERROR on {self._topic}: {reason}"
                 log.warning("waiting", error_code="KAFKA_PUBLISH_ERROR", what=self._topic, reason=reason)
                 metrics.RETRIES.labels("publish").inc()
-                await self._wakes.wait(self._topic, AFTER_FAILURE_SECONDS)
+                await process.pause(stop, self._backoff.next())
                 continue
             if told:
                 await asyncio.sleep(UNDER_WORK_SECONDS)
             else:
                 await self._wakes.wait(self._topic, self._settings.publish_poll_seconds)
         await self._finish()
+
+    def _reason_to_hold_back(self) -> str | None:
+        if self._teller.breaker.state is not State.OPEN:
+            return None
+        return f"KAFKA_PUBLISH_ERROR on {self._topic}: the broker takes nothing, its breaker is open"
 
     async def _round(self) -> int:
         """One turn of the lane's life; how many rows it told."""
@@ -259,10 +250,12 @@ class Lane:
 
     async def _read(self, connection: Connection) -> list[OutboxRow]:
         room = self._settings.publish_in_flight_max - len(self._in_flight)
-        if self._lease is None or room <= 0:
+        breaker = self._teller.breaker
+        if self._lease is None or room <= 0 or not breaker.admits:
             return []
-        limit = min(room, self._settings.publish_batch_max)
-        return await outbox.read_untold(connection, self._lease, list(self._in_flight), limit)
+        limit = min(room, self._settings.publish_batch_max if breaker.state is State.CLOSED else PROBE_ROWS)
+        rows = await outbox.read_untold(connection, self._lease, list(self._in_flight), limit)
+        return rows if rows and breaker.try_enter() else []
 
     def _apart(self, rows: list[OutboxRow]) -> list[OutboxRow]:
         """What may be told together: the unsuspected, and in every other round one suspect with nothing beside it."""
@@ -296,6 +289,7 @@ class Lane:
         if refused:
             await outbox.park(connection, self._topic, refused)
         failpoints.reached(Place.PUBLISHER_AFTER_SETTLE)
+        self._tell_breaker(len(told) + len(refused), errors)
         self._in_flight.difference_update(answer.id for answer in self._answered)
         self._suspects.difference_update(told, (row for row, _ in refused))
         self._answered = []
@@ -304,12 +298,18 @@ class Lane:
 
     def _is_to_blame(self, row: int, error: KafkaError) -> bool:
         """Whether a refusal is the row's own: a batch is refused for one row of it, so each is told alone first."""
-        if error.code() not in REFUSALS:
+        if is_surroundings(error):
             return False
         if error.code() not in REFUSALS_OF_A_BATCH or row in self._suspects:
             return True
         self._suspects.add(row)
         return False
+
+    def _tell_breaker(self, taken: int, errors: list[tuple[int, KafkaError]]) -> None:
+        if taken:
+            self._teller.breaker.succeeded()
+        elif any(is_surroundings(error) for _, error in errors):
+            self._teller.breaker.failed()
 
     def _note(self, errors: list[KafkaError]) -> None:
         for reason, count in Counter(error.name() for error in errors).items():

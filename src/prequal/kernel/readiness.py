@@ -7,12 +7,14 @@ Invariant: an answer is never older than about four seconds, and a dependency th
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from prequal.kernel import metrics
+from prequal.kernel.breaker import breaker_of
 from prequal.kernel.db import Link
 from prequal.kernel.errors import PrequalError
 from prequal.kernel.kafka import common_settings
@@ -38,13 +40,17 @@ class Readiness:
         self._database = Link(database_url, "ready")
         self._bootstrap_servers = bootstrap_servers
         self._needs_kafka = needs_kafka
+        self._breakers = {"database": breaker_of("database", database_url)}
+        if needs_kafka:  # only who cannot work without the broker ever produces to it
+            self._breakers["kafka_producer"] = breaker_of("kafka_producer", bootstrap_servers)
         self._up: dict[str, bool] = {"database": False, "kafka": False}
         self._reason_not_ready = reason_not_ready
         self.started = False
 
-    def answer(self) -> tuple[int, dict[str, str]]:
+    def answer(self) -> tuple[int, dict[str, Any]]:
         """The status code and body of `/ready`."""
-        body = {name: "connected" if up else "disconnected" for name, up in self._up.items()}
+        body: dict[str, Any] = {name: "connected" if up else "disconnected" for name, up in self._up.items()}
+        body["breakers"] = {name: breaker.state.word for name, breaker in self._breakers.items()}
         reason = self._reason_not_ready() if self.started else "starting"
         if reason or not self._up["database"] or (self._needs_kafka and not self._up["kafka"]):
             return 503, {"status": "not_ready", **body} | ({"reason": reason} if reason else {})
