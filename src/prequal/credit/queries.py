@@ -51,7 +51,7 @@ async def tell_reports(connection: Connection, reports: Sequence[Report]) -> set
             SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[])
             AS input (event_id, digest, report_id, application_id, body, correlation_id, traceparent)
         ), remembered AS (
-            {INSERT_REMEMBERED.format(consumer="$8")}
+            {INSERT_REMEMBERED.format(consumer="$8", events="input")}
         ), told AS (
             INSERT INTO outbox_events (
                 topic, event_type, event_id, application_id, payload, correlation_id, traceparent

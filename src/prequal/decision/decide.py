@@ -1,10 +1,11 @@
 """Decide reported applications: apply the policy, move the status once.
 
 Neighbours: `kernel.consumer` brings batches, `decision.queries` writes, `domain.policy` decides.
-Invariant: what was not decided by this batch's own transaction is explained by the next look, never assumed.
+Invariant: what was not decided by this batch's own statement is explained by the next look, never assumed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from uuid import UUID
 
 from prequal.domain.policy import decide
 from prequal.kernel import failpoints, inbox, metrics
@@ -37,34 +38,27 @@ class DecisionRoom:
             for received, facts, verdict in zip(batch, known, verdicts, strict=True)
             if verdict is None
         ]
-        if not open_cases or not await self._write(open_cases):
-            return verdicts
-        return [Outcome.DONE if verdict is None else verdict for verdict in verdicts]
+        decided = await self._write(open_cases) if open_cases else set()
+        return [
+            Outcome.DONE if received.event.application_id in decided else verdict
+            for received, verdict in zip(batch, verdicts, strict=True)
+        ]
 
     async def close(self) -> None:
         """Let the connection go."""
         await self._link.close()
 
-    async def _write(self, settlements: Sequence[queries.Settlement]) -> bool:
-        """Commit all of `settlements`, or, when an application moved since it was read, nothing."""
+    async def _write(self, settlements: Sequence[queries.Settlement]) -> Set[UUID]:
+        """Commit `settlements`, without those whose application moved since it was read; returns who is decided."""
         # Two consumers with the same applications in hand lock them in the same order.
         settlements = sorted(settlements, key=lambda settlement: settlement.application_id)
-        try:
-            async with self._link.use() as connection, connection.transaction():
-                seconds = await queries.write_decisions(connection, settlements)
-                if len(seconds) < len(settlements):
-                    raise _Moved
-                failpoints.reached(Place.DECISION_BEFORE_COMMIT)
-        except _Moved:
-            metrics.RETRIES.labels("optimistic_lock").inc()
-            return False
+        failpoints.reached(Place.DECISION_BEFORE_COMMIT)
+        async with self._link.use() as connection:
+            seconds = await queries.write_decisions(connection, settlements)
         failpoints.reached(Place.DECISION_AFTER_COMMIT)
+        metrics.RETRIES.labels("optimistic_lock").inc(len(settlements) - len(seconds))
         _count(settlements, seconds)
-        return True
-
-
-class _Moved(Exception):
-    """An application is not as it was read: all is rolled back."""
+        return seconds.keys()
 
 
 def _settlement(received: Reported, facts: Known) -> queries.Settlement:
@@ -79,8 +73,8 @@ def _settlement(received: Reported, facts: Known) -> queries.Settlement:
     )
 
 
-def _count(settlements: Sequence[queries.Settlement], seconds: Sequence[float]) -> None:
+def _count(settlements: Sequence[queries.Settlement], seconds: Mapping[UUID, float]) -> None:
     for settlement in settlements:
-        metrics.BY_STATUS.labels(settlement.decision.status.value).inc()
-    for second in seconds:
-        metrics.DECISION_SECONDS.observe(second)
+        if settlement.application_id in seconds:
+            metrics.BY_STATUS.labels(settlement.decision.status.value).inc()
+            metrics.DECISION_SECONDS.observe(seconds[settlement.application_id])

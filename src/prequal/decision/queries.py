@@ -1,7 +1,7 @@
-"""The SQL of the decision room: one statement that remembers the events and moves the statuses.
+"""The SQL of the decision room: one statement, a transaction by itself, that moves the statuses and remembers why.
 
-Neighbours: `decision.decide` calls it inside a transaction and compares the counts.
-Invariant: a status moves only from PENDING, only from the version that was read, and `version` moves with it.
+Neighbours: `decision.decide` calls it and looks again at what did not move.
+Invariant: a status moves only from PENDING, only from the version that was read, and `version` and the inbox with it.
 """
 
 import json
@@ -27,10 +27,10 @@ class Settlement:
     decision: Decision
 
 
-async def write_decisions(connection: Connection, settlements: Sequence[Settlement]) -> list[float]:
-    """Remember the events and decide their applications; returns seconds since acceptance, one for each decided.
+async def write_decisions(connection: Connection, settlements: Sequence[Settlement]) -> dict[UUID, float]:
+    """Decide the applications and remember the events; returns seconds since acceptance, by application.
 
-    Fewer than asked for means that some application moved meanwhile: the caller rolls back and reads again.
+    An application that is missing from the answer moved since it was read: nothing was written for it.
     """
     rows = await connection.fetch(
         f"""
@@ -39,8 +39,6 @@ async def write_decisions(connection: Connection, settlements: Sequence[Settleme
                 $1::uuid[], $2::bytea[], $3::uuid[], $4::integer[], $5::text[], $6::integer[], $7::text[], $8::jsonb[],
                 $9::text[]
             ) AS input (event_id, digest, application_id, version, status, score, rule, measures, policy_version)
-        ), remembered AS (
-            {INSERT_REMEMBERED.format(consumer="$10")}
         ), undecided AS MATERIALIZED (
             -- One look-up a row by its id, whatever the planner thinks of the table's size.
             SELECT input.*, found.place
@@ -50,20 +48,23 @@ async def write_decisions(connection: Connection, settlements: Sequence[Settleme
             ) AS found
             WHERE found.status = 'PENDING'
               AND found.version = input.version
-              AND input.event_id = ANY (ARRAY (SELECT event_id FROM remembered))
+        ), moved AS (
+            UPDATE applications AS application
+            SET status = undecided.status,
+                cibil_score = undecided.score,
+                decision_rule = undecided.rule,
+                decision_measures = undecided.measures,
+                policy_version = undecided.policy_version,
+                version = application.version + 1,
+                updated_at = greatest(now(), application.created_at)
+            FROM undecided
+            -- A row that moved after the look-up is at another place, and is not updated.
+            WHERE application.ctid = undecided.place AND application.version = undecided.version
+            RETURNING application.id, event_id, digest, application.created_at
+        ), remembered AS (
+            {INSERT_REMEMBERED.format(consumer="$10", events="moved")}
         )
-        UPDATE applications AS application
-        SET status = undecided.status,
-            cibil_score = undecided.score,
-            decision_rule = undecided.rule,
-            decision_measures = undecided.measures,
-            policy_version = undecided.policy_version,
-            version = application.version + 1,
-            updated_at = greatest(now(), application.created_at)
-        FROM undecided
-        -- A row that moved after the look-up is at another place, and is not updated.
-        WHERE application.ctid = undecided.place AND application.version = undecided.version
-        RETURNING extract(epoch FROM clock_timestamp() - application.created_at)::float8
+        SELECT id, extract(epoch FROM clock_timestamp() - created_at)::float8 FROM moved
         """,
         [settlement.event_id for settlement in settlements],
         [settlement.digest for settlement in settlements],
@@ -76,4 +77,4 @@ async def write_decisions(connection: Connection, settlements: Sequence[Settleme
         [settlement.decision.policy_version for settlement in settlements],
         CONSUMER,
     )
-    return [row[0] for row in rows]
+    return {row[0]: row[1] for row in rows}

@@ -28,7 +28,7 @@ class Place(StrEnum):
     """No offset is stored yet."""
 
     DECISION_BEFORE_COMMIT = "decision.before_commit"
-    """The statuses are moved, inside the transaction."""
+    """The policy has decided, and nothing is sent."""
     DECISION_AFTER_COMMIT = "decision.after_commit"
     """No offset is stored yet."""
 

@@ -15,11 +15,11 @@ from prequal.kernel.messages import Outcome
 
 INSERT_REMEMBERED = """
     INSERT INTO processed_messages (consumer, event_id, digest)
-    SELECT {consumer}, event_id, digest FROM input ORDER BY event_id
+    SELECT {consumer}, event_id, digest FROM {events} ORDER BY event_id
     ON CONFLICT DO NOTHING
     RETURNING event_id
 """
-"""SQL: remember the events of the CTE `input`; returns those that nobody remembered before."""
+"""SQL: remember the events of the CTE `events`; returns those that nobody remembered before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,8 @@ class Lane:
         self._owner = uuid.uuid4()
         self._lease: Lease | None = None
         self._renew_at = 0.0
+        self._more = True
+        self._look_at = 0.0
         self._in_flight: set[int] = set()
         self._suspects: set[int] = set()
         self._suspects_turn = False
@@ -223,8 +225,9 @@ class Lane:
         self._forget_dead_producer()
         async with self._link.use() as connection:
             await self._settle(connection)
-            rows = await self._read(connection) if await self._hold_lease(connection) else []
-        rows = self._tell(self._apart(rows))
+            found = await self._read(connection) if await self._hold_lease(connection) and self._should_look() else []
+        rows = self._tell(self._apart(found))
+        self._more |= len(rows) < len(found)
         if rows:
             await self._wakes.wait(self._topic, ANSWER_SECONDS)
             async with self._link.use() as connection:
@@ -248,14 +251,24 @@ class Lane:
         metrics.OUTBOX_OLDEST_SECONDS.labels(self._topic).set(age)
         metrics.OUTBOX_PARKED.labels(self._topic).set(parked)
 
+    def _should_look(self) -> bool:
+        """Whether there may be rows to tell: a bell rang, the last look did not take all, or it is long ago."""
+        rung = self._wakes.take_bell(self._topic)
+        return rung or self._more or asyncio.get_running_loop().time() >= self._look_at
+
     async def _read(self, connection: Connection) -> list[OutboxRow]:
+        """What is to be told now, as far as the broker takes it."""
+        self._more, self._look_at = True, asyncio.get_running_loop().time() + self._settings.publish_poll_seconds
         room = self._settings.publish_in_flight_max - len(self._in_flight)
         breaker = self._teller.breaker
         if self._lease is None or room <= 0 or not breaker.admits:
             return []
         limit = min(room, self._settings.publish_batch_max if breaker.state is State.CLOSED else PROBE_ROWS)
         rows = await outbox.read_untold(connection, self._lease, list(self._in_flight), limit)
-        return rows if rows and breaker.try_enter() else []
+        if rows and not breaker.try_enter():
+            return []
+        self._more = len(rows) == limit
+        return rows
 
     def _apart(self, rows: list[OutboxRow]) -> list[OutboxRow]:
         """What may be told together: the unsuspected, and in every other round one suspect with nothing beside it."""
@@ -294,6 +307,7 @@ class Lane:
         self._suspects.difference_update(told, (row for row, _ in refused))
         self._answered = []
         metrics.PUBLISHED.labels(self._topic).inc(len(told))
+        self._more |= bool(errors)
         self._note([error for _, error in errors])
 
     def _is_to_blame(self, row: int, error: KafkaError) -> bool:

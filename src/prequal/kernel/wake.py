@@ -63,6 +63,7 @@ class Wakes:
 
     def __init__(self, database_url: str, topics: list[str]) -> None:
         self._events = {topic: asyncio.Event() for topic in topics}
+        self._rung: set[str] = set()
         self._link = Link(database_url, "publisher listen")
 
     async def wait(self, topic: str, seconds: float) -> None:
@@ -72,6 +73,12 @@ class Wakes:
             async with asyncio.timeout(seconds):
                 await event.wait()
         event.clear()
+
+    def take_bell(self, topic: str) -> bool:
+        """Whether the bell of `topic` has rung since last asked."""
+        rung = topic in self._rung
+        self._rung.discard(topic)
+        return rung
 
     def wake(self, topic: str) -> None:
         """End the wait for `topic` now."""
@@ -99,4 +106,5 @@ class Wakes:
 
     def _hear(self, _connection: Any, _pid: int, _channel: str, topic: Any) -> None:
         if event := self._events.get(topic):
+            self._rung.add(topic)
             event.set()
