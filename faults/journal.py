@@ -1,0 +1,162 @@
+"""What the client did and saw, written down before it goes on: one JSON object a line, on the disk before each send.
+
+Neighbours: the load and the faults write it, `faults.checker` reads it and nothing else of the client.
+Invariant: what was sent is in the journal before it is sent, and what was answered before anybody acts upon it.
+
+It holds PANs in the clear, so it lies outside every folder that is searched for them, and only its owner reads it.
+Times are seconds since 1970 by this machine's clock.
+"""
+
+import dataclasses
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, TypeAlias, TypeVar
+
+SERVICES = ("api", "credit", "decision", "publisher")
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A POST is about to be sent. `number` names it: one send, one number, also when key and body are repeated."""
+
+    number: int
+    at: float
+    body: Mapping[str, Any]
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The POST was answered; `body` is the answer's text."""
+
+    number: int
+    at: float
+    status: int
+    body: str
+    application_id: str | None = None
+    """Of a 202."""
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody knows what became of the POST: cut, refused or not answered in time."""
+
+    number: int
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A GET of an application's status; `status_code` is None when there was no answer."""
+
+    application_id: str
+    sent_at: float
+    at: float
+    status_code: int | None
+    status: str | None = None
+    body: str = ""
+    """Of an answer that is not 200."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A GET of `/health` or `/ready`; `status_code` is None when there was no answer."""
+
+    service: str
+    path: str
+    sent_at: float
+    at: float
+    status_code: int | None
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault's `begin`, `mend` or `heal`.
+
+    `mend` is when the mending starts (SIGCONT sent, the start of the broker begun) and may be left out; `heal` is when
+    what was broken answers again. Between the two nothing is expected of `/ready`.
+    """
+
+    stage: str
+    name: str
+    at: float
+    away: tuple[str, ...] = ()
+    """Of `begin`: the dependencies that do not answer, `database` and `kafka`."""
+    seen_by: tuple[str, ...] = SERVICES
+    """Of `begin`: whom `away` is away for."""
+    killed: tuple[str, ...] = ()
+    """Of `begin`: the services that are killed, stopped or frozen themselves, and so need not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A process, looked at from outside; the first of each service is what later ones are compared with."""
+
+    service: str
+    at: float
+    pid: int
+    threads: int
+    descriptors: int
+    decrypts: float | None = None
+    """Of credit: `pan_decrypts_total`, which begins anew with each life of the process."""
+
+
+Entry: TypeAlias = Sending | Answered | Lost | Looked | Probed | Fault | Measured
+E = TypeVar("E", bound=Entry)
+
+_KINDS: dict[str, type[Entry]] = {
+    kind.__name__.lower(): kind for kind in (Sending, Answered, Lost, Looked, Probed, Fault, Measured)
+}
+
+
+class Journal:
+    """The journal being written; any thread may write."""
+
+    def __init__(self, path: Path) -> None:
+        """Continue the journal at `path`, or begin it."""
+        path.touch(mode=0o600)
+        self._file = path.open("ab", buffering=0)
+        self._door = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, *entries: Entry) -> None:
+        """Write, and return when the disk holds it."""
+        with self._door:
+            self._file.write(b"".join(map(_line, entries)))
+            os.fdatasync(self._file.fileno())
+
+    def close(self) -> None:
+        """Write no more."""
+        self._file.close()
+
+
+def read(path: Path) -> list[Entry]:
+    """Everything in the journal at `path`, but for a last line that its writer did not live to end."""
+    *lines, _ = path.read_bytes().split(b"\n")
+    return [_entry(json.loads(line)) for line in lines]
+
+
+def of(kind: type[E], entries: Iterable[Entry]) -> list[E]:
+    """Those of one kind, in order."""
+    return [entry for entry in entries if isinstance(entry, kind)]
+
+
+def _line(entry: Entry) -> bytes:
+    return json.dumps({"kind": type(entry).__name__.lower(), **dataclasses.asdict(entry)}).encode() + b"\n"
+
+
+def _entry(fields: dict[str, Any]) -> Entry:
+    kind: Callable[..., Entry] = _KINDS[fields.pop("kind")]
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})

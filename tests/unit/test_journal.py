@@ -1,0 +1,43 @@
+"""The client's journal: what is written is read back, also after its writer was killed in the middle of a line."""
+
+import stat
+from pathlib import Path
+
+from faults import journal
+from faults.journal import Answered, Entry, Fault, Journal, Looked, Lost, Measured, Probed, Sending
+
+ENTRIES: list[Entry] = [
+    Sending(1, 10.0, {"pan_number": "PQRPS6789T", "loan_type": "HOME"}, key="k"),
+    Answered(1, 10.5, 202, "{}", "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"),
+    Lost(2, 11.0, "ReadTimeout"),
+    Looked("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44", 11.0, 11.1, 200, "PENDING"),
+    Probed("api", "/ready", 12.0, 12.1, 200, {"status": "degraded", "breakers": {"database": "closed"}}),
+    Fault("begin", "broker frozen", 13.0, away=("kafka",), seen_by=("api",)),
+    Measured("credit", 14.0, 4711, 12, 40, decrypts=3.0),
+]
+
+
+def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal") as book:
+        book.write(*ENTRIES)
+
+    assert journal.read(tmp_path / "journal") == ENTRIES
+
+
+def test_line_that_was_not_ended_is_no_entry(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal") as book:
+        book.write(*ENTRIES)
+    content = (tmp_path / "journal").read_bytes()
+
+    (tmp_path / "journal").write_bytes(content[:-3])
+
+    assert journal.read(tmp_path / "journal") == ENTRIES[:-1]
+
+
+def test_journal_is_continued_and_its_owners_alone(tmp_path: Path) -> None:
+    for entry in ENTRIES:
+        with Journal(tmp_path / "journal") as book:
+            book.write(entry)
+
+    assert journal.read(tmp_path / "journal") == ENTRIES
+    assert stat.S_IMODE((tmp_path / "journal").stat().st_mode) == 0o600
