@@ -77,6 +77,7 @@ async def _serve_one(
         access_log=False,
         lifespan="off",
         server_header=False,
+        proxy_headers=False,
         http=protocol,
         ws="none",
         backlog=2048,

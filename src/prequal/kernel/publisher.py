@@ -9,10 +9,13 @@ One lane a topic: lease → read → produce → (acknowledged → archive | ref
 import asyncio
 import contextlib
 import functools
+import json
 import logging
 import uuid
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import structlog
@@ -37,6 +40,7 @@ log = structlog.get_logger()
 
 UNDER_WORK_SECONDS = 0.003
 """Pause between two rounds under load: it makes batches, and saves a third of the CPU."""
+STATISTICS_MS = 250
 ANSWER_SECONDS = 0.05
 """How long a round waits for the first acknowledgement; what comes later is settled in a later round."""
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
@@ -61,7 +65,7 @@ async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
     readiness = Readiness(
         settings.database_url,
         settings.kafka_bootstrap_servers,
-        lambda: "; ".join(lane.failure for lane in lanes if lane.failure) or None,
+        lambda: "; ".join(_reasons(teller, lanes)) or None,
     )
     async with process.together() as group:
         group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
@@ -76,6 +80,12 @@ async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
         wakes.wake_all()
         await asyncio.wait(telling)
         teller.stop()
+
+
+def _reasons(teller: "Teller", lanes: Iterable["Lane"]) -> list[str]:
+    """Why the publisher cannot do its work, though its dependencies answer."""
+    failures = [lane.failure for lane in lanes if lane.failure]
+    return failures if teller.warm else ["the Kafka producer has no id yet", *failures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,12 @@ class Teller:
     def __init__(self, bootstrap_servers: str, wakes: Wakes) -> None:
         self._wakes = wakes
         self.breaker = breaker_of("kafka_producer", bootstrap_servers)
-        self._settings = producer_settings(bootstrap_servers) | {"client.id": "prequal-publisher"}
+        self._settings: dict[str, Any] = producer_settings(bootstrap_servers) | {
+            "client.id": "prequal-publisher",
+            "statistics.interval.ms": STATISTICS_MS,
+            "stats_cb": self._look_at_statistics,
+        }
+        self.warm = False
         self.answers = {event_type.topic: Answers() for event_type in EventType}
         self.generation = 0
         self._start()
@@ -150,6 +165,10 @@ class Teller:
         self._dead = False
         self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
         self._pump = Pump(self._producer, self._announce)
+
+    def _look_at_statistics(self, statistics: str) -> None:
+        """The first message waits for the producer's id, which a broker just started takes a second to give."""
+        self.warm = self.warm or json.loads(statistics)["eos"]["idemp_state"] == "Assigned"
 
     def _announce(self) -> None:
         for topic, answers in self.answers.items():
