@@ -61,13 +61,15 @@ lint: .venv/.develop ## Formatting, lint, types, the rooms' borders, drift of th
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m prequal.documents --check
+	$(BIN)/python -m observability --check
 
 format: .venv/.develop ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-documents: .venv/.develop ## Write OpenAPI, AsyncAPI and the .env examples anew from the code
+documents: .venv/.develop ## Write OpenAPI, AsyncAPI, the .env examples, boards and rules anew from the code
 	$(BIN)/python -m prequal.documents
+	$(BIN)/python -m observability
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	pyproject.toml

@@ -65,11 +65,11 @@ def test_check_names_what_drifted_and_changes_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "docs/openapi.json").read_text() == "{}\n"
 
 
-def test_an_unknown_word_is_answered_with_the_usage(tmp_path: Path) -> None:
+def test_an_unknown_word_is_answered_with_the_one_that_is_known(tmp_path: Path) -> None:
     answered = _run("--help-me", folder=tmp_path)
 
     assert answered.returncode == 1
-    assert "Usage" in answered.stderr
+    assert "--check" in answered.stderr
 
 
 @pytest.mark.parametrize("event", asyncapi.EVENTS, ids=lambda event: event.__name__)

@@ -6,6 +6,7 @@ Invariant: nothing is said here that the code does not say; what only the docume
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,19 @@ def documents() -> dict[Path, str]:
     }
 
 
-def write(root: Path) -> list[Path]:
-    """Write what differs below `root`; returns the paths that did."""
-    changed = drifted(root)
+def write(root: Path, files: Mapping[Path, str] | None = None) -> list[Path]:
+    """Write what differs below `root`, of `files` or of all documents; returns the paths that did."""
+    files = documents() if files is None else files
+    changed = drifted(root, files)
     for path in changed:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(documents()[path], encoding="utf-8")
+        (root / path).write_text(files[path], encoding="utf-8")
     return changed
 
 
-def drifted(root: Path) -> list[Path]:
+def drifted(root: Path, files: Mapping[Path, str] | None = None) -> list[Path]:
     """The files below `root` that are missing or are not what the code says."""
-    return [path for path, text in documents().items() if _found(root / path) != text]
+    return [path for path, text in (documents() if files is None else files).items() if _found(root / path) != text]
 
 
 def _found(file: Path) -> str | None:

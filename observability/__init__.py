@@ -1,0 +1,14 @@
+"""How the system is watched: what Prometheus evaluates and Grafana shows, as far as it is written by code.
+
+Neighbours: `rules/`, `dashboards/`, `grafana/` are mounted as they stand; `kernel.metrics` declares what they ask for.
+Invariant: every written file is compared with the code by `make lint`.
+"""
+
+from pathlib import Path
+
+from observability import service_levels
+
+
+def files() -> dict[Path, str]:
+    """Every written file, by its path in the repository, with its whole content."""
+    return {Path("observability/rules/service_levels.yml"): service_levels.rules()}
