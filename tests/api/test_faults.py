@@ -216,8 +216,9 @@ async def test_503_posted_again_with_its_key_makes_one_application(database: Dat
     assert database.count("applications") == 1
 
 
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "a-key-of-its-own"}], ids=["without a key", "with a key"])
 async def test_pan_claimed_by_an_unfinished_neighbour_is_503_and_never_a_duplicate(
-    database: Database, kafka: Kafka
+    database: Database, kafka: Kafka, key: dict[str, str]
 ) -> None:
     pan = a_pan()
     async with api_within(database.url, kafka.bootstrap_servers) as client:
@@ -230,7 +231,7 @@ async def test_pan_claimed_by_an_unfinished_neighbour_is_503_and_never_a_duplica
                 [HASHER.hash(Pan(pan))],
             )
 
-            response = await client.post("/applications", json=an_application(pan_number=pan))
+            response = await client.post("/applications", json=an_application(pan_number=pan), headers=key)
 
             neighbour.rollback()
         again = await client.post("/applications", json=an_application(pan_number=pan))

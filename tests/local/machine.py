@@ -37,6 +37,11 @@ def _is_ready(port: int) -> bool:
         return bool(answer.status == 200)
 
 
+def _hang_up_by_default() -> None:
+    """The tests themselves may run under `nohup`, which a child would inherit."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Up:
     """`prequal up` in a folder of its own, with ports of its own."""
 
@@ -60,6 +65,7 @@ class Up:
                 stdin=subprocess.DEVNULL,
                 stdout=self.stdout or output,
                 stderr=output,
+                preexec_fn=_hang_up_by_default,
             )
         return self
 

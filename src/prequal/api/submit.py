@@ -69,6 +69,11 @@ Answer: TypeAlias = Accepted | Refusal
 class _Locked(Exception):
     """Another writer holds a key or a PAN of this batch for longer than we wait."""
 
+    def __init__(self, error: asyncpg.LockNotAvailableError) -> None:
+        super().__init__()
+        context: str | None = error.context  # where the server waited
+        self.by_key = "idempotency_keys" in (context or "")
+
 
 class _Waiting:
     """An application on its way, and the future that its request awaits."""
@@ -172,7 +177,7 @@ class Submissions:
         """After an error that the server sent and that blames the data or a lock: the culprit fails alone."""
         log.error("write_refused", applications=len(batch), reason=describe(error))
         if len(batch) == 1:
-            return _all(batch, _alone(batch[0].new, error))
+            return _all(batch, _alone(error))
         answers: dict[UUID, Answer] = {}
         for waiting in batch:
             answers |= await self._answers([waiting])
@@ -210,7 +215,7 @@ class Submissions:
             except asyncpg.PostgresError as error:
                 await connection.execute("ROLLBACK")
                 if isinstance(error, asyncpg.LockNotAvailableError):
-                    raise _Locked from error
+                    raise _Locked(error) from error
                 raise
             failpoints.reached(Place.API_BEFORE_COMMIT)
             try:
@@ -274,11 +279,11 @@ class Submissions:
                     waiting.settle(Refusal.UNAVAILABLE)
 
 
-def _alone(new: NewApplication, error: BaseException) -> Refusal:
+def _alone(error: BaseException) -> Refusal:
     """What a single application is told when the database would not have it."""
     if not isinstance(error, _Locked):
         return Refusal.FAILED
-    return Refusal.UNAVAILABLE if new.key_hmac is None else Refusal.KEY_IN_USE
+    return Refusal.KEY_IN_USE if error.by_key else Refusal.UNAVAILABLE
 
 
 def _committed(answers: dict[UUID, Answer], there: dict[UUID, datetime]) -> bool:

@@ -143,8 +143,8 @@ async def _check_key(connection: Connection, purpose: str, name: bytes, value: b
         known = await connection.fetch("SELECT key_id, check_value FROM key_checks WHERE purpose = $1", purpose)
         if not known:
             await connection.execute("INSERT INTO key_checks VALUES ($1, $2, $3)", purpose, name, value)
-        elif not any(hmac.compare_digest(bytes(row["check_value"]), value) for row in known):
-            raise Misconfigured(
-                f"{purpose} (id {name.hex()}) is not the key this database was made with "
-                f"(id {bytes(known[0]['key_id']).hex()}): set the right one, and start again."
-            )
+    if known and not any(hmac.compare_digest(bytes(row["check_value"]), value) for row in known):
+        raise Misconfigured(
+            f"{purpose} (id {name.hex()}) is not the key this database was made with "
+            f"(id {bytes(known[0]['key_id']).hex()}): set the right one, and start again."
+        )
