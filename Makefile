@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 message ?= describe the step
 
-.PHONY: help install run test test-unit test-integration test-e2e coverage lint format lock documents bench clean \
+.PHONY: help install run test test-unit test-integration test-e2e coverage lint format lock documents bench bench-backlog clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -83,6 +83,9 @@ bench: .venv/.develop ## Measure the running system (`make run` in another termi
 	$(BIN)/python -m bench.load --rate 5 --seconds 20
 	$(BIN)/python -m bench.load --rate 200 --seconds 20 --sample 10
 	$(BIN)/python -m bench.load --rate 0.8333 --seconds 60
+
+bench-backlog: .venv/.develop ## Freeze the running system's broker, post 100,000, thaw it: how fast they drain
+	$(BIN)/python -m bench.backlog
 
 migrations-generate: .venv/.develop ## Begin a migration: make migrations-generate message="what it does"
 	@last=$$(ls src/prequal/migrations/versions | grep -oE '^[0-9]{4}' | sort | tail -1); \
