@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, Message
 from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.pan import Pan
 from prequal.kernel.codec import ApplicationSubmitted, CreditReportGenerated, report_body, rfc3339, submitted_body
+from prequal.kernel.settings import KafkaSettings, ServiceSettings
 
 APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44")
 OTHER_APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c45")
@@ -19,6 +20,21 @@ PAN_HASH = "5e" * 32
 MOMENT = datetime(2026, 11, 23, 9, 30, 0, 123456, UTC)
 TOKEN = bytes(range(47))
 DATABASE_URL = "postgresql://prequal:correct-horse@127.0.0.1:5432/prequal"
+
+
+BROKERS = "127.0.0.1:9092"
+
+
+def clients_of(bootstrap_servers: str = BROKERS, **told: object) -> KafkaSettings:
+    """The settings of a client of these brokers, whatever the environment says."""
+    return KafkaSettings.model_validate({"kafka_bootstrap_servers": bootstrap_servers, **told})
+
+
+def a_service() -> ServiceSettings:
+    """The settings of a service that need not find its stores."""
+    return ServiceSettings.model_validate(
+        {"database_url": DATABASE_URL, "kafka_bootstrap_servers": BROKERS, "service_name": "service"}
+    )
 
 
 def a_pan(number: str = PAN) -> Pan:

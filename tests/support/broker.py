@@ -15,6 +15,7 @@ from confluent_kafka.admin._resource import ResourceType
 from prequal.domain.events import EventType, dead_letter_topic
 from prequal.kernel import topics
 from prequal.kernel.kafka import message_headers
+from tests.builders import clients_of
 
 from .waiting import eventually
 
@@ -60,7 +61,7 @@ class Broker:
 
     def create(self) -> None:
         """Make those of the four topics that are missing, and return when all can be asked."""
-        topics.create(self.bootstrap_servers)
+        topics.create(clients_of(self.bootstrap_servers))
         eventually(lambda: all(map(self._ends, ALL_TOPICS)))
 
     def delete(self, *names: str) -> None:

@@ -39,7 +39,7 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
     )
     submissions = Submissions(settings, Bell(DATABASE_URL, "topic"))
     submit = SubmitApplication(submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None)
-    readiness = Readiness(DATABASE_URL, "127.0.0.1:9092", needs_kafka=False)
+    readiness = Readiness(settings, needs_kafka=False)
     return app.build(submit, show_status or failing(ValueError), health_handlers("prequal-api", readiness))
 
 

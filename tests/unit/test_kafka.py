@@ -1,3 +1,7 @@
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
@@ -10,7 +14,10 @@ from prequal.kernel.kafka import (
     message_headers,
     producer_settings,
 )
-from tests.builders import a_message
+from prequal.kernel.settings import KafkaSettings
+from tests.builders import a_message, clients_of
+
+KINDS = [common_settings, producer_settings, partial(consumer_settings, group="g")]
 
 
 @pytest.mark.parametrize(
@@ -23,12 +30,12 @@ from tests.builders import a_message
     ],
 )
 def test_a_producer_loses_reorders_and_repeats_nothing(name: str, value: object) -> None:
-    assert producer_settings("broker:9092")[name] == value
+    assert producer_settings(clients_of("broker:9092"))[name] == value
 
 
 @pytest.mark.parametrize("name", ["retries", "message.send.max.retries", "max.in.flight", "queue.buffering.max.kbytes"])
 def test_nothing_weakens_a_producers_promises(name: str) -> None:
-    assert name not in producer_settings("broker:9092")
+    assert name not in producer_settings(clients_of("broker:9092"))
 
 
 @pytest.mark.parametrize(
@@ -43,50 +50,52 @@ def test_nothing_weakens_a_producers_promises(name: str) -> None:
     ],
 )
 def test_a_consumer_skips_nothing(name: str, value: object) -> None:
-    assert consumer_settings("broker:9092", "group")[name] == value
+    assert consumer_settings(clients_of("broker:9092"), "group")[name] == value
 
 
 def test_a_consumer_is_not_expelled_while_it_settles_a_batch() -> None:
-    settings = consumer_settings("broker:9092", "group")
+    settings = consumer_settings(clients_of("broker:9092"), "group")
 
     assert int(settings["max.poll.interval.ms"]) > int(settings["session.timeout.ms"])
     assert 3 * int(settings["heartbeat.interval.ms"]) <= int(settings["session.timeout.ms"])
 
 
 def test_a_consumer_is_a_static_member_only_when_it_is_named() -> None:
-    assert "group.instance.id" not in consumer_settings("broker:9092", "group")
-    assert consumer_settings("broker:9092", "group", "credit-1")["group.instance.id"] == "credit-1"
+    assert "group.instance.id" not in consumer_settings(clients_of("broker:9092"), "group")
+    assert consumer_settings(clients_of("broker:9092"), "group", "credit-1")["group.instance.id"] == "credit-1"
 
 
 def test_what_the_topics_take_the_clients_take() -> None:
     bytes_max = MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES
 
-    assert producer_settings("broker:9092")["message.max.bytes"] == bytes_max
-    assert consumer_settings("broker:9092", "group")["fetch.message.max.bytes"] == bytes_max
+    assert producer_settings(clients_of("broker:9092"))["message.max.bytes"] == bytes_max
+    assert consumer_settings(clients_of("broker:9092"), "group")["fetch.message.max.bytes"] == bytes_max
     assert DEAD_LETTER_EXTRA_BYTES == 64 * 1024
 
 
-@pytest.mark.parametrize("settings", [common_settings("b:1"), producer_settings("b:1"), consumer_settings("b:1", "g")])
-def test_every_client_knows_its_brokers_and_bounds_its_waiting(settings: Settings) -> None:
+@pytest.mark.parametrize("make", KINDS)
+def test_every_client_knows_its_brokers_and_bounds_its_waiting(make: Callable[[KafkaSettings], Settings]) -> None:
+    settings = make(clients_of("b:1"))
+
     assert settings["bootstrap.servers"] == "b:1"
     assert int(settings["socket.timeout.ms"]) <= 6000
     assert int(settings["reconnect.backoff.max.ms"]) <= 1000
 
 
 def test_the_client_knows_every_setting_of_a_producer() -> None:
-    assert Producer(producer_settings("")) is not None
+    assert Producer(producer_settings(clients_of())) is not None
 
 
 @pytest.mark.parametrize("instance", ["", "credit-1"])
 def test_the_client_knows_every_setting_of_a_consumer(instance: str) -> None:
-    consumer = Consumer(consumer_settings("", "group", instance))
+    consumer = Consumer(consumer_settings(clients_of(), "group", instance))
 
     consumer.close()
 
 
 def test_the_client_would_say_so_of_a_setting_that_it_does_not_know() -> None:
     with pytest.raises(KafkaException, match=r"enable\.idempotency"):
-        Producer(producer_settings("") | {"enable.idempotency": True})
+        Producer(producer_settings(clients_of()) | {"enable.idempotency": True})
 
 
 def test_a_message_without_headers_has_none() -> None:
@@ -97,3 +106,65 @@ def test_headers_keep_their_order_and_repetitions() -> None:
     headers: list[tuple[str, str | bytes | None]] = [("a", b"1"), ("b", None), ("a", b"2")]
 
     assert message_headers(a_message(headers=headers)) == headers
+
+
+SASL = {
+    "kafka_security_protocol": "SASL_SSL",
+    "kafka_sasl_mechanism": "SCRAM-SHA-256",
+    "kafka_sasl_username": "prequal",
+    "kafka_sasl_password": "correct-horse",
+}
+
+
+def test_a_client_speaks_plainly_when_nothing_is_said() -> None:
+    settings = common_settings(clients_of())
+
+    assert settings["security.protocol"] == "PLAINTEXT"
+    assert [name for name in settings if name.startswith(("sasl.", "ssl."))] == []
+
+
+def test_a_client_proves_its_user_over_an_encrypted_connection(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("-----BEGIN CERTIFICATE-----")
+
+    settings = common_settings(clients_of(**SASL, kafka_ssl_ca_location=str(authority)))
+
+    assert {name: value for name, value in settings.items() if name.startswith(("security.", "sasl.", "ssl."))} == {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-256",
+        "sasl.username": "prequal",
+        "sasl.password": "correct-horse",
+        "ssl.ca.location": str(authority),
+    }
+
+
+def test_a_client_shows_its_own_certificate_when_it_has_one(tmp_path: Path) -> None:
+    for name in ("own.pem", "own.key"):
+        (tmp_path / name).touch()
+    told = {
+        "kafka_security_protocol": "SSL",
+        "kafka_ssl_certificate_location": str(tmp_path / "own.pem"),
+        "kafka_ssl_key_location": str(tmp_path / "own.key"),
+        "kafka_ssl_key_password": "correct-horse",
+    }
+
+    settings = common_settings(clients_of(**told))
+
+    assert settings["ssl.certificate.location"] == str(tmp_path / "own.pem")
+    assert settings["ssl.key.location"] == str(tmp_path / "own.key")
+    assert settings["ssl.key.password"] == "correct-horse"
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_every_kind_of_client_is_secured(make: Callable[[KafkaSettings], Settings]) -> None:
+    assert make(clients_of(**SASL))["security.protocol"] == "SASL_SSL"
+
+
+def test_nothing_weakens_the_check_of_a_brokers_certificate() -> None:
+    settings = common_settings(clients_of(**SASL))
+
+    assert {"enable.ssl.certificate.verification", "ssl.endpoint.identification.algorithm"}.isdisjoint(settings)
+
+
+def test_the_client_knows_every_setting_of_security() -> None:
+    assert Producer(producer_settings(clients_of(**SASL))) is not None

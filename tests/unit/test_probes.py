@@ -10,7 +10,7 @@ import pytest
 from prequal.kernel.errors import Misconfigured
 from prequal.kernel.http import bind, probes
 from prequal.kernel.readiness import Readiness
-from tests.builders import DATABASE_URL
+from tests.builders import a_service
 
 
 def a_readiness(
@@ -21,7 +21,7 @@ def a_readiness(
     needs_kafka: bool = True,
     reason: str | None = None,
 ) -> Readiness:
-    readiness = Readiness(DATABASE_URL, "127.0.0.1:9092", lambda: reason, needs_kafka=needs_kafka)
+    readiness = Readiness(a_service(), lambda: reason, needs_kafka=needs_kafka)
     readiness.started = started
     readiness._note("database", up=database)
     readiness._note("kafka", up=kafka)
@@ -72,7 +72,7 @@ def test_a_service_with_a_reason_of_its_own_is_not_ready() -> None:
 
 
 def test_nothing_is_taken_for_connected_before_it_answered() -> None:
-    readiness = Readiness(DATABASE_URL, "127.0.0.1:9092")
+    readiness = Readiness(a_service())
     readiness.started = True
 
     assert readiness.answer() == (

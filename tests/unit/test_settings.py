@@ -105,6 +105,9 @@ BAD = [
     ("kafka_bootstrap_servers", "kafka:9092,hunter2"),
     ("kafka_bootstrap_servers", "kafka:9092 hunter2:9092"),
     ("kafka_bootstrap_servers", "kafka:177171"),
+    ("kafka_security_protocol", "hunter2"),
+    ("kafka_sasl_mechanism", "hunter2"),
+    ("kafka_ssl_ca_location", "/hunter2/ca.pem"),
     ("encryption_key", ""),
     ("encryption_key", "hunter2!"),
     ("encryption_key", "hunter2é"),
@@ -269,3 +272,20 @@ def test_both_spellings_of_a_postgresql_address_are_taken(url: str) -> None:
 )
 def test_a_list_is_split_at_commas_and_trimmed(text: str, words: list[str]) -> None:
     assert split(text) == words
+
+
+@pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
+@pytest.mark.parametrize("half", [{}, {"kafka_sasl_username": "prequal"}, {"kafka_sasl_password": "hunter2"}])
+def test_sasl_without_a_user_and_a_password_is_a_bad_setting(protocol: str, half: dict[str, str]) -> None:
+    words = sentence(PublisherSettings, kafka_security_protocol=protocol, **half)
+
+    assert words == (
+        f"Bad settings: KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD. "
+        f"See .env.example for every setting."
+    )
+
+
+def test_passwords_of_the_brokers_are_never_shown() -> None:
+    settings = load(KafkaSettings, **good(kafka_sasl_password="hunter2", kafka_ssl_key_password="hunter3"))
+
+    assert "hunter" not in repr(settings) + str(settings) + settings.model_dump_json()

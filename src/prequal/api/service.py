@@ -35,7 +35,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     hasher = PanHasher(key_bytes(settings.pan_hash_key))
     bell = Bell(settings.database_url, EventType.APPLICATION_SUBMITTED.topic)
     submissions = Submissions(settings, bell)
-    readiness = Readiness(settings.database_url, settings.kafka_bootstrap_servers, needs_kafka=False)
+    readiness = Readiness(settings, needs_kafka=False)
     holder_types = None if settings.pan_holder_types == "any" else frozenset(split(settings.pan_holder_types))
     served = asyncio.Event()
     async with (

@@ -47,7 +47,7 @@ def topics() -> None:
     from prequal.kernel.topics import create
 
     settings = load(TopicsSettings)
-    made = create(settings.kafka_bootstrap_servers, settings.kafka_replication_factor)
+    made = create(settings, settings.kafka_replication_factor)
     typer.echo("\n".join(f"Created {name}." for name in made) or "All topics are there.")
 
 

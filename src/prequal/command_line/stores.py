@@ -27,4 +27,5 @@ def stores(kind: type[S]) -> S:
     here = read(DataFolder(told.prequal_data_dir).run_file)
     if here is None or told.database_url is not None or told.kafka_bootstrap_servers is not None:
         return load(kind)
-    return load(kind, database_url=here.database_url, kafka_bootstrap_servers=here.kafka_bootstrap_servers)
+    kafka = {"kafka_bootstrap_servers": here.kafka_bootstrap_servers, **told.of_own_broker}
+    return load(kind, database_url=here.database_url, **kafka)

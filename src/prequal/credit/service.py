@@ -36,7 +36,7 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     bell = Bell(settings.database_url, EventType.CREDIT_REPORT_GENERATED.topic)
     room = AssessmentRoom(Link(settings.database_url, settings.service_name), keys, bell)
     consumer = BatchConsumer(settings, GROUP, room)
-    readiness = Readiness(settings.database_url, settings.kafka_bootstrap_servers, consumer.reason_not_ready)
+    readiness = Readiness(settings, consumer.reason_not_ready)
     async with process.together() as group:
         group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
         group.create_task(readiness.watch(stop))

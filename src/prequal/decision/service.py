@@ -31,7 +31,7 @@ def run(settings: DecisionSettings) -> None:
 
 async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     consumer = BatchConsumer(settings, GROUP, DecisionRoom(Link(settings.database_url, settings.service_name)))
-    readiness = Readiness(settings.database_url, settings.kafka_bootstrap_servers, consumer.reason_not_ready)
+    readiness = Readiness(settings, consumer.reason_not_ready)
     async with process.together() as group:
         group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
         group.create_task(readiness.watch(stop))

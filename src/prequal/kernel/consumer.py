@@ -81,11 +81,9 @@ class BatchConsumer(Generic[E]):
     def __init__(self, settings: ConsumerSettings, group: str, room: Room[E]) -> None:
         self._settings = settings
         self._room = room
-        self._client_settings = consumer_settings(
-            settings.kafka_bootstrap_servers, group, settings.kafka_group_instance_id
-        )
+        self._client_settings = consumer_settings(settings, group, settings.kafka_group_instance_id)
         self._topic = room.event_class.type.topic
-        self._dead_letters = DeadLetters(settings.kafka_bootstrap_servers)
+        self._dead_letters = DeadLetters(settings)
         self._ledger = Ledger()
         self._batch: list[Received[E] | Unreadable] = []
         self._suspects = Waiting[Received[E]]()

@@ -19,6 +19,7 @@ from prequal.kernel.breaker import breaker_of
 from prequal.kernel.errors import Transient
 from prequal.kernel.kafka import Pump, is_fatal, is_surroundings, message_headers, producer_settings
 from prequal.kernel.ledger import Partition
+from prequal.kernel.settings import KafkaSettings
 
 Delivered: TypeAlias = Callable[[KafkaError | None, Message], None]
 
@@ -50,9 +51,9 @@ class DeadLetter:
 class DeadLetters:
     """The producer of dead letters, started with the first one."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._breaker = breaker_of("kafka_producer", bootstrap_servers)
-        self._settings = producer_settings(bootstrap_servers) | {"client.id": "prequal-dead-letters"}
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._breaker = breaker_of("kafka_producer", kafka.kafka_bootstrap_servers)
+        self._settings = producer_settings(kafka) | {"client.id": "prequal-dead-letters"}
         self._producer: Producer | None = None
         self._pump: Pump | None = None
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from prequal.kernel.settings import KafkaSettings
+
 Settings = dict[str, str | int | bool | float]
 
 MAX_MESSAGE_BYTES = 1_048_588
@@ -19,10 +21,10 @@ MAX_MESSAGE_BYTES = 1_048_588
 DEAD_LETTER_EXTRA_BYTES = 65_536
 
 
-def common_settings(bootstrap_servers: str) -> Settings:
+def common_settings(kafka: KafkaSettings) -> Settings:
     """What every client shares: quick to notice that a broker is back, quiet while it is away."""
-    return {
-        "bootstrap.servers": bootstrap_servers,
+    return _security(kafka) | {
+        "bootstrap.servers": kafka.kafka_bootstrap_servers,
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1000,
         "socket.connection.setup.timeout.ms": 3000,
@@ -33,9 +35,30 @@ def common_settings(bootstrap_servers: str) -> Settings:
     }
 
 
-def producer_settings(bootstrap_servers: str) -> Settings:
+def _security(kafka: KafkaSettings) -> Settings:
+    """How the brokers are spoken to. A broker must be named in its certificate: that is librdkafka's default."""
+    protocol = kafka.kafka_security_protocol
+    said: Settings = {"security.protocol": protocol}
+    if protocol.startswith("SASL"):
+        said |= {
+            "sasl.mechanism": kafka.kafka_sasl_mechanism,
+            "sasl.username": kafka.kafka_sasl_username,
+            "sasl.password": kafka.kafka_sasl_password.get_secret_value(),
+        }
+    if protocol.endswith("SSL"):
+        files = {
+            "ssl.ca.location": kafka.kafka_ssl_ca_location,
+            "ssl.certificate.location": kafka.kafka_ssl_certificate_location,
+            "ssl.key.location": kafka.kafka_ssl_key_location,
+            "ssl.key.password": kafka.kafka_ssl_key_password.get_secret_value(),
+        }
+        said |= {name: value for name, value in files.items() if value}
+    return said
+
+
+def producer_settings(kafka: KafkaSettings) -> Settings:
     """Idempotent, so acks=all and in order; what is not acknowledged within five seconds is told again by us."""
-    return common_settings(bootstrap_servers) | {
+    return common_settings(kafka) | {
         "enable.idempotence": True,
         "acks": "all",
         "delivery.timeout.ms": 5000,
@@ -49,11 +72,11 @@ def producer_settings(bootstrap_servers: str) -> Settings:
     }
 
 
-def consumer_settings(bootstrap_servers: str, group: str, instance: str = "") -> Settings:
+def consumer_settings(kafka: KafkaSettings, group: str, instance: str = "") -> Settings:
     """Offsets are stored by us after the commit, and committed by the client each second."""
     static = {"group.instance.id": instance} if instance else {}
     return (
-        common_settings(bootstrap_servers)
+        common_settings(kafka)
         | static
         | {
             "group.id": group,

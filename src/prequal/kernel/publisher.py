@@ -33,7 +33,7 @@ from prequal.kernel.outbox import Lease, OutboxRow
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.reconciler import Reconciler
 from prequal.kernel.schema import check_schema
-from prequal.kernel.settings import PublisherSettings
+from prequal.kernel.settings import KafkaSettings, PublisherSettings
 from prequal.kernel.wake import Wakes
 
 log = structlog.get_logger()
@@ -60,13 +60,9 @@ def run(settings: PublisherSettings) -> None:
 
 async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
     wakes = Wakes(settings.database_url, [event_type.topic for event_type in EventType])
-    teller = Teller(settings.kafka_bootstrap_servers, wakes)
+    teller = Teller(settings, wakes)
     lanes = [Lane(event_type.topic, settings, teller, wakes) for event_type in EventType]
-    readiness = Readiness(
-        settings.database_url,
-        settings.kafka_bootstrap_servers,
-        lambda: "; ".join(_reasons(teller, lanes)) or None,
-    )
+    readiness = Readiness(settings, lambda: "; ".join(_reasons(teller, lanes)) or None)
     async with process.together() as group:
         group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
         group.create_task(readiness.watch(stop))
@@ -118,10 +114,10 @@ class Answers:
 class Teller:
     """The producer, rebuilt after a fatal error, and the answers it has given, by lane."""
 
-    def __init__(self, bootstrap_servers: str, wakes: Wakes) -> None:
+    def __init__(self, kafka: KafkaSettings, wakes: Wakes) -> None:
         self._wakes = wakes
-        self.breaker = breaker_of("kafka_producer", bootstrap_servers)
-        self._settings: dict[str, Any] = producer_settings(bootstrap_servers) | {
+        self.breaker = breaker_of("kafka_producer", kafka.kafka_bootstrap_servers)
+        self._settings: dict[str, Any] = producer_settings(kafka) | {
             "client.id": "prequal-publisher",
             "statistics.interval.ms": STATISTICS_MS,
             "stats_cb": self._look_at_statistics,

@@ -19,6 +19,7 @@ from prequal.kernel.db import Link
 from prequal.kernel.errors import PrequalError
 from prequal.kernel.kafka import common_settings
 from prequal.kernel.process import pause
+from prequal.kernel.settings import ServiceSettings
 
 log = structlog.get_logger()
 
@@ -31,18 +32,17 @@ class Readiness:
 
     def __init__(
         self,
-        database_url: str,
-        bootstrap_servers: str,
+        settings: ServiceSettings,
         reason_not_ready: Callable[[], str | None] = lambda: None,
         *,
         needs_kafka: bool = True,
     ) -> None:
-        self._database = Link(database_url, "ready")
-        self._bootstrap_servers = bootstrap_servers
+        self._database = Link(settings.database_url, "ready")
+        self._kafka = settings
         self._needs_kafka = needs_kafka
-        self._breakers = {"database": breaker_of("database", database_url)}
+        self._breakers = {"database": breaker_of("database", settings.database_url)}
         if needs_kafka:  # only who cannot work without the broker ever produces to it
-            self._breakers["kafka_producer"] = breaker_of("kafka_producer", bootstrap_servers)
+            self._breakers["kafka_producer"] = breaker_of("kafka_producer", settings.kafka_bootstrap_servers)
         self._up: dict[str, bool] = {"database": False, "kafka": False}
         self._reason_not_ready = reason_not_ready
         self.started = False
@@ -76,7 +76,7 @@ class Readiness:
     async def _ask_kafka(self, stop: asyncio.Event) -> None:
         # A frozen broker still accepts TCP, so it is asked something that it must answer itself.
         admin = AdminClient(
-            common_settings(self._bootstrap_servers) | {"client.id": "prequal-ready"},
+            common_settings(self._kafka) | {"client.id": "prequal-ready"},
             logger=logging.getLogger("librdkafka"),
         )
         while not stop.is_set():

@@ -5,20 +5,18 @@ Invariant: it adds no load where there is too much already: nothing is retold wh
 """
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
 from prequal.domain.events import GROUPS
-from prequal.kernel import metrics, outbox
+from prequal.kernel import lag, metrics, outbox
 from prequal.kernel.db import Connection, Link, describe
 from prequal.kernel.errors import Transient
-from prequal.kernel.kafka import common_settings
 from prequal.kernel.process import pause
 from prequal.kernel.settings import PublisherSettings
 
@@ -30,7 +28,6 @@ FIRST_AGAIN_SECONDS, LAST_AGAIN_SECONDS = 30, 3600
 """An application is retold after 30 s, and again after 30, 60, 120 … at most 3,600 s."""
 OUTBOX_AGE_MAX_SECONDS = 5.0
 LAG_MAX = 1000
-ASK_SECONDS = 3.0
 
 
 class Reconciler:
@@ -40,7 +37,6 @@ class Reconciler:
         self._settings = settings
         self._link = Link(settings.database_url, LANE)
         self._owner = uuid.uuid4()
-        self._client_settings = common_settings(settings.kafka_bootstrap_servers) | {"client.id": "prequal-reconciler"}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Reconcile until `stop`, waiting out whatever fails."""
@@ -70,7 +66,8 @@ class Reconciler:
         if max(ages) > OUTBOX_AGE_MAX_SECONDS:
             return False
         try:
-            return await asyncio.to_thread(self._lag) <= LAG_MAX
+            behind = await asyncio.to_thread(lag.by_group, self._settings)
+            return sum(behind.values()) <= LAG_MAX
         except KafkaException:
             return False
 
@@ -80,25 +77,6 @@ class Reconciler:
             await note_retelling(connection, due)
         metrics.RETOLD.inc(events)
         log.warning("retold", applications=len(due), events=events)
-
-    def _lag(self) -> int:
-        """How far both groups are behind the ends of their topics, by the broker's own word. Blocks for seconds."""
-        return sum(self._lag_of(topic, group) for topic, group in GROUPS.items())
-
-    def _lag_of(self, topic: str, group: str) -> int:
-        # A consumer that never joins: librdkafka 2.16 dies of the admin client's question for a group that is new.
-        consumer = Consumer(self._client_settings | {"group.id": group}, logger=logging.getLogger("librdkafka"))
-        try:
-            partitions = consumer.list_topics(topic, ASK_SECONDS).topics[topic].partitions
-            places = consumer.committed([TopicPartition(topic, number) for number in partitions], timeout=ASK_SECONDS)
-            return sum(_behind(consumer.get_watermark_offsets(place, ASK_SECONDS), place.offset) for place in places)
-        finally:
-            consumer.close()
-
-
-def _behind(watermarks: tuple[int, int], committed: int) -> int:
-    low, high = watermarks
-    return max(0, high - max(low, committed))
 
 
 async def oldest_undecided(connection: Connection) -> float:

@@ -7,10 +7,10 @@ Invariant: no message about a bad setting repeats its value.
 import base64
 import binascii
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from prequal.kernel.errors import Misconfigured
@@ -68,6 +68,16 @@ def _holder_types(text: str) -> str:
     return text
 
 
+def _file(path: str) -> str:
+    if path:
+        try:
+            Path(path).open("rb").close()
+        except OSError as error:
+            raise ValueError(f"names a file that cannot be read ({type(error).__name__})") from None
+    return path
+
+
+FileName = Annotated[str, AfterValidator(_file)]
 KeyText = Annotated[SecretStr, AfterValidator(_key_text)]
 KeyTexts = Annotated[SecretStr, NoDecode, AfterValidator(_key_texts)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -93,6 +103,34 @@ class KafkaSettings(_Settings):
     kafka_bootstrap_servers: str = Field(
         pattern=BOOTSTRAP, description="host:port[,host:port …] of the brokers. Required."
     )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How the brokers are spoken to. Over any network that is not yours alone: SASL_SSL."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How the user is proved to the brokers; for the two SASL protocols."
+    )
+    kafka_sasl_username: str = Field("", description="User of the brokers; required for the two SASL protocols.")
+    kafka_sasl_password: SecretStr = Field(
+        SecretStr(""), description="The user's password; required for the two SASL protocols."
+    )
+    kafka_ssl_ca_location: FileName = Field(
+        "", description="PEM file of the authority that the brokers' certificates come from; the system's own if empty."
+    )
+    kafka_ssl_certificate_location: FileName = Field(
+        "", description="PEM file of this client's own certificate, where the brokers ask for one."
+    )
+    kafka_ssl_key_location: FileName = Field("", description="PEM file of the certificate's private key.")
+    kafka_ssl_key_password: SecretStr = Field(SecretStr(""), description="Opens that key, when it is sealed.")
+
+    @model_validator(mode="after")
+    def _sasl_has_a_user(self) -> Self:
+        named = self.kafka_sasl_username and self.kafka_sasl_password.get_secret_value()
+        if self.kafka_security_protocol.startswith("SASL") and not named:
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and "
+                f"KAFKA_SASL_PASSWORD"
+            )
+        return self
 
 
 class TopicsSettings(KafkaSettings):
@@ -208,5 +246,5 @@ def _sentence(error: ValidationError) -> str:
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
         name = ".".join(str(part) for part in problem["loc"]).upper()
         text = "is missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
-        parts.append(f"{name} {text}")
+        parts.append(f"{name} {text}".strip())
     return "Bad settings: " + "; ".join(parts) + ". See .env.example for every setting."

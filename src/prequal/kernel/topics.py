@@ -11,26 +11,27 @@ from confluent_kafka.cimpl import NewTopic
 from prequal.domain.events import EventType, dead_letter_topic
 from prequal.kernel.errors import Misconfigured, Transient
 from prequal.kernel.kafka import DEAD_LETTER_EXTRA_BYTES, MAX_MESSAGE_BYTES, common_settings
+from prequal.kernel.settings import KafkaSettings
 
 PARTITIONS = 3
 DAY_MS = 24 * 60 * 60 * 1000
 SECONDS = 15.0
 
 
-def create(bootstrap_servers: str, replication_factor: int = 1) -> list[str]:
+def create(kafka: KafkaSettings, replication_factor: int = 1) -> list[str]:
     """Create what is missing; returns the names that were.
 
     Raises:
         Transient: the broker does not answer within 15 seconds.
         Misconfigured: the broker refuses, for instance because it has fewer nodes than copies are asked for.
     """
-    admin = AdminClient(common_settings(bootstrap_servers))
+    admin = AdminClient(common_settings(kafka))
     try:
         there = set(admin.list_topics(timeout=SECONDS).topics)
         missing = [topic for topic in plan(replication_factor) if topic.topic not in there]
         return sorted(_wait(admin, missing)) if missing else []
     except KafkaException as error:
-        raise Transient(f"Kafka at {bootstrap_servers} does not answer: {error.args[0].str()}") from None
+        raise Transient(f"Kafka at {kafka.kafka_bootstrap_servers} does not answer: {error.args[0].str()}") from None
 
 
 def plan(replication_factor: int = 1) -> list[NewTopic]:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from prequal.domain.events import GROUPS
 from prequal.kernel.errors import Misconfigured
+from prequal.kernel.settings import KafkaSettings, load
 from prequal.local.data_folder import DataFolder
 from prequal.local.ports import listens
 from prequal.local.run_file import Process, RunFile, read
@@ -68,7 +68,7 @@ def look(settings: UpSettings) -> Overview:
     return Overview(
         processes=[_state(name, process) for name, process in here.processes.items()],
         database=_answer(lambda: database_facts(here.database_url), "PostgreSQL", problems),
-        consumer_lag=_answer(lambda: consumer_lag(here.kafka_bootstrap_servers), "Kafka", problems),
+        consumer_lag=_answer(lambda: _lag(here, settings), "Kafka", problems),
         problems=problems,
     )
 
@@ -93,24 +93,11 @@ def database_facts(database_url: str) -> DatabaseFacts:
     return DatabaseFacts(waiting, parked, {row[0]: row[1] for row in rows}, sum(row[2] for row in rows))
 
 
-def consumer_lag(bootstrap_servers: str) -> dict[str, int]:
-    """Messages that each group has still before it: ends of the partitions less its committed offsets.
+def _lag(here: RunFile, settings: UpSettings) -> dict[str, int]:
+    from prequal.kernel import lag
 
-    The consumer asks in the group's name and never joins it. Raises confluent_kafka's errors.
-    """
-    from confluent_kafka import Consumer, TopicPartition
-
-    lags = {}
-    for topic, group in GROUPS.items():
-        asked = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group, "log_level": 0})
-        partitions = asked.list_topics(topic, timeout=SECONDS).topics[topic].partitions
-        committed = asked.committed([TopicPartition(topic, number) for number in partitions], timeout=SECONDS)
-        ends = [asked.get_watermark_offsets(partition, timeout=SECONDS) for partition in committed]
-        lags[group] = sum(
-            high - max(low, partition.offset) for partition, (low, high) in zip(committed, ends, strict=True)
-        )
-        asked.close()
-    return lags
+    bootstrap_servers = here.kafka_bootstrap_servers
+    return lag.by_group(load(KafkaSettings, kafka_bootstrap_servers=bootstrap_servers, **settings.of_own_broker))
 
 
 def _state(name: str, process: Process) -> ProcessState:

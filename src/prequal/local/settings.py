@@ -52,6 +52,11 @@ class UpSettings(BaseSettings):
         given = {"ENCRYPTION_KEY": self.encryption_key, "PAN_HASH_KEY": self.pan_hash_key}
         return {name: key.get_secret_value() for name, key in given.items() if key is not None}
 
+    @property
+    def of_own_broker(self) -> dict[str, str]:
+        """Settings of clients that a broker of ours decides, whatever is set for others: it is spoken to plainly."""
+        return {} if self.kafka_bootstrap_servers else {"kafka_security_protocol": "PLAINTEXT"}
+
     def ports(self) -> dict[str, tuple[int, str]]:
         """The ports that will be listened on, by the setting that moves each, with who needs it."""
         stores = {}

@@ -139,7 +139,7 @@ class House:
     def _told(self) -> dict[str, str]:
         """Everything there is to tell; each child takes of it what is its own."""
         stores = {"DATABASE_URL": self._database_url, "KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers}
-        return self._keys | stores
+        return self._keys | stores | {name.upper(): value for name, value in self._settings.of_own_broker.items()}
 
     def _describe_services(self) -> list[Service]:
         told = self._told()

@@ -158,7 +158,7 @@ async def _look(connection: Connection, settings: WorkbenchSettings, which: Whic
     written = period(which.since, which.until, await queries.now(connection))
     states = await queries.read_states(connection)
     kinds, found = set(KINDS), []
-    for message in read_topics(settings.kafka_bootstrap_servers, which.topics):
+    for message in read_topics(settings, which.topics):
         letter = read_letter(message)
         kinds.add(letter.kind)
         if which.means(letter, written):
@@ -193,8 +193,7 @@ async def _send_back(connection: Connection, settings: WorkbenchSettings, letter
     chosen = {letter.id: letter for letter in letters}
     producer = Producer(
         # Each letter by itself: of a batch that is too large the broker takes none.
-        producer_settings(settings.kafka_bootstrap_servers)
-        | {"client.id": "prequal-workbench", "log_level": 0, "batch.num.messages": 1},
+        producer_settings(settings) | {"client.id": "prequal-workbench", "log_level": 0, "batch.num.messages": 1},
         logger=logging.getLogger("librdkafka"),
     )
     done = 0
@@ -240,7 +239,7 @@ def _send(producer: Producer, messages: Sequence[Message]) -> tuple[list[LetterI
 
 def _messages(settings: WorkbenchSettings, ids: Collection[LetterId]) -> Iterator[Message]:
     topics = sorted({id_.topic for id_ in ids})
-    return (message for message in read_topics(settings.kafka_bootstrap_servers, topics) if _id(message) in ids)
+    return (message for message in read_topics(settings, topics) if _id(message) in ids)
 
 
 def _id(message: Message) -> LetterId:

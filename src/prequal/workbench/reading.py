@@ -12,6 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from prequal.kernel.errors import Misconfigured, Transient
 from prequal.kernel.kafka import consumer_settings
+from prequal.kernel.settings import KafkaSettings
 
 SECONDS = 5.0
 SILENCE_SECONDS = 10.0
@@ -20,7 +21,7 @@ TAKEN_AT_ONCE = 50
 _AWAY = "Kafka at {} does not answer: {}."
 
 
-def read_topics(bootstrap_servers: str, topics: Sequence[str]) -> Iterator[Message]:
+def read_topics(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Message]:
     """Every message of these topics.
 
     Raises:
@@ -28,17 +29,17 @@ def read_topics(bootstrap_servers: str, topics: Sequence[str]) -> Iterator[Messa
         Misconfigured: a topic does not exist.
     """
     try:
-        with closing(_consumer(bootstrap_servers)) as consumer:
+        with closing(_consumer(kafka)) as consumer:
             yield from _until_ends(consumer, _ends(consumer, topics))
     except KafkaException as error:
-        raise Transient(_AWAY.format(bootstrap_servers, error.args[0].name())) from None
+        raise Transient(_AWAY.format(kafka.kafka_bootstrap_servers, error.args[0].name())) from None
     except TimeoutError:
-        raise Transient(_AWAY.format(bootstrap_servers, "it fell silent")) from None
+        raise Transient(_AWAY.format(kafka.kafka_bootstrap_servers, "it fell silent")) from None
 
 
-def _consumer(bootstrap_servers: str) -> Consumer:
+def _consumer(kafka: KafkaSettings) -> Consumer:
     bystander = {"enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 50, "log_level": 0}
-    return Consumer(consumer_settings(bootstrap_servers, "prequal-workbench") | bystander)
+    return Consumer(consumer_settings(kafka, "prequal-workbench") | bystander)
 
 
 def _ends(consumer: Consumer, topics: Sequence[str]) -> dict[tuple[str, int], int]:
