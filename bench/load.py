@@ -203,7 +203,9 @@ async def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="at most 900")
     parser.add_argument("--sample", type=int, default=1, help="watch every n-th application until it is final")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--pans", type=Path, help="write the PANs that were sent to this file, for bench.leaks")
+    parser.add_argument(
+        "--pans", type=Path, help="write the PANs that were sent to this file, for faults.checker.leaks"
+    )
     parser.add_argument("--data", type=Path, default=Path(".prequal"))
     arguments = parser.parse_args()
     running = json.loads((arguments.data / "run.json").read_text())

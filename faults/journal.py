@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar, get_args
 
 SERVICES = ("api", "credit", "decision", "publisher")
 
@@ -93,6 +93,8 @@ class Fault:
     """Of `begin`: whom `away` is away for."""
     killed: tuple[str, ...] = ()
     """Of `begin`: the services that are killed, stopped or frozen themselves, and so need not answer."""
+    lost: tuple[str, ...] = ()
+    """Of `begin`: the topics whose content is gone for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,36 @@ class Measured:
     """Of credit: `pan_decrypts_total`, which begins anew with each life of the process."""
 
 
-Entry: TypeAlias = Sending | Answered | Lost | Looked | Probed | Fault | Measured
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How many connections PostgreSQL has, by what they call themselves; the first is what later ones are held to."""
+
+    at: float
+    by_name: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """The transaction that was open for longest when somebody looked."""
+
+    at: float
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A message that a test wrote to a topic itself: poison, no event of the service's."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+Entry: TypeAlias = Sending | Answered | Lost | Looked | Probed | Fault | Measured | Connections | Transaction | Planted
 E = TypeVar("E", bound=Entry)
 
-_KINDS: dict[str, type[Entry]] = {
-    kind.__name__.lower(): kind for kind in (Sending, Answered, Lost, Looked, Probed, Fault, Measured)
-}
+_KINDS: dict[str, type[Entry]] = {kind.__name__.lower(): kind for kind in get_args(Entry)}
 
 
 class Journal:

@@ -4,7 +4,20 @@ import stat
 from pathlib import Path
 
 from faults import journal
-from faults.journal import Answered, Entry, Fault, Journal, Looked, Lost, Measured, Probed, Sending
+from faults.journal import (
+    Answered,
+    Connections,
+    Entry,
+    Fault,
+    Journal,
+    Looked,
+    Lost,
+    Measured,
+    Planted,
+    Probed,
+    Sending,
+    Transaction,
+)
 
 ENTRIES: list[Entry] = [
     Sending(1, 10.0, {"pan_number": "PQRPS6789T", "loan_type": "HOME"}, key="k"),
@@ -14,6 +27,9 @@ ENTRIES: list[Entry] = [
     Probed("api", "/ready", 12.0, 12.1, 200, {"status": "degraded", "breakers": {"database": "closed"}}),
     Fault("begin", "broker frozen", 13.0, away=("kafka",), seen_by=("api",)),
     Measured("credit", 14.0, 4711, 12, 40, decrypts=3.0),
+    Connections(15.0, {"prequal-api write": 1}),
+    Transaction(15.0, "prequal-api write", 0.5),
+    Planted("loan_applications_submitted", 0, 7),
 ]
 
 
