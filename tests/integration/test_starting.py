@@ -197,7 +197,7 @@ def test_metrics_are_shown_on_a_port_of_their_own_when_told_so(house: House) -> 
     service.environment |= {"PROMETHEUS_PORT": str(port)}
     service.start()
 
-    assert "kafka_consumer_lag" in house.new("decision", port).get("/metrics").text
+    assert "kafka_messages_consumed_total" in house.new("decision", port).get("/metrics").text
 
 
 # ── dependencies that are not there yet ─────────────────────────────────────────────────────────────────────────

@@ -18,6 +18,7 @@ from prequal.api.submit import Submissions
 from prequal.kernel import metrics
 from prequal.kernel.crypto import KeyRing, PanHasher
 from prequal.kernel.http import health_handlers
+from prequal.kernel.metrics import Exporter
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.settings import ApiSettings
 from prequal.kernel.wake import Bell
@@ -40,7 +41,9 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
     submissions = Submissions(settings, Bell(DATABASE_URL, "topic"))
     submit = SubmitApplication(submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None)
     readiness = Readiness(settings, needs_kafka=False)
-    return app.build(submit, show_status or failing(ValueError), health_handlers("prequal-api", readiness))
+    return app.build(
+        submit, show_status or failing(ValueError), health_handlers(Exporter.API, "prequal-api", readiness)
+    )
 
 
 class failing:  # noqa: N801  # stands where a path's own handler stands

@@ -1,8 +1,8 @@
 """`kernel.breaker` and `kernel.backoff`: when a dependency is left alone, and when it is asked again."""
 
 import pytest
-from prometheus_client import REGISTRY
 
+from prequal.kernel import metrics
 from prequal.kernel.backoff import Backoff
 from prequal.kernel.breaker import (
     FAILURES_MAX,
@@ -144,8 +144,9 @@ def test_only_a_failure_that_blames_the_dependency_counts(breaker: Breaker) -> N
 
 
 def test_its_state_is_a_metric(breaker: Breaker, clock: Clock) -> None:
-    def shown() -> float | None:
-        return REGISTRY.get_sample_value("breaker_state", {"breaker": "a dependency"})
+    def shown() -> float:
+        value: float = metrics.BREAKER_STATE.labels("a dependency")._value.get()
+        return value
 
     seen = [shown()]
     opened(breaker)

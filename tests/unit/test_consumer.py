@@ -176,13 +176,6 @@ class Broker:
         self.paused -= places(partitions)
         self.pauses.append((self.clock.now, set(self.paused)))
 
-    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
-        assert timeout <= 1
-        return [TopicPartition(*partition, self.stored[partition] or -1001) for partition in places(partitions)]
-
-    def get_watermark_offsets(self, place: TopicPartition, *, cached: bool) -> tuple[int, int]:
-        return 0, len(self.logs[place.topic, place.partition])
-
     def close(self) -> None:
         self.closed = True
 
@@ -652,24 +645,6 @@ def test_a_client_that_died_is_rebuilt_and_reads_on() -> None:
     assert scene.stored == [2]
     assert scene.outcomes == [[Outcome.DONE], [Outcome.DONE]]
     assert scene.broker.closed
-
-
-def test_lag_is_how_far_the_committed_offset_is_behind_the_end() -> None:
-    Scene([done, done], [away_until(math.inf), done, done], until=5).run()
-
-    lags = [metrics.CONSUMER_LAG.labels(TOPIC, str(number))._value.get() for number in (0, 1)]
-    assert lags == [2, 3]
-
-
-def test_a_partition_that_went_to_another_consumer_leaves_no_lag_behind() -> None:
-    scene = Scene([away_until(math.inf)], [done], until=5)
-    scene.at(2, lambda: scene.broker.revoke((TOPIC, 0)))
-
-    scene.run()
-
-    lags = [sample.labels for family in metrics.CONSUMER_LAG.collect() for sample in family.samples]
-    assert {"topic": TOPIC, "partition": "0"} not in lags
-    assert {"topic": TOPIC, "partition": "1"} in lags
 
 
 def test_a_consumer_without_its_group_is_not_ready() -> None:

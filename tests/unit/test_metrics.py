@@ -1,81 +1,119 @@
 import re
+from typing import Any
 
 import prometheus_client
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from prequal.kernel import metrics
+from prequal.kernel.metrics import SHOWN, Exporter, Fact, Labelled
 
-PUBLIC = [
-    "http_requests_total",
-    "http_request_duration_seconds",
-    "http_requests_in_progress",
-    "kafka_messages_published_total",
-    "kafka_messages_consumed_total",
-    "kafka_consumer_lag",
-    "kafka_publish_errors_total",
-    "db_connections_active",
-    "db_connections_idle",
-    "db_query_duration_seconds",
-    "applications_submitted_total",
-    "applications_by_status_total",
-    "cibil_score_distribution",
-    "outbox_depth",
-    "outbox_oldest_age_seconds",
-    "dead_letters_total",
-    "retries_total",
-    "decision_duration_seconds",
-    "oldest_undecided_age_seconds",
-    "pan_decrypts_total",
-]
+BY_CONTRACT = {
+    "http_requests_total": Exporter.API,
+    "http_request_duration_seconds": Exporter.API,
+    "http_requests_in_progress": Exporter.API,
+    "kafka_messages_published_total": Exporter.PUBLISHER,
+    "kafka_messages_consumed_total": Exporter.CREDIT,
+    "kafka_consumer_lag": Exporter.PUBLISHER,
+    "kafka_publish_errors_total": Exporter.PUBLISHER,
+    "db_connections_active": Exporter.API,
+    "db_connections_idle": Exporter.API,
+    "db_query_duration_seconds": Exporter.API,
+    "applications_submitted_total": Exporter.API,
+    "applications_by_status_total": Exporter.DECISION,
+    "cibil_score_distribution": Exporter.CREDIT,
+    "outbox_depth": Exporter.PUBLISHER,
+    "outbox_oldest_age_seconds": Exporter.PUBLISHER,
+    "dead_letters_total": Exporter.CREDIT,
+    "breaker_state": Exporter.API,
+    "retries_total": Exporter.API,
+    "decision_duration_seconds": Exporter.DECISION,
+    "oldest_undecided_age_seconds": Exporter.PUBLISHER,
+    "pan_decrypts_total": Exporter.CREDIT,
+}
 
 
-def ours() -> dict[str, object]:
+def declared() -> dict[str, Any]:
     return {name: value for name, value in vars(metrics).items() if hasattr(value, "_labelnames")}
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-def test_a_public_name_is_there(name: str) -> None:
-    families = {family.name for family in REGISTRY.collect()}
-
-    assert name.removesuffix("_total") in families
+def families(exporter: Exporter) -> dict[str, Metric]:
+    return {family.name: family for family in Labelled(exporter, exporter.value).collect()}
 
 
-def test_every_sample_carries_the_service() -> None:
-    text = prometheus_client.generate_latest(metrics.Labelled("credit-service")).decode()
+@pytest.mark.parametrize("name", BY_CONTRACT)
+def test_a_public_name_is_shown_by_who_knows_it(name: str) -> None:
+    assert name.removesuffix("_total") in families(BY_CONTRACT[name])
+
+
+def test_every_declared_metric_is_shown_by_somebody() -> None:
+    assert {id(metric) for metric in declared().values()} == {
+        id(metric) for shown in SHOWN.values() for metric in shown
+    }
+
+
+@pytest.mark.parametrize("exporter", Exporter)
+def test_every_sample_carries_the_service(exporter: Exporter) -> None:
+    labelled: Any = Labelled(exporter, "as it is called here")
+    text = prometheus_client.generate_latest(labelled).decode()
 
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     assert samples
-    assert {sample.labels["service"] for sample in samples} == {"credit-service"}
+    assert {sample.labels["service"] for sample in samples} == {"as it is called here"}
 
 
-def test_a_samples_own_labels_and_value_stay() -> None:
-    metrics.CONSUMER_LAG.labels("a topic", "2").set(41)
+@pytest.mark.parametrize("exporter", Exporter)
+def test_what_can_be_foreseen_is_there_from_the_start(exporter: Exporter) -> None:
+    labelled = families(exporter)
 
-    families = {family.name: family for family in metrics.Labelled("credit-service").collect()}
+    for metric, foreseen in SHOWN[exporter].items():
+        name = next(iter(metric.collect())).name
+        assert isinstance(metric, Fact) or labelled[name].samples, name
+        for values in foreseen:
+            assert any(set(values) <= set(sample.labels.values()) for sample in labelled[name].samples), name
 
-    lag = families["kafka_consumer_lag"].samples
-    assert [
-        s.value for s in lag if s.labels == {"topic": "a topic", "partition": "2", "service": "credit-service"}
-    ] == [41]
+
+def test_only_who_counts_a_metric_shows_it() -> None:
+    assert "cibil_score_distribution" not in families(Exporter.PUBLISHER)
+    assert "outbox_depth" not in families(Exporter.API)
+    assert "process_open_fds" in families(Exporter.DECISION)
+
+
+def test_a_fact_is_shown_while_it_is_known_and_not_a_moment_longer() -> None:
+    fact = Fact("things_waiting", "Things that wait.", ["topic"])
+
+    before = next(iter(fact.collect())).samples
+    fact.know({("one",): 3, ("other",): 4})
+    known = {sample.labels["topic"]: sample.value for sample in next(iter(fact.collect())).samples}
+    fact.know({("other",): 5})
+    later = {sample.labels["topic"]: sample.value for sample in next(iter(fact.collect())).samples}
+    fact.forget()
+
+    assert (before, known, later) == ([], {"one": 3, "other": 4}, {"other": 5})
+    assert next(iter(fact.collect())).samples == []
 
 
 def test_no_label_could_carry_an_id_or_personal_data() -> None:
-    allowed = {"method", "route", "status", "topic", "error", "outcome", "partition", "reason", "what", "query"}
+    allowed = {"method", "route", "status", "topic", "error", "outcome", "partition", "reason", "what", "query", "hop"}
 
-    labels = {label for metric in ours().values() for label in metric._labelnames}  # type: ignore[attr-defined]
+    labels = {label for metric in declared().values() for label in metric._labelnames}
 
-    assert labels <= allowed | {"loan_type", "dependency", "breaker", "use"}
+    assert labels <= allowed | {"loan_type", "dependency", "use", "breaker", "group"}
 
 
 def test_every_metric_has_a_meaning_in_words_and_a_sane_name() -> None:
-    families = [family for metric in ours().values() for family in metric.collect()]  # type: ignore[attr-defined]
+    found = [family for metric in declared().values() for family in metric.collect()]
 
-    assert len(families) >= len(PUBLIC)
-    assert all(family.documentation.endswith(".") for family in families)
-    assert all(re.fullmatch(r"[a-z_]+", family.name) for family in families)
+    assert len({family.name for family in found}) == len(found) >= len(BY_CONTRACT)
+    assert all(family.documentation.endswith(".") for family in found)
+    assert all(re.fullmatch(r"[a-z_]+", family.name) for family in found)
 
 
-def test_scores_are_counted_in_bands_that_tell_the_minimum_apart() -> None:
-    assert {300, 650, 900} <= set(metrics.SCORES)
+def test_a_band_of_scores_ends_with_the_last_that_is_rejected() -> None:
+    assert 649 in metrics.SCORES
+    assert 650 not in metrics.SCORES
+
+
+def test_the_borders_of_the_service_levels_are_among_the_buckets() -> None:
+    assert {0.25, 2} <= set(metrics.SECONDS)

@@ -9,6 +9,7 @@ import pytest
 
 from prequal.kernel.errors import Misconfigured
 from prequal.kernel.http import bind, probes
+from prequal.kernel.metrics import Exporter
 from prequal.kernel.readiness import Readiness
 from tests.builders import a_service
 
@@ -82,7 +83,7 @@ def test_nothing_is_taken_for_connected_before_it_answered() -> None:
 
 
 async def asked(path: str, readiness: Readiness) -> httpx.Response:
-    transport = httpx.ASGITransport(probes("credit-service", readiness))
+    transport = httpx.ASGITransport(probes(Exporter.CREDIT, "credit-service", readiness))
     async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
         return await client.get(path)
 
@@ -116,10 +117,10 @@ def taken_port() -> Iterator[int]:
 
 
 def test_a_taken_port_is_a_sentence_that_says_what_to_do(taken_port: int) -> None:
-    with pytest.raises(Misconfigured, match=f"Port {taken_port} on 127.0.0.1 cannot be used .* set HTTP_PORT"):
-        bind("127.0.0.1", taken_port)
+    with pytest.raises(Misconfigured, match=f"Port {taken_port} on 127.0.0.1 cannot be used .* set PROMETHEUS_PORT"):
+        bind("127.0.0.1", taken_port, "PROMETHEUS_PORT")
 
 
 def test_a_free_port_is_bound() -> None:
-    with contextlib.closing(bind("127.0.0.1", 0)) as listener:
+    with contextlib.closing(bind("127.0.0.1", 0, "HTTP_PORT")) as listener:
         assert listener.getsockname()[1] > 0

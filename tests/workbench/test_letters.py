@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import prequal
 from prequal.domain.events import dead_letter_topic
 from prequal.kernel.dead_letters import DeadLetter, headers
-from prequal.kernel.errors import Misconfigured
-from prequal.workbench.letters import KINDS, SOURCES, LetterId, Origin, original_headers, read_letter
+from prequal.kernel.errors import KINDS, Misconfigured
+from prequal.workbench.letters import SOURCES, LetterId, Origin, original_headers, read_letter
 from tests.builders import APPLICATION_ID, MOMENT, a_message, a_submitted_message
 from tests.unit.test_pan import NUMBERS, SURROUNDINGS, shown
 

@@ -4,6 +4,7 @@ Neighbours: `api.service` builds it; `api.routes` are the two own paths, `api.op
 Invariant: whatever happens inside, the caller gets one answer of the contract's shape, with `X-Request-ID`.
 """
 
+import functools
 import re
 from collections.abc import Awaitable, Callable
 from time import perf_counter
@@ -12,6 +13,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import Counter, Histogram
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,6 +27,7 @@ from prequal import __version__
 from prequal.domain.pan import contains_pan
 from prequal.kernel import metrics
 from prequal.kernel.logs import correlation_id, where
+from prequal.kernel.metrics import STATUS_ROUTE, SUBMIT_ROUTE
 
 from .errors import ApiError, ErrorCode, error_response
 from .openapi import document
@@ -33,8 +36,7 @@ from .routes import ClientGone
 log = structlog.get_logger()
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-STATUS_ROUTE = "/applications/{application_id}/status"
-ROUTES = frozenset({"/applications", "/health", "/ready", "/metrics", "/docs", "/redoc", "/openapi.json"})
+ROUTES = frozenset({SUBMIT_ROUTE, "/health", "/ready", "/metrics", "/docs", "/redoc", "/openapi.json"})
 
 _FRAMEWORK_CODES = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED}
 
@@ -45,7 +47,7 @@ def build(submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler]) -> 
     """The whole application: our routes in a FastAPI, in the envelope."""
     app = FastAPI(title="Loan Prequalification", version=__version__, redirect_slashes=False)
     routes: list[BaseRoute] = [
-        Route("/applications", submit, methods=["POST"]),
+        Route(SUBMIT_ROUTE, submit, methods=["POST"]),
         Route(STATUS_ROUTE, show_status, methods=["GET"]),
         *(Route(path, handler, methods=["GET"]) for path, handler in health.items()),
     ]
@@ -125,8 +127,19 @@ def _count(scope: Scope, status: int | None, seconds: float) -> None:
     path, method = scope["path"], scope["method"]
     route = path if path in ROUTES else STATUS_ROUTE if path.endswith("/status") else "other"
     method = method if method in {"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
-    metrics.HTTP_REQUESTS.labels(method, route, str(status or 500)).inc()
-    metrics.HTTP_SECONDS.labels(method, route).observe(seconds)
+    requests, durations = _series(method, route, status or 500)
+    requests.inc()
+    durations.observe(seconds)
+
+
+@functools.cache
+def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Where requests of this kind are counted; a closed set, looked up once each."""
+    outcome = "ok" if status < 400 else "refused" if status < 500 else "failed"
+    return (
+        metrics.HTTP_REQUESTS.labels(method, route, str(status)),
+        metrics.HTTP_SECONDS.labels(method, route, outcome),
+    )
 
 
 async def _refused(request: Request, error: Any) -> Response:

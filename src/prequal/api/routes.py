@@ -15,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from prequal.domain.application import LoanApplication, Status
-from prequal.kernel import metrics
 from prequal.kernel.codec import rfc3339
 from prequal.kernel.crypto import KeyRing, PanHasher
 from prequal.kernel.db import Readers
@@ -61,8 +60,6 @@ class SubmitApplication:
         answer = await self._submissions.submit(new)
         if isinstance(answer, Refusal):
             raise ApiError(REFUSALS[answer])
-        if not answer.replayed:
-            metrics.SUBMITTED.labels(request.loan_type.value).inc()
         await _accepted(answer)(scope, receive, send)
 
     def _prepare(
@@ -96,7 +93,7 @@ class ShowStatus:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application_id = _application_id(scope["path_params"]["application_id"])
         try:
-            async with asyncio.timeout(READ_SECONDS), self._readers.use() as connection:
+            async with asyncio.timeout(READ_SECONDS), self._readers.use("status") as connection:
                 current = await queries.current_status(connection, application_id)
         except (TimeoutError, Transient):
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from None

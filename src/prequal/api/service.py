@@ -11,6 +11,7 @@ from prequal.domain.events import EventType
 from prequal.kernel import http, process
 from prequal.kernel.crypto import KeyRing, PanHasher
 from prequal.kernel.db import Readers
+from prequal.kernel.metrics import Exporter
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.schema import check_schema
 from prequal.kernel.settings import ApiSettings, key_bytes, split
@@ -43,8 +44,10 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         process.together() as group,
     ):
         submit = SubmitApplication(submissions, keys, hasher, holder_types)
-        api = app.build(submit, ShowStatus(readers), http.health_handlers(settings.service_name, readiness))
-        serving = group.create_task(http.serve(api, settings, stop, readiness, app.Protocol))
+        answers = http.health_handlers(Exporter.API, settings.service_name, readiness)
+        probes = http.probes(Exporter.API, settings.service_name, readiness)
+        api = app.build(submit, ShowStatus(readers), answers)
+        serving = group.create_task(http.serve(api, settings, stop, probes, app.Protocol))
         group.create_task(readiness.watch(stop))
         group.create_task(bell.run(served))
         group.create_task(submissions.run(served))

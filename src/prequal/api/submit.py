@@ -11,7 +11,7 @@ Invariant: a 202 is answered only after its commit, and when the answer to COMMI
 import asyncio
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -104,6 +104,8 @@ class Submissions:
         self._being_written: list[_Waiting] = []
         self._arrived = asyncio.Event()
         self._open = False
+        metrics.WAITING.set_function(lambda: len(self._line))
+        metrics.WAITING_LIMIT.set(settings.waiting_max)
 
     def open(self) -> None:
         """Take applications from now on: the database's revision and the keys were found right."""
@@ -185,7 +187,6 @@ class Submissions:
 
     async def _write(self, batch: Sequence[NewApplication]) -> dict[UUID, Answer]:
         """One transaction; answers by id, none for those that must be looked at again."""
-        began = monotonic()
         for _ in range(RACES_MAX):
             try:
                 answers = await self._transaction(batch)
@@ -194,7 +195,7 @@ class Submissions:
                 metrics.RETRIES.labels("write").inc()
         else:
             raise Transient("the write keeps losing races against other writers")
-        metrics.DB_SECONDS.labels("write").observe(monotonic() - began)
+        _count(batch, answers)
         self._bell.ring()
         return answers
 
@@ -207,7 +208,7 @@ class Submissions:
         # The lock is the batch's name: whoever gets it next knows that the batch is over, one way or the other.
         name = random.getrandbits(62)
         failpoints.reached(Place.API_BEFORE_BEGIN)
-        async with self._link.use() as connection:
+        async with self._link.use("write") as connection:
             backend = connection.get_server_pid(), connection.get_settings().application_name
             await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({name})")
             try:
@@ -277,6 +278,16 @@ class Submissions:
             for waiting in (*self._being_written, *self._line):
                 if waiting.give_up_at <= now:
                     waiting.settle(Refusal.UNAVAILABLE)
+
+
+def _count(batch: Sequence[NewApplication], answers: Mapping[UUID, Answer]) -> None:
+    """Count what was committed; the first answer given again counts nothing."""
+    for new in batch:
+        answer = answers.get(new.application.id)
+        if isinstance(answer, Accepted) and not answer.replayed:
+            loan_type = new.application.loan_type.value
+            metrics.SUBMITTED.labels(loan_type).inc()
+            metrics.ASKED_INR.labels(loan_type).inc(float(new.application.loan_amount_inr))
 
 
 def _alone(error: BaseException) -> Refusal:

@@ -44,7 +44,7 @@ class AssessmentRoom:
         await self._link.close()
 
     async def _before_opening(self, batch: Sequence[Submitted]) -> list[Verdict]:
-        async with self._link.use() as connection:
+        async with self._link.use("look_up") as connection:
             known = await inbox.look_up(connection, queries.CONSUMER, [received.event for received in batch])
         return [
             facts.settled(received.event) or self._key_trouble(received)
@@ -59,17 +59,20 @@ class AssessmentRoom:
         return None
 
     async def _assess(self, fresh: Sequence[Submitted]) -> list[Verdict]:
-        async with self._link.use() as connection:
+        async with self._link.use("record_reads") as connection:
             reads = [(received.event.application_id, received.header("correlation_id")) for received in fresh]
             await queries.record_reads(connection, reads)
         failpoints.reached(Place.CREDIT_AFTER_RECORD)
         scored = [self._score(received) for received in fresh]
         reports = [report for report in scored if isinstance(report, queries.Report)]
         failpoints.reached(Place.CREDIT_BEFORE_COMMIT)
-        async with self._link.use() as connection:
+        async with self._link.use("tell_reports") as connection:
             told = await queries.tell_reports(connection, reports) if reports else set()
         failpoints.reached(Place.CREDIT_AFTER_COMMIT)
         self._bell.ring()
+        for report in reports:
+            if report.submitted_event_id in told:
+                metrics.SCORE.observe(report.cibil_score)
         # What another consumer remembered in between is looked at once more, and found a duplicate.
         return [
             report if isinstance(report, Invalid) else Outcome.DONE if report.submitted_event_id in told else None
@@ -84,12 +87,12 @@ class AssessmentRoom:
             return invalid
         metrics.PAN_DECRYPTS.inc()
         score = cibil_score(event.application_id, pan, event.monthly_income_inr, event.loan_type)
-        metrics.SCORE.observe(score)
         return queries.Report(
             submitted_event_id=event.event_id,
             digest=event.digest,
             event_id=event_id(EventType.CREDIT_REPORT_GENERATED, event.application_id),
             application_id=event.application_id,
+            cibil_score=score,
             body=report_body(event, score),
             correlation_id=received.header("correlation_id"),
             traceparent=received.header("traceparent"),

@@ -24,6 +24,7 @@ class Report:
     digest: bytes
     event_id: UUID
     application_id: UUID
+    cibil_score: int
     body: str
     correlation_id: str | None
     traceparent: str | None

@@ -12,6 +12,7 @@ from prequal.kernel import http, process
 from prequal.kernel.consumer import BatchConsumer
 from prequal.kernel.crypto import KeyRing
 from prequal.kernel.db import Link
+from prequal.kernel.metrics import Exporter
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.schema import check_schema
 from prequal.kernel.settings import CreditSettings
@@ -38,7 +39,8 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     consumer = BatchConsumer(settings, GROUP, room)
     readiness = Readiness(settings, consumer.reason_not_ready)
     async with process.together() as group:
-        group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
+        probes = http.probes(Exporter.CREDIT, settings.service_name, readiness)
+        group.create_task(http.serve(probes, settings, stop, probes))
         group.create_task(readiness.watch(stop))
         await process.wait_for_database(settings.database_url, stop, check_schema, keys.check)
         group.create_task(bell.run(stop))

@@ -30,7 +30,7 @@ class DecisionRoom:
 
     async def settle(self, batch: Sequence[Reported]) -> list[Verdict]:
         """Decide what is undecided; see `kernel.consumer.Room`."""
-        async with self._link.use() as connection:
+        async with self._link.use("look_up") as connection:
             known = await inbox.look_up(connection, queries.CONSUMER, [received.event for received in batch])
         verdicts: list[Verdict] = [facts.settled(received.event) for received, facts in zip(batch, known, strict=True)]
         open_cases = [
@@ -53,7 +53,7 @@ class DecisionRoom:
         # Two consumers with the same applications in hand lock them in the same order.
         settlements = sorted(settlements, key=lambda settlement: settlement.application_id)
         failpoints.reached(Place.DECISION_BEFORE_COMMIT)
-        async with self._link.use() as connection:
+        async with self._link.use("write_decisions") as connection:
             seconds = await queries.write_decisions(connection, settlements)
         failpoints.reached(Place.DECISION_AFTER_COMMIT)
         metrics.RETRIES.labels("optimistic_lock").inc(len(settlements) - len(seconds))
@@ -69,6 +69,7 @@ def _settlement(received: Reported, facts: Known) -> queries.Settlement:
         digest=event.digest,
         application_id=event.application_id,
         version=facts.version,
+        loan_type=event.loan_type,
         decision=decide(event.cibil_score, event.monthly_income_inr, event.loan_amount_inr),
     )
 
@@ -76,5 +77,7 @@ def _settlement(received: Reported, facts: Known) -> queries.Settlement:
 def _count(settlements: Sequence[queries.Settlement], seconds: Mapping[UUID, float]) -> None:
     for settlement in settlements:
         if settlement.application_id in seconds:
-            metrics.BY_STATUS.labels(settlement.decision.status.value).inc()
+            decision, loan_type = settlement.decision, settlement.loan_type.value
+            metrics.BY_STATUS.labels(decision.status.value, decision.rule.value, loan_type).inc()
+            metrics.DECIDED_INR.labels(decision.status.value, loan_type).inc(float(decision.loan_amount_inr))
             metrics.DECISION_SECONDS.observe(seconds[settlement.application_id])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from prequal.domain.application import LoanType
 from prequal.domain.policy import Decision
 from prequal.kernel.db import Connection
 from prequal.kernel.inbox import INSERT_REMEMBERED
@@ -24,6 +25,7 @@ class Settlement:
     digest: bytes
     application_id: UUID
     version: int
+    loan_type: LoanType
     decision: Decision
 
 

@@ -11,6 +11,7 @@ from prequal.domain.events import GROUPS, EventType
 from prequal.kernel import http, process
 from prequal.kernel.consumer import BatchConsumer
 from prequal.kernel.db import Link
+from prequal.kernel.metrics import Exporter
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.schema import check_schema
 from prequal.kernel.settings import DecisionSettings
@@ -33,7 +34,8 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     consumer = BatchConsumer(settings, GROUP, DecisionRoom(Link(settings.database_url, settings.service_name)))
     readiness = Readiness(settings, consumer.reason_not_ready)
     async with process.together() as group:
-        group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
+        probes = http.probes(Exporter.DECISION, settings.service_name, readiness)
+        group.create_task(http.serve(probes, settings, stop, probes))
         group.create_task(readiness.watch(stop))
         await process.wait_for_database(settings.database_url, stop, check_schema)
         process.settle_memory()

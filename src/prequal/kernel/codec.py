@@ -85,6 +85,12 @@ class Event(BaseModel):
         return event
 
     @property
+    def happened_at(self) -> datetime:
+        """When the fact came about, by database time."""
+        at: datetime = getattr(self, self.time_field)
+        return at
+
+    @property
     def digest(self) -> bytes:
         """16 bytes that stand for the facts told: all but the times, and the PAN's sealing, which may be renewed."""
         return blake2b("|".join(self._facts()).encode(), digest_size=16).digest()

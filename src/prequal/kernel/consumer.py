@@ -17,7 +17,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
+from time import monotonic, time
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -48,7 +48,6 @@ BURIAL_SECONDS = 0.01
 HELD_SECONDS = 5.0
 UNSETTLED_MAX = 5000
 CLOSE_SECONDS = 3.0
-LAG_EVERY_SECONDS = 1.0
 REBUILD_EVERY_SECONDS = 15.0
 RACES_MAX = 20
 
@@ -99,7 +98,7 @@ class BatchConsumer(Generic[E]):
         self._paused: set[Partition] = set()
         self._fatal = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
-        self._lag_at = self._rebuild_at = 0.0
+        self._rebuild_at = 0.0
 
     def reason_not_ready(self) -> str | None:
         """Why the service cannot do its work though its dependencies answer; None when it can."""
@@ -134,8 +133,8 @@ class BatchConsumer(Generic[E]):
         self._see_to_unburied()
         self._store_offsets()
         self._set_pauses()
-        if monotonic() >= self._lag_at:
-            await self._in_thread(self._see_to_client)
+        if self._fatal and monotonic() >= self._rebuild_at:
+            await self._in_thread(self._rebuild)
 
     # ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -177,6 +176,7 @@ class BatchConsumer(Generic[E]):
     async def _settle_batch(self) -> None:
         """Settle all that is in hand; the same event twice takes two rounds, so that the inbox judges the second."""
         lost = 0
+        oldest = next((taken for taken in self._batch if isinstance(taken, Received)), None)
         while self._batch and not self._stopped:
             before = len(self._batch)
             firsts: dict[UUID, Received[E]] = {}
@@ -187,6 +187,8 @@ class BatchConsumer(Generic[E]):
             lost = lost + 1 if len(self._batch) == before else 0
             if lost >= RACES_MAX:
                 raise Transient("some messages keep losing races against other consumers")
+        if oldest is not None:
+            _note_hops(oldest)
 
     async def _settle_round(self, batch: list[Received[E]]) -> None:
         verdicts = dict(zip(map(id, batch), await self._verdicts(batch) if batch else [], strict=True))
@@ -337,21 +339,12 @@ class BatchConsumer(Generic[E]):
         self._store_offsets()
         for topic, number in revoked:
             self._ledger.forget((topic, number))
-            with contextlib.suppress(KeyError):
-                metrics.CONSUMER_LAG.remove(topic, str(number))
         self._assigned -= revoked
         self._paused -= revoked
         self._batch = [taken for taken in self._batch if taken.partition not in revoked]
         for waiting in (self._suspects, self._held, self._unburied):
             waiting.drop(revoked)
         log.info("revoked", topic=self._topic, partitions=sorted(number for _, number in revoked))
-
-    def _see_to_client(self) -> None:
-        self._lag_at = monotonic() + LAG_EVERY_SECONDS
-        self._note_lag()
-        if self._fatal and monotonic() >= self._rebuild_at:
-            self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS  # two with one instance id would fence each other
-            self._rebuild()
 
     def _store_offsets(self) -> None:
         if ends := self._ledger.advance():
@@ -371,21 +364,13 @@ class BatchConsumer(Generic[E]):
             self._consumer.resume([TopicPartition(*partition) for partition in self._paused - wanted])
             self._paused = set(wanted)
 
-    def _note_lag(self) -> None:
-        """Ask the broker how far the group's committed offsets are behind the ends."""
-        places = [TopicPartition(*partition) for partition in self._assigned]
-        with contextlib.suppress(KafkaException):
-            for place in self._consumer.committed(places, timeout=LAG_EVERY_SECONDS) if places else []:
-                low, high = self._consumer.get_watermark_offsets(place, cached=True)
-                lag = max(0, high - (place.offset if place.offset >= 0 else max(0, low)))
-                metrics.CONSUMER_LAG.labels(place.topic, str(place.partition)).set(lag)
-
     def _note_error(self, error: KafkaError) -> None:
         if is_fatal(error):
             self._fatal = True
         log.warning("waiting", what=self._topic, reason=error.name())
 
     def _rebuild(self) -> None:
+        self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS  # two with one instance id would fence each other
         log.error("consumer_rebuilt", topic=self._topic)
         metrics.RETRIES.labels("consumer").inc()
         self._let_go(set(self._assigned))
@@ -413,3 +398,10 @@ class BatchConsumer(Generic[E]):
             process.abandon("the Kafka consumer")
         self._dead_letters.close()
         await self._room.close()
+
+
+def _note_hops(received: Received[E]) -> None:
+    """Measure how a settled message came here; a fact that was told again carries the time of its first telling."""
+    topic, told_at = received.partition[0], received.message.timestamp()[1] / 1000
+    metrics.HOP_SECONDS.labels(topic, "outbox").observe(max(0.0, told_at - received.event.happened_at.timestamp()))
+    metrics.HOP_SECONDS.labels(topic, "topic").observe(max(0.0, time() - told_at))

@@ -8,7 +8,7 @@ never mended.
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from types import MappingProxyType
 from typing import TypeAlias, cast
 
@@ -135,6 +135,7 @@ class Readers:
             reset=_leave_as_it_is,
             server_settings=SESSION | {"application_name": name},
         )
+        metrics.DB_CONNECTIONS_LIMIT.labels("pool").set(size)
         metrics.DB_CONNECTIONS_IDLE.labels("pool").set_function(self._pool.get_idle_size)
         metrics.DB_CONNECTIONS_ACTIVE.labels("pool").set_function(self._active)
 
@@ -146,8 +147,11 @@ class Readers:
         await self._pool.close()
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[Connection]:
+    async def use(self, query: str) -> AsyncIterator[Connection]:
         """One of the connections; one that does not answer is cut, so that nobody is given it again.
+
+        Args:
+            query: under which name the time it is used for is measured.
 
         Raises:
             Transient: the database failed or cannot be reached.
@@ -156,7 +160,8 @@ class Readers:
             try:
                 connection = await self._pool.acquire()
                 try:
-                    yield cast("Connection", connection)
+                    with metrics.DB_SECONDS.labels(query).time():
+                        yield cast("Connection", connection)
                 except BaseException:
                     connection.terminate()
                     raise
@@ -177,6 +182,10 @@ _ACTIVE = metrics.DB_CONNECTIONS_ACTIVE.labels("own")
 _IDLE = metrics.DB_CONNECTIONS_IDLE.labels("own")
 
 
+def _timed(query: str | None) -> AbstractContextManager[object]:
+    return nullcontext() if query is None else metrics.DB_SECONDS.labels(query).time()
+
+
 class Link:
     """One connection of one's own, opened when needed and thrown away when it fails. Not for several tasks at once."""
 
@@ -188,14 +197,17 @@ class Link:
         self._connection: Connection | None = None
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[Connection]:
+    async def use(self, query: str | None = None) -> AsyncIterator[Connection]:
         """The living connection, or a new one, for some statements; a failure of the surroundings throws it away.
+
+        Args:
+            query: under which name the time until they are done is measured; None for not at all.
 
         Raises:
             Transient: the database failed or cannot be reached; after `LostRace` the connection lives on. An error that
                 blames the data is raised as it is.
         """
-        with self._breaker.guarding(_is_away):
+        with self._breaker.guarding(_is_away), _timed(query):
             connection = await self._living()
             _IDLE.dec()
             _ACTIVE.inc()

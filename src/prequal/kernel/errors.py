@@ -4,6 +4,21 @@ Neighbours: every room raises these; each edge (HTTP, consumer, command line) tu
 Invariant: no message here ever carries a PAN.
 """
 
+KINDS = (
+    "contradicts_application",
+    "different_content",
+    "empty_message",
+    "invalid_fields",
+    "malformed_json",
+    "tampered_token",
+    "unexpected_error",
+    "unknown_application",
+    "unknown_version",
+    "unreadable_token",
+    "wrong_event_id",
+)
+"""The reasons that this code puts a message aside for."""
+
 
 class PrequalError(Exception):
     """Something went wrong."""
@@ -19,7 +34,7 @@ class Refused(PrequalError):
 class Invalid(PrequalError):
     """The message can never succeed: put it aside as a dead letter.
 
-    `kind` is a short, stable name of the reason, fit for a metric label and the `dlq.error_kind` header.
+    `kind` is one of `KINDS`: a short, stable name of the reason, a metric's label and the `dlq.error_kind` header.
     """
 
     def __init__(self, kind: str, message: str) -> None:

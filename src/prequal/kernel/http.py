@@ -23,12 +23,14 @@ from prequal.kernel.errors import Misconfigured
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.settings import ServiceSettings
 
+BACKLOG = 2048
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def health_handlers(service: str, readiness: Readiness) -> dict[str, Handler]:
+def health_handlers(exporter: metrics.Exporter, service: str, readiness: Readiness) -> dict[str, Handler]:
     """The three answers, by path."""
-    labelled: Any = metrics.Labelled(service)
+    labelled: Any = metrics.Labelled(exporter, service)
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "healthy"})
@@ -43,34 +45,34 @@ def health_handlers(service: str, readiness: Readiness) -> dict[str, Handler]:
     return {"/health": health, "/ready": ready, "/metrics": show_metrics}
 
 
-def probes(service: str, readiness: Readiness) -> Starlette:
+def probes(exporter: metrics.Exporter, service: str, readiness: Readiness) -> Starlette:
     """A worker's whole HTTP face."""
-    return Starlette(routes=[Route(path, handler) for path, handler in health_handlers(service, readiness).items()])
+    handlers = health_handlers(exporter, service, readiness)
+    return Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
 
 
 async def serve(
     app: Any,
     settings: ServiceSettings,
     stop: asyncio.Event,
-    readiness: Readiness,
+    beside: Starlette,
     protocol: type[HttpToolsProtocol] = HttpToolsProtocol,
 ) -> None:
-    """Answer until `stop`, then let requests in flight finish.
+    """Answer until `stop`, then let requests in flight finish; at `PROMETHEUS_PORT`, if it is another, with `beside`.
 
     Raises:
         Misconfigured: a port is taken.
     """
-    servers = [_serve_one(app, settings, stop, settings.http_port, protocol)]
+    servers = [_serve_one(app, settings, stop, bind(settings.http_host, settings.http_port, "HTTP_PORT"), protocol)]
     if settings.prometheus_port is not None and settings.prometheus_port != settings.http_port:
-        beside = probes(settings.service_name, readiness)
-        servers.append(_serve_one(beside, settings, stop, settings.prometheus_port, protocol))
+        listener = bind(settings.http_host, settings.prometheus_port, "PROMETHEUS_PORT")
+        servers.append(_serve_one(beside, settings, stop, listener, HttpToolsProtocol))
     await asyncio.gather(*servers)
 
 
 async def _serve_one(
-    app: Any, settings: ServiceSettings, stop: asyncio.Event, port: int, protocol: type[HttpToolsProtocol]
+    app: Any, settings: ServiceSettings, stop: asyncio.Event, listener: socket.socket, protocol: type[HttpToolsProtocol]
 ) -> None:
-    listener = bind(settings.http_host, port)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -80,7 +82,7 @@ async def _serve_one(
         proxy_headers=False,
         http=protocol,
         ws="none",
-        backlog=2048,
+        backlog=BACKLOG,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
     )
@@ -105,8 +107,8 @@ async def _tell(server: uvicorn.Server, stop: asyncio.Event) -> None:
     server.should_exit = True
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A bound socket, or a sentence.
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """A socket that listens already, so that of two processes that want the port one is told; or a sentence.
 
     Raises:
         Misconfigured: the port is taken or the address is not ours.
@@ -115,9 +117,10 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise Misconfigured(
-            f"Port {port} on {host} cannot be used ({error.strerror}): stop what holds it, or set HTTP_PORT."
+            f"Port {port} on {host} cannot be used ({error.strerror}): stop what holds it, or set {setting}."
         ) from None
     return listener

@@ -1,18 +1,22 @@
-"""How far the consumer groups are behind the ends of their topics, by the broker's own word.
+"""How far the consumer groups are behind and what the dead-letter topics hold, by the broker's own word.
 
-Neighbours: the reconciler asks before it adds load, `prequal status` shows it.
+Neighbours: the reconciler asks before it adds load, `kernel.survey` and `prequal status` show it.
 Invariant: whoever asks joins no group, so that nothing is rebalanced, and no answer is waited for longer than seconds.
 """
 
 from contextlib import closing
+from typing import TypeAlias
 
 from confluent_kafka import Consumer, TopicPartition
 
-from prequal.domain.events import GROUPS
+from prequal.domain.events import GROUPS, dead_letter_topic
 from prequal.kernel.kafka import common_settings
 from prequal.kernel.settings import KafkaSettings
 
 ASK_SECONDS = 3.0
+
+Place: TypeAlias = tuple[str, str, str]
+"""Group, topic and partition."""
 
 
 def by_group(kafka: KafkaSettings) -> dict[str, int]:
@@ -21,26 +25,64 @@ def by_group(kafka: KafkaSettings) -> dict[str, int]:
     Raises:
         KafkaException: it does not answer.
     """
-    return {group: sum(by_partition(kafka, topic, group).values()) for topic, group in GROUPS.items()}
+    behind = dict.fromkeys(GROUPS.values(), 0)
+    with closing(Offsets(kafka)) as offsets:
+        for (group, _, _), messages in offsets.lag().items():
+            behind[group] += messages
+    return behind
 
 
-def by_partition(kafka: KafkaSettings, topic: str, group: str) -> dict[int, int]:
-    """Messages of each partition that one group has still before it; none for a topic that is missing.
+class Offsets:
+    """The broker's answers about offsets. Every question blocks, for seconds when the broker is away.
 
-    Raises:
-        KafkaException: the broker does not answer.
+    A topic that is missing is left out of the answers.
     """
-    # A consumer that never joins: librdkafka 2.16 dies of the admin client's question for a group that is new.
-    # What goes wrong is raised, so it need not be logged as well.
-    settings = common_settings(kafka) | {"client.id": "prequal-lag", "group.id": group, "log_level": 0}
-    with closing(Consumer(settings)) as asked:
-        partitions = asked.list_topics(topic, ASK_SECONDS).topics[topic].partitions
-        places = asked.committed([TopicPartition(topic, number) for number in partitions], timeout=ASK_SECONDS)
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        # What goes wrong is raised, so it need not be logged as well.
+        self._settings = common_settings(kafka) | {"client.id": "prequal-lag", "log_level": 0}
+        self._consumers: dict[str, Consumer] = {}
+
+    def lag(self) -> dict[Place, int]:
+        """Messages that each group has before it: ends of the partitions less its committed offsets.
+
+        Raises:
+            KafkaException: the broker does not answer.
+        """
         return {
-            place.partition: _behind(asked.get_watermark_offsets(place, ASK_SECONDS), place.offset) for place in places
+            (group, topic, str(place.partition)): max(0, high - max(low, place.offset))
+            for topic, group in GROUPS.items()
+            for place, (low, high) in self._places(topic, group)
         }
 
+    def dead_letters(self) -> dict[str, int]:
+        """Messages that each dead-letter topic holds.
 
-def _behind(watermarks: tuple[int, int], committed: int) -> int:
-    low, high = watermarks
-    return max(0, high - max(low, committed))
+        Raises:
+            KafkaException: the broker does not answer.
+        """
+        held = {}
+        for source, group in GROUPS.items():
+            topic = dead_letter_topic(source)
+            held[topic] = sum(high - low for _, (low, high) in self._places(topic, group))
+        return held
+
+    def close(self) -> None:
+        """Let the connections go; the next question opens others."""
+        while self._consumers:
+            self._consumers.popitem()[1].close()
+
+    def _places(self, topic: str, group: str) -> list[tuple[TopicPartition, tuple[int, int]]]:
+        """Each partition with the group's committed offset, and where the partition begins and ends."""
+        consumer = self._consumer(group)
+        numbers = consumer.list_topics(topic, ASK_SECONDS).topics[topic].partitions
+        if not numbers:
+            return []
+        committed = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=ASK_SECONDS)
+        return [(place, consumer.get_watermark_offsets(place, ASK_SECONDS)) for place in committed]
+
+    def _consumer(self, group: str) -> Consumer:
+        # A consumer that never joins: librdkafka 2.16 dies of the admin client's question for a group that is new.
+        if group not in self._consumers:
+            self._consumers[group] = Consumer(self._settings | {"group.id": group})
+        return self._consumers[group]

@@ -1,74 +1,310 @@
 """Every metric, with its unit and meaning. The names are public: dashboards and alerts are written against them.
 
-Neighbours: whoever counts imports from here; `kernel.http` shows them with the process's `service` label.
-Invariant: no label carries personal data, an id or anything a client chose.
+Neighbours: whoever counts imports from here; `kernel.http` shows a process's own, with its label `service`.
+Invariant: no label carries personal data, an id or anything a client chose, and every series that can be foreseen is
+there from the start, at 0, so that its first event is seen as one.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from itertools import product
+from typing import Any, TypeAlias
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from prequal.domain.application import LoanType
+from prequal.domain.events import EventType
+from prequal.domain.policy import OUTCOME
+from prequal.kernel.errors import KINDS
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
-SCORES = tuple(range(300, 901, 50))
+"""Borders that fit the budgets: 0.25 and 2 are those of the two service levels."""
+SCORES = tuple(range(324, 900, 25))
+"""Last scores of their bands: 649 is the last that is rejected."""
 
-HTTP_REQUESTS = Counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
-HTTP_SECONDS = Histogram(
-    "http_request_duration_seconds",
-    "Seconds from a request's head to its answer.",
-    ["method", "route"],
-    buckets=SECONDS,
-)
-HTTP_IN_PROGRESS = Gauge("http_requests_in_progress", "Requests being answered now.")
 
-PUBLISHED = Counter("kafka_messages_published_total", "Messages that the broker acknowledged.", ["topic"])
-PUBLISH_ERRORS = Counter("kafka_publish_errors_total", "Messages that the broker refused or lost.", ["topic", "error"])
-CONSUMED = Counter("kafka_messages_consumed_total", "Messages settled, by how.", ["topic", "outcome"])
-CONSUMER_LAG = Gauge("kafka_consumer_lag", "Messages between the committed offset and the end.", ["topic", "partition"])
-DEAD_LETTERS = Counter("dead_letters_total", "Messages put aside because they can never succeed.", ["topic", "reason"])
-CONSUMER_STOPPED = Gauge("consumer_stopped", "1 while too many dead letters in a row have stopped the consumer.")
-PARTITIONS_HELD = Gauge("consumer_partitions_held", "Partitions that wait for a key nobody gave this process.")
-RETRIES = Counter("retries_total", "Things tried again, by what was tried.", ["what"])
+class Fact(Collector):
+    """A truth about the whole house, asked of the database or the broker: shown while it is known, absent otherwise.
 
-DB_CONNECTIONS_ACTIVE = Gauge("db_connections_active", "Connections to PostgreSQL at work.", ["use"])
-DB_CONNECTIONS_IDLE = Gauge("db_connections_idle", "Connections to PostgreSQL open and idle.", ["use"])
-DB_SECONDS = Histogram("db_query_duration_seconds", "Seconds a transaction took.", ["query"], buckets=SECONDS)
+    Every publisher asks, so several replicas show the same: take the maximum.
+    """
 
-SUBMITTED = Counter("applications_submitted_total", "Applications accepted.", ["loan_type"])
-BY_STATUS = Counter("applications_by_status_total", "Applications decided, by final status.", ["status"])
-SCORE = Histogram("cibil_score_distribution", "Scores of the bureau.", buckets=SCORES)
-DECISION_SECONDS = Histogram(
-    "decision_duration_seconds", "Seconds from an application's acceptance to its final status.", buckets=SECONDS
-)
-PAN_DECRYPTS = Counter("pan_decrypts_total", "Sealed PANs opened.")
+    def __init__(self, name: str, documentation: str, labels: Sequence[str] = (), *, counter: bool = False) -> None:
+        self._name, self._documentation, self._labelnames = name, documentation, tuple(labels)
+        self._counter = counter
+        self._values: Mapping[Any, float] = {}
 
-OUTBOX_DEPTH = Gauge("outbox_depth", "Events not yet told.", ["topic"])
-OUTBOX_OLDEST_SECONDS = Gauge("outbox_oldest_age_seconds", "Age of the oldest event not yet told.", ["topic"])
-OUTBOX_PARKED = Gauge("outbox_parked", "Events that the broker refused, waiting for their next try.", ["topic"])
-OLDEST_UNDECIDED_SECONDS = Gauge("oldest_undecided_age_seconds", "Age of the oldest application without a decision.")
+    def know(self, values: Mapping[Any, float] | float) -> None:
+        """Show these values, by their labels, and no others."""
+        self._values = values if isinstance(values, Mapping) else {(): values}
 
-RETOLD = Counter("events_retold_total", "Events told again for applications undecided for too long.")
+    def forget(self) -> None:
+        """It could not be found out: what was true a while ago is not shown."""
+        self._values = {}
 
-BREAKER_STATE = Gauge(
+    def collect(self) -> Iterable[Metric]:
+        """What is known."""
+        family = (CounterMetricFamily if self._counter else GaugeMetricFamily)(
+            self._name, self._documentation, labels=self._labelnames
+        )
+        for labels, value in self._values.items():
+            family.add_metric(labels, value)
+        yield family
+
+
+def _counter(name: str, documentation: str, labels: Sequence[str] = ()) -> Counter:
+    return Counter(name, documentation, labels, registry=None)
+
+
+def _gauge(name: str, documentation: str, labels: Sequence[str] = ()) -> Gauge:
+    return Gauge(name, documentation, labels, registry=None)
+
+
+def _histogram(
+    name: str, documentation: str, labels: Sequence[str] = (), buckets: Sequence[float] = SECONDS
+) -> Histogram:
+    return Histogram(name, documentation, labels, buckets=buckets, registry=None)
+
+
+# ── every process ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+DEPENDENCY_UP = _gauge("dependency_up", "1 while the dependency answers this process.", ["dependency"])
+BREAKER_STATE = _gauge(
     "breaker_state",
     "How a dependency is used: 0 closed (freely), 1 half-open (one probe), 2 open (not at all).",
     ["breaker"],
 )
-DEPENDENCY_UP = Gauge("dependency_up", "1 while the dependency answers.", ["dependency"])
+RETRIES = _counter("retries_total", "Things tried again, by what was tried.", ["what"])
+DB_CONNECTIONS_ACTIVE = _gauge("db_connections_active", "Connections to PostgreSQL at work.", ["use"])
+DB_CONNECTIONS_IDLE = _gauge("db_connections_idle", "Connections to PostgreSQL open and idle.", ["use"])
+DB_SECONDS = _histogram("db_query_duration_seconds", "Seconds a transaction took, failed ones included.", ["query"])
+
+# ── prequal-api ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+HTTP_REQUESTS = _counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
+HTTP_SECONDS = _histogram(
+    "http_request_duration_seconds",
+    "Seconds from a request's head to its answer: ok (below 400), refused (4xx) or failed (5xx).",
+    ["method", "route", "outcome"],
+)
+HTTP_IN_PROGRESS = _gauge("http_requests_in_progress", "Requests being answered now.")
+DB_CONNECTIONS_LIMIT = _gauge("db_connections_limit", "Most connections to PostgreSQL of that use.", ["use"])
+SUBMITTED = _counter(
+    "applications_submitted_total", "Applications accepted, counted after their commit.", ["loan_type"]
+)
+ASKED_INR = _counter("loan_amount_asked_inr_total", "Rupees asked for in accepted applications.", ["loan_type"])
+WAITING = _gauge("applications_waiting", "Applications in the line before the write.")
+WAITING_LIMIT = _gauge("applications_waiting_limit", "Length of that line at which more are refused.")
+
+# ── credit-service and decision-service ─────────────────────────────────────────────────────────────────────────────
+
+CONSUMED = _counter("kafka_messages_consumed_total", "Messages settled, by how.", ["topic", "outcome"])
+DEAD_LETTERS = _counter("dead_letters_total", "Messages put aside because they can never succeed.", ["topic", "reason"])
+CONSUMER_STOPPED = _gauge("consumer_stopped", "1 while too many dead letters in a row have stopped the consumer.")
+PARTITIONS_HELD = _gauge("consumer_partitions_held", "Partitions that wait for a key nobody gave this process.")
+HOP_SECONDS = _histogram(
+    "hop_duration_seconds",
+    "Seconds from fact to broker (outbox) and from broker to settled (topic), of the oldest message of each batch.",
+    ["topic", "hop"],
+)
+SCORE = _histogram("cibil_score_distribution", "Scores of the bureau, of reports that were told.", buckets=SCORES)
+PAN_DECRYPTS = _counter("pan_decrypts_total", "Sealed PANs opened.")
+BY_STATUS = _counter(
+    "applications_by_status_total",
+    "Applications decided, by final status and the rule that fired, counted after their commit.",
+    ["status", "reason", "loan_type"],
+)
+DECIDED_INR = _counter(
+    "loan_amount_decided_inr_total", "Rupees asked for in decided applications.", ["status", "loan_type"]
+)
+DECISION_SECONDS = _histogram(
+    "decision_duration_seconds", "Seconds from an application's acceptance to its final status, by database time."
+)
+
+# ── publisher ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+PUBLISHED = _counter("kafka_messages_published_total", "Messages that the broker acknowledged.", ["topic"])
+PUBLISH_ERRORS = _counter("kafka_publish_errors_total", "Messages that the broker refused or lost.", ["topic", "error"])
+RETOLD = _counter("events_retold_total", "Events told again for applications undecided for too long.")
+
+# ── facts about the whole house, shown by the publisher (`kernel.survey`) ───────────────────────────────────────────
+
+OUTBOX_DEPTH = Fact("outbox_depth", "Events not yet told, counted up to 100,000.", ["topic"])
+OUTBOX_OLDEST_SECONDS = Fact(
+    "outbox_oldest_age_seconds", "Seconds that the oldest event has waited to be told for the first time.", ["topic"]
+)
+OUTBOX_PARKED = Fact("outbox_parked", "Events that the broker refused, waiting for their next try.", ["topic"])
+ARCHIVE_DAYS_AHEAD = Fact("outbox_archive_days_ahead", "Days after today for which the archive has partitions.")
+UNDECIDED = Fact("applications_undecided", "Applications without a decision, counted up to 100,000.")
+OVERDUE = Fact("applications_overdue", "Applications without a decision for over 2 s, counted up to 100,000.")
+OLDEST_UNDECIDED_SECONDS = Fact(
+    "oldest_undecided_age_seconds", "Seconds that the oldest application without a decision has waited; 0 for none."
+)
+CONSUMER_LAG = Fact(
+    "kafka_consumer_lag",
+    "Messages between a group's committed offset and the partition's end, by the broker's word.",
+    ["group", "topic", "partition"],
+)
+DEAD_LETTERS_STORED = Fact("dead_letters_stored", "Messages that a dead-letter topic holds, settled or not.", ["topic"])
+DB_SERVER_CONNECTIONS = Fact("db_server_connections", "Clients connected to the PostgreSQL server.")
+DB_SERVER_CONNECTIONS_LIMIT = Fact("db_server_connections_limit", "Its max_connections.")
+DB_OLDEST_TRANSACTION_SECONDS = Fact(
+    "db_oldest_transaction_seconds", "Seconds that the oldest transaction of this database has been open; 0 for none."
+)
+DB_TRANSACTIONS = Fact(
+    "db_transactions", "Transactions of this database since its statistics began.", ["outcome"], counter=True
+)
+DB_DEADLOCKS = Fact("db_deadlocks", "Deadlocks in this database since its statistics began.", counter=True)
+DB_SIZE_BYTES = Fact("db_size_bytes", "Bytes that this database takes on disk.")
+DISK_FREE_BYTES = Fact("disk_free_bytes", "Bytes free on the volume of WATCHED_FOLDER; absent without that setting.")
+DISK_SIZE_BYTES = Fact("disk_size_bytes", "Bytes that this volume has in all.")
+
+FACTS = (
+    OUTBOX_DEPTH,
+    OUTBOX_OLDEST_SECONDS,
+    OUTBOX_PARKED,
+    ARCHIVE_DAYS_AHEAD,
+    UNDECIDED,
+    OVERDUE,
+    OLDEST_UNDECIDED_SECONDS,
+    CONSUMER_LAG,
+    DEAD_LETTERS_STORED,
+    DB_SERVER_CONNECTIONS,
+    DB_SERVER_CONNECTIONS_LIMIT,
+    DB_OLDEST_TRANSACTION_SECONDS,
+    DB_TRANSACTIONS,
+    DB_DEADLOCKS,
+    DB_SIZE_BYTES,
+    DISK_FREE_BYTES,
+    DISK_SIZE_BYTES,
+)
+
+# ── who shows what ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+Labels: TypeAlias = tuple[str, ...]
+Metrics: TypeAlias = Counter | Gauge | Histogram | Fact
+
+
+class Exporter(StrEnum):
+    """The four processes, by their services' names."""
+
+    API = "prequal-api"
+    CREDIT = "credit-service"
+    DECISION = "decision-service"
+    PUBLISHER = "publisher"
+
+
+SUBMIT_ROUTE = "/applications"
+STATUS_ROUTE = "/applications/{application_id}/status"
+
+PUBLISH_ERROR_NAMES = (
+    "MSG_SIZE_TOO_LARGE",
+    "NOT_ENOUGH_REPLICAS",
+    "TOPIC_AUTHORIZATION_FAILED",
+    "UNKNOWN_TOPIC_OR_PART",
+    "_MSG_TIMED_OUT",
+    "_PURGE_QUEUE",
+    "_TRANSPORT",
+    "_UNKNOWN_TOPIC",
+    "other",
+)
+"""librdkafka's names of what may become of a message; all others are counted as one."""
+
+_LOAN_TYPES = [(loan_type.value,) for loan_type in LoanType]
+_TOPICS = [event_type.topic for event_type in EventType]
+_OUTCOMES = ("ok", "refused", "failed")
+
+
+def _of(*labels: str) -> list[Labels]:
+    return [(label,) for label in labels]
+
+
+def _own(*queries: str) -> dict[Metrics, list[Labels]]:
+    """What every process shows, with the names of its transactions."""
+    return {
+        DEPENDENCY_UP: _of("database", "kafka"),
+        BREAKER_STATE: _of("database"),
+        DB_CONNECTIONS_ACTIVE: _of("own"),
+        DB_CONNECTIONS_IDLE: _of("own"),
+        DB_SECONDS: _of(*queries),
+    }
+
+
+def _consumer(topic: str, *queries: str) -> dict[Metrics, list[Labels]]:
+    return _own(*queries) | {
+        BREAKER_STATE: _of("database", "kafka_producer"),
+        CONSUMED: [(topic, outcome) for outcome in ("done", "duplicate", "dead")],
+        DEAD_LETTERS: [(topic, reason) for reason in KINDS],
+        CONSUMER_STOPPED: [],
+        PARTITIONS_HELD: [],
+        HOP_SECONDS: [(topic, "outbox"), (topic, "topic")],
+    }
+
+
+SHOWN: Mapping[Exporter, Mapping[Metrics, Sequence[Labels]]] = {
+    Exporter.API: _own("write", "status")
+    | {
+        HTTP_REQUESTS: [
+            *(("POST", SUBMIT_ROUTE, status) for status in ("202", "400", "409", "422", "500", "503")),
+            *(("GET", STATUS_ROUTE, status) for status in ("200", "404", "422", "500", "503")),
+        ],
+        HTTP_SECONDS: [
+            (*place, outcome) for place in (("POST", SUBMIT_ROUTE), ("GET", STATUS_ROUTE)) for outcome in _OUTCOMES
+        ],
+        HTTP_IN_PROGRESS: [],
+        DB_CONNECTIONS_ACTIVE: _of("own", "pool"),
+        DB_CONNECTIONS_IDLE: _of("own", "pool"),
+        DB_CONNECTIONS_LIMIT: _of("pool"),
+        RETRIES: _of("write", "commit"),
+        SUBMITTED: _LOAN_TYPES,
+        ASKED_INR: _LOAN_TYPES,
+        WAITING: [],
+        WAITING_LIMIT: [],
+    },
+    Exporter.CREDIT: _consumer(EventType.APPLICATION_SUBMITTED.topic, "look_up", "record_reads", "tell_reports")
+    | {RETRIES: _of("message", "batch", "consumer"), SCORE: [], PAN_DECRYPTS: []},
+    Exporter.DECISION: _consumer(EventType.CREDIT_REPORT_GENERATED.topic, "look_up", "write_decisions")
+    | {
+        RETRIES: _of("message", "batch", "consumer", "optimistic_lock"),
+        BY_STATUS: [
+            (status.value, rule.value, loan_type.value)
+            for (rule, status), loan_type in product(OUTCOME.items(), LoanType)
+        ],
+        DECIDED_INR: [(status.value, loan_type.value) for status, loan_type in product(OUTCOME.values(), LoanType)],
+        DECISION_SECONDS: [],
+    },
+    Exporter.PUBLISHER: _own("read_and_settle", "settle", "survey", "reconcile")
+    | {
+        BREAKER_STATE: _of("database", "kafka_producer"),
+        RETRIES: _of("publish", "parked", "producer"),
+        PUBLISHED: _of(*_TOPICS),
+        PUBLISH_ERRORS: list(product(_TOPICS, PUBLISH_ERROR_NAMES)),
+        RETOLD: [],
+    }
+    | {fact: [] for fact in FACTS},
+}
+"""What each process shows, with the labels that it shows from its start."""
 
 
 class Labelled(Collector):
-    """Everything registered in this process, each sample with the label `service`."""
+    """What one process shows, each sample with the label `service`."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, exporter: Exporter, service: str) -> None:
+        self._metrics = list(SHOWN[exporter])
         self._service = service
+        for metric, foreseen in SHOWN[exporter].items():
+            for values in foreseen:
+                assert not isinstance(metric, Fact)  # nobody foresees a fact
+                metric.labels(*values)
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics of the process, labelled."""
-        for metric in REGISTRY.collect():
-            metric.samples = [self._labelled(sample) for sample in metric.samples]
-            yield metric
+        """The metrics of the process, and Python's own, labelled."""
+        for collector in (REGISTRY, *self._metrics):
+            for metric in collector.collect():
+                metric.samples = [self._labelled(sample) for sample in metric.samples]
+                yield metric
 
     def _labelled(self, sample: Any) -> Any:
         return sample._replace(labels={**sample.labels, "service": self._service})

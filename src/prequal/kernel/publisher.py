@@ -34,6 +34,7 @@ from prequal.kernel.readiness import Readiness
 from prequal.kernel.reconciler import Reconciler
 from prequal.kernel.schema import check_schema
 from prequal.kernel.settings import KafkaSettings, PublisherSettings
+from prequal.kernel.survey import Survey
 from prequal.kernel.wake import Wakes
 
 log = structlog.get_logger()
@@ -64,7 +65,8 @@ async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
     lanes = [Lane(event_type.topic, settings, teller, wakes) for event_type in EventType]
     readiness = Readiness(settings, lambda: "; ".join(_reasons(teller, lanes)) or None)
     async with process.together() as group:
-        group.create_task(http.serve(http.probes(settings.service_name, readiness), settings, stop, readiness))
+        probes = http.probes(metrics.Exporter.PUBLISHER, settings.service_name, readiness)
+        group.create_task(http.serve(probes, settings, stop, probes))
         group.create_task(readiness.watch(stop))
         await process.wait_for_database(settings.database_url, stop, check_schema)
         group.create_task(wakes.listen(stop))
@@ -72,6 +74,7 @@ async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
         readiness.started = True
         telling = [group.create_task(lane.run(stop)) for lane in lanes]
         group.create_task(Reconciler(settings).run(stop))
+        group.create_task(Survey(settings).run(stop))
         await stop.wait()
         wakes.wake_all()
         await asyncio.wait(telling)
@@ -238,14 +241,14 @@ class Lane:
     async def _round(self) -> int:
         """One turn of the lane's life; how many rows it told."""
         self._forget_dead_producer()
-        async with self._link.use() as connection:
+        async with self._link.use("read_and_settle") as connection:
             await self._settle(connection)
             found = await self._read(connection) if await self._hold_lease(connection) and self._should_look() else []
         rows = self._tell(self._apart(found))
         self._more |= len(rows) < len(found)
         if rows:
             await self._wakes.wait(self._topic, ANSWER_SECONDS)
-            async with self._link.use() as connection:
+            async with self._link.use("settle") as connection:
                 await self._settle(connection)
         return len(rows)
 
@@ -261,10 +264,6 @@ class Lane:
     async def _keep_house(self, connection: Connection) -> None:
         if await outbox.bring_back_due(connection, self._topic, self._settings.publish_batch_max):
             metrics.RETRIES.labels("parked").inc()
-        depth, age, parked = await outbox.depth(connection, self._topic)
-        metrics.OUTBOX_DEPTH.labels(self._topic).set(depth)
-        metrics.OUTBOX_OLDEST_SECONDS.labels(self._topic).set(age)
-        metrics.OUTBOX_PARKED.labels(self._topic).set(parked)
 
     def _should_look(self) -> bool:
         """Whether there may be rows to tell: a bell rang, the last look did not take all, or it is long ago."""
@@ -342,7 +341,8 @@ class Lane:
 
     def _note(self, errors: list[KafkaError]) -> None:
         for reason, count in Counter(error.name() for error in errors).items():
-            metrics.PUBLISH_ERRORS.labels(self._topic, reason).inc(count)
+            known = reason if reason in metrics.PUBLISH_ERROR_NAMES else "other"
+            metrics.PUBLISH_ERRORS.labels(self._topic, known).inc(count)
             log.error("not_told", error_code="KAFKA_PUBLISH_ERROR", topic=self._topic, reason=reason, count=count)
 
     def _forget_dead_producer(self) -> None:

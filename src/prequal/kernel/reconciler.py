@@ -51,8 +51,7 @@ class Reconciler:
         await self._link.close()
 
     async def _look(self) -> None:
-        async with self._link.use() as connection:
-            metrics.OLDEST_UNDECIDED_SECONDS.set(await oldest_undecided(connection))
+        async with self._link.use("reconcile") as connection:
             if not await outbox.take_lease(connection, LANE, self._owner, 3 * LOOK_EVERY_SECONDS):
                 return
             due = await due_for_retelling(connection, self._settings.retell_after_seconds, self._settings.retell_max)
@@ -61,7 +60,7 @@ class Reconciler:
 
     async def _there_is_room(self) -> bool:
         """Whether the outbox is young and the consumers keep up; what cannot be found out counts as no."""
-        async with self._link.use() as connection:
+        async with self._link.use("reconcile") as connection:
             ages = [(await outbox.depth(connection, topic))[1] for topic in GROUPS]
         if max(ages) > OUTBOX_AGE_MAX_SECONDS:
             return False
@@ -72,22 +71,11 @@ class Reconciler:
             return False
 
     async def _retell(self, due: Sequence[UUID]) -> None:
-        async with self._link.use() as connection, connection.transaction():
+        async with self._link.use("reconcile") as connection, connection.transaction():
             events = await outbox.retell(connection, due)
             await note_retelling(connection, due)
         metrics.RETOLD.inc(events)
         log.warning("retold", applications=len(due), events=events)
-
-
-async def oldest_undecided(connection: Connection) -> float:
-    """The age in seconds of the oldest application without a decision; 0 when all are decided."""
-    age = await connection.fetchval(
-        """
-        SELECT extract(epoch FROM clock_timestamp() - created_at)::float8
-        FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT 1
-        """
-    )
-    return max(0.0, age or 0.0)
 
 
 async def due_for_retelling(connection: Connection, after_seconds: float, limit: int) -> list[UUID]:

@@ -219,6 +219,9 @@ class PublisherSettings(ServiceSettings):
         30.0, ge=5, description="Age of an undecided application, in seconds, after which its events are told again."
     )
     retell_max: int = Field(200, ge=1, le=5000, description="Most applications that are retold at once.")
+    watched_folder: Path | None = Field(
+        None, description="A folder on the volume whose free space the metrics show; by default none is watched."
+    )
     lease_seconds: float = Field(
         3.0, ge=1, le=60, description="How long a silent publisher keeps its lanes, in seconds."
     )

@@ -23,12 +23,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from prequal.domain.events import dead_letter_topic
 from prequal.domain.pan import contains_pan, looks_like_pan
 from prequal.kernel.db import Connection
-from prequal.kernel.errors import Misconfigured, Transient
+from prequal.kernel.errors import KINDS, Misconfigured, Transient
 from prequal.kernel.kafka import producer_settings
 from prequal.workbench import queries
 from prequal.workbench.database import connected
 from prequal.workbench.filters import Moment, Period, period, quoted
-from prequal.workbench.letters import KINDS, SOURCES, Letter, LetterId, State, original_headers, read_letter
+from prequal.workbench.letters import SOURCES, Letter, LetterId, State, original_headers, read_letter
 from prequal.workbench.reading import read_topics
 from prequal.workbench.settings import WorkbenchSettings
 

@@ -25,21 +25,6 @@ from prequal.workbench.filters import TOPICS, quoted
 SOURCES: Mapping[str, str] = {dead_letter_topic(topic): topic for topic in TOPICS}
 """Whose dead letters a topic holds."""
 
-KINDS = (
-    "contradicts_application",
-    "different_content",
-    "empty_message",
-    "invalid_fields",
-    "malformed_json",
-    "tampered_token",
-    "unexpected_error",
-    "unknown_application",
-    "unknown_version",
-    "unreadable_token",
-    "wrong_event_id",
-)
-"""The reasons that this code puts a message aside for."""
-
 UNKNOWN_KIND = "unknown"
 WORDS_MAX = 500
 EXAMPLE = "loan_applications_submitted_dlq:0:17"

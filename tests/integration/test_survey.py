@@ -1,0 +1,156 @@
+"""The survey: what the publisher shows of the whole house is what the database and the broker say."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from prequal.kernel import db, metrics, survey
+from prequal.kernel.metrics import FACTS, Fact
+from prequal.kernel.settings import PublisherSettings, load
+from prequal.kernel.survey import Survey
+from tests.support.broker import REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, Letter
+from tests.support.database import Database
+from tests.support.ports import free_port
+from tests.support.processes import House
+from tests.support.submissions import stored
+from tests.support.waiting import eventually, soon
+
+DECIDED = (
+    "UPDATE applications SET status = 'REJECTED', cibil_score = 600, decision_rule = 'SCORE_BELOW_MINIMUM',"
+    " decision_measures = '{}', policy_version = 'v1', version = 2 WHERE id = %s"
+)
+WAITING = (
+    "INSERT INTO outbox_events (topic, event_id, event_type, application_id, payload, created_at)"
+    " VALUES (%s, gen_random_uuid(), 'ApplicationSubmitted', gen_random_uuid(), '{}', now() - interval '1 minute')"
+)
+OF_CREDIT = 'kafka_consumer_lag{group="credit-service-group"'
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known() -> Iterator[None]:
+    yield
+    for fact in FACTS:
+        fact.forget()
+
+
+def value(fact: Fact, *labels: str) -> float | None:
+    return fact._values.get(labels)
+
+
+async def looked(settings: PublisherSettings, fact: Fact) -> None:
+    """Survey until `fact` is known."""
+    stop = asyncio.Event()
+    surveying = asyncio.create_task(Survey(settings).run(stop))
+    await soon(lambda: bool(fact._values))
+    stop.set()
+    await surveying
+
+
+def settings(database_url: str, bootstrap_servers: str, **told: object) -> PublisherSettings:
+    return load(PublisherSettings, database_url=database_url, kafka_bootstrap_servers=bootstrap_servers, **told)
+
+
+async def test_what_waits_is_counted_in_the_database(database: Database, broker: Broker) -> None:
+    decided, overdue, *_ = stored(database, 4)
+    database.execute(DECIDED, decided.id)
+    database.execute(
+        "UPDATE applications SET created_at = created_at - interval '10 seconds' WHERE id = %s", overdue.id
+    )
+    database.execute(WAITING, SUBMITTED)
+
+    await looked(settings(database.url, broker.bootstrap_servers), metrics.DB_TRANSACTIONS)
+
+    assert (value(metrics.UNDECIDED), value(metrics.OVERDUE)) == (3, 1)
+    assert 10 <= (value(metrics.OLDEST_UNDECIDED_SECONDS) or 0) < 60
+    assert value(metrics.OUTBOX_DEPTH, SUBMITTED) == 1
+    assert 60 <= (value(metrics.OUTBOX_OLDEST_SECONDS, SUBMITTED) or 0) < 120
+    assert value(metrics.OUTBOX_PARKED, SUBMITTED) == 0
+    assert value(metrics.ARCHIVE_DAYS_AHEAD) == 7
+
+
+async def test_the_server_is_asked_about_itself(database: Database, broker: Broker) -> None:
+    holder = database.connect()
+    holder.execute("SELECT 1")
+
+    await looked(settings(database.url, broker.bootstrap_servers), metrics.DB_TRANSACTIONS)
+
+    holder.close()
+    assert 2 <= (value(metrics.DB_SERVER_CONNECTIONS) or 0) <= (value(metrics.DB_SERVER_CONNECTIONS_LIMIT) or 0)
+    assert (value(metrics.DB_OLDEST_TRANSACTION_SECONDS) or 0) > 0
+    assert (value(metrics.DB_SIZE_BYTES) or 0) > 1_000_000
+    assert (value(metrics.DB_TRANSACTIONS, "committed") or 0) > 0
+    assert value(metrics.DB_DEADLOCKS) == 0
+
+
+async def test_disk_is_shown_of_the_folder_that_is_watched_and_of_no_other(
+    database: Database, broker: Broker, tmp_path: object
+) -> None:
+    await looked(settings(database.url, broker.bootstrap_servers), metrics.DB_TRANSACTIONS)
+    unwatched = value(metrics.DISK_SIZE_BYTES)
+    await looked(settings(database.url, broker.bootstrap_servers, watched_folder=tmp_path), metrics.DISK_SIZE_BYTES)
+
+    assert unwatched is None
+    assert 0 < (value(metrics.DISK_FREE_BYTES) or 0) < (value(metrics.DISK_SIZE_BYTES) or 0)
+
+
+async def test_a_database_that_is_away_hides_its_facts_and_not_those_of_the_broker(broker: Broker) -> None:
+    metrics.OUTBOX_DEPTH.know({(SUBMITTED,): 5})
+    away = f"postgresql://nobody:nothing@127.0.0.1:{free_port()}/nowhere"
+
+    await looked(settings(away, broker.bootstrap_servers), metrics.DEAD_LETTERS_STORED)
+
+    assert value(metrics.OUTBOX_DEPTH, SUBMITTED) is None
+    assert value(metrics.DEAD_LETTERS_STORED, SUBMITTED_DLQ) == 0
+
+
+async def test_a_broker_that_is_away_hides_its_facts_and_not_those_of_the_database(database: Database) -> None:
+    metrics.CONSUMER_LAG.know({("credit-service-group", SUBMITTED, "0"): 5})
+
+    await looked(settings(database.url, f"127.0.0.1:{free_port()}"), metrics.DB_TRANSACTIONS)
+
+    assert metrics.CONSUMER_LAG._values == {}
+
+
+def test_lag_is_seen_by_every_publisher_though_no_consumer_lives(
+    house: House, database: Database, broker: Broker
+) -> None:
+    broker.tell(SUBMITTED, [submission.letter() for submission in stored(database, 5)])
+    other = house.further("publisher", "other")
+    house.start("publisher")
+    other.start()
+
+    eventually(lambda: [each.metric(OF_CREDIT) for each in (house.publisher, other)] == [5, 5], within=20)
+    house.start("credit")
+
+    eventually(lambda: [each.metric(OF_CREDIT) for each in (house.publisher, other)] == [0, 0], within=20)
+
+
+async def test_dead_letters_are_counted_where_they_lie(database: Database, broker: Broker) -> None:
+    broker.tell(SUBMITTED_DLQ, [Letter(b"{", b"1"), Letter(b"{", b"2")])
+
+    await looked(settings(database.url, broker.bootstrap_servers), metrics.DEAD_LETTERS_STORED)
+
+    assert value(metrics.DEAD_LETTERS_STORED, SUBMITTED_DLQ) == 2
+    assert value(metrics.DEAD_LETTERS_STORED, REPORTED_DLQ) == 0
+
+
+async def test_counting_the_undecided_does_not_read_the_decided(database: Database) -> None:
+    """As many as there are, and a plan made while there are none."""
+    recorded: list[str] = []
+
+    class Recorder:
+        async def fetchrow(self, statement: str, *_: object) -> tuple[int, int, None]:
+            recorded.append(statement)
+            return 0, 0, None
+
+    await survey.undecided(Recorder())  # type: ignore[arg-type]
+    connection = await db.connect(database.url, "plan")
+    await connection.execute(f"PREPARE counting AS {recorded[0]}")
+
+    rows = await connection.fetch("EXPLAIN EXECUTE counting(2, 100000)")
+
+    await connection.close()
+    plan = "\n".join(row[0] for row in rows)
+    assert plan.count("using applications_undecided") == 3, plan
+    assert "Seq Scan" not in plan
