@@ -121,6 +121,29 @@ async def connect(
         raise Transient(f"PostgreSQL cannot be reached: {describe(error)}") from error
 
 
+@asynccontextmanager
+async def connected(
+    database_url: str,
+    name: str,
+    session: Mapping[str, str] = MappingProxyType({}),
+    command_seconds: float = COMMAND_SECONDS,
+) -> AsyncIterator[Connection]:
+    """One connection for as long as the block lasts, for whoever needs it once.
+
+    Raises:
+        Transient: the database cannot be reached, or failed.
+        Misconfigured: as for `connect`.
+    """
+    connection = await connect(database_url, name, session, command_seconds)
+    try:
+        yield connection
+        await connection.close(timeout=1)
+    except SURROUNDINGS as error:
+        raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+    finally:
+        connection.terminate()
+
+
 class Readers:
     """A pool of connections for single SELECTs, each opened when it is first needed."""
 

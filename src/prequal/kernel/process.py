@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ import uvloop
 
 from prequal.kernel import logs
 from prequal.kernel.backoff import Backoff
-from prequal.kernel.db import SURROUNDINGS, Connection, connect, describe
+from prequal.kernel.db import Connection, connected
 from prequal.kernel.errors import Transient
 from prequal.kernel.settings import ServiceSettings
 
@@ -100,22 +100,13 @@ async def wait_for_database(
     backoff = Backoff(0.1, 2.0)
     while not stop.is_set():
         try:
-            await _pass_checks(database_url, checks)
+            async with connected(database_url, "start") as connection:
+                for check in checks:
+                    await check(connection)
             return
         except Transient as error:
             log.warning("waiting", what="PostgreSQL", reason=str(error))
-        except SURROUNDINGS as error:
-            log.warning("waiting", what="PostgreSQL", reason=describe(error))
         await pause(stop, backoff.next())
-
-
-async def _pass_checks(database_url: str, checks: Iterable[Callable[[Connection], Awaitable[None]]]) -> None:
-    connection = await connect(database_url, "start")
-    try:
-        for check in checks:
-            await check(connection)
-    finally:
-        connection.terminate()
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

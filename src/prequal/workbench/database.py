@@ -1,14 +1,14 @@
 """One connection for one command.
 
-Neighbours: `dead_letters` and `retelling` work over it.
+Neighbours: `dead_letters`, `retelling` and `story` work over it.
 Invariant: the database is at this code's revision before anything is read from it.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from prequal.kernel.db import SURROUNDINGS, Connection, connect, describe
-from prequal.kernel.errors import Transient
+from prequal.kernel import db
+from prequal.kernel.db import Connection
 from prequal.kernel.schema import check_schema
 
 
@@ -22,12 +22,6 @@ async def connected(
         Transient: the database cannot be reached, or failed.
         Misconfigured: the address or the password is wrong, or the database is not at this code's revision.
     """
-    connection = await connect(database_url, name, session, command_seconds)
-    try:
+    async with db.connected(database_url, name, session, command_seconds) as connection:
         await check_schema(connection)
         yield connection
-        await connection.close(timeout=1)
-    except SURROUNDINGS as error:
-        raise Transient(f"PostgreSQL failed: {describe(error)}") from error
-    finally:
-        connection.terminate()
