@@ -7,7 +7,7 @@ import pytest
 
 from prequal.kernel import maintenance
 from prequal.kernel.errors import Misconfigured, Transient
-from prequal.kernel.maintenance import ARCHIVE_DAYS, INBOX_DAYS, maintain
+from prequal.kernel.maintenance import ARCHIVE_DAYS, INBOX_DAYS, SETTLED_DAYS, maintain
 from tests.support.database import Database
 from tests.support.ports import free_port
 from tests.support.publishing import INSERT_UNTOLD, an_untold_row
@@ -165,6 +165,36 @@ def test_claims_and_keys_are_pruned_a_day_after_they_ended(database: Database, a
 
     assert (database.count("pan_claims"), database.count("idempotency_keys")) == (left, left)
     assert (done.claims_pruned, done.keys_pruned) == (1 - left, 1 - left)
+
+
+@pytest.mark.parametrize(("days", "left"), [(SETTLED_DAYS - 1, 1), (SETTLED_DAYS + 1, 0)])
+def test_what_became_of_a_dead_letter_is_forgotten_long_after_its_topic_forgot_the_letter(
+    database: Database, days: int, left: int
+) -> None:
+    database.execute(
+        """
+        INSERT INTO settled_dead_letters (
+            topic, partition, "offset", written_at, action, error_kind, reason, settled_by, settled_at
+        )
+        SELECT 't', 0, 0, now() - interval '200 days', 'discarded', 'k', 'r', 's', now() - make_interval(days => %s)
+        """,
+        days,
+    )
+
+    done = maintain(database.url)
+
+    assert database.count("settled_dead_letters") == left
+    assert done.dead_letters_pruned == 1 - left
+
+
+def test_index_by_age_knows_the_newest_pages_after_maintenance(database: Database) -> None:
+    database.execute(
+        "INSERT INTO processed_messages SELECT 'c', gen_random_uuid(), sha256('d') FROM generate_series(1, 50000)"
+    )
+
+    maintain(database.url)
+
+    assert database.value("SELECT brin_summarize_new_values('processed_messages_age')") == 0
 
 
 def test_more_rows_than_one_statement_prunes_are_all_pruned(

@@ -34,6 +34,7 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Put aside before: a time or a duration, likewise.")]
 Topic = Annotated[str | None, typer.Option(metavar="TOPIC", help="Only those of this topic.")]
+Every = Annotated[bool, typer.Option("--all", help="Every letter that waits.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say which and how many, and change nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
 
@@ -103,7 +104,7 @@ def replay(
     since: Since = None,
     until: Until = None,
     topic: Topic = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every letter that waits.")] = False,
+    everything: Every = False,
     force: Annotated[bool, typer.Option("--force", help="Those replayed or discarded before, too.")] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -131,7 +132,7 @@ def discard(
     since: Since = None,
     until: Until = None,
     topic: Topic = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every letter that waits.")] = False,
+    everything: Every = False,
     because: Annotated[str, typer.Option(metavar="WORDS", help="Why; it is recorded. Required.")] = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,

@@ -18,7 +18,12 @@ DAYS_AHEAD = 7
 ARCHIVE_DAYS = 7
 INBOX_DAYS = 15
 """Longer than archive and topics together can tell an event again (7 days each)."""
+SETTLED_DAYS = 90
+"""Much longer than a dead letter can lie on its topic (30 days, and the 7 of a segment that is still written to), so
+that no letter passes for one that waits because it was forgotten what became of it."""
 PRUNE_ROWS = 10_000
+AGE_INDEXES = ("processed_messages_age", "pan_claims_age", "idempotency_keys_age")
+"""They know nothing of pages that came after the last VACUUM, and then help nobody to find old or new rows by age."""
 STATEMENT_SECONDS = 900.0
 SESSION = {
     "statement_timeout": "890000",
@@ -42,6 +47,7 @@ class Maintained:
     claims_pruned: int
     keys_pruned: int
     retellings_pruned: int
+    dead_letters_pruned: int
 
 
 def maintain(database_url: str) -> Maintained:
@@ -59,6 +65,8 @@ async def _maintain(database_url: str) -> Maintained:
     try:
         # Two at once would both want to make the same partition, or drop it under each other.
         await connection.execute(f"SELECT pg_advisory_lock({MAINTENANCE_LOCK})")
+        for index in AGE_INDEXES:
+            await connection.execute("SELECT brin_summarize_new_values($1::text::regclass)", index)
         made = await make_partitions(connection)
         carried, dropped = await drop_old_partitions(connection)
         return Maintained(
@@ -73,6 +81,11 @@ async def _maintain(database_url: str) -> Maintained:
                 connection,
                 "retellings",
                 "NOT EXISTS (SELECT FROM applications WHERE id = application_id AND status = 'PENDING')",
+            ),
+            dead_letters_pruned=await _prune(
+                connection,
+                "settled_dead_letters",
+                f"greatest(written_at, settled_at) < now() - interval '{SETTLED_DAYS} days'",
             ),
             keys_pruned=await _prune(connection, "idempotency_keys", "expires_at < now() - interval '1 day'"),
         )
