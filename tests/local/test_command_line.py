@@ -242,12 +242,22 @@ def test_fresh_pan_is_an_individuals() -> None:
     assert re.fullmatch("[A-Z]{3}P[A-Z][0-9]{4}[A-Z]", fresh_pan())
 
 
-@pytest.mark.parametrize("command", ["credit", "decision", "publisher"])
-def test_worker_does_not_load_the_api(command: str) -> None:
+def loads(command: str, module: str) -> bool:
+    """Whether a service has loaded a module by the time at which it reads its settings."""
     script = (
         "import sys; from prequal.command_line import services; from prequal.kernel import settings\n"
-        "settings.load = lambda kind: sys.exit(int('fastapi' in sys.modules))\n"
+        f"settings.load = lambda kind: sys.exit(int(sys.modules.get('{module}') is not None))\n"
         f"services.{command}()"
     )
+    return subprocess.run([sys.executable, "-c", script], check=False).returncode != 0
 
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+@pytest.mark.parametrize("command", ["credit", "decision", "publisher"])
+def test_worker_does_not_load_the_api(command: str) -> None:
+    assert loads("api", "fastapi")
+    assert not loads(command, "fastapi")
+
+
+@pytest.mark.parametrize("command", ["api", "credit", "decision", "publisher"])
+def test_service_does_not_load_what_draws_on_terminals(command: str) -> None:
+    assert not loads(command, "rich")

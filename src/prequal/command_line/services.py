@@ -4,6 +4,13 @@ Neighbours: each room's `service.run` does the work, until SIGTERM or SIGINT.
 Invariant: a process loads its own room only, and only its own settings.
 """
 
+import sys
+
+
+def _without_graphics() -> None:
+    """Let structlog find no rich: it would load it to draw tracebacks, 5 MiB in a process that has no terminal."""
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # the import system's own way to say "not here"
+
 
 def api() -> None:
     """Run prequal-api, which takes applications.
@@ -14,6 +21,7 @@ def api() -> None:
     Example:
       HTTP_PORT=8000 prequal api
     """
+    _without_graphics()
     from prequal.api import service
     from prequal.kernel.settings import ApiSettings, load
 
@@ -29,6 +37,7 @@ def credit() -> None:
     Example:
       HTTP_PORT=8001 prequal credit
     """
+    _without_graphics()
     from prequal.credit import service
     from prequal.kernel.settings import CreditSettings, load
 
@@ -44,6 +53,7 @@ def decision() -> None:
     Example:
       HTTP_PORT=8002 prequal decision
     """
+    _without_graphics()
     from prequal.decision import service
     from prequal.kernel.settings import DecisionSettings, load
 
@@ -59,6 +69,7 @@ def publisher() -> None:
     Example:
       HTTP_PORT=8003 prequal publisher
     """
+    _without_graphics()
     from prequal.kernel import publisher
     from prequal.kernel.settings import PublisherSettings, load
 
