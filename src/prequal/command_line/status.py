@@ -27,9 +27,10 @@ def status(
 ) -> None:
     """Show what runs, what waits and what was decided.
 
-    Processes, outbox, consumer lag, applications by status, decisions a minute. Looks into PREQUAL_DATA_DIR;
-    without a running `prequal up`, at DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS. Exit codes: 0 all is ready, 1
-    something is not, 2 nothing is known here.
+    Processes, outbox, consumer lag, applications by status, decisions a minute. What waits is counted up to 100,000;
+    in a large table (64 MiB) decided applications are estimated from PostgreSQL's statistics. Looks into
+    PREQUAL_DATA_DIR; without a running `prequal up`, at DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS. Exit codes: 0 all
+    is ready, 1 something is not, 2 nothing is known here.
 
     \b
     Examples:
@@ -90,20 +91,27 @@ def _processes(overview: "Overview") -> "RenderableType":
 def _waiting(overview: "Overview") -> "RenderableType":
     table = _table("Waiting", "")
     if overview.database:
-        table.add_row("outbox", f"{overview.database.outbox_waiting:,}")
-        table.add_row("outbox, parked", f"{overview.database.outbox_parked:,}")
+        table.add_row("outbox", _up_to_most(overview.database.outbox_waiting))
+        table.add_row("outbox, parked", _up_to_most(overview.database.outbox_parked))
     for group, lag in (overview.consumer_lag or {}).items():
         table.add_row(group, f"{lag:,}")
     return table
 
 
-def _applications(overview: "Overview") -> "RenderableType":
+def _applications(overview: "Overview") -> "Table":
     table = _table("Applications", "")
     if overview.database:
+        about = "" if overview.database.applications_exact else "about "
         for status, count in overview.database.applications.items():
-            table.add_row(status, f"{count:,}")
+            table.add_row(status, _up_to_most(count) if status == "PENDING" else f"{about}{count:,}")
         table.add_row("decided in the last minute", f"{overview.database.decisions_last_minute:,}")
     return table
+
+
+def _up_to_most(count: int) -> str:
+    from prequal.local.overview import COUNTED_MAX
+
+    return f"{count:,}" if count < COUNTED_MAX else f"{COUNTED_MAX:,} or more"
 
 
 def _table(first: str, *others: str) -> "Table":

@@ -1,0 +1,92 @@
+"""`prequal status` on tables of every size: what it counts, what it estimates, and that it says which."""
+
+import pytest
+
+from prequal.command_line.status import _applications
+from prequal.local import overview
+from prequal.local.overview import Overview, database_facts
+from tests.support.database import Database
+
+DECIDED = {"MANUAL_REVIEW": 300, "PRE_APPROVED": 1100, "REJECTED": 600}
+UNDECIDED = 40
+
+
+def fill(database: Database) -> None:
+    """Applications of every status, the undecided last, as they come."""
+    for status, count in {**DECIDED, "PENDING": UNDECIDED}.items():
+        decided = "NULL, NULL, NULL, NULL" if status == "PENDING" else "700, 'r', '{}', 'v1'"
+        database.execute(
+            f"""
+            INSERT INTO applications (
+                id, pan_number_encrypted, pan_number_hash, pan_number_masked, monthly_income_inr, loan_amount_inr,
+                loan_type, status, cibil_score, decision_rule, decision_measures, policy_version
+            )
+            SELECT gen_random_uuid(), decode(repeat('00', 47), 'hex'), repeat('5e', 32), 'XXXXX1234F', 1, 1, 'HOME',
+                   '{status}', {decided}
+            FROM generate_series(1, {count})
+            """
+        )
+
+
+def told_in_the_last_minute(database: Database, count: int) -> None:
+    for consumer, ago in (("decision-service", "5 s"), ("credit-service", "5 s"), ("decision-service", "2 min")):
+        database.execute(
+            f"""
+            INSERT INTO processed_messages
+            SELECT '{consumer}', gen_random_uuid(), 'd', now() - interval '{ago}' FROM generate_series(1, {count})
+            """
+        )
+
+
+def test_small_table_is_counted(database: Database) -> None:
+    fill(database)
+    told_in_the_last_minute(database, 7)
+
+    facts = database_facts(database.url)
+
+    assert facts.applications == {**DECIDED, "PENDING": UNDECIDED}
+    assert facts.applications_exact
+    assert facts.decisions_last_minute == 7
+
+
+def test_large_table_is_estimated_and_its_undecided_are_counted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "EXACT_BYTES_MAX", 0)
+    fill(database)
+    database.execute("ANALYZE applications")
+    database.execute(
+        "DELETE FROM applications WHERE id IN (SELECT id FROM applications WHERE status = 'PENDING' LIMIT 1)"
+    )
+
+    facts = database_facts(database.url)
+
+    assert not facts.applications_exact
+    assert facts.applications.pop("PENDING") == UNDECIDED - 1
+    assert facts.applications == pytest.approx(DECIDED, rel=0.02)
+
+
+def test_large_table_that_was_never_analysed_shows_what_is_known(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "EXACT_BYTES_MAX", 0)
+    fill(database)
+
+    assert database_facts(database.url).applications == {"PENDING": UNDECIDED}
+
+
+def test_backlog_is_counted_up_to_a_bound(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "EXACT_BYTES_MAX", 0)
+    monkeypatch.setattr(overview, "COUNTED_MAX", UNDECIDED - 1)
+    fill(database)
+
+    assert database_facts(database.url).applications["PENDING"] == UNDECIDED - 1
+
+
+@pytest.mark.parametrize(("exact", "shown"), [(True, "9,000,000"), (False, "about 9,000,000")])
+def test_screen_says_what_is_an_estimate(exact: bool, shown: str) -> None:
+    facts = overview.DatabaseFacts(0, 0, {"REJECTED": 9_000_000, "PENDING": 100_000}, exact, 0)
+
+    cells = list(_applications(Overview([], facts, None)).columns[1].cells)
+
+    assert cells == [shown, "100,000 or more", "0"]
