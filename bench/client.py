@@ -4,6 +4,7 @@ Neighbours: `bench.load` paces it. Sends to 127.0.0.1 only.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import cast
@@ -35,10 +36,11 @@ class Connection(asyncio.Protocol):
         _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
         return connection
 
-    async def post(self, path: str, body: bytes) -> Answer:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         """Send a JSON body."""
         head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        return await self._ask(head.encode() + b"\r\n\r\n" + body)
+        further = "".join(f"\r\n{name}: {value}" for name, value in (headers or {}).items())
+        return await self._ask(f"{head}{further}\r\n\r\n".encode() + body)
 
     async def get(self, path: str) -> Answer:
         """Read a path."""
@@ -51,6 +53,8 @@ class Connection(asyncio.Protocol):
 
     async def _ask(self, request: bytes) -> Answer:
         assert self._transport is not None
+        if self._transport.is_closing():
+            raise ConnectionError("hung up")
         began = perf_counter()
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)

@@ -43,7 +43,7 @@ class Seen:
     refused: dict[int, int] = field(default_factory=dict)
 
 
-def applications(seed: int | None) -> Iterator[dict[str, str]]:
+def applications(seed: int | str | None) -> Iterator[dict[str, str]]:
     """Distinct applications, none with a sandbox PAN."""
     chance = random.Random(seed)
     used = {"ABCDE1234F", "FGHIJ5678K"}

@@ -1,0 +1,115 @@
+"""A test build: `prequal`, told by its environment where to die, stall or fail, and what to get wrong.
+
+Neighbours: the rig launches services with it; `kernel.failpoints` names the places, `faults.bugs` the seeded bugs.
+Invariant: with none of the variables set it does what `prequal` does.
+
+    FAULTS_FAILPOINT="credit.after_commit=die@3" python -m faults.build credit
+
+With `FAULTS_ORDERS` it can be armed while it runs: at SIGUSR1 it takes its failpoints from that file, and removes it.
+"""
+
+import importlib
+import itertools
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prequal.kernel import failpoints
+from prequal.kernel.failpoints import Place
+
+FAILPOINT = "FAULTS_FAILPOINT"
+ORDERS = "FAULTS_ORDERS"
+BUG = "FAULTS_BUG"
+
+Reached = Callable[[Place], None]
+
+
+@dataclass(frozen=True)
+class Failpoint:
+    """What happens at the `passage`-th time, counted from 1, that `place` is passed: `die`, `stall` or `fail`."""
+
+    place: Place
+    action: str
+    passage: int
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        stall = f":{self.seconds:g}" if self.action == "stall" else ""
+        return f"{self.place}={self.action}@{self.passage}{stall}"
+
+    def happen(self) -> None:
+        """Do it to this process.
+
+        Raises:
+            ConnectionError: that is what it is to do.
+        """
+        match self.action:
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "stall":
+                time.sleep(self.seconds)
+            case "fail":
+                raise ConnectionError(f"failpoint {self.place}")
+
+
+def parse(words: str) -> list[Failpoint]:
+    """Failpoints as `place=die@n`, `place=stall@n:seconds` or `place=fail@n`, comma-separated.
+
+    Raises:
+        ValueError: the words say something else.
+    """
+    return [_parsed(word.strip()) for word in words.split(",") if word.strip()]
+
+
+def watcher(armed: list[Failpoint]) -> Reached:
+    """What takes the place of `failpoints.reached`: counts the passages of each place, and lets happen what is due."""
+    passages: Mapping[Place, Iterator[int]] = {place: itertools.count(1) for place in Place}
+
+    def reached(place: Place) -> None:
+        passage = next(passages[place])
+        for failpoint in armed:
+            if (failpoint.place, failpoint.passage) == (place, passage):
+                failpoint.happen()
+
+    return reached
+
+
+def arm(words: str) -> None:
+    """Have this process do what `words` say; passages count from now on."""
+    vars(failpoints)["reached"] = watcher(parse(words))
+
+
+def main() -> None:
+    """Arm what the environment says, then be `prequal`."""
+    if words := os.environ.get(FAILPOINT):
+        arm(words)
+    if orders := os.environ.get(ORDERS):
+        signal.signal(signal.SIGUSR1, lambda *_: _obey(Path(orders)))
+    if bug := os.environ.get(BUG):
+        importlib.import_module("faults.bugs").apply(bug)
+    from prequal.command_line.main import main as prequal
+
+    prequal()
+
+
+def _obey(orders: Path) -> None:
+    arm(orders.read_text())
+    orders.unlink()
+
+
+def _parsed(word: str) -> Failpoint:
+    place, _, what = word.partition("=")
+    action, _, when = what.partition("@")
+    passage, _, seconds = when.partition(":")
+    if action not in ("die", "stall", "fail") or int(passage) < 1 or bool(seconds) != (action == "stall"):
+        raise ValueError(f"{word} is no failpoint: place=die@n, place=stall@n:seconds or place=fail@n")
+    return Failpoint(Place(place), action, int(passage), float(seconds or 0))
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "prequal"
+    main()

@@ -1,0 +1,267 @@
+"""A scenario is one fault: what is broken and mended under load, and what its row demands besides the invariants.
+
+Neighbours: `faults.scenarios` holds them all; `faults.run` makes a `Run` for each time one is played.
+Invariant: all chance in a run comes from its seed, so that the seed names what was tried.
+
+    @scenario(row=7, name="broker-frozen-20s", outage=(20, 4))
+    def broker_frozen(run: Run) -> None:
+        run.load()
+        run.some_moment()
+        with run.fault(away=("kafka",)) as fault:
+            run.rig.freeze("kafka")
+            run.wait(run.outage_seconds)
+            fault.mend()
+            run.rig.thaw("kafka")
+        run.settle()
+        run.demand(all(seen.status != 503 for seen in run.seen.answers), "a POST was refused without the broker")
+"""
+
+import importlib
+import itertools
+import pkgutil
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psutil
+from tests.support.waiting import eventually
+
+from faults.journal import SERVICES, Fault, Journal, Measured
+from faults.load import Load
+from faults.plan import NORMAL, SHORT, Post, Volume, plan
+from faults.rig import Rig
+
+SETTLE_SECONDS: Final = 60.0
+"""Within which everything is as it should be after a fault was mended, by the promise."""
+
+
+class NotRun(Exception):
+    """This machine lacks something that the scenario needs; it says what. Never counted as passed."""
+
+
+class Spoilt(Exception):
+    """The run proves nothing: the fault did not happen."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One fault.
+
+    Attributes:
+        row: of the table of faults.
+        name: unique among all scenarios.
+        act: plays it.
+        outage_seconds: how long what it takes away is away, and how long in a short run.
+        volume: the load on it; a short run has the short load.
+        own_rig: it wants a rig that nobody used, which nobody uses after it.
+        opens_rig: makes its rig, when that is not the usual one; the runner closes it.
+        settle_seconds: how long settling may take.
+    """
+
+    row: int
+    name: str
+    act: Callable[["Run"], None]
+    outage_seconds: tuple[float, float] = (0.0, 0.0)
+    volume: Volume = NORMAL
+    own_rig: bool = False
+    opens_rig: type[Rig] | Callable[..., Rig] = Rig
+    settle_seconds: float = SETTLE_SECONDS
+
+
+SCENARIOS: Final[dict[str, Scenario]] = {}
+"""Every scenario, by its name, once `every` has been called."""
+
+
+def scenario(
+    row: int,
+    name: str,
+    *,
+    outage: tuple[float, float] = (0.0, 0.0),
+    volume: Volume = NORMAL,
+    own_rig: bool = False,
+    opens_rig: Callable[..., Rig] = Rig,
+    settle_seconds: float = SETTLE_SECONDS,
+) -> Callable[[Callable[["Run"], None]], Callable[["Run"], None]]:
+    """Make a function a scenario; the arguments are those of `Scenario`."""
+
+    def register(act: Callable[["Run"], None]) -> Callable[["Run"], None]:
+        assert name not in SCENARIOS, f"two scenarios called {name}"
+        SCENARIOS[name] = Scenario(row, name, act, outage, volume, own_rig, opens_rig, settle_seconds)
+        return act
+
+    return register
+
+
+def every() -> list[Scenario]:
+    """All scenarios there are, by row."""
+    from faults import scenarios
+
+    for module in pkgutil.iter_modules(scenarios.__path__):
+        importlib.import_module(f"faults.scenarios.{module.name}")
+    return sorted(SCENARIOS.values(), key=lambda each: (each.row, each.name))
+
+
+@dataclass
+class Stage:
+    """One rig with its journal, and all the runs that were played on it."""
+
+    rig: Rig
+    journal: Journal
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    runs: int = 0
+
+
+class Damage:
+    """A fault that is in."""
+
+    def __init__(self, run: "Run", name: str) -> None:
+        self._run = run
+        self._name = name
+
+    def mend(self) -> None:
+        """Say that the mending begins."""
+        self._run.mended_at = time.time()
+        self._run.journal.write(Fault("mend", self._name, self._run.mended_at))
+
+
+class Run:
+    """One time that a scenario is played.
+
+    Attributes:
+        rig: the system.
+        journal: what is written down, of all runs of this rig.
+        chance: drawn from the seed.
+        outage_seconds: how long to take away what is taken away.
+        volume: the load.
+        seen: what the loads of this run saw; several loads share one.
+        unmet: demands of the row that were not met, in words.
+        mended_at: when the last mending began, in seconds since 1970.
+        healed_at: when all that was broken last answered again.
+        settled: whether `settle` has been called.
+        recovery_seconds: from the mend until all that was accepted before the heal was decided, and something accepted.
+    """
+
+    def __init__(self, played: Scenario, stage: Stage, seed: int, *, short: bool = False) -> None:
+        self.scenario = played
+        self.rig = stage.rig
+        self.journal = stage.journal
+        self.seed = seed
+        self.chance = random.Random(f"{played.name}/{seed}")
+        self.outage_seconds = played.outage_seconds[1 if short else 0]
+        self.volume = SHORT if short else played.volume
+        self.unmet: list[str] = []
+        self.mended_at = self.healed_at = self.began_at = time.time()
+        self.settled = False
+        self.recovery_seconds = 0.0
+        self._stage = stage
+        self._loads = 0
+        patience = self.outage_seconds + 60 + self.volume.seconds
+        self.seen = Load(self.rig.ports, self.journal, stage.numbers, patience)
+
+    def load(self, volume: Volume | None = None) -> None:
+        """Put the load on; returns at once. A second call adds to the first."""
+        self._loads += 1
+        self.send(plan(f"{self.scenario.name}/{self.seed}/{self._loads}", volume or self.volume))
+
+    def send(self, posts: Iterable[Post]) -> None:
+        """Have posts of the scenario's own sent beside the load; returns at once."""
+        self.seen.begin(posts)
+
+    def sent(self) -> bool:
+        """Wait until every post so far has its last answer; whether that came in time."""
+        return self.seen.sent(self.volume.seconds + 120)
+
+    def some_moment(self, share: tuple[float, float] = (0.1, 0.6)) -> None:
+        """Wait for a moment of the load that the seed chooses, within these shares of its length."""
+        self.wait(self.chance.uniform(*share) * self.volume.seconds)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass: what is broken stays broken."""
+        time.sleep(seconds)
+
+    @contextmanager
+    def fault(
+        self,
+        *,
+        away: tuple[str, ...] = (),
+        seen_by: tuple[str, ...] = SERVICES,
+        killed: tuple[str, ...] = (),
+    ) -> Iterator[Damage]:
+        """Write down that a fault begins, and at the end of the block, where everything answers again, that it is over.
+
+        Args:
+            away: of `database` and `kafka` what does not answer.
+            seen_by: the services for whom it is away.
+            killed: services that need not answer meanwhile, because they are killed, stopped or frozen themselves.
+        """
+        self.journal.write(Fault("begin", self.scenario.name, time.time(), away, seen_by, killed))
+        damage = Damage(self, self.scenario.name)
+        before = self.mended_at
+        yield damage
+        if self.mended_at == before:
+            self.mended_at = time.time()
+        self.healed_at = time.time()
+        self.journal.write(Fault("heal", self.scenario.name, self.healed_at))
+
+    def demand(self, truth: object, words: str) -> None:
+        """What the row demands besides the invariants; when it is not so, `words` is a violation."""
+        if not truth:
+            self.unmet.append(words)
+
+    def demand_soon(self, truth: Callable[[], object], within: float, words: str) -> None:
+        """The same for what may take a while to become true."""
+        try:
+            eventually(truth, within)
+        except AssertionError:
+            self.unmet.append(f"{words} (waited {within:g} s)")
+
+    def settle(self) -> None:
+        """Wait for the end of the load and until nothing is on its way any more; then look at every application again.
+
+        What does not settle in time is a violation.
+        """
+        self.settled = True
+        self.demand(self.sent(), "the load did not end: some post was never answered")
+        left = max(1.0, self.mended_at + self.scenario.settle_seconds - time.time())
+        self.demand_soon(self._is_quiet, left, "not settled")
+        self.seen.end()
+        self.recovery_seconds = self._recovery()
+        self.journal.write(*(self._measured(name) for name in SERVICES if self.rig.runs(name)))
+
+    def applications(self) -> list[dict[str, Any]]:
+        """The rows of what this run's load was told is accepted."""
+        return self.rig.database.rows(
+            "SELECT id, status, cibil_score, version FROM applications WHERE id = ANY (%s::uuid[])",
+            list(self.seen.accepted),
+        )
+
+    def _is_quiet(self) -> bool:
+        """Whether everything accepted is decided, the outbox is empty and nobody has anything left to read."""
+        pending = "SELECT EXISTS (SELECT FROM applications WHERE status = 'PENDING')"
+        return (
+            not self.rig.database.value(pending)
+            and self.rig.database.count("outbox_events") == self.rig.database.count("outbox_parked") == 0
+            and self.rig.broker.lag() == 0
+        )
+
+    def _recovery(self) -> float:
+        """As the class says of `recovery_seconds`, by the database's clock."""
+        last = self.rig.database.value(
+            "SELECT extract(epoch FROM max(updated_at))::float8 FROM applications"
+            " WHERE created_at BETWEEN to_timestamp(%s) AND to_timestamp(%s)",
+            self.began_at,
+            max(self.healed_at, self.mended_at),
+        )
+        first = self.rig.database.value(
+            "SELECT extract(epoch FROM min(created_at))::float8 FROM applications WHERE created_at > to_timestamp(%s)",
+            self.mended_at,
+        )
+        return round(max(0.0, (last or 0.0) - self.mended_at, (first or 0.0) - self.mended_at), 2)
+
+    def _measured(self, name: str) -> Measured:
+        process = psutil.Process(self.rig.child(name).pid)
+        decrypts = self.rig.metric(name, "pan_decrypts_total") if name == "credit" else None
+        return Measured(name, time.time(), process.pid, process.num_threads(), process.num_fds(), decrypts)
