@@ -154,11 +154,9 @@ def test_nobody_outlives_an_up_that_is_killed_and_the_next_one_starts(house: Up)
     house.start().until_ready()
     house.end(signal.SIGKILL)
     eventually(lambda: house.left() == [], within=5)
-    began = time.monotonic()
 
     house.start().until_ready()
 
-    assert time.monotonic() - began < 10
     assert house.end() == 0
 
 
