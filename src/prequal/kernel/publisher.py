@@ -1,6 +1,7 @@
 """Relays the outbox to Kafka: reads under a lease, produces, and settles what the broker acknowledged.
 
-Neighbours: `kernel.outbox` for the rows; `api` and `credit` wake it with a NOTIFY after their commits.
+Neighbours: `kernel.outbox` for the rows, `kernel.teller` for the broker; `api` and `credit` wake it with a NOTIFY after
+their commits.
 Invariant: a row is settled by its own delivery callback and nothing else; what is in doubt is told again.
 
 One lane a topic: lease → read → produce → (acknowledged → archive | refused → parked | lost → read again).
@@ -9,43 +10,38 @@ One lane a topic: lease → read → produce → (acknowledged → archive | ref
 import asyncio
 import contextlib
 import functools
-import json
-import logging
 import uuid
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError
 
-from prequal.domain.events import MESSAGE_VERSION, EventType
+from prequal.domain.events import EventType
 from prequal.kernel import failpoints, http, metrics, outbox, process
 from prequal.kernel.backoff import Backoff
-from prequal.kernel.breaker import State, breaker_of
+from prequal.kernel.breaker import State
 from prequal.kernel.db import Connection, Link, describe
 from prequal.kernel.errors import Transient
 from prequal.kernel.failpoints import Place
-from prequal.kernel.kafka import REFUSALS_OF_A_BATCH, Pump, is_fatal, is_surroundings, producer_settings
+from prequal.kernel.kafka import REFUSALS_OF_A_BATCH, is_surroundings
 from prequal.kernel.outbox import Lease, OutboxRow
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.reconciler import Reconciler
 from prequal.kernel.schema import check_schema
-from prequal.kernel.settings import KafkaSettings, PublisherSettings
+from prequal.kernel.settings import PublisherSettings
 from prequal.kernel.survey import Survey
+from prequal.kernel.teller import Teller, Told
 from prequal.kernel.wake import Wakes
 
 log = structlog.get_logger()
 
 UNDER_WORK_SECONDS = 0.003
 """Pause between two rounds under load: it makes batches, and saves a third of the CPU."""
-STATISTICS_MS = 250
 ANSWER_SECONDS = 0.05
 """How long a round waits for the first acknowledgement; what comes later is settled in a later round."""
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
-FLUSH_SECONDS = 3.0
 PROBE_ROWS = 1
 """How many rows ask a broker that has failed whether it takes anything again."""
 
@@ -81,112 +77,10 @@ async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
         teller.stop()
 
 
-def _reasons(teller: "Teller", lanes: Iterable["Lane"]) -> list[str]:
+def _reasons(teller: Teller, lanes: Iterable["Lane"]) -> list[str]:
     """Why the publisher cannot do its work, though its dependencies answer."""
     failures = [lane.failure for lane in lanes if lane.failure]
     return failures if teller.warm else ["the Kafka producer has no id yet", *failures]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What became of one row: acknowledged when `error` is None."""
-
-    id: int
-    error: KafkaError | None
-
-
-class Answers:
-    """What the broker answered for one lane, filled by the producer's thread, emptied by the lane."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Told] = deque()
-
-    def __bool__(self) -> bool:
-        """Whether there is something to take."""
-        return bool(self._waiting)
-
-    def add(self, told: Told) -> None:
-        """Keep an answer."""
-        self._waiting.append(told)
-
-    def take(self) -> list[Told]:
-        """What has come since last asked."""
-        return [self._waiting.popleft() for _ in range(len(self._waiting))]
-
-
-class Teller:
-    """The producer, rebuilt after a fatal error, and the answers it has given, by lane."""
-
-    def __init__(self, kafka: KafkaSettings, wakes: Wakes) -> None:
-        self._wakes = wakes
-        self.breaker = breaker_of("kafka_producer", kafka.kafka_bootstrap_servers)
-        self._settings: dict[str, Any] = producer_settings(kafka) | {
-            "client.id": "prequal-publisher",
-            "statistics.interval.ms": STATISTICS_MS,
-            "stats_cb": self._look_at_statistics,
-        }
-        self.warm = False
-        self.answers = {event_type.topic: Answers() for event_type in EventType}
-        self.generation = 0
-        self._start()
-
-    def tell(self, row: OutboxRow) -> None:
-        """Hand one row to the client.
-
-        Raises:
-            BufferError: the client's queue is full.
-            Transient: the producer died; a new one has taken its place, and what the old one held is to be told again.
-        """
-        if self._dead:
-            self._rebuild("a delivery report says so")
-            raise Transient("the Kafka producer died")
-        answered = functools.partial(self._answered, self.generation, row.topic, row.id)
-        key = str(row.application_id)
-        try:
-            self._producer.produce(row.topic, row.payload, key, headers=_headers(row), on_delivery=answered)
-        except KafkaException as error:
-            reason: KafkaError = error.args[0]
-            if is_fatal(reason):
-                self._rebuild(reason.name())
-                raise Transient(f"the Kafka producer died: {reason.name()}") from None
-            self.answers[row.topic].add(Told(row.id, reason))
-
-    async def flush(self) -> None:
-        """Wait for the broker to answer for what it was given, at most three seconds."""
-        await asyncio.to_thread(self._producer.flush, FLUSH_SECONDS)
-
-    def stop(self) -> None:
-        """Let the producer go; what it still held stays untold."""
-        self._pump.stop()
-        self._producer.purge(blocking=False)
-
-    def _start(self) -> None:
-        self._dead = False
-        self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
-        self._pump = Pump(self._producer, self._announce)
-
-    def _look_at_statistics(self, statistics: str) -> None:
-        """The first message waits for the producer's id, which a broker just started takes a second to give."""
-        self.warm = self.warm or json.loads(statistics)["eos"]["idemp_state"] == "Assigned"
-
-    def _announce(self) -> None:
-        for topic, answers in self.answers.items():
-            if answers:
-                self._wakes.wake(topic)
-
-    def _rebuild(self, reason: str) -> None:
-        log.error("producer_rebuilt", error_code="KAFKA_PUBLISH_ERROR", reason=reason)
-        metrics.RETRIES.labels("producer").inc()
-        self.breaker.failed()
-        self.stop()
-        self.generation += 1
-        self._start()
-
-    def _answered(self, generation: int, lane: str, row_id: int, error: KafkaError | None, _: Message) -> None:
-        if generation != self.generation:
-            return
-        self._dead = self._dead or (error is not None and is_fatal(error))
-        self.answers[lane].add(Told(row_id, error))
 
 
 class Lane:
@@ -358,16 +252,3 @@ class Lane:
                 if self._lease is not None:
                     await outbox.give_up_lease(connection, self._lease)
         await self._link.close()
-
-
-def _headers(row: OutboxRow) -> list[tuple[str, str | bytes | None]]:
-    headers: list[tuple[str, str | bytes | None]] = [
-        ("event_id", str(row.event_id)),
-        ("event_type", row.event_type),
-        ("message_version", MESSAGE_VERSION),
-    ]
-    if row.correlation_id is not None:
-        headers.append(("correlation_id", row.correlation_id))
-    if row.traceparent is not None:
-        headers.append(("traceparent", row.traceparent))
-    return headers

@@ -1,3 +1,5 @@
+"""`kernel.teller`: what the broker's answers mean, and what a message carries."""
+
 from collections.abc import Sequence
 
 import pytest
@@ -5,7 +7,7 @@ from confluent_kafka import KafkaError
 
 from prequal.kernel.kafka import REFUSALS
 from prequal.kernel.outbox import OutboxRow
-from prequal.kernel.publisher import Answers, Told, _headers
+from prequal.kernel.teller import Answers, Told, headers_of
 from tests.builders import APPLICATION_ID
 
 BLAMES_THE_MESSAGE = [
@@ -57,8 +59,8 @@ def test_an_answer_that_blames_the_broker_leaves_the_row_to_be_told_again(code: 
     assert not names([code]) & REFUSALS
 
 
-def test_an_event_is_told_with_the_contracts_headers() -> None:
-    assert _headers(a_row()) == [
+def test_an_event_is_told_with_the_contractsheaders_of() -> None:
+    assert headers_of(a_row()) == [
         ("event_id", str(APPLICATION_ID)),
         ("event_type", "ApplicationSubmitted"),
         ("message_version", "v1"),
@@ -68,7 +70,7 @@ def test_an_event_is_told_with_the_contracts_headers() -> None:
 
 
 def test_what_a_row_does_not_know_is_no_header() -> None:
-    assert [name for name, _ in _headers(a_row(None, None))] == ["event_id", "event_type", "message_version"]
+    assert [name for name, _ in headers_of(a_row(None, None))] == ["event_id", "event_type", "message_version"]
 
 
 def test_answers_are_taken_once_and_in_order() -> None:

@@ -1,0 +1,146 @@
+"""Tells events to the broker: a producer that is rebuilt when it dies, and what the broker answered, lane by lane.
+
+Neighbours: the publisher's lanes hand rows over and take the answers; `kernel.kafka` has the client's settings.
+Invariant: every answer belongs to the producer that was given the row; those of a dead one are forgotten.
+"""
+
+import asyncio
+import functools
+import json
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from prequal.domain.events import MESSAGE_VERSION, EventType
+from prequal.kernel import metrics
+from prequal.kernel.breaker import breaker_of
+from prequal.kernel.errors import Transient
+from prequal.kernel.kafka import Pump, is_fatal, producer_settings
+from prequal.kernel.outbox import OutboxRow
+from prequal.kernel.settings import KafkaSettings
+from prequal.kernel.wake import Wakes
+
+log = structlog.get_logger()
+
+STATISTICS_MS = 250
+FLUSH_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one row: acknowledged when `error` is None."""
+
+    id: int
+    error: KafkaError | None
+
+
+class Answers:
+    """What the broker answered for one lane, filled by the producer's thread, emptied by the lane."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Told] = deque()
+
+    def __bool__(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._waiting)
+
+    def add(self, told: Told) -> None:
+        """Keep an answer."""
+        self._waiting.append(told)
+
+    def take(self) -> list[Told]:
+        """What has come since last asked."""
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]
+
+
+class Teller:
+    """The producer, rebuilt after a fatal error, and the answers it has given, by lane."""
+
+    def __init__(self, kafka: KafkaSettings, wakes: Wakes) -> None:
+        self._wakes = wakes
+        self.breaker = breaker_of("kafka_producer", kafka.kafka_bootstrap_servers)
+        self._settings: dict[str, Any] = producer_settings(kafka) | {
+            "client.id": "prequal-publisher",
+            "statistics.interval.ms": STATISTICS_MS,
+            "stats_cb": self._look_at_statistics,
+        }
+        self.warm = False
+        self.answers = {event_type.topic: Answers() for event_type in EventType}
+        self.generation = 0
+        self._start()
+
+    def tell(self, row: OutboxRow) -> None:
+        """Hand one row to the client.
+
+        Raises:
+            BufferError: the client's queue is full.
+            Transient: the producer died; a new one has taken its place, and what the old one held is to be told again.
+        """
+        if self._dead:
+            self._rebuild("a delivery report says so")
+            raise Transient("the Kafka producer died")
+        answered = functools.partial(self._answered, self.generation, row.topic, row.id)
+        key = str(row.application_id)
+        try:
+            self._producer.produce(row.topic, row.payload, key, headers=headers_of(row), on_delivery=answered)
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            if is_fatal(reason):
+                self._rebuild(reason.name())
+                raise Transient(f"the Kafka producer died: {reason.name()}") from None
+            self.answers[row.topic].add(Told(row.id, reason))
+
+    async def flush(self) -> None:
+        """Wait for the broker to answer for what it was given, at most three seconds."""
+        await asyncio.to_thread(self._producer.flush, FLUSH_SECONDS)
+
+    def stop(self) -> None:
+        """Let the producer go; what it still held stays untold."""
+        self._pump.stop()
+        self._producer.purge(blocking=False)
+
+    def _start(self) -> None:
+        self._dead = False
+        self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
+        self._pump = Pump(self._producer, self._announce)
+
+    def _look_at_statistics(self, statistics: str) -> None:
+        """The first message waits for the producer's id, which a broker just started takes a second to give."""
+        self.warm = self.warm or json.loads(statistics)["eos"]["idemp_state"] == "Assigned"
+
+    def _announce(self) -> None:
+        for topic, answers in self.answers.items():
+            if answers:
+                self._wakes.wake(topic)
+
+    def _rebuild(self, reason: str) -> None:
+        log.error("producer_rebuilt", error_code="KAFKA_PUBLISH_ERROR", reason=reason)
+        metrics.RETRIES.labels("producer").inc()
+        self.breaker.failed()
+        self.stop()
+        self.generation += 1
+        self._start()
+
+    def _answered(self, generation: int, lane: str, row_id: int, error: KafkaError | None, _: Message) -> None:
+        if generation != self.generation:
+            return
+        self._dead = self._dead or (error is not None and is_fatal(error))
+        self.answers[lane].add(Told(row_id, error))
+
+
+def headers_of(row: OutboxRow) -> list[tuple[str, str | bytes | None]]:
+    """What a message carries beside its body."""
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("event_id", str(row.event_id)),
+        ("event_type", row.event_type),
+        ("message_version", MESSAGE_VERSION),
+    ]
+    if row.correlation_id is not None:
+        headers.append(("correlation_id", row.correlation_id))
+    if row.traceparent is not None:
+        headers.append(("traceparent", row.traceparent))
+    return headers
