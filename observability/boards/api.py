@@ -1,0 +1,186 @@
+"""The board of prequal-api and of the four processes as such: is the door open, and how quick is it.
+
+Neighbours: `observability.boards` collects the boards.
+Invariant: probes and scrapes are left out of what applicants feel.
+"""
+
+from observability.boards.shared import burn, quantiles, reached
+from observability.panels import Board, Kind, Panel, Row, Unit, above, below
+
+OURS = 'route=~"/applications.*"'
+POST = 'route="/applications"'
+STATUS = 'route="/applications/{application_id}/status"'
+
+LATENCY = Row(
+    "Latency",
+    [
+        Panel(
+            "POST /applications",
+            "Seconds from a request's head to its answer. Promised: 99.9 % of valid ones within 250 ms.",
+            Unit.SECONDS,
+            quantiles(f"http_request_duration_seconds_bucket{{{POST}}}"),
+            above(0.25, 0.5),
+            ("HighLatency",),
+        ),
+        Panel(
+            "GET status",
+            "Seconds from a request's head to its answer, one SELECT each.",
+            Unit.SECONDS,
+            quantiles(f"http_request_duration_seconds_bucket{{{STATUS}}}"),
+            above(0.25, 0.5),
+            ("HighLatency",),
+        ),
+        burn("acceptance", "AcceptanceBudgetBurns"),
+    ],
+)
+
+TRAFFIC = Row(
+    "Traffic",
+    [
+        Panel(
+            "Requests",
+            "Requests answered a second, by route; probes and scrapes among them.",
+            Unit.REQUESTS_PER_SECOND,
+            {"{{method}} {{route}}": "sum by (method, route) (rate(http_requests_total[$__rate_interval]))"},
+        ),
+        Panel(
+            "Accepted",
+            "Applications accepted a second, counted after their commit. A first answer given again counts nothing.",
+            Unit.PER_SECOND,
+            {"{{loan_type}}": "sum by (loan_type) (rate(applications_submitted_total[$__rate_interval]))"},
+        ),
+        Panel(
+            "In time",
+            "Share of the valid POSTs of the chosen time that were answered 202 within 250 ms.",
+            Unit.SHARE,
+            {
+                "in time": f"sum(increase(http_request_duration_seconds_bucket"
+                f'{{{POST}, outcome="ok", le="0.25"}}[$__range]))'
+                f' / sum(increase(http_request_duration_seconds_count{{{POST}, outcome=~"ok|failed"}}[$__range]))'
+            },
+            below(0.999, 0.99),
+            ("AcceptanceBudgetBurnsSlowly",),
+            Kind.NUMBER,
+            most=1,
+        ),
+    ],
+)
+
+ERRORS = Row(
+    "Errors",
+    [
+        Panel(
+            "Our errors",
+            "Share of the answers that are 5xx. Over 5 % for five minutes wakes somebody.",
+            Unit.SHARE,
+            {
+                "5xx": f'sum(rate(http_requests_total{{{OURS}, status=~"5.."}}[$__rate_interval]))'
+                f" / sum(rate(http_requests_total{{{OURS}}}[$__rate_interval]))"
+            },
+            above(0.01, 0.05),
+            ("HighErrorRate",),
+        ),
+        Panel(
+            "Refusals and errors",
+            "Answers that are no success, a second, by status: 4xx is the caller's, 5xx is ours.",
+            Unit.REQUESTS_PER_SECOND,
+            {
+                "{{status}}": "sum by (status)"
+                f' (rate(http_requests_total{{{OURS}, status=~"[45].."}}[$__rate_interval]))'
+            },
+        ),
+        Panel(
+            "Tried again",
+            "Things that were tried again a second: writes that lost a race, commits whose answer was lost, batches.",
+            Unit.PER_SECOND,
+            {"{{service}} {{what}}": "sum by (service, what) (rate(retries_total[$__rate_interval]))"},
+        ),
+    ],
+)
+
+SATURATION = Row(
+    "Saturation",
+    [
+        Panel(
+            "In progress",
+            "Requests being answered at the moment of the scrape; the scrape is one of them.",
+            Unit.COUNT,
+            {"{{instance}}": "sum by (instance) (http_requests_in_progress)"},
+            above(500, 1500),
+        ),
+        Panel(
+            "Line before the write",
+            "Applications that wait for the next write, of those that may; when the line is full more are refused.",
+            Unit.SHARE,
+            {"{{instance}}": "max by (instance) (applications_waiting / applications_waiting_limit)"},
+            above(0.5, 0.9),
+            ("WritesWaiting",),
+            most=1,
+        ),
+        Panel(
+            "Read pool",
+            "Connections for status reads that are at work, of those that there may be.",
+            Unit.SHARE,
+            {
+                "{{instance}}": 'max by (instance) (db_connections_active{use="pool"}'
+                ' / db_connections_limit{use="pool"})'
+            },
+            above(0.8, 1),
+            ("DatabasePoolExhausted",),
+            most=1,
+        ),
+        Panel(
+            "CPU",
+            "Share of one core that each process takes.",
+            Unit.SHARE,
+            {
+                "{{service}} {{instance}}": "sum by (service, instance)"
+                " (rate(process_cpu_seconds_total[$__rate_interval]))"
+            },
+            above(0.8, 0.95),
+        ),
+        Panel(
+            "Memory",
+            "Resident memory of each process; 150 MiB is the budget.",
+            Unit.BYTES,
+            {"{{service}} {{instance}}": "sum by (service, instance) (process_resident_memory_bytes)"},
+            above(120 * 2**20, 150 * 2**20),
+        ),
+        Panel(
+            "Open files",
+            "Descriptors that each process holds, of those that it may: sockets above all.",
+            Unit.SHARE,
+            {"{{service}} {{instance}}": "max by (service, instance) (process_open_fds / process_max_fds)"},
+            above(0.5, 0.8),
+            most=1,
+        ),
+        Panel(
+            "Up",
+            "1 for each process that answers its scrape.",
+            Unit.COUNT,
+            {"{{job}} {{instance}}": 'up{job=~"prequal-api|credit-service|decision-service|publisher"}'},
+            (("red", None), ("green", 1)),
+            ("ServiceDown", "ReplicaDown"),
+            most=1,
+        ),
+        Panel(
+            "Started anew",
+            "Times that each process was started anew within a quarter of an hour.",
+            Unit.COUNT,
+            {
+                "{{job}} {{instance}}": "changes(process_start_time_seconds"
+                '{job=~"prequal-api|credit-service|decision-service|publisher"}[15m])'
+            },
+            above(1, 3),
+            ("RestartsOften",),
+        ),
+        reached("database"),
+    ],
+)
+
+API = Board(
+    "prequal-api",
+    "Prequalification: API and processes",
+    "Is the door open, how quick is it, and what do the four processes take.",
+    [LATENCY, TRAFFIC, ERRORS, SATURATION],
+)

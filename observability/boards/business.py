@@ -1,0 +1,190 @@
+"""The board of a risk officer: what was applied for, what was decided and why, and who still waits.
+
+Neighbours: `observability.boards` collects the boards.
+Invariant: figures of the chosen time are sums of what was committed; nobody can be recognised in them.
+"""
+
+from observability.boards.shared import burn, quantiles
+from observability.panels import Board, Kind, Panel, Row, Unit, above, below
+
+APPROVED = 'status="PRE_APPROVED"'
+
+
+def _share(part: str, whole: str, by: str) -> str:
+    return f"sum by ({by}) (increase({part}[$__range])) / sum by ({by}) (increase({whole}[$__range]))"
+
+
+LATENCY = Row(
+    "Latency: how long applicants wait",
+    [
+        Panel(
+            "Time to decision",
+            "Seconds from acceptance to final status, by database time. Promised: 99.9 % within 2 s.",
+            Unit.SECONDS,
+            quantiles("decision_duration_seconds_bucket"),
+            above(1, 2),
+            ("DecisionBudgetBurnsFast", "DecisionBudgetBurnsSlowly"),
+        ),
+        Panel(
+            "Decided in time",
+            "Share of the decisions of the chosen time that were made within 2 s.",
+            Unit.SHARE,
+            {
+                "in time": 'sum(increase(decision_duration_seconds_bucket{le="2.0"}[$__range]))'
+                " / sum(increase(decision_duration_seconds_count[$__range]))"
+            },
+            below(0.999, 0.99),
+            ("DecisionBudgetBurnsSlowly",),
+            Kind.NUMBER,
+            most=1,
+        ),
+        burn("decision", "DecisionBudgetBurns"),
+    ],
+)
+
+TRAFFIC = Row(
+    "Traffic: what was applied for and decided",
+    [
+        Panel(
+            "Applied for",
+            "Applications accepted in the chosen time, by what the loan is for.",
+            Unit.COUNT,
+            {"{{loan_type}}": "sum by (loan_type) (increase(applications_submitted_total[$__range]))"},
+            kind=Kind.BARS,
+        ),
+        Panel(
+            "Decided, by status",
+            "Applications decided in the chosen time, by final status.",
+            Unit.COUNT,
+            {"{{status}}": "sum by (status) (increase(applications_by_status_total[$__range]))"},
+            kind=Kind.BARS,
+        ),
+        Panel(
+            "Decided, by reason",
+            "The same, by the rule of the policy that fired.",
+            Unit.COUNT,
+            {"{{reason}}": "sum by (reason) (increase(applications_by_status_total[$__range]))"},
+            kind=Kind.BARS,
+        ),
+        Panel(
+            "Decisions",
+            "Applications decided a second, by final status.",
+            Unit.PER_SECOND,
+            {"{{status}}": "sum by (status) (rate(applications_by_status_total[$__rate_interval]))"},
+        ),
+        Panel(
+            "Approval rate",
+            "Share of the decided that were pre-approved, by what the loan is for.",
+            Unit.SHARE,
+            {
+                "{{loan_type}}": _share(
+                    f"applications_by_status_total{{{APPROVED}}}", "applications_by_status_total", "loan_type"
+                )
+            },
+            kind=Kind.BARS,
+            most=1,
+        ),
+        Panel(
+            "Scores",
+            "Scores of the bureau in the chosen time, in bands of 25 named by their last; 649 is the last rejected.",
+            Unit.COUNT,
+            {"{{le}}": "sum by (le) (increase(cibil_score_distribution_bucket[$__range]))"},
+            kind=Kind.BANDS,
+        ),
+        Panel(
+            "Rupees asked for",
+            "Sum of the amounts of the applications accepted in the chosen time.",
+            Unit.RUPEES,
+            {"{{loan_type}}": "sum by (loan_type) (increase(loan_amount_asked_inr_total[$__range]))"},
+            kind=Kind.BARS,
+        ),
+        Panel(
+            "Rupees pre-approved",
+            "Sum of the amounts of the applications pre-approved in the chosen time.",
+            Unit.RUPEES,
+            {"{{loan_type}}": f"sum by (loan_type) (increase(loan_amount_decided_inr_total{{{APPROVED}}}[$__range]))"},
+            kind=Kind.BARS,
+        ),
+        Panel(
+            "Share of the rupees that was pre-approved",
+            "Pre-approved rupees of the decided ones, by what the loan is for.",
+            Unit.SHARE,
+            {
+                "{{loan_type}}": _share(
+                    f"loan_amount_decided_inr_total{{{APPROVED}}}", "loan_amount_decided_inr_total", "loan_type"
+                )
+            },
+            kind=Kind.BARS,
+            most=1,
+        ),
+    ],
+)
+
+ERRORS = Row(
+    "Errors: who fell out",
+    [
+        Panel(
+            "Refused by the API",
+            "Requests of the chosen time that were refused, by status: 409 is the 24-hour rule, 422 a bad field.",
+            Unit.COUNT,
+            {
+                "{{status}}": 'sum by (status) (increase(http_requests_total{route="/applications",'
+                ' status=~"4.."}[$__range]))'
+            },
+            kind=Kind.BARS,
+        ),
+        Panel(
+            "Put aside",
+            "Applications' messages of the chosen time that became dead letters; their applications wait for a person.",
+            Unit.COUNT,
+            {"{{topic}}": "sum by (topic) (increase(dead_letters_total[$__range]))"},
+            above(1, 50),
+            ("DeadLettersRising",),
+            Kind.NUMBER,
+        ),
+        Panel(
+            "PANs opened",
+            "PANs opened in the chosen time beside applications accepted. Many more openings than applications must be "
+            "explainable; each is on record.",
+            Unit.COUNT,
+            {
+                "opened": "sum(increase(pan_decrypts_total[$__range]))",
+                "applications": "sum(increase(applications_submitted_total[$__range]))",
+            },
+            alerts=("PanDecryptsUnusual",),
+            kind=Kind.NUMBER,
+        ),
+    ],
+)
+
+SATURATION = Row(
+    "Saturation: who waits",
+    [
+        Panel(
+            "Undecided",
+            "Applications without a decision, and those of them that have waited for over 2 s.",
+            Unit.COUNT,
+            {"undecided": "max(applications_undecided)", "for over 2 s": "max(applications_overdue)"},
+            above(100, 1000),
+            ("DecisionBudgetBurnsFast",),
+            width=12,
+        ),
+        Panel(
+            "Oldest undecided",
+            "Seconds that the oldest application without a decision has waited.",
+            Unit.SECONDS,
+            {"waits for": "max(oldest_undecided_age_seconds)"},
+            above(30, 120),
+            ("UndecidedTooLong",),
+            width=12,
+        ),
+    ],
+)
+
+BUSINESS = Board(
+    "prequal-business",
+    "Prequalification: business",
+    "What was applied for, what was decided and why, and who still waits.",
+    [LATENCY, TRAFFIC, ERRORS, SATURATION],
+    since="now-24h",
+)

@@ -1,0 +1,150 @@
+"""The board of everything between acceptance and decision: outbox, topics, consumers, dead letters.
+
+Neighbours: `observability.boards` collects the boards.
+Invariant: lag and outbox are the broker's and the database's word, not a consumer's.
+"""
+
+from observability.boards.shared import breakers, reached
+from observability.panels import Board, Kind, Panel, Row, Unit, above
+
+LATENCY = Row(
+    "Latency",
+    [
+        Panel(
+            "Which hop is slow: p95",
+            "Seconds from fact to broker (outbox) and from broker to settled (topic), of the oldest message of each "
+            "batch. The slow hop is where the time goes.",
+            Unit.SECONDS,
+            {
+                "{{topic}}: {{hop}}": "histogram_quantile(0.95, sum by (le, topic, hop)"
+                " (rate(hop_duration_seconds_bucket[$__rate_interval])))"
+            },
+            above(0.5, 1),
+            ("DecisionBudgetBurnsFast",),
+            width=16,
+        ),
+        Panel(
+            "Oldest event not yet told",
+            "Seconds that the oldest event of each lane has waited in the outbox for its first telling.",
+            Unit.SECONDS,
+            {"{{topic}}": "max by (topic) (outbox_oldest_age_seconds)"},
+            above(5, 30),
+            ("OutboxOld",),
+        ),
+    ],
+)
+
+TRAFFIC = Row(
+    "Traffic",
+    [
+        Panel(
+            "Published",
+            "Messages that the broker acknowledged, a second.",
+            Unit.PER_SECOND,
+            {"{{topic}}": "sum by (topic) (rate(kafka_messages_published_total[$__rate_interval]))"},
+        ),
+        Panel(
+            "Consumed",
+            "Messages settled a second, by how: done, seen before (duplicate), put aside (dead).",
+            Unit.PER_SECOND,
+            {
+                "{{topic}}: {{outcome}}": "sum by (topic, outcome)"
+                " (rate(kafka_messages_consumed_total[$__rate_interval]))"
+            },
+        ),
+        Panel(
+            "Told again",
+            "Events of the chosen time that were told again because their applications stayed undecided for too long.",
+            Unit.COUNT,
+            {"events": "sum(increase(events_retold_total[$__range]))"},
+            above(1, 100),
+            ("UndecidedTooLong",),
+            Kind.NUMBER,
+        ),
+    ],
+)
+
+ERRORS = Row(
+    "Errors",
+    [
+        Panel(
+            "Publish errors",
+            "Messages that the broker refused or lost, a second, by librdkafka's name of the reason.",
+            Unit.PER_SECOND,
+            {"{{topic}}: {{error}}": "sum by (topic, error) (rate(kafka_publish_errors_total[$__rate_interval]))"},
+            above(0.1, 1),
+            ("PublishErrors",),
+        ),
+        Panel(
+            "Dead letters",
+            "Messages of the chosen time that were put aside, by why.",
+            Unit.COUNT,
+            {"{{topic}}: {{reason}}": "sum by (topic, reason) (increase(dead_letters_total[$__range]))"},
+            above(1, 50),
+            ("DeadLettersRising",),
+            Kind.BARS,
+        ),
+        Panel(
+            "Dead letters kept",
+            "Messages that each dead-letter topic holds, settled or not, for 30 days.",
+            Unit.COUNT,
+            {"{{topic}}": "max by (topic) (dead_letters_stored)"},
+            above(1, 50),
+            ("DeadLettersRising",),
+            Kind.NUMBER,
+        ),
+        Panel(
+            "Consumers that stopped, partitions that wait",
+            "1 for a consumer that too many dead letters in a row have stopped; and partitions that wait for a key.",
+            Unit.COUNT,
+            {
+                "{{service}} stopped": "max by (service) (consumer_stopped)",
+                "{{service}} held": "sum by (service) (consumer_partitions_held)",
+            },
+            above(1, 2),
+            ("ConsumerStopped", "PartitionHeld"),
+        ),
+        reached("kafka"),
+        breakers("kafka_producer"),
+    ],
+)
+
+SATURATION = Row(
+    "Saturation",
+    [
+        Panel(
+            "Consumer lag",
+            "Messages between each group's committed offsets and the ends; offsets are committed each second.",
+            Unit.COUNT,
+            {"{{group}}": "sum by (group) (max by (group, topic, partition) (kafka_consumer_lag))"},
+            above(500, 1000),
+            ("ConsumerLagHigh",),
+        ),
+        Panel(
+            "Lag by partition",
+            "The same for each partition: one that stands alone waits for a key, or is slow for its own reason.",
+            Unit.COUNT,
+            {"{{topic}} {{partition}}": "max by (topic, partition) (kafka_consumer_lag)"},
+            above(500, 1000),
+            ("ConsumerLagHigh", "PartitionHeld"),
+        ),
+        Panel(
+            "Outbox",
+            "Events not yet told, and events that the broker refused and that wait for their next try.",
+            Unit.COUNT,
+            {
+                "{{topic}}": "max by (topic) (outbox_depth)",
+                "{{topic}} parked": "max by (topic) (outbox_parked)",
+            },
+            above(1000, 10000),
+            ("OutboxOld", "OutboxParked", "FactsMissing"),
+        ),
+    ],
+)
+
+KAFKA = Board(
+    "prequal-kafka",
+    "Prequalification: outbox, topics and consumers",
+    "What happens between the acceptance of an application and its decision, hop by hop.",
+    [LATENCY, TRAFFIC, ERRORS, SATURATION],
+)
