@@ -93,6 +93,8 @@ class Fault:
     """Of `begin`: whom `away` is away for."""
     killed: tuple[str, ...] = ()
     """Of `begin`: the services that are killed, stopped or frozen themselves, and so need not answer."""
+    troubled: tuple[str, ...] = ()
+    """Of `begin`: the services that may say that they are not ready, for a reason of their own (poison, no key)."""
     lost: tuple[str, ...] = ()
     """Of `begin`: the topics whose content is gone for good."""
 
@@ -168,10 +170,25 @@ class Journal:
         self._file.close()
 
 
+class Tail:
+    """A journal that is read while it is being written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+
+    def read(self) -> list[Entry]:
+        """What was written since the last time, but for a last line that is not ended."""
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            *lines, rest = file.read().split(b"\n")
+            self._read = file.tell() - len(rest)
+        return [_entry(json.loads(line)) for line in lines]
+
+
 def read(path: Path) -> list[Entry]:
     """Everything in the journal at `path`, but for a last line that its writer did not live to end."""
-    *lines, _ = path.read_bytes().split(b"\n")
-    return [_entry(json.loads(line)) for line in lines]
+    return Tail(path).read()
 
 
 def of(kind: type[E], entries: Iterable[Entry]) -> list[E]:

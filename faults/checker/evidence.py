@@ -5,7 +5,7 @@ Invariant: it holds facts as they were found; what a fact means is an invariant'
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -143,7 +143,7 @@ class Violation:
         return f"{self.invariant} {self.words}: {shown}"
 
 
-def found(invariant: str, words: str, ids: "Iterator[str] | list[str] | set[str] | tuple[str, ...]") -> list[Violation]:
+def found(invariant: str, words: str, ids: Iterable[str]) -> list[Violation]:
     """One violation when there is anything to name, none otherwise."""
     named = tuple(sorted(ids))
     return [Violation(invariant, words, named)] if named else []

@@ -9,6 +9,7 @@ Invariant: what was sent is looked for, byte by byte and in every form; nothing 
 import argparse
 import base64
 import hashlib
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from typing import TypeAlias
 import hyperscan
 
 PLANTED = "ZZZZZ9999Z"
+PAN = re.compile("[A-Z]{5}[0-9]{4}[A-Z]", re.ASCII)
 HASHES = ("sha256", "sha1", "md5")
 CHUNK_BYTES = 2**24
 LONGEST = 64
@@ -65,17 +67,23 @@ def masked(pan: str) -> str:
     return "XXXXX" + pan[5:]
 
 
+def is_pan(text: str) -> bool:
+    """Whether a text is a PAN; what is none, a client may send too, and nobody need hide it."""
+    return bool(PAN.fullmatch(text))
+
+
 class Patterns:
     """All forms of some PANs, looked for in one pass."""
 
-    def __init__(self, pans: Iterable[str]) -> None:
+    def __init__(self, pans: Mapping[str, str]) -> None:
+        """Look for `pans`; each is spoken of by the name that it has there."""
         self._meaning: list[tuple[str, str]] = []
         contents: dict[bytes, int] = {}
-        for pan in pans:
+        for pan, name in pans.items():
             for form, content in forms(pan):
                 if content not in contents:
                     contents[content] = len(self._meaning)
-                    self._meaning.append((masked(pan), form))
+                    self._meaning.append((name, form))
         self._database = hyperscan.Database()
         if contents:
             self._database.compile(
@@ -85,7 +93,7 @@ class Patterns:
             )
 
     def within(self, content: bytes) -> list[tuple[str, str]]:
-        """What stands in `content`: masked PAN and form, each once."""
+        """What stands in `content`: the PAN's name and form, each once."""
         hits: list[tuple[str, str]] = []
 
         def hit(number: int, *_: object) -> None:
@@ -166,7 +174,7 @@ def main() -> None:
     with tempfile.NamedTemporaryFile(dir=arguments.folder, prefix="planted.") as planted:
         planted.write(PLANTED.encode())
         planted.flush()
-        findings = search.files(Patterns([*pans, PLANTED]))
+        findings = search.files(Patterns({pan: masked(pan) for pan in (*pans, PLANTED)}))
     leaked = [finding for finding in findings if finding.place != planted.name]
     control = "found" if len(leaked) < len(findings) else "MISSED"
     print(f"{len(pans)} PANs looked for in {search.bytes_read / 2**20:.0f} MiB; the planted one: {control}")

@@ -57,3 +57,15 @@ def test_journal_is_continued_and_its_owners_alone(tmp_path: Path) -> None:
 
     assert journal.read(tmp_path / "journal") == ENTRIES
     assert stat.S_IMODE((tmp_path / "journal").stat().st_mode) == 0o600
+
+
+def test_tail_goes_on_where_it_was(tmp_path: Path) -> None:
+    tail = journal.Tail(tmp_path / "journal")
+    with Journal(tmp_path / "journal") as book:
+        book.write(*ENTRIES[:3])
+        first = tail.read()
+        book.write(*ENTRIES[3:])
+
+    assert first == ENTRIES[:3]
+    assert tail.read() == ENTRIES[3:]
+    assert tail.read() == []

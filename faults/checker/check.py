@@ -1,0 +1,37 @@
+"""Checks one system again and again, as a campaign does: what was read and searched before is not read again.
+
+Neighbours: the runner of scenarios calls it after each run; `faults.checker.__main__` is the same for one time.
+Invariant: a run is judged by what was written since it began, and by what holds for every row there is.
+"""
+
+from pathlib import Path
+
+from faults.checker import reading, verdict
+from faults.checker.evidence import Evidence, Violation
+from faults.checker.leaks import Search
+from faults.checker.system import System
+from faults.journal import Connections, Entry, Fault, Measured, Planted, Tail
+
+LASTING = (Measured, Connections, Planted, Fault)
+"""Entries that later runs are judged by, too."""
+
+
+class Checker:
+    """One system, its journal, and what is known of both already."""
+
+    def __init__(self, folder: Path, book: Path) -> None:
+        """Take what lies in `folder` as seen: PANs that are drawn later cannot be in it."""
+        self._book = Tail(book)
+        self._search = Search(folder, leave_out=[book])
+        self._search.remember()
+        self._entries: list[Entry] = []
+
+    def evidence(self, system: System) -> Evidence:
+        """Everything there is to know now of the run that the journal's newest entries tell of."""
+        lasting = [entry for entry in self._entries if isinstance(entry, LASTING)]
+        self._entries = [*lasting, *self._book.read()]
+        return reading.gather(system, self._entries, self._search)
+
+    def check(self, system: System) -> list[Violation]:
+        """What does not hold, of what the journal has told since the last check and of all that is stored."""
+        return verdict.check(self.evidence(system))

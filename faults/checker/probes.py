@@ -1,0 +1,105 @@
+"""I10: `/health` stayed 200 in faults of the surroundings; `/ready` told the truth within 5 s, and again 10 s after.
+
+Neighbours: the journal's probes, and its marks of when each fault began, was being mended and was healed.
+Invariant: a probe is judged by what was so from before it was sent until after it was answered.
+
+    begin ──5 s──► says so ··········► mend ··(anything)··► heal ──10 s──► says ready
+"""
+
+from dataclasses import dataclass
+
+from faults.checker.evidence import Evidence, Violation, found
+from faults.journal import Fault, Probed
+
+NOTICE_SECONDS = 5.0
+RECOVER_SECONDS = 10.0
+RESTART_SECONDS = 30.0
+"""How long after the mend a service that was itself killed may take to answer and be ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A fault from beginning to end; one that was never mended or healed goes on."""
+
+    began: Fault
+    mended_at: float
+    healed_at: float
+
+    def hits(self, probe: Probed, recover_seconds: float) -> bool:
+        """Whether the fault, or its aftermath, has anything to do with a probe."""
+        return self.began.at <= probe.at and probe.sent_at <= self.healed_at + recover_seconds
+
+
+def violations(evidence: Evidence) -> list[Violation]:
+    """Probes that were answered wrongly, or not at all."""
+    outages = _outages(evidence.of(Fault))
+    probes = evidence.of(Probed)
+    health = [probe for probe in probes if probe.path == "/health"]
+    ready = [probe for probe in probes if probe.path == "/ready"]
+    return [
+        *found(
+            "I10", "did not say that it is alive", {_words(probe) for probe in health if _is_unwell(probe, outages)}
+        ),
+        *found("I10", "did not say who is away", {_words(probe) for probe in ready if _is_blind(probe, outages)}),
+        *found("I10", "did not say that it is ready", {_words(probe) for probe in ready if _is_late(probe, outages)}),
+    ]
+
+
+def _outages(faults: list[Fault]) -> list[Outage]:
+    """The faults by name: each `begin` with the first `mend` and `heal` after it."""
+
+    def after(begin: Fault, stage: str) -> float:
+        times = [one.at for one in faults if one.name == begin.name and one.stage == stage and one.at >= begin.at]
+        return min(times, default=float("inf"))
+
+    return [
+        Outage(begin, min(after(begin, "mend"), after(begin, "heal")), after(begin, "heal"))
+        for begin in faults
+        if begin.stage == "begin"
+    ]
+
+
+def _is_unwell(probe: Probed, outages: list[Outage]) -> bool:
+    return probe.status_code != 200 and not _was_killed(probe, outages)
+
+
+def _is_blind(probe: Probed, outages: list[Outage]) -> bool:
+    """Whether a dependency was away for long enough, for the whole of the probe, and the answer does not say so."""
+    away = {
+        dependency
+        for outage in outages
+        for dependency in outage.began.away
+        if probe.service in outage.began.seen_by
+        and outage.began.at + NOTICE_SECONDS <= probe.sent_at
+        and probe.at <= outage.mended_at
+    }
+    if not away or _was_killed(probe, outages):
+        return False
+    if probe.status_code is None or any(probe.body.get(dependency) != "disconnected" for dependency in away):
+        return True
+    return (probe.status_code == 200) != (probe.service == "api" and "database" not in away)
+
+
+def _is_late(probe: Probed, outages: list[Outage]) -> bool:
+    """Whether nothing was wrong for long enough and the answer is not an unqualified yes."""
+    if _was_killed(probe, outages):
+        return False
+    if any(_concerns(outage.began, probe.service) and outage.hits(probe, RECOVER_SECONDS) for outage in outages):
+        return False
+    if probe.status_code != 200:
+        return True
+    return any(probe.body.get(dependency) != "connected" for dependency in ("database", "kafka"))
+
+
+def _concerns(fault: Fault, service: str) -> bool:
+    return service in fault.troubled or bool(fault.away and service in fault.seen_by)
+
+
+def _was_killed(probe: Probed, outages: list[Outage]) -> bool:
+    """Whether the service itself was down, or has not been up for long enough."""
+    return any(probe.service in outage.began.killed and outage.hits(probe, RESTART_SECONDS) for outage in outages)
+
+
+def _words(probe: Probed) -> str:
+    said = "nothing" if probe.status_code is None else f"{probe.status_code} {dict(probe.body)}"
+    return f"{probe.service} {probe.path} at {probe.sent_at:.1f}: {said}"

@@ -1,0 +1,41 @@
+"""Measures the services from outside: threads and descriptors by the operating system, decrypts by `/metrics`.
+
+Neighbours: the rig writes the first measurement into the journal, `faults.checker.reading` takes the last.
+Invariant: a process that is gone is left out, never guessed.
+"""
+
+import contextlib
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+
+import psutil
+
+from faults.checker.system import Process
+from faults.journal import SERVICES, Measured
+
+SECONDS = 3.0
+DECRYPTS = "pan_decrypts_total"
+
+
+def measure(processes: Mapping[str, Process]) -> tuple[Measured, ...]:
+    """Each service that runs now."""
+    return tuple(_measured({name: each for name, each in processes.items() if name in SERVICES}))
+
+
+def _measured(processes: Mapping[str, Process]) -> Iterator[Measured]:
+    for service, process in processes.items():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            seen = psutil.Process(process.pid)
+            decrypts = metric(process.port, DECRYPTS) if service == "credit" else None
+            yield Measured(service, time.time(), process.pid, seen.num_threads(), seen.num_fds(), decrypts)
+
+
+def metric(port: int, name: str) -> float | None:
+    """The sum of a metric's samples; None when the service does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=SECONDS) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return None
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name}{{", f"{name} ")))

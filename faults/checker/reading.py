@@ -1,0 +1,98 @@
+"""Brings the evidence together: waits until the system is at rest, then reads every source once.
+
+Neighbours: a reader for each source; `faults.checker.verdict` decides over what is read here.
+Invariant: topics are read after the database, so that what was told in between is explained by what was stored.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+import psycopg
+from confluent_kafka import KafkaException
+
+from faults import journal
+from faults.checker import controls, database, leaks, processes, topics
+from faults.checker.evidence import GROUPS, Evidence, Record
+from faults.checker.leaks import Patterns, Search
+from faults.checker.system import System
+from faults.journal import Answered, Connections, Entry, Looked, Measured, Sending
+
+SETTLE_SECONDS = 60.0
+LOOK_AGAIN_SECONDS = 0.1
+
+
+def baseline(system: System) -> tuple[Measured | Connections, ...]:
+    """What the journal is to begin with: the measure of every later thread, descriptor and connection."""
+    with database.connected(system.database_url) as connection:
+        return (*processes.measure(system.processes), database.connections(connection))
+
+
+def settled(system: System, within: float = SETTLE_SECONDS) -> float:
+    """Wait until everything is decided, told and consumed; seconds it took, `within` when it did not come to that."""
+    began = time.monotonic()
+    while (seconds := time.monotonic() - began) < within:
+        with suppress(psycopg.OperationalError, KafkaException):  # a store that is not back yet
+            with database.connected(system.database_url) as connection:
+                waiting = database.unsettled(connection)
+            if not waiting and not sum(topics.lag(system.bootstrap_servers).values()):
+                return seconds
+        time.sleep(LOOK_AGAIN_SECONDS)
+    return within
+
+
+def gather(system: System, entries: Iterable[Entry], search: Search) -> Evidence:
+    """Everything there is to know of a system at rest; `entries` is what its client wrote down.
+
+    Raises:
+        psycopg.Error, KafkaException, topics.Unread: a store does not answer.
+    """
+    entries = tuple(entries)
+    planted = controls.plant(system)
+    stored = _stored(system.database_url)
+    records = topics.records(system.bootstrap_servers, GROUPS)
+    pans = {str(sending.body.get("pan_number")) for sending in journal.of(Sending, entries)}
+    patterns = Patterns({pan: leaks.masked(pan) for pan in pans if leaks.is_pan(pan)} | planted)
+    findings = [*search.files(patterns), *leaks.in_texts(patterns, _texts(entries, records))]
+    return dataclasses.replace(
+        stored,
+        entries=entries,
+        pan_hashes={pan: system.pan_hash(pan) for pan in pans},
+        records=records,
+        dead_letters=topics.held(system.bootstrap_servers, [f"{topic}_dlq" for topic in GROUPS]),
+        lag=topics.lag(system.bootstrap_servers),
+        measured=processes.measure(system.processes),
+        findings=tuple(finding for finding in findings if finding.masked not in planted.values()),
+        controls_missed=tuple(set(planted.values()) - {finding.masked for finding in findings}),
+    )
+
+
+def _stored(database_url: str) -> Evidence:
+    """What the database knows."""
+    with database.connected(database_url) as connection:
+        transactions = database.transactions(connection)
+        changes_not_refused = database.changes_not_refused(connection)
+        connections = database.connections(connection)
+        with database.snapshot(connection):
+            return Evidence(
+                applications=database.applications(connection),
+                audit=database.audit(connection),
+                outbox=database.outbox(connection),
+                holders=database.holders(connection),
+                transactions=transactions,
+                changes_not_refused=changes_not_refused,
+                connections=connections,
+            )
+
+
+def _texts(entries: tuple[Entry, ...], records: Iterable[Record]) -> dict[str, bytes]:
+    """What the client was answered, and what the records hold, whatever way the broker stores them."""
+    answers = {f"the answer to POST {one.number}": one.body.encode() for one in journal.of(Answered, entries)}
+    looks = {f"an answer to GET {one.application_id}": one.body.encode() for one in journal.of(Looked, entries)}
+    return answers | looks | {f"{one.topic} {one.partition} {one.offset}": _content(one) for one in records}
+
+
+def _content(record: Record) -> bytes:
+    headers = [part for name, value in record.headers for part in (name.encode(), value or b"")]
+    return b"\0".join([record.key or b"", record.value or b"", *headers])
