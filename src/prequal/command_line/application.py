@@ -6,7 +6,7 @@ Invariant: loading it loads no service, no store and no terminal graphics.
 
 import typer
 
-from prequal.command_line import apply, dlq, keys, republish, services, setting_up, status, up
+from prequal.command_line import apply, dlq, keys, republish, services, setting_up, status, trace, up
 
 HELP = """Instant loan prequalification: submit, assess, decide.
 
@@ -34,6 +34,7 @@ app = typer.Typer(
 app.command()(up.up)
 app.command()(apply.apply)
 app.command()(status.status)
+app.command()(trace.trace)
 app.command()(services.api)
 app.command()(services.credit)
 app.command()(services.decision)

@@ -1,1 +1,1 @@
-"""The workbench of whoever is on call: dead letters looked at and settled, facts told again."""
+"""The workbench of whoever is on call: dead letters settled, facts told again, one application's story told."""

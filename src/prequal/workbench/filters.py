@@ -71,14 +71,14 @@ def period(since: Moment | None, until: Moment | None, now: datetime) -> Period:
     return found
 
 
-def read_application_id(text: str) -> UUID:
+def read_application_id(text: str, option: str = "--application") -> UUID:
     """The id of an application.
 
     Raises:
         Misconfigured: it is no UUID in its usual spelling.
     """
     if not _UUID.fullmatch(text.lower()):
-        raise Misconfigured(f"--application {quoted(text)} is no id of an application: a UUID is expected.")
+        raise Misconfigured(f"{option} {quoted(text)} is no id of an application: a UUID is expected.")
     return UUID(text)
 
 

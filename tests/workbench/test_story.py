@@ -1,0 +1,320 @@
+"""The story of one application, from a real database, through the real services, and while it waits."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from prequal.domain.events import EventType, event_id
+from prequal.kernel.errors import Misconfigured, Transient
+from prequal.workbench.settings import WorkbenchSettings
+from prequal.workbench.story import because, lasted, trace
+from tests.builders import clients_of
+from tests.support.applications import a_rejected_application, an_application
+from tests.support.broker import SUBMITTED_DLQ, Broker, Letter
+from tests.support.database import Database
+from tests.support.ports import free_port
+from tests.support.processes import House
+from tests.support.publishing import INSERT_UNTOLD, an_untold_row
+from tests.support.submissions import Submission, stored
+from tests.support.waiting import eventually
+from tests.workbench.conftest import Prequal
+
+SUBMISSION, REPORT = EventType.APPLICATION_SUBMITTED, EventType.CREDIT_REPORT_GENERATED
+
+
+def a_decided(database: Database, house: House, body: dict[str, Any]) -> str:
+    """Post an application and wait for its decision, and until all of it is settled."""
+    answer = httpx.post(f"{house.api.url}/applications", json=body, timeout=10, trust_env=False)
+    application_id: str = answer.json()["application_id"]
+    eventually(lambda: database.application(application_id)["status"] != "PENDING")
+    eventually(lambda: database.count("outbox_events") == 0)
+    return application_id
+
+
+def an_undecided(database: Database) -> Submission:
+    """An application whose first event waits in the outbox."""
+    (submission,) = stored(database)
+    database.execute(INSERT_UNTOLD, *an_untold_row(application_id=submission.id))
+    return submission
+
+
+def tell(database: Database) -> None:
+    """Write that everything in the outbox was told."""
+    database.execute(
+        """
+        WITH told AS (DELETE FROM outbox_events RETURNING *)
+        INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload, created_at)
+        SELECT id, topic, event_id, event_type, application_id, payload, created_at FROM told
+        """
+    )
+
+
+def waits(stores: WorkbenchSettings, submission: Submission) -> str:
+    return " ".join(trace(stores, stores, submission.id).waits_for)
+
+
+# ── decided ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_story_of_a_decided_application_names_every_hop_in_order(
+    database: Database, house: House, stores: WorkbenchSettings
+) -> None:
+    house.start()
+    pan = an_application()
+    application_id = a_decided(database, house, pan)
+
+    story = trace(stores, None, database.application(application_id)["id"])
+
+    done = [(step.service, step.what) for step in story.steps]
+    assert sorted(done) == sorted(
+        [
+            ("prequal-api", "accepted it and sealed the PAN"),
+            ("publisher", "had told ApplicationSubmitted to Kafka"),
+            ("credit-service", "opened the PAN"),
+            ("credit-service", "scored it"),
+            ("publisher", "had told CreditReportGenerated to Kafka"),
+            ("decision-service", "decided: PRE_APPROVED"),
+        ]
+    )
+    assert done[0] == ("prequal-api", "accepted it and sealed the PAN")
+    assert done.index(("credit-service", "opened the PAN")) < done.index(("credit-service", "scored it"))
+    assert [step.at for step in story.steps] == sorted(step.at for step in story.steps)
+    assert (story.status, story.pan_number_masked) == ("PRE_APPROVED", f"XXXXX{pan['pan_number'][5:]}")
+    assert (story.waits_for, story.notes) == ([], [])
+
+
+def test_story_tells_who_touched_the_pan_and_for_which_request(
+    database: Database, house: House, stores: WorkbenchSettings
+) -> None:
+    house.start()
+    application_id = a_decided(database, house, an_application())
+
+    story = trace(stores, None, database.application(application_id)["id"])
+
+    assert [(each.service, each.action) for each in story.pan_accesses] == [
+        ("prequal-api", "WRITE"),
+        ("credit-service", "READ"),
+    ]
+    assert {each.request_id for each in story.pan_accesses} == {story.request_id}
+
+
+def test_page_and_json_tell_the_decision_and_its_reason_and_never_the_pan_or_the_name(
+    database: Database, house: House, prequal: Prequal
+) -> None:
+    house.start()
+    body = a_rejected_application()
+    application_id = a_decided(database, house, body)
+    score = database.application(application_id)["cibil_score"]
+
+    page = prequal("trace", application_id)
+    story = prequal("trace", application_id, "--json")
+
+    assert page.exit_code == 0
+    assert f"score {score} is below the minimum of 650." in page.stdout
+    assert story["decision"]["rule"] == "SCORE_BELOW_MINIMUM"
+    assert story["decision"]["because"] == f"score {score} is below the minimum of 650"
+    assert all(step["waited_ms"] >= 0 <= step["after_ms"] for step in story["steps"])
+    for told in (page.stdout, json.dumps(story)):
+        assert body["pan_number"] not in told
+        assert body["applicant_name"] not in told
+
+
+def test_application_older_than_the_archive_still_has_a_story(database: Database, stores: WorkbenchSettings) -> None:
+    (submission,) = stored(database)
+    database.execute(
+        """
+        UPDATE applications SET status = 'REJECTED', cibil_score = 600, decision_rule = 'OF_OLDER_CODE',
+               decision_measures = '{"cibil_score": 600}', policy_version = 'v0' WHERE id = %s
+        """,
+        submission.id,
+    )
+
+    story = trace(stores, None, submission.id)
+
+    assert [step.service for step in story.steps] == ["prequal-api", "decision-service"]
+    assert story.decision is not None
+    assert story.decision.because == "cibil_score 600"
+    assert "not known any more" in story.notes[0]
+
+
+def test_looking_changes_nothing(database: Database, stores: WorkbenchSettings) -> None:
+    submission = an_undecided(database)
+    before = database.everything()
+
+    trace(stores, stores, submission.id)
+
+    assert database.everything() == before
+
+
+# ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_event_in_the_outbox_is_waited_for(database: Database, stores: WorkbenchSettings) -> None:
+    submission = an_undecided(database)
+
+    assert "ApplicationSubmitted waits in the outbox to be told;" in waits(stores, submission)
+
+
+def test_parked_event_is_waited_for_with_its_reason_and_its_next_try(
+    database: Database, stores: WorkbenchSettings
+) -> None:
+    submission = an_undecided(database)
+    database.execute(
+        """
+        WITH parked AS (DELETE FROM outbox_events RETURNING *)
+        INSERT INTO outbox_parked (
+            id, topic, attempts, event_id, event_type, application_id, payload, reason, next_try_at
+        )
+        SELECT id, topic, 3, event_id, event_type, application_id, payload, 'MSG_SIZE_TOO_LARGE', '2030-01-01 00:00+00'
+        FROM parked
+        """
+    )
+
+    assert (
+        "ApplicationSubmitted is parked after 3 tries to tell it: MSG_SIZE_TOO_LARGE. "
+        "The next try is due at 2030-01-01T00:00:00.000Z." in waits(stores, submission)
+    )
+
+
+def test_event_that_was_told_is_waited_for_at_its_consumer(database: Database, stores: WorkbenchSettings) -> None:
+    submission = an_undecided(database)
+    tell(database)
+
+    assert "credit-service has not taken ApplicationSubmitted, told " in waits(stores, submission)
+
+
+def test_report_that_was_told_is_waited_for_though_the_inbox_forgot_the_first_event(
+    database: Database, stores: WorkbenchSettings
+) -> None:
+    submission = an_undecided(database)
+    database.execute(INSERT_UNTOLD, *an_untold_row("credit_reports_generated", application_id=submission.id))
+    tell(database)
+
+    waited = waits(stores, submission)
+
+    assert "decision-service has not taken CreditReportGenerated, told " in waited
+    assert "credit-service" not in waited
+
+
+def test_retellings_are_told_with_the_time_of_the_next(database: Database, stores: WorkbenchSettings) -> None:
+    submission = an_undecided(database)
+    tell(database)
+    first = waits(stores, submission)
+    database.execute(
+        "INSERT INTO retellings VALUES (%s, 2, '2030-01-01 00:00+00', '2029-12-31 23:59+00')", submission.id
+    )
+
+    again = trace(stores, stores, submission.id)
+
+    assert "Its events were not told again so far." in first
+    assert "told again 2 times; the next time is due at 2030-01-01T00:00:00.000Z." in again.waits_for[-1]
+    assert "told its events again (2 so far)" in [step.what for step in again.steps]
+
+
+def test_dead_letter_that_holds_it_is_named(
+    database: Database, broker: Broker, stores: WorkbenchSettings, prequal: Prequal
+) -> None:
+    submission, neighbour = an_undecided(database), an_undecided(database)
+    tell(database)
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("event_id", str(event_id(SUBMISSION, submission.id))),
+        ("dlq.error_kind", b"tampered_token"),
+        ("dlq.error_message", b"The token was tampered with."),
+    ]
+    broker.tell(SUBMITTED_DLQ, [Letter(b"{", str(submission.id).encode(), headers, 0)])
+
+    held = waits(stores, submission)
+    prequal("dlq", "discard", f"{SUBMITTED_DLQ}:0:0", "--because", "a test")
+    after = trace(stores, stores, submission.id)
+
+    assert f"The dead letter {SUBMITTED_DLQ}:0:0 holds it, tampered_token: The token was tampered with." in held
+    assert "dead letter" not in waits(stores, neighbour)
+    assert "dead letter" not in " ".join(after.waits_for)
+    assert f"discarded the dead letter {SUBMITTED_DLQ}:0:0: a test" in [step.what for step in after.steps]
+
+
+def test_without_kafka_the_database_tells_its_part(database: Database, prequal_on_database: Prequal) -> None:
+    submission = an_undecided(database)
+
+    page = prequal_on_database("trace", str(submission.id))
+
+    assert page.exit_code == 0
+    assert "waits in the outbox" in page.stdout
+    assert "KAFKA_BOOTSTRAP_SERVERS is not set" in page.stdout
+
+
+def test_broker_that_is_away_is_a_note(
+    database: Database, stores: WorkbenchSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prequal.workbench.reading.SECONDS", 1.0)
+    submission = an_undecided(database)
+    nowhere = stores.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port()}"})
+
+    story = trace(stores, nowhere, submission.id)
+
+    assert "waits in the outbox" in story.waits_for[0]
+    assert story.notes[0].startswith("The dead letters were not looked at: Kafka at")
+
+
+# ── refusals ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_unknown_application_is_refused(stores: WorkbenchSettings) -> None:
+    unknown = an_untold_row()[3]
+
+    with pytest.raises(Misconfigured, match=f"There is no application {unknown}"):
+        trace(stores, None, unknown)
+
+
+def test_nonsense_for_an_id_is_refused_and_not_repeated_when_it_is_a_pan(prequal_on_database: Prequal) -> None:
+    refused = prequal_on_database("trace", "PQRPS6789T").exception
+
+    assert isinstance(refused, Misconfigured)
+    assert str(refused).startswith("APPLICATION_ID `XXXXX6789T` is no id of an application")
+
+
+def test_database_that_is_away_is_out_of_reach() -> None:
+    away = clients_of().model_copy()
+    nowhere = WorkbenchSettings.model_validate(
+        away.model_dump() | {"database_url": f"postgresql://u:p@127.0.0.1:{free_port()}/x"}
+    )
+
+    with pytest.raises(Transient):
+        trace(nowhere, None, an_untold_row()[3])
+
+
+# ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+MEASURES: dict[str, object] = {
+    "cibil_score": 700,
+    "minimum_cibil_score": 650,
+    "monthly_income_inr": "50000.00",
+    "loan_amount_inr": "2400000.00",
+    "term_months": 48,
+    "income_over_term_inr": "2400000.00",
+}
+
+
+def test_reason_names_the_figures_of_its_rule() -> None:
+    assert because("INCOME_DOES_NOT_COVER_LOAN", MEASURES) == (
+        "score 700 reaches the minimum of 650, but 48 months of income, ₹2400000.00, are not more than the loan of "
+        "₹2400000.00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        (timedelta(milliseconds=12), "12 ms"),
+        (timedelta(milliseconds=-3), "0 ms"),
+        (timedelta(seconds=3.44), "3.4 s"),
+        (timedelta(minutes=2, seconds=10), "2 min 10 s"),
+        (timedelta(hours=5, minutes=1), "5 h 1 min"),
+        (timedelta(days=3, hours=4), "3 d 4 h"),
+    ],
+)
+def test_time_is_told_in_its_two_largest_units(time: timedelta, words: str) -> None:
+    assert lasted(time) == words
