@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 message ?= describe the step
 
-.PHONY: help install run test test-unit test-integration test-e2e coverage lint format lock documents bench bench-backlog clean \
+.PHONY: help install run test test-unit test-integration test-e2e coverage lint format lock documents bench bench-backlog prove clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -86,6 +86,9 @@ bench: .venv/.develop ## Measure the running system (`make run` in another termi
 
 bench-backlog: .venv/.develop ## Freeze the running system's broker, post 100,000, thaw it: how fast they drain
 	$(BIN)/python -m bench.backlog
+
+prove: .venv/.develop ## Two minutes to watch: everything is killed again and again under load, and nothing is lost
+	@$(BIN)/python -m faults.prove --seconds $(or $(SECONDS),120)
 
 migrations-generate: .venv/.develop ## Begin a migration: make migrations-generate message="what it does"
 	@last=$$(ls src/prequal/migrations/versions | grep -oE '^[0-9]{4}' | sort | tail -1); \

@@ -7,6 +7,7 @@ Invariant: nothing comes back by itself: what a scenario killed stays down until
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,6 +57,7 @@ class Rig:
         folder: what lies in it: the house's data and logs under `data`, the journal beside it.
         database: the database's tables, asked as their owner.
         broker: the topics.
+        killed: how often each child was killed.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Rig:
             properties={"compression.type": "uncompressed", **(properties or {})},  # a PAN in a segment must be found
         )
         self.services: dict[str, Build] = {}
+        self.killed: Counter[str] = Counter()
         self._http = httpx.Client(timeout=5, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -151,6 +154,7 @@ class Rig:
     def kill(self, name: str) -> None:
         """End a child as `kill -9` does; of PostgreSQL the postmaster."""
         self.child(name).kill()
+        self.killed[name] += 1
 
     def terminate(self, name: str) -> int | None:
         """Send SIGTERM; the exit code (-N: ended by signal N), None when it still runs after `SHUTDOWN_SECONDS`."""

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -48,6 +48,7 @@ class Campaign:
         seed: of the first run; the next ones have the following numbers.
         short: with shorter outages and the short load.
         record: whether the results go into the committed file.
+        watch: is given each run before it is played.
     """
 
     scenarios: Sequence[Scenario]
@@ -56,6 +57,7 @@ class Campaign:
     short: bool = False
     record: bool = False
     folder: Path = FOLDER
+    watch: Callable[[Run], None] | None = None
     results: list[Result] = field(default_factory=list)
 
     def play(self) -> bool:
@@ -98,6 +100,8 @@ class Campaign:
         stage.runs += 1
         run = Run(played, stage, seed, short=self.short)
         not_run, violations = "", []
+        if self.watch is not None:
+            self.watch(run)
         try:
             played.act(run)
             if not run.settled:
@@ -179,7 +183,7 @@ def chosen(only: str) -> list[Scenario]:
 
 def main() -> None:
     """Play what the environment asks for; exit code 1 when a run was not clean, 2 when it asks for nonsense."""
-    signal.signal(signal.SIGTERM, _interrupted)
+    signal.signal(signal.SIGTERM, interrupted)
     campaign = Campaign(
         chosen(os.environ.get("ONLY", "")),
         runs=_number("RUNS", 1),
@@ -202,7 +206,8 @@ def _number(name: str, default: int) -> int:
     return int(text)
 
 
-def _interrupted(*_: int | FrameType | None) -> None:
+def interrupted(*_: int | FrameType | None) -> None:
+    """End as Ctrl-C does, and leave nothing running."""
     raise KeyboardInterrupt
 
 
