@@ -11,6 +11,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 
 from prequal.kernel import logs
+from prequal.kernel.logs import Sparing
 from tests.unit.test_pan import NUMBERS, SURROUNDINGS, shown
 
 PAN = "ABCDE1234F"
@@ -185,3 +186,21 @@ def test_where_an_error_came_from_tells_nothing_of_what_it_was_about() -> None:
 
 def test_an_error_that_was_never_raised_is_its_kind() -> None:
     assert logs.where(KeyError(PAN)) == "KeyError"
+
+
+def test_librdkafka_says_each_kind_once_in_ten_seconds_and_how_often_it_was_left_out() -> None:
+    now = [100.0]
+    sparing = Sparing(lambda: now[0])
+
+    def passed(kind: str) -> str | None:
+        record = logging.LogRecord("librdkafka", logging.ERROR, "", 0, "%s [%s] 100%% refused", (kind, "client"), None)
+        return record.getMessage() if sparing.filter(record) else None
+
+    first = [passed("FAIL"), passed("FAIL"), passed("ERROR"), passed("FAIL")]
+    now[0] += 10
+
+    assert first == ["FAIL [client] 100% refused", None, "ERROR [client] 100% refused", None]
+    assert [passed("FAIL"), passed("ERROR")] == [
+        "FAIL [client] 100% refused (and 2 more FAIL since)",
+        "ERROR [client] 100% refused",
+    ]

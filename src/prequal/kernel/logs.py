@@ -7,13 +7,18 @@ Invariant: whatever is logged, by whomever, passes `redact` on its way out.
 import logging
 import sys
 import traceback
+from collections import Counter
+from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
+from time import monotonic
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from prequal.domain.pan import redact
+
+SPARING_SECONDS = 10.0
 
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 
@@ -45,6 +50,33 @@ def configure(service: str, level: str) -> None:
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
         logging.getLogger(name).setLevel(logging.WARNING)
+    kafka = logging.getLogger("librdkafka")
+    kafka.filters = [Sparing()]
+
+
+class Sparing(logging.Filter):
+    """Of what librdkafka says, one line a kind each ten seconds, with the number of those that were left out.
+
+    While a broker is away it says so at each attempt of each connection, forty times a second.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._next_at: dict[str, float] = {}
+        self._left_out: Counter[str] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        message = record.getMessage()
+        kind = message.partition(" ")[0]  # librdkafka's own word for it, such as FAIL
+        if self._clock() < self._next_at.get(kind, 0.0):
+            self._left_out[kind] += 1
+            return False
+        self._next_at[kind] = self._clock() + SPARING_SECONDS
+        if count := self._left_out.pop(kind, 0):
+            record.msg, record.args = f"{message} (and {count} more {kind} since)", ()
+        return True
 
 
 def where(error: BaseException) -> str:
