@@ -149,6 +149,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Continue the journal at `path`, or begin it."""
+        self.path = path
         path.touch(mode=0o600)
         self._file = path.open("ab", buffering=0)
         self._door = threading.Lock()

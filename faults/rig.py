@@ -4,6 +4,7 @@ Neighbours: its parts are those of `prequal up` (`prequal.local`); the services 
 Invariant: nothing comes back by itself: what a scenario killed stays down until the scenario starts it again.
 """
 
+import base64
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.support.database import Database
 from tests.support.waiting import eventually
 
 from faults.build import ORDERS
+from faults.checker.system import PAN_HASH_KEY, Process, System
 from faults.ports import reserve
 from prequal.local.children import Child
 from prequal.local.data_folder import DataFolder
@@ -198,6 +200,13 @@ class Rig:
     def bootstrap_servers(self) -> str:
         """The broker's advertised address."""
         return self.kafka.bootstrap_servers
+
+    @property
+    def system(self) -> System:
+        """What the checker is to know of it."""
+        processes = {name: Process(self.child(name).pid, self.ports[name]) for name in SERVICES if self.runs(name)}
+        key = base64.b64decode(development_keys(self.data.keys)[PAN_HASH_KEY])
+        return System(self.database_url, self.bootstrap_servers, processes, self.data.path, key)
 
     @property
     def url(self) -> str:

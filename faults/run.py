@@ -10,7 +10,6 @@ Neighbours: `faults.scenario` says what a run is, `faults.checker` decides, `fau
 Invariant: a rig that showed a violation is not used again, and its folder is kept and named.
 """
 
-import importlib
 import os
 import shutil
 import signal
@@ -27,6 +26,9 @@ from types import FrameType
 from typing import Final
 
 from faults import results
+from faults.checker.check import Checker
+from faults.checker.reading import baseline
+from faults.checker.watch import Watch
 from faults.journal import Journal
 from faults.results import Result
 from faults.rig import Rig
@@ -89,7 +91,10 @@ class Campaign:
             stack.callback(self._clear, folder)
             rig = stack.enter_context(played.opens_rig(folder))
             journal = stack.enter_context(Journal(folder / "journal.jsonl"))
-            yield Stage(rig, journal)
+            checker = Checker(rig.system.folder, journal.path)
+            journal.write(*baseline(rig.system))
+            stack.enter_context(Watch(rig.database_url, journal))
+            yield Stage(rig, journal, checker)
 
     def _clear(self, folder: Path) -> None:
         if not (folder / "violated").exists():
@@ -141,7 +146,7 @@ class Campaign:
 
 
 def _verdict(run: Run) -> list[str]:
-    return [str(each) for each in importlib.import_module("faults.checker.check").check(run)]
+    return [str(each) for each in run.checker.check(run.rig.system)]
 
 
 def _keep_evidence(stage: Stage, violations: Sequence[str]) -> None:

@@ -26,10 +26,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import psutil
 from tests.support.waiting import eventually
 
-from faults.journal import SERVICES, Fault, Journal, Measured
+from faults.checker import processes
+from faults.checker.check import Checker
+from faults.journal import SERVICES, Fault, Journal
 from faults.load import Load
 from faults.plan import NORMAL, SHORT, Post, Volume, plan
 from faults.rig import Rig
@@ -106,10 +107,11 @@ def every() -> list[Scenario]:
 
 @dataclass
 class Stage:
-    """One rig with its journal, and all the runs that were played on it."""
+    """One rig with its journal and its checker, and all the runs that were played on it."""
 
     rig: Rig
     journal: Journal
+    checker: Checker
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     runs: int = 0
 
@@ -133,6 +135,7 @@ class Run:
     Attributes:
         rig: the system.
         journal: what is written down, of all runs of this rig.
+        checker: what decides, in the end.
         chance: drawn from the seed.
         outage_seconds: how long to take away what is taken away.
         volume: the load.
@@ -148,6 +151,7 @@ class Run:
         self.scenario = played
         self.rig = stage.rig
         self.journal = stage.journal
+        self.checker = stage.checker
         self.seed = seed
         self.chance = random.Random(f"{played.name}/{seed}")
         self.outage_seconds = played.outage_seconds[1 if short else 0]
@@ -189,6 +193,8 @@ class Run:
         away: tuple[str, ...] = (),
         seen_by: tuple[str, ...] = SERVICES,
         killed: tuple[str, ...] = (),
+        troubled: tuple[str, ...] = (),
+        lost: tuple[str, ...] = (),
     ) -> Iterator[Damage]:
         """Write down that a fault begins, and at the end of the block, where everything answers again, that it is over.
 
@@ -196,8 +202,10 @@ class Run:
             away: of `database` and `kafka` what does not answer.
             seen_by: the services for whom it is away.
             killed: services that need not answer meanwhile, because they are killed, stopped or frozen themselves.
+            troubled: services that may say that they are not ready, for a reason of their own.
+            lost: topics whose content is gone for good.
         """
-        self.journal.write(Fault("begin", self.scenario.name, time.time(), away, seen_by, killed))
+        self.journal.write(Fault("begin", self.scenario.name, time.time(), away, seen_by, killed, troubled, lost))
         damage = Damage(self, self.scenario.name)
         before = self.mended_at
         yield damage
@@ -229,7 +237,7 @@ class Run:
         self.demand_soon(self._is_quiet, left, "not settled")
         self.seen.end()
         self.recovery_seconds = self._recovery()
-        self.journal.write(*(self._measured(name) for name in SERVICES if self.rig.runs(name)))
+        self.journal.write(*processes.measure(self.rig.system.processes))
 
     def applications(self) -> list[dict[str, Any]]:
         """The rows of what this run's load was told is accepted."""
@@ -260,8 +268,3 @@ class Run:
             self.mended_at,
         )
         return round(max(0.0, (last or 0.0) - self.mended_at, (first or 0.0) - self.mended_at), 2)
-
-    def _measured(self, name: str) -> Measured:
-        process = psutil.Process(self.rig.child(name).pid)
-        decrypts = self.rig.metric(name, "pan_decrypts_total") if name == "credit" else None
-        return Measured(name, time.time(), process.pid, process.num_threads(), process.num_fds(), decrypts)

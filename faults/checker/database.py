@@ -49,9 +49,9 @@ UNSETTLED = """
     SELECT (SELECT count(*) FROM applications WHERE status = 'PENDING')
          + (SELECT count(*) FROM outbox_events) + (SELECT count(*) FROM outbox_parked)
 """
-# The names of single connections end in an id of their own.
+# The names of single connections end in an id of their own; those of a pool do not.
 CONNECTIONS = r"""
-    SELECT regexp_replace(application_name, ' [0-9a-f]{12}$', ''), count(*)
+    SELECT regexp_replace(application_name, ' [0-9a-f]{12}$', ' #'), count(*)
     FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> %s
     GROUP BY 1

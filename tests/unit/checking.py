@@ -88,7 +88,7 @@ def of_rows(*rows: Application, entries: tuple[Entry, ...] = (), **changes: Any)
         "outbox": tuple(archived(row, topic) for row in rows for topic in topics),
         "records": tuple(a_record(row, topic, at) for at, row in enumerate(rows) for topic in topics),
         "lag": {"credit-service-group": 0, "decision-service-group": 0},
-        "connections": Connections(T + 60, {"prequal-api write": 1}),
+        "connections": Connections(T + 60, {"prequal-api write #": 1}),
         "measured": tuple(Measured(service, T + 60, 100 + at, 12, 40) for at, service in enumerate(SERVICES)),
     }
     return Evidence(**facts | changes)
@@ -117,7 +117,7 @@ def a_clean_run() -> Evidence:
         entries=(
             Measured("credit", T, 101, 12, 40, decrypts=0.0),
             Measured("api", T, 100, 12, 40),
-            Connections(T, {"prequal-api write": 1}),
+            Connections(T, {"prequal-api write #": 1}),
             *accepted(1, first),
             *accepted(2, second, key=None, at=1.9),
             Sending(3, T + 3, a_body(loan_type="BOAT")),

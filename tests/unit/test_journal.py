@@ -27,7 +27,7 @@ ENTRIES: list[Entry] = [
     Probed("api", "/ready", 12.0, 12.1, 200, {"status": "degraded", "breakers": {"database": "closed"}}),
     Fault("begin", "broker frozen", 13.0, away=("kafka",), seen_by=("api",)),
     Measured("credit", 14.0, 4711, 12, 40, decrypts=3.0),
-    Connections(15.0, {"prequal-api write": 1}),
+    Connections(15.0, {"prequal-api write #": 1}),
     Transaction(15.0, "prequal-api write", 0.5),
     Planted("loan_applications_submitted", 0, 7),
 ]
