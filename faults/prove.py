@@ -11,9 +11,10 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
@@ -36,18 +37,20 @@ class View:
         """Everything is up, and the run begins."""
         self._run, self._began = run, time.monotonic()
 
-    def __rich__(self) -> Table:
-        """The table of this moment."""
-        table = Table(title=self._title(), title_justify="left", title_style="bold")
-        for head in ("accepted", "decided", "waiting", "no answer", "503", *(f"{name} killed" for name in EVERYBODY)):
-            table.add_column(head, justify="right")
-        if self._run is not None:
-            seen, killed = self._run.seen, self._run.rig.killed
-            accepted, decided = len(seen.accepted), len(seen.decided)
-            refused = sum(answer.status == 503 for answer in seen.answers)
-            figures = (accepted, decided, accepted - decided, len(seen.lost), refused)
-            table.add_row(*map(str, figures), *(str(killed[name]) for name in EVERYBODY))
-        return table
+    def __rich__(self) -> Group:
+        """What there is to see at this moment."""
+        if self._run is None:
+            return Group(self._title())
+        seen, killed = self._run.seen, self._run.rig.killed
+        accepted, decided = len(seen.accepted), len(seen.decided)
+        load = {
+            "accepted": accepted,
+            "decided": decided,
+            "waiting": accepted - decided,
+            "posts without an answer": len(seen.lost),
+            "503": sum(answer.status == 503 for answer in seen.answers),
+        }
+        return Group(self._title(), _row("", load), _row("killed", {name: killed[name] for name in EVERYBODY}))
 
     def _title(self) -> str:
         if self._run is None:
@@ -56,6 +59,14 @@ class View:
         if seconds < self._seconds:
             return f"{seconds:3.0f} s of {self._seconds:.0f}: a service is killed every second, a store every fifteenth"
         return f"{seconds:3.0f} s: nothing is killed any more; everything comes back and settles, and is checked"
+
+
+def _row(title: str, figures: Mapping[str, int]) -> Table:
+    table = Table(title=title or None, title_justify="left")
+    for head in figures:
+        table.add_column(head, justify="right")
+    table.add_row(*map(str, figures.values()))
+    return table
 
 
 def main() -> None:
@@ -73,7 +84,7 @@ def main() -> None:
         clean = campaign.play()
     (result,) = campaign.results
     console.print(
-        f"{result.accepted} applications were answered 202 (seed {result.seed}): every one of them has exactly one "
+        f"\n{result.accepted} applications were answered 202 (seed {result.seed}): every one of them has exactly one "
         "decision, the right one, and no invariant is broken."
         if clean
         else f"NOT CLEAN (seed {result.seed}): " + "; ".join(result.violations)
