@@ -36,6 +36,8 @@ class Post:
     at: float
     body: dict[str, Any]
     key: str | None
+    kind: str = "fresh"
+    """One of `SHARES`."""
 
 
 SHARES: Final = {"fresh": 78, "keyless": 6, "pan again": 5, "replay": 6, "invalid": 5}
@@ -69,14 +71,14 @@ def plan(seed: str, volume: Volume) -> list[Post]:
 def _post(kind: str, at: float, body: dict[str, Any], fresh: list[Post], chance: random.Random) -> Post:
     match kind:
         case "keyless":
-            return Post(at, body, None)
+            return Post(at, body, None, kind)
         case "pan again":
-            return Post(at, body | {"pan_number": chance.choice(fresh).body["pan_number"]}, _key(chance))
+            return Post(at, body | {"pan_number": chance.choice(fresh).body["pan_number"]}, _key(chance), kind)
         case "replay":
-            return replace(chance.choice(fresh), at=at)
+            return replace(chance.choice(fresh), at=at, kind=kind)
         case "invalid":
-            return Post(at, body | chance.choice(WRONG), _key(chance))
-    return Post(at, body, _key(chance))
+            return Post(at, body | chance.choice(WRONG), _key(chance), kind)
+    return Post(at, body, _key(chance), kind)
 
 
 def _key(chance: random.Random) -> str:

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -181,6 +182,19 @@ class Rig:
         """Let a frozen child go on."""
         self._send_family(name, signal.SIGCONT)
 
+    @contextmanager
+    def one_more(self, name: str, **environment: str) -> Iterator[Build]:
+        """A second process of a service, for as long as the block, on a port of its own."""
+        (port,) = reserve(1)
+        second = Build(name, port, self.data.log(f"{name}-2"), self._everything_told(), self.data.path)
+        second.environment["KAFKA_GROUP_INSTANCE_ID"] = f"{name}-2"
+        second.extra = {**self._own(f"{name}-2"), **environment}
+        try:
+            second.start()
+            yield second
+        finally:
+            second.retire(SHUTDOWN_SECONDS)
+
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def child(self, name: str) -> Child:
@@ -224,7 +238,11 @@ class Rig:
 
     def metric(self, name: str, sample: str, label: str = "") -> float:
         """The sum of a service's samples that begin with `sample` and have the label. Raises httpx's errors."""
-        lines = self.get(name, "/metrics").text.splitlines()
+        return self.metric_at(self.services[name], sample, label)
+
+    def metric_at(self, service: Build, sample: str, label: str = "") -> float:
+        """The same, of a service that is not one of the four."""
+        lines = self._http.get(f"http://127.0.0.1:{service.port}/metrics").text.splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample) and label in line)
 
     # ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -234,19 +252,19 @@ class Rig:
         Errand(name, self.data.log(name), self._everything_told()).do()
 
     def _open_database(self) -> None:
-        self.postgres.start()
+        self.start("postgres")
         self.errand("migrate")
         self.errand("maintain")
 
     def _open_broker(self) -> None:
-        self.kafka.start()
+        self.start("kafka")
         self.errand("topics")
 
     def _describe(self, name: str) -> Build:
         return Build(name, self.ports[name], self.data.log(name), self._everything_told(), self.data.path)
 
     def _own(self, name: str) -> dict[str, str]:
-        return {ORDERS: str(self._orders(name)), "PYTHONPATH": str(CHECKOUT), **self.told[name]}
+        return {ORDERS: str(self._orders(name)), "PYTHONPATH": str(CHECKOUT), **self.told.get(name, {})}
 
     def _orders(self, name: str) -> Path:
         return self.folder / f"{name}.orders"

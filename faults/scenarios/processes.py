@@ -1,0 +1,92 @@
+"""Whole processes: all killed at once, each stopped as a deployment stops it, and one publisher too many.
+
+Neighbours: `faults.scenarios.kills` has the deaths at a chosen line.
+Invariant: every process that ran before a run runs after it, unarmed.
+"""
+
+import time
+from typing import Final
+
+from faults.rig import EVERYBODY, SERVICES, at_once
+from faults.scenario import Run, scenario
+
+BACK_SECONDS: Final = 30.0
+LEASE_OVER_SECONDS: Final = 4.0
+"""A publisher that was silent for so long has lost its lanes (`LEASE_SECONDS` is 3)."""
+REFUSED: Final = "ConnectionRefusedError"
+
+
+@scenario(5, "everything-killed")
+def everything_killed(run: Run) -> None:
+    """All six killed in one moment, and started again in an order that the seed chooses."""
+    run.load()
+    run.some_moment()
+    order = run.chance.sample(EVERYBODY, len(EVERYBODY))
+    with run.fault(away=("database", "kafka"), killed=SERVICES) as fault:
+        at_once(run.rig.kill, EVERYBODY)
+        fault.mend()
+        for name in order:
+            run.rig.launch(name)
+        at_once(lambda name: run.rig.child(name).wait_until_ready(), EVERYBODY)
+    seconds = run.healed_at - run.mended_at
+    run.demand(seconds <= BACK_SECONDS, f"back only after {seconds:.0f} s (started in the order {', '.join(order)})")
+    run.settle()
+
+
+@scenario(6, "rolling-restart")
+def rolling_restart(run: Run) -> None:
+    """One service after the other is stopped and started, as a deployment does it."""
+    run.load()
+    for name in run.chance.sample(SERVICES, len(SERVICES)):
+        run.wait(run.chance.uniform(0.1, 0.4))
+        with run.fault(killed=(name,)) as fault:
+            _stops_cleanly(run, name)
+            fault.mend()
+            run.rig.start(name)
+    _nobody_was_cut_off(run)
+    run.settle()
+
+
+@scenario(6, "all-stopped-at-once")
+def all_stopped_at_once(run: Run) -> None:
+    """All four get SIGTERM in one moment: none needs another to end."""
+    run.load()
+    run.some_moment()
+    with run.fault(killed=SERVICES) as fault:
+        at_once(lambda name: _stops_cleanly(run, name), SERVICES)
+        fault.mend()
+        at_once(run.rig.start, SERVICES)
+    _nobody_was_cut_off(run)
+    run.settle()
+
+
+@scenario(19, "two-publishers")
+def two_publishers(run: Run) -> None:
+    """A second publisher stands by, takes over when the first is frozen, and meets it again when it wakes."""
+    with run.rig.one_more("publisher") as second:
+        run.load()
+        run.some_moment()
+        with run.fault(killed=("publisher",)) as fault:
+            run.rig.freeze("publisher")
+            run.wait(LEASE_OVER_SECONDS + run.chance.random())
+            fault.mend()
+            run.rig.thaw("publisher")
+        run.demand_soon(
+            lambda: run.rig.metric_at(second, "kafka_messages_published_total") > 0,
+            10,
+            "the second publisher never took over",
+        )
+        run.settle()
+
+
+def _stops_cleanly(run: Run, name: str) -> None:
+    began = time.monotonic()
+    code = run.rig.terminate(name)
+    run.demand(code == 0, f"{name} ended with {code} after {time.monotonic() - began:.1f} s of SIGTERM")
+
+
+def _nobody_was_cut_off(run: Run) -> None:
+    """Requests in flight finish: while the API is away a connection is refused, and none is cut."""
+    run.sent()
+    cut = [reason for _, reason in run.seen.lost if reason != REFUSED]
+    run.demand(not cut, f"requests in flight were cut: {cut[:5]}")
