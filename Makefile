@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 message ?= describe the step
 
-.PHONY: help install run test test-unit test-integration test-e2e coverage lint format lock documents bench bench-backlog prove clean \
+.PHONY: help install run test test-unit test-integration test-e2e coverage lint format lock documents bench bench-backlog faults prove clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -62,6 +62,7 @@ lint: .venv/.develop ## Formatting, lint, types, the rooms' borders, drift of th
 	$(BIN)/lint-imports
 	$(BIN)/python -m prequal.documents --check
 	$(BIN)/python -m observability --check
+	$(BIN)/python -m faults.results --check
 
 format: .venv/.develop ## Format the code and mend what can be mended
 	$(BIN)/ruff format .
@@ -70,6 +71,7 @@ format: .venv/.develop ## Format the code and mend what can be mended
 documents: .venv/.develop ## Write OpenAPI, AsyncAPI, the .env examples, boards and rules anew from the code
 	$(BIN)/python -m prequal.documents
 	$(BIN)/python -m observability
+	$(BIN)/python -m faults.results
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	pyproject.toml
@@ -86,6 +88,9 @@ bench: .venv/.develop ## Measure the running system (`make run` in another termi
 
 bench-backlog: .venv/.develop ## Freeze the running system's broker, post 100,000, thaw it: how fast they drain
 	$(BIN)/python -m bench.backlog
+
+faults: .venv/.develop ## Every fault once, on a system of its own: RUNS=, ONLY=, SEED=, SHORT=1, RECORD=1
+	@$(BIN)/python -m faults.run
 
 prove: .venv/.develop ## Two minutes to watch: everything is killed again and again under load, and nothing is lost
 	@$(BIN)/python -m faults.prove --seconds $(or $(SECONDS),120)
