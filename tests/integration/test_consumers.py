@@ -12,13 +12,12 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Message
-from prometheus_client import REGISTRY
 
 from prequal.credit import queries as credit_queries
 from prequal.decision import queries as decision_queries
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
-from prequal.kernel import consumer, dead_letters
+from prequal.kernel import consumer, dead_letters, metrics
 from prequal.kernel.crypto import KeyRing
 from prequal.kernel.kafka import message_headers
 from prequal.local.kafka import Kafka
@@ -719,7 +718,7 @@ async def test_application_that_was_decided_between_look_and_write_keeps_that_de
 
 
 def batches_retried() -> float:
-    return REGISTRY.get_sample_value("retries_total", {"what": "batch"}) or 0.0
+    return float(metrics.RETRIES.labels("batch")._value.get())
 
 
 @pytest.mark.parametrize(

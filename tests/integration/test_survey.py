@@ -38,11 +38,11 @@ def value(fact: Fact, *labels: str) -> float | None:
     return fact._values.get(labels)
 
 
-async def looked(settings: PublisherSettings, fact: Fact) -> None:
-    """Survey until `fact` is known."""
+async def looked(settings: PublisherSettings, known: Fact, *hidden: Fact) -> None:
+    """Survey until a fact is known, and others are hidden."""
     stop = asyncio.Event()
     surveying = asyncio.create_task(Survey(settings).run(stop))
-    await soon(lambda: bool(fact._values))
+    await soon(lambda: bool(known._values) and not any(fact._values for fact in hidden))
     stop.set()
     await surveying
 
@@ -98,7 +98,7 @@ async def test_a_database_that_is_away_hides_its_facts_and_not_those_of_the_brok
     metrics.OUTBOX_DEPTH.know({(SUBMITTED,): 5})
     away = f"postgresql://nobody:nothing@127.0.0.1:{free_port()}/nowhere"
 
-    await looked(settings(away, broker.bootstrap_servers), metrics.DEAD_LETTERS_STORED)
+    await looked(settings(away, broker.bootstrap_servers), metrics.DEAD_LETTERS_STORED, metrics.OUTBOX_DEPTH)
 
     assert value(metrics.OUTBOX_DEPTH, SUBMITTED) is None
     assert value(metrics.DEAD_LETTERS_STORED, SUBMITTED_DLQ) == 0
@@ -107,7 +107,7 @@ async def test_a_database_that_is_away_hides_its_facts_and_not_those_of_the_brok
 async def test_a_broker_that_is_away_hides_its_facts_and_not_those_of_the_database(database: Database) -> None:
     metrics.CONSUMER_LAG.know({("credit-service-group", SUBMITTED, "0"): 5})
 
-    await looked(settings(database.url, f"127.0.0.1:{free_port()}"), metrics.DB_TRANSACTIONS)
+    await looked(settings(database.url, f"127.0.0.1:{free_port()}"), metrics.DB_TRANSACTIONS, metrics.CONSUMER_LAG)
 
     assert metrics.CONSUMER_LAG._values == {}
 
