@@ -32,7 +32,7 @@ from faults.checker.watch import Watch
 from faults.journal import Journal
 from faults.results import Result
 from faults.rig import Rig
-from faults.scenario import NotRun, Run, Scenario, Stage, every
+from faults.scenario import NotRun, Run, Scenario, Spoilt, Stage, every
 from prequal.local.postgres import _binary
 
 FOLDER: Final = Path(".faults")
@@ -112,7 +112,7 @@ class Campaign:
             if not run.settled:
                 run.settle()
             violations = [f"row {played.row}: {words}" for words in run.unmet] + _verdict(run)
-        except NotRun as reason:
+        except (NotRun, Spoilt) as reason:
             not_run = str(reason)
         except Exception as failure:
             traceback.print_exc()
