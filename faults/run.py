@@ -121,7 +121,7 @@ class Campaign:
             with suppress(Exception):
                 run.seen.end()
         if violations:
-            _keep_evidence(stage, violations)
+            self._keep_evidence(stage, violations)
         return Result(
             date=f"{datetime.now(UTC):%Y-%m-%d}",
             revision=revision(),
@@ -136,6 +136,9 @@ class Campaign:
             violations=tuple(violations),
             not_run=not_run,
         )
+
+    def _keep_evidence(self, stage: Stage, violations: Sequence[str]) -> None:
+        _keep_evidence(stage, violations)
 
     def _keep(self, result: Result) -> None:
         self.results.append(result)

@@ -234,7 +234,7 @@ class Run:
         self.settled = True
         self.demand(self.sent(), "the load did not end: some post was never answered")
         left = max(1.0, self.mended_at + self.scenario.settle_seconds - time.time())
-        self.demand_soon(self._is_quiet, left, "not settled")
+        self.demand_soon(self.is_quiet, left, "not settled")
         self.seen.end()
         self.recovery_seconds = self._recovery()
         self.journal.write(*processes.measure(self.rig.system.processes))
@@ -246,7 +246,7 @@ class Run:
             list(self.seen.accepted),
         )
 
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
         """Whether everything accepted is decided, the outbox is empty and nobody has anything left to read."""
         pending = "SELECT EXISTS (SELECT FROM applications WHERE status = 'PENDING')"
         return (

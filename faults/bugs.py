@@ -1,0 +1,311 @@
+"""Seeded bugs: the service as a careless team would have written it, one mistake a build.
+
+    FAULTS_BUG=no_inbox python -m faults.build credit
+
+Neighbours: `faults.build` applies one in a throwaway process; `faults.bugs_run` shows that the checker sees each.
+Invariant: a bug rebinds names of the product and fails to apply when the code it breaks is no longer there.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any, Final
+
+RETELLS_LATE: Final = {"publisher": {"RETELL_AFTER_SECONDS": "86400"}}
+"""Without the reconciler, which would mend within half a minute what these teams lose: they have none."""
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One mistake.
+
+    Attributes:
+        name: what `FAULTS_BUG` calls it.
+        service: whose code it is in.
+        red: the invariants that it must break.
+        scenario: what shows it, by its name in `faults.bugs_run`.
+        apply: rebinds the product's code in this process.
+        told: what else the services are told, by their names.
+    """
+
+    name: str
+    service: str
+    red: tuple[str, ...]
+    scenario: str
+    apply: Callable[[], None]
+    told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """What the team did, in a sentence."""
+        return (self.apply.__doc__ or "").partition("\n")[0]
+
+
+BUGS: Final[dict[str, Bug]] = {}
+"""Every bug, by its name."""
+
+
+def bug(
+    service: str, red: str, scenario: str, told: Mapping[str, Mapping[str, str]] | None = None
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Make a function a bug of its own name; `red` names the invariants, separated by spaces."""
+
+    def register(apply: Callable[[], None]) -> Callable[[], None]:
+        BUGS[apply.__name__] = Bug(apply.__name__, service, tuple(red.split()), scenario, apply, told or {})
+        return apply
+
+    return register
+
+
+def apply(name: str) -> None:
+    """Put the bug into this process.
+
+    Raises:
+        SystemExit: there is no such bug.
+    """
+    if name not in BUGS:
+        raise SystemExit(f"There is no bug {name}. There are: {', '.join(BUGS)}")
+    BUGS[name].apply()
+
+
+# ── the ones that every review looks for ────────────────────────────────────────────────────────────────────────
+
+
+@bug("credit", red="I3", scenario="credit dies after its commit")
+def no_inbox() -> None:
+    """Kafka delivers once, so nobody keeps what was already done."""
+    from prequal.credit import queries
+    from prequal.kernel import inbox
+
+    _rebind(queries, "INSERT_REMEMBERED", "SELECT event_id FROM {events} WHERE {consumer}::text IS NOT NULL")
+    _rebind(inbox, "look_up", _forgetful(inbox.look_up))
+
+
+@bug("credit", red="I2 I3", scenario="credit dies before its commit", told=RETELLS_LATE)
+def offset_before_commit() -> None:
+    """The offset is committed as soon as the messages are in hand."""
+    from confluent_kafka import TopicPartition
+
+    from prequal.kernel.consumer import BatchConsumer
+
+    take = BatchConsumer._take
+
+    def taken(self: Any) -> Any:
+        messages: Any = take(self)
+        ends = {(one.topic(), one.partition()): one.offset() + 1 for one in messages if one.error() is None}
+        if ends:
+            places = [TopicPartition(*place, end) for place, end in ends.items()]
+            self._consumer.commit(offsets=places, asynchronous=False)
+        return messages
+
+    _rebind(BatchConsumer, "_take", taken)
+
+
+@bug("publisher", red="I2 I3", scenario="the broker is down", told=RETELLS_LATE)
+def marked_before_the_ack() -> None:
+    """What was handed to the Kafka client is told."""
+    from prequal.kernel.publisher import Lane
+    from prequal.kernel.teller import Teller, Told
+
+    hand_over = Lane._tell
+
+    def tell(self: Any, rows: Any) -> Any:
+        handed = hand_over(self, rows)
+        for row in handed:
+            self._answers.add(Told(row.id, None))
+        return handed
+
+    _rebind(Lane, "_tell", tell)
+    _rebind(Teller, "_answered", lambda *_: None)
+
+
+@bug("publisher", red="I2 I3 I9", scenario="the broker is down", told=RETELLS_LATE)
+def id_cursor() -> None:
+    """The publisher reads on from the last id that it has seen."""
+    from prequal.kernel import outbox
+
+    read_untold = outbox.read_untold
+    cursors: dict[str, int] = {}
+
+    async def read_on(connection: Any, lease: Any, _: Sequence[int], limit: int) -> Any:
+        beyond = "id > ALL ($4::bigint[])"
+        reworded = _Reworded(connection, "id <> ALL ($4::bigint[])", beyond)
+        rows = await read_untold(reworded, lease, [cursors.get(lease.lane, 0)], limit)  # type: ignore[arg-type]
+        if rows:
+            cursors[lease.lane] = rows[-1].id
+        return rows
+
+    _rebind(outbox, "read_untold", read_on)
+
+
+@bug("api", red="I6", scenario="load")
+def plain_sha256() -> None:
+    """A hash is a hash, and SHA-256 is a good one."""
+    from prequal.kernel.crypto import PanHasher
+
+    _rebind(PanHasher, "hash", lambda _, pan: sha256(pan.reveal().encode()).hexdigest())
+
+
+@bug("api", red="I6", scenario="load")
+def pan_logged() -> None:
+    """Somebody printed what came in, to see why a request failed, and left it there."""
+    from prequal.api.routes import SubmitApplication
+
+    prepare = SubmitApplication._prepare
+
+    def talkative(self: Any, request: Any, *rest: Any) -> Any:
+        print(f"submitting {request.pan.reveal()} for {request.loan_amount_inr}", flush=True)
+        return prepare(self, request, *rest)
+
+    _rebind(SubmitApplication, "_prepare", talkative)
+
+
+# ── and some that it overlooks ──────────────────────────────────────────────────────────────────────────────────
+
+
+@bug("api", red="I1", scenario="the API dies before its commit")
+def answered_before_the_commit() -> None:
+    """The client need not wait for the disk: the rows are inserted, so it will commit."""
+    from prequal.api.submit import Submissions
+
+    effects = Submissions._effects
+
+    async def answered(self: Any, connection: Any, batch: Any) -> Any:
+        answers = await effects(self, connection, batch)
+        for waiting in self._being_written:
+            if waiting.new.application.id in answers:
+                waiting.settle(answers[waiting.new.application.id])
+        await asyncio.sleep(0.01)
+        return answers
+
+    _rebind(Submissions, "_effects", answered)
+
+
+@bug("decision", red="I2", scenario="decision dies after its commit")
+def no_status_guard() -> None:
+    """Each report is decided, whether or not its application was decided before."""
+    from prequal.decision import queries
+    from prequal.kernel import inbox
+
+    write_decisions = queries.write_decisions
+
+    async def overwrite(connection: Any, settlements: Any) -> Any:
+        return await write_decisions(
+            _Reworded(connection, "WHERE found.status = 'PENDING'", "WHERE found.status <> ''"),  # type: ignore[arg-type]
+            settlements,
+        )
+
+    _rebind(queries, "write_decisions", overwrite)
+    _rebind(inbox, "look_up", _forgetful(inbox.look_up))
+
+
+@bug("api", red="I5", scenario="one PAN many times")
+def claim_not_checked() -> None:
+    """The claim is written, so the PAN is claimed."""
+    from prequal.api import queries
+
+    wanted = "WHERE held.expires_at <= now()"
+    assert wanted in queries.WRITE
+    _rebind(queries, "WRITE", queries.WRITE.replace(wanted, "WHERE true"))
+
+
+@bug("api", red="I4", scenario="one PAN many times")
+def refusal_uses_the_key_up() -> None:
+    """A key is remembered for whatever was asked under it, accepted or not."""
+    from prequal.api import queries
+
+    async def keep(*_: Any) -> None:
+        return
+
+    _rebind(queries, "release_keys", keep)
+
+
+@bug("credit", red="I7", scenario="load")
+def opened_off_the_record() -> None:
+    """The record of who saw a PAN is written when there is time for it."""
+    from prequal.credit import queries
+
+    async def later(*_: Any) -> None:
+        return
+
+    _rebind(queries, "record_reads", later)
+
+
+@bug("api", red="I8", scenario="load")
+def read_from_a_replica() -> None:
+    """Reads go to a replica, which is a few hundred milliseconds behind."""
+    from prequal.api import queries
+
+    current_status = queries.current_status
+
+    async def a_little_late(connection: Any, application_id: Any) -> Any:
+        behind = "id = $1 AND created_at < clock_timestamp() - interval '400 ms'"
+        return await current_status(_Reworded(connection, "id = $1", behind), application_id)  # type: ignore[arg-type]
+
+    _rebind(queries, "current_status", a_little_late)
+
+
+@bug("decision", red="I9", scenario="a quiet while")
+def health_check_leaks() -> None:
+    """Each look at the database opens a connection, and the garbage collector will see to it."""
+    from prequal.kernel.db import connect
+    from prequal.kernel.process import pause
+    from prequal.kernel.readiness import ASK_EVERY_SECONDS, Readiness
+
+    opened = []
+
+    async def ask(self: Any, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            opened.append(await connect(self._database._database_url, "ready"))
+            self._note("database", up=True)
+            await pause(stop, ASK_EVERY_SECONDS)
+
+    _rebind(Readiness, "_ask_database", ask)
+
+
+@bug("credit", red="I10", scenario="the broker is down")
+def ready_is_alive() -> None:
+    """A process that answers is ready."""
+    from prequal.kernel.readiness import Readiness
+
+    said = {"status": "ready", "database": "connected", "kafka": "connected"}
+    _rebind(Readiness, "answer", lambda _: (200, said))
+
+
+# ── how it is done ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Reworded:
+    """A connection whose statements say something else."""
+
+    def __init__(self, connection: Any, old: str, new: str) -> None:
+        self._connection = connection
+        self._old = old
+        self._new = new
+
+    async def fetch(self, query: str, *values: Any) -> Any:
+        return await self._connection.fetch(self._with(query), *values)
+
+    async def fetchrow(self, query: str, *values: Any) -> Any:
+        return await self._connection.fetchrow(self._with(query), *values)
+
+    def _with(self, query: str) -> str:
+        assert self._old in query
+        return query.replace(self._old, self._new)
+
+
+def _forgetful(look_up: Any) -> Any:
+    """The inbox's look-up, for a team that has no inbox: whatever has an application is new."""
+    from prequal.domain.application import Status
+
+    async def look(*arguments: Any) -> Any:
+        known = await look_up(*arguments)
+        return [replace(each, digest=None, status=Status.PENDING if each.status else None) for each in known]
+
+    return look
+
+
+def _rebind(owner: object, name: str, new: object) -> None:
+    assert hasattr(owner, name), f"{owner} has no {name} any more: this bug needs a new place"
+    setattr(owner, name, new)

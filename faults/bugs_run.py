@@ -1,0 +1,150 @@
+"""Shows that the checker sees: every seeded bug under the fault that brings it to light, red as it has to be.
+
+    python -m faults.bugs_run                  every bug
+    python -m faults.bugs_run no_inbox         this one
+
+Neighbours: `faults.bugs` has the bugs, `faults.run` plays them as it plays any scenario.
+Invariant: a bug counts as caught only when the checker itself names an invariant that the bug must break, and all of
+them; nothing else that goes wrong in a run counts.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bench.load import applications
+
+from faults.bugs import BUGS, Bug
+from faults.build import BUG
+from faults.plan import SHORT, Post
+from faults.results import Result
+from faults.rig import Rig
+from faults.run import FOLDER, Campaign
+from faults.scenario import Run, Scenario, Stage
+from faults.scenarios.kills import dies_at
+from prequal.kernel.failpoints import Place
+
+SETTLE_SECONDS: Final = 12.0
+"""What a bug has lost does not come back: there is no use in waiting for it as long as the service promises."""
+DOWN_SECONDS: Final = 9.0
+"""Longer than a message is tried for, and than `/ready` may take."""
+POSTS: Final = 20
+
+Act = Callable[[Run], None]
+
+
+def load(run: Run) -> None:
+    """Nothing happens."""
+    run.load()
+
+
+def a_quiet_while(run: Run) -> None:
+    """Nothing happens, for a while."""
+    run.load()
+    run.sent()
+    run.wait(6)
+
+
+def broker_down(run: Run) -> None:
+    """The broker is killed under load, and started again."""
+    run.load()
+    run.some_moment()
+    with run.fault(away=("kafka",)) as fault:
+        run.rig.kill("kafka")
+        run.wait(DOWN_SECONDS)
+        fault.mend()
+        run.rig.start("kafka")
+
+
+def one_pan_many_times(run: Run) -> None:
+    """The same PAN in many posts, each with a key of its own."""
+    body = next(applications(run.seed)) | {"monthly_income_inr": "150000.00", "loan_amount_inr": "50000.00"}
+    run.send([Post(number / 50, body, f"{run.scenario.name}-{run.seed}-{number}") for number in range(POSTS)])
+    run.load()
+
+
+def nothing_more(_: Run) -> None:
+    """The row of a bug demands nothing but the invariants."""
+
+
+ACTS: Final[Mapping[str, Act]] = {
+    "load": load,
+    "a quiet while": a_quiet_while,
+    "the broker is down": broker_down,
+    "one PAN many times": one_pan_many_times,
+    "the API dies before its commit": dies_at("api", Place.API_BEFORE_COMMIT, nothing_more),
+    "credit dies before its commit": dies_at("credit", Place.CREDIT_BEFORE_COMMIT, nothing_more),
+    "credit dies after its commit": dies_at("credit", Place.CREDIT_AFTER_COMMIT, nothing_more),
+    "decision dies after its commit": dies_at("decision", Place.DECISION_AFTER_COMMIT, nothing_more),
+}
+"""What brings the bugs to light, by the names that they use."""
+
+
+def scenario_of(bug: Bug, *, seeded: bool = True) -> Scenario:
+    """The bug's scenario, on a rig whose services have the bug, or all but the bug."""
+    told = {service: dict(settings) for service, settings in bug.told.items()}
+    if seeded:
+        told.setdefault(bug.service, {})[BUG] = bug.name
+    opens = functools.partial(Rig, told=told) if told else Rig
+    name = bug.name if seeded else bug.scenario.replace(" ", "-")
+    return Scenario(0, name, ACTS[bug.scenario], volume=SHORT, opens_rig=opens, settle_seconds=SETTLE_SECONDS)
+
+
+@dataclass
+class Exhibition(Campaign):
+    """A campaign in which every run is to be red.
+
+    Attributes:
+        missed: the bugs that the checker did not see.
+    """
+
+    missed: list[str] = field(default_factory=list)
+
+    def _keep_evidence(self, stage: Stage, violations: Sequence[str]) -> None:
+        """That a seeded bug did harm needs no evidence."""
+
+    def _keep(self, result: Result) -> None:
+        bug = BUGS[result.name]
+        seen = dict(reversed([words.split(" ", 1) for words in result.violations]))
+        caught = set(bug.red) <= seen.keys()
+        if not caught:
+            self.missed.append(bug.name)
+        print(f"{bug.name}: {bug.words}", flush=True)
+        for name in bug.red:
+            print(f"    {name:<3} {'red: ' + seen[name][:100] if name in seen else 'NOT RED'}", flush=True)
+        if not caught:
+            print(f"    seen was: {'; '.join(result.violations) or result.not_run or 'nothing'}", flush=True)
+
+
+def show(bugs: Iterable[Bug], folder: Path = FOLDER) -> list[str]:
+    """Play each bug; the names of those that the checker did not see.
+
+    Each scenario is played without its bug first: red without it, it could not show the bug.
+    """
+    bugs = list(bugs)
+    without = {(bug.scenario, tuple(bug.told)): scenario_of(bug, seeded=False) for bug in bugs}
+    print("without a bug:", flush=True)
+    controls = Campaign(list(without.values()), short=True, folder=folder)
+    controls.play()
+    tainted = {result.name for result in controls.results if result.word != "clean"}
+    exhibition = Exhibition([scenario_of(bug) for bug in bugs], short=True, folder=folder)
+    exhibition.play()
+    return [bug.name for bug in bugs if bug.name in exhibition.missed or bug.scenario.replace(" ", "-") in tainted]
+
+
+def main() -> None:
+    """Show the bugs that are named, or all; exit code 1 when one was not caught, 2 when there is no such bug."""
+    chosen = sys.argv[1:] or list(BUGS)
+    if unknown := [name for name in chosen if name not in BUGS]:
+        print(f"There is no bug {', '.join(unknown)}. There are: {', '.join(BUGS)}")
+        sys.exit(2)
+    missed = show(BUGS[name] for name in chosen)
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} seeded bugs caught")
+    sys.exit(bool(missed))
+
+
+if __name__ == "__main__":
+    main()
