@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 message ?= describe the step
 
-.PHONY: help install run test test-unit test-integration test-e2e coverage lint format lock documents bench bench-backlog faults prove clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-observability test-image coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -26,7 +26,7 @@ help: ## List the targets
 		&& echo "· installed in $$((SECONDS - began)) s" && touch $@
 
 .venv/.develop: requirements/dev.txt .venv/.run
-	@echo "· installing what it is developed with (about 15 s)"
+	@echo "· installing what it is developed with (about 30 s)"
 	@began=$$SECONDS; $(PIP) install --require-hashes -r requirements/dev.txt \
 		&& echo "· installed in $$((SECONDS - began)) s" && touch $@
 
@@ -43,10 +43,17 @@ test-unit: .venv/.develop ## The unit tests: seconds, nothing started
 	$(BIN)/python -m pytest tests/unit
 
 test-integration: .venv/.develop ## API and integration tests, against real parts
-	$(BIN)/python -m pytest tests/api tests/integration tests/local tests/documents
+	$(BIN)/python -m pytest tests/api tests/integration tests/local tests/documents tests/workbench tests/shipping
 
 test-e2e: .venv/.develop ## The whole system, as `prequal up` starts it
 	$(BIN)/python -m pytest tests/e2e
+
+test-observability: .venv/.develop ## Every alert and every panel, by a real Prometheus (Debian's package `prometheus`)
+	@command -v promtool >/dev/null || { echo "Prometheus and promtool are needed: apt-get install prometheus"; exit 2; }
+	$(BIN)/python -m pytest tests/observability
+
+test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without an engine
+	$(BIN)/python -m pytest tests/image
 
 coverage: .venv/.develop ## All tests with coverage; fails under the gates
 	$(BIN)/coverage erase
@@ -77,6 +84,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 	pyproject.toml
 lock: .venv/.develop ## Lock the dependencies anew, with hashes
 	$(LOCK) -o requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build -o requirements/build.txt
 	$(LOCK) --extra local --group build -c requirements/runtime.txt -o requirements/local.txt
 	$(LOCK) --extra local --group dev -c requirements/local.txt -o requirements/dev.txt
 
@@ -89,8 +97,16 @@ bench: .venv/.develop ## Measure the running system (`make run` in another termi
 bench-backlog: .venv/.develop ## Freeze the running system's broker, post 100,000, thaw it: how fast they drain
 	$(BIN)/python -m bench.backlog
 
-faults: .venv/.develop ## Every fault once, on a system of its own: RUNS=, ONLY=, SEED=, SHORT=1, RECORD=1
+bench-compare: .venv/.develop ## CPU µs a decision of two variants, as a ratio: BASE="folder [NAME=value …]" OTHER="…" PAIRS= MOST=
+	$(BIN)/python -m bench.compare $(if $(BASE),--base $(BASE)) $(if $(OTHER),--other $(OTHER)) \
+		--pairs $(or $(PAIRS),5) $(if $(MOST),--most $(MOST))
+
+faults: .venv/.develop ## Every fault once, then every seeded bug: RUNS=, ONLY=, SEED=, SHORT=1, RECORD=1
 	@$(BIN)/python -m faults.run
+	@[ -n "$(ONLY)" ] || $(BIN)/python -m faults.bugs_run
+
+bugs: .venv/.develop ## Every seeded bug, which the checker must see: ONLY=name
+	@$(BIN)/python -m faults.bugs_run $(ONLY)
 
 prove: .venv/.develop ## Two minutes to watch: everything is killed again and again under load, and nothing is lost
 	@$(BIN)/python -m faults.prove --seconds $(or $(SECONDS),120)
@@ -106,8 +122,25 @@ migrations-upgrade: .venv/.run ## Bring the database of DATABASE_URL up to date
 migrations-downgrade: .venv/.run ## Take the database of DATABASE_URL one step back
 	$(BIN)/prequal migrate --down -1
 
-docker-up docker-down docker-logs docker-build:
-	@echo "$@: there is no Docker image yet; \`make run\` starts everything on this machine without Docker."; exit 2
+COMPOSE = command -v docker >/dev/null || { echo "$@ needs Docker with compose; \`make run\` needs neither."; exit 2; }; \
+	docker compose --env-file docker.env
+
+docker.env: | .venv/.run
+	@umask 077; { $(BIN)/prequal keys generate; for name in POSTGRES_PASSWORD GRAFANA_PASSWORD; do \
+		echo "$$name=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(16))')"; done; } > $@.new && mv $@.new $@
+	@echo "· made docker.env, with secrets of your own: keep it, the data cannot be read without it"
+
+docker-build: docker.env ## Build the image
+	@$(COMPOSE) build
+
+docker-up: docker.env ## Start the whole system in containers, with Prometheus and Grafana
+	@$(COMPOSE) up --build --detach --wait
+
+docker-down: docker.env ## Stop the containers; the data stays
+	@$(COMPOSE) down
+
+docker-logs: docker.env ## Follow the containers' logs
+	@$(COMPOSE) logs --follow --tail 100
 
 clean: ## Remove data, logs and caches (not .venv/)
 	rm -rf .prequal .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

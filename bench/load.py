@@ -171,12 +171,12 @@ def percentiles(seconds: list[float]) -> str:
 
 
 def cpu_seconds(processes: dict[str, Any]) -> dict[str, float]:
-    """CPU seconds used so far by each process and its children."""
+    """CPU seconds used so far by each process, its children and those of them that have ended."""
     used = {}
     for name, about in processes.items():
         process = psutil.Process(about["pid"])
         family = [process, *process.children(recursive=True)]
-        used[name] = sum(sum(member.cpu_times()[:2]) for member in family)
+        used[name] = sum(sum(member.cpu_times()[:4]) for member in family)
     return used
 
 

@@ -273,7 +273,20 @@ def test_sane_request_id_is_kept(api: Api, request_id: str) -> None:
 
 @pytest.mark.parametrize(
     "request_id",
-    [b"", b"x" * 65, b"a b", b"a/b", b"<script>", "é".encode(), b"a\tb", b"ABCDE1234F", b"req-abcde1234f-7", b"a,b"],
+    [
+        b"",
+        b"x" * 65,
+        b"a b",
+        b"a/b",
+        b"<script>",
+        "é".encode(),
+        b"a\tb",
+        b"ABCDE1234F",
+        b"req-abcde1234f-7",
+        b"a,b",
+        b"ABCDE-1234-F",
+        b"req.abcde_1234.f",
+    ],
 )
 def test_request_id_that_is_not_sane_is_replaced(api: Api, request_id: bytes) -> None:
     response = api.client.get("/health", headers=[(b"X-Request-ID", request_id)])
@@ -312,6 +325,18 @@ def test_pan_in_the_path_is_masked(api: Api, path: str, case: Any) -> None:
     assert response.status_code in (404, 422)
     assert pan[:5] not in response.text.upper()
     assert f"XXXXX{case(pan[5:])}" in response.json()["path"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/{letters}%20{rest}/x", "/{letters}-{rest}", "/x/{letters}%C2%A0{rest}", "/%25{code}{others}{rest}"]
+)
+def test_pan_that_is_spelled_otherwise_in_the_path_is_masked_with_its_whole_segment(api: Api, path: str) -> None:
+    pan = a_pan()
+
+    response = api.client.get(path.format(letters=pan[:5], code=f"{ord(pan[0]):x}", others=pan[1:5], rest=pan[5:]))
+
+    assert "XXXXX" in response.json()["path"]
+    assert pan[1:5] not in response.text
 
 
 def test_percent_encoded_pan_in_the_path_is_masked(api: Api) -> None:

@@ -62,10 +62,18 @@ def test_malformed_body_is_400(api: Api, content: bytes) -> None:
     [
         pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\x7fb\r\n\r\n", id="a header's character"),
         pytest.param(b"ABCDE1234F\r\n\r\n", id="no HTTP at all"),
+        pytest.param(b"BREW /applications HTTP/1.1\r\nHost: x\r\n\r\n", id="an unknown method"),
         pytest.param(b"POST /applications HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", id="a length of x"),
+        pytest.param(
+            b"POST /applications HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n{",
+            id="two lengths",
+        ),
     ],
 )
-def test_request_that_is_no_http_is_400_in_the_same_shape(api: Api, request_bytes: bytes) -> None:
+def test_request_that_is_no_http_is_400_in_the_same_shape_says_so_and_is_counted(
+    api: Api, request_bytes: bytes
+) -> None:
+    before = unparsable(api)
     with socket.create_connection(("127.0.0.1", api.client.base_url.port or 0), timeout=5) as connection:
         connection.sendall(request_bytes)
 
@@ -74,7 +82,16 @@ def test_request_that_is_no_http_is_400_in_the_same_shape(api: Api, request_byte
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"X-Request-ID: " in head
     assert json.loads(body)["error_code"] == "MALFORMED_REQUEST"
+    assert json.loads(body)["message"] == "The request is not well-formed HTTP."
     assert b"ABCDE" not in body
+    assert unparsable(api) == before + 1
+
+
+def unparsable(api: Api) -> float:
+    """How many requests were counted that could not be parsed."""
+    sample = 'http_requests_total{method="other",route="other",service="prequal-api",status="400"} '
+    lines = api.client.get("/metrics").text.splitlines()
+    return sum(float(line.removeprefix(sample)) for line in lines if line.startswith(sample))
 
 
 def test_number_of_100_characters_is_well_formed(api: Api) -> None:
@@ -391,6 +408,16 @@ def test_pan_as_the_name_of_an_unknown_field_is_masked(api: Api, name: str, case
 
     assert_error(response, 422, "VALIDATION_ERROR")
     assert pan[:5] not in response.text.upper()
+
+
+@pytest.mark.parametrize("between", [" ", "-", "_", ". ", "\u200b"])
+def test_pan_with_separators_as_the_name_of_an_unknown_field_is_masked_whole(api: Api, between: str) -> None:
+    pan = a_pan()
+
+    response = api.post(an_application(**{f"{pan[:5]}{between}{pan[5:]}": 1}))
+
+    body = assert_error(response, 422, "VALIDATION_ERROR")
+    assert fields_of(body) == ["XXXXX"]
 
 
 # ── 422: several fields ─────────────────────────────────────────────────────────────────────────────────────────

@@ -91,9 +91,9 @@ def test_the_published_fields_are_those_that_are_read(event: type[Event]) -> Non
 def test_the_published_headers_are_those_that_the_publisher_sends() -> None:
     row = OutboxRow(1, "topic", uuid4(), "ApplicationSubmitted", uuid4(), "{}", "a-request", "a-trace")
 
-    assert [name for name, _ in teller.headers_of(row)] == list(asyncapi.HEADERS)
+    assert [name for name, _ in teller.headers_of(row, row.traceparent)] == list(asyncapi.HEADERS)
     bare = OutboxRow(1, "topic", uuid4(), "ApplicationSubmitted", uuid4(), "{}", None, None)
-    assert {name for name, _ in teller.headers_of(bare)} == {*asyncapi.HEADERS} - {*asyncapi.OPTIONAL_HEADERS}
+    assert {name for name, _ in teller.headers_of(bare, None)} == {*asyncapi.HEADERS} - {*asyncapi.OPTIONAL_HEADERS}
 
 
 def test_the_published_dead_letter_headers_are_those_that_are_sent() -> None:

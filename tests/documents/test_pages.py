@@ -1,12 +1,15 @@
 """The pages name what is there: tests, files and links."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/prequal"
+FOLDERS = (PACKAGE, ROOT, ROOT / "deploy/kubernetes")
+"""Where a page's paths begin."""
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -33,7 +36,7 @@ def test_every_test_that_the_architecture_names_is_there() -> None:
 def test_every_module_that_a_page_names_is_there(page: Path) -> None:
     named = re.findall(r"`((?:[a-z_]+/)+[a-z_]*(?:\.[a-z]+)?)`", page.read_text(encoding="utf-8"))
 
-    assert [path for path in named if not ((PACKAGE / path).exists() or (ROOT / path).exists())] == []
+    assert [path for path in named if not any((folder / path).exists() for folder in FOLDERS)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -43,3 +46,20 @@ def test_every_make_target_that_a_page_names_is_there(page: Path) -> None:
     named = set(re.findall(r"`make ([a-z0-9-]+)", page.read_text(encoding="utf-8")))
 
     assert named - targets == set()
+
+
+def test_every_folder_of_tests_is_run_by_make_test_or_by_a_target_of_its_own() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    folders = {f"tests/{file.parent.relative_to(ROOT / 'tests')}" for file in ROOT.glob("tests/**/test_*.py")}
+
+    apart = folders - set(told["testpaths"])
+    assert apart == {"tests/image", "tests/observability"}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert all(f"-m pytest {folder}\n" in makefile for folder in apart)
+
+
+def test_what_make_test_runs_is_run_by_the_targets_of_its_parts_too() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    runs = re.findall(r"-m pytest (.+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+
+    assert set(told["testpaths"]) <= {folder for run in runs for folder in run.split()}

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 
 from prequal.kernel.crypto import KeyRing
 from tests.support.applications import a_pan, an_application
-from tests.support.broker import SUBMITTED, Broker
+from tests.support.broker import REPORTED, SUBMITTED, Broker
 from tests.support.database import Database
 from tests.support.load import Load, applications, assert_all_is_well
 from tests.support.processes import NAMES, House, Service
@@ -141,6 +142,21 @@ def test_ready_says_why_a_consumer_cannot_do_its_work_though_its_dependencies_an
     assert house.credit.get("/health").status_code == 200
 
 
+def test_ready_names_a_topic_that_is_missing_and_how_to_mend_it(broker: Broker, house: House) -> None:
+    house.start()
+    broker.delete(REPORTED)
+    post(house.api, an_application())
+
+    of_publisher = house.publisher.becomes(503, 20, database="connected", kafka="connected")["reason"]
+    of_decision = house.decision.becomes(503, 20, database="connected", kafka="connected")["reason"]
+    broker.create()
+
+    for name in NAMES:
+        getattr(house, name).becomes(200, 15)
+    assert of_publisher.startswith(f"KAFKA_PUBLISH_ERROR on {REPORTED}")
+    assert all("run `prequal topics`" in reason for reason in (of_publisher, of_decision))
+
+
 # ── several of one kind ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -212,6 +228,49 @@ def test_each_service_stopped_once_under_load_ends_in_order_and_loses_nothing(
     assert all(getattr(house, name).logged("stopped") for name in NAMES)
 
 
+def test_scrape_during_a_shutdown_is_answered_whole_or_refused_and_nothing_is_lost(
+    database: Database, broker: Broker, house: House, load: Load
+) -> None:
+    house.start()
+    for name in NAMES:
+        service, answers = getattr(house, name), list[str]()
+        whole = families(service.get("/metrics").text)
+        load.post(applications(60))
+        with ThreadPoolExecutor(3) as threads:
+            scrapers = [threads.submit(scrape_until_refused, service, answers) for _ in range(3)]
+            eventually(lambda answers=answers: len(answers) > 5)  # type: ignore[misc]
+
+            code = service.end(within=10)
+
+            for scraper in scrapers:
+                scraper.result()
+        assert code == 0, name
+        assert all(families(answer) == whole for answer in answers), name
+        service.launch()
+        load.wait()
+    assert_all_is_well(database, broker, load.accepted)
+
+
+def scrape_until_refused(service: Service, answers: list[str]) -> None:
+    """Take one scrape after another, each on a connection of its own; raises when one is cut off."""
+    with httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), timeout=10, trust_env=False) as client:
+        while True:
+            try:
+                answer = client.get(f"{service.url}/metrics")
+            except httpx.ConnectError as error:
+                if "refused" not in str(error):
+                    raise
+                return
+            assert answer.status_code == 200
+            answers.append(answer.text)
+
+
+def families(exposition: str) -> list[str]:
+    """The names and kinds of what is shown."""
+    assert exposition.endswith("\n")
+    return [line for line in exposition.splitlines() if line.startswith("# TYPE")]
+
+
 def test_requests_in_flight_finish_after_sigterm(database: Database, house: House) -> None:
     house.start("api")
     with database.connect() as holder, ThreadPoolExecutor(10) as threads:
@@ -227,6 +286,26 @@ def test_requests_in_flight_finish_after_sigterm(database: Database, house: Hous
     assert house.api.exit_code() == 0
     assert statuses == [202] * 10
     assert database.count("applications") == 10
+
+
+def test_whoever_has_connected_before_the_door_closed_is_answered(house: House) -> None:
+    house.start("api")
+    with socket.create_connection(("127.0.0.1", house.api.port)) as early:
+        house.api.send(signal.SIGTERM)
+        eventually(lambda: not is_open(house.api.port))
+
+        early.sendall(b"GET /health HTTP/1.1\r\nHost: api\r\n\r\n")
+
+        assert early.recv(100).startswith(b"HTTP/1.1 200")
+    assert house.api.exit_code() == 0
+
+
+def is_open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def test_idle_services_end_at_once(house: House) -> None:

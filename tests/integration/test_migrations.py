@@ -1,21 +1,31 @@
 """The database's shape: up, down, up again, on empty and on filled, alone and two at once."""
 
+import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from typer.testing import CliRunner
 
 from prequal import migrations
+from prequal.command_line.application import app
 from prequal.kernel.db import connect
-from prequal.kernel.errors import Misconfigured
+from prequal.kernel.errors import Misconfigured, Transient
 from prequal.kernel.maintenance import maintain
 from prequal.kernel.schema import REVISION, check_schema
 from tests.support.database import TABLES, Database
+from tests.support.ports import free_port
 from tests.support.processes import run_once
 from tests.support.publishing import untold
 from tests.support.submissions import stored
+from tests.support.waiting import eventually
+
+MIGRATION_LOCK = 0x70726571
+runner = CliRunner()
 
 
 def revisions() -> list[str]:
@@ -139,3 +149,81 @@ def test_database_ahead_of_the_code_is_not_migrated(database: Database) -> None:
 def test_unknown_revision_is_refused(database: Database) -> None:
     with pytest.raises(Misconfigured):
         migrations.upgrade(database.url, "no-such-revision")
+
+
+def as_(url: str, user: str, password: str) -> str:
+    """The database's address for another user."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}:{password}@127.0.0.1:{parts.port}"))
+
+
+def test_what_migrate_did_comes_as_json(empty_database: Database) -> None:
+    told = {"DATABASE_URL": empty_database.url}
+
+    done = [
+        json.loads(runner.invoke(app, ["migrate", "--json", *words], env=told).output)
+        for words in ([], ["--down", "0004"], ["--down", "base"])
+    ]
+
+    assert done == [{"from": None, "to": REVISION}, {"from": REVISION, "to": "0004"}, {"from": "0004", "to": None}]
+
+
+def test_what_maintain_did_comes_as_json(database: Database) -> None:
+    done = runner.invoke(app, ["maintain", "--json"], env={"DATABASE_URL": database.url})
+
+    assert json.loads(done.output)["partitions_made"] == 0
+
+
+def test_database_that_is_away_is_one_sentence_and_exit_code_3(tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": f"postgresql://prequal:hunter2@127.0.0.1:{free_port()}/prequal"}
+
+    done = run_once("migrate", settings, tmp_path)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "prequal: PostgreSQL cannot be reached: ConnectionRefusedError\n"
+
+
+def test_way_back_without_a_database_is_out_of_reach_too() -> None:
+    with pytest.raises(Transient, match="cannot be reached"):
+        migrations.downgrade(f"postgresql://prequal:hunter2@127.0.0.1:{free_port()}/prequal", "0004")
+
+
+@pytest.mark.parametrize("user", ["prequal", "hunter2"])
+def test_wrong_password_is_one_sentence_and_exit_code_2(empty_database: Database, tmp_path: Path, user: str) -> None:
+    done = run_once("migrate", {"DATABASE_URL": as_(empty_database.url, user, "hunter2")}, tmp_path)
+
+    assert done.returncode == 2
+    assert re.fullmatch(r"prequal: PostgreSQL refuses DATABASE_URL: InvalidPasswordError .*\n", done.stderr)
+    assert "hunter2" not in done.stderr
+
+
+def test_database_that_does_not_exist_is_one_sentence_and_exit_code_2(empty_database: Database, tmp_path: Path) -> None:
+    elsewhere = urlunsplit(urlsplit(empty_database.url)._replace(path="/hunter2"))
+
+    done = run_once("migrate", {"DATABASE_URL": elsewhere}, tmp_path)
+
+    assert done.returncode == 2
+    assert re.fullmatch(r"prequal: PostgreSQL refuses DATABASE_URL: InvalidCatalogNameError .*\n", done.stderr)
+    assert "hunter2" not in done.stderr
+
+
+def test_user_who_may_not_change_the_tables_is_told_whose_to_take(empty_database: Database) -> None:
+    empty_database.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    try:
+        with pytest.raises(Misconfigured, match="of the tables' owner"):
+            migrations.upgrade(as_(empty_database.url, "guest", "guest"))
+    finally:
+        empty_database.execute("DROP ROLE guest")
+
+
+def test_database_that_goes_away_in_the_middle_is_out_of_reach(empty_database: Database) -> None:
+    with empty_database.connect() as holder, ThreadPoolExecutor(1) as threads:
+        holder.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        migrating = threads.submit(migrations.upgrade, empty_database.url)
+        waits = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+        (waiting,) = eventually(lambda: empty_database.rows(waits))
+
+        empty_database.value("SELECT pg_terminate_backend(%s)", waiting["pid"])
+
+        with pytest.raises(Transient, match="migrated again"):
+            migrating.result(10)

@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from prequal.domain.events import EventType, event_id
-from prequal.kernel import outbox
+from prequal.kernel import metrics, outbox, teller
 from prequal.kernel.db import connect
 from tests.conftest import HouseMaker
 from tests.support.broker import REPORTED, SUBMITTED, Broker, headers_of
@@ -185,6 +186,80 @@ async def test_events_of_a_missing_topic_wait_with_a_reason_while_others_flow(
     assert all(reasons)
     assert broker.told(REPORTED) == 3
     assert database.value("SELECT count(*) FROM outbox_archive WHERE topic = %s", REPORTED) == 3
+
+
+async def test_topic_that_is_deleted_and_made_anew_is_told_by_a_producer_that_never_knew_the_old_one(
+    database: Database, broker: Broker
+) -> None:
+    rebuilt = metrics.RETRIES.labels("producer")
+    before = rebuilt._value.get()
+    untold(database, 3)
+    async with publishing(database, broker):
+        await soon(lambda: nothing_waits(database))
+        broker.delete(SUBMITTED)
+        untold(database, 3)
+        await soon(lambda: database.count("outbox_parked") == 3)
+        untold(database, 1, topic=REPORTED)
+
+        broker.create()
+
+        await soon(lambda: nothing_waits(database), within=20)
+    assert broker.told(SUBMITTED) == 3
+    assert rebuilt._value.get() == before + 1
+
+
+class Dying:
+    """A producer whose first life ends with its third message: no report comes of the first, it tells the second, and
+    of the third it says that it is dead. Whoever comes after it lives.
+    """
+
+    lives = 0
+
+    def __init__(self, settings: dict[str, Any], **how: Any) -> None:
+        Dying.lives += 1
+        self._life, self._given = Dying.lives, 0
+        self._last_words: list[Any] = []
+        self._client = Producer(settings, **how)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def produce(self, topic: str, value: str, key: str, *, headers: Any, on_delivery: Any) -> None:
+        self._given += 1
+        if self._life > 1 or self._given == 2:
+            self._client.produce(topic, value, key, headers=headers, on_delivery=on_delivery)
+        elif self._given == 3:
+            self._last_words.append(on_delivery)
+        elif self._given > 3:
+            raise KafkaException(KafkaError(KafkaError._FATAL))
+
+    def poll(self, seconds: float) -> int:
+        served = self._client.poll(seconds)
+        while self._last_words:
+            self._last_words.pop()(KafkaError(KafkaError._FATAL), None)
+            served += 1
+        return served
+
+
+@pytest.mark.parametrize("rows", [3, 20])
+async def test_producer_that_dies_is_replaced_and_what_it_held_is_told_by_the_next(
+    rows: int, database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Dying, "lives", 0)
+    monkeypatch.setattr(teller, "Producer", Dying)
+    rebuilt = metrics.RETRIES.labels("producer")
+    before = rebuilt._value.get()
+    applications = untold(database, rows)
+
+    async with publishing(database, broker):
+        await soon(lambda: nothing_waits(database), within=20)
+
+    told = Counter(await keys(broker, SUBMITTED, rows))
+    assert set(told) == set(applications)
+    # The second alone may be told twice: its answer may have come after the death, and was then forgotten.
+    assert {application for application, times in told.items() if times > 1} <= {applications[1]}
+    assert database.count("outbox_archive") == rows
+    assert (Dying.lives, rebuilt._value.get() - before) == (2, 1)
 
 
 async def test_event_too_large_waits_with_a_reason_and_its_neighbours_are_told(

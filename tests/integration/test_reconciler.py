@@ -1,12 +1,21 @@
 """The reconciler: an application whose events were lost after they were told is decided all the same."""
 
-import httpx
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import UUID
 
-from prequal.kernel import db, reconciler
+import httpx
+import pytest
+
+from prequal.kernel import db, metrics, reconciler
+from prequal.kernel.settings import PublisherSettings, load
 from tests.support.applications import an_application
-from tests.support.broker import Broker
+from tests.support.broker import REPORTED, SUBMITTED, Broker, Letter
 from tests.support.database import Database
+from tests.support.ports import free_port
 from tests.support.processes import House
+from tests.support.publishing import untold
 from tests.support.submissions import stored
 from tests.support.waiting import eventually
 
@@ -59,3 +68,163 @@ async def test_pause_before_the_next_retelling_doubles(database: Database) -> No
 
     await connection.close()
     assert pauses == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+
+# ── its bounds ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+Look = Callable[[], Awaitable[None]]
+LookMaker = Callable[..., Look]
+
+
+@pytest.fixture
+async def looks(database: Database, broker: Broker) -> AsyncIterator[LookMaker]:
+    """Makes reconcilers that look when they are told to."""
+    async with AsyncExitStack() as links:
+
+        def make(bootstrap_servers: str = broker.bootstrap_servers, **told: Any) -> Look:
+            settings = load(
+                PublisherSettings,
+                _env_file=None,
+                database_url=database.url,
+                kafka_bootstrap_servers=bootstrap_servers,
+                http_port=free_port(),
+                **told,
+            )
+            made = reconciler.Reconciler(settings)
+            links.push_async_callback(made._link.close)
+            return made._look
+
+        yield make
+
+
+def told_long_ago(database: Database, count: int) -> list[UUID]:
+    """Undecided applications, the oldest first, whose events were told and lost."""
+    applications = [submission.id for submission in stored(database, count)]
+    for minutes, application in zip(range(count, 0, -1), applications, strict=True):
+        database.execute(
+            "UPDATE applications SET created_at = now() - make_interval(mins => %s) WHERE id = %s", minutes, application
+        )
+        untold(database, application_id=application)
+    settle(database)
+    return applications
+
+
+def settle(database: Database) -> None:
+    """Let what waits have been told; an event that was told before is in the archive already."""
+    columns = "id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
+    database.execute(
+        f"""
+        WITH told AS (DELETE FROM outbox_events RETURNING {columns}, retold)
+        INSERT INTO outbox_archive ({columns}) SELECT {columns} FROM told WHERE NOT retold
+        """
+    )
+
+
+def retold(database: Database) -> list[UUID]:
+    """Whose events were put back, in the order of the lane."""
+    rows = database.rows("SELECT application_id FROM outbox_events WHERE retold ORDER BY id")
+    return [row["application_id"] for row in rows]
+
+
+def let_an_hour_pass(database: Database) -> None:
+    database.execute(
+        "UPDATE retellings SET last_at = last_at - interval '1 hour', next_at = next_at - interval '1 hour'"
+    )
+
+
+async def test_no_more_than_so_many_are_retold_at_once_the_oldest_first(database: Database, looks: LookMaker) -> None:
+    first, second, third, fourth, fifth = told_long_ago(database, 5)
+    look = looks(retell_max=2)
+    each_time = []
+
+    for _ in range(4):
+        await look()
+        each_time.append(set(retold(database)))
+        settle(database)
+
+    assert each_time == [{first, second}, {third, fourth}, {fifth}, set()]
+
+
+async def test_application_that_stays_undecided_is_retold_after_pauses_that_double(
+    database: Database, looks: LookMaker
+) -> None:
+    (application,) = told_long_ago(database, 1)
+    look = looks()
+    seen = []
+
+    for _ in range(3):
+        await look()
+        settle(database)
+        await look()  # too early: nothing is told
+        assert retold(database) == []
+        pause = "SELECT times, extract(epoch FROM next_at - last_at)::integer AS pause FROM retellings"
+        seen.append(tuple(database.row(pause).values()))
+        let_an_hour_pass(database)
+
+    assert seen == [(1, 30), (2, 60), (3, 120)]
+    assert database.value("SELECT application_id FROM retellings") == application
+
+
+async def test_nothing_is_retold_while_the_outbox_is_old(database: Database, looks: LookMaker) -> None:
+    told_long_ago(database, 1)
+    untold(database, topic=REPORTED)
+    database.execute("UPDATE outbox_events SET created_at = now() - interval '6 seconds'")
+    look = looks()
+
+    await look()
+    while_it_is_old = retold(database)
+    database.execute("UPDATE outbox_events SET created_at = now() - interval '1 second'")
+    await look()
+
+    assert (len(while_it_is_old), len(retold(database))) == (0, 1)
+
+
+async def test_nothing_is_retold_while_the_consumers_are_behind(
+    database: Database, broker: Broker, looks: LookMaker
+) -> None:
+    first, _ = told_long_ago(database, 2)
+    look = looks(retell_max=1)
+    broker.tell(SUBMITTED, [Letter(b"x")] * 900)
+    broker.tell(REPORTED, [Letter(b"x")] * 100)
+
+    await look()
+    as_far_as_may_be = retold(database)
+    settle(database)
+    broker.tell(REPORTED, [Letter(b"x")])
+    await look()
+
+    assert (as_far_as_may_be, retold(database)) == ([first], [])
+
+
+async def test_nothing_is_retold_while_it_cannot_be_found_out_how_far_behind_they_are(
+    database: Database, looks: LookMaker
+) -> None:
+    told_long_ago(database, 1)
+
+    await looks(f"127.0.0.1:{free_port()}")()
+
+    assert retold(database) == []
+    assert database.count("retellings") == 0
+
+
+async def test_what_is_retold_is_counted_by_events(database: Database, looks: LookMaker) -> None:
+    _, scored = told_long_ago(database, 2)
+    untold(database, topic=REPORTED, application_id=scored)
+    settle(database)
+    before = metrics.RETOLD._value.get()
+
+    await looks()()
+
+    assert metrics.RETOLD._value.get() - before == len(retold(database)) == 3
+
+
+async def test_of_two_reconcilers_one_stands_by(database: Database, looks: LookMaker) -> None:
+    first, second = told_long_ago(database, 2)
+    one, other = looks(retell_max=1), looks(retell_max=1)
+
+    await one()
+    await other()
+
+    assert retold(database) == [first]
+    await one()
+    assert retold(database) == [first, second]

@@ -200,6 +200,21 @@ def test_metrics_are_shown_on_a_port_of_their_own_when_told_so(house: House) -> 
     assert "kafka_messages_consumed_total" in house.new("decision", port).get("/metrics").text
 
 
+def test_taken_metrics_port_is_said_once_and_waited_for_while_the_service_works(house: House) -> None:
+    port = free_port()
+    service = house.further("decision", "metrics")
+    service.environment |= {"PROMETHEUS_PORT": str(port)}
+    with socket.create_server(("127.0.0.1", port)):
+        service.start()
+        eventually(lambda: service.logged("metrics_port_taken"))
+        shown = service.get("/metrics").text
+
+    house.new("decision", port).becomes(200)
+
+    assert "kafka_messages_consumed_total" in shown
+    assert len(service.logged("metrics_port_taken")) == 1
+
+
 # ── dependencies that are not there yet ─────────────────────────────────────────────────────────────────────────
 
 

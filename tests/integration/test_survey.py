@@ -1,7 +1,7 @@
 """The survey: what the publisher shows of the whole house is what the database and the broker say."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -40,9 +40,14 @@ def value(fact: Fact, *labels: str) -> float | None:
 
 async def looked(settings: PublisherSettings, known: Fact, *hidden: Fact) -> None:
     """Survey until a fact is known, and others are hidden."""
+    await looked_until(settings, lambda: bool(known._values) and not any(fact._values for fact in hidden))
+
+
+async def looked_until(settings: PublisherSettings, truth: Callable[[], bool]) -> None:
+    """Survey until something is so."""
     stop = asyncio.Event()
     surveying = asyncio.create_task(Survey(settings).run(stop))
-    await soon(lambda: bool(known._values) and not any(fact._values for fact in hidden))
+    await soon(truth)
     stop.set()
     await surveying
 
@@ -129,9 +134,11 @@ def test_lag_is_seen_by_every_publisher_though_no_consumer_lives(
 async def test_dead_letters_are_counted_where_they_lie(database: Database, broker: Broker) -> None:
     broker.tell(SUBMITTED_DLQ, [Letter(b"{", b"1"), Letter(b"{", b"2")])
 
-    await looked(settings(database.url, broker.bootstrap_servers), metrics.DEAD_LETTERS_STORED)
+    await looked_until(
+        settings(database.url, broker.bootstrap_servers),
+        lambda: value(metrics.DEAD_LETTERS_STORED, SUBMITTED_DLQ) == 2,
+    )
 
-    assert value(metrics.DEAD_LETTERS_STORED, SUBMITTED_DLQ) == 2
     assert value(metrics.DEAD_LETTERS_STORED, REPORTED_DLQ) == 0
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from prequal.kernel.errors import Misconfigured, Transient
+from prequal.kernel.errors import Misconfigured, PrequalError, Transient
+from prequal.local import services
 from prequal.local.children import Child, leash
+from prequal.local.services import Errand
 from tests.local.machine import lives
 from tests.support.waiting import eventually
 
@@ -131,11 +133,37 @@ def test_step_that_fails_says_its_last_words(child: Child) -> None:
         child.run(["sh", "-c", "echo no more room >&2; exit 1"])
 
 
+@pytest.mark.parametrize(("code", "kind"), [(1, Misconfigured), (2, Misconfigured), (3, Transient)])
+def test_errand_that_fails_is_the_kind_of_failure_that_its_exit_code_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[PrequalError]
+) -> None:
+    monkeypatch.setattr(services, "_command", lambda _: ["sh", "-c", f"echo its sentence; exit {code}"])
+
+    with pytest.raises(kind, match="topics: its sentence"):
+        Errand("topics", tmp_path / "topics.log", {}).do()
+
+
 def test_last_words_are_those_that_are_no_json(child: Child) -> None:
     child.log.parent.mkdir()
     child.log.write_text('{"event": "starting"}\nprequal: Bad settings: X is missing.\n{"event": "bye"}\n\n')
 
     assert child.last_words() == "Bad settings: X is missing"
+
+
+TRACE = """\
+[main] ERROR kafka.Kafka$ - Exiting Kafka due to fatal exception
+java.lang.RuntimeException: Stored node id 9 does not match
+\tat org.apache.kafka.server.ServerUtils.check(ServerUtils.java:12) ~[kafka.jar:?]
+\tat kafka.Kafka.main(Kafka.scala)
+\t... 3 more
+"""
+
+
+def test_last_words_are_the_exception_and_not_where_it_passed(child: Child) -> None:
+    child.log.parent.mkdir()
+    child.log.write_text(TRACE)
+
+    assert child.last_words() == "java.lang.RuntimeException: Stored node id 9 does not match"
 
 
 def test_on_spawn_knows_the_new_pid(child: Child) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from prequal.command_line import exit_codes
@@ -96,7 +97,9 @@ def api(request: pytest.FixtureRequest) -> Iterator[Api]:
 def prequal(*words: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """The console script in a process of its own, with this environment only."""
     command = [sys.executable, "-m", "prequal", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=folder, env=environment, check=False
+    )
 
 
 def apply(url: str, *more: str, pan: str = PAN) -> Any:
@@ -104,10 +107,16 @@ def apply(url: str, *more: str, pan: str = PAN) -> Any:
     return runner.invoke(app, words, env={"PREQUAL_PAN": pan}, catch_exceptions=True)
 
 
-DEAD_LETTERS = ["dlq list", "dlq show", "dlq replay", "dlq discard"]
+def every_command(command: Any, words: tuple[str, ...] = ()) -> Iterator[str]:
+    """What can be typed, `prequal` itself and the groups included."""
+    yield " ".join(words)
+    for name, below in getattr(command, "commands", {}).items():
+        yield from every_command(below, (*words, name))
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "keys generate", *DEAD_LETTERS])
+@pytest.mark.parametrize(
+    "command", list(every_command(typer.main.get_command(app))), ids=lambda words: words or "prequal"
+)
 def test_help_of_every_command_has_an_example(command: str) -> None:
     shown = runner.invoke(app, [*command.split(), "--help"])
 
@@ -203,6 +212,27 @@ def test_apply_asks_for_the_pan_without_showing_it(api: Api) -> None:
 
     assert api.received[0]["pan_number"] == PAN
     assert PAN not in done.output
+
+
+def test_apply_whose_input_ends_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    done = prequal("apply", "--type", "home", "--income", "1", folder=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "prequal: The input ended before everything was told: give the rest as options, see `prequal apply --help`."
+    )
+
+
+def test_ctrl_c_at_a_question_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("getpass.getpass", interrupted)
+
+    with pytest.raises(SystemExit) as end:
+        app(["apply", "--type", "home", "--income", "1", "--amount", "1"], prog_name="prequal")
+
+    assert end.value.code == 130
 
 
 def test_apply_as_json_is_the_final_status(api: Api) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from prequal.kernel.errors import Misconfigured
 from prequal.kernel.settings import load
-from prequal.local import run_file
+from prequal.local import run_file, supervisor
 from prequal.local.data_folder import DataFolder
 from prequal.local.keys import development_keys, generate
 from prequal.local.ports import require_free
@@ -76,6 +76,76 @@ def test_development_keys_are_made_once_and_only_the_owner_reads_them(tmp_path: 
 
     assert development_keys(tmp_path / "keys.env") == made
     assert stat.S_IMODE((tmp_path / "keys.env").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        f"ENCRYPTION_KEY={generate()['ENCRYPTION_KEY']}\nPAN_HAS".encode(),
+        f"ENCRYPTION_KEY={generate()['ENCRYPTION_KEY']}\nPAN_HASH_KEY=AAAA".encode(),
+        b"\xff\xfe",
+    ],
+    ids=["empty", "cut off in a name", "cut off in a key", "no text"],
+)
+def test_keys_that_were_cut_short_are_one_sentence_that_names_the_file(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "keys.env"
+    file.write_bytes(content)
+
+    with pytest.raises(
+        Misconfigured, match=r"keys\.env holds no good (ENCRYPTION|PAN_HASH)_KEY: put it back"
+    ) as refused:
+        development_keys(file)
+
+    assert file.read_bytes() == content
+    assert "AAAA" not in str(refused.value)
+
+
+def test_key_that_is_given_need_not_be_in_the_file(tmp_path: Path) -> None:
+    keys = generate()
+    (tmp_path / "keys.env").write_text(f"PAN_HASH_KEY={keys['PAN_HASH_KEY']}\n")
+
+    settings = load(UpSettings, encryption_key=keys["ENCRYPTION_KEY"], prequal_data_dir=tmp_path)
+
+    assert supervisor._keys(settings, DataFolder(tmp_path)) == keys
+
+
+def test_no_new_keys_are_drawn_for_a_database_that_was_made_with_others(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    settings = load(UpSettings, prequal_data_dir=tmp_path)
+
+    with pytest.raises(
+        Misconfigured, match=r"keys\.env is missing, and .*postgres was made with its keys: put it back"
+    ):
+        supervisor._keys(settings, DataFolder(tmp_path))
+
+    assert not (tmp_path / "keys.env").exists()
+
+
+def test_keys_are_drawn_for_a_database_of_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    settings = load(UpSettings, prequal_data_dir=tmp_path, database_url="postgresql://elsewhere")
+
+    assert set(supervisor._keys(settings, DataFolder(tmp_path))) == {"ENCRYPTION_KEY", "PAN_HASH_KEY"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("DATABASE_URL", "mysql://elsewhere"), ("KAFKA_BOOTSTRAP_SERVERS", "nonsense")]
+)
+def test_stores_that_cannot_be_meant_are_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str
+) -> None:
+    monkeypatch.setenv(setting, value)
+
+    with pytest.raises(Misconfigured, match=f"Bad settings: {setting} must "):
+        load(UpSettings)
+
+
+def test_one_key_for_both_purposes_is_refused() -> None:
+    key = generate()["PAN_HASH_KEY"]
+
+    with pytest.raises(Misconfigured, match="are the same key"):
+        load(UpSettings, encryption_key=key, pan_hash_key=key)
 
 
 def test_run_file_reads_back_and_only_the_owner_reads_it(tmp_path: Path) -> None:

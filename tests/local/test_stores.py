@@ -139,6 +139,14 @@ def test_data_of_another_version_is_one_sentence(tmp_path: Path) -> None:
         Postgres(tmp_path / "postgres", 1).start()
 
 
+def test_password_that_is_missing_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").write_text("18\n")
+
+    with pytest.raises(Misconfigured, match=r"postgres/superuser\.password is missing: put it back, or move"):
+        Postgres(tmp_path / "postgres", 1).start()
+
+
 def test_postgres_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prequal.local.postgres.START_TRIES", 1)
     server = Postgres(tmp_path / "postgres", *free_ports(1))
@@ -202,6 +210,26 @@ def test_kafka_that_cannot_start_says_where_to_look(tmp_path: Path) -> None:
     broker = Kafka(tmp_path / "kafka", *free_ports(2), properties={"process.roles": "teapot"})
 
     with pytest.raises(Misconfigured, match=r"kafka: .*kafka\.log"):
+        broker.start()
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("version=1\ncluster.id=MkU3OEVBNTcwNTJENDM2Qg\nnode.id=9\n", "of node 9, not 1"),
+        ("version=0\ncluster.id=MkU3OEVBNTcwNTJENDM2Qg\nbroker.id=1\n", "of format 0, not 1"),
+        ("version=1\ncluster.id=AAAAAAAAAAAAAAAAAAAAAA\nnode.id=1\n", "of another cluster"),
+        ("", "of format unknown, not 1"),
+    ],
+    ids=["node", "version", "cluster", "cut off"],
+)
+def test_data_of_another_broker_is_one_sentence(tmp_path: Path, content: str, found: str) -> None:
+    broker = Kafka(tmp_path / "kafka", *free_ports(2), cluster_id="MkU3OEVBNTcwNTJENDM2Qg")
+    data = broker.folder / "data"
+    data.mkdir(parents=True)
+    (data / "meta.properties").write_text(content)
+
+    with pytest.raises(Misconfigured, match=f"holds Kafka's data {found}: move that folder away"):
         broker.start()
 
 

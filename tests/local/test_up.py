@@ -2,19 +2,32 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
+from prequal.kernel.errors import Transient
+from prequal.kernel.settings import load
+from prequal.local import supervisor
+from prequal.local.data_folder import DataFolder
 from prequal.local.keys import generate
+from prequal.local.narrator import Narrator
+from prequal.local.settings import UpSettings
 from tests.local.machine import Up, lives
+from tests.support.database import Cluster, Database
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 NAMES = {"postgres", "kafka", "api", "credit", "decision", "publisher"}
@@ -23,7 +36,10 @@ NAMES = {"postgres", "kafka", "api", "credit", "decision", "publisher"}
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     up = Up(tmp_path_factory.mktemp("house"))
-    yield up.start().until_ready()
+    program = up.folder / "bin" / "prometheus"
+    program.parent.mkdir()
+    program.touch(0o755)
+    yield up.start(PATH=f"{program.parent}:{os.environ['PATH']}").until_ready()
     up.end()
 
 
@@ -74,6 +90,7 @@ def test_first_start_shows_one_application_of_each_outcome(running: Up) -> None:
 
     assert all(outcome in shown for outcome in ("PRE_APPROVED", "MANUAL_REVIEW", "REJECTED"))
     assert "curl" in shown
+    assert f"    prometheus --config.file={running.folder}/.prequal/prometheus/prometheus.yml " in shown
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -93,6 +110,13 @@ def test_status_tells_what_runs(running: Up) -> None:
     assert {process["name"] for process in overview["processes"]} == NAMES
     assert set(overview["database"]) >= {"outbox_waiting", "outbox_parked", "applications", "decisions_last_minute"}
     assert set(overview["consumer_lag"]) == {"credit-service-group", "decision-service-group"}
+
+
+def test_the_disk_that_the_data_lie_on_is_watched(running: Up) -> None:
+    metrics = urllib.request.urlopen(f"http://127.0.0.1:{running.ports['PUBLISHER_PORT']}/metrics", timeout=5)
+
+    shown = [float(line.split()[-1]) for line in metrics.read().decode().splitlines() if "disk_size_bytes{" in line]
+    assert shown == [shutil.disk_usage(running.folder).total]
 
 
 def test_second_up_in_the_same_folder_is_one_sentence(running: Up) -> None:
@@ -119,10 +143,40 @@ def test_signal_stops_everything_with_exit_code_0(house: Up, with_signal: signal
     assert not (house.folder / ".prequal" / "run.json").exists()
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.4, 0.7, 1.0, 1.6, 2.2, 3.0])
-def test_signal_in_the_middle_of_starting_stops_everything(house: Up, seconds: float) -> None:
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler of its own for the signal."""
+    found = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
+
+
+def test_signal_while_it_still_loads_ends_it(house: Up) -> None:
     house.start()
-    time.sleep(seconds)  # whatever it is just doing: the middle has no name
+    assert house.process is not None
+    pid = house.process.pid
+    eventually(lambda: catches(pid, signal.SIGTERM))
+
+    assert house.end() == 0
+    assert house.left() == []
+
+
+POSTGRES_LOG = ".prequal/logs/postgres.log"
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        pytest.param(POSTGRES_LOG, "creating subdirectories", id="making the database"),
+        pytest.param(POSTGRES_LOG, "database system is ready", id="starting PostgreSQL"),
+        pytest.param("output", "postgres on port", id="migrating"),
+        pytest.param("output", "✓ migrate", id="migrated"),
+        pytest.param("output", "kafka on port", id="making topics"),
+        pytest.param("output", "✓ topics", id="starting the services"),
+        pytest.param("output", "everything is ready", id="demonstrating"),
+    ],
+)
+def test_signal_in_the_middle_of_starting_stops_everything(house: Up, file: str, words: str) -> None:
+    house.start()
+    eventually(lambda: (house.folder / file).exists() and words in (house.folder / file).read_text(), within=60)
 
     assert house.end() == 0
     assert house.left() == []
@@ -170,3 +224,70 @@ def test_child_that_is_misconfigured_stops_all_with_its_sentence(house: Up) -> N
     assert house.process.wait(60) == 2
     assert "is not the key this database was made with" in house.output.read_text()
     assert house.left() == []
+
+
+# ── stores of somebody else's ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def outcome(house: Up, within: float = 30) -> tuple[int, str]:
+    """The exit code of a house that ends by itself, and its last sentence."""
+    assert house.process is not None
+    code = house.process.wait(within)
+    assert house.left() == []
+    return code, house.output.read_text().rstrip().splitlines()[-1]
+
+
+def dead() -> str:
+    return f"127.0.0.1:{free_port()}"
+
+
+def test_database_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(house: Up) -> None:
+    house.start(DATABASE_URL=f"postgresql://prequal:hunter2@{dead()}/prequal", KAFKA_BOOTSTRAP_SERVERS=dead())
+
+    code, sentence = outcome(house)
+
+    log = house.folder / ".prequal" / "logs" / "migrate.log"
+    assert code == 3
+    assert sentence == f"prequal: migrate: PostgreSQL cannot be reached: ConnectionRefusedError (see {log})"
+
+
+def test_wrong_password_ends_the_start_with_exit_code_2_and_its_sentence(house: Up, cluster: Cluster) -> None:
+    address = cluster.url.rpartition("@")[2]
+
+    house.start(DATABASE_URL=f"postgresql://prequal:hunter2@{address}", KAFKA_BOOTSTRAP_SERVERS=dead())
+
+    code, sentence = outcome(house)
+    assert code == 2
+    assert "migrate: PostgreSQL refuses DATABASE_URL: InvalidPasswordError" in sentence
+    assert "hunter2" not in house.output.read_text()
+
+
+def test_broker_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(house: Up, database: Database) -> None:
+    broker = dead()
+
+    house.start(DATABASE_URL=database.url, KAFKA_BOOTSTRAP_SERVERS=broker)
+
+    code, sentence = outcome(house)
+    assert code == 3
+    assert f"topics: Kafka at {broker} does not answer" in sentence
+
+
+def test_store_that_is_away_at_the_daily_maintenance_does_not_end_the_house(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "MAINTAIN_EVERY", timedelta(0))
+    house = supervisor.House(load(UpSettings), {}, DataFolder(tmp_path), Narrator(), SimpleQueue())
+    tries: list[int] = []
+
+    def errand(_: str) -> None:
+        tries.append(len(tries))
+        if len(tries) == 3:
+            house._ending.set()
+            return
+        raise Transient("PostgreSQL cannot be reached")
+
+    monkeypatch.setattr(house, "_errand", errand)
+
+    house._maintain_daily()
+
+    assert tries == [0, 1, 2]

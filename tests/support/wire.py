@@ -1,4 +1,4 @@
-"""A TCP proxy that stands before PostgreSQL or Kafka and cuts, freezes or loses what a test says."""
+"""A TCP proxy that stands before PostgreSQL or Kafka and cuts, slows, freezes or loses what a test says."""
 
 import contextlib
 import socket
@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 COMMIT = b"COMMIT\x00"
-"""How a COMMIT ends in PostgreSQL's simple query protocol."""
+"""A COMMIT in PostgreSQL's simple query protocol."""
 
 
 class Wire:
     """127.0.0.1:`port` leads to 127.0.0.1:`target` until it is cut."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, commit: bytes = COMMIT) -> None:
+        """Lead to a port; `commit` is what tells a question that commits from others, COMMIT or a part of one."""
         self._target = target
+        self.commit = commit
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._listener.getsockname()[1]
         self._pairs: set[_Pair] = set()
@@ -25,6 +27,7 @@ class Wire:
         self._closed = False
         self.flowing = threading.Event()
         self.flowing.set()
+        self.delay_seconds = 0.0
         self._commit: str | None = None
         self.commits_lost = 0
         self._in_thread(self._accept)
@@ -43,8 +46,13 @@ class Wire:
         """Take connections and bytes, and let nothing through, until `mend`."""
         self.flowing.clear()
 
+    def slow_down(self, seconds: float) -> None:
+        """Hold up what comes, in each direction, for so long, until `mend`."""
+        self.delay_seconds = seconds
+
     def mend(self) -> None:
         self._cut = False
+        self.delay_seconds = 0.0
         self.flowing.set()
 
     def lose_answer_to_commit(self) -> None:
@@ -128,7 +136,7 @@ class _Pair:
 
     def to_server(self) -> None:
         for chunk in self._chunks(self._client):
-            if chunk.endswith(COMMIT) and (fate := self._wire.at_commit()):
+            if self._wire.commit in chunk and (fate := self._wire.at_commit()):
                 if not fate.startswith("answer"):
                     if fate == "everything":
                         self._wire.forget(self)  # the server's end stays open: an orphan backend in a transaction
@@ -164,6 +172,7 @@ class _Pair:
             if not chunk:
                 return
             self._wire.flowing.wait()
+            time.sleep(self._wire.delay_seconds)
             yield chunk
 
 

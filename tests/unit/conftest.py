@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("unit", max_examples=60, deadline=None, database=None)
+BUSY_MACHINE = [HealthCheck.too_slow]
+"""How long examples take to draw says how busy the machine is, and nothing about the code."""
+
+settings.register_profile("unit", max_examples=60, deadline=None, database=None, suppress_health_check=BUSY_MACHINE)
 settings.load_profile("unit")
 
 

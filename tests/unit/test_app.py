@@ -247,6 +247,24 @@ async def test_a_bad_key_is_told_without_its_value() -> None:
     assert "1234" not in response.text
 
 
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        (["one", "another"], "VALIDATION_ERROR"),
+        (["one", "one"], "SERVICE_UNAVAILABLE"),
+        (["one"], "SERVICE_UNAVAILABLE"),
+    ],
+)
+async def test_two_keys_that_differ_are_refused_for_neither_can_be_meant_alone(keys: list[str], code: str) -> None:
+    headers = [("content-type", "application/json"), *(("idempotency-key", key) for key in keys)]
+    async with a_client() as client:
+        response = await client.post("/applications", content=a_body(), headers=headers)
+
+    assert code_of(response) == code
+    if code == "VALIDATION_ERROR":
+        assert response.json()["details"] == [{"field": "Idempotency-Key", "issue": "must be given once"}]
+
+
 @pytest.mark.parametrize("field", ["pan_number", "monthly_income_inr", "loan_type", "applicant_name", "ABCDE1234F"])
 async def test_no_refusal_shows_the_pan(field: str) -> None:
     body = json.dumps(a_request(pan_number="ABCDE1234F") | {field: "ABCDE1234f"}).encode()
@@ -259,7 +277,10 @@ async def test_no_refusal_shows_the_pan(field: str) -> None:
 # ── wrong turns ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/applications/", "/applications/x", "/health/", "//applications"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/nothing", "/applications/", "/applications/x", "/health/", "//applications", "/docs/oauth2-redirect"],
+)
 async def test_an_unknown_path_is_not_found(path: str) -> None:
     assert code_of(await got(path)) == "NOT_FOUND"
 

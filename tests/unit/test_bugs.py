@@ -13,6 +13,7 @@ LOOKED_FOR = {
     "plain_sha256",
     "pan_logged",
     "id_cursor",
+    "never_ready_again",
 }
 
 

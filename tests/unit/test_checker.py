@@ -205,6 +205,26 @@ def test_events_out_of_causal_order_are_seen(topic: str, changes: dict[str, str]
     assert ("I3", "has its events out of causal order") in seen(changed(clean, records=records))
 
 
+@pytest.mark.parametrize(
+    ("submitted_ms", "reported_ms", "lost", "overtaken"),
+    [
+        pytest.param(1000, 1000, (), False, id="in the same millisecond"),
+        pytest.param(1001, 1000, (), True, id="before"),
+        pytest.param(1001, 1000, (SUBMITTED,), False, id="told again because its topic was lost"),
+        pytest.param(None, 1000, (), False, id="by the producer's clock"),
+    ],
+)
+def test_report_that_its_broker_took_before_the_submission_is_seen(
+    submitted_ms: int | None, reported_ms: int, lost: tuple[str, ...], overtaken: bool
+) -> None:
+    row = a_row()
+    submitted = dataclasses.replace(a_record(row, SUBMITTED), appended_ms=submitted_ms)
+    reported = dataclasses.replace(a_record(row, REPORTED), appended_ms=reported_ms)
+    run = of_rows(row, records=(submitted, reported), entries=(*accepted(), Fault("begin", "f", T + 30, lost=lost)))
+
+    assert (("I3", "was reported on its topic before it was submitted on its own") in seen(run)) == overtaken
+
+
 def test_event_that_was_written_twice_is_seen() -> None:
     clean = a_clean_run()
 
@@ -431,11 +451,19 @@ def test_look_that_has_no_order_or_no_answer_is_fine(looks: list[Looked]) -> Non
             "has more connections than at the start",
         ),
         (
-            lambda clean: changed(clean, measured=(Measured("api", T, 100, 25, 40),)),
+            lambda clean: changed(clean, connections=Connections(T, {"prequal-api read": 9})),
+            "has more connections than at the start",
+        ),
+        (
+            lambda clean: changed(clean, measured=(Measured("credit", T, 101, 12, 53),)),
             "has more threads or descriptors than at the start",
         ),
         (
-            lambda clean: changed(clean, measured=(Measured("api", T, 100, 12, 65),)),
+            lambda clean: changed(clean, measured=(Measured("api", T, 100, 19, 40),)),
+            "has more threads or descriptors than at the start",
+        ),
+        (
+            lambda clean: changed(clean, measured=(Measured("api", T, 100, 12, 57),)),
             "has more threads or descriptors than at the start",
         ),
     ],
@@ -448,8 +476,8 @@ def test_what_waits_or_leaked_is_seen(spoil: Callable[[Evidence], Evidence], wor
     "spoil",
     [
         lambda clean: with_entries(clean, Transaction(T, "prequal-api write", 9.5)),
-        lambda clean: changed(clean, connections=Connections(T, {"prequal-api write #": 3, "prequal-api read": 16})),
-        lambda clean: changed(clean, measured=(Measured("api", T, 999, 24, 64),)),
+        lambda clean: changed(clean, connections=Connections(T, {"prequal-api write #": 3, "prequal-api read": 8})),
+        lambda clean: changed(clean, measured=(Measured("api", T, 999, 18, 56),)),
     ],
     ids=["a short transaction", "connections within the slack", "threads and descriptors within the slack"],
 )
@@ -505,6 +533,7 @@ LATE = ("I10", "did not say that it is ready")
             id="degraded eleven seconds after the mend",
         ),
         pytest.param(KILLED, a_probe("api", "/ready", 20, 503), LATE, id="not ready for another one's death"),
+        pytest.param(KILLED, a_probe("credit", "/ready", 43, 503), LATE, id="not ready long after its restart"),
         pytest.param(POISON, a_probe("credit", "/ready", 30, 503), LATE, id="not ready long after the poison"),
         pytest.param((), a_probe("credit", "/ready", 20, 503), LATE, id="not ready for no reason"),
     ],
@@ -538,6 +567,26 @@ def test_probe_that_does_not_tell_the_truth_is_seen(
 )
 def test_probe_that_tells_the_truth_is_fine(fault: tuple[Fault, ...], probe: Entry) -> None:
     assert verdict.check(with_entries(a_clean_run(), *fault, probe)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "violation"),
+    [("/health", ("I10", "did not say that it is alive")), ("/ready", ("I10", "did not say that it is ready"))],
+)
+def test_service_that_was_killed_is_excused_until_it_is_back_and_no_longer(
+    path: str, violation: tuple[str, str]
+) -> None:
+    back, silent = a_probe("credit", path, 14), a_probe("credit", path, 16, None)
+
+    assert seen(with_entries(a_clean_run(), *KILLED, silent)) == []
+    assert seen(with_entries(a_clean_run(), *KILLED, back, silent)) == [violation]
+
+
+def test_service_that_is_up_and_not_yet_ready_is_not_yet_back() -> None:
+    starting = a_probe("api", "/ready", 13, 200, kafka="disconnected")
+    killed = dataclasses.replace(KILLED[0], killed=("api",)), KILLED[1]
+
+    assert verdict.check(with_entries(a_clean_run(), *killed, starting, a_probe("api", "/ready", 14))) == []
 
 
 def test_fault_that_never_heals_goes_on() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -109,10 +109,13 @@ class Broker:
         self.stored_at: dict[Partition, float] = {}
         self.dead = False
         self.polls = 0
+        self.looked: list[float] = []
+        self.subscribed = 0
         self.closed = False
 
     def subscribe(self, topics: list[str], on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
         assert topics == [TOPIC]
+        self.subscribed += 1
         self.dead = False
         self.on_assign, self.on_revoke = on_assign, on_revoke
         self.events.insert(0, (0.0, lambda: self.assign(*self.logs)))
@@ -175,6 +178,17 @@ class Broker:
     def resume(self, partitions: list[TopicPartition]) -> None:
         self.paused -= places(partitions)
         self.pauses.append((self.clock.now, set(self.paused)))
+
+    def list_topics(self, timeout: float) -> None:
+        self.looked.append(self.clock.now - 1000.0)
+        self.clock.now += timeout
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [TopicPartition(*partition, self.stored[partition]) for partition in places(partitions)]
+
+    def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> tuple[int, int]:
+        return 0, len(self.logs[partition.topic, partition.partition])
 
     def close(self) -> None:
         self.closed = True
@@ -308,6 +322,19 @@ def a_message_that(behaves: Behaviour, behaviours: dict[UUID, Behaviour]) -> byt
 def running_again() -> Iterator[None]:
     yield
     metrics.CONSUMER_STOPPED.set(0)
+
+
+# ── joining ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_has_nothing_to_read_looks_for_the_topic_until_it_has() -> None:
+    scene = Scene([done])
+    scene.at(10, lambda: scene.broker.revoke((TOPIC, 0)))
+    scene.at(30, lambda: scene.broker.assign((TOPIC, 0)))
+
+    scene.run()
+
+    assert [10 <= moment <= 30 for moment in scene.broker.looked] == [True] * 4
 
 
 # ── settling ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -647,6 +674,35 @@ def test_a_client_that_died_is_rebuilt_and_reads_on() -> None:
     assert scene.broker.closed
 
 
+def test_a_client_that_reads_nothing_though_there_is_something_to_read_is_rebuilt() -> None:
+    scene = Scene([done, done], until=30)
+    later = scene.broker.logs[TOPIC, 0].pop()
+    scene.at(1, lambda: setattr(scene.broker, "dead", True))
+    scene.at(2, lambda: scene.broker.logs[TOPIC, 0].append(later))
+
+    scene.run()
+
+    assert scene.stored == [2]
+    assert 8 < scene.broker.stored_at[TOPIC, 0] - 1000.0 < 20
+
+
+def test_a_client_that_has_nothing_to_read_is_kept() -> None:
+    scene = Scene([done], until=60)
+
+    scene.run()
+
+    assert scene.broker.subscribed == 1
+
+
+def test_a_client_whose_partition_waits_on_purpose_is_kept() -> None:
+    scene = Scene([no_key_until(1040), done], until=60)
+
+    scene.run()
+
+    assert scene.broker.subscribed == 1
+    assert scene.stored == [2]
+
+
 def test_a_consumer_without_its_group_is_not_ready() -> None:
     scene = Scene([done])
     before = scene.consumer.reason_not_ready()
@@ -654,6 +710,26 @@ def test_a_consumer_without_its_group_is_not_ready() -> None:
     scene.run()
 
     assert (before, scene.consumer.reason_not_ready()) == ("joining its consumer group", None)
+
+
+def test_many_suspects_share_their_tries_and_take_no_longer_than_one() -> None:
+    scene = Scene([bug_until(3)] * 300, until=20)
+
+    scene.run()
+
+    assert scene.stored == [300]
+    assert scene.broker.stored_at[TOPIC, 0] - 1000.0 < 8
+
+
+def test_dead_letter_that_was_turned_away_is_told_of_until_it_is_written() -> None:
+    scene = Scene([dead], refusals=3, until=20)
+    reasons: list[str | None] = []
+    for tenths in range(5, 100):
+        scene.at(tenths / 10, lambda: reasons.append(scene.consumer.reason_not_ready()))
+
+    scene.run()
+
+    assert [reason for reason, _ in itertools.groupby(reasons)] == ["1 dead letters cannot be written", None]
 
 
 def test_leaving_closes_client_and_room() -> None:

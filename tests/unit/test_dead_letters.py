@@ -3,8 +3,10 @@ from datetime import UTC, datetime
 from confluent_kafka import Message
 from hypothesis import given
 
-from prequal.kernel.dead_letters import DeadLetter, headers
-from tests.builders import MOMENT, a_message
+from prequal.kernel.dead_letters import DeadLetter, DeadLetters, headers
+from prequal.kernel.settings import load
+from prequal.workbench.settings import WorkbenchSettings
+from tests.builders import DATABASE_URL, MOMENT, a_message
 from tests.unit.test_pan import NUMBERS, SURROUNDINGS, shown
 
 
@@ -26,6 +28,12 @@ def test_a_letter_says_where_it_came_from_and_why() -> None:
         "dlq.attempts": "3",
     }
     assert abs((datetime.fromisoformat(str(last_seen)) - datetime.now(UTC)).total_seconds()) < 60
+
+
+def test_letters_are_sent_one_request_at_a_time() -> None:
+    kafka = load(WorkbenchSettings, database_url=DATABASE_URL, kafka_bootstrap_servers="127.0.0.1:1")
+
+    assert DeadLetters(kafka)._settings["max.in.flight.requests.per.connection"] == 1
 
 
 def test_the_originals_headers_come_first_and_unchanged() -> None:

@@ -33,6 +33,14 @@ DIGEST = hashlib.sha256(PAN.encode()).digest()
         pytest.param(base64.urlsafe_b64encode(DIGEST), id="SHA-256, base64 for addresses"),
         pytest.param(hashlib.sha1(PAN.encode()).hexdigest().encode(), id="SHA-1"),
         pytest.param(hashlib.md5(PAN.encode()).digest(), id="MD5"),
+        pytest.param(hashlib.sha512(PAN.encode()).hexdigest().encode(), id="SHA-512"),
+        pytest.param(base64.b64encode(hashlib.sha512(PAN.encode()).digest()), id="SHA-512, base64"),
+        pytest.param(hashlib.sha3_256(PAN.encode()).hexdigest().encode(), id="SHA3-256"),
+        pytest.param(base64.b64encode(hashlib.sha3_256(PAN.encode()).digest()), id="SHA3-256, base64"),
+        pytest.param(hashlib.blake2b(PAN.encode()).hexdigest().encode(), id="BLAKE2b"),
+        pytest.param(hashlib.blake2b(PAN.encode(), digest_size=16).hexdigest().encode(), id="BLAKE2b, 16 bytes"),
+        pytest.param(base64.b64encode(hashlib.blake2b(PAN.encode(), digest_size=32).digest()), id="BLAKE2b, base64"),
+        pytest.param(DIGEST.hex().encode()[:32], id="SHA-256, cut short"),
     ],
 )
 def test_pan_is_found_in_every_form(content: bytes) -> None:
@@ -86,7 +94,8 @@ def test_command_says_whether_a_pan_was_found(
 ) -> None:
     (tmp_path / "pans").write_text(f"{PAN}\n")
     (tmp_path / "log").write_text(content)
-    monkeypatch.setattr("sys.argv", ["leaks", str(tmp_path / "pans"), str(tmp_path)])
+    monkeypatch.chdir(tmp_path.parent)
+    monkeypatch.setattr("sys.argv", ["leaks", str(tmp_path / "pans"), tmp_path.name])
 
     with pytest.raises(SystemExit) as end:
         leaks.main()

@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
@@ -46,16 +46,16 @@ def test_every_schema_is_a_schema_and_every_example_fits_it(content: dict[str, A
     )
 
     jsonschema_rs.meta.validate(content["schema"] | {"$schema": "https://json-schema.org/draft/2020-12/schema"})
-    for example in examples:
-        validator(content["schema"]).validate(example)
+    for each in examples:
+        validator(content["schema"]).validate(each)
     assert examples
 
 
 def test_the_example_of_a_request_is_accepted() -> None:
     content = DOCUMENT["paths"]["/applications"]["post"]["requestBody"]["content"]["application/json"]
 
-    for example in content["examples"].values():
-        assert parse(json.dumps(example["value"]).encode())
+    for each in content["examples"].values():
+        assert parse(json.dumps(each["value"]).encode())
 
 
 def test_every_error_code_that_a_client_can_meet_on_its_paths_is_described() -> None:
@@ -95,9 +95,38 @@ def test_every_amount_that_is_taken_as_a_string_fits_the_schema(paise: int, zero
     assert REQUEST.is_valid(a_request(loan_amount_inr=amount))
 
 
+def spellings() -> st.SearchStrategy[str]:
+    """Strings of digits, points and minuses, most of them nearly an amount."""
+    digits = st.text("0159", max_size=12)
+    zeros = st.text("0", max_size=100)
+    return st.tuples(
+        st.sampled_from(["", "", "", "-"]), zeros, digits, st.sampled_from(["", ".", "."]), digits, zeros
+    ).map("".join)
+
+
+@given(spellings())
+@example("1.")
+@example(".5")
+@example(".")
+@example("00000000001.00")
+@example("9" * 10 + ".99")
+@example("9" * 11)
+@example("0" * 99 + "1")
+@example("0" * 100 + "1")
+def test_a_string_fits_the_schema_exactly_when_it_is_taken_as_an_amount(text: str) -> None:
+    taken = status_of(a_body(loan_amount_inr=text)) == 202
+
+    assert REQUEST.is_valid(a_request(loan_amount_inr=text)) == taken
+
+
 @given(st.integers(1, 999_999_999_999))
 def test_every_amount_that_is_taken_as_a_number_fits_the_schema(paise: int) -> None:
     assert REQUEST.is_valid(a_request(loan_amount_inr=paise / 100))
+
+
+def test_no_rule_of_the_document_divides_floats() -> None:
+    assert (1.12 / 0.01).is_integer() is False
+    assert "multipleOf" not in json.dumps(DOCUMENT)
 
 
 @pytest.mark.parametrize("field", ["pan_number", "monthly_income_inr", "loan_amount_inr", "loan_type"])

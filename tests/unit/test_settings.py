@@ -1,4 +1,5 @@
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,33 @@ def test_an_env_file_that_cannot_be_read_is_named(bare_environment: Path) -> Non
     assert str(refused.value) == f"The file {file} cannot be read: UnicodeDecodeError."
 
 
+def a_folder(file: Path) -> None:
+    file.mkdir()
+
+
+def a_loop(file: Path) -> None:
+    file.symlink_to(file)
+
+
+def a_dead_end(file: Path) -> None:
+    file.symlink_to(file.with_name("missing"))
+
+
+@pytest.mark.parametrize("made", [a_folder, a_loop, a_dead_end])
+def test_an_env_file_that_is_no_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Callable[[Path], None]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made(tmp_path / ".env")
+
+    with pytest.raises(Misconfigured) as refused:
+        load(DecisionSettings, **good())
+
+    assert str(refused.value) == (
+        f"{tmp_path / '.env'} is a folder, or a link that leads nowhere: make it a file of settings, or remove it."
+    )
+
+
 def test_settings_show_neither_keys_nor_password() -> None:
     settings = load(ApiSettings, **good(encryption_keys_retired=a_key_text(3)))
 
@@ -260,6 +288,22 @@ def test_settings_cannot_be_changed() -> None:
 )
 def test_one_or_several_brokers_are_taken(brokers: str) -> None:
     assert load(KafkaSettings, kafka_bootstrap_servers=brokers).kafka_bootstrap_servers == brokers
+
+
+@pytest.mark.parametrize("brokers", ["nonsense", "", "kafka:9092,", "kafka 1:9092", "kafka:177171"])
+def test_other_words_for_brokers_are_refused_in_words_of_our_own(brokers: str) -> None:
+    assert sentence(PublisherSettings, kafka_bootstrap_servers=brokers) == (
+        "Bad settings: KAFKA_BOOTSTRAP_SERVERS must be host:port, several of them comma-separated. "
+        "See .env.example for every setting."
+    )
+
+
+def test_one_key_for_both_purposes_is_refused() -> None:
+    words = sentence(ApiSettings, encryption_key=a_key_text(1), pan_hash_key=a_key_text(1))
+
+    assert "ENCRYPTION_KEY and PAN_HASH_KEY are the same key" in words
+    assert "prequal keys generate" in words
+    assert a_key_text(1) not in words
 
 
 @pytest.mark.parametrize("url", ["postgresql://h/d", "postgres://u:p@h:5432/d"])

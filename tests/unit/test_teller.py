@@ -1,13 +1,21 @@
 """`kernel.teller`: what the broker's answers mean, and what a message carries."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, ClassVar
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
+from prequal.domain.events import EventType
+from prequal.kernel import metrics, teller
+from prequal.kernel.breaker import Breaker, State
+from prequal.kernel.errors import Transient
 from prequal.kernel.kafka import REFUSALS
 from prequal.kernel.outbox import OutboxRow
-from prequal.kernel.teller import Answers, Told, headers_of
+from prequal.kernel.settings import PublisherSettings, load
+from prequal.kernel.teller import Answers, Teller, Told, headers_of
+from prequal.kernel.wake import Wakes
 from tests.builders import APPLICATION_ID
 
 BLAMES_THE_MESSAGE = [
@@ -60,7 +68,7 @@ def test_an_answer_that_blames_the_broker_leaves_the_row_to_be_told_again(code: 
 
 
 def test_an_event_is_told_with_the_contractsheaders_of() -> None:
-    assert headers_of(a_row()) == [
+    assert headers_of(a_row(), "00-x") == [
         ("event_id", str(APPLICATION_ID)),
         ("event_type", "ApplicationSubmitted"),
         ("message_version", "v1"),
@@ -70,7 +78,7 @@ def test_an_event_is_told_with_the_contractsheaders_of() -> None:
 
 
 def test_what_a_row_does_not_know_is_no_header() -> None:
-    assert [name for name, _ in headers_of(a_row(None, None))] == ["event_id", "event_type", "message_version"]
+    assert [name for name, _ in headers_of(a_row(None, None), None)] == ["event_id", "event_type", "message_version"]
 
 
 def test_answers_are_taken_once_and_in_order() -> None:
@@ -89,3 +97,116 @@ def test_answers_say_whether_there_is_something_to_take() -> None:
     answers.add(Told(1, None))
 
     assert (before, bool(answers)) == (False, True)
+
+
+# ── a producer that dies ────────────────────────────────────────────────────────────────────────────────────────
+
+TOPIC = EventType.APPLICATION_SUBMITTED.topic
+FATAL = KafkaError(KafkaError._FATAL, "the sequence of a partition is broken")
+
+
+class StandIn:
+    """librdkafka's client at its border: holds what it is given until a test reports on it."""
+
+    lives: ClassVar[list["StandIn"]] = []
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.reports: list[Callable[[KafkaError | None, Any], None]] = []
+        self.refuses: KafkaError | None = None
+        self.purged = False
+        self.lives.append(self)
+
+    def produce(self, *_: object, on_delivery: Callable[[KafkaError | None, Any], None], **__: object) -> None:
+        if self.refuses is not None:
+            raise KafkaException(self.refuses)
+        self.reports.append(on_delivery)
+
+    def poll(self, _: float) -> int:
+        time.sleep(0.01)
+        return 0
+
+    def purge(self, *, blocking: bool) -> None:
+        assert blocking is False
+        self.purged = True
+
+
+@pytest.fixture
+async def mortal(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Teller]:
+    """A teller whose producers are stand-ins."""
+    monkeypatch.setattr(StandIn, "lives", [])
+    monkeypatch.setattr(teller, "Producer", StandIn)
+    monkeypatch.setattr(teller, "breaker_of", lambda dependency, _: Breaker(dependency))
+    url = "postgresql://nobody@127.0.0.1:1/nowhere"
+    settings = load(PublisherSettings, _env_file=None, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
+    made = Teller(settings, Wakes(url, [event_type.topic for event_type in EventType]))
+    yield made
+    made.stop()
+
+
+def a_row_numbered(number: int) -> OutboxRow:
+    return OutboxRow(number, TOPIC, APPLICATION_ID, "ApplicationSubmitted", APPLICATION_ID, "{}", None, None)
+
+
+def dies_by_a_report(producer: StandIn) -> None:
+    producer.reports[-1](FATAL, None)
+
+
+def dies_by_refusing(producer: StandIn) -> None:
+    producer.refuses = FATAL
+
+
+DEATHS = pytest.mark.parametrize("dies", [dies_by_a_report, dies_by_refusing])
+
+
+@DEATHS
+async def test_producer_that_died_is_let_go_and_another_takes_its_place(
+    mortal: Teller, dies: Callable[[StandIn], None]
+) -> None:
+    before = metrics.RETRIES.labels("producer")._value.get()
+    mortal.tell(a_row_numbered(1))
+    (first,) = StandIn.lives
+    dies(first)
+
+    with pytest.raises(Transient, match="died"):
+        mortal.tell(a_row_numbered(2))
+    mortal.tell(a_row_numbered(3))
+
+    _, second = StandIn.lives
+    assert (first.purged, second.purged) == (True, False)
+    assert (len(first.reports), len(second.reports)) == (1, 1)
+    assert mortal.generation == 1
+    assert metrics.RETRIES.labels("producer")._value.get() - before == 1
+
+
+@DEATHS
+async def test_what_a_dead_producer_still_says_is_forgotten(mortal: Teller, dies: Callable[[StandIn], None]) -> None:
+    for number in (1, 2):
+        mortal.tell(a_row_numbered(number))
+    (first,) = StandIn.lives
+    dies(first)
+    mortal.answers[TOPIC].take()
+    with pytest.raises(Transient):
+        mortal.tell(a_row_numbered(3))
+
+    first.reports[0](None, None)
+    mortal.tell(a_row_numbered(1))
+    StandIn.lives[1].reports[0](None, None)
+
+    assert [(told.id, told.error) for told in mortal.answers[TOPIC].take()] == [(1, None)]
+
+
+async def test_row_whose_report_said_that_the_producer_died_is_answered_as_not_told(mortal: Teller) -> None:
+    mortal.tell(a_row_numbered(1))
+    dies_by_a_report(StandIn.lives[0])
+
+    assert [(told.id, told.error) for told in mortal.answers[TOPIC].take()] == [(1, FATAL)]
+
+
+async def test_producers_that_die_one_after_the_other_open_the_breaker(mortal: Teller) -> None:
+    for _ in range(3):
+        dies_by_refusing(StandIn.lives[-1])
+        with pytest.raises(Transient):
+            mortal.tell(a_row_numbered(1))
+
+    assert mortal.breaker.state is State.OPEN
+    assert mortal.generation == 3

@@ -25,6 +25,10 @@ def test_facts_are_kept_for_7_days_and_dead_letters_for_30() -> None:
     assert {name: 30 if name.endswith("_dlq") else 7 for name in kept} == kept
 
 
+def test_segment_of_a_quiet_topic_is_closed_within_a_day() -> None:
+    assert {int(setting(topic, "segment.ms")) for topic in plan()} == {DAY_MS}
+
+
 def test_dead_letter_topics_take_64_kib_more_than_their_sources() -> None:
     room = {topic.topic: int(setting(topic, "max.message.bytes")) for topic in plan()}
 

@@ -24,7 +24,6 @@ from uuid_utils.compat import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prequal import __version__
-from prequal.domain.pan import contains_pan
 from prequal.kernel import metrics
 from prequal.kernel.logs import correlation_id, where
 from prequal.kernel.metrics import STATUS_ROUTE, SUBMIT_ROUTE
@@ -32,11 +31,13 @@ from prequal.kernel.metrics import STATUS_ROUTE, SUBMIT_ROUTE
 from .errors import ApiError, ErrorCode, error_response
 from .openapi import document
 from .routes import ClientGone
+from .showing import is_safe_id, shown_path
 
 log = structlog.get_logger()
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ROUTES = frozenset({SUBMIT_ROUTE, "/health", "/ready", "/metrics", "/docs", "/redoc", "/openapi.json"})
+NO_HTTP = "The request is not well-formed HTTP."
 
 _FRAMEWORK_CODES = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED}
 
@@ -45,7 +46,13 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 def build(submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler]) -> ASGIApp:
     """The whole application: our routes in a FastAPI, in the envelope."""
-    app = FastAPI(title="Loan Prequalification", version=__version__, redirect_slashes=False)
+    app = FastAPI(
+        title="Loan Prequalification",
+        version=__version__,
+        redirect_slashes=False,
+        swagger_ui_oauth2_redirect_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # its own would tell of bodies and exceptions
+    )
     routes: list[BaseRoute] = [
         Route(SUBMIT_ROUTE, submit, methods=["POST"]),
         Route(STATUS_ROUTE, show_status, methods=["GET"]),
@@ -64,9 +71,10 @@ class Protocol(HttpToolsProtocol):
     """HTTP as uvicorn speaks it; what is no HTTP at all is refused in the one shape, too."""
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a request that cannot be parsed, and hang up."""
+        """Answer a request that cannot be parsed, count it, and hang up."""
         request_id = str(uuid7())
-        answer = error_response(ApiError(ErrorCode.MALFORMED_REQUEST), request_id, "")
+        answer = error_response(ApiError(ErrorCode.MALFORMED_REQUEST, words=NO_HTTP), request_id, "")
+        metrics.HTTP_REQUESTS.labels("other", "other", "400").inc()
         head = {**answer.headers, "X-Request-ID": request_id, "Connection": "close"}
         lines = ["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in head.items()), "", ""]
         self.transport.write("\r\n".join(lines).encode() + bytes(answer.body))
@@ -92,7 +100,7 @@ class Envelope:
         except ClientGone:
             sending.status = 499
         except Exception as error:
-            log.error("request_failed", error=where(error), path=scope["path"])
+            log.error("request_failed", error=where(error), path=shown_path(scope["path"]))
         finally:
             metrics.HTTP_IN_PROGRESS.dec()
             _count(scope, sending.status, perf_counter() - began)
@@ -118,7 +126,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             text: str = value.decode("latin-1")
-            if SANE_REQUEST_ID.fullmatch(text) and not contains_pan(text):
+            if SANE_REQUEST_ID.fullmatch(text) and is_safe_id(text):
                 return text
     return str(uuid7())
 

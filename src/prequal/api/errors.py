@@ -12,9 +12,10 @@ from enum import Enum
 
 from starlette.responses import Response
 
-from prequal.domain.pan import redact
 from prequal.kernel.codec import rfc3339
 from prequal.kernel.errors import Refused
+
+from .showing import shown_path
 
 
 class ErrorCode(Enum):
@@ -65,12 +66,16 @@ class FieldIssue:
 
 
 class ApiError(Refused):
-    """A request is refused."""
+    """A request is refused, in the code's words or in others that fit better; those repeat nothing that was sent."""
 
     def __init__(
-        self, code: ErrorCode, details: list[FieldIssue] | None = None, headers: Mapping[str, str] = {}
+        self,
+        code: ErrorCode,
+        details: list[FieldIssue] | None = None,
+        headers: Mapping[str, str] = {},
+        words: str | None = None,
     ) -> None:
-        super().__init__(code.words)
+        super().__init__(words or code.words)
         self.code = code
         self.details = details
         self.headers = headers
@@ -81,11 +86,11 @@ def error_response(error: ApiError, request_id: str, path: str) -> Response:
     code = error.code
     body = {
         "error_code": code.name,
-        "message": code.words,
+        "message": str(error),
         "details": None if error.details is None else [_detail(issue) for issue in error.details],
         "request_id": request_id,
         "timestamp": rfc3339(datetime.now(UTC)),
-        "path": redact(path),
+        "path": shown_path(path),
     }
     headers = dict(error.headers)
     if code in RETRY_AFTER:

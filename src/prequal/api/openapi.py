@@ -35,7 +35,9 @@ ERRORS_OF_STATUS = (ErrorCode.APPLICATION_NOT_FOUND, ErrorCode.VALIDATION_ERROR,
 
 EXAMPLE_ID = "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"
 EXAMPLE_TIME = "2026-11-23T09:30:00.123456Z"
-AMOUNT_PATTERN = r"^(?=.*[1-9])[0-9]{1,10}(\.[0-9]{1,2}0*)?$"
+AMOUNT_PATTERN = r"^(?=.*[1-9])(0*[0-9]{1,10}(\.([0-9]{1,2}0*)?)?|\.[0-9]{1,2}0*)$"
+"""What `domain.money.amount_from_text` takes, of `AMOUNT_CHARACTERS_MAX` at most."""
+AMOUNT_CHARACTERS_MAX = 100
 
 
 @cache
@@ -216,10 +218,12 @@ def _schemas() -> Document:
     moment: Document = {"type": "string", "format": "date-time"}
     identifier: Document = {"type": "string", "format": "uuid"}
     amount: Document = {
-        "description": "Rupees, 0.01 … 9999999999.99, at most two decimals; a string is safe from floats.",
+        "description": "Rupees, 0.01 … 9999999999.99. More than two decimals are refused, zeros behind them not "
+        "counted; no rule of this schema says so of a number, because a float is no multiple of 0.01. "
+        "A string is safe from floats.",
         "anyOf": [
-            {"type": "number", "minimum": 0.01, "maximum": 9999999999.99, "multipleOf": 0.01},
-            {"type": "string", "pattern": AMOUNT_PATTERN},
+            {"type": "number", "minimum": 0.01, "maximum": 9999999999.99},
+            {"type": "string", "pattern": AMOUNT_PATTERN, "maxLength": AMOUNT_CHARACTERS_MAX},
         ],
     }
     score: Document = {"type": ["integer", "null"], "minimum": 300, "maximum": 900}

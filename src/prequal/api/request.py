@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 from prequal.domain.application import LoanType
 from prequal.domain.money import NotAnAmount, NotPositive, OutOfRange, amount, amount_from_text
-from prequal.domain.pan import Pan, looks_like_pan, redact
+from prequal.domain.pan import Pan, looks_like_pan
 
 from .errors import ApiError, ErrorCode, FieldIssue
+from .showing import shown_name
 
 NUMBER_CHARACTERS_MAX = 100
 DEPTH_MAX = 32
@@ -76,7 +77,7 @@ def parse(body: bytes, holder_types: frozenset[str] | None = None) -> Applicatio
     loan_type = read("loan_type", _loan_type)
     name = read("applicant_name", _name)
     problems += [
-        (ErrorCode.VALIDATION_ERROR, FieldIssue(redact(field)[:100], "is not a field of this request"))
+        (ErrorCode.VALIDATION_ERROR, FieldIssue(shown_name(field)[:100], "is not a field of this request"))
         for field in fields
         if field not in FIELDS
     ]

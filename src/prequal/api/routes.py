@@ -6,7 +6,6 @@ Invariant: the PAN leaves this file only sealed, hashed or masked.
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -15,10 +14,12 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from prequal.domain.application import LoanApplication, Status
+from prequal.kernel import tracing
 from prequal.kernel.codec import rfc3339
 from prequal.kernel.crypto import KeyRing, PanHasher
 from prequal.kernel.db import Readers
 from prequal.kernel.errors import Transient
+from prequal.kernel.metrics import SUBMIT_ROUTE
 
 from . import queries
 from .errors import ApiError, ErrorCode, FieldIssue
@@ -28,8 +29,6 @@ from .submit import Accepted, Refusal, Submissions
 BODY_BYTES_MAX = 16 * 1024
 BODY_SECONDS = 10.0
 READ_SECONDS = 4.0
-
-TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 REFUSALS = {
     Refusal.DUPLICATE: ErrorCode.DUPLICATE_APPLICATION,
@@ -53,14 +52,29 @@ class SubmitApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
+        span = tracing.begin(f"POST {SUBMIT_ROUTE}", "SERVER", _traceparent(headers), root=True)
+        span.note({"prequal.request_id": scope["request_id"]})
+        try:
+            answer = await self._answer(scope, headers, receive, span)
+        except ApiError as refusal:
+            span.note({"http.response.status_code": refusal.code.status})
+            span.end(refusal.code.name if refusal.code.status >= 500 else None)
+            raise
+        span.note({"http.response.status_code": 202, "prequal.application_id": str(answer.application_id)})
+        span.end()
+        await _accepted(answer)(scope, receive, send)
+
+    async def _answer(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, span: tracing.Span
+    ) -> Accepted:
         body = await _body(headers, receive)
         request = parse(body, self._holder_types)
-        key = checked_key(_header(headers, b"idempotency-key"))
-        new = self._prepare(request, key, scope["request_id"], _traceparent(headers))
+        key = _key(scope["headers"])
+        new = self._prepare(request, key, scope["request_id"], span.traceparent)
         answer = await self._submissions.submit(new)
         if isinstance(answer, Refusal):
             raise ApiError(REFUSALS[answer])
-        await _accepted(answer)(scope, receive, send)
+        return answer
 
     def _prepare(
         self, request: ApplicationRequest, key: str | None, request_id: str, traceparent: str | None
@@ -146,10 +160,18 @@ def _header(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
+def _key(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The `Idempotency-Key`, checked; the same one twice is one."""
+    given = {value for name, value in headers if name == b"idempotency-key"}
+    if len(given) > 1:
+        raise ApiError(ErrorCode.VALIDATION_ERROR, [FieldIssue("Idempotency-Key", "must be given once")])
+    return checked_key(given.pop().decode("latin-1") if given else None)
+
+
 def _traceparent(headers: Mapping[bytes, bytes]) -> str | None:
     """The caller's trace context (W3C), if it is one."""
     value = _header(headers, b"traceparent")
-    return value if value is not None and TRACEPARENT.fullmatch(value) else None
+    return value if value is not None and tracing.TRACEPARENT.fullmatch(value) else None
 
 
 async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:

@@ -22,7 +22,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from prequal.kernel import failpoints, metrics
+from prequal.kernel import failpoints, metrics, tracing
 from prequal.kernel.db import SURROUNDINGS, Connection, Link, LostRace, connect, describe
 from prequal.kernel.errors import Transient
 from prequal.kernel.failpoints import Place
@@ -189,7 +189,8 @@ class Submissions:
         """One transaction; answers by id, none for those that must be looked at again."""
         for _ in range(RACES_MAX):
             try:
-                answers = await self._transaction(batch)
+                with tracing.batch("write applications", [new.traceparent for new in batch]):
+                    answers = await self._transaction(batch)
                 break
             except LostRace:
                 metrics.RETRIES.labels("write").inc()

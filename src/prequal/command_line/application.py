@@ -4,13 +4,23 @@ Neighbours: `main` runs this; the other modules here hold the commands.
 Invariant: loading it loads no service, no store and no terminal graphics.
 """
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from prequal.command_line import apply, dlq, keys, republish, services, setting_up, status, trace, up
+from prequal.kernel.errors import Misconfigured
 
 HELP = """Instant loan prequalification: submit, assess, decide.
 
 Start here: `prequal up` runs everything on this machine, `prequal apply` sends an application to it.
+
+\b
+Examples:
+  prequal up
+  prequal apply --type HOME --income 75000 --amount 1500000
+  prequal status
 
 \b
 Exit codes:
@@ -22,8 +32,26 @@ Exit codes:
 Settings come from the environment or the file .env; .env.example lists them all.
 """
 
+
+class Commands(TyperGroup):
+    """All commands; when one asks and the input ends, that is bad usage and no refusal."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except typer.Abort as end:
+            if isinstance(end.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise Misconfigured(
+                "The input ended before everything was told: give the rest as options, "
+                f"see `prequal {ctx.invoked_subcommand} --help`."
+            ) from None
+
+
 app = typer.Typer(
     name="prequal",
+    cls=Commands,
     help=HELP,
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -20,12 +20,7 @@ if TYPE_CHECKING:
     from prequal.workbench.letters import Letter
     from prequal.workbench.settings import WorkbenchSettings
 
-app = typer.Typer(
-    help="The dead letters: messages that could never succeed, and why.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As `prequal dlq list` shows them.")]
 Reason = Annotated[str | None, typer.Option("--reason", metavar="KIND", help="Only of this kind of error.")]
@@ -41,7 +36,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
 
 @app.callback()
 def dlq() -> None:
-    """The dead letters: messages that could never succeed, and why."""
+    """The dead letters: messages that could never succeed, and why.
+
+    \b
+    Examples:
+      prequal dlq list
+      prequal dlq replay --reason unknown_version --dry-run
+    """
 
 
 @app.command("list")

@@ -9,14 +9,17 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    help="The keys that seal and hash PANs.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
 @app.callback()
 def keys() -> None:
-    """The keys that seal and hash PANs."""
+    """The keys that seal and hash PANs.
+
+    \b
+    Example:
+      (umask 077; prequal keys generate >> .env)
+    """
 
 
 @app.command()

@@ -4,15 +4,19 @@ Neighbours: `prequal.migrations`, `kernel.topics` and `kernel.maintenance` do th
 Invariant: running any of them twice does no harm.
 """
 
+import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+AsJson = Annotated[bool, typer.Option("--json", help="What was done, as one JSON object.")]
+
 
 def migrate(
     revision: Annotated[str, typer.Option(help="Upgrade to this revision.", metavar="REVISION")] = "head",
     down: Annotated[str | None, typer.Option(help="Downgrade to this revision instead.", metavar="REVISION")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Bring the tables to this code's shape, or back.
 
@@ -27,14 +31,14 @@ def migrate(
     from prequal.kernel.settings import DatabaseSettings, load
 
     database_url = load(DatabaseSettings).database_url
-    if down is None:
-        migrations.upgrade(database_url, revision)
+    done = migrations.upgrade(database_url, revision) if down is None else migrations.downgrade(database_url, down)
+    if as_json:
+        typer.echo(json.dumps({"from": done.before, "to": done.after}))
     else:
-        migrations.downgrade(database_url, down)
-    typer.echo("The database is migrated." if down is None else f"The database went back: {down}.")
+        typer.echo("The database is migrated." if down is None else f"The database went back: {down}.")
 
 
-def topics() -> None:
+def topics(as_json: AsJson = False) -> None:
     """Create the topics that are missing in Kafka.
 
     Needs KAFKA_BOOTSTRAP_SERVERS, and KAFKA_REPLICATION_FACTOR=3 in production.
@@ -48,10 +52,13 @@ def topics() -> None:
 
     settings = load(TopicsSettings)
     made = create(settings, settings.kafka_replication_factor)
-    typer.echo("\n".join(f"Created {name}." for name in made) or "All topics are there.")
+    if as_json:
+        typer.echo(json.dumps({"created": made}))
+    else:
+        typer.echo("\n".join(f"Created {name}." for name in made) or "All topics are there.")
 
 
-def maintain() -> None:
+def maintain(as_json: AsJson = False) -> None:
     """Make partitions ahead, prune what is too old.
 
     Once a day is enough. Needs DATABASE_URL, of the tables' owner.
@@ -64,4 +71,7 @@ def maintain() -> None:
     from prequal.kernel.settings import DatabaseSettings, load
 
     done = asdict(maintain(load(DatabaseSettings).database_url))
-    typer.echo(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in done.items()))
+    if as_json:
+        typer.echo(json.dumps(done))
+    else:
+        typer.echo(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in done.items()))

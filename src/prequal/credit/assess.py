@@ -60,6 +60,7 @@ class AssessmentRoom:
 
     async def _assess(self, fresh: Sequence[Submitted]) -> list[Verdict]:
         async with self._link.use("record_reads") as connection:
+            failpoints.reached(Place.CREDIT_BEFORE_RECORD)
             reads = [(received.event.application_id, received.header("correlation_id")) for received in fresh]
             await queries.record_reads(connection, reads)
         failpoints.reached(Place.CREDIT_AFTER_RECORD)
@@ -95,5 +96,5 @@ class AssessmentRoom:
             cibil_score=score,
             body=report_body(event, score),
             correlation_id=received.header("correlation_id"),
-            traceparent=received.header("traceparent"),
+            traceparent=received.traceparent,
         )

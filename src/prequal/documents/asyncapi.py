@@ -35,7 +35,7 @@ HEADERS = {
     "event_type": "What happened.",
     "message_version": "The version of the body's format, as in the body.",
     "correlation_id": "The id of the request that started it all. Absent when nobody knows it.",
-    "traceparent": "W3C trace context. Absent when the request brought none.",
+    "traceparent": "W3C trace context: where the message was told, of a traced application. Absent when there is none.",
 }
 """What the publisher sends beside the body. A reader needs none of them: the body rules."""
 OPTIONAL_HEADERS = ("correlation_id", "traceparent")

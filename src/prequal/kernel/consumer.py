@@ -24,7 +24,7 @@ from uuid import UUID
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from prequal.kernel import failpoints, metrics, process
+from prequal.kernel import failpoints, metrics, process, tracing
 from prequal.kernel.backoff import Backoff
 from prequal.kernel.codec import Event
 from prequal.kernel.db import describe
@@ -50,6 +50,8 @@ UNSETTLED_MAX = 5000
 CLOSE_SECONDS = 3.0
 REBUILD_EVERY_SECONDS = 15.0
 RACES_MAX = 20
+LOOK_EVERY_SECONDS = 5.0
+LOOK_SECONDS = 1.0
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
@@ -89,6 +91,7 @@ class BatchConsumer(Generic[E]):
         self._held = Waiting[Received[E]]()
         self._unburied = Waiting[DeadLetter]()
         self._burials: dict[asyncio.Task[None], DeadLetter] = {}
+        self._turned_away: set[tuple[Partition, int]] = set()
         self._dead_in_a_row = 0
         self._stopped = False
         self._joined = False
@@ -96,18 +99,23 @@ class BatchConsumer(Generic[E]):
         self._not_before = 0.0
         self._assigned: set[Partition] = set()
         self._paused: set[Partition] = set()
-        self._fatal = False
+        self._unfit = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
         self._rebuild_at = 0.0
+        self._look_at = 0.0
+        self._overlooked = False
+        self._topic_is_missing = False
 
     def reason_not_ready(self) -> str | None:
         """Why the service cannot do its work though its dependencies answer; None when it can."""
         if self._stopped:
             return f"stopped after {self._dead_in_a_row} dead letters in a row"
+        if self._topic_is_missing:
+            return f"the topic {self._topic} is missing: run `prequal topics`"
         if not self._joined:
             return "joining its consumer group"
-        if self._unburied:
-            return f"{len(self._unburied)} dead letters cannot be written"
+        if self._turned_away:
+            return f"{len(self._turned_away)} dead letters cannot be written"
         if self._held:
             return f"{len(self._held_partitions)} partitions wait for an encryption key"
         return None
@@ -133,8 +141,10 @@ class BatchConsumer(Generic[E]):
         self._see_to_unburied()
         self._store_offsets()
         self._set_pauses()
-        if self._fatal and monotonic() >= self._rebuild_at:
+        if self._unfit and monotonic() >= self._rebuild_at:
             await self._in_thread(self._rebuild)
+        if not len(self._ledger) and monotonic() >= self._look_at:
+            await self._in_thread(self._look)
 
     # ── taking ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -155,6 +165,8 @@ class BatchConsumer(Generic[E]):
         return min(max(first - monotonic(), 0.0), POLL_SECONDS)
 
     def _admit(self, messages: Sequence[Message]) -> None:
+        if messages:
+            self._look_at, self._overlooked = monotonic() + LOOK_EVERY_SECONDS, False
         for message in messages:
             if (error := message.error()) is not None:
                 self._note_error(error)
@@ -163,6 +175,8 @@ class BatchConsumer(Generic[E]):
             if taken.partition not in self._assigned:  # revoked in the very poll that brought it
                 continue
             self._ledger.take(taken.partition, taken.offset)
+            if tracing.is_on():
+                self._begin_span(taken)
             self._batch.append(taken)
 
     def _read(self, message: Message) -> Received[E] | Unreadable:
@@ -170,6 +184,13 @@ class BatchConsumer(Generic[E]):
             return Received(message, self._room.event_class.decode(message.value()))
         except Invalid as invalid:
             return Unreadable(message, invalid)
+
+    def _begin_span(self, taken: Received[E] | Unreadable) -> None:
+        taken.span = tracing.begin(f"process {self._topic}", "CONSUMER", taken.header("traceparent"))
+        partition = str(taken.partition[1])
+        taken.span.note({"messaging.destination.partition.id": partition, "messaging.kafka.offset": taken.offset})
+        if isinstance(taken, Received):
+            taken.span.note({"prequal.application_id": str(taken.event.application_id)})
 
     # ── settling ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,7 +225,8 @@ class BatchConsumer(Generic[E]):
     async def _verdicts(self, batch: list[Received[E]]) -> list[Verdict | Exception]:
         """The room's verdicts; when it fails on the whole batch, one message at a time, to find the culprits."""
         try:
-            return list(await self._room.settle(batch))
+            with tracing.batch(f"settle {self._topic}", [received.span.traceparent for received in batch]):
+                return list(await self._room.settle(batch))
         except Transient:
             raise
         except Exception as error:
@@ -219,6 +241,8 @@ class BatchConsumer(Generic[E]):
                 self._dead_in_a_row = 0
                 self._ledger.settle(taken.partition, taken.offset)
                 metrics.CONSUMED.labels(self._topic, verdict).inc()
+                taken.span.note({"prequal.outcome": verdict.value})
+                taken.span.end()
             case Invalid():
                 self._condemn(taken, verdict)
             case UnknownKey() if isinstance(taken, Received):
@@ -272,6 +296,7 @@ class BatchConsumer(Generic[E]):
     def _condemn(self, taken: Received[E] | Unreadable, invalid: Invalid) -> None:
         """Put a message in the line to be buried; at the limit the consumer stops, until somebody restarts it."""
         self._dead_in_a_row += 1
+        taken.span.end(invalid.kind)
         self._unburied.add(DeadLetter(taken.message, invalid.kind, str(invalid), taken.attempts, taken.first_seen), 0.0)
         if self._dead_in_a_row >= self._settings.dead_letters_in_a_row_max:
             self._stopped = True
@@ -282,6 +307,7 @@ class BatchConsumer(Generic[E]):
         """Send the letters that are due, beside the loop, and settle those that have arrived."""
         for letter in self._unburied.due():
             self._unburied.remove(letter)
+            failpoints.reached(Place.CONSUMER_BEFORE_BURIAL)
             self._burials[asyncio.create_task(self._dead_letters.bury(letter))] = letter
         for burial in [burial for burial in self._burials if burial.done()]:
             self._buried(self._burials.pop(burial), burial.exception())
@@ -289,10 +315,12 @@ class BatchConsumer(Generic[E]):
     def _buried(self, letter: DeadLetter, error: BaseException | None) -> None:
         if error is not None:
             log.error("dead_letter_waits", topic=self._topic, reason=str(error))
-            if (letter.partition, letter.offset) in self._ledger:
+            if letter.place in self._ledger:
+                self._turned_away.add(letter.place)
                 self._unburied.add(letter, monotonic() + BURY_AGAIN_SECONDS)
             return
         failpoints.reached(Place.CONSUMER_AFTER_BURIAL)
+        self._turned_away.discard(letter.place)
         self._ledger.settle(letter.partition, letter.offset)
         metrics.DEAD_LETTERS.labels(self._topic, letter.kind).inc()
         metrics.CONSUMED.labels(self._topic, "dead").inc()
@@ -327,6 +355,7 @@ class BatchConsumer(Generic[E]):
             self._ledger.forget(partition)
         self._joined = True
         self._assigned |= assigned
+        self._topic_is_missing = False
         self._paused -= assigned
         self._set_pauses()
         log.info("assigned", topic=self._topic, partitions=sorted(partition.partition for partition in partitions))
@@ -342,12 +371,14 @@ class BatchConsumer(Generic[E]):
         self._assigned -= revoked
         self._paused -= revoked
         self._batch = [taken for taken in self._batch if taken.partition not in revoked]
+        self._turned_away = {place for place in self._turned_away if place[0] not in revoked}
         for waiting in (self._suspects, self._held, self._unburied):
             waiting.drop(revoked)
         log.info("revoked", topic=self._topic, partitions=sorted(number for _, number in revoked))
 
     def _store_offsets(self) -> None:
         if ends := self._ledger.advance():
+            failpoints.reached(Place.CONSUMER_BEFORE_OFFSET)
             with contextlib.suppress(KafkaException):  # _STATE: the partition was revoked meanwhile
                 self._consumer.store_offsets(offsets=[TopicPartition(*partition, end) for partition, end in ends])
             failpoints.reached(Place.CONSUMER_AFTER_OFFSET)
@@ -365,8 +396,7 @@ class BatchConsumer(Generic[E]):
             self._paused = set(wanted)
 
     def _note_error(self, error: KafkaError) -> None:
-        if is_fatal(error):
-            self._fatal = True
+        self._unfit |= is_fatal(error)
         log.warning("waiting", what=self._topic, reason=error.name())
 
     def _rebuild(self) -> None:
@@ -375,8 +405,32 @@ class BatchConsumer(Generic[E]):
         metrics.RETRIES.labels("consumer").inc()
         self._let_go(set(self._assigned))
         threading.Thread(target=self._consumer.close, daemon=True).start()
-        self._fatal = self._joined = False
+        self._unfit = self._joined = self._overlooked = False
         self._subscribe()
+
+    def _look(self) -> None:
+        """When nothing comes: whether there is nothing, or this client does not see it.
+
+        Who was given nothing because its topic was not there yet hears of it in no other way than by asking for it.
+
+        A client that knew a topic which was deleted may read nothing of the one that took its place: it holds the lower
+        leader epoch for an outdated word (librdkafka 4898), or never noticed. It is built anew when it has left
+        something unread at two looks in a row.
+        """
+        self._look_at = monotonic() + LOOK_EVERY_SECONDS
+        with contextlib.suppress(KafkaException):
+            if not self._assigned:
+                self._topic_is_missing = self._topic not in self._consumer.list_topics(timeout=LOOK_SECONDS).topics
+                return
+            overlooked = self._overlooks_something()
+            self._unfit |= self._overlooked and overlooked
+            self._overlooked = overlooked
+
+    def _overlooks_something(self) -> bool:
+        readable = [TopicPartition(*partition) for partition in self._assigned - self._paused]
+        places = self._consumer.committed(readable, timeout=LOOK_SECONDS)
+        ends = [self._consumer.get_watermark_offsets(place, LOOK_SECONDS) for place in places]
+        return any(high > max(low, place.offset) for place, (low, high) in zip(places, ends, strict=True))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)

@@ -81,7 +81,8 @@ def _is_away(error: BaseException) -> bool:
     cause = error.__cause__ if isinstance(error, Transient) else error
     if isinstance(cause, asyncpg.PostgresError):
         state = cause.sqlstate or ""
-        return state[:2] in {"08", "57"} or state == "53300"  # connection, operator's intervention; too many
+        # Connection, operator's intervention, too many. A statement that took too long was ended by a living server.
+        return (state[:2] in {"08", "57"} and state != "57014") or state == "53300"
     return isinstance(cause, (*SURROUNDINGS, asyncio.CancelledError))
 
 
@@ -149,6 +150,7 @@ class Readers:
 
     def __init__(self, database_url: str, name: str, size: int) -> None:
         self._breaker = breaker_of("database", database_url)
+        self._turns = asyncio.Semaphore(size)
         self._pool: Pool = asyncpg.create_pool(
             database_url,
             min_size=0,
@@ -179,19 +181,26 @@ class Readers:
         Raises:
             Transient: the database failed or cannot be reached.
         """
-        with self._breaker.guarding(_is_away):
-            try:
-                connection = await self._pool.acquire()
+        # Who gives up while waiting for a turn says nothing of the database, and does not ask its breaker.
+        async with self._turns:
+            with self._breaker.guarding(_is_away):
                 try:
-                    with metrics.DB_SECONDS.labels(query).time():
-                        yield cast("Connection", connection)
-                except BaseException:
-                    connection.terminate()
-                    raise
-                finally:
-                    await self._pool.release(connection)
-            except SURROUNDINGS as error:
-                raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+                    async with self._borrowed() as connection:
+                        with metrics.DB_SECONDS.labels(query).time():
+                            yield connection
+                except SURROUNDINGS as error:
+                    raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[Connection]:
+        connection = await self._pool.acquire()
+        try:
+            yield cast("Connection", connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        finally:
+            await self._pool.release(connection)
 
     def _active(self) -> int:
         return self._pool.get_size() - self._pool.get_idle_size()

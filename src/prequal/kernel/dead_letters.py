@@ -47,13 +47,18 @@ class DeadLetter:
         """Its place there."""
         return self.message.offset() or 0
 
+    @property
+    def place(self) -> tuple[Partition, int]:
+        """Both."""
+        return self.partition, self.offset
+
 
 class DeadLetters:
     """The producer of dead letters, started with the first one."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._breaker = breaker_of("kafka_producer", kafka.kafka_bootstrap_servers)
-        self._settings = producer_settings(kafka) | {"client.id": "prequal-dead-letters"}
+        self._settings = producer_settings(kafka, one_at_a_time=True) | {"client.id": "prequal-dead-letters"}
         self._producer: Producer | None = None
         self._pump: Pump | None = None
 

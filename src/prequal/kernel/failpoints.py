@@ -17,10 +17,17 @@ class Place(StrEnum):
     API_AFTER_COMMIT = "api.after_commit"
     """Nobody is answered yet."""
 
+    PUBLISHER_BEFORE_ACK = "publisher.before_ack"
+    """Rows are handed to the client; the broker may have them or not."""
     PUBLISHER_AFTER_ACK = "publisher.after_ack"
     """Acknowledgements are in hand, and not settled."""
     PUBLISHER_AFTER_SETTLE = "publisher.after_settle"
 
+    RECONCILER_BEFORE_COMMIT = "reconciler.before_commit"
+    RECONCILER_AFTER_COMMIT = "reconciler.after_commit"
+
+    CREDIT_BEFORE_RECORD = "credit.before_record"
+    """The record of the openings is not committed, and nothing opened."""
     CREDIT_AFTER_RECORD = "credit.after_record"
     """The record of the openings is committed, and nothing opened."""
     CREDIT_BEFORE_COMMIT = "credit.before_commit"
@@ -32,7 +39,10 @@ class Place(StrEnum):
     DECISION_AFTER_COMMIT = "decision.after_commit"
     """No offset is stored yet."""
 
+    CONSUMER_BEFORE_OFFSET = "consumer.before_offset"
+    """Everything in hand is settled."""
     CONSUMER_AFTER_OFFSET = "consumer.after_offset"
+    CONSUMER_BEFORE_BURIAL = "consumer.before_burial"
     CONSUMER_AFTER_BURIAL = "consumer.after_burial"
     """The dead-letter topic holds the message, and its offset is not stored yet."""
 

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import structlog
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -20,10 +21,18 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prequal.kernel import metrics
 from prequal.kernel.errors import Misconfigured
+from prequal.kernel.process import pause
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.settings import ServiceSettings
 
+log = structlog.get_logger()
+
 BACKLOG = 2048
+BIND_EVERY_SECONDS = 5.0
+LAST_IN_SECONDS = 0.05
+"""How long those have for being let in whom the kernel has connected, when the process is to stop."""
+ON_THEIR_WAY_SECONDS = 0.3
+"""How long a connection that has just come about has for sending its request, when the process is to stop."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -61,13 +70,28 @@ async def serve(
     """Answer until `stop`, then let requests in flight finish; at `PROMETHEUS_PORT`, if it is another, with `beside`.
 
     Raises:
-        Misconfigured: a port is taken.
+        Misconfigured: `HTTP_PORT` is taken. The other one is waited for: metrics are no reason not to work.
     """
-    servers = [_serve_one(app, settings, stop, bind(settings.http_host, settings.http_port, "HTTP_PORT"), protocol)]
-    if settings.prometheus_port is not None and settings.prometheus_port != settings.http_port:
-        listener = bind(settings.http_host, settings.prometheus_port, "PROMETHEUS_PORT")
-        servers.append(_serve_one(beside, settings, stop, listener, HttpToolsProtocol))
-    await asyncio.gather(*servers)
+    listener = bind(settings.http_host, settings.http_port, "HTTP_PORT")
+    async with asyncio.TaskGroup() as servers:
+        servers.create_task(_serve_one(app, settings, stop, listener, protocol))
+        if settings.prometheus_port not in (None, settings.http_port):
+            servers.create_task(_serve_beside(beside, settings, stop))
+
+
+async def _serve_beside(app: Starlette, settings: ServiceSettings, stop: asyncio.Event) -> None:
+    """Answer at `PROMETHEUS_PORT` once it is free, which is said once that it is not."""
+    is_said = False
+    while not stop.is_set():
+        try:
+            listener = bind(settings.http_host, settings.prometheus_port or 0, "PROMETHEUS_PORT")
+        except Misconfigured as error:
+            if not is_said:
+                log.error("metrics_port_taken", reason=str(error), instead=settings.http_port)
+            is_said = True
+            await pause(stop, BIND_EVERY_SECONDS)
+            continue
+        await _serve_one(app, settings, stop, listener, HttpToolsProtocol)
 
 
 async def _serve_one(
@@ -95,11 +119,42 @@ async def _serve_one(
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that leaves the signals to the process."""
+    """A uvicorn that leaves the signals to the process, and hears out who has connected by the time it stops."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody in, wait for the requests that are on their way, then let those in flight finish.
+
+        The kernel connects clients before anybody here hears of them, and resets those when the door closes: so it is
+        told to stop first, and whoever it has connected by then is let in.
+        """
+        for listener in sockets or []:
+            listener.listen(0)
+        await asyncio.sleep(LAST_IN_SECONDS)
+        last = [client for listener in sockets or [] for client in _waiting(listener)]
+        for server in self.servers:
+            server.close()
+        for client in last:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, client)
+        await asyncio.sleep(ON_THEIR_WAY_SECONDS)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        kind: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = kind(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
+    """Clients that the kernel has connected and nobody has let in."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            yield listener.accept()[0]
 
 
 async def _tell(server: uvicorn.Server, stop: asyncio.Event) -> None:

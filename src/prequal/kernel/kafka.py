@@ -56,9 +56,17 @@ def _security(kafka: KafkaSettings) -> Settings:
     return said
 
 
-def producer_settings(kafka: KafkaSettings) -> Settings:
-    """Idempotent, so acks=all and in order; what is not acknowledged within five seconds is told again by us."""
+def producer_settings(kafka: KafkaSettings, *, one_at_a_time: bool = False) -> Settings:
+    """Idempotent, so acks=all and in order; what is not acknowledged within five seconds is told again by us.
+
+    Args:
+        kafka: where to and how.
+        one_at_a_time: for what nothing would tell again. Of several requests on their way, one that is refused while
+            its topic is being made, and sent again, comes behind a later one: the broker takes it for a duplicate, and
+            acknowledges what it does not keep.
+    """
     return common_settings(kafka) | {
+        "max.in.flight.requests.per.connection": 1 if one_at_a_time else 5,
         "enable.idempotence": True,
         "acks": "all",
         "delivery.timeout.ms": 5000,
@@ -111,14 +119,15 @@ REFUSALS_OF_A_BATCH = {
 }
 """Refusals that one message brings upon all that travel with it."""
 
-REFUSALS = REFUSALS_OF_A_BATCH | {
-    KafkaError.TOPIC_EXCEPTION,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError._UNKNOWN_PARTITION,
-}
+MISSING_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+
+REFUSALS = REFUSALS_OF_A_BATCH | MISSING_TOPIC | {KafkaError.TOPIC_EXCEPTION, KafkaError.TOPIC_AUTHORIZATION_FAILED}
 """Answers that blame this message or its topic."""
+
+
+def is_missing_topic(error: KafkaError) -> bool:
+    """Whether the topic, or the partition, is not there."""
+    return error.code() in MISSING_TOPIC
 
 
 def is_surroundings(error: KafkaError) -> bool:

@@ -64,7 +64,8 @@ class Offsets:
         held = {}
         for source, group in GROUPS.items():
             topic = dead_letter_topic(source)
-            held[topic] = sum(high - low for _, (low, high) in self._places(topic, group))
+            if places := self._places(topic, group):
+                held[topic] = sum(high - low for _, (low, high) in places)
         return held
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """JSON logs on stdout, one object a line, with PAN-shaped text masked last before it is written.
 
-Neighbours: `kernel.process` sets this up before anything else happens; everybody logs through structlog or logging.
+Neighbours: `kernel.process` sets this up before anything else happens; everybody logs through structlog or logging;
+`kernel.outlet` writes the lines.
 Invariant: whatever is logged, by whomever, passes `redact` on its way out.
 """
 
@@ -17,6 +18,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from prequal.domain.pan import redact
+from prequal.kernel.outlet import Outlet
 
 SPARING_SECONDS = 10.0
 
@@ -43,7 +45,7 @@ def configure(service: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = Outlet(sys.stdout)
     handler.setFormatter(_formatter(shared))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx"):

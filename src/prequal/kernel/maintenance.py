@@ -16,10 +16,10 @@ from prequal.kernel.outbox import EVENT
 
 DAYS_AHEAD = 7
 ARCHIVE_DAYS = 7
-INBOX_DAYS = 15
-"""Longer than archive and topics together can tell an event again (7 days each)."""
+INBOX_DAYS = 30
+"""Longer than archive and topics together can tell an event again: 7 days each, and the rest of a topic's segment."""
 SETTLED_DAYS = 90
-"""Much longer than a dead letter can lie on its topic (30 days, and the 7 of a segment that is still written to), so
+"""Much longer than a dead letter can lie on its topic (30 days, and up to 7 of a segment that is still written to), so
 that no letter passes for one that waits because it was forgotten what became of it."""
 PRUNE_ROWS = 10_000
 AGE_INDEXES = ("processed_messages_age", "pan_claims_age", "idempotency_keys_age")

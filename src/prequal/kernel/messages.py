@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 from confluent_kafka import Message
 
 from prequal.domain.pan import contains_pan
+from prequal.kernel import tracing
 from prequal.kernel.codec import Event
 from prequal.kernel.errors import Invalid, UnknownKey
 from prequal.kernel.kafka import message_headers
@@ -52,6 +53,12 @@ class Taken:
         self.offset: int = message.offset() or 0
         self.first_seen = datetime.now(UTC)
         self.attempts = 1
+        self.span = tracing.UNTRACED
+
+    @property
+    def traceparent(self) -> str | None:
+        """Where whatever comes of the message follows in its trace."""
+        return self.span.traceparent or self.header("traceparent")
 
     def header(self, name: str) -> str | None:
         """A header's text, if it is there and sane."""

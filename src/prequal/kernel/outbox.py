@@ -129,8 +129,10 @@ async def settle_told(connection: Connection, lane: str, ids: Sequence[int]) -> 
     return int(done.rpartition(" ")[2])
 
 
-async def park(connection: Connection, lane: str, refused: Sequence[tuple[int, str]]) -> None:
-    """Move aside what the broker refused, with its reason; the next try comes after 1, 2, 4 … at most 60 seconds."""
+async def park(
+    connection: Connection, lane: str, refused: Sequence[tuple[int, str]], longest_seconds: float = 60
+) -> None:
+    """Move aside what the broker refused, with its reason; the next try comes after 1, 2, 4 … `longest_seconds`."""
     await connection.execute(
         f"""
         WITH refused AS (
@@ -141,12 +143,13 @@ async def park(connection: Connection, lane: str, refused: Sequence[tuple[int, s
         )
         INSERT INTO outbox_parked (id, topic, attempts, {EVENT}, retold, reason, next_try_at)
         SELECT id, topic, attempts + 1, {EVENT}, retold, reason,
-               now() + make_interval(secs => least(60, 2 ^ least(attempts, 6)))
+               now() + make_interval(secs => least($4, 2 ^ least(attempts, 6)))
         FROM moved JOIN refused USING (id)
         """,
         lane,
         [id_ for id_, _ in refused],
         [reason for _, reason in refused],
+        float(longest_seconds),
     )
 
 

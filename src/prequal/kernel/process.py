@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from prequal.kernel import logs
+from prequal.kernel import logs, tracing
 from prequal.kernel.backoff import Backoff
 from prequal.kernel.db import Connection, connected
 from prequal.kernel.errors import Transient
@@ -39,7 +39,10 @@ def run(settings: ServiceSettings, main: Main) -> None:
     logs.configure(settings.service_name, settings.log_level)
     sys.excepthook = _uncaught
     threading.excepthook = lambda failure: _uncaught(failure.exc_type, failure.exc_value, None)
+    tracing.start(settings)
     uvloop.run(_until_stopped(settings, main))
+    if not tracing.stop():
+        abandon("the traces")
     if _abandoned:
         _exit_at_once()
 
@@ -78,7 +81,6 @@ def _stop(stop: asyncio.Event, seconds: float) -> None:
 
 def _exit_at_once() -> None:
     """A dependency that does not let go must not keep the process: what was in flight is told again."""
-    sys.stdout.flush()
     os._exit(0)
 
 

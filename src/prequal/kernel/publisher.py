@@ -19,13 +19,13 @@ import structlog
 from confluent_kafka import KafkaError
 
 from prequal.domain.events import EventType
-from prequal.kernel import failpoints, http, metrics, outbox, process
+from prequal.kernel import failpoints, http, metrics, outbox, process, tracing
 from prequal.kernel.backoff import Backoff
 from prequal.kernel.breaker import State
 from prequal.kernel.db import Connection, Link, describe
 from prequal.kernel.errors import Transient
 from prequal.kernel.failpoints import Place
-from prequal.kernel.kafka import REFUSALS_OF_A_BATCH, is_surroundings
+from prequal.kernel.kafka import REFUSALS_OF_A_BATCH, is_missing_topic, is_surroundings
 from prequal.kernel.outbox import Lease, OutboxRow
 from prequal.kernel.readiness import Readiness
 from prequal.kernel.reconciler import Reconciler
@@ -42,6 +42,10 @@ UNDER_WORK_SECONDS = 0.003
 ANSWER_SECONDS = 0.05
 """How long a round waits for the first acknowledgement; what comes later is settled in a later round."""
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
+HOMELESS_SECONDS = 4.0
+"""The longest pause before what belongs on a topic that is missing is tried again: it is no fault of its own."""
+SAY_EVERY_SECONDS = 10.0
+"""What was not told is summed for so long before the log says it again: it is tried again many times a second."""
 PROBE_ROWS = 1
 """How many rows ask a broker that has failed whether it takes anything again."""
 
@@ -106,13 +110,16 @@ class Lane:
         self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
         self.failure: str | None = None
         self._generation = teller.generation
+        self._topic_is_missing = False
+        self._unsaid: Counter[str] = Counter()
+        self._say_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tell until `stop`, waiting out whatever fails; then settle what was told and give the lane up."""
         while not stop.is_set():
             try:
                 told = await self._round()
-                self.failure = self._reason_to_hold_back()
+                self.failure = self._what_is_wrong()
                 self._backoff.reset()
             except (Transient, asyncpg.PostgresError) as error:  # no error of the database blames an event
                 reason = str(error) if isinstance(error, Transient) else describe(error)
@@ -127,10 +134,12 @@ class Lane:
                 await self._wakes.wait(self._topic, self._settings.publish_poll_seconds)
         await self._finish()
 
-    def _reason_to_hold_back(self) -> str | None:
-        if self._teller.breaker.state is not State.OPEN:
-            return None
-        return f"KAFKA_PUBLISH_ERROR on {self._topic}: the broker takes nothing, its breaker is open"
+    def _what_is_wrong(self) -> str | None:
+        if self._teller.breaker.state is State.OPEN:
+            return f"KAFKA_PUBLISH_ERROR on {self._topic}: the broker takes nothing, its breaker is open"
+        if self._topic_is_missing:
+            return f"KAFKA_PUBLISH_ERROR on {self._topic}: the topic is missing, run `prequal topics`"
+        return None
 
     async def _round(self) -> int:
         """One turn of the lane's life; how many rows it told."""
@@ -141,6 +150,7 @@ class Lane:
         rows = self._tell(self._apart(found))
         self._more |= len(rows) < len(found)
         if rows:
+            failpoints.reached(Place.PUBLISHER_BEFORE_ACK)
             await self._wakes.wait(self._topic, ANSWER_SECONDS)
             async with self._link.use("settle") as connection:
                 await self._settle(connection)
@@ -203,16 +213,23 @@ class Lane:
             return
         told = [answer.id for answer in self._answered if answer.error is None]
         errors = [(answer.id, answer.error) for answer in self._answered if answer.error is not None]
-        refused = [(row, error.str()) for row, error in errors if self._is_to_blame(row, error)]
+        homeless = [(row, error.str()) for row, error in errors if is_missing_topic(error)]
+        refused = [
+            (row, error.str()) for row, error in errors if not is_missing_topic(error) and self._is_to_blame(row, error)
+        ]
         failpoints.reached(Place.PUBLISHER_AFTER_ACK)
-        if told:
-            await outbox.settle_told(connection, self._topic, told)
-        if refused:
-            await outbox.park(connection, self._topic, refused)
+        with tracing.batch(f"archive {self._topic}", [answer.traceparent for answer in self._answered]):
+            if told:
+                await outbox.settle_told(connection, self._topic, told)
+            if homeless:
+                await outbox.park(connection, self._topic, homeless, HOMELESS_SECONDS)
+            if refused:
+                await outbox.park(connection, self._topic, refused)
         failpoints.reached(Place.PUBLISHER_AFTER_SETTLE)
-        self._tell_breaker(len(told) + len(refused), errors)
+        self._tell_breaker(len(told) + len(homeless) + len(refused), errors)
+        self._topic_is_missing = not told and (bool(homeless) or self._topic_is_missing)
         self._in_flight.difference_update(answer.id for answer in self._answered)
-        self._suspects.difference_update(told, (row for row, _ in refused))
+        self._suspects.difference_update(told, (row for row, _ in (*homeless, *refused)))
         self._answered = []
         metrics.PUBLISHED.labels(self._topic).inc(len(told))
         self._more |= bool(errors)
@@ -237,7 +254,13 @@ class Lane:
         for reason, count in Counter(error.name() for error in errors).items():
             known = reason if reason in metrics.PUBLISH_ERROR_NAMES else "other"
             metrics.PUBLISH_ERRORS.labels(self._topic, known).inc(count)
-            log.error("not_told", error_code="KAFKA_PUBLISH_ERROR", topic=self._topic, reason=reason, count=count)
+            self._unsaid[reason] += count
+        now = asyncio.get_running_loop().time()
+        if self._unsaid and now >= self._say_at:
+            self._say_at = now + SAY_EVERY_SECONDS
+            for reason, count in self._unsaid.items():
+                log.error("not_told", error_code="KAFKA_PUBLISH_ERROR", topic=self._topic, reason=reason, count=count)
+            self._unsaid.clear()
 
     def _forget_dead_producer(self) -> None:
         if self._generation != self._teller.generation:

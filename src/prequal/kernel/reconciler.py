@@ -14,9 +14,10 @@ import structlog
 from confluent_kafka import KafkaException
 
 from prequal.domain.events import GROUPS
-from prequal.kernel import lag, metrics, outbox
+from prequal.kernel import failpoints, lag, metrics, outbox
 from prequal.kernel.db import Connection, Link, describe
 from prequal.kernel.errors import Transient
+from prequal.kernel.failpoints import Place
 from prequal.kernel.process import pause
 from prequal.kernel.settings import PublisherSettings
 
@@ -74,6 +75,8 @@ class Reconciler:
         async with self._link.use("reconcile") as connection, connection.transaction():
             events = await outbox.retell(connection, due)
             await note_retelling(connection, due)
+            failpoints.reached(Place.RECONCILER_BEFORE_COMMIT)
+        failpoints.reached(Place.RECONCILER_AFTER_COMMIT)
         metrics.RETOLD.inc(events)
         log.warning("retold", applications=len(due), events=events)
 

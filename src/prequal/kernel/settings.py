@@ -6,6 +6,8 @@ Invariant: no message about a bad setting repeats its value.
 
 import base64
 import binascii
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -16,7 +18,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from prequal.kernel.errors import Misconfigured
 
 KEY_BYTES = 32
-BOOTSTRAP = r"^[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5}(,[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5})*$"
+BOOTSTRAP = re.compile(r"[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5}(,[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5})*")
+ENV_FILE = ".env"
 
 
 def _key_text(secret: SecretStr) -> SecretStr:
@@ -60,12 +63,42 @@ def _postgresql(url: str) -> str:
     raise ValueError("must look like postgresql://user:password@host:port/database, with special characters escaped")
 
 
+def _brokers(servers: str) -> str:
+    if not BOOTSTRAP.fullmatch(servers):
+        raise ValueError("must be host:port, several of them comma-separated")
+    return servers
+
+
+def must_differ(encryption_key: SecretStr, pan_hash_key: SecretStr) -> None:
+    """See that the two keys are two.
+
+    Raises:
+        ValueError: they are one: whoever may open PANs could then also look for one by its hash.
+    """
+    if key_bytes(encryption_key) == key_bytes(pan_hash_key):
+        raise ValueError(
+            "ENCRYPTION_KEY and PAN_HASH_KEY are the same key; `prequal keys generate` makes two good ones"
+        )
+
+
 def _holder_types(text: str) -> str:
     if text != "any" and not all(len(letter) == 1 and letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for letter in split(text)):
         raise ValueError("must be `any` or letters such as P,C")
     if not split(text):
         raise ValueError("must be `any` or letters such as P,C")
     return text
+
+
+def _endpoint(url: str) -> str:
+    if url:
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("must look like http://host:4318")
+    return url
 
 
 def _file(path: str) -> str:
@@ -77,6 +110,8 @@ def _file(path: str) -> str:
     return path
 
 
+DatabaseUrl = Annotated[str, AfterValidator(_postgresql)]
+Brokers = Annotated[str, AfterValidator(_brokers)]
 FileName = Annotated[str, AfterValidator(_file)]
 KeyText = Annotated[SecretStr, AfterValidator(_key_text)]
 KeyTexts = Annotated[SecretStr, NoDecode, AfterValidator(_key_texts)]
@@ -85,14 +120,14 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 class _Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_file=ENV_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
 
 class DatabaseSettings(_Settings):
     """What whoever talks to PostgreSQL needs."""
 
-    database_url: Annotated[str, AfterValidator(_postgresql)] = Field(
+    database_url: DatabaseUrl = Field(
         repr=False, description="postgresql://user:password@host:port/database of PostgreSQL 15 or later. Required."
     )
 
@@ -100,9 +135,7 @@ class DatabaseSettings(_Settings):
 class KafkaSettings(_Settings):
     """What whoever talks to Kafka needs."""
 
-    kafka_bootstrap_servers: str = Field(
-        pattern=BOOTSTRAP, description="host:port[,host:port …] of the brokers. Required."
-    )
+    kafka_bootstrap_servers: Brokers = Field(description="host:port[,host:port …] of the brokers. Required.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How the brokers are spoken to. Over any network that is not yours alone: SASL_SSL."
     )
@@ -154,6 +187,15 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
     http_host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     http_port: Port = Field(8000, description="Port of /health, /ready and /metrics (and the API's own).")
     prometheus_port: Port | None = Field(None, description="Port of /metrics; the HTTP port by default.")
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+        "", repr=False, description="http://host:4318 of an OTLP collector that takes traces over HTTP; off if empty."
+    )
+    otel_traces_sampler_arg: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of applications that are traced when their request brings no `traceparent`.",
+    )
     shutdown_seconds: float = Field(
         8.0, gt=0, le=60, description="Seconds that SIGTERM leaves for requests and batches in flight."
     )
@@ -191,6 +233,11 @@ class ApiSettings(SealingSettings):
     database_pool_size: int = Field(8, ge=1, le=100, description="Connections that status reads share.")
     write_batch_max: int = Field(128, ge=1, le=1000, description="Most applications that share one write.")
     waiting_max: int = Field(2000, ge=1, description="Most applications that wait for the write; more get a 503.")
+
+    @model_validator(mode="after")
+    def _keys_are_two(self) -> Self:
+        must_differ(self.encryption_key, self.pan_hash_key)
+        return self
 
 
 class CreditSettings(SealingSettings, ConsumerSettings):
@@ -234,14 +281,20 @@ def load(kind: type[S], **overrides: Any) -> S:
     """The settings of one process; `overrides` win over the environment, which wins over `.env`.
 
     Raises:
-        Misconfigured: one sentence that names the setting and what is wrong with it, never its value.
+        Misconfigured: one sentence that names the setting and what is wrong with it, never its value; or `.env` is
+            there and cannot be read.
     """
+    file = Path(ENV_FILE).absolute()
+    if file.is_dir() or (os.path.lexists(file) and not file.exists()):  # or it would be passed over in silence
+        raise Misconfigured(
+            f"{file} is a folder, or a link that leads nowhere: make it a file of settings, or remove it."
+        )
     try:
         return kind(**overrides)
     except ValidationError as error:
         raise Misconfigured(_sentence(error)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"The file {Path('.env').absolute()} cannot be read: {type(error).__name__}.") from None
+        raise Misconfigured(f"The file {file} cannot be read: {type(error).__name__}.") from None
 
 
 def _sentence(error: ValidationError) -> str:

@@ -16,10 +16,10 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from prequal.domain.events import MESSAGE_VERSION, EventType
-from prequal.kernel import metrics
+from prequal.kernel import metrics, tracing
 from prequal.kernel.breaker import breaker_of
 from prequal.kernel.errors import Transient
-from prequal.kernel.kafka import Pump, is_fatal, producer_settings
+from prequal.kernel.kafka import Pump, is_fatal, is_missing_topic, producer_settings
 from prequal.kernel.outbox import OutboxRow
 from prequal.kernel.settings import KafkaSettings
 from prequal.kernel.wake import Wakes
@@ -32,10 +32,11 @@ FLUSH_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What became of one row: acknowledged when `error` is None."""
+    """What became of one row: acknowledged when `error` is None; `traceparent` is where it was told in its trace."""
 
     id: int
     error: KafkaError | None
+    traceparent: str | None = None
 
 
 class Answers:
@@ -83,12 +84,14 @@ class Teller:
         if self._dead:
             self._rebuild("a delivery report says so")
             raise Transient("the Kafka producer died")
-        answered = functools.partial(self._answered, self.generation, row.topic, row.id)
-        key = str(row.application_id)
+        span = tracing.begin(f"publish {row.topic}", "PRODUCER", row.traceparent)
+        answered = functools.partial(self._answered, self.generation, row.topic, row.id, span)
+        key, headers = str(row.application_id), headers_of(row, span.traceparent)
         try:
-            self._producer.produce(row.topic, row.payload, key, headers=headers_of(row), on_delivery=answered)
+            self._producer.produce(row.topic, row.payload, key, headers=headers, on_delivery=answered)
         except KafkaException as error:
             reason: KafkaError = error.args[0]
+            span.end(reason.name())
             if is_fatal(reason):
                 self._rebuild(reason.name())
                 raise Transient(f"the Kafka producer died: {reason.name()}") from None
@@ -105,6 +108,7 @@ class Teller:
 
     def _start(self) -> None:
         self._dead = False
+        self._known: set[str] = set()
         self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
         self._pump = Pump(self._producer, self._announce)
 
@@ -125,15 +129,22 @@ class Teller:
         self.generation += 1
         self._start()
 
-    def _answered(self, generation: int, lane: str, row_id: int, error: KafkaError | None, _: Message) -> None:
+    def _answered(
+        self, generation: int, lane: str, row_id: int, span: tracing.Span, error: KafkaError | None, _: Message
+    ) -> None:
+        span.end(error.name() if error else None)
         if generation != self.generation:
             return
-        self._dead = self._dead or (error is not None and is_fatal(error))
-        self.answers[lane].add(Told(row_id, error))
+        if error is None:
+            self._known.add(lane)
+        # Who knew a topic that was deleted goes on asking its old leader for the one that takes its place.
+        elif is_fatal(error) or (is_missing_topic(error) and lane in self._known):
+            self._dead = True
+        self.answers[lane].add(Told(row_id, error, span.traceparent))
 
 
-def headers_of(row: OutboxRow) -> list[tuple[str, str | bytes | None]]:
-    """What a message carries beside its body."""
+def headers_of(row: OutboxRow, traceparent: str | None) -> list[tuple[str, str | bytes | None]]:
+    """What a message carries beside its body; `traceparent` is where it is told in its trace."""
     headers: list[tuple[str, str | bytes | None]] = [
         ("event_id", str(row.event_id)),
         ("event_type", row.event_type),
@@ -141,6 +152,6 @@ def headers_of(row: OutboxRow) -> list[tuple[str, str | bytes | None]]:
     ]
     if row.correlation_id is not None:
         headers.append(("correlation_id", row.correlation_id))
-    if row.traceparent is not None:
-        headers.append(("traceparent", row.traceparent))
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent))
     return headers

@@ -25,7 +25,8 @@ def create(kafka: KafkaSettings, replication_factor: int = 1) -> list[str]:
         Transient: the broker does not answer within 15 seconds.
         Misconfigured: the broker refuses, for instance because it has fewer nodes than copies are asked for.
     """
-    admin = AdminClient(common_settings(kafka))
+    # What librdkafka would write to stderr, forty lines a second, is no more than the sentence below.
+    admin = AdminClient(common_settings(kafka) | {"log_level": 0})
     try:
         there = set(admin.list_topics(timeout=SECONDS).topics)
         missing = [topic for topic in plan(replication_factor) if topic.topic not in there]
@@ -35,8 +36,17 @@ def create(kafka: KafkaSettings, replication_factor: int = 1) -> list[str]:
 
 
 def plan(replication_factor: int = 1) -> list[NewTopic]:
-    """The four topics as they should be: facts for 7 days, dead letters for 30 and with room for their headers."""
-    copies = {"min.insync.replicas": str(max(1, replication_factor - 1))}
+    """The four topics as they should be: facts for 7 days, dead letters for 30 and with room for their headers.
+
+    What has lain for so long is deleted within another day, with its segment.
+    """
+    common = {
+        "min.insync.replicas": str(max(1, replication_factor - 1)),
+        # The broker's time, not the publisher's: what is dated more than an hour ahead it would refuse.
+        "message.timestamp.type": "LogAppendTime",
+        # Kafka deletes whole segments, and leaves a quiet one open for a week: what is kept 7 days would lie for 14.
+        "segment.ms": str(DAY_MS),
+    }
     topics = []
     for source in (event_type.topic for event_type in EventType):
         facts = {"retention.ms": str(7 * DAY_MS), "max.message.bytes": str(MAX_MESSAGE_BYTES)}
@@ -44,8 +54,8 @@ def plan(replication_factor: int = 1) -> list[NewTopic]:
             "retention.ms": str(30 * DAY_MS),
             "max.message.bytes": str(MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES),
         }
-        topics.append(NewTopic(source, PARTITIONS, replication_factor, config=copies | facts))
-        topics.append(NewTopic(dead_letter_topic(source), PARTITIONS, replication_factor, config=copies | dead))
+        topics.append(NewTopic(source, PARTITIONS, replication_factor, config=common | facts))
+        topics.append(NewTopic(dead_letter_topic(source), PARTITIONS, replication_factor, config=common | dead))
     return topics
 
 

@@ -5,6 +5,7 @@ Invariant: `Child.pid` is the worker itself, because every wrapper before it rep
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from prequal.kernel.errors import Misconfigured, Transient
+from prequal.kernel.errors import Misconfigured, PrequalError, Transient
 
 STOP_SECONDS = 5.0
 """How long a child may take to stop when asked, before it is killed."""
@@ -29,6 +30,9 @@ _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
 
 # The parent may have died before the leash was on: then there is nobody left to send the signal.
 _IF_PARENT_LIVES = '[ "$PPID" = "$0" ] && exec "$@"'
+
+_IS_NO_SENTENCE = re.compile(r"\{|at \S+\(|\.\.\. \d+ more")
+"""A JSON record; a frame of Java's stack, or how many more there are."""
 
 
 class Child:
@@ -124,13 +128,15 @@ class Child:
         self.stop(timeout_seconds)
 
     def last_words(self) -> str:
-        """The sentence a failing child leaves: the last line of its log that is not a JSON record."""
+        """The sentence a failing child leaves: its log's last line that is no JSON record and no frame of a stack."""
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - 8192))
             lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
-        sentence = next((line for line in reversed(lines) if line and not line.startswith("{")), "no word about it")
+        sentence = next(
+            (line for line in reversed(lines) if line and not _IS_NO_SENTENCE.match(line)), "no word about it"
+        )
         return sentence.removeprefix("prequal: ").rstrip(".")
 
     def spawn(
@@ -167,11 +173,15 @@ class Child:
         """Run a step of the preparation to its end.
 
         Raises:
-            Misconfigured: it failed; the message holds its last words.
+            PrequalError: it failed; the message holds its last words. `_failure` says of which kind it is.
         """
         process = self._born(leash(argv, signal.SIGKILL, unprivileged), environment, stdin=stdin)
-        if process.wait() != 0:
-            raise Misconfigured(f"{self.name}: {self.last_words()} (see {self.log})")
+        if code := process.wait():
+            raise self._failure(code)(f"{self.name}: {self.last_words()} (see {self.log})")
+
+    def _failure(self, code: int) -> type[PrequalError]:
+        """What kind of failure an exit code of a step of the preparation is."""
+        return Misconfigured
 
     def _born(
         self, command: list[str], environment: Mapping[str, str] | None, folder: Path | None = None, stdin: str = ""

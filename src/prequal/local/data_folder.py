@@ -29,6 +29,7 @@ class DataFolder:
         self.keys = self.path / "keys.env"
         self.postgres = self.path / "postgres"
         self.kafka = self.path / "kafka"
+        self.prometheus = self.path / "prometheus"
 
     def log(self, name: str) -> Path:
         """Where the child called `name` writes."""

@@ -22,6 +22,9 @@ from prequal.local.ports import listens
 START_SECONDS: Final = 60.0
 """How long the start, with recovery after a crash, may take before it counts as failed."""
 
+FORMAT: Final = "1"
+"""Of the data folder, as its `meta.properties` names it."""
+
 JVM: Final = (
     "-Xmx256m",
     "-XX:+UseSerialGC",
@@ -109,12 +112,15 @@ class Kafka(Child):
         A node of a cluster answers only once its quorum stands: launch them all, then wait for each.
 
         Raises:
-            Misconfigured: Java or a jar is missing and cannot be fetched.
+            Misconfigured: Java or a jar is missing and cannot be fetched, or the folder belongs to another broker.
         """
+        marker = self.folder / "data" / "meta.properties"
+        if marker.exists():
+            self._check_owner(marker)
         settings = self._write_settings()
         if jars.missing():
             self.run([sys.executable, "-m", "prequal.local.maven", "fetch"])
-        if not (self.folder / "data" / "meta.properties").exists():
+        if not marker.exists():
             self._format(settings)
         self.spawn([*self._java(), "kafka.Kafka", settings], folder=self.folder)
 
@@ -130,6 +136,22 @@ class Kafka(Child):
                 return
             time.sleep(0.03)
         raise Transient(f"Kafka did not start: {self.last_words()} (see {self.log})")
+
+    def _check_owner(self, marker: Path) -> None:
+        found = dict(line.split("=", 1) for line in marker.read_text(errors="replace").splitlines() if "=" in line)
+        node = self._properties["node.id"]
+        if found.get("version") != FORMAT:
+            whose = f"of format {found.get('version', 'unknown')}, not {FORMAT}"
+        elif found.get("node.id") != node:
+            whose = f"of node {found.get('node.id', 'unknown')}, not {node}"
+        elif self._cluster_id not in (None, found.get("cluster.id")):
+            whose = "of another cluster"
+        else:
+            return
+        raise Misconfigured(
+            f"{self.folder} holds Kafka's data {whose}: move that folder away to start afresh, "
+            f"or start its own broker and name it with KAFKA_BOOTSTRAP_SERVERS"
+        )
 
     def _write_settings(self) -> Path:
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,14 @@ Invariant: a key is written to no file but `keys.env`, and that one only its own
 
 import base64
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
-KEY_BYTES = 32
+from pydantic import SecretStr
+
+from prequal.kernel.errors import Misconfigured
+from prequal.kernel.settings import KEY_BYTES, key_bytes
+
 NAMES = ("ENCRYPTION_KEY", "PAN_HASH_KEY")
 
 
@@ -17,12 +22,33 @@ def generate() -> dict[str, str]:
     return {name: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for name in NAMES}
 
 
-def development_keys(file: Path) -> dict[str, str]:
-    """The keys that `file` holds; drawn and written, mode 0600, when there is no such file."""
+def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str]:
+    """The needed keys that `file` holds; drawn and written, mode 0600, when there is no such file.
+
+    Raises:
+        Misconfigured: the file is there and does not hold them.
+    """
     if not file.exists():
         write_secret(file, "".join(f"{name}={key}\n" for name, key in generate().items()))
-    pairs = (line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
-    return {name: key for name, key in pairs if name in NAMES}
+    try:
+        pairs = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
+    except (OSError, UnicodeDecodeError):
+        pairs = {}
+    for name in needed:
+        if not _is_key(pairs.get(name, "")):
+            raise Misconfigured(
+                f"{file} holds no good {name}: put it back from where you keep a copy, or set {name}; without the key "
+                f"that it was made with, the data beside it cannot be used"
+            )
+    return {name: pairs[name] for name in needed}
+
+
+def _is_key(text: str) -> bool:
+    try:
+        key_bytes(SecretStr(text))
+    except ValueError:
+        return False
+    return True
 
 
 def write_secret(file: Path, text: str) -> None:

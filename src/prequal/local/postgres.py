@@ -92,11 +92,12 @@ class Postgres(Child):
         """Make the data folder if there is none, write the settings, start the server.
 
         Raises:
-            Misconfigured: binaries are missing, or the folder belongs to another version.
+            Misconfigured: binaries are missing, or the folder belongs to another version or has lost its password.
         """
         if not self.folder.exists():
             self._create()
         _check_version(self.folder)
+        _check_password(self.folder)
         _disown_stranger(self.folder)
         (self.folder / "postgresql.conf").write_text(SETTINGS.format(port=self.port))
         self._serve()
@@ -157,6 +158,13 @@ def _check_version(folder: Path) -> None:
         raise Misconfigured(
             f"{folder} holds data of PostgreSQL {found}, not {VERSION}: move that folder away to start afresh, "
             f"or start its own server and name it with DATABASE_URL"
+        )
+
+
+def _check_password(folder: Path) -> None:
+    if not (file := _password_file(folder)).is_file():
+        raise Misconfigured(
+            f"{file} is missing: put it back, or move {folder} away to start afresh; without it nobody is let in"
         )
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from dotenv import dotenv_values
 from pydantic_settings import BaseSettings
 
-from prequal.kernel.errors import Transient
+from prequal.kernel.errors import Misconfigured, PrequalError, Transient
 from prequal.kernel.settings import (
     ApiSettings,
     CreditSettings,
@@ -45,6 +45,9 @@ OF_THE_SYSTEM: Final = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "SSL_CERT
 
 MISCONFIGURED: Final = 2
 """The exit code of a service that its settings do not let start: starting it again would not help."""
+
+UNREACHABLE: Final = 3
+"""The exit code of an errand whose database or broker did not answer."""
 
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
@@ -103,9 +106,13 @@ class Errand(Child):
         """Run the command.
 
         Raises:
-            Misconfigured: it failed; the message holds its last words.
+            Transient: the store it is about did not answer; the message holds its last words.
+            Misconfigured: it failed otherwise.
         """
         self.run(_command(self.name), environment=self.environment)
+
+    def _failure(self, code: int) -> type[PrequalError]:
+        return Transient if code == UNREACHABLE else Misconfigured
 
 
 def environment_of(name: str, told: Mapping[str, str]) -> dict[str, str]:

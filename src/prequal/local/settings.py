@@ -5,18 +5,19 @@ Invariant: every port has a setting that moves it, so that two copies run side b
 """
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from prequal.kernel.settings import KeyText, Port
+from prequal.kernel.settings import ENV_FILE, Brokers, DatabaseUrl, KeyText, Port, must_differ
 
 
 class UpSettings(BaseSettings):
     """The settings of everything on one machine. All ports are on 127.0.0.1."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=ENV_FILE,
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
@@ -24,10 +25,10 @@ class UpSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    database_url: str | None = Field(
+    database_url: DatabaseUrl | None = Field(
         None, repr=False, description="A PostgreSQL of yours. Default: none, then one is started. When set it wins."
     )
-    kafka_bootstrap_servers: str | None = Field(
+    kafka_bootstrap_servers: Brokers | None = Field(
         None, description="Kafka brokers of yours. Default: none, then one is started. When set they win."
     )
     prequal_data_dir: Path = Field(
@@ -40,12 +41,22 @@ class UpSettings(BaseSettings):
     credit_port: Port = Field(8001, description="Port of credit-service's probes and metrics. Default 8001.")
     decision_port: Port = Field(8002, description="Port of decision-service's probes and metrics. Default 8002.")
     publisher_port: Port = Field(8003, description="Port of the publisher's probes and metrics. Default 8003.")
+    watched_folder: Path | None = Field(
+        None,
+        description="A folder on the volume whose free space the metrics show. Default: the data folder.",
+    )
     encryption_key: KeyText | None = Field(
         None, description="Seals PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."
     )
     pan_hash_key: KeyText | None = Field(
         None, description="Hashes PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."
     )
+
+    @model_validator(mode="after")
+    def _keys_are_two(self) -> Self:
+        if self.encryption_key is not None and self.pan_hash_key is not None:
+            must_differ(self.encryption_key, self.pan_hash_key)
+        return self
 
     def keys(self) -> dict[str, str]:
         """The keys that were given, by the names of their settings."""

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from prequal.kernel.errors import Misconfigured, PrequalError, Refused, Transient
-from prequal.local import jars
+from prequal.local import jars, prometheus
 from prequal.local.children import Child
 from prequal.local.data_folder import DataFolder
 from prequal.local.demonstration import demonstrate, is_empty
@@ -46,7 +46,7 @@ NEXT_STEPS: Final = """
     .venv/bin/prequal apply --url {url} --type HOME --income 75000 --amount 1500000
     .venv/bin/prequal status
     {url}/docs   {url}/metrics
-
+{watch}
   Logs: {logs}   Stop: Ctrl-C
 """
 
@@ -75,7 +75,15 @@ def _stop_signals() -> list[signal.Signals]:
 
 def _keys(settings: UpSettings, folder: DataFolder) -> dict[str, str]:
     given = settings.keys()
-    return given if len(given) == len(NAMES) else development_keys(folder.keys) | given
+    needed = [name for name in NAMES if name not in given]
+    if not needed:
+        return given
+    if settings.database_url is None and folder.postgres.exists() and not folder.keys.exists():
+        raise Misconfigured(
+            f"{folder.keys} is missing, and {folder.postgres} was made with its keys: put it back, "
+            f"or set {' and '.join(needed)}, or move {folder.path} away to start afresh"
+        )
+    return development_keys(folder.keys, needed) | given
 
 
 class House:
@@ -118,15 +126,14 @@ class House:
         self._narrator.done("everything is ready", time.monotonic() - began)
         if self._postgres:
             self._demonstrate_once()
-        self._narrator.say(NEXT_STEPS.format(url=self._api_url, logs=self._folder.log("*")))
+        self._say_what_next()
         self._maintain_daily()
 
     def _open_database(self) -> None:
         """PostgreSQL, ours or theirs, with its tables and the partitions of the coming days."""
         if self._postgres:
             self._keep(self._stores, [self._postgres])
-        self._errand("migrate")
-        self._errand("maintain")
+        self._errand("migrate")  # which also makes the partitions of the days ahead
 
     def _open_broker(self) -> None:
         """Kafka, ours or theirs, with its topics."""
@@ -139,6 +146,7 @@ class House:
     def _told(self) -> dict[str, str]:
         """Everything there is to tell; each child takes of it what is its own."""
         stores = {"DATABASE_URL": self._database_url, "KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers}
+        stores["WATCHED_FOLDER"] = str((self._settings.watched_folder or self._folder.path).absolute())
         return self._keys | stores | {name.upper(): value for name, value in self._settings.of_own_broker.items()}
 
     def _describe_services(self) -> list[Service]:
@@ -203,11 +211,18 @@ class House:
                 raise
             self._narrator.event(f"the demonstration did not succeed: {problem}")
 
+    def _say_what_next(self) -> None:
+        command = prometheus.offer(self._settings, self._folder)
+        watch = f"    {command}\n" if command else ""
+        self._narrator.say(NEXT_STEPS.format(url=self._api_url, logs=self._folder.log("*"), watch=watch))
+
     def _maintain_daily(self) -> None:
         while not self._ending.wait(MAINTAIN_EVERY.total_seconds()):
             try:
                 self._errand("maintain")
-            except Misconfigured as problem:
+            except (Misconfigured, Transient) as problem:
+                if self._ending.is_set():
+                    raise
                 self._narrator.event(f"maintenance failed and is tried again tomorrow: {problem}")
 
     def _stop(self) -> None:

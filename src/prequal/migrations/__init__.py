@@ -4,38 +4,57 @@ Neighbours: `prequal migrate` and the tests call `upgrade` and `downgrade`; `ker
 Invariant: two processes that migrate at once take turns (an advisory lock in `env.py`).
 """
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from prequal.kernel.errors import Misconfigured
+from prequal.kernel.db import connected, describe
+from prequal.kernel.errors import Misconfigured, Transient
 from prequal.kernel.maintenance import maintain
 
+INSUFFICIENT_PRIVILEGE = "42501"
 
-def upgrade(database_url: str, revision: str = "head") -> None:
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """The revision at which the database was, and at which it is; None for empty."""
+
+    before: str | None
+    after: str | None
+
+
+def upgrade(database_url: str, revision: str = "head") -> Migrated:
     """Bring the database up to `revision`, and at the newest make the archive's partitions for the days ahead.
 
     Raises:
-        Misconfigured: the database is at a revision that this code does not know, or `revision` does not exist.
+        Misconfigured: the database is at a revision that this code does not know, or `revision` does not exist; or the
+            database turns the user away, or does not let it change the tables.
+        Transient: the database cannot be reached, or went away half-way: it may simply be migrated again.
     """
-    _run(command.upgrade, database_url, revision)
+    done = _run(command.upgrade, database_url, revision)
     if revision == "head":
         maintain(database_url)
+    return done
 
 
-def downgrade(database_url: str, revision: str) -> None:
+def downgrade(database_url: str, revision: str) -> Migrated:
     """Take the database back to `revision` (`base` for empty, `-1` for one step). Data of later steps are lost.
 
     Raises:
-        Misconfigured: as for `upgrade`.
+        Misconfigured, Transient: as for `upgrade`.
     """
-    _run(command.downgrade, database_url, revision)
+    return _run(command.downgrade, database_url, revision)
 
 
-def _run(step: Callable[[Config, str], None], database_url: str, revision: str) -> None:
+def _run(step: Callable[[Config, str], None], database_url: str, revision: str) -> Migrated:
+    # The migrations' own driver gives no reason for a closed door that a program could tell: this one does.
+    before = asyncio.run(_revision(database_url))
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["database_url"] = database_url
@@ -45,3 +64,23 @@ def _run(step: Callable[[Config, str], None], database_url: str, revision: str) 
         raise Misconfigured(
             f"The database cannot be migrated ({error}): if it was migrated by newer code, run that code instead."
         ) from error
+    except DBAPIError as error:
+        raise _translated(error) from None
+    return Migrated(before, asyncio.run(_revision(database_url)))
+
+
+async def _revision(database_url: str) -> str | None:
+    async with connected(database_url, "migrate") as connection:
+        if await connection.fetchval("SELECT to_regclass('alembic_version') IS NULL"):
+            return None
+        found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+        return found
+
+
+def _translated(error: DBAPIError) -> Exception:
+    """What the caller can do about it; what is neither the surroundings' fault nor the user's is a bug of ours."""
+    if getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
+        return Misconfigured("The database cannot be migrated by this user: set DATABASE_URL of the tables' owner.")
+    if isinstance(error, OperationalError) and error.orig:
+        return Transient(f"PostgreSQL failed half-way, and may simply be migrated again: {describe(error.orig)}")
+    return error

@@ -193,7 +193,8 @@ async def _send_back(connection: Connection, settings: WorkbenchSettings, letter
     chosen = {letter.id: letter for letter in letters}
     producer = Producer(
         # Each letter by itself: of a batch that is too large the broker takes none.
-        producer_settings(settings) | {"client.id": "prequal-workbench", "log_level": 0, "batch.num.messages": 1},
+        producer_settings(settings, one_at_a_time=True)
+        | {"client.id": "prequal-workbench", "log_level": 0, "batch.num.messages": 1},
         logger=logging.getLogger("librdkafka"),
     )
     done = 0

@@ -1,0 +1,43 @@
+"""Prometheus beside `prequal up`, where one is installed: a configuration for the ports of this house, and the command.
+
+Neighbours: `observability/` in the checkout holds the rules and the pattern; the supervisor prints the command.
+Invariant: nothing is started here, and nothing is said where Prometheus or the rules are missing.
+"""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Final
+
+from prequal.local.data_folder import DataFolder
+from prequal.local.settings import UpSettings
+
+PATTERN: Final = Path(__file__).parents[3] / "observability" / "prometheus.yml"
+SCRAPED: Final = ("api_port", "credit_port", "decision_port", "publisher_port")
+
+
+def offer(settings: UpSettings, folder: DataFolder) -> str | None:
+    """The command that starts Prometheus with our rules on the processes of this house; None where there is none.
+
+    Writes the configuration that the command names into the data folder.
+    """
+    program = shutil.which("prometheus")
+    if program is None or not PATTERN.exists():
+        return None
+    folder.prometheus.mkdir(exist_ok=True)
+    file = folder.prometheus / "prometheus.yml"
+    file.write_text(configuration({name: getattr(settings, name) for name in SCRAPED}), encoding="utf-8")
+    return shlex.join([Path(program).name, *arguments(file, folder.prometheus / "data")])
+
+
+def configuration(ports: dict[str, int]) -> str:
+    """The pattern with these ports instead of the default ones, by the names of their settings."""
+    moved = {str(UpSettings.model_fields[name].default): str(port) for name, port in ports.items()}
+    here = PATTERN.read_text(encoding="utf-8").replace("- rules/*.yml", f'- "{PATTERN.parent}/rules/*.yml"')
+    return re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda port: moved[port[0]], here)
+
+
+def arguments(file: Path, data: Path, port: int = 9090) -> list[str]:
+    """What Prometheus is told: its configuration, where it keeps what it saw, and its port on 127.0.0.1."""
+    return [f"--config.file={file}", f"--storage.tsdb.path={data}", f"--web.listen-address=127.0.0.1:{port}"]

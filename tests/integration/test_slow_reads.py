@@ -1,0 +1,35 @@
+"""Reads that are slow, or too many, say nothing of the database: nobody who writes is kept from it."""
+
+import asyncio
+
+import pytest
+
+from prequal.kernel.breaker import FAILURES_MAX, State, breaker_of
+from prequal.kernel.db import Link, Readers
+from prequal.kernel.errors import Transient
+from tests.support.database import Database
+
+
+async def _look(readers: Readers) -> None:
+    async with asyncio.timeout(0.05), readers.use("status"):
+        raise AssertionError("there was a connection")
+
+
+async def test_who_gives_up_waiting_for_a_turn_opens_no_breaker(database: Database) -> None:
+    async with Readers(database.url, "test", 1) as readers, readers.use("status"):
+        ends = await asyncio.gather(*(_look(readers) for _ in range(FAILURES_MAX * 2)), return_exceptions=True)
+        state = breaker_of("database", database.url).state
+
+    assert {type(end) for end in ends} == {TimeoutError}
+    assert state is State.CLOSED
+
+
+async def test_statement_that_took_too_long_opens_no_breaker(database: Database) -> None:
+    link = Link(database.url, "test", statement_timeout="10")
+    for _ in range(FAILURES_MAX * 2):
+        with pytest.raises(Transient):
+            async with link.use() as connection:
+                await connection.execute("SELECT pg_sleep(1)")
+    await link.close()
+
+    assert breaker_of("database", database.url).state is State.CLOSED

@@ -1,0 +1,51 @@
+"""The topics as a real broker keeps them."""
+
+import json
+import time
+
+import pytest
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Producer
+from typer.testing import CliRunner
+
+from prequal.command_line.application import app
+from prequal.kernel import topics
+from prequal.kernel.errors import Transient
+from tests.builders import clients_of
+from tests.support.broker import SUBMITTED, Broker
+from tests.support.ports import free_port
+
+HOUR_MS = 3_600_000
+
+
+def test_a_publishers_clock_neither_dates_a_message_nor_has_it_refused(broker: Broker) -> None:
+    failures: list[object] = []
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    for hours in (-2, 2):
+        at = int(time.time() * 1000) + hours * HOUR_MS
+        producer.produce(SUBMITTED, b"{}", timestamp=at, on_delivery=lambda error, _: failures.append(error))
+    assert producer.flush(10) == 0
+
+    times = [message.timestamp() for message in broker.read(SUBMITTED, 2)]
+
+    assert failures == [None, None]
+    assert [kind for kind, _ in times] == [TIMESTAMP_LOG_APPEND_TIME] * 2
+    assert all(abs(at / 1000 - time.time()) < 60 for _, at in times)
+
+
+def test_broker_that_is_away_is_one_sentence_and_nothing_beside_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(topics, "SECONDS", 0.5)
+
+    with pytest.raises(Transient, match="does not answer"):
+        topics.create(clients_of(f"127.0.0.1:{free_port()}"))
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_topics_made_comes_as_json(broker: Broker) -> None:
+    told = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
+
+    done = CliRunner().invoke(app, ["topics", "--json"], env=told)
+
+    assert json.loads(done.output) == {"created": []}
