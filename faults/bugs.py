@@ -273,6 +273,22 @@ def ready_is_alive() -> None:
     _rebind(Readiness, "answer", lambda _: (200, said))
 
 
+@bug("credit", red="I10", scenario="the broker is down")
+def never_ready_again() -> None:
+    """A dependency that was away is away until somebody has looked into it."""
+    from prequal.kernel.readiness import Readiness
+
+    note = Readiness._note
+    mistrusted = set()
+
+    def remember(self: Any, name: str, *, up: bool) -> None:
+        if self._up[name] and not up:
+            mistrusted.add(name)
+        note(self, name, up=up and name not in mistrusted)
+
+    _rebind(Readiness, "_note", remember)
+
+
 # ── how it is done ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

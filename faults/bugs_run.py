@@ -98,10 +98,10 @@ class Exhibition(Campaign):
     """A campaign in which every run is to be red.
 
     Attributes:
-        missed: the bugs that the checker did not see.
+        caught: the bugs that the checker saw.
     """
 
-    missed: list[str] = field(default_factory=list)
+    caught: set[str] = field(default_factory=set)
 
     def _keep_evidence(self, stage: Stage, violations: Sequence[str]) -> None:
         """That a seeded bug did harm needs no evidence."""
@@ -110,13 +110,16 @@ class Exhibition(Campaign):
         bug = BUGS[result.name]
         seen = dict(reversed([words.split(" ", 1) for words in result.violations]))
         caught = set(bug.red) <= seen.keys()
-        if not caught:
-            self.missed.append(bug.name)
+        if caught:
+            self.caught.add(bug.name)
         print(f"{bug.name}: {bug.words}", flush=True)
         for name in bug.red:
             print(f"    {name:<3} {'red: ' + seen[name][:100] if name in seen else 'NOT RED'}", flush=True)
         if not caught:
-            print(f"    seen was: {'; '.join(result.violations) or result.not_run or 'nothing'}", flush=True)
+            print(
+                f"    seen was: {'; '.join(result.violations) or result.not_run or result.spoilt or 'nothing'}",
+                flush=True,
+            )
 
 
 def show(bugs: Iterable[Bug], folder: Path = FOLDER) -> list[str]:
@@ -129,10 +132,10 @@ def show(bugs: Iterable[Bug], folder: Path = FOLDER) -> list[str]:
     print("without a bug:", flush=True)
     controls = Campaign(list(without.values()), short=True, folder=folder)
     controls.play()
-    tainted = {result.name for result in controls.results if result.word != "clean"}
+    tainted = {name for name, word in {each.name: each.word for each in controls.results}.items() if word != "clean"}
     exhibition = Exhibition([scenario_of(bug) for bug in bugs], short=True, folder=folder)
     exhibition.play()
-    return [bug.name for bug in bugs if bug.name in exhibition.missed or bug.scenario.replace(" ", "-") in tainted]
+    return [bug.name for bug in bugs if bug.name not in exhibition.caught or bug.scenario.replace(" ", "-") in tainted]
 
 
 def main() -> None:

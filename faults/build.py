@@ -6,6 +6,7 @@ Invariant: with none of the variables set it does what `prequal` does.
     FAULTS_FAILPOINT="credit.after_commit=die@3" python -m faults.build credit
 
 With `FAULTS_ORDERS` it can be armed while it runs: at SIGUSR1 it takes its failpoints from that file, and removes it.
+`FAULTS_CLOCK_OFF` says by how many seconds its clock is fast.
 """
 
 import importlib
@@ -18,12 +19,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import time_machine
+
 from prequal.kernel import failpoints
 from prequal.kernel.failpoints import Place
 
 FAILPOINT = "FAULTS_FAILPOINT"
 ORDERS = "FAULTS_ORDERS"
 BUG = "FAULTS_BUG"
+CLOCK_OFF = "FAULTS_CLOCK_OFF"
 
 Reached = Callable[[Place], None]
 
@@ -89,11 +93,18 @@ def main() -> None:
         arm(words)
     if orders := os.environ.get(ORDERS):
         signal.signal(signal.SIGUSR1, lambda *_: _obey(Path(orders)))
+    if seconds := os.environ.get(CLOCK_OFF):
+        _shift_clock(float(seconds))
     if bug := os.environ.get(BUG):
         importlib.import_module("faults.bugs").apply(bug)
     from prequal.command_line.main import main as prequal
 
     prequal()
+
+
+def _shift_clock(seconds: float) -> None:
+    """Have the clock of this process's Python be so many seconds fast; the Kafka client, which is C, keeps its own."""
+    time_machine.travel(time.time() + seconds, tick=True).start()
 
 
 def _obey(orders: Path) -> None:

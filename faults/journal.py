@@ -40,6 +40,7 @@ class Answered:
     application_id: str | None = None
     """Of a 202."""
     replayed: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Looked:
     status_code: int | None
     status: str | None = None
     body: str = ""
-    """Of an answer that is not 200."""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ class Probed:
     at: float
     status_code: int | None
     body: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    """The answer as it came."""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,8 @@ class Journal:
         path.touch(mode=0o600)
         self._file = path.open("ab", buffering=0)
         self._door = threading.Lock()
+        self._disk = threading.Lock()
+        self._written = self._synced = 0
 
     def __enter__(self) -> Self:
         return self
@@ -161,10 +167,23 @@ class Journal:
         self.close()
 
     def write(self, *entries: Entry) -> None:
-        """Write, and return when the disk holds it."""
+        """Write, and return when the disk holds it; who waits at the same time shares one sync."""
+        number = self._append(entries)
+        with self._disk:
+            if self._synced < number:
+                written = self._written
+                os.fdatasync(self._file.fileno())
+                self._synced = written
+
+    def note(self, *entries: Entry) -> None:
+        """Write what nobody acts upon: it outlives this process, and need not outlive the machine."""
+        self._append(entries)
+
+    def _append(self, entries: Iterable[Entry]) -> int:
         with self._door:
             self._file.write(b"".join(map(_line, entries)))
-            os.fdatasync(self._file.fileno())
+            self._written += 1
+            return self._written
 
     def close(self) -> None:
         """Write no more."""

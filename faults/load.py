@@ -1,23 +1,25 @@
 """Lenders' apps under faults: they post a plan, post again as the contract tells them to, and look how it stands.
 
 Neighbours: `faults.plan` says what is sent, `faults.journal` keeps what was seen; the runner starts and ends it.
-Invariant: every send is in the journal before it leaves, every answer before anybody acts upon it.
+Invariant: every send is in the journal before it leaves, every answer before anybody acts upon it; nobody who waits for
+the disk holds up the others.
 """
 
 import asyncio
 import itertools
 import json
+import socket
 import threading
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from bench.client import Answer, Connection
 
-from faults.journal import SERVICES, Answered, Journal, Looked, Lost, Probed, Sending
+from faults.journal import SERVICES, Answered, Entry, Journal, Looked, Lost, Probed, Sending
 from faults.plan import Post
 
 ANSWER_SECONDS: Final = 10.0
@@ -27,6 +29,8 @@ AGAIN_SECONDS: Final = (0.1, 0.2, 0.4, 0.8)
 LOOK_EVERY_SECONDS: Final = 0.2
 LOOKS_AT_ONCE: Final = 8
 PROBE_EVERY_SECONDS: Final = 1.0
+SCRIBES: Final = 32
+"""How many may wait for the disk at once."""
 
 UNANSWERED: Final = (OSError, TimeoutError, EOFError)
 AGAIN: Final = {"SERVICE_UNAVAILABLE", "IDEMPOTENCY_KEY_IN_USE"}
@@ -34,11 +38,34 @@ AGAIN: Final = {"SERVICE_UNAVAILABLE", "IDEMPOTENCY_KEY_IN_USE"}
 
 
 class Caller(Connection):
-    """A connection for one request, which knows the answer's headers."""
+    """A connection for one request, which is on its way already, and knows the answer's headers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.headers: dict[str, str] = {}
+        self._began = time.perf_counter()
+        self._answer = asyncio.get_running_loop().create_future()
+
+    @classmethod
+    async def ask(cls, port: int, request: bytes) -> "Caller":
+        """Connect and send in one go, so that nobody finds it connected and silent. Raises one of `UNANSWERED`."""
+        loop = asyncio.get_running_loop()
+        caller, line = cls(), socket.socket()
+        try:
+            line.setblocking(False)
+            await loop.sock_connect(line, ("127.0.0.1", port))
+            await loop.sock_sendall(line, request)
+            await loop.create_connection(lambda: caller, sock=line)
+        except BaseException:
+            line.close()
+            raise
+        return caller
+
+    async def answered(self) -> Answer:
+        """The answer, once it has come. Raises one of `UNANSWERED`."""
+        assert self._answer is not None
+        status, body = await self._answer
+        return Answer(status, body, time.perf_counter() - self._began)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
@@ -47,7 +74,7 @@ class Caller(Connection):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An answer to a POST; `seconds` is how long it took."""
+    """An answer to a POST; `at` is when it had come, `seconds` how long it took."""
 
     post: Post
     status: int
@@ -55,6 +82,7 @@ class Seen:
     application_id: str | None
     replayed: bool
     retry_after: str | None
+    at: float
     seconds: float
 
 
@@ -66,6 +94,7 @@ class Load:
         decided: those of them that a look found final, with their status.
         answers: every answer to a POST, in order.
         lost: posts that got no answer, with the reason.
+        ready_at: when each service was last asked and said that it is ready, with nothing away.
     """
 
     def __init__(
@@ -84,8 +113,6 @@ class Load:
         self._numbers = numbers
         self._patience = patience_seconds
         self._over = False
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="load", daemon=True)
         self._watching: list[Future[None]] = []
         self._posting: list[Future[None]] = []
         self._undecided: dict[str, None] = {}
@@ -93,13 +120,17 @@ class Load:
         self.decided: dict[str, str] = {}
         self.answers: list[Seen] = []
         self.lost: list[tuple[Post, str]] = []
+        self.ready_at: dict[str, float] = {}
 
-    def begin(self, posts: Iterable[Post]) -> None:
-        """Begin to send these, beside what is sent already; the first time also to look and to probe."""
+    def begin(self, posts: Iterable[Post], over: threading.Event | None = None) -> None:
+        """Begin to send these, until `over`, beside what is sent already; the first time also to look and to probe."""
         if not self._watching:
+            self._loop = asyncio.new_event_loop()
+            self._scribes = ThreadPoolExecutor(SCRIBES, thread_name_prefix="scribe")
+            self._thread = threading.Thread(target=self._loop.run_forever, name="load", daemon=True)
             self._thread.start()
             self._watching = [self._in_loop(self._look()), self._in_loop(self._probe())]
-        self._posting.append(self._in_loop(self._post_all(list(posts))))
+        self._posting.append(self._in_loop(self._post_all(list(posts), over)))
 
     def sent(self, within: float) -> bool:
         """Wait until every post has its last answer; whether that came in time. Raises what the load failed of."""
@@ -119,17 +150,20 @@ class Load:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._scribes.shutdown()
 
     def _in_loop(self, work: Coroutine[Any, Any, None]) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     # ── inside the load's thread ────────────────────────────────────────────────────────────────────────────────
 
-    async def _post_all(self, posts: list[Post]) -> None:
+    async def _post_all(self, posts: list[Post], over: threading.Event | None) -> None:
         began = time.monotonic()
         async with asyncio.TaskGroup() as apps:
             for post in posts:
                 await asyncio.sleep(max(0.0, began + post.at - time.monotonic()))
+                if over is not None and over.is_set():
+                    return
                 apps.create_task(self._until_answered(post))
 
     async def _until_answered(self, post: Post) -> None:
@@ -141,13 +175,13 @@ class Load:
 
     async def _post(self, post: Post) -> bool:
         """Send once; whether an app would send it again."""
-        number, began = next(self._numbers), time.time()
-        self._journal.write(Sending(number, began, post.body, post.key))
+        number = next(self._numbers)
+        await self._write(Sending(number, time.time(), post.body, post.key))
         headers = {"Idempotency-Key": post.key} if post.key else {}
         try:
             answer, found = await self._ask("api", "/applications", json.dumps(post.body).encode(), headers)
         except UNANSWERED as failure:
-            self._journal.write(Lost(number, time.time(), type(failure).__name__))
+            self._journal.note(Lost(number, time.time(), type(failure).__name__))
             self.lost.append((post, type(failure).__name__))
             return True
         content = _object(answer.body)
@@ -158,12 +192,16 @@ class Load:
             application_id=content.get("application_id") if answer.status == 202 else None,
             replayed=found.get("idempotency-replayed") == "true",
             retry_after=found.get("retry-after"),
-            seconds=time.time() - began,
+            at=time.time(),
+            seconds=answer.seconds,
         )
         text = answer.body.decode(errors="replace")
-        self._journal.write(Answered(number, time.time(), seen.status, text, seen.application_id, seen.replayed))
+        await self._write(Answered(number, seen.at, seen.status, text, seen.application_id, seen.replayed, found))
         self._note(seen)
         return seen.error_code in AGAIN
+
+    async def _write(self, entry: Entry) -> None:
+        await self._loop.run_in_executor(self._scribes, self._journal.write, entry)
 
     def _note(self, seen: Seen) -> None:
         self.answers.append(seen)
@@ -190,13 +228,13 @@ class Load:
     async def _look_once(self, application_id: str) -> None:
         sent_at = time.time()
         try:
-            answer, _ = await self._ask("api", f"/applications/{application_id}/status")
+            answer, found = await self._ask("api", f"/applications/{application_id}/status")
         except UNANSWERED:
-            self._journal.write(Looked(application_id, sent_at, time.time(), None))
+            self._journal.note(Looked(application_id, sent_at, time.time(), None))
             return
         status = _object(answer.body).get("status") if answer.status == 200 else None
-        text = "" if status else answer.body.decode(errors="replace")
-        self._journal.write(Looked(application_id, sent_at, time.time(), answer.status, status, text))
+        text = answer.body.decode(errors="replace")
+        self._journal.note(Looked(application_id, sent_at, time.time(), answer.status, status, text, found))
         if status not in (None, "PENDING"):
             self.decided[application_id] = status
 
@@ -210,23 +248,33 @@ class Load:
     async def _probe_once(self, service: str, path: str) -> None:
         sent_at = time.time()
         status, body = None, b""
+        found: dict[str, str] = {}
         with suppress(*UNANSWERED):
-            answer, _ = await self._ask(service, path)
+            answer, found = await self._ask(service, path)
             status, body = answer.status, answer.body
-        self._journal.write(Probed(service, path, sent_at, time.time(), status, _object(body)))
+        said, text = _object(body), body.decode(errors="replace")
+        self._journal.note(Probed(service, path, sent_at, time.time(), status, said, text, found))
+        if path == "/ready" and said.get("status") == "ready":
+            self.ready_at[service] = sent_at
 
     async def _ask(
         self, service: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[Answer, Mapping[str, str]]:
+    ) -> tuple[Answer, dict[str, str]]:
         """One request over a connection of its own; the answer and its headers. Raises one of `UNANSWERED`."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            loop = asyncio.get_running_loop()
-            _, caller = await loop.create_connection(Caller, "127.0.0.1", self._ports[service])
+            caller = await Caller.ask(self._ports[service], _request(path, body, headers or {}))
             try:
-                answer = await (caller.get(path) if body is None else caller.post(path, body, headers))
+                return await caller.answered(), caller.headers
             finally:
                 caller.close()
-            return answer, caller.headers
+
+
+def _request(path: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+    """A GET, or a POST when there is a body."""
+    first = f"GET {path}" if body is None else f"POST {path}"
+    about = {} if body is None else {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    lines = [f"{first} HTTP/1.1", *(f"{name}: {value}" for name, value in {"Host": "app", **about, **headers}.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
 
 def _object(body: bytes) -> dict[str, Any]:

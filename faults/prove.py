@@ -82,7 +82,7 @@ def main() -> None:
     campaign = Campaign(played, seed=arguments.seed, watch=view.watch)
     with Live(view, console=console, refresh_per_second=4):
         clean = campaign.play()
-    (result,) = campaign.results
+    *_, result = campaign.results
     console.print(
         f"\n{result.accepted} applications were answered 202 (seed {result.seed}): every one of them has exactly one "
         "decision, the right one, and no invariant is broken."

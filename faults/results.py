@@ -15,15 +15,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-RESULTS: Final = Path(__file__).with_name("results.jsonl")
-DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "reliability.md"
+KEPT: Final = ("faults/results.jsonl", "docs/reliability.md")
+"""What is written here, from the checkout's root."""
+RESULTS, DOCUMENT = (Path(__file__).parent.parent / kept for kept in KEPT)
 BEGIN: Final = "<!-- table: made by `python -m faults.results` from faults/results.jsonl -->"
 END: Final = "<!-- end of table -->"
 
 
+WORDS: Final = ("clean", "VIOLATED", "spoilt", "not run")
+"""How a run can have ended."""
+
+
 @dataclass(frozen=True)
 class Result:
-    """How one run ended. `not_run` says why it could not be tried here; such a run proves nothing."""
+    """How one run ended.
+
+    `not_run` says why it could not be tried here, and `spoilt` why its fault did not happen: such runs prove nothing.
+    """
 
     date: str
     revision: str
@@ -37,16 +45,23 @@ class Result:
     recovery_seconds: float
     violations: tuple[str, ...] = ()
     not_run: str = ""
+    spoilt: str = ""
 
     @property
     def word(self) -> str:
-        """`clean`, `VIOLATED` or `not run`."""
-        return "not run" if self.not_run else "VIOLATED" if self.violations else "clean"
+        """One of `WORDS`."""
+        clean, violated, spoilt, not_run = WORDS
+        return not_run if self.not_run else spoilt if self.spoilt else violated if self.violations else clean
+
+    @property
+    def tried(self) -> bool:
+        """Whether it proves anything."""
+        return not (self.not_run or self.spoilt)
 
     def line(self) -> str:
         """What the runner prints."""
         how = f"{self.accepted} accepted, recovered in {self.recovery_seconds:.1f} s"
-        words = self.not_run or ("; ".join(self.violations) if self.violations else how)
+        words = self.not_run or self.spoilt or ("; ".join(self.violations) if self.violations else how)
         return f"row {self.row:>2}  {self.name:<34} seed {self.seed:<6} {self.word:<8} {self.seconds:6.1f} s  {words}"
 
 
@@ -76,11 +91,20 @@ def table(results: Iterable[Result]) -> str:
 
 
 def _cells(row: int, name: str, volume: str, outage_seconds: float, results: Sequence[Result]) -> list[str]:
-    tried = [result for result in results if not result.not_run]
+    tried = [result for result in results if result.tried]
     violated = [result for result in tried if result.violations]
     outage = f"{outage_seconds:g} s" if outage_seconds else "–"
     if not tried:
-        return [str(row), name, volume, outage, "0", "–", f"not run: {results[-1].not_run}", "–"]
+        return [
+            str(row),
+            name,
+            volume,
+            outage,
+            "0",
+            "–",
+            f"{results[-1].word}: {results[-1].not_run or results[-1].spoilt}",
+            "–",
+        ]
     recovery = [result.recovery_seconds for result in tried]
     times = f"{statistics.median(recovery):.1f} / {max(recovery):.1f} s"
     seeds = ", ".join(f"{result.seed} at {result.revision}" for result in violated)

@@ -5,13 +5,15 @@ Invariant: nothing comes back by itself: what a scenario killed stays down until
 """
 
 import base64
+import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -42,6 +44,12 @@ SHUTDOWN_SECONDS: Final = 10.0
 T = TypeVar("T")
 
 
+def reserve_ports() -> dict[str, int]:
+    """Ports for all of a rig, by who listens there."""
+    names = ("postgres", "kafka", "controller", *SERVICES)
+    return dict(zip(names, reserve(len(names)), strict=True))
+
+
 class Build(Service):
     """A service as a test build; `extra` is what one start is told besides its settings."""
 
@@ -58,9 +66,9 @@ class Rig:
 
     Attributes:
         folder: what lies in it: the house's data and logs under `data`, the journal beside it.
-        database: the database's tables, asked as their owner.
         broker: the topics.
         killed: how often each child was killed.
+        afterwards: what is to be done once nothing runs any more.
     """
 
     def __init__(
@@ -68,6 +76,7 @@ class Rig:
         folder: Path,
         *,
         told: Mapping[str, Mapping[str, str]] | None = None,
+        ports: Mapping[str, int] | None = None,
         advertised_port: int | None = None,
         properties: Mapping[str, str] | None = None,
     ) -> None:
@@ -76,14 +85,15 @@ class Rig:
         Args:
             folder: a folder of its own.
             told: settings of single services, by their names, that win at every start, such as `DATABASE_URL`.
+            ports: as `reserve_ports` gives them, when they had to be known before.
             advertised_port: the port that the broker tells its clients, when a proxy stands before it.
             properties: further properties of the broker.
         """
         self.folder = folder.absolute()
         self.data = DataFolder(self.folder / "data")
         self.told = {name: dict((told or {}).get(name, {})) for name in SERVICES}
-        ports = reserve(7)
-        self.ports = dict(zip(("postgres", "kafka", "controller", *SERVICES), ports, strict=True))
+        self.ports = dict(ports or reserve_ports())
+        self.afterwards = ExitStack()
         self.postgres = Postgres(self.data.postgres, self.ports["postgres"], log=self.data.log("postgres"))
         self.kafka = Kafka(
             self.data.kafka,
@@ -96,6 +106,7 @@ class Rig:
         self.services: dict[str, Build] = {}
         self.killed: Counter[str] = Counter()
         self._http = httpx.Client(timeout=5, trust_env=False)
+        self._database: Database | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -104,8 +115,7 @@ class Rig:
                 stores = [threads.submit(self._open_database), threads.submit(self._open_broker)]
             for store in stores:
                 store.result()
-            self.database = Database(self.database_url)
-            self.broker = Broker(self.kafka.bootstrap_servers)
+            self.broker = Broker(self.bootstrap_servers)
             self.services = {name: self._describe(name) for name in SERVICES}
             at_once(self.start, SERVICES)
         except BaseException:
@@ -121,6 +131,7 @@ class Rig:
         at_once(lambda child: child.retire(3.0), list(self.services.values()))
         at_once(lambda child: child.retire(5.0), [self.postgres, self.kafka])
         self._http.close()
+        self.afterwards.close()
 
     # ── breaking and mending ────────────────────────────────────────────────────────────────────────────────────
 
@@ -140,6 +151,8 @@ class Rig:
         assert not self.runs(name), f"{name} runs already"
         if name in self.services:
             self.services[name].extra = {**self._own(name), **environment}
+        if name == "postgres" and self._database is not None:
+            self._database.close()  # its connection went with the server before
         self.child(name).launch()
 
     def restart(self, name: str, **environment: str) -> None:
@@ -158,6 +171,11 @@ class Rig:
         """End a child as `kill -9` does; of PostgreSQL the postmaster."""
         self.child(name).kill()
         self.killed[name] += 1
+
+    def lose_broker(self) -> None:
+        """Kill the broker and delete all that it kept; its next start makes a cluster of another id, without topics."""
+        self.kill("kafka")
+        shutil.rmtree(self.kafka.folder)
 
     def terminate(self, name: str) -> int | None:
         """Send SIGTERM; the exit code (-N: ended by signal N), None when it still runs after `SHUTDOWN_SECONDS`."""
@@ -206,6 +224,13 @@ class Rig:
         return self.child(name).running
 
     @property
+    def database(self) -> Database:
+        """The database's tables, asked as their owner."""
+        if self._database is None:
+            self._database = Database(self.database_url)
+        return self._database
+
+    @property
     def database_url(self) -> str:
         """PostgreSQL's own address, whatever stands before it."""
         return self.postgres.database_url
@@ -247,6 +272,14 @@ class Rig:
 
     # ── the parts ───────────────────────────────────────────────────────────────────────────────────────────────
 
+    def prequal(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of `prequal` on this system, as a person would."""
+        told = {**os.environ, **self._everything_told(), "PREQUAL_DATA_DIR": str(self.data.path)}
+        command = [sys.executable, "-P", "-m", "prequal", *words]
+        return subprocess.run(
+            command, env=told, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+        )
+
     def errand(self, name: str) -> None:
         """Run `migrate`, `topics` or `maintain`. Raises Misconfigured when it fails."""
         Errand(name, self.data.log(name), self._everything_told()).do()
@@ -254,7 +287,6 @@ class Rig:
     def _open_database(self) -> None:
         self.start("postgres")
         self.errand("migrate")
-        self.errand("maintain")
 
     def _open_broker(self) -> None:
         self.start("kafka")
@@ -270,7 +302,7 @@ class Rig:
         return self.folder / f"{name}.orders"
 
     def _everything_told(self) -> dict[str, str]:
-        stores = {"KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers}
+        stores = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
         if self.data.postgres.exists():
             stores["DATABASE_URL"] = self.postgres.database_url
         return stores | development_keys(self.data.keys)

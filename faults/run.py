@@ -5,39 +5,39 @@
     SHORT=1 python -m faults.run               shorter outages and the short load, as CI runs it
     SEED=7 ONLY=credit-after-commit python …   the run of that seed again
     RECORD=1 python -m faults.run              results go to faults/results.jsonl and docs/reliability.md
+    ALLOW_NOT_RUN=1 python -m faults.run       what this machine has not the means for is no failure
 
-Neighbours: `faults.scenario` says what a run is, `faults.checker` decides, `faults.results` keeps the outcome.
-Invariant: a rig that showed a violation is not used again, and its folder is kept and named.
+Neighbours: `faults.scenario` says what a run is, `faults.stages` has the rigs, `faults.checker` decides,
+`faults.results` keeps the outcome.
+Invariant: nothing passes that was not tried. A run whose fault did not happen is played again with other seeds, and is
+a failure when it never does; so is, unless it is allowed, what the machine has not the means for.
 """
 
+import functools
+import itertools
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from faults import results
-from faults.checker.check import Checker
-from faults.checker.reading import baseline
-from faults.checker.watch import Watch
-from faults.journal import Journal
-from faults.results import Result
-from faults.rig import Rig
+from faults.results import WORDS, Result
 from faults.scenario import NotRun, Run, Scenario, Spoilt, Stage, every
-from prequal.local.postgres import _binary
+from faults.stages import Stages, keep_evidence
 
 FOLDER: Final = Path(".faults")
-RUNS_A_RIG: Final = 40
-"""Then a new one: its tables, topics and journal grow with each run, and with them the checker's work."""
+TRIES: Final = 5
+"""How often a scenario is played until its fault happens."""
 
 
 @dataclass
@@ -50,6 +50,7 @@ class Campaign:
         seed: of the first run; the next ones have the following numbers.
         short: with shorter outages and the short load.
         record: whether the results go into the committed file.
+        allow_not_run: whether it may pass though this machine had not the means for some of it.
         watch: is given each run before it is played.
     """
 
@@ -58,53 +59,49 @@ class Campaign:
     seed: int = 1
     short: bool = False
     record: bool = False
+    allow_not_run: bool = False
     folder: Path = FOLDER
     watch: Callable[[Run], None] | None = None
     results: list[Result] = field(default_factory=list)
 
     def play(self) -> bool:
-        """Play everything; whether all that ran was clean."""
-        with ExitStack() as shared:
-            stage: Stage | None = None
+        """Play everything; whether every run was tried in the end, and clean."""
+        fine = True
+        with Stages(self.folder) as stages:
             for played in self.scenarios:
+                spare = itertools.count(self.seed + self.runs)
                 for seed in range(self.seed, self.seed + self.runs):
-                    if played.own_rig or played.opens_rig is not Rig:
-                        with self._stage(played) as own:
-                            self._keep(self._play(played, own, seed))
-                        continue
-                    if stage is None or stage.runs >= RUNS_A_RIG:
-                        shared.close()
-                        stage = shared.enter_context(self._stage(played))
-                    result = self._play(played, stage, seed)
-                    self._keep(result)
-                    if result.violations:
-                        shared.close()
-                        stage = None
-        return not any(result.violations for result in self.results)
+                    last = self._until_tried(stages, played, seed, spare)
+                    fine = fine and (last.word == "clean" or bool(last.not_run and self.allow_not_run))
+        return fine
 
-    @contextmanager
-    def _stage(self, played: Scenario) -> Iterator[Stage]:
-        """A rig in a folder of its own, which is kept when a run on it was violated."""
-        folder = self.folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{played.name}-{os.getpid()}"
-        folder.mkdir(parents=True, mode=0o700)
-        with ExitStack() as stack:
-            stack.callback(self._clear, folder)
-            rig = stack.enter_context(played.opens_rig(folder))
-            journal = stack.enter_context(Journal(folder / "journal.jsonl"))
-            checker = Checker(rig.system.folder, journal.path)
-            journal.write(*baseline(rig.system))
-            stack.enter_context(Watch(rig.database_url, journal))
-            yield Stage(rig, journal, checker)
+    def _until_tried(self, stages: Stages, played: Scenario, seed: int, spare: Iterator[int]) -> Result:
+        """Play with one seed, and when that run proved nothing with the next spare ones; how the last one ended."""
+        result = self._once(stages, played, seed)
+        for _ in range(TRIES - 1):
+            if result.spoilt:
+                result = self._once(stages, played, next(spare))
+        return result
 
-    def _clear(self, folder: Path) -> None:
-        if not (folder / "violated").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+    def _once(self, stages: Stages, played: Scenario, seed: int) -> Result:
+        began = time.monotonic()
+        try:
+            with stages.lend(played) as stage:
+                result = self._play(played, stage, seed)
+        except NotRun as reason:
+            result = _without_rig(played, seed, began, not_run=str(reason))
+        except Exception as failure:
+            traceback.print_exc()
+            words = f"its rig failed: {type(failure).__name__}: {failure}"
+            result = _without_rig(played, seed, began, violations=(words,))
+        self._keep(result)
+        return result
 
     def _play(self, played: Scenario, stage: Stage, seed: int) -> Result:
         began = time.monotonic()
         stage.runs += 1
         run = Run(played, stage, seed, short=self.short)
-        not_run, violations = "", []
+        not_run, spoilt, violations = "", "", []
         if self.watch is not None:
             self.watch(run)
         try:
@@ -112,33 +109,34 @@ class Campaign:
             if not run.settled:
                 run.settle()
             violations = [f"row {played.row}: {words}" for words in run.unmet] + _verdict(run)
-        except (NotRun, Spoilt) as reason:
+        except NotRun as reason:
             not_run = str(reason)
+        except Spoilt as reason:
+            spoilt = str(reason)
         except Exception as failure:
             traceback.print_exc()
             violations = [*run.unmet, f"the run itself failed: {type(failure).__name__}: {failure}"]
         finally:
             with suppress(Exception):
                 run.seen.end()
+        stage.spent = bool(violations or spoilt or not_run)
         if violations:
             self._keep_evidence(stage, violations)
-        return Result(
-            date=f"{datetime.now(UTC):%Y-%m-%d}",
-            revision=revision(),
-            row=played.row,
-            name=played.name,
-            seed=seed,
+        return _result(
+            played,
+            seed,
+            began,
             volume=f"{run.volume.count} at {run.volume.rate:g}/s",
             outage_seconds=run.outage_seconds,
-            seconds=round(time.monotonic() - began, 1),
             accepted=len(run.seen.accepted),
             recovery_seconds=run.recovery_seconds,
             violations=tuple(violations),
             not_run=not_run,
+            spoilt=spoilt,
         )
 
     def _keep_evidence(self, stage: Stage, violations: Sequence[str]) -> None:
-        _keep_evidence(stage, violations)
+        keep_evidence(stage, violations)
 
     def _keep(self, result: Result) -> None:
         self.results.append(result)
@@ -152,32 +150,42 @@ def _verdict(run: Run) -> list[str]:
     return [str(each) for each in run.checker.check(run.rig.system)]
 
 
-def _keep_evidence(stage: Stage, violations: Sequence[str]) -> None:
-    """Leave beside the journal and the logs what the tables hold, and say where."""
-    folder = stage.rig.folder
-    (folder / "violated").write_text("\n".join(violations) + "\n")
-    with (folder / "tables.sql").open("wb") as dump, suppress(OSError):
-        subprocess.run([_binary("pg_dump"), stage.rig.database_url], stdout=dump, timeout=60, check=False)
-    print(f"        the evidence is in {folder}", flush=True)
-
-
-def revision() -> str:
-    """The checkout's, short; with `+` when it was changed since."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--abbrev=9"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,
-        check=False,
+def _result(played: Scenario, seed: int, began: float, **ended: Any) -> Result:
+    """How a run that began then has ended."""
+    return Result(
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        revision=revision(),
+        row=played.row,
+        name=played.name,
+        seed=seed,
+        seconds=round(time.monotonic() - began, 1),
+        **ended,
     )
-    return described.stdout.strip() or "unknown"
+
+
+def _without_rig(played: Scenario, seed: int, began: float, **ended: Any) -> Result:
+    """How a run ended whose rig did not open, or did not close."""
+    nothing = {"volume": "", "outage_seconds": 0.0, "accepted": 0, "recovery_seconds": 0.0, "violations": ()}
+    return _result(played, seed, began, **(nothing | ended))
+
+
+@functools.cache
+def revision() -> str:
+    """The checkout's when it was first asked for, short; with `+` when more was changed since than the results."""
+    change = _git("status", "--porcelain", "--", ":/", *(f":!/{kept}" for kept in results.KEPT))
+    return (_git("rev-parse", "--short=9", "HEAD") or "unknown") + ("+" if change else "")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
+    return done.stdout.strip()
 
 
 def chosen(only: str) -> list[Scenario]:
     """The scenarios that `only` names, by row or by name, all when it names none.
 
     Raises:
-        SystemExit: there is no such scenario.
+        SystemExit: there is no such scenario; the exit code is 2.
     """
     words = [word.strip() for word in only.split(",") if word.strip()]
     scenarios = every()
@@ -185,12 +193,13 @@ def chosen(only: str) -> list[Scenario]:
     known = {str(each.row) for each in scenarios} | {each.name for each in scenarios}
     if unknown := [word for word in words if word not in known]:
         names = ", ".join(f"{each.row} {each.name}" for each in scenarios)
-        raise SystemExit(f"No scenario {', '.join(unknown)}. There are: {names}")
+        print(f"No scenario {', '.join(unknown)}. There are: {names}")
+        raise SystemExit(2)
     return found
 
 
 def main() -> None:
-    """Play what the environment asks for; exit code 1 when a run was not clean, 2 when it asks for nonsense."""
+    """Play what the environment asks for; exit code 1 when something was not clean in the end, 2 for nonsense."""
     signal.signal(signal.SIGTERM, interrupted)
     campaign = Campaign(
         chosen(os.environ.get("ONLY", "")),
@@ -198,12 +207,12 @@ def main() -> None:
         seed=_number("SEED", 1),
         short=bool(os.environ.get("SHORT")),
         record=bool(os.environ.get("RECORD")),
+        allow_not_run=bool(os.environ.get("ALLOW_NOT_RUN")),
     )
-    clean = campaign.play()
-    ran = [result for result in campaign.results if not result.not_run]
-    violated = [result for result in ran if result.violations]
-    print(f"{len(ran)} runs, {len(violated)} violated, {len(campaign.results) - len(ran)} not run")
-    sys.exit(0 if clean else 1)
+    fine = campaign.play()
+    words = Counter(result.word for result in campaign.results)
+    print(f"{words.total()} runs: " + ", ".join(f"{words[word]} {word}" for word in WORDS))
+    sys.exit(0 if fine else 1)
 
 
 def _number(name: str, default: int) -> int:

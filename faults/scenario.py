@@ -16,20 +16,25 @@ Invariant: all chance in a run comes from its seed, so that the seed names what 
         run.demand(all(seen.status != 503 for seen in run.seen.answers), "a POST was refused without the broker")
 """
 
+import functools
 import importlib
 import itertools
 import pkgutil
 import random
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import httpx
+import psycopg
 from tests.support.waiting import eventually
 
 from faults.checker import processes
 from faults.checker.check import Checker
+from faults.checker.probes import RECOVER_SECONDS, RESTART_SECONDS
 from faults.journal import SERVICES, Fault, Journal
 from faults.load import Load
 from faults.plan import NORMAL, SHORT, Post, Volume, plan
@@ -39,12 +44,27 @@ SETTLE_SECONDS: Final = 60.0
 """Within which everything is as it should be after a fault was mended, by the promise."""
 
 
+SETTLE_SECONDS_MIN: Final = 10.0
+"""How long it is waited for in any case, however long a busy machine took to start again what was down."""
+
+NORMAL_SECONDS: Final = 2.0
+"""Within which an application is decided, by the promise."""
+BUSY_SECONDS: Final = 5.0
+"""The same on a machine that has much else to do at the moment."""
+
+LONGEST_SECONDS: Final = 90.0
+"""Longer than a service takes to be stopped and started four times."""
+
+LATE_SECONDS: Final = 12.0
+"""How long past the bound who is not ready is still asked: until it was asked once more, even when it hangs."""
+
+
 class NotRun(Exception):
     """This machine lacks something that the scenario needs; it says what. Never counted as passed."""
 
 
 class Spoilt(Exception):
-    """The run proves nothing: the fault did not happen."""
+    """The run proves nothing: the fault did not happen. Played again with another seed, a few times."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +134,8 @@ class Stage:
     checker: Checker
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     runs: int = 0
+    spent: bool = False
+    """Whether a run on it was anything but clean."""
 
 
 class Damage:
@@ -161,6 +183,7 @@ class Run:
         self.settled = False
         self.recovery_seconds = 0.0
         self._stage = stage
+        self._killed: set[str] = set()
         self._loads = 0
         patience = self.outage_seconds + 60 + self.volume.seconds
         self.seen = Load(self.rig.ports, self.journal, stage.numbers, patience)
@@ -170,6 +193,18 @@ class Run:
         self._loads += 1
         self.send(plan(f"{self.scenario.name}/{self.seed}/{self._loads}", volume or self.volume))
 
+    @contextmanager
+    def load_meanwhile(self, rate: float = 20.0) -> Iterator[None]:
+        """So many posts a second for as long as the block, or `LONGEST_SECONDS`."""
+        self._loads += 1
+        over = threading.Event()
+        posts = plan(f"{self.scenario.name}/{self.seed}/{self._loads}", Volume(round(LONGEST_SECONDS * rate), rate))
+        self.seen.begin(posts, over)
+        try:
+            yield
+        finally:
+            over.set()
+
     def send(self, posts: Iterable[Post]) -> None:
         """Have posts of the scenario's own sent beside the load; returns at once."""
         self.seen.begin(posts)
@@ -178,9 +213,9 @@ class Run:
         """Wait until every post so far has its last answer; whether that came in time."""
         return self.seen.sent(self.volume.seconds + 120)
 
-    def some_moment(self, share: tuple[float, float] = (0.1, 0.6)) -> None:
+    def some_moment(self, share: tuple[float, float] = (0.1, 0.6), volume: Volume | None = None) -> None:
         """Wait for a moment of the load that the seed chooses, within these shares of its length."""
-        self.wait(self.chance.uniform(*share) * self.volume.seconds)
+        self.wait(self.chance.uniform(*share) * (volume or self.volume).seconds)
 
     def wait(self, seconds: float) -> None:
         """Let time pass: what is broken stays broken."""
@@ -205,6 +240,7 @@ class Run:
             troubled: services that may say that they are not ready, for a reason of their own.
             lost: topics whose content is gone for good.
         """
+        self._killed |= {*killed}
         self.journal.write(Fault("begin", self.scenario.name, time.time(), away, seen_by, killed, troubled, lost))
         damage = Damage(self, self.scenario.name)
         before = self.mended_at
@@ -220,21 +256,49 @@ class Run:
             self.unmet.append(words)
 
     def demand_soon(self, truth: Callable[[], object], within: float, words: str) -> None:
-        """The same for what may take a while to become true."""
+        """The same for what may take a while to become true; a store or a service that does not answer: not yet."""
         try:
-            eventually(truth, within)
+            eventually(functools.partial(_found, truth), within)
         except AssertionError:
             self.unmet.append(f"{words} (waited {within:g} s)")
 
-    def settle(self) -> None:
-        """Wait for the end of the load and until nothing is on its way any more; then look at every application again.
+    def demand_normal_time(self, but: Set[str] = frozenset()) -> None:
+        """Demand that applications, `but` for some, were decided as fast as on any day: the median, and nearly all.
 
-        What does not settle in time is a violation.
+        Not the slowest: this machine has two cores for all the services, the stores and the load.
+        """
+        seconds = self.rig.database.value(
+            "SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY seconds) FROM ("
+            " SELECT extract(epoch FROM updated_at - created_at)::float8 AS seconds FROM applications"
+            " WHERE id = ANY (%s::uuid[])) AS waited",
+            sorted(self.seen.accepted.keys() - but),
+        )
+        for share, found, most in zip(("half", "one in twenty"), seconds, (NORMAL_SECONDS, BUSY_SECONDS), strict=True):
+            self.demand(found < most, f"{share} of the applications waited for {found:.1f} s or more")
+
+    def demand_ready(self, within: float) -> None:
+        """Demand that every service says soon that it is ready."""
+        for service in SERVICES:
+            self.demand_soon(functools.partial(self._is_ready, service), within, f"{service} is not ready again")
+
+    def says(self, service: str, words: str) -> bool:
+        """Whether a service says that it is not ready, and why. Raises httpx's errors."""
+        status, said = self.rig.ready(service)
+        return status == 503 and words in str(said)
+
+    def settle(self) -> None:
+        """Wait for the end of the load, until nothing is on its way any more, and until every service is ready again.
+
+        Then look at every application again. What does not settle in time is a violation. Who is not ready is asked
+        until the checker can tell that it is too late.
         """
         self.settled = True
         self.demand(self.sent(), "the load did not end: some post was never answered")
-        left = max(1.0, self.mended_at + self.scenario.settle_seconds - time.time())
+        left = max(SETTLE_SECONDS_MIN, self.mended_at + self.scenario.settle_seconds - time.time())
         self.demand_soon(self.is_quiet, left, "not settled")
+        bound = self.healed_at + (RESTART_SECONDS if self._killed else RECOVER_SECONDS) + LATE_SECONDS
+        with suppress(AssertionError):
+            eventually(self._all_said_ready, bound - time.time())
         self.seen.end()
         self.recovery_seconds = self._recovery()
         self.journal.write(*processes.measure(self.rig.system.processes))
@@ -255,6 +319,13 @@ class Run:
             and self.rig.broker.lag() == 0
         )
 
+    def _all_said_ready(self) -> bool:
+        """Whether every service has told those who ask each second that it is ready, since all was healed."""
+        return all(self.seen.ready_at.get(service, 0.0) >= self.healed_at for service in SERVICES)
+
+    def _is_ready(self, service: str) -> bool:
+        return self.rig.ready(service)[0] == 200
+
     def _recovery(self) -> float:
         """As the class says of `recovery_seconds`, by the database's clock."""
         last = self.rig.database.value(
@@ -268,3 +339,10 @@ class Run:
             self.mended_at,
         )
         return round(max(0.0, (last or 0.0) - self.mended_at, (first or 0.0) - self.mended_at), 2)
+
+
+def _found(truth: Callable[[], object]) -> object:
+    try:
+        return truth()
+    except (httpx.HTTPError, psycopg.OperationalError):
+        return False

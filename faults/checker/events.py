@@ -30,6 +30,7 @@ class Event:
     key: str
     header: str | None
     fields: Mapping[str, Any]
+    appended_ms: int | None = None
 
     @property
     def at(self) -> datetime:
@@ -55,6 +56,7 @@ def violations(evidence: Evidence) -> list[Violation]:
         *found("I3", "has one event id for several facts", _shared_ids(told)),
         *found("I3", "is told otherwise than it is stored", _untrue(told, evidence.applications)),
         *found("I3", "has its events out of causal order", _out_of_order(evidence, by_application)),
+        *found("I3", "was reported on its topic before it was submitted on its own", _overtaken(evidence, told)),
         *found("I3", "is archived more than once", _archived_again(evidence)),
     ]
 
@@ -85,6 +87,7 @@ def _event(record: Record) -> Event:
         (record.key or b"").decode(),
         None if header is None else header.decode(),
         fields,
+        record.appended_ms,
     )
     if event.at.tzinfo is None:
         raise ValueError("a time without a zone")
@@ -94,16 +97,27 @@ def _event(record: Record) -> Event:
 def _missing(
     evidence: Evidence, topic: str, by_application: Mapping[tuple[str, str], Mapping[str, Event]]
 ) -> list[Violation]:
-    """Applications of this run without an event, unless the topic lost what it held of them."""
-    lost_at = max((fault.at for fault in evidence.of(Fault) if topic in fault.lost), default=0.0)
-    excused = {
+    """Applications of this run without an event, unless the topic lost what it held of them.
+
+    What was told between the fault's begin and its mend is lost with the rest: nothing new was there to be told to.
+    """
+    everyone = {one.id for one in evidence.of_this_run()}
+    silent = {id_ for id_ in everyone - _lost(evidence, topic) if (topic, id_) not in by_application}
+    return found("I3", f"has no event in {topic}", silent)
+
+
+def _lost(evidence: Evidence, topic: str) -> set[str]:
+    """Applications whose event was told before its topic lost what it held."""
+    faults = evidence.of(Fault)
+    losses = {fault.name for fault in faults if topic in fault.lost}
+    lost_at = max(
+        (fault.at for fault in faults if fault.name in losses and fault.stage in ("begin", "mend")), default=0.0
+    )
+    return {
         row.application_id
         for row in evidence.outbox
         if row.topic == topic and row.told_at is not None and row.told_at.timestamp() <= lost_at
     }
-    everyone = {one.id for one in evidence.of_this_run()}
-    silent = {id_ for id_ in everyone - excused if (topic, id_) not in by_application}
-    return found("I3", f"has no event in {topic}", silent)
 
 
 def _contradictory(told: list[Event]) -> set[str]:
@@ -156,6 +170,19 @@ def _out_of_order(evidence: Evidence, by_application: Mapping[tuple[str, str], M
         too_early = any(at <= row.created_at for at in reported)
         too_late = row.status in FINAL and any(at >= row.updated_at for at in reported)
         if too_early or too_late or any(at != row.created_at for at in submitted):
+            yield id_
+
+
+def _overtaken(evidence: Evidence, told: list[Event]) -> Iterator[str]:
+    """By the broker's own clock, each first telling; what was told again because its topic was lost has no order."""
+    first: dict[tuple[str, str], int] = {}
+    for event in told:
+        if event.appended_ms is not None:
+            place = event.topic, event.application_id
+            first[place] = min(event.appended_ms, first.get(place, event.appended_ms))
+    lost = _lost(evidence, SUBMITTED)
+    for (topic, id_), appended_ms in first.items():
+        if topic == REPORTED and id_ not in lost and appended_ms < first.get((SUBMITTED, id_), 0):
             yield id_
 
 

@@ -70,6 +70,8 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    appended_ms: int | None = None
+    """When the broker took it, in milliseconds since 1970 by its own clock (`LogAppendTime`)."""
 
     def fields(self) -> dict[str, Any] | None:
         """The JSON object in its value, if it is one."""

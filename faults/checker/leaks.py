@@ -22,10 +22,14 @@ import hyperscan
 
 PLANTED = "ZZZZZ9999Z"
 PAN = re.compile("[A-Z]{5}[0-9]{4}[A-Z]", re.ASCII)
-HASHES = ("sha256", "sha1", "md5")
+HASHES = ("sha256", "sha1", "md5", "sha512", "sha3_256", "blake2b")
+SHORT_HASHES = (16, 32)
+"""Bytes that BLAKE2b is usually cut to; it gives another hash for each length."""
+HASH_BYTES = 16
+"""Of a hash so much of the beginning is looked for: nothing else begins so, and whoever cuts it keeps as much."""
 CHUNK_BYTES = 2**24
-LONGEST = 64
-"""Bytes of the longest form: SHA-256, hexadecimal."""
+LONGEST = 32
+"""Bytes of the longest form: half of SHA-256, hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,20 @@ def forms(pan: str) -> Iterator[tuple[str, bytes]]:
     for offset, partial in enumerate((0, 2, 3)):
         # What stands before and after the PAN decides the outermost digits: those are left out.
         yield f"base64 at offset {offset}", base64.b64encode(bytes(offset) + plain).rstrip(b"=")[partial:-1]
+    for name, digest in _digests(plain):
+        start = digest[:HASH_BYTES]
+        yield f"{name}, raw", start
+        yield from _hexadecimal(f"{name}, hexadecimal", start)
+        # The last digit is cut off: it depends on what follows.
+        yield f"{name}, base64", base64.b64encode(start).rstrip(b"=")[:-1]
+        yield f"{name}, base64 for addresses", base64.urlsafe_b64encode(start).rstrip(b"=")[:-1]
+
+
+def _digests(plain: bytes) -> Iterator[tuple[str, bytes]]:
     for name in HASHES:
-        digest = hashlib.new(name, plain, usedforsecurity=False).digest()
-        yield f"{name}, raw", digest
-        yield from _hexadecimal(f"{name}, hexadecimal", digest)
-        yield f"{name}, base64", base64.b64encode(digest).rstrip(b"=")
-        yield f"{name}, base64 for addresses", base64.urlsafe_b64encode(digest).rstrip(b"=")
+        yield name, hashlib.new(name, plain, usedforsecurity=False).digest()
+    for size in SHORT_HASHES:
+        yield f"blake2b of {size} bytes", hashlib.blake2b(plain, digest_size=size).digest()
 
 
 def _hexadecimal(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -170,8 +182,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     pans = arguments.pans.read_text().split()
-    search = Search(arguments.folder, leave_out=[arguments.pans])
-    with tempfile.NamedTemporaryFile(dir=arguments.folder, prefix="planted.") as planted:
+    folder = arguments.folder.absolute()
+    search = Search(folder, leave_out=[arguments.pans])
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="planted.") as planted:
         planted.write(PLANTED.encode())
         planted.flush()
         findings = search.files(Patterns({pan: masked(pan) for pan in (*pans, PLANTED)}))

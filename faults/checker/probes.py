@@ -4,9 +4,14 @@ Neighbours: the journal's probes, and its marks of when each fault began, was be
 Invariant: a probe is judged by what was so from before it was sent until after it was answered.
 
     begin ──5 s──► says so ··········► mend ··(anything)··► heal ──10 s──► says ready
+
+A service that was itself killed is excused until it has answered again, and no longer than 30 s from the mend on.
 """
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from faults.checker.evidence import Evidence, Violation, found
 from faults.journal import Fault, Probed
@@ -14,7 +19,10 @@ from faults.journal import Fault, Probed
 NOTICE_SECONDS = 5.0
 RECOVER_SECONDS = 10.0
 RESTART_SECONDS = 30.0
-"""How long after the mend a service that was itself killed may take to answer and be ready."""
+"""How long after the mend a service that was itself killed may take to answer and be ready, at most."""
+
+Who: TypeAlias = tuple[str, str]
+"""A service and a path: whom a probe asks, and what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +32,24 @@ class Outage:
     began: Fault
     mended_at: float
     healed_at: float
+    back_at: Mapping[Who, float] = field(default_factory=dict)
+    """When each was first asked after the mend and answered well; of a fault that killed somebody."""
 
-    def hits(self, probe: Probed, recover_seconds: float) -> bool:
+    def hits(self, probe: Probed) -> bool:
         """Whether the fault, or its aftermath, has anything to do with a probe."""
-        return self.began.at <= probe.at and probe.sent_at <= self.healed_at + recover_seconds
+        return self.began.at <= probe.at and probe.sent_at <= self.healed_at + RECOVER_SECONDS
+
+    def killed(self, probe: Probed) -> bool:
+        """Whether the one that is asked was itself down, or is not yet back."""
+        at_last = self.mended_at + RESTART_SECONDS
+        back_at = min(at_last, self.back_at.get((probe.service, probe.path), at_last))
+        return probe.service in self.began.killed and self.began.at <= probe.at and probe.sent_at <= back_at
 
 
 def violations(evidence: Evidence) -> list[Violation]:
     """Probes that were answered wrongly, or not at all."""
-    outages = _outages(evidence.of(Fault))
     probes = evidence.of(Probed)
+    outages = _outages(evidence.of(Fault), probes)
     health = [probe for probe in probes if probe.path == "/health"]
     ready = [probe for probe in probes if probe.path == "/ready"]
     return [
@@ -45,18 +61,27 @@ def violations(evidence: Evidence) -> list[Violation]:
     ]
 
 
-def _outages(faults: list[Fault]) -> list[Outage]:
+def _outages(faults: list[Fault], probes: list[Probed]) -> list[Outage]:
     """The faults by name: each `begin` with the first `mend` and `heal` after it."""
+    answered: defaultdict[Who, list[float]] = defaultdict(list)
+    for probe in probes:
+        if _is_well(probe):
+            answered[probe.service, probe.path].append(probe.sent_at)
 
     def after(begin: Fault, stage: str) -> float:
         times = [one.at for one in faults if one.name == begin.name and one.stage == stage and one.at >= begin.at]
         return min(times, default=float("inf"))
 
-    return [
-        Outage(begin, min(after(begin, "mend"), after(begin, "heal")), after(begin, "heal"))
-        for begin in faults
-        if begin.stage == "begin"
-    ]
+    def outage(begin: Fault) -> Outage:
+        healed_at = after(begin, "heal")
+        mended_at = min(after(begin, "mend"), healed_at)
+        return Outage(begin, mended_at, healed_at, _first_after(mended_at, answered) if begin.killed else {})
+
+    return [outage(begin) for begin in faults if begin.stage == "begin"]
+
+
+def _first_after(moment: float, times: Mapping[Who, Sequence[float]]) -> dict[Who, float]:
+    return {who: min((at for at in each if at >= moment), default=float("inf")) for who, each in times.items()}
 
 
 def _is_unwell(probe: Probed, outages: list[Outage]) -> bool:
@@ -84,11 +109,15 @@ def _is_late(probe: Probed, outages: list[Outage]) -> bool:
     """Whether nothing was wrong for long enough and the answer is not an unqualified yes."""
     if _was_killed(probe, outages):
         return False
-    if any(_concerns(outage.began, probe.service) and outage.hits(probe, RECOVER_SECONDS) for outage in outages):
+    if any(_concerns(outage.began, probe.service) and outage.hits(probe) for outage in outages):
         return False
-    if probe.status_code != 200:
-        return True
-    return any(probe.body.get(dependency) != "connected" for dependency in ("database", "kafka"))
+    return not _is_well(probe)
+
+
+def _is_well(probe: Probed) -> bool:
+    """Whether it says that it is alive, or that it is ready and nothing is away."""
+    connected = (probe.body.get(dependency) == "connected" for dependency in ("database", "kafka"))
+    return probe.status_code == 200 and (probe.path != "/ready" or all(connected))
 
 
 def _concerns(fault: Fault, service: str) -> bool:
@@ -96,8 +125,7 @@ def _concerns(fault: Fault, service: str) -> bool:
 
 
 def _was_killed(probe: Probed, outages: list[Outage]) -> bool:
-    """Whether the service itself was down, or has not been up for long enough."""
-    return any(probe.service in outage.began.killed and outage.hits(probe, RESTART_SECONDS) for outage in outages)
+    return any(outage.killed(probe) for outage in outages)
 
 
 def _words(probe: Probed) -> str:

@@ -17,7 +17,7 @@ from faults.checker import controls, database, leaks, processes, topics
 from faults.checker.evidence import GROUPS, Evidence, Record
 from faults.checker.leaks import Patterns, Search
 from faults.checker.system import System
-from faults.journal import Answered, Connections, Entry, Looked, Measured, Sending
+from faults.journal import Answered, Connections, Entry, Looked, Measured, Probed, Sending
 
 SETTLE_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 0.1
@@ -88,9 +88,18 @@ def _stored(database_url: str) -> Evidence:
 
 def _texts(entries: tuple[Entry, ...], records: Iterable[Record]) -> dict[str, bytes]:
     """What the client was answered, and what the records hold, whatever way the broker stores them."""
-    answers = {f"the answer to POST {one.number}": one.body.encode() for one in journal.of(Answered, entries)}
-    looks = {f"an answer to GET {one.application_id}": one.body.encode() for one in journal.of(Looked, entries)}
-    return answers | looks | {f"{one.topic} {one.partition} {one.offset}": _content(one) for one in records}
+    answers = {f"the answer to POST {one.number}": _said(one.body, one) for one in journal.of(Answered, entries)}
+    looks = {
+        f"the answer to GET {one.application_id} at {one.at}": _said(one.body, one)
+        for one in journal.of(Looked, entries)
+    }
+    probes = {f"{one.service} {one.path} at {one.at}": _said(one.text, one) for one in journal.of(Probed, entries)}
+    told = {f"{one.topic} {one.partition} {one.offset}": _content(one) for one in records}
+    return answers | looks | probes | told
+
+
+def _said(text: str, answer: Answered | Looked | Probed) -> bytes:
+    return "\0".join([text, *answer.headers.keys(), *answer.headers.values()]).encode()
 
 
 def _content(record: Record) -> bytes:

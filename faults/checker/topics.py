@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, Message, TopicPartition
 
 from faults.checker.evidence import GROUPS, Record
 
@@ -101,7 +101,9 @@ def _record(message: Message) -> Record:
     assert offset is not None
     headers: Any = message.headers() or ()
     headers = tuple((name, _bytes(value)) for name, value in headers)
-    return Record(topic, partition, offset, _bytes(message.key()), _bytes(message.value()), headers)
+    kind, milliseconds = message.timestamp()
+    appended_ms = milliseconds if kind == TIMESTAMP_LOG_APPEND_TIME else None
+    return Record(topic, partition, offset, _bytes(message.key()), _bytes(message.value()), headers, appended_ms)
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The broker frozen, and killed.
+"""The broker frozen, killed, and lost with all that it held.
 
 Neighbours: `faults.watch` looks on meanwhile.
 Invariant: nobody who posts notices any of it.
@@ -7,9 +7,12 @@ Invariant: nobody who posts notices any of it.
 from typing import Final
 
 from faults.plan import Volume
+from faults.rig import SERVICES
 from faults.scenario import Run, scenario
 from faults.watch import Watch
+from prequal.domain.events import GROUPS
 
+UNREAD_SECONDS: Final = 0.7
 TRICKLE: Final = 2.0
 """Posts a second that go on for as long as the broker is away, after the load."""
 
@@ -43,11 +46,32 @@ def killed(run: Run) -> None:
     _nobody_noticed(run, watch)
 
 
-for name, outage in {"broker-frozen": (20.0, 8.0), "broker-frozen-for-long": (120.0, 15.0)}.items():
+for name, outage in {"broker-frozen": (20.0, 12.0), "broker-frozen-for-long": (120.0, 15.0)}.items():
     scenario(7, name, outage=outage)(frozen)
 
 for name, outage in {"broker-killed": (20.0, 6.0), "broker-away-for-long": (600.0, 15.0)}.items():
     scenario(8, name, outage=outage)(killed)
+
+
+@scenario(9, "broker-lost", outage=(10.0, 4.0), own_rig=True, settle_seconds=120.0)
+def lost(run: Run) -> None:
+    """The broker and all that it held are gone for good: an empty one, of another cluster id, takes its place."""
+    run.load()
+    run.some_moment()
+    lives = {name: run.rig.child(name).pid for name in SERVICES}
+    with run.fault(away=("kafka",), killed=("credit",), lost=tuple(GROUPS)) as fault:
+        run.rig.freeze("credit")  # so that something is told and not yet read
+        run.wait(UNREAD_SECONDS)
+        run.rig.lose_broker()
+        run.rig.thaw("credit")
+        _stay_away(run)
+        fault.mend()
+        run.rig.start("kafka")
+        run.rig.errand("topics")
+    run.settle()
+    _all_accepted(run)
+    run.demand(run.rig.metric("publisher", "events_retold_total") > 0, "nothing was told again")
+    run.demand(lives == {name: run.rig.child(name).pid for name in SERVICES}, "a service did not survive it")
 
 
 def _stay_away(run: Run) -> None:

@@ -4,6 +4,7 @@ Neighbours: the load sends the crowds, beside the posts it sends anyway.
 Invariant: whoever is turned away is told when to come again, and nobody waits without end.
 """
 
+import itertools
 import socket
 import time
 from collections.abc import Iterator
@@ -36,11 +37,20 @@ def one_pan(run: Run) -> None:
     run.send([Post(0.0, posts[0].body, post.key) for post in posts])
     run.sent()
     seen = _answers_to(run, posts[0].body["pan_number"])
-    accepted = [each for each in seen if each.status == 202]
-    run.demand(len(accepted) == 1, f"{len(accepted)} of {CROWD} were accepted")
     others = {each.error_code for each in seen if each.status != 202}
     run.demand(others == {"DUPLICATE_APPLICATION"}, f"the others were told {others}")
     run.settle()
+    accepted = run.rig.database.rows(
+        "SELECT id, status, updated_at FROM applications WHERE id = ANY (%s::uuid[]) ORDER BY created_at",
+        [each.application_id for each in seen if each.status == 202],
+    )
+    run.demand(accepted, "nobody was accepted")
+    # Whoever is rejected may apply again at once, and some of the fifty come late enough for that: by when they were
+    # answered, for a transaction begins, and is dated, before it looks whether the PAN is free.
+    answered_at = {each.application_id: each.at for each in seen}
+    for first, next_ in itertools.pairwise(accepted):
+        free = first["status"] == "REJECTED" and first["updated_at"].timestamp() <= answered_at[str(next_["id"])]
+        run.demand(free, "an application was accepted beside another of the same PAN")
 
 
 @scenario(18, "one-key-fifty-at-once")
@@ -105,9 +115,9 @@ def _turned_away_with_a_word(run: Run) -> None:
     run.demand(full, "there was room for everybody")
     run.demand(all(each.retry_after for each in full), "a 503 did not say when to come again")
     run.demand(not run.seen.lost, f"posts without an answer: {run.seen.lost[:3]}")
-    seconds = sorted(each.seconds for each in run.seen.answers)
+    seconds = sorted(each.seconds for each in run.seen.answers if each.status != 503)
     p99 = seconds[int(len(seconds) * 0.99)]
-    run.demand(p99 < P99_SECONDS, f"p99 of all answers is {p99:.1f} s")
+    run.demand(p99 < P99_SECONDS, f"p99 of those who were not turned away is {p99:.1f} s")
 
 
 def _let_go(run: Run, slow: list[socket.socket], hung_on_at: float) -> None:

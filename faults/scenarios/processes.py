@@ -7,8 +7,10 @@ Invariant: every process that ran before a run runs after it, unarmed.
 import time
 from typing import Final
 
+from faults.plan import SHORT
 from faults.rig import EVERYBODY, SERVICES, at_once
 from faults.scenario import Run, scenario
+from prequal.kernel.failpoints import Place
 
 BACK_SECONDS: Final = 30.0
 LEASE_OVER_SECONDS: Final = 4.0
@@ -35,14 +37,15 @@ def everything_killed(run: Run) -> None:
 
 @scenario(6, "rolling-restart")
 def rolling_restart(run: Run) -> None:
-    """One service after the other is stopped and started, as a deployment does it."""
+    """One service after the other is stopped and started, as a deployment does it, and posts come all the while."""
     run.load()
-    for name in run.chance.sample(SERVICES, len(SERVICES)):
-        run.wait(run.chance.uniform(0.1, 0.4))
-        with run.fault(killed=(name,)) as fault:
-            _stops_cleanly(run, name)
-            fault.mend()
-            run.rig.start(name)
+    with run.load_meanwhile():
+        for name in run.chance.sample(SERVICES, len(SERVICES)):
+            run.wait(run.chance.uniform(0.1, 0.4))
+            with run.fault(killed=(name,)) as fault:
+                _stops_cleanly(run, name)
+                fault.mend()
+                run.rig.start(name)
     _nobody_was_cut_off(run)
     run.settle()
 
@@ -76,6 +79,25 @@ def two_publishers(run: Run) -> None:
             10,
             "the second publisher never took over",
         )
+        run.settle()
+
+
+@scenario(19, "publisher-stalls-past-its-lease", volume=SHORT)
+def publisher_stalls(run: Run) -> None:
+    """A publisher stands still with acknowledgements in hand until another one has its lanes, and then goes on."""
+    with run.rig.one_more("publisher") as second:
+        with run.fault(killed=("publisher",)) as fault:
+            stall = LEASE_OVER_SECONDS + run.chance.random()
+            run.rig.arm("publisher", f"{Place.PUBLISHER_AFTER_ACK}=stall@{run.chance.randint(1, 10)}:{stall}")
+            run.load()
+            with run.load_meanwhile(10.0):
+                run.demand_soon(
+                    lambda: run.rig.metric_at(second, "kafka_messages_published_total") > 0,
+                    run.volume.seconds + 15,
+                    "the second publisher never took over",
+                )
+            fault.mend()
+            run.demand_soon(lambda: run.rig.ready("publisher")[0] == 200, stall + 5, "the first one did not go on")
         run.settle()
 
 

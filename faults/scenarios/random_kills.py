@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from faults.journal import SERVICES
+from faults.journal import SERVICES, Fault
 from faults.plan import Volume
 from faults.rig import EVERYBODY, STORES, Rig, at_once
 from faults.scenario import Run, scenario
@@ -16,11 +16,12 @@ class Killer:
     """Kills and starts again.
 
     A service is launched again at once, and may be killed again before it is ready. A store is back before another one
-    is killed.
+    is killed. Each death of a service is written down as a fault of its own, so that it is excused until it is back.
     """
 
     def __init__(self, run: Run) -> None:
         self._rig: Rig = run.rig
+        self._journal = run.journal
         self._chance = run.chance
         self._store = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._coming_back: Future[None] | None = None
@@ -47,8 +48,11 @@ class Killer:
 
     def _kill_service(self) -> None:
         name = self._chance.choice(SERVICES)
+        death = f"death {self._rig.killed.total() + 1}"
+        self._journal.write(Fault("begin", death, time.time(), killed=(name,)))
         self._rig.kill(name)
         self._rig.launch(name)
+        self._journal.write(Fault("heal", death, time.time()))
 
     def _kill_store(self) -> None:
         if self._coming_back is not None and not self._coming_back.done():
@@ -69,7 +73,7 @@ def random_kills(run: Run) -> None:
     """See the row."""
     killer = Killer(run)
     run.load(Volume(int(RATE * run.outage_seconds), RATE))
-    with run.fault(away=("database", "kafka"), killed=SERVICES) as fault:
+    with run.fault(troubled=SERVICES) as fault:
         killer.work(run.outage_seconds)
         fault.mend()
         killer.mend()

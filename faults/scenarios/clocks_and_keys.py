@@ -1,0 +1,127 @@
+"""A service whose clock is wrong, and services whose keys are.
+
+Neighbours: `kernel.crypto` knows keys by their ids; times that matter are the database's.
+Invariant: a service is as it should be again when a run is over.
+"""
+
+import base64
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from tests.support.broker import SUBMITTED, SUBMITTED_DLQ, Letter
+
+from faults.build import CLOCK_OFF
+from faults.journal import Planted
+from faults.plan import SHORT
+from faults.rig import SERVICES
+from faults.scenario import Run, Spoilt, scenario
+from prequal.domain.pan import Pan
+from prequal.kernel.crypto import KeyRing
+from prequal.local.keys import generate
+
+OFF_SECONDS: Final = 3660
+REFUSED_TO_START: Final = 2
+KEYS: Final = (("api", "ENCRYPTION_KEY"), ("api", "PAN_HASH_KEY"), ("credit", "ENCRYPTION_KEY"))
+"""Who has which key; each is wrong once."""
+
+
+def clock_off(service: str) -> Callable[[Run], None]:
+    """A scenario in which one service's clock is an hour fast or slow while it works."""
+
+    def act(run: Run) -> None:
+        seconds = run.chance.choice([-OFF_SECONDS, OFF_SECONDS])
+        _restart(run, service, **{CLOCK_OFF: str(seconds)})
+        if abs(_last_start(run, service) - seconds - time.time()) > OFF_SECONDS / 2:
+            raise Spoilt(f"the clock of {service} is not off")
+        run.load()
+        run.sent()
+        retold = run.rig.metric("publisher", "events_retold_total")
+        _restart(run, service)
+        run.settle()
+        run.demand(retold == 0, f"{retold:g} events were told again because of a clock")
+        run.demand(run.rig.database.count("outbox_parked") == 0, "events were put aside because of a clock")
+        run.demand_normal_time()
+
+    return act
+
+
+for name in SERVICES:
+    scenario(17, f"clock-off-in-{name}", volume=SHORT)(clock_off(name))
+
+
+@scenario(21, "unknown-key", outage=(6.0, 3.0), own_rig=True)
+def unknown_key(run: Run) -> None:
+    """A PAN is sealed with a key that nobody gave the credit service: its partition waits, and nothing is put aside."""
+    key = os.urandom(32)
+    run.rig.freeze("publisher")
+    run.load(SHORT)
+    run.sent()
+    (event, *_) = run.rig.database.rows("SELECT payload::jsonb AS event FROM outbox_events ORDER BY id LIMIT 1")
+    with run.fault(troubled=("credit",), killed=("credit",)) as fault:
+        _tell_sealed_anew(run, event["event"], key)
+        run.rig.thaw("publisher")
+        run.demand_soon(lambda: run.rig.metric("credit", "consumer_partitions_held") == 1, 10, "no partition waits")
+        run.load()
+        run.wait(run.outage_seconds)
+        run.demand_soon(lambda: run.says("credit", "wait for an encryption key"), 10, "credit did not say so")
+        run.demand(run.rig.broker.lag() > 0, "the offset did not wait")
+        run.demand(run.rig.broker.told(SUBMITTED_DLQ) == 0, "a message was put aside for want of a key")
+        run.demand(any(row["status"] != "PENDING" for row in run.applications()), "the other partitions waited too")
+        fault.mend()
+        run.rig.restart("credit", ENCRYPTION_KEYS_RETIRED=base64.b64encode(key).decode())
+    run.settle()
+    run.demand(run.rig.broker.told(SUBMITTED_DLQ) == 0, "a message was put aside in the end")
+    _restart(run, "credit")
+
+
+@scenario(21, "wrong-key")
+def wrong_key(run: Run) -> None:
+    """A service is started with a key that is not the database's: it says so and does not start."""
+    run.load()
+    run.some_moment()
+    with run.load_meanwhile(10.0):
+        for service, setting in run.chance.sample(KEYS, len(KEYS)):
+            _start_with_wrong_key(run, service, setting)
+    run.settle()
+
+
+def _start_with_wrong_key(run: Run, service: str, setting: str) -> None:
+    with run.fault(killed=(service,)) as fault:
+        run.rig.terminate(service)
+        run.rig.launch(service, **{setting: generate()[setting]})
+        code = run.rig.exit_code(service, 15)
+        run.demand(code == REFUSED_TO_START, f"{service} with a wrong {setting} ended with {code}")
+        words = run.rig.child(service).last_words()
+        run.demand(setting in words and "is not the key" in words, f"{service} said: {words}")
+        fault.mend()
+        run.rig.start(service)
+
+
+def _last_start(run: Run, service: str) -> float:
+    """When a service was started last, in seconds since 1970, as its log says."""
+    lines = run.rig.data.log(service).read_text().splitlines()
+    starts = [record for record in map(json.loads, lines) if record["event"] == "starting"]
+    return datetime.fromisoformat(starts[-1]["timestamp"]).timestamp()
+
+
+def _restart(run: Run, service: str, **environment: str) -> None:
+    with run.fault(killed=(service,)):
+        run.rig.restart(service, **environment)
+
+
+def _tell_sealed_anew(run: Run, event: dict[str, str], key: bytes) -> None:
+    """The application's own event, its PAN sealed with another key, comes before the real one."""
+    application_id = uuid.UUID(event["application_id"])
+    pan = Pan(str(run.seen.accepted[str(application_id)]["pan_number"]))
+    token = base64.b64encode(KeyRing(key).seal(pan, application_id)).decode()
+    before = run.rig.broker.told(SUBMITTED)
+    value = json.dumps(event | {"pan_number_encrypted": token}).encode()
+    run.rig.broker.tell(SUBMITTED, [Letter(value, str(application_id).encode())])
+    for message in run.rig.broker.read(SUBMITTED, before + 1):
+        if message.value() == value:
+            run.journal.write(Planted(SUBMITTED, message.partition() or 0, message.offset() or 0))

@@ -1,0 +1,277 @@
+"""Messages that can never succeed: single ones of every kind, and nothing but them.
+
+Neighbours: `prequal dlq` is asked through its command line, as a person would; `faults.scenarios.topics` takes away
+the place where dead letters go.
+Invariant: what is poured in is written down, so that the checker takes none of it for an event of the service.
+"""
+
+import functools
+import json
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from confluent_kafka import Message
+from tests.support.broker import REPORTED, SUBMITTED, SUBMITTED_DLQ, Letter, headers_of
+
+from faults.journal import Planted
+from faults.plan import SHORT, Post, Volume, plan
+from faults.scenario import Run, Spoilt, scenario
+from prequal.domain.events import EventType, dead_letter_topic, event_id
+from prequal.kernel.failpoints import Place
+
+FLOOD: Final = 200
+IN_A_ROW: Final = 50
+"""After how many the consumer stops, by default."""
+LARGE_BYTES: Final = 900_000
+BROKEN_AT_ONCE: Final = 3
+BURIED: Final = 3
+DEATH_SECONDS: Final = 20.0
+CONSUMERS: Final = {"credit": SUBMITTED, "decision": REPORTED}
+EVENT_OF: Final = {event.topic: event for event in EventType}
+PASSAGES: Final = 60
+"""More than three messages make in four tries each."""
+
+Lies: TypeAlias = tuple[int, int]
+"""Where a message lies: partition and offset."""
+
+
+@dataclass(frozen=True)
+class Poison:
+    """A message, and the kind of error that it is to be put aside for."""
+
+    kind: str
+    value: bytes | None
+    key: str
+
+
+@scenario(14, "poison", own_rig=True)
+def poison(run: Run) -> None:
+    """Everything that was ever found on a topic comes down both; its neighbours do not wait for it."""
+    events = _events_held_back(run)
+    before = {SUBMITTED: _about_the_undecided(events), REPORTED: [_report_of_another_body(events[0])]}
+    places = {topic: pour(run, letters, topic) for topic, letters in before.items()}
+    run.demand_soon(lambda: _put_aside(run) == _counts(places), 20, "they were not put aside")
+    run.rig.thaw("publisher")
+    run.demand_soon(run.is_quiet, 20, "what was held back was not decided")
+    run.load()
+    run.some_moment()
+    for topic, decided in {SUBMITTED: events[0], REPORTED: _report_of(run, events[0])}.items():
+        places[topic] |= pour(run, _of_every_kind(run, decided, EVENT_OF[topic]), topic)
+    run.settle()
+    for topic, poured in places.items():
+        _told_where_and_why(run, topic, poured)
+    run.demand_normal_time({event["application_id"] for event in events})
+    # The sealing is no part of the fact: with its application decided, such a message is a mere duplicate.
+    known = sum(each.kind == "tampered_token" for each in places[SUBMITTED].values())
+    _come_back(run, [2 * count for count in _counts(places)], known)
+
+
+@scenario(14, "unknown-bug", volume=SHORT, own_rig=True)
+def unknown_bug(run: Run) -> None:
+    """The code fails for some messages: they are put aside after their tries, and replayed once it is mended."""
+    with run.fault():
+        run.rig.arm("credit", ",".join(f"credit.before_commit=fail@{number}" for number in range(1, PASSAGES + 1)))
+        run.send([Post(0.0, post.body, post.key) for post in _different(run, BROKEN_AT_ONCE)])
+        run.demand_soon(lambda: _waiting_letters(run) == BROKEN_AT_ONCE, 30, "they were not put aside")
+        run.rig.arm("credit", "")
+    run.load()
+    _replay(run, "--reason", "unexpected_error")
+    run.settle()
+    again = run.rig.prequal("dlq", "replay", "--all", "--json")
+    run.demand(json.loads(again.stdout)["replayed"] == [], f"something was replayed twice: {again.stdout}")
+
+
+@scenario(15, "nothing-but-poison", own_rig=True)
+def nothing_but_poison(run: Run) -> None:
+    """A bad deploy floods the topic: the consumer stops, and goes on when somebody lets it."""
+    run.load(SHORT)
+    run.some_moment()
+    letters = [Poison("malformed_json", b"{ not json", f"flood-{number}") for number in range(FLOOD)]
+    with run.fault(troubled=("credit",)):
+        run.sent()
+        run.demand_soon(run.is_quiet, 20, "not settled before the flood")
+        pour(run, letters)
+        run.demand_soon(lambda: run.rig.metric("credit", "consumer_stopped") == 1, 20, "the consumer did not stop")
+        run.demand_soon(lambda: run.says("credit", "in a row"), 10, "credit did not say that it has stopped")
+        run.load(Volume(20, 20))
+        run.sent()
+        run.wait(2)
+        held = run.rig.broker.told(SUBMITTED_DLQ)
+        run.demand(IN_A_ROW <= held < FLOOD, f"{held} dead letters of {FLOOD} when {IN_A_ROW} in a row are too many")
+        run.demand(run.rig.broker.lag() > 0, "nothing was left on the topic")
+        with run.fault(killed=("credit",)) as fault:
+            fault.mend()
+            run.rig.restart("credit", DEAD_LETTERS_IN_A_ROW_MAX=str(FLOOD * 10))
+    run.settle()
+    held = run.rig.broker.told(SUBMITTED_DLQ)
+    # What was put aside and not yet committed when it was stopped may be put aside again.
+    run.demand(FLOOD <= held <= FLOOD + IN_A_ROW, f"{held} dead letters of {FLOOD}")
+
+
+@scenario(16, "killed-after-burial", volume=SHORT, own_rig=True)
+def killed_after_burial(run: Run) -> None:
+    """A consumer dies when its dead letter is on its topic and the offset is not stored: it is there, perhaps twice."""
+    for service, topic in CONSUMERS.items():
+        run.load()
+        run.some_moment()
+        letters = [Poison("malformed_json", b"{ not json", f"{service}-{number}") for number in range(BURIED)]
+        with run.fault(killed=(service,)) as fault:
+            run.rig.arm(service, f"{Place.CONSUMER_AFTER_BURIAL}=die@{run.chance.randint(1, BURIED)}")
+            places = pour(run, letters, topic)
+            if run.rig.exit_code(service, DEATH_SECONDS) is None:
+                raise Spoilt(f"{service} lives")
+            fault.mend()
+            run.rig.start(service)
+        run.sent()
+        run.demand_soon(run.is_quiet, 30, f"not settled after the death of {service}")
+        _all_buried(run, topic, places)
+    run.settle()
+
+
+def pour(run: Run, letters: list[Poison], topic: str = SUBMITTED) -> dict[Lies, Poison]:
+    """Tell them, and write down where they lie; which lies where."""
+    before = run.rig.broker.told(topic)
+    run.rig.broker.tell(topic, [Letter(each.value, each.key.encode(), [("poison", each.key)]) for each in letters])
+    by_name = {each.key: each for each in letters}
+    places = {}
+    for message in run.rig.broker.read(topic, before + len(letters)):
+        if (name := headers_of(message).get("poison")) in by_name:
+            place = message.partition() or 0, message.offset() or 0
+            run.journal.write(Planted(topic, *place))
+            places[place] = by_name[name]
+    return places
+
+
+def _different(run: Run, count: int) -> list[Post]:
+    drawn = plan(f"{run.scenario.name}/{run.seed}/poison", Volume(count * 4, 1))
+    return [post for post in drawn if post.kind == "fresh"][:count]
+
+
+def _events_held_back(run: Run) -> list[dict[str, Any]]:
+    """Three events of applications that wait, because the publisher is frozen."""
+    run.rig.freeze("publisher")
+    run.send([Post(0.0, post.body, post.key) for post in _different(run, 3)])
+    run.demand_soon(lambda: run.rig.database.count("outbox_events") >= 3, 10, "the outbox does not hold them")
+    return [row["event"] for row in run.rig.database.rows("SELECT payload::jsonb AS event FROM outbox_events")]
+
+
+def _about_the_undecided(events: list[dict[str, Any]]) -> list[Poison]:
+    first, second, third = events
+    sealed = first["pan_number_encrypted"]
+    return [
+        Poison("tampered_token", _changed(first, pan_number_encrypted=_flipped(sealed)), "flipped-bit"),
+        Poison("tampered_token", _changed(second, pan_number_encrypted=sealed), "another-ones-token"),
+        Poison("contradicts_application", _changed(third, loan_amount_inr="1.00"), "another-body"),
+    ]
+
+
+def _report_of_another_body(submitted: Mapping[str, Any]) -> Poison:
+    """A report of an undecided application, which says another amount than the application."""
+    application_id = submitted["application_id"]
+    facts = {
+        "event_id": str(event_id(EventType.CREDIT_REPORT_GENERATED, uuid.UUID(application_id))),
+        "loan_amount_inr": "1.00",
+        "cibil_score": 700,
+        "generated_at": submitted["created_at"],
+    }
+    left_out = ("pan_number_encrypted", "created_at")
+    body = {name: value for name, value in submitted.items() if name not in left_out} | facts
+    return Poison("contradicts_application", _changed(body), "report-of-another-body")
+
+
+def _report_of(run: Run, submitted: Mapping[str, Any]) -> dict[str, Any]:
+    """What its topic tells of an application's score."""
+    key = submitted["application_id"].encode()
+    (value, *_) = [one.value() for one in run.rig.broker.read(REPORTED, 1) if one.key() == key and _is_event(one)]
+    report: dict[str, Any] = json.loads(value or b"")
+    return report
+
+
+def _is_event(message: Message) -> bool:
+    return "poison" not in headers_of(message)
+
+
+def _of_every_kind(run: Run, decided: Mapping[str, Any], event: EventType) -> list[Poison]:
+    stranger = uuid.UUID(int=run.chance.getrandbits(128), version=4)
+    unknown = {"application_id": str(stranger), "event_id": str(event_id(event, stranger))}
+    return [
+        Poison("malformed_json", b"{ not json", "bad-json"),
+        Poison("invalid_fields", _changed(decided, monthly_income_inr=[1]), "wrong-type"),
+        Poison("empty_message", b"", "empty"),
+        Poison("unknown_version", _changed(decided, message_version="v9"), "unknown-version"),
+        Poison("malformed_json", b"x" * LARGE_BYTES, "large"),
+        Poison("unknown_application", _changed(decided, **unknown), "unknown-application"),
+        Poison("different_content", _changed(decided, loan_amount_inr="1.00"), "another-body-later"),
+    ]
+
+
+def _changed(event: Mapping[str, Any], **fields: object) -> bytes:
+    return json.dumps({**event, **fields}).encode()
+
+
+def _flipped(token: str) -> str:
+    """The token with its last character, in the tag, changed."""
+    body, padding = token.rstrip("="), "=" * (len(token) - len(token.rstrip("=")))
+    return body[:-4] + ("A" if body[-4] != "A" else "B") + body[-3:] + padding
+
+
+def _told_where_and_why(run: Run, topic: str, places: Mapping[Lies, Poison]) -> None:
+    found = {}
+    for message in run.rig.broker.read(dead_letter_topic(topic), len(places)):
+        said = headers_of(message)
+        found[int(said["dlq.partition"]), int(said["dlq.offset"])] = said["dlq.error_kind"], message.value() or b""
+        run.demand(said["dlq.topic"] == topic, f"a dead letter comes from {said['dlq.topic']}")
+        run.demand({"dlq.first_seen", "dlq.last_seen", "dlq.attempts"} <= said.keys(), f"a letter says only {said}")
+    expected = {place: (each.kind, each.value or b"") for place, each in places.items()}
+    run.demand(found.keys() == expected.keys(), f"dead letters came from {sorted(found)}, not {sorted(expected)}")
+    differ = {places[place].key: found[place][0] for place in expected if found.get(place) != expected[place]}
+    run.demand(not differ, f"put aside for other reasons, or not whole: {differ}")
+
+
+def _all_buried(run: Run, topic: str, places: Mapping[Lies, Poison]) -> None:
+    letters = [headers_of(each) for each in run.rig.broker.read(dead_letter_topic(topic), len(places))]
+    buried = [(int(said["dlq.partition"]), int(said["dlq.offset"])) for said in letters]
+    run.demand(set(buried) == places.keys(), f"dead letters came from {sorted(buried)}, not {sorted(places)}")
+    run.demand(len(buried) <= 2 * len(places), f"{len(buried)} dead letters of {len(places)}")
+
+
+def _come_back(run: Run, counts: list[int], known: int) -> None:
+    """Replaying what nobody has mended puts it aside again, but for what is `known` by now, and changes no row."""
+    counts[0] -= known
+    before = run.rig.database.everything()
+    _replay(run, "--all")
+    run.demand_soon(functools.partial(_put_aside_again, run, counts), 20, "what was replayed was not put aside again")
+    for topic in CONSUMERS.values():
+        for message in run.rig.broker.read(topic, 0):
+            if not _is_event(message):
+                run.journal.write(Planted(topic, message.partition() or 0, message.offset() or 0))
+    after = run.rig.database.everything()
+    changed = {table for table, rows in before.items() if rows != after[table]} - {"settled_dead_letters"}
+    run.demand(not changed, f"rows changed in {sorted(changed)}")
+
+
+def _put_aside_again(run: Run, counts: list[int]) -> bool:
+    return _put_aside(run) == counts and run.rig.broker.lag() == 0
+
+
+def _put_aside(run: Run) -> list[int]:
+    """How many dead letters each consumer has."""
+    return [run.rig.broker.told(dead_letter_topic(topic)) for topic in CONSUMERS.values()]
+
+
+def _counts(places: Mapping[str, Mapping[Lies, Poison]]) -> list[int]:
+    return [len(places[topic]) for topic in CONSUMERS.values()]
+
+
+def _waiting_letters(run: Run) -> int:
+    listed = run.rig.prequal("dlq", "list", "--json")
+    kinds = Counter(letter["reason"] for letter in json.loads(listed.stdout or "[]"))
+    return kinds["unexpected_error"]
+
+
+def _replay(run: Run, *words: str) -> None:
+    done = run.rig.prequal("dlq", "replay", *words)
+    run.demand(done.returncode == 0, f"the replay ended with {done.returncode}: {done.stdout} {done.stderr}")

@@ -1,0 +1,220 @@
+"""Topics and offsets under the services' feet: set back, deleted, too small for a message.
+
+Neighbours: `faults.scenarios.broker` takes the whole broker away.
+Invariant: a topic is as `prequal topics` makes it when a run is over.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from tests.support.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Letter
+from tests.support.waiting import eventually
+
+from faults.journal import Planted
+from faults.plan import SHORT, Volume
+from faults.rig import at_once
+from faults.scenario import Run, Spoilt, scenario
+from prequal.domain.events import GROUPS
+from prequal.kernel.topics import PARTITIONS
+
+CONSUMERS: Final = ("credit", "decision")
+HELD: Final = ("credit", "publisher")
+"""Who is frozen for a moment so that events wait when their topic goes away."""
+UNREAD: Final = 10
+WITHOUT_PLACE: Final = "dead letters cannot be written"
+LEAVE_SECONDS: Final = 15.0
+"""Within which the broker has given up a member that left: longer than the consumers' session."""
+RETOLD_SECONDS: Final = 120.0
+"""Within which the reconciler has told again what a deleted topic held."""
+TINY_BYTES: Final = "120"
+"""Less than any event of ours takes."""
+
+
+@scenario(10, "offsets-set-back", volume=SHORT)
+def offsets_set_back(run: Run) -> None:
+    """Both groups begin again at the first message: once under load, and once at rest, where no row may change."""
+    run.load()
+    run.some_moment()
+    with run.fault(killed=CONSUMERS) as fault:
+        _stop_and_set_back(run)
+        fault.mend()
+        at_once(run.rig.start, CONSUMERS)
+    run.sent()
+    run.demand_soon(run.is_quiet, 60, "not settled before the second time")
+    before = run.rig.database.everything()
+    with run.fault(killed=CONSUMERS) as fault:
+        _stop_and_set_back(run)
+        fault.mend()
+        at_once(run.rig.start, CONSUMERS)
+    run.demand_soon(lambda: run.rig.broker.lag() == 0, 30, "not everything was read again")
+    for service, topic in zip(CONSUMERS, GROUPS, strict=True):
+        again = run.rig.metric(service, "kafka_messages_consumed_total", 'outcome="duplicate"')
+        told = run.rig.broker.told(topic)
+        run.demand(again >= told, f"{service} knew only {again:g} of {told} messages again")
+    after = run.rig.database.everything()
+    changed = [table for table, rows in before.items() if rows != after[table]]
+    run.demand(not changed, f"rows changed in {', '.join(changed)}")
+    run.settle()
+
+
+def topic_deleted(topic: str, other: str) -> Callable[[Run], None]:
+    """A scenario in which a topic is deleted, with what it held; its events wait, and the other topic's flow."""
+
+    def act(run: Run) -> None:
+        _move_leader_epochs(run)
+        run.load()
+        run.some_moment()
+        with run.fault(troubled=("publisher", *CONSUMERS), killed=HELD, lost=(topic,)) as fault:
+            with _events_held_back(run, other):
+                told = run.rig.broker.told(other)
+                run.rig.broker.delete(topic)
+            run.load(Volume(round(run.outage_seconds * 5), 5))
+            run.demand_soon(lambda: _parked(run, topic), run.outage_seconds + 10, "no event waits with a reason")
+            run.demand_soon(lambda: _grew(run, other, told), 10, "the other topic stood still")
+            run.wait(run.outage_seconds)
+            fault.mend()
+            run.rig.errand("topics")
+        run.settle()
+        _nothing_refused(run)
+
+    return act
+
+
+for name, topics in {
+    "topic-of-submissions-deleted": (SUBMITTED, REPORTED),
+    "topic-of-reports-deleted": (REPORTED, SUBMITTED),
+}.items():
+    scenario(11, name, outage=(10.0, 4.0), settle_seconds=RETOLD_SECONDS)(topic_deleted(*topics))
+
+
+@scenario(11, "message-too-large", outage=(5.0, 2.0))
+def message_too_large(run: Run) -> None:
+    """A topic takes no message of the usual size: those events wait, each with its reason, and the others flow."""
+    for topic, other in run.chance.sample([(SUBMITTED, REPORTED), (REPORTED, SUBMITTED)], 2):
+        run.load()
+        run.some_moment((0.2, 0.4))
+        with run.fault(killed=HELD) as fault:
+            with _events_held_back(run, other):
+                told = run.rig.broker.told(other)
+                run.rig.broker.configure(topic, max_message_bytes=TINY_BYTES)
+            run.load(SHORT)
+            run.demand_soon(functools.partial(_parked, run, topic), 15, "no event waits with a reason")
+            run.demand_soon(functools.partial(_grew, run, other, told), 10, "the other topic stood still")
+            run.wait(run.outage_seconds)
+            run.demand(not _parked(run, other), "events of the other topic were put aside too")
+            fault.mend()
+            run.rig.broker.configure(topic, max_message_bytes=str(2**20))
+        run.sent()
+        run.demand_soon(run.is_quiet, 60, f"not settled after {topic}")
+    run.settle()
+    _nothing_refused(run)
+
+
+@scenario(16, "no-place-for-dead-letters", outage=(10.0, 3.0), own_rig=True)
+def no_place_for_dead_letters(run: Run) -> None:
+    """Poison comes while the dead-letter topics are missing: its offsets wait, its neighbours do not."""
+    letters = [Letter(b"{", f"poison-{number}".encode()) for number in range(3)]
+    run.load()
+    run.some_moment()
+    with run.fault(troubled=CONSUMERS) as fault:
+        run.rig.broker.delete(SUBMITTED_DLQ, REPORTED_DLQ)
+        for topic in GROUPS:
+            _plant(run, topic, letters)
+        run.wait(run.outage_seconds)
+        for service, (topic, group) in zip(CONSUMERS, GROUPS.items(), strict=True):
+            behind = run.rig.broker.told(topic) - run.rig.broker.committed(group)
+            run.demand(behind > 0, f"the offsets of {service} went past what was buried nowhere")
+            run.demand_soon(functools.partial(run.says, service, WITHOUT_PLACE), 10, f"{service} did not say why")
+        run.sent()
+        run.demand_soon(
+            lambda: not [row for row in run.applications() if row["status"] == "PENDING"], 30, "neighbours waited"
+        )
+        fault.mend()
+        run.rig.errand("topics")
+    run.settle()
+    held = [run.rig.broker.told(topic) for topic in (SUBMITTED_DLQ, REPORTED_DLQ)]
+    run.demand(held == [len(letters)] * 2, f"{held} dead letters of {len(letters)} each")
+
+
+def _move_leader_epochs(run: Run) -> None:
+    """Restart the broker: a topic that is made anew then begins with a lower leader epoch than the old one had."""
+    with run.fault(away=("kafka",)) as fault:
+        fault.mend()
+        run.rig.restart("kafka")
+        run.demand_ready(30)
+
+
+@contextmanager
+def _events_held_back(run: Run, topic: str) -> Iterator[None]:
+    """For as long as the block the outbox holds events of a topic: with the publisher frozen.
+
+    Of reports there are some because the credit service was frozen before, with submissions to be read.
+    """
+    if topic == REPORTED:
+        run.rig.freeze("credit")
+        told = run.rig.broker.told(SUBMITTED)
+        run.load(SHORT)
+        eventually(lambda: run.rig.broker.told(SUBMITTED) >= told + UNREAD, 15)
+    run.rig.freeze("publisher")
+    run.rig.thaw("credit")
+    run.load(SHORT)
+    eventually(lambda: _waits(run, topic), 15)
+    yield
+    run.rig.thaw("publisher")
+
+
+def _waits(run: Run, topic: str) -> bool:
+    return bool(run.rig.database.value("SELECT EXISTS (SELECT FROM outbox_events WHERE topic = %s)", topic))
+
+
+def _grew(run: Run, topic: str, before: int) -> bool:
+    return run.rig.broker.told(topic) > before
+
+
+def _stop_and_set_back(run: Run) -> None:
+    at_once(run.rig.terminate, CONSUMERS)
+    for topic, group in GROUPS.items():
+        _set_back(run, group, topic)
+
+
+def _set_back(run: Run, group: str, topic: str) -> None:
+    """Begin a group that has no members again; the broker refuses until it has forgotten those that it had."""
+    admin = AdminClient({"bootstrap.servers": run.rig.bootstrap_servers, "log_level": 0})
+    first = [TopicPartition(topic, number, 0) for number in range(PARTITIONS)]
+
+    def done() -> bool:
+        asked = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, first)])
+        try:
+            answers = next(iter(asked.values())).result(LEAVE_SECONDS).topic_partitions
+        except KafkaException:
+            return False
+        return not any(place.error for place in answers)
+
+    eventually(done, LEAVE_SECONDS * 2)
+    if run.rig.broker.committed(group, topic):
+        raise Spoilt(f"the offsets of {group} were not set back")
+
+
+def _plant(run: Run, topic: str, letters: Iterable[Letter]) -> None:
+    """Tell messages that are no events of ours, and write down where they lie."""
+    before = run.rig.broker.ends(topic)
+    run.rig.broker.tell(topic, letters)
+    keys = {letter.key for letter in letters}
+    for message in run.rig.broker.read(topic, sum(before.values())):
+        if message.key() in keys:
+            place = message.topic(), message.partition(), message.offset()
+            run.journal.write(Planted(*place))  # type: ignore[arg-type]
+
+
+def _parked(run: Run, topic: str) -> bool:
+    query = "SELECT EXISTS (SELECT FROM outbox_parked WHERE topic = %s AND reason <> '')"
+    return bool(run.rig.database.value(query, topic))
+
+
+def _nothing_refused(run: Run) -> None:
+    refused = {seen.status for seen in run.seen.answers if seen.status >= 500}
+    run.demand(not refused, f"posts were answered {refused}")
