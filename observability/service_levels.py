@@ -51,15 +51,15 @@ DECISION = ServiceLevel(
     promise="applications decided within 2 s",
     impact="Applicants wait for their decision.",
     # What has waited for over 2 s is bad now, and once decided it is bad as a late decision: never both. With nothing
-    # left that could decide, the overdue alone still speak.
+    # left that could decide, the overdue alone still speak; a look of the publisher that fails does not hush them.
     bad_ratio="""\
 (
   (sum(increase(decision_duration_seconds_count[{window}])) or vector(0))
     - (sum(increase(decision_duration_seconds_bucket{{le="2.0"}}[{window}])) or vector(0))
-    + (max(applications_overdue) or vector(0))
+    + (max(last_over_time(applications_overdue[1m])) or vector(0))
 ) / (
   (sum(increase(decision_duration_seconds_count[{window}])) or vector(0))
-    + (max(applications_overdue) or vector(0))
+    + (max(last_over_time(applications_overdue[1m])) or vector(0))
 )
 """,
 )

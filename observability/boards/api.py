@@ -125,7 +125,7 @@ SATURATION = Row(
                 "{{instance}}": 'max by (instance) (db_connections_active{use="pool"}'
                 ' / db_connections_limit{use="pool"})'
             },
-            above(0.8, 1),
+            above(0.8, 0.9),
             ("DatabasePoolExhausted",),
             most=1,
         ),

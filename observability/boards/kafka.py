@@ -72,7 +72,7 @@ ERRORS = Row(
             "Messages that the broker refused or lost, a second, by librdkafka's name of the reason.",
             Unit.PER_SECOND,
             {"{{topic}}: {{error}}": "sum by (topic, error) (rate(kafka_publish_errors_total[$__rate_interval]))"},
-            above(0.1, 1),
+            above(0.05, 1),
             ("PublishErrors",),
         ),
         Panel(

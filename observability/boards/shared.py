@@ -40,10 +40,11 @@ def breakers(breaker: str) -> Panel:
     """Whether a dependency is left alone."""
     return Panel(
         f"Breaker: {breaker}",
-        "0 asks freely, 1 sends one probe, 2 leaves the dependency alone for a moment.",
+        "0 asks freely, 1 sends one probe, 2 leaves the dependency alone for a moment. Round one that is away "
+        "it is 1 and 2 in turn.",
         Unit.COUNT,
         {"{{service}} {{instance}}": f'max by (service, instance) (breaker_state{{breaker="{breaker}"}})'},
-        above(1, 2),
+        (("green", None), ("red", 1)),
         ("BreakerOpen",),
         most=2,
     )

@@ -1,0 +1,361 @@
+"""What the stores, the clients and the processes themselves say of the numbers on the boards."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import pytest
+
+from prequal.kernel.breaker import State
+from prequal.kernel.metrics import SCORES, SECONDS, STATUS_ROUTE, SUBMIT_ROUTE
+from tests.support.broker import GROUPS, PARTITIONS, REPORTED, SUBMITTED, SUBMITTED_DLQ
+
+from .day import Day
+
+POISON = 3
+JOBS = {
+    "api": "prequal-api",
+    "credit": "credit-service",
+    "decision": "decision-service",
+    "publisher": "publisher",
+}
+"""The four services, by what Prometheus calls them."""
+
+Numbers = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Stated:
+    """The numbers of one query, by whoever knows them besides the processes that count.
+
+    Attributes:
+        by: the numbers, by what the panel calls their series; all others there are 0.
+        rel: how near the panel must come, as a share: near 0 for what was counted, more for what moves meanwhile.
+        abs: the same, as a number.
+        partly: the panel shows others too, which nobody else counts.
+    """
+
+    by: Callable[[Day], Numbers]
+    rel: float = 1e-6
+    abs: float = 1e-6
+    partly: bool = False
+
+    def expected(self, day: Day, shown: Numbers) -> Any:
+        """What is to be shown, to be compared with what is."""
+        others = {} if self.partly else dict.fromkeys(shown, 0.0)
+        return pytest.approx({**others, **self.by(day)}, rel=self.rel, abs=self.abs)
+
+    def compared(self, shown: Numbers, expected: Any) -> Numbers:
+        """What of it is to be compared."""
+        return {name: number for name, number in shown.items() if name in expected.expected}
+
+
+def sql(query: str) -> Callable[[Day], dict[str, float]]:
+    """What the database says, by its first column."""
+    named = f"SELECT * FROM ({query}) AS said (name, number)"
+    return lambda day: {row["name"]: float(row["number"]) for row in day.rig.database.rows(named)}
+
+
+def each(number: float, *, without: str = "") -> Callable[[Day], Numbers]:
+    """The same number of each process."""
+    return lambda day: {name: number for service, name in processes(day).items() if service != without}
+
+
+def processes(day: Day) -> dict[str, str]:
+    """What the boards call the four processes."""
+    return {name: f"{job} {instance(day, name)}" for name, job in JOBS.items()}
+
+
+def instance(day: Day, name: str) -> str:
+    return f"127.0.0.1:{day.rig.ports[name]}"
+
+
+def of_the_api(number: float) -> Callable[[Day], Numbers]:
+    return lambda day: {instance(day, "api"): number}
+
+
+def of_the_system(measure: Callable[[psutil.Process], float]) -> Callable[[Day], Numbers]:
+    """What the operating system says of each process."""
+    return lambda day: {
+        called: measure(psutil.Process(day.rig.child(name).pid)) for name, called in processes(day).items()
+    }
+
+
+def reached(dependency: str) -> Callable[[Day], Numbers]:
+    """What each process says at `/ready` about a dependency."""
+    return lambda day: {
+        called: float(day.rig.ready(name)[1][dependency] == "connected") for name, called in processes(day).items()
+    }
+
+
+def breaker(name: str) -> Callable[[Day], Numbers]:
+    """What each process that has this breaker says at `/ready` about it."""
+    return lambda day: {
+        called: float(State[word.upper()])
+        for service, called in processes(day).items()
+        for word in [day.rig.ready(service)[1]["breakers"].get(name)]
+        if word
+    }
+
+
+def answers(day: Day) -> Numbers:
+    """What the API's clients were answered that was no success, by status."""
+    return {status: count for status, count in (day.posts + day.reads).items() if status[0] in "45"}
+
+
+def refused_posts(day: Day) -> Numbers:
+    return {status: count for status, count in day.posts.items() if status[0] == "4"}
+
+
+def share_of_our_errors(day: Day) -> Numbers:
+    all_of_them = day.posts + day.reads
+    return {"5xx": sum(count for status, count in all_of_them.items() if status[0] == "5") / all_of_them.total()}
+
+
+def publish_errors(day: Day) -> Numbers:
+    """What the publisher's log says was not told."""
+    found: dict[str, float] = {}
+    for line in day.rig.data.log("publisher").read_text("utf-8").splitlines():
+        said = json.loads(line) if line.startswith("{") else {}
+        if said.get("event") == "not_told":
+            name = f"{said['topic']}: {said['reason']}"
+            found[name] = found.get(name, 0.0) + said["count"]
+    return found
+
+
+def dead_letters(day: Day) -> float:
+    return float(day.rig.broker.told(SUBMITTED_DLQ))
+
+
+def quantiles_of_decisions(day: Day) -> Numbers:
+    """What `histogram_quantile` makes of the times that the database tells."""
+    rows = day.rig.database.rows(
+        "SELECT extract(epoch FROM updated_at - created_at)::float8 AS seconds FROM applications"
+    )
+    seconds = [row["seconds"] for row in rows]
+    return {f"p{percent}": in_its_band(seconds, percent / 100) for percent in (50, 95, 99)}
+
+
+def in_its_band(seconds: list[float], quantile: float) -> float:
+    """Its place between the borders of the band that it falls into, as if the band were filled evenly."""
+    rank, low = quantile * len(seconds), 0.0
+    for high in SECONDS:
+        up_to_here = sum(each <= high for each in seconds)
+        if up_to_here >= rank:
+            below = sum(each <= low for each in seconds) if low else 0
+            return low + (high - low) * (rank - below) / (up_to_here - below)
+        low = float(high)
+    return low
+
+
+def _all(panel: str, stated: Callable[[Day], Numbers], *legends: str, **how: Any) -> Iterator[tuple[Any, Stated]]:
+    """The same panel's queries, each with its own of what is stated of them all."""
+    for legend in legends:
+        yield (panel, legend), Stated(lambda day, legend=legend: {legend: stated(day)[legend]}, **how)  # type: ignore[misc]
+
+
+BY_LOAN_TYPE = sql("SELECT loan_type, count(*) FROM applications GROUP BY 1")
+BY_STATUS = sql("SELECT status, count(*) FROM applications GROUP BY 1")
+LATE = "avg((updated_at - created_at > interval '2 seconds')::integer)"
+OF_THIS_DATABASE = "SELECT {} FROM pg_stat_database WHERE datname = current_database()"
+TRANSACTIONS = sql(
+    f"{OF_THIS_DATABASE} UNION ALL {OF_THIS_DATABASE}".format(
+        "'committed', xact_commit", "'rolled_back', xact_rollback"
+    )
+)
+
+STATED: dict[tuple[str, str], Stated] = {
+    # ── API ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    ("prequal-api: Requests", "{{method}} {{route}}"): Stated(
+        lambda day: {f"POST {SUBMIT_ROUTE}": day.posts.total(), f"GET {STATUS_ROUTE}": day.reads.total()}, partly=True
+    ),
+    ("prequal-api: Accepted", "{{loan_type}}"): Stated(BY_LOAN_TYPE),
+    ("prequal-api: Our errors", "5xx"): Stated(share_of_our_errors),
+    ("prequal-api: Refusals and errors", "{{status}}"): Stated(answers),
+    ("prequal-api: In progress", "{{instance}}"): Stated(of_the_api(1)),
+    ("prequal-api: Line before the write", "{{instance}}"): Stated(of_the_api(0)),
+    ("prequal-api: Read pool", "{{instance}}"): Stated(of_the_api(0)),
+    ("prequal-api: Memory", "{{service}} {{instance}}"): Stated(
+        of_the_system(lambda process: process.memory_info().rss), rel=0.15
+    ),
+    ("prequal-api: Open files", "{{service}} {{instance}}"): Stated(
+        of_the_system(lambda process: process.num_fds() / process.rlimit(psutil.RLIMIT_NOFILE)[0]), rel=0.3
+    ),
+    ("prequal-api: Up", "{{job}} {{instance}}"): Stated(each(1)),
+    ("prequal-api: Started anew", "{{job}} {{instance}}"): Stated(each(0)),
+    ("prequal-api: Reached: database", "{{service}} {{instance}}"): Stated(reached("database")),
+    # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────
+    ("prequal-kafka: Oldest event not yet told", "{{topic}}"): Stated(
+        lambda day: (
+            {SUBMITTED: 0, REPORTED: 0}
+            | sql("SELECT topic, extract(epoch FROM now() - min(created_at)) FROM outbox_events GROUP BY 1")(day)
+        )
+    ),
+    ("prequal-kafka: Published", "{{topic}}"): Stated(sql("SELECT topic, count(*) FROM outbox_archive GROUP BY 1")),
+    ("prequal-kafka: Consumed", "{{topic}}: {{outcome}}"): Stated(
+        lambda day: (
+            {
+                f"{GROUPS[f'{consumer}-group']}: done": count
+                for consumer, count in sql("SELECT consumer, count(*) FROM processed_messages GROUP BY 1")(day).items()
+            }
+            | {f"{SUBMITTED}: dead": dead_letters(day)}
+        )
+    ),
+    ("prequal-kafka: Told again", "events"): Stated(sql("SELECT 'events', coalesce(sum(times), 0) FROM retellings")),
+    ("prequal-kafka: Publish errors", "{{topic}}: {{error}}"): Stated(publish_errors),
+    ("prequal-kafka: Dead letters", "{{topic}}: {{reason}}"): Stated(
+        lambda day: {f"{SUBMITTED}: malformed_json": dead_letters(day)}
+    ),
+    ("prequal-kafka: Dead letters kept", "{{topic}}"): Stated(lambda day: {SUBMITTED_DLQ: dead_letters(day)}),
+    ("prequal-kafka: Consumers that stopped, partitions that wait", "{{service}} stopped"): Stated(
+        lambda _: {f"{JOBS[name]} stopped": 0 for name in ("credit", "decision")}
+    ),
+    ("prequal-kafka: Consumers that stopped, partitions that wait", "{{service}} held"): Stated(
+        lambda _: {f"{JOBS[name]} held": 0 for name in ("credit", "decision")}
+    ),
+    ("prequal-kafka: Reached: kafka", "{{service}} {{instance}}"): Stated(reached("kafka")),
+    ("prequal-kafka: Breaker: kafka_producer", "{{service}} {{instance}}"): Stated(breaker("kafka_producer")),
+    ("prequal-kafka: Consumer lag", "{{group}}"): Stated(
+        lambda day: {
+            group: day.rig.broker.told(topic) - day.rig.broker.committed(group) for group, topic in GROUPS.items()
+        }
+    ),
+    ("prequal-kafka: Lag by partition", "{{topic}} {{partition}}"): Stated(
+        lambda _: {f"{topic} {number}": 0 for topic in GROUPS.values() for number in PARTITIONS}
+    ),
+    ("prequal-kafka: Outbox", "{{topic}}"): Stated(
+        lambda day: {SUBMITTED: 0, REPORTED: 0} | sql("SELECT topic, count(*) FROM outbox_events GROUP BY 1")(day)
+    ),
+    ("prequal-kafka: Outbox", "{{topic}} parked"): Stated(
+        lambda day: (
+            {f"{SUBMITTED} parked": 0, f"{REPORTED} parked": 0}
+            | sql("SELECT topic || ' parked', count(*) FROM outbox_parked GROUP BY 1")(day)
+        )
+    ),
+    # ── database ────────────────────────────────────────────────────────────────────────────────────────────────
+    # The publisher asks every four to six seconds, and whoever waits for work goes on: near is all there can be.
+    ("prequal-database: Transactions", "{{outcome}}"): Stated(
+        lambda day: {name: number - day.transactions[name] for name, number in TRANSACTIONS(day).items()},
+        rel=0.3,
+        abs=5,
+    ),
+    ("prequal-database: Rolled back", "rolled back"): Stated(
+        sql(OF_THIS_DATABASE.format("'rolled back', xact_rollback::float8 / (xact_commit + xact_rollback)")), abs=0.05
+    ),
+    ("prequal-database: Deadlocks", "deadlocks"): Stated(sql(OF_THIS_DATABASE.format("'deadlocks', deadlocks"))),
+    ("prequal-database: Reached: database", "{{service}} {{instance}}"): Stated(reached("database")),
+    ("prequal-database: Breaker: database", "{{service}} {{instance}}"): Stated(breaker("database")),
+    ("prequal-database: Server's connections", "taken"): Stated(
+        sql(
+            """
+            SELECT 'taken', count(*)::float8 / current_setting('max_connections')::integer FROM pg_stat_activity
+            WHERE backend_type = 'client backend'
+            """
+        ),
+        abs=0.02,
+    ),
+    ("prequal-database: Oldest transaction", "open for"): Stated(lambda _: {"open for": 0}, abs=1),
+    ("prequal-database: Size", "database"): Stated(
+        sql("SELECT 'database', pg_database_size(current_database())"), rel=0.02
+    ),
+    ("prequal-database: Disk", "{{instance}}"): Stated(
+        lambda day: {
+            instance(day, "publisher"): 1
+            - shutil.disk_usage(day.rig.folder).free / shutil.disk_usage(day.rig.folder).total
+        },
+        abs=0.02,
+    ),
+    ("prequal-database: Archive: days ahead", "days"): Stated(
+        sql(
+            """
+            SELECT 'days', count(*) FROM pg_inherits
+            WHERE inhparent = 'outbox_archive'::regclass AND right(inhrelid::regclass::text, 8)::date > CURRENT_DATE
+            """
+        )
+    ),
+    # ── business ────────────────────────────────────────────────────────────────────────────────────────────────
+    # The metric has the statement's own time in it, `updated_at` has not.
+    **dict(_all("prequal-business: Time to decision", quantiles_of_decisions, "p50", "p95", "p99", rel=0.1, abs=0.02)),
+    ("prequal-business: Decided in time", "in time"): Stated(sql(f"SELECT 'in time', 1 - {LATE} FROM applications")),
+    **dict(
+        _all(
+            "prequal-business: Budget burns",
+            lambda day: dict.fromkeys(
+                ("over 5m", "over 1h", "over 6h"), sql(f"SELECT '', {LATE} FROM applications")(day)[""] / 0.001
+            ),
+            "over 5m",
+            "over 1h",
+            "over 6h",
+        )
+    ),
+    ("prequal-business: Applied for", "{{loan_type}}"): Stated(BY_LOAN_TYPE),
+    ("prequal-business: Decided, by status", "{{status}}"): Stated(BY_STATUS),
+    ("prequal-business: Decided, by reason", "{{reason}}"): Stated(
+        sql("SELECT decision_rule, count(*) FROM applications GROUP BY 1")
+    ),
+    ("prequal-business: Decisions", "{{status}}"): Stated(BY_STATUS),
+    ("prequal-business: Approval rate", "{{loan_type}}"): Stated(
+        sql("SELECT loan_type, avg((status = 'PRE_APPROVED')::integer) FROM applications GROUP BY 1")
+    ),
+    ("prequal-business: Scores", "{{le}}"): Stated(
+        sql(
+            f"""
+            SELECT to_char(upto, 'FM990.0'), count(*) FROM unnest(ARRAY{list(SCORES)}) AS bands (upto)
+            JOIN applications ON cibil_score <= upto GROUP BY 1
+            UNION ALL SELECT '+Inf', count(*) FROM applications
+            """
+        )
+    ),
+    ("prequal-business: Rupees asked for", "{{loan_type}}"): Stated(
+        sql("SELECT loan_type, sum(loan_amount_inr) FROM applications GROUP BY 1")
+    ),
+    ("prequal-business: Rupees pre-approved", "{{loan_type}}"): Stated(
+        sql("SELECT loan_type, sum(loan_amount_inr) FROM applications WHERE status = 'PRE_APPROVED' GROUP BY 1")
+    ),
+    ("prequal-business: Share of the rupees that was pre-approved", "{{loan_type}}"): Stated(
+        sql(
+            """
+            SELECT loan_type, sum(loan_amount_inr * (status = 'PRE_APPROVED')::integer) / sum(loan_amount_inr)
+            FROM applications GROUP BY 1
+            """
+        )
+    ),
+    ("prequal-business: Refused by the API", "{{status}}"): Stated(refused_posts),
+    ("prequal-business: Put aside", "{{topic}}"): Stated(lambda day: {SUBMITTED: dead_letters(day)}),
+    ("prequal-business: PANs opened", "opened"): Stated(
+        sql("SELECT 'opened', count(*) FROM audit_log WHERE action = 'READ'")
+    ),
+    ("prequal-business: PANs opened", "applications"): Stated(sql("SELECT 'applications', count(*) FROM applications")),
+    ("prequal-business: Undecided", "undecided"): Stated(
+        sql("SELECT 'undecided', count(*) FROM applications WHERE status = 'PENDING'")
+    ),
+    ("prequal-business: Undecided", "for over 2 s"): Stated(
+        sql("SELECT 'for over 2 s', count(*) FROM applications WHERE status = 'PENDING'")
+    ),
+    ("prequal-business: Oldest undecided", "waits for"): Stated(
+        sql(
+            """
+            SELECT 'waits for', coalesce(extract(epoch FROM now() - min(created_at)), 0)
+            FROM applications WHERE status = 'PENDING'
+            """
+        )
+    ),
+}
+
+KNOWN_TO_THE_PROCESS_ALONE: dict[str, str] = {
+    "prequal-api: POST /applications": "how long an answer took is measured inside; how many there were is compared",
+    "prequal-api: GET status": "how long an answer took is measured inside; how many there were is compared",
+    "prequal-api: Budget burns": "rests on how long answers took",
+    "prequal-api: In time": "rests on how long answers took",
+    "prequal-api: Tried again": "a try that failed leaves nothing behind",
+    "prequal-api: CPU": "the operating system's count, which goes on while it is asked for",
+    "prequal-kafka: Which hop is slow: p95": "the times of a message's arrival are kept by nobody",
+    "prequal-database: Our transactions: p95": "how long a transaction took is kept by nobody",
+    "prequal-database: The shared write": "how long a transaction took is kept by nobody",
+    "prequal-database: Our transactions": "what a transaction was for is kept by nobody",
+    "prequal-database: Our connections": "whose a connection is the server does not know; their sum is compared",
+}
+"""Panels whose numbers nobody else knows, and why."""
