@@ -1,0 +1,25 @@
+# One image for every process: `prequal api`, `credit`, `decision`, `publisher`, and the jobs `migrate`, `topics`, `maintain`.
+
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /build
+RUN python -m venv /opt/prequal && python -m venv /opt/build
+COPY requirements/runtime.txt requirements/build.txt requirements/
+RUN /opt/prequal/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/runtime.txt
+RUN /opt/build/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/build.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY src src
+RUN /opt/build/bin/python -m hatchling build -t wheel -d dist
+RUN /opt/prequal/bin/python -m pip install --no-cache-dir --no-deps --no-index dist/*.whl
+RUN /opt/prequal/bin/python -m pip uninstall -y pip setuptools
+
+FROM python:3.11-slim-bookworm
+RUN python -m pip uninstall -y pip setuptools wheel
+COPY --from=build /opt/prequal /opt/prequal
+ENV PATH=/opt/prequal/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HTTP_HOST=0.0.0.0 HTTP_PORT=8000
+WORKDIR /tmp
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['HTTP_PORT'] + '/health', timeout=2)"]
+ENTRYPOINT ["prequal"]
+CMD ["api"]

@@ -1,0 +1,127 @@
+"""What the containers are told, held against what the code wants: no engine is needed to find a renamed setting."""
+
+import json
+import re
+from graphlib import TopologicalSorter
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from pydantic_settings import BaseSettings
+
+from prequal.kernel import settings
+from prequal.local.jars import KAFKA_VERSION
+from prequal.local.keys import generate
+from prequal.local.postgres import VERSION
+
+ROOT = Path(__file__).parent.parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("prequal:")}
+WANTED: dict[str, type[BaseSettings]] = {
+    "api": settings.ApiSettings,
+    "credit": settings.CreditSettings,
+    "decision": settings.DecisionSettings,
+    "publisher": settings.PublisherSettings,
+    "topics": settings.TopicsSettings,
+    "migrate": settings.DatabaseSettings,
+    "maintain": settings.DatabaseSettings,
+    "housekeeper": settings.DatabaseSettings,
+}
+SECRETS = {"POSTGRES_PASSWORD", "ENCRYPTION_KEY", "PAN_HASH_KEY", "GRAFANA_PASSWORD"}
+KEYS = generate()
+ASKED = re.compile(r"\$\{(?P<name>\w+)(?::(?P<how>[?-])(?P<rest>[^}]*))?\}")
+
+
+def told(name: str) -> dict[str, str]:
+    """What a service finds in its environment, with secrets filled in."""
+    image = dict(re.findall(r"(HTTP_\w+)=(\S+)", (ROOT / "Dockerfile").read_text()))
+
+    def filled(asked: re.Match[str]) -> str:
+        return asked["rest"] if asked["how"] == "-" else KEYS.get(asked["name"], "secret")
+
+    own = {key: ASKED.sub(filled, str(value)) for key, value in SERVICES[name].get("environment", {}).items()}
+    return image | own
+
+
+def test_the_file_is_what_a_compose_file_may_be() -> None:
+    schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
+
+    jsonschema.validate(COMPOSE, schema)
+
+
+def test_every_service_of_ours_is_held_against_its_settings() -> None:
+    assert OURS.keys() == WANTED.keys()
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_a_service_is_told_all_that_it_needs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable, value in told(name).items():
+        monkeypatch.setenv(variable, value)
+
+    loaded = settings.load(WANTED[name])
+
+    if isinstance(loaded, settings.ServiceSettings):
+        assert (loaded.http_host, loaded.http_port) == ("0.0.0.0", 8000)
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_a_service_is_told_nothing_that_nobody_reads(name: str) -> None:
+    own = set(OURS[name].get("environment", {}))
+
+    assert own <= {field.upper() for field in WANTED[name].model_fields}
+
+
+def test_no_secret_has_a_default() -> None:
+    asked = {match["name"]: match["how"] for match in ASKED.finditer((ROOT / "docker-compose.yml").read_text())}
+
+    assert {name for name, how in asked.items() if how == "?"} == SECRETS
+
+
+def test_everything_starts_after_what_it_needs() -> None:
+    needs = {name: list(service.get("depends_on", ())) for name, service in SERVICES.items()}
+
+    order = list(TopologicalSorter(needs).static_order())
+
+    assert set(order) == set(SERVICES)
+    for name in ("api", "credit", "decision", "publisher"):
+        assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        assert SERVICES[name]["depends_on"]["topics"] == {"condition": "service_completed_successfully"}
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_our_containers_can_change_nothing_but_their_scratch(name: str) -> None:
+    service = OURS[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_stores_are_of_the_versions_that_the_tests_run_on() -> None:
+    assert SERVICES["postgres"]["image"] == f"postgres:{VERSION}"
+    assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+
+
+def test_prometheus_scrapes_every_process_under_the_names_that_the_rules_rest_on() -> None:
+    here = yaml.safe_load((ROOT / "deploy/docker/prometheus.yml").read_text())["scrape_configs"]
+    elsewhere = yaml.safe_load((ROOT / "observability/prometheus.yml").read_text())["scrape_configs"]
+
+    assert [job["job_name"] for job in here] == [job["job_name"] for job in elsewhere]
+    targets = [target for job in here for config in job["static_configs"] for target in config["targets"]]
+    assert targets == ["api:8000", "credit:8000", "decision:8000", "publisher:8000"]
+
+
+def test_what_is_mounted_exists() -> None:
+    mounts = [mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", ())]
+
+    assert all((ROOT / mount).exists() if mount.startswith("./") else mount in COMPOSE["volumes"] for mount in mounts)
+
+
+def test_volumes_of_data_outlive_the_containers() -> None:
+    assert SERVICES["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
+    assert SERVICES["kafka"]["environment"]["KAFKA_LOG_DIRS"] == SERVICES["kafka"]["volumes"][0].split(":")[1]
