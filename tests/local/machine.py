@@ -9,6 +9,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.ports import free_ports
 from tests.support.waiting import eventually
 
@@ -22,6 +24,9 @@ PORT_SETTINGS = (
     "DECISION_PORT",
     "PUBLISHER_PORT",
 )
+
+ENDS_WITHIN_SECONDS = 60
+"""For a machine that is busy with other things; what is promised on a free one is 15 s."""
 
 
 def lives(pid: int) -> bool:
@@ -61,7 +66,7 @@ class Up:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "prequal", "up"],
                 cwd=self.folder,
-                env=known | ports | settings,
+                env=known | ports | {"PYTHONFAULTHANDLER": "1"} | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=self.stdout or output,
                 stderr=output,
@@ -110,6 +115,12 @@ class Up:
             return False
 
     def end(self, with_signal: signal.Signals = signal.SIGINT) -> int:
+        """Send the signal, and return the exit code; whoever does not end shows where each thread stands."""
         assert self.process is not None
         self.process.send_signal(with_signal)
-        return self.process.wait(30)
+        try:
+            return self.process.wait(ENDS_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
+            pytest.fail(f"did not end within {ENDS_WITHIN_SECONDS} s:\n{self.output.read_text()}")
