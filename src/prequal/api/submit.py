@@ -9,6 +9,7 @@ Invariant: a 202 is answered only after its commit, and when the answer to COMMI
 """
 
 import asyncio
+import functools
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+from prometheus_client import Counter
 
 from prequal.kernel import failpoints, metrics, tracing
 from prequal.kernel.db import SURROUNDINGS, Connection, Link, LostRace, connect, describe
@@ -286,9 +288,15 @@ def _count(batch: Sequence[NewApplication], answers: Mapping[UUID, Answer]) -> N
     for new in batch:
         answer = answers.get(new.application.id)
         if isinstance(answer, Accepted) and not answer.replayed:
-            loan_type = new.application.loan_type.value
-            metrics.SUBMITTED.labels(loan_type).inc()
-            metrics.ASKED_INR.labels(loan_type).inc(float(new.application.loan_amount_inr))
+            submitted, rupees = _series(new.application.loan_type.value)
+            submitted.inc()
+            rupees.inc(float(new.application.loan_amount_inr))
+
+
+@functools.cache
+def _series(loan_type: str) -> tuple[Counter, Counter]:
+    """Where applications of this kind and their rupees are counted; looked up once each."""
+    return metrics.SUBMITTED.labels(loan_type), metrics.ASKED_INR.labels(loan_type)
 
 
 def _alone(error: BaseException) -> Refusal:

@@ -4,8 +4,11 @@ Neighbours: `kernel.consumer` brings batches, `decision.queries` writes, `domain
 Invariant: what was not decided by this batch's own statement is explained by the next look, never assumed.
 """
 
+import functools
 from collections.abc import Mapping, Sequence, Set
 from uuid import UUID
+
+from prometheus_client import Counter
 
 from prequal.domain.policy import decide
 from prequal.kernel import failpoints, inbox, metrics
@@ -77,7 +80,14 @@ def _settlement(received: Reported, facts: Known) -> queries.Settlement:
 def _count(settlements: Sequence[queries.Settlement], seconds: Mapping[UUID, float]) -> None:
     for settlement in settlements:
         if settlement.application_id in seconds:
-            decision, loan_type = settlement.decision, settlement.loan_type.value
-            metrics.BY_STATUS.labels(decision.status.value, decision.rule.value, loan_type).inc()
-            metrics.DECIDED_INR.labels(decision.status.value, loan_type).inc(float(decision.loan_amount_inr))
+            decision = settlement.decision
+            decided, rupees = _series(decision.status.value, decision.rule.value, settlement.loan_type.value)
+            decided.inc()
+            rupees.inc(float(decision.loan_amount_inr))
             metrics.DECISION_SECONDS.observe(seconds[settlement.application_id])
+
+
+@functools.cache
+def _series(status: str, rule: str, loan_type: str) -> tuple[Counter, Counter]:
+    """Where decisions of this kind and their rupees are counted; a closed set, looked up once each."""
+    return metrics.BY_STATUS.labels(status, rule, loan_type), metrics.DECIDED_INR.labels(status, loan_type)

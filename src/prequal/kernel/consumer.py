@@ -92,6 +92,7 @@ class BatchConsumer(Generic[E]):
         self._unburied = Waiting[DeadLetter]()
         self._burials: dict[asyncio.Task[None], DeadLetter] = {}
         self._turned_away: set[tuple[Partition, int]] = set()
+        self._consumed = {outcome: metrics.CONSUMED.labels(self._topic, outcome) for outcome in Outcome}
         self._dead_in_a_row = 0
         self._stopped = False
         self._joined = False
@@ -240,7 +241,7 @@ class BatchConsumer(Generic[E]):
             case Outcome():
                 self._dead_in_a_row = 0
                 self._ledger.settle(taken.partition, taken.offset)
-                metrics.CONSUMED.labels(self._topic, verdict).inc()
+                self._consumed[verdict].inc()
                 taken.span.note({"prequal.outcome": verdict.value})
                 taken.span.end()
             case Invalid():
