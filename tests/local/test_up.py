@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -157,6 +158,20 @@ def test_signal_while_it_still_loads_ends_it(house: Up) -> None:
 
     assert house.end() == 0
     assert house.left() == []
+
+
+def test_signal_that_another_thread_takes_is_heard_as_well() -> None:
+    end: supervisor.End = SimpleQueue()
+    before = signal.signal(signal.SIGUSR1, lambda *_: end.put(None))
+    watchdog = threading.Timer(20, end.put, [Transient("nobody heard it")])
+    watchdog.start()
+    # Later, so that this thread waits by then.
+    threading.Timer(0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)).start()
+
+    assert supervisor._first_word(end) is None
+
+    watchdog.cancel()
+    signal.signal(signal.SIGUSR1, before)
 
 
 POSTGRES_LOG = ".prequal/logs/postgres.log"

@@ -9,8 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from datetime import timedelta
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from prequal.kernel.errors import Misconfigured, PrequalError, Refused, Transient
@@ -31,6 +32,8 @@ from prequal.local.settings import UpSettings
 SERVICES_STOP_SECONDS: Final = 7.5
 STORES_STOP_SECONDS: Final = 5.0
 """Together under the 15 s that Ctrl-C may take."""
+
+LOOK_EVERY_SECONDS: Final = 0.25
 
 MAINTAIN_EVERY: Final = timedelta(days=1)
 
@@ -65,6 +68,16 @@ def up(settings: UpSettings) -> None:
     with folder.occupied():
         require_free(settings.ports())
         House(settings, _keys(settings, folder), folder, Narrator(), end).live()
+
+
+def _first_word(end: End) -> PrequalError | None:
+    """Wait for the first word, with a look now and then.
+
+    A signal that a thread in the middle of a fork takes does not wake this one, which alone runs Python's handlers.
+    """
+    while True:
+        with suppress(Empty):
+            return end.get(timeout=LOOK_EVERY_SECONDS)
 
 
 def _stop_signals() -> list[signal.Signals]:
@@ -114,7 +127,7 @@ class House:
             PrequalError: what ended the house, unless it was asked to end.
         """
         self._in_background(self._start)
-        reason = self._end.get()
+        reason = _first_word(self._end)
         self._stop()
         if reason is not None:
             raise reason
