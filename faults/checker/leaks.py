@@ -181,6 +181,8 @@ def main() -> None:
     parser.add_argument("pans", type=Path)
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
+    if not arguments.pans.is_file() or not arguments.folder.is_dir():
+        parser.error(f"{arguments.pans} must be a file, and {arguments.folder} a folder")
     pans = arguments.pans.read_text().split()
     folder = arguments.folder.absolute()
     search = Search(folder, leave_out=[arguments.pans])
@@ -190,7 +192,8 @@ def main() -> None:
         findings = search.files(Patterns({pan: masked(pan) for pan in (*pans, PLANTED)}))
     leaked = [finding for finding in findings if finding.place != planted.name]
     control = "found" if len(leaked) < len(findings) else "MISSED"
-    print(f"{len(pans)} PANs looked for in {search.bytes_read / 2**20:.0f} MiB; the planted one: {control}")
+    read = f"{search.bytes_read / 2**20:.0f} MiB"
+    print(f"{len(pans)} PANs looked for in {read}: {len(leaked)} findings; the planted one: {control}")
     for finding in leaked:
         print(f"  {finding.masked} ({finding.form}) in {finding.place}")
     sys.exit(bool(leaked) or control == "MISSED")

@@ -101,5 +101,6 @@ def test_command_says_whether_a_pan_was_found(
         leaks.main()
 
     assert end.value.code == code
-    assert "1 PANs looked for in 0 MiB; the planted one: found" in (said := capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert f"1 PANs looked for in 0 MiB: {code} findings; the planted one: found" in said
     assert PAN not in said

@@ -86,6 +86,8 @@ class Envelope:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._in_progress = 0
+        metrics.HTTP_IN_PROGRESS.set_function(lambda: self._in_progress)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,7 +95,7 @@ class Envelope:
         request_id = scope["request_id"] = _request_id(scope)
         token = correlation_id.set(request_id)
         sending = _Sending(send, request_id)
-        metrics.HTTP_IN_PROGRESS.inc()
+        self._in_progress += 1
         began = perf_counter()
         try:
             await self._app(scope, receive, sending)
@@ -102,7 +104,7 @@ class Envelope:
         except Exception as error:
             log.error("request_failed", error=where(error), path=shown_path(scope["path"]))
         finally:
-            metrics.HTTP_IN_PROGRESS.dec()
+            self._in_progress -= 1
             _count(scope, sending.status, perf_counter() - began)
             correlation_id.reset(token)
 

@@ -6,9 +6,11 @@ never mended.
 """
 
 import asyncio
+import functools
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias, cast
 
@@ -186,7 +188,7 @@ class Readers:
             with self._breaker.guarding(_is_away):
                 try:
                     async with self._borrowed() as connection:
-                        with metrics.DB_SECONDS.labels(query).time():
+                        with _seconds(query).time():
                             yield connection
                 except SURROUNDINGS as error:
                     raise Transient(f"PostgreSQL failed: {describe(error)}") from error
@@ -210,12 +212,23 @@ async def _leave_as_it_is(connection: Connection) -> None:
     """Single statements change no session: asyncpg's own RESET would cost a round trip a read."""
 
 
-_ACTIVE = metrics.DB_CONNECTIONS_ACTIVE.labels("own")
-_IDLE = metrics.DB_CONNECTIONS_IDLE.labels("own")
+@dataclass
+class _Own:
+    """How many links have a connection open, and how many have it in use."""
+
+    opened: int = 0
+    used: int = 0
+
+
+_own = _Own()
+metrics.DB_CONNECTIONS_ACTIVE.labels("own").set_function(lambda: _own.used)
+metrics.DB_CONNECTIONS_IDLE.labels("own").set_function(lambda: _own.opened - _own.used)
+
+_seconds = functools.cache(metrics.DB_SECONDS.labels)
 
 
 def _timed(query: str | None) -> AbstractContextManager[object]:
-    return nullcontext() if query is None else metrics.DB_SECONDS.labels(query).time()
+    return nullcontext() if query is None else _seconds(query).time()
 
 
 class Link:
@@ -241,8 +254,7 @@ class Link:
         """
         with self._breaker.guarding(_is_away), _timed(query):
             connection = await self._living()
-            _IDLE.dec()
-            _ACTIVE.inc()
+            _own.used += 1
             try:
                 yield connection
             except _RACES as error:
@@ -258,15 +270,14 @@ class Link:
                     self._cut(connection)
                 raise
             finally:
-                _ACTIVE.dec()
-                _IDLE.inc(self._connection is not None)
+                _own.used -= 1
 
     async def close(self) -> None:
         """Say goodbye, for at most a second. The link may be used again."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        _IDLE.dec()
+        _own.opened -= 1
         try:
             await connection.close(timeout=1)
         except SURROUNDINGS:
@@ -275,10 +286,10 @@ class Link:
     async def _living(self) -> Connection:
         if self._connection is not None and self._connection.is_closed():
             self._connection = None
-            _IDLE.dec()
+            _own.opened -= 1
         if self._connection is None:
             self._connection = await self._connect()
-            _IDLE.inc()
+            _own.opened += 1
         return self._connection
 
     async def _connect(self) -> Connection:
@@ -290,3 +301,4 @@ class Link:
     def _cut(self, connection: Connection) -> None:
         connection.terminate()
         self._connection = None
+        _own.opened -= 1

@@ -1,0 +1,61 @@
+"""A link's connection is counted as what it is: in use, idle, or gone."""
+
+from collections.abc import Callable
+
+import pytest
+
+from prequal.kernel import metrics
+from prequal.kernel.db import Link
+from prequal.kernel.errors import Transient
+from tests.support.database import Database
+
+
+@pytest.fixture
+def connections() -> Callable[[], tuple[float, ...]]:
+    """How many are in use and how many idle, since the test began."""
+
+    def now() -> tuple[float, ...]:
+        return tuple(
+            sample.value
+            for gauge in (metrics.DB_CONNECTIONS_ACTIVE, metrics.DB_CONNECTIONS_IDLE)
+            for family in gauge.collect()
+            for sample in family.samples
+            if sample.labels == {"use": "own"}
+        )
+
+    before = now()
+    return lambda: tuple(value - then for value, then in zip(now(), before, strict=True))
+
+
+async def test_connection_in_use_is_active_then_idle_then_gone(
+    database: Database, connections: Callable[[], tuple[float, ...]]
+) -> None:
+    link = Link(database.url, "test")
+
+    async with link.use("survey") as connection:
+        await connection.execute("SELECT 1")
+        used = connections()
+    kept = connections()
+    await link.close()
+
+    assert used == (1, 0)
+    assert kept == (0, 1)
+    assert connections() == (0, 0)
+
+
+async def test_connection_that_died_is_neither(
+    database: Database, connections: Callable[[], tuple[float, ...]]
+) -> None:
+    link = Link(database.url, "test")
+
+    with pytest.raises(Transient):
+        async with link.use() as connection:
+            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    gone = connections()
+    async with link.use():
+        again = connections()
+    await link.close()
+
+    assert gone == (0, 0)
+    assert again == (1, 0)
+    assert connections() == (0, 0)
