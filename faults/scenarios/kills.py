@@ -147,12 +147,14 @@ for name, kill in {
     scenario(1, name, volume=SHORT)(kill)
 
 for name, kill in {
+    "publisher-before-ack": dies_at("publisher", Place.PUBLISHER_BEFORE_ACK, nothing_more),
     "publisher-after-ack": dies_at("publisher", Place.PUBLISHER_AFTER_ACK, told_twice),
     "publisher-after-settle": dies_at("publisher", Place.PUBLISHER_AFTER_SETTLE, nothing_more),
 }.items():
     scenario(2, name, volume=SHORT)(kill)
 
 for name, kill in {
+    "credit-before-record": dies_at("credit", Place.CREDIT_BEFORE_RECORD, same_score),
     "credit-after-record": dies_at("credit", Place.CREDIT_AFTER_RECORD, same_score),
     "credit-before-commit": dies_at("credit", Place.CREDIT_BEFORE_COMMIT, same_score),
     "credit-after-commit": dies_at("credit", Place.CREDIT_AFTER_COMMIT, redelivered("credit", same_score)),
