@@ -36,7 +36,7 @@ install: .venv/.develop ## Install everything into .venv/, and the commit hooks
 run: .venv/.run ## Start everything on this machine and decide three applications
 	@exec $(BIN)/prequal up
 
-test: .venv/.develop ## All tests, against a real PostgreSQL and a real Kafka of their own
+test: .venv/.develop ## The tests, against a real PostgreSQL and a real Kafka of their own
 	$(BIN)/python -m pytest
 
 test-unit: .venv/.develop ## The unit tests: seconds, nothing started
@@ -55,7 +55,7 @@ test-observability: .venv/.develop ## Every alert and every panel, by a real Pro
 test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without an engine
 	$(BIN)/python -m pytest tests/image
 
-coverage: .venv/.develop ## All tests with coverage; fails under the gates
+coverage: .venv/.develop ## The tests with coverage; fails under the gates
 	$(BIN)/coverage erase
 	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet

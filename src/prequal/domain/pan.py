@@ -1,6 +1,6 @@
 """The applicant's Permanent Account Number, and every way of not showing it.
 
-Neighbours: `kernel.crypto` seals it, `domain.scoring` reads it; nobody else opens it.
+Neighbours: `kernel.crypto` seals and hashes it, `domain.scoring` reads it, `api.request` has it hashed with the rest.
 Invariant: whatever prints, logs, formats, copies or pickles a `Pan` sees the mask only.
 """
 
