@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,8 +12,12 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from prequal.domain.events import EventType, event_id
-from prequal.kernel import metrics, outbox, teller
+from prequal.kernel import metrics, outbox, publisher, teller
+from prequal.kernel.breaker import breaker_of
 from prequal.kernel.db import connect
+from prequal.kernel.settings import PublisherSettings, load
+from prequal.kernel.wake import Wakes
+from prequal.local.kafka import Kafka
 from tests.conftest import HouseMaker
 from tests.support.broker import REPORTED, SUBMITTED, Broker, headers_of
 from tests.support.database import Database
@@ -260,6 +265,47 @@ async def test_producer_that_dies_is_replaced_and_what_it_held_is_told_by_the_ne
     assert {application for application, times in told.items() if times > 1} <= {applications[1]}
     assert database.count("outbox_archive") == rows
     assert (Dying.lives, rebuilt._value.get() - before) == (2, 1)
+
+
+async def test_row_given_to_the_producer_that_another_lane_has_just_built_is_given_once(
+    database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untold(database, 3)
+    address, given, read = kafka.bootstrap_servers, [], outbox.read_untold
+    settings = load(PublisherSettings, _env_file=None, database_url=database.url, kafka_bootstrap_servers=address)
+    stand_in: Any = SimpleNamespace(
+        generation=0,
+        answers={SUBMITTED: teller.Answers()},
+        breaker=breaker_of("kafka_producer", address),
+        tell=lambda row: given.append(row.id),
+    )
+    lane = publisher.Lane(SUBMITTED, settings, stand_in, Wakes(database.url, [SUBMITTED]))
+
+    async def rebuilt_meanwhile(*what: Any) -> list[outbox.OutboxRow]:
+        rows = await read(*what)
+        stand_in.generation += not given
+        return rows
+
+    monkeypatch.setattr(outbox, "read_untold", rebuilt_meanwhile)
+
+    for _ in range(3):
+        lane._more = True
+        await lane._round()
+
+    await lane._link.close()
+    assert len(given) == 3
+
+
+async def test_row_that_was_refused_twice_is_parked_once(database: Database) -> None:
+    untold(database)
+    row_id = database.value("SELECT id FROM outbox_events")
+    connection = await connect(database.url, "test")
+    try:
+        await outbox.park(connection, SUBMITTED, [(row_id, "refused"), (row_id, "refused again")])
+    finally:
+        await connection.close()
+
+    assert (database.count("outbox_events"), database.count("outbox_parked")) == (0, 1)
 
 
 async def test_event_too_large_waits_with_a_reason_and_its_neighbours_are_told(

@@ -132,11 +132,14 @@ async def settle_told(connection: Connection, lane: str, ids: Sequence[int]) -> 
 async def park(
     connection: Connection, lane: str, refused: Sequence[tuple[int, str]], longest_seconds: float = 60
 ) -> None:
-    """Move aside what the broker refused, with its reason; the next try comes after 1, 2, 4 … `longest_seconds`."""
+    """Move aside what the broker refused, with its reason; the next try comes after 1, 2, 4 … `longest_seconds`.
+
+    Refused twice is parked once.
+    """
     await connection.execute(
         f"""
         WITH refused AS (
-            SELECT * FROM unnest($2::bigint[], $3::text[]) AS refused (id, reason)
+            SELECT DISTINCT ON (id) id, reason FROM unnest($2::bigint[], $3::text[]) AS refused (id, reason)
         ), moved AS (
             DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2)
             RETURNING id, topic, attempts, {EVENT}, retold

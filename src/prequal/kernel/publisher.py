@@ -198,6 +198,7 @@ class Lane:
 
     def _tell(self, rows: list[OutboxRow]) -> list[OutboxRow]:
         """Hand over what the client has room for; the rest is read again next time. Returns what was handed over."""
+        self._forget_dead_producer()  # another lane may have built a new one meanwhile, and it is this that holds them
         for number, row in enumerate(rows):
             self._in_flight.add(row.id)
             try:
