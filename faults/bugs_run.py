@@ -11,7 +11,7 @@ them; nothing else that goes wrong in a run counts.
 import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -90,7 +90,8 @@ def scenario_of(bug: Bug, *, seeded: bool = True) -> Scenario:
         told.setdefault(bug.service, {})[BUG] = bug.name
     opens = functools.partial(Rig, told=told) if told else Rig
     name = bug.name if seeded else bug.scenario.replace(" ", "-")
-    return Scenario(0, name, ACTS[bug.scenario], volume=SHORT, opens_rig=opens, settle_seconds=SETTLE_SECONDS)
+    played = Scenario(0, name, ACTS[bug.scenario], volume=SHORT, opens_rig=opens)
+    return replace(played, settle_seconds=SETTLE_SECONDS) if seeded else played
 
 
 @dataclass

@@ -15,7 +15,7 @@ from faults.checker.database import connected
 from faults.checker.system import System
 
 TOPIC = "faults_checker_control"
-SECONDS = 10.0
+SECONDS = 30.0
 THROUGH_KAFKA, THROUGH_POSTGRESQL = "planted through Kafka", "planted through PostgreSQL"
 
 

@@ -14,7 +14,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, Message, TopicP
 from faults.checker.evidence import GROUPS, Record
 
 READ_SECONDS = 30.0
-ASK_SECONDS = 5.0
+ASK_SECONDS = 30.0
 
 
 class Unread(Exception):

@@ -72,13 +72,13 @@ def two_publishers(run: Run) -> None:
         with run.fault(killed=("publisher",)) as fault:
             run.rig.freeze("publisher")
             run.wait(LEASE_OVER_SECONDS + run.chance.random())
+            run.demand_soon(
+                lambda: run.rig.metric_at(second, "kafka_messages_published_total") > 0,
+                20,
+                "the second publisher never took over",
+            )
             fault.mend()
             run.rig.thaw("publisher")
-        run.demand_soon(
-            lambda: run.rig.metric_at(second, "kafka_messages_published_total") > 0,
-            10,
-            "the second publisher never took over",
-        )
         run.settle()
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests.oracle import outcome
 from tests.support.api import Api, assert_error, fields_of
 from tests.support.applications import a_pan, an_application
+from tests.support.waiting import eventually
 
 UNKNOWN = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")
@@ -357,7 +358,8 @@ def test_health_is_healthy(api: Api) -> None:
 
 
 def test_ready_names_both_dependencies(api: Api) -> None:
-    response = api.client.get("/ready")
+    response = eventually(lambda: answer if (answer := api.client.get("/ready")).json()["status"] == "ready" else None)
+    assert response is not None
 
     assert response.status_code == 200
     assert response.json() == {

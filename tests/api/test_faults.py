@@ -84,7 +84,7 @@ async def test_declared_size_is_refused_before_any_of_it_comes(database: Databas
         reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port or 0)
         writer.write(HEAD + b"Content-Length: 16385\r\n\r\n")
 
-        answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 2)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
 
         writer.close()
         await writer.wait_closed()

@@ -340,7 +340,7 @@ def test_neighbours_of_a_key_in_use_are_accepted_meanwhile(api: Api) -> None:
         )
         waiter = threading.Thread(target=lambda: locked.append(api.post(an_application(), key)))
         waiter.start()
-        eventually(lambda: api.database.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        eventually(lambda: locked or api.database.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
         neighbours = [api.post(an_application()).status_code for _ in range(3)]
 

@@ -23,10 +23,11 @@ SECOND_START_SECONDS = 10.0
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     house = Up(tmp_path_factory.mktemp("journey"))
-    house.start().until_ready()
-    yield house
-    if house.running:
-        house.end(signal.SIGTERM)
+    try:
+        yield house.start().until_ready()
+    finally:
+        if house.running:
+            house.end(signal.SIGTERM)
     assert house.left() == []
 
 

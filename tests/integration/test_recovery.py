@@ -224,13 +224,13 @@ def test_services_that_start_before_the_broker_wait_for_it(
     own_kafka.stop()
     for name in NAMES:
         getattr(own_house, name).launch()
-    own_house.api.becomes(200, within=15, kafka="disconnected")
+    own_house.api.becomes(200, within=60, kafka="disconnected")
     body = an_application()
     response = httpx.post(f"{own_house.api.url}/applications", json=body, trust_env=False)
 
     own_kafka.start()
 
-    all_ready(own_house, within=15)
+    all_ready(own_house, within=60)
     assert response.status_code == 202
     assert_all_is_well(own_database, own_broker, {response.json()["application_id"]: body})
 
@@ -241,7 +241,7 @@ def test_services_that_start_before_the_topics_wait_for_them(
     own_broker.delete(SUBMITTED)
     for name in NAMES:
         getattr(own_house, name).launch()
-    own_house.api.becomes(200, within=15)
+    own_house.api.becomes(200, within=60)
     load.post(applications(10))
     accepted = load.wait()
 

@@ -29,6 +29,8 @@ OF_CREDIT = 'kafka_consumer_lag{group="credit-service-group"'
 
 @pytest.fixture(autouse=True)
 def _nothing_known() -> Iterator[None]:
+    for fact in FACTS:  # a publisher of another test's may have known
+        fact.forget()
     yield
     for fact in FACTS:
         fact.forget()
@@ -47,9 +49,11 @@ async def looked_until(settings: PublisherSettings, truth: Callable[[], bool]) -
     """Survey until something is so."""
     stop = asyncio.Event()
     surveying = asyncio.create_task(Survey(settings).run(stop))
-    await soon(truth)
-    stop.set()
-    await surveying
+    try:
+        await soon(truth, within=60)
+    finally:
+        stop.set()
+        await surveying
 
 
 def settings(database_url: str, bootstrap_servers: str, **told: object) -> PublisherSettings:

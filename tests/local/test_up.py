@@ -40,8 +40,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     program = up.folder / "bin" / "prometheus"
     program.parent.mkdir()
     program.touch(0o755)
-    yield up.start(PATH=f"{program.parent}:{os.environ['PATH']}").until_ready()
-    up.end()
+    try:
+        yield up.start(PATH=f"{program.parent}:{os.environ['PATH']}").until_ready()
+    finally:
+        up.end()
 
 
 def command_line(pid: int) -> str:
@@ -221,7 +223,7 @@ def test_frozen_children_do_not_hold_the_end_by_sigterm(house: Up) -> None:
 def test_nobody_outlives_an_up_that_is_killed_and_the_next_one_starts(house: Up) -> None:
     house.start().until_ready()
     house.end(signal.SIGKILL)
-    eventually(lambda: house.left() == [], within=5)
+    eventually(lambda: house.left() == [])
 
     house.start().until_ready()
 
@@ -243,7 +245,7 @@ def test_child_that_is_misconfigured_stops_all_with_its_sentence(house: Up) -> N
 # ── stores of somebody else's ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def outcome(house: Up, within: float = 30) -> tuple[int, str]:
+def outcome(house: Up, within: float = 60) -> tuple[int, str]:
     """The exit code of a house that ends by itself, and its last sentence."""
     assert house.process is not None
     code = house.process.wait(within)

@@ -16,7 +16,7 @@ from prequal.local.children import STOP_SECONDS
 
 from .applications import drawn
 from .ports import free_ports
-from .waiting import eventually
+from .waiting import PATIENCE_SECONDS, eventually
 
 ENCRYPTION_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 PAN_HASH_KEY = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA="
@@ -41,7 +41,7 @@ class Service(services.Service):
         response = self.get("/ready")
         return response.status_code, response.json()
 
-    def becomes(self, status: int, within: float = 10.0, **body: Any) -> dict[str, Any]:
+    def becomes(self, status: int, within: float = PATIENCE_SECONDS, **body: Any) -> dict[str, Any]:
         """Wait until `/ready` answers with this status and at least these words."""
 
         def answer() -> dict[str, Any] | None:
@@ -79,7 +79,7 @@ class Service(services.Service):
         """End it as `kill -9` does, and return when it is gone."""
         self.kill()
 
-    def exit_code(self, within: float = 10.0) -> int:
+    def exit_code(self, within: float = PATIENCE_SECONDS) -> int:
         """Wait until it ends by itself."""
         assert self._worker is not None
         return self._worker.wait(within)

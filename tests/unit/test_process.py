@@ -10,11 +10,11 @@ async def test_a_pause_ends_when_told_to_stop() -> None:
     stop = asyncio.Event()
     stop.set()
 
-    await asyncio.wait_for(pause(stop, 60), 1)
+    await asyncio.wait_for(pause(stop, 60), 10)
 
 
 async def test_a_pause_ends_by_itself() -> None:
-    await asyncio.wait_for(pause(asyncio.Event(), 0.001), 1)
+    await asyncio.wait_for(pause(asyncio.Event(), 0.001), 10)
 
 
 async def test_the_first_failure_ends_all_and_is_raised_as_itself() -> None:
@@ -37,7 +37,7 @@ async def test_the_first_failure_ends_all_and_is_raised_as_itself() -> None:
             group.create_task(fail())
 
     with pytest.raises(Misconfigured, match="a port is taken"):
-        await asyncio.wait_for(run(), 1)
+        await asyncio.wait_for(run(), 10)
 
     assert ended == [True]
 
