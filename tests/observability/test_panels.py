@@ -115,17 +115,17 @@ def test_prometheus_can_evaluate_every_rule(day: Day) -> None:
 
 
 def test_system_that_is_well_raises_no_alarm_but_for_the_poison_it_was_told(day: Day) -> None:
-    """The budgets are left out: whether every answer came in time says how busy the machine of the tests is."""
+    """The budgets and latency are left out: how soon answers came says how busy the machine of the tests is."""
+    judged = [alert for alert in rules() if "BudgetBurns" not in alert and alert != "HighLatency"]
     prometheus = day.watched.prometheus
     disk = shutil.disk_usage(day.rig.folder)
     full = {"DiskFilling"} if disk.free < 0.2 * disk.total else set()
 
     def true_now() -> set[str]:
-        return {alert for alert in rules() if "BudgetBurns" not in alert and prometheus.speaks(alert)}
+        return {alert for alert in judged if prometheus.speaks(alert)}
 
     assert eventually(lambda: true_now() == {"DeadLettersRising"} | full, SEEN_SECONDS)
-    fired = {alert for alert in prometheus.fired(day.since) if "BudgetBurns" not in alert}
-    assert fired - full == {"DeadLettersRising"}
+    assert set(prometheus.fired(day.since)) & set(judged) - full == {"DeadLettersRising"}
 
 
 def test_every_event_is_counted_once_on_its_way(day: Day) -> None:
