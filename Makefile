@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 message ?= describe the step
 
-.PHONY: help install run test test-unit test-integration test-e2e test-observability test-image coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-image coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -47,6 +47,9 @@ test-integration: .venv/.develop ## API and integration tests, against real part
 
 test-e2e: .venv/.develop ## The whole system, as `prequal up` starts it
 	$(BIN)/python -m pytest tests/e2e
+
+test-recovery: .venv/.develop ## The stores fail under the services, and come back
+	$(BIN)/python -m pytest tests/recovery
 
 test-observability: .venv/.develop ## Every alert and every panel, by a real Prometheus (Debian's package `prometheus`)
 	@command -v promtool >/dev/null || { echo "Prometheus and promtool are needed: apt-get install prometheus"; exit 2; }

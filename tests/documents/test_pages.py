@@ -53,7 +53,7 @@ def test_every_folder_of_tests_is_run_by_make_test_or_by_a_target_of_its_own() -
     folders = {f"tests/{file.parent.relative_to(ROOT / 'tests')}" for file in ROOT.glob("tests/**/test_*.py")}
 
     apart = folders - set(told["testpaths"])
-    assert apart == {"tests/image", "tests/observability"}
+    assert apart == {"tests/image", "tests/observability", "tests/recovery"}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(f"-m pytest {folder}\n" in makefile for folder in apart)
 

@@ -103,7 +103,7 @@ def test_who_proves_its_user_over_tls_makes_topics_tells_and_reads(secured: Kafk
 def test_who_proves_nothing_is_not_let_in(
     secured: KafkaSettings, wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(topics, "SECONDS", 3.0)
+    monkeypatch.setattr(topics, "ANSWER_SECONDS", 3.0)
     told = secured.model_dump() | wrong
 
     with pytest.raises(Transient):

@@ -35,7 +35,7 @@ def test_a_publishers_clock_neither_dates_a_message_nor_has_it_refused(broker: B
 def test_broker_that_is_away_is_one_sentence_and_nothing_beside_it(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(topics, "SECONDS", 0.5)
+    monkeypatch.setattr(topics, "ANSWER_SECONDS", 0.5)
 
     with pytest.raises(Transient, match="does not answer"):
         topics.create(clients_of(f"127.0.0.1:{free_port()}"))

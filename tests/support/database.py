@@ -102,7 +102,7 @@ class Cluster:
     def database(self, template: str = TEMPLATE) -> Iterator[Database]:
         """A database that lasts as long as the block; `template0` for an empty one."""
         name = f"test_{next(self._numbers)}"
-        self._command(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._command(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         database = Database(self.url_of(name))
         try:
             yield database

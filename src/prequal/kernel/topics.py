@@ -16,19 +16,22 @@ from prequal.kernel.settings import KafkaSettings
 PARTITIONS = 3
 DAY_MS = 24 * 60 * 60 * 1000
 SECONDS = 15.0
+"""How long a topic may take to be made."""
+ANSWER_SECONDS = 8.0
+"""How long a broker may take to say which topics it has; one that is away never does."""
 
 
 def create(kafka: KafkaSettings, replication_factor: int = 1) -> list[str]:
     """Create what is missing; returns the names that were.
 
     Raises:
-        Transient: the broker does not answer within 15 seconds.
+        Transient: the broker does not answer, for 8 seconds or, while it makes a topic, for 15.
         Misconfigured: the broker refuses, for instance because it has fewer nodes than copies are asked for.
     """
     # What librdkafka would write to stderr, forty lines a second, is no more than the sentence below.
     admin = AdminClient(common_settings(kafka) | {"log_level": 0})
     try:
-        there = set(admin.list_topics(timeout=SECONDS).topics)
+        there = set(admin.list_topics(timeout=ANSWER_SECONDS).topics)
         missing = [topic for topic in plan(replication_factor) if topic.topic not in there]
         return sorted(_wait(admin, missing)) if missing else []
     except KafkaException as error:
