@@ -80,14 +80,16 @@ def disk_full_under_kafka(run: Run) -> None:
     lives = pids(run)
     run.load()
     run.some_moment()
-    with run.fault(away=("kafka",), troubled=SERVICES) as fault:
+    with run.fault(troubled=SERVICES):
         room = _fill(run.rig.kafka.folder)
+        # It answers until it needs the room that is not there.
         if run.rig.exit_code("kafka", run.volume.seconds + 10) is None:
             raise Spoilt("the broker had room enough")
-        run.wait(run.outage_seconds)
-        fault.mend()
-        room.unlink()
-        run.rig.start("kafka")
+        with run.fault(away=("kafka",), troubled=SERVICES) as fault:
+            run.wait(run.outage_seconds)
+            fault.mend()
+            room.unlink()
+            run.rig.start("kafka")
     run.settle()
     refused = {seen.status for seen in run.seen.answers if seen.status >= 500}
     run.demand(not refused, f"posts were answered {refused}")

@@ -24,7 +24,7 @@ from uuid import UUID
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from prequal.kernel import failpoints, metrics, process, tracing
+from prequal.kernel import failpoints, lag, metrics, process, tracing
 from prequal.kernel.backoff import Backoff
 from prequal.kernel.codec import Event
 from prequal.kernel.db import describe
@@ -431,7 +431,7 @@ class BatchConsumer(Generic[E]):
         readable = [TopicPartition(*partition) for partition in self._assigned - self._paused]
         places = self._consumer.committed(readable, timeout=LOOK_SECONDS)
         ends = [self._consumer.get_watermark_offsets(place, LOOK_SECONDS) for place in places]
-        return any(high > max(low, place.offset) for place, (low, high) in zip(places, ends, strict=True))
+        return any(lag.unread(place.offset, *reach) for place, reach in zip(places, ends, strict=True))
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)

@@ -32,6 +32,14 @@ def by_group(kafka: KafkaSettings) -> dict[str, int]:
     return behind
 
 
+def unread(committed: int, low: int, high: int) -> int:
+    """Messages that a group has before it in a partition that reaches from `low` to `high`.
+
+    All of them when its committed offset lies outside: then it is of an earlier life of the topic, or there is none.
+    """
+    return high - committed if low <= committed <= high else high - low
+
+
 class Offsets:
     """The broker's answers about offsets. Every question blocks, for seconds when the broker is away.
 
@@ -50,7 +58,7 @@ class Offsets:
             KafkaException: the broker does not answer.
         """
         return {
-            (group, topic, str(place.partition)): max(0, high - max(low, place.offset))
+            (group, topic, str(place.partition)): unread(place.offset, low, high)
             for topic, group in GROUPS.items()
             for place, (low, high) in self._places(topic, group)
         }
