@@ -12,7 +12,7 @@ import pytest
 
 from prequal.kernel.crypto import KeyRing
 from tests.support.applications import a_pan, an_application
-from tests.support.broker import REPORTED, SUBMITTED, Broker
+from tests.support.broker import SUBMITTED, Broker
 from tests.support.database import Database
 from tests.support.load import Load, applications, assert_all_is_well
 from tests.support.processes import NAMES, House, Service
@@ -139,21 +139,6 @@ def test_ready_says_why_a_consumer_cannot_do_its_work_though_its_dependencies_an
     answer = house.credit.becomes(503, database="connected", kafka="connected")
     assert "encryption key" in answer["reason"]
     assert house.credit.get("/health").status_code == 200
-
-
-def test_ready_names_a_topic_that_is_missing_and_how_to_mend_it(broker: Broker, house: House) -> None:
-    house.start()
-    broker.delete(REPORTED)
-    post(house.api, an_application())
-
-    of_publisher = house.publisher.becomes(503, 60, database="connected", kafka="connected")["reason"]
-    of_decision = house.decision.becomes(503, 60, database="connected", kafka="connected")["reason"]
-    broker.create()
-
-    for name in NAMES:
-        getattr(house, name).becomes(200, 60)
-    assert of_publisher.startswith(f"KAFKA_PUBLISH_ERROR on {REPORTED}")
-    assert all("run `prequal topics`" in reason for reason in (of_publisher, of_decision))
 
 
 # ── several of one kind ─────────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
 from prequal.migrations import upgrade
 from tests.support.applications import an_application
-from tests.support.broker import SUBMITTED, Broker
+from tests.support.broker import REPORTED, SUBMITTED, Broker
 from tests.support.database import Database
 from tests.support.load import Load, applications, assert_all_is_well
 from tests.support.ports import free_ports
@@ -248,3 +248,18 @@ def test_services_that_start_before_the_topics_wait_for_them(
     own_broker.create()
 
     assert_all_is_well(own_database, own_broker, accepted)
+
+
+def test_ready_names_a_topic_that_is_missing_and_how_to_mend_it(broker: Broker, house: House) -> None:
+    house.start()
+    broker.delete(REPORTED)
+    httpx.post(f"{house.api.url}/applications", json=an_application(), trust_env=False).raise_for_status()
+
+    of_publisher = house.publisher.becomes(503, 60, database="connected", kafka="connected")["reason"]
+    of_decision = house.decision.becomes(503, 60, database="connected", kafka="connected")["reason"]
+    broker.create()
+
+    for name in NAMES:
+        getattr(house, name).becomes(200, 60)
+    assert of_publisher.startswith(f"KAFKA_PUBLISH_ERROR on {REPORTED}")
+    assert all("run `prequal topics`" in reason for reason in (of_publisher, of_decision))
