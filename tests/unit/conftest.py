@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 BUSY_MACHINE = [HealthCheck.too_slow]
 """How long examples take to draw says how busy the machine is, and nothing about the code."""
 
-settings.register_profile("unit", max_examples=60, deadline=None, database=None, suppress_health_check=BUSY_MACHINE)
+settings.register_profile("unit", max_examples=40, deadline=None, database=None, suppress_health_check=BUSY_MACHINE)
 settings.load_profile("unit")
 
 
