@@ -262,6 +262,16 @@ class Run:
         except AssertionError:
             self.unmet.append(f"{words} (waited {within:g} s)")
 
+    def demand_none_refused(self) -> None:
+        """Demand that no post was answered with a failure of the service's, 5xx."""
+        refused = {seen.status for seen in self.seen.answers if seen.status >= 500}
+        self.demand(not refused, f"posts were answered {refused}")
+
+    def demand_all_accepted(self) -> None:
+        """POST stays 202: demand that none was refused for want of something, and that no answer was lost."""
+        self.demand_none_refused()
+        self.demand(not self.seen.lost, f"posts got no answer: {self.seen.lost[:3]}")
+
     def demand_normal_time(self, but: Set[str] = frozenset()) -> None:
         """Demand that applications, `but` for some, were decided as fast as on any day: the median, and nearly all.
 

@@ -35,7 +35,7 @@ def each_killed(run: Run) -> None:
             cluster.start(name)
             run.demand_soon(cluster.is_whole, WHOLE_SECONDS, f"{name} did not catch up")
     run.settle()
-    _all_accepted(run)
+    run.demand_all_accepted()
     slowest = run.rig.database.value(
         "SELECT max(extract(epoch FROM updated_at - created_at))::float8 FROM applications WHERE id = ANY (%s::uuid[])",
         list(run.seen.accepted),
@@ -64,16 +64,10 @@ def two_killed(run: Run) -> None:
         cluster.start(gone[1])
         run.demand_soon(cluster.is_whole, WHOLE_SECONDS, f"{gone[1]} did not catch up")
     run.settle()
-    _all_accepted(run)
+    run.demand_all_accepted()
     run.demand(lives == pids(run), "a service did not survive it")
 
 
 def _cluster(run: Run) -> ClusterRig:
     assert isinstance(run.rig, ClusterRig)
     return run.rig
-
-
-def _all_accepted(run: Run) -> None:
-    refused = {seen.status for seen in run.seen.answers if seen.status >= 500}
-    run.demand(not refused, f"posts were answered {refused}")
-    run.demand(not run.seen.lost, f"posts got no answer: {run.seen.lost[:3]}")

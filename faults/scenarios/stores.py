@@ -91,8 +91,7 @@ def disk_full_under_kafka(run: Run) -> None:
             room.unlink()
             run.rig.start("kafka")
     run.settle()
-    refused = {seen.status for seen in run.seen.answers if seen.status >= 500}
-    run.demand(not refused, f"posts were answered {refused}")
+    run.demand_none_refused()
     run.demand(lives == pids(run), "a service did not survive it")
 
 

@@ -79,7 +79,7 @@ def topic_deleted(topic: str, other: str) -> Callable[[Run], None]:
             fault.mend()
             run.rig.errand("topics")
         run.settle()
-        _nothing_refused(run)
+        run.demand_none_refused()
 
     return act
 
@@ -111,7 +111,7 @@ def message_too_large(run: Run) -> None:
         run.sent()
         run.demand_soon(run.is_quiet, 60, f"not settled after {topic}")
     run.settle()
-    _nothing_refused(run)
+    run.demand_none_refused()
 
 
 @scenario(16, "no-place-for-dead-letters", outage=(10.0, 3.0), own_rig=True)
@@ -213,8 +213,3 @@ def _plant(run: Run, topic: str, letters: Iterable[Letter]) -> None:
 def _parked(run: Run, topic: str) -> bool:
     query = "SELECT EXISTS (SELECT FROM outbox_parked WHERE topic = %s AND reason <> '')"
     return bool(run.rig.database.value(query, topic))
-
-
-def _nothing_refused(run: Run) -> None:
-    refused = {seen.status for seen in run.seen.answers if seen.status >= 500}
-    run.demand(not refused, f"posts were answered {refused}")
