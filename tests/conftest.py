@@ -12,30 +12,23 @@ from tests.support.broker import Broker
 from tests.support.database import Cluster, Database
 from tests.support.ports import free_ports
 from tests.support.processes import House, a_house
+from tests.support.stores import started
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """One PostgreSQL server for all tests, with a migrated template in it."""
-    server = Postgres(tmp_path_factory.mktemp("postgresql") / "data", *free_ports(1))
-    try:
-        server.start()
+    with started(Postgres(tmp_path_factory.mktemp("postgresql") / "data", *free_ports(1))) as server:
         cluster = Cluster(server.database_url)
         cluster.make_template()
         yield cluster
-    finally:
-        server.retire()
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """One Kafka broker for all tests that do it no harm."""
-    node = Kafka(tmp_path_factory.mktemp("kafka") / "data", *free_ports(2))
-    try:
-        node.start()
+    with started(Kafka(tmp_path_factory.mktemp("kafka") / "data", *free_ports(2))) as node:
         yield node
-    finally:
-        node.retire()
 
 
 @pytest.fixture

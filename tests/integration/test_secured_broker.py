@@ -19,6 +19,7 @@ from prequal.local.kafka import Kafka
 from tests.builders import clients_of
 from tests.support.broker import SUBMITTED
 from tests.support.ports import free_ports
+from tests.support.stores import started
 
 USER, PASSWORD = "prequal", "correct-horse"
 
@@ -70,8 +71,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]
             "ssl.keystore.location": str(own),
         },
     )
-    try:
-        node.start()
+    with started(node):
         yield clients_of(
             f"localhost:{secured_port}",
             kafka_security_protocol="SASL_SSL",
@@ -80,8 +80,6 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]
             kafka_sasl_password=PASSWORD,
             kafka_ssl_ca_location=str(authority),
         )
-    finally:
-        node.retire()
 
 
 def test_who_proves_its_user_over_tls_makes_topics_tells_and_reads(secured: KafkaSettings) -> None:

@@ -19,6 +19,7 @@ from tests.support.database import Database
 from tests.support.load import Load, applications, assert_all_is_well
 from tests.support.ports import free_ports
 from tests.support.processes import NAMES, House, a_house
+from tests.support.stores import started
 from tests.support.waiting import eventually
 from tests.support.wire import Stopwatch
 
@@ -29,12 +30,8 @@ TURNS_WITHIN_SECONDS = 5.0
 @pytest.fixture(scope="module")
 def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A server that these tests may kill."""
-    server = Postgres(tmp_path_factory.mktemp("own-postgresql") / "data", *free_ports(1))
-    try:
-        server.start()
+    with started(Postgres(tmp_path_factory.mktemp("own-postgresql") / "data", *free_ports(1))) as server:
         yield server
-    finally:
-        server.retire()
 
 
 @dataclass
