@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 message ?= describe the step
 
-.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-image coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-image coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -113,6 +113,9 @@ bugs: .venv/.develop ## Every seeded bug, which the checker must see: ONLY=name
 
 prove: .venv/.develop ## Two minutes to watch: everything is killed again and again under load, and nothing is lost
 	@$(BIN)/python -m faults.prove --seconds $(or $(SECONDS),120)
+
+findings: .venv/bin/python ## Surprises of the libraries we stand on, run again without our product: ONLY="name …"
+	@PYTHON=$(CURDIR)/$(BIN)/python findings/run $(ONLY)
 
 migrations-generate: .venv/.develop ## Begin a migration: make migrations-generate message="what it does"
 	@last=$$(ls src/prequal/migrations/versions | grep -oE '^[0-9]{4}' | sort | tail -1); \
