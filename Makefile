@@ -63,14 +63,14 @@ coverage: .venv/.develop ## The tests with coverage; fails under the gates
 	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
-	$(BIN)/coverage report --fail-under=100 --include='src/prequal/domain/*,src/prequal/kernel/crypto.py,src/prequal/kernel/outbox.py,src/prequal/kernel/inbox.py'
+	$(BIN)/coverage report --fail-under=100 --include='src/prequal/domain/*,src/prequal/security/*,src/prequal/messaging/outbox.py,src/prequal/messaging/inbox.py,src/prequal/publisher/queries.py'
 
 lint: .venv/.develop ## Formatting, lint, types, the rooms' borders, drift of the generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m prequal.documents --check
+	$(BIN)/python -m tools --check
 	$(BIN)/python -m observability --check
 	$(BIN)/python -m faults.results --check
 
@@ -79,7 +79,7 @@ format: .venv/.develop ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 documents: .venv/.develop ## Write OpenAPI, AsyncAPI, the .env examples, boards and rules anew from the code
-	$(BIN)/python -m prequal.documents
+	$(BIN)/python -m tools
 	$(BIN)/python -m observability
 	$(BIN)/python -m faults.results
 
@@ -118,9 +118,9 @@ findings: .venv/bin/python ## Surprises of the libraries we stand on, run again 
 	@PYTHON=$(CURDIR)/$(BIN)/python findings/run $(ONLY)
 
 migrations-generate: .venv/.develop ## Begin a migration: make migrations-generate message="what it does"
-	@last=$$(ls src/prequal/migrations/versions | grep -oE '^[0-9]{4}' | sort | tail -1); \
+	@last=$$(ls src/prequal/schema/migrations/versions | grep -oE '^[0-9]{4}' | sort | tail -1); \
 		$(BIN)/alembic revision --rev-id $$(printf '%04d' $$((10#$$last + 1))) -m "$(message)"
-	@$(BIN)/ruff format --quiet src/prequal/migrations/versions
+	@$(BIN)/ruff format --quiet src/prequal/schema/migrations/versions
 
 migrations-upgrade: .venv/.run ## Bring the database of DATABASE_URL up to date
 	$(BIN)/prequal migrate

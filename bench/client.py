@@ -1,7 +1,4 @@
-"""A small HTTP/1.1 client that costs little: one connection a task, kept open, one request at a time on each.
-
-Neighbours: `bench.load` paces it. Sends to 127.0.0.1 only.
-"""
+"""A small HTTP/1.1 client that costs little: one connection a task, kept open, one request at a time on each."""
 
 import asyncio
 from collections.abc import Mapping

@@ -28,8 +28,8 @@ from faults.ports import reserve
 from pydantic_settings import BaseSettings
 
 from bench.load import Seen, burst, cpu_seconds, settled
-from prequal.kernel.errors import Transient
-from prequal.local.children import Child
+from prequal.core.errors import Transient
+from prequal.local.child_process import Child
 from prequal.local.services import SETTINGS, is_ready
 from prequal.local.settings import UpSettings
 
@@ -102,7 +102,7 @@ class Running(Child):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.retire(STOP_SECONDS)
+        self.stop_for_good(STOP_SECONDS)
 
     async def measure(self, count: int) -> Measured:
         """Send a burst; CPU µs a decision, by part. Raises RuntimeError when not all of it was decided."""

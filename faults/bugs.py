@@ -2,7 +2,6 @@
 
     FAULTS_BUG=no_inbox python -m faults.build credit
 
-Neighbours: `faults.build` applies one in a throwaway process; `faults.bugs_run` shows that the checker sees each.
 Invariant: a bug rebinds names of the product and fails to apply when the code it breaks is no longer there.
 """
 
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
-RETELLS_LATE: Final = {"publisher": {"RETELL_AFTER_SECONDS": "86400"}}
+RETELLS_LATE: Final = {"publisher": {"REPUBLISH_AFTER_SECONDS": "86400"}}
 """Without the reconciler, which would mend within half a minute what these teams lose: they have none."""
 
 
@@ -76,7 +75,7 @@ def apply(name: str) -> None:
 def no_inbox() -> None:
     """Kafka delivers once, so nobody keeps what was already done."""
     from prequal.credit import queries
-    from prequal.kernel import inbox
+    from prequal.messaging import inbox
 
     _rebind(queries, "INSERT_REMEMBERED", "SELECT event_id FROM {events} WHERE {consumer}::text IS NOT NULL")
     _rebind(inbox, "look_up", _forgetful(inbox.look_up))
@@ -87,7 +86,7 @@ def offset_before_commit() -> None:
     """The offset is committed as soon as the messages are in hand."""
     from confluent_kafka import TopicPartition
 
-    from prequal.kernel.consumer import BatchConsumer
+    from prequal.messaging.consumer import BatchConsumer
 
     take = BatchConsumer._take
 
@@ -105,44 +104,44 @@ def offset_before_commit() -> None:
 @bug("publisher", red="I2 I3", scenario="the broker is down", told=RETELLS_LATE)
 def marked_before_the_ack() -> None:
     """What was handed to the Kafka client is told."""
-    from prequal.kernel.publisher import Lane
-    from prequal.kernel.teller import Teller, Told
+    from prequal.publisher.producer import DeliveryReport, OutboxProducer
+    from prequal.publisher.relay import TopicRelay
 
-    hand_over = Lane._tell
+    hand_over = TopicRelay._tell
 
     def tell(self: Any, rows: Any) -> Any:
         handed = hand_over(self, rows)
         for row in handed:
-            self._answers.add(Told(row.id, None))
+            self._answers.add(DeliveryReport(row.id, None))
         return handed
 
-    _rebind(Lane, "_tell", tell)
-    _rebind(Teller, "_answered", lambda *_: None)
+    _rebind(TopicRelay, "_tell", tell)
+    _rebind(OutboxProducer, "_answered", lambda *_: None)
 
 
 @bug("publisher", red="I2 I3 I9", scenario="the broker is down", told=RETELLS_LATE)
 def id_cursor() -> None:
     """The publisher reads on from the last id that it has seen."""
-    from prequal.kernel import outbox
+    from prequal.publisher import queries
 
-    read_untold = outbox.read_untold
+    read_unpublished = queries.read_unpublished
     cursors: dict[str, int] = {}
 
     async def read_on(connection: Any, lease: Any, _: Sequence[int], limit: int) -> Any:
         beyond = "id > ALL ($4::bigint[])"
         reworded = _Reworded(connection, "id <> ALL ($4::bigint[])", beyond)
-        rows = await read_untold(reworded, lease, [cursors.get(lease.lane, 0)], limit)  # type: ignore[arg-type]
+        rows = await read_unpublished(reworded, lease, [cursors.get(lease.name, 0)], limit)  # type: ignore[arg-type]
         if rows:
-            cursors[lease.lane] = rows[-1].id
+            cursors[lease.name] = rows[-1].id
         return rows
 
-    _rebind(outbox, "read_untold", read_on)
+    _rebind(queries, "read_unpublished", read_on)
 
 
 @bug("api", red="I6", scenario="load")
 def plain_sha256() -> None:
     """A hash is a hash, and SHA-256 is a good one."""
-    from prequal.kernel.crypto import PanHasher
+    from prequal.security.pan_encryption import PanHasher
 
     _rebind(PanHasher, "hash", lambda _, pan: sha256(pan.reveal().encode()).hexdigest())
 
@@ -186,14 +185,14 @@ def answered_before_the_commit() -> None:
 def no_status_guard() -> None:
     """Each report is decided, whether or not its application was decided before."""
     from prequal.decision import queries
-    from prequal.kernel import inbox
+    from prequal.messaging import inbox
 
     write_decisions = queries.write_decisions
 
-    async def overwrite(connection: Any, settlements: Any) -> Any:
+    async def overwrite(connection: Any, pending: Any) -> Any:
         return await write_decisions(
             _Reworded(connection, "WHERE found.status = 'PENDING'", "WHERE found.status <> ''"),  # type: ignore[arg-type]
-            settlements,
+            pending,
         )
 
     _rebind(queries, "write_decisions", overwrite)
@@ -249,9 +248,9 @@ def read_from_a_replica() -> None:
 @bug("decision", red="I9", scenario="a quiet while")
 def health_check_leaks() -> None:
     """Each look at the database opens a connection, and the garbage collector will see to it."""
-    from prequal.kernel.db import connect
-    from prequal.kernel.process import pause
-    from prequal.kernel.readiness import ASK_EVERY_SECONDS, Readiness
+    from prequal.core.lifecycle import pause
+    from prequal.postgres.connections import connect
+    from prequal.service.readiness import ASK_EVERY_SECONDS, Readiness
 
     opened = []
 
@@ -267,7 +266,7 @@ def health_check_leaks() -> None:
 @bug("credit", red="I10", scenario="the broker is down")
 def ready_is_alive() -> None:
     """A process that answers is ready."""
-    from prequal.kernel.readiness import Readiness
+    from prequal.service.readiness import Readiness
 
     said = {"status": "ready", "database": "connected", "kafka": "connected"}
     _rebind(Readiness, "answer", lambda _: (200, said))
@@ -276,7 +275,7 @@ def ready_is_alive() -> None:
 @bug("credit", red="I10", scenario="the broker is down")
 def never_ready_again() -> None:
     """A dependency that was away is away until somebody has looked into it."""
-    from prequal.kernel.readiness import Readiness
+    from prequal.service.readiness import Readiness
 
     note = Readiness._note
     mistrusted = set()

@@ -3,7 +3,6 @@
     python -m faults.bugs_run                  every bug
     python -m faults.bugs_run no_inbox         this one
 
-Neighbours: `faults.bugs` has the bugs, `faults.run` plays them as it plays any scenario.
 Invariant: a bug counts as caught only when the checker itself names an invariant that the bug must break, and all of
 them; nothing else that goes wrong in a run counts.
 """
@@ -25,7 +24,7 @@ from faults.rig import Rig
 from faults.run import FOLDER, Campaign
 from faults.scenario import Run, Scenario, Stage
 from faults.scenarios.kills import dies_at
-from prequal.kernel.failpoints import Place
+from prequal.core.failpoints import Place
 
 SETTLE_SECONDS: Final = 12.0
 """What a bug has lost does not come back: there is no use in waiting for it as long as the service promises."""

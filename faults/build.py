@@ -1,6 +1,5 @@
 """A test build: `prequal`, told by its environment where to die, stall or fail, and what to get wrong.
 
-Neighbours: the rig launches services with it; `kernel.failpoints` names the places, `faults.bugs` the seeded bugs.
 Invariant: with none of the variables set it does what `prequal` does.
 
     FAULTS_FAILPOINT="credit.after_commit=die@3" python -m faults.build credit
@@ -21,8 +20,8 @@ from pathlib import Path
 
 import time_machine
 
-from prequal.kernel import failpoints
-from prequal.kernel.failpoints import Place
+from prequal.core import failpoints
+from prequal.core.failpoints import Place
 
 FAILPOINT = "FAULTS_FAILPOINT"
 ORDERS = "FAULTS_ORDERS"
@@ -97,7 +96,7 @@ def main() -> None:
         _shift_clock(float(seconds))
     if bug := os.environ.get(BUG):
         importlib.import_module("faults.bugs").apply(bug)
-    from prequal.command_line.main import main as prequal
+    from prequal.cli.main import main as prequal
 
     prequal()
 

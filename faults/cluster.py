@@ -1,6 +1,5 @@
 """A rig with three brokers, each its own process and its own controller, and three copies of every topic.
 
-Neighbours: `faults.rig` has the rest of the system; `faults.scenarios.cluster` kills the brokers.
 Invariant: an acknowledgement needs two of the three copies, as in production.
 """
 
@@ -17,8 +16,8 @@ from tests.support.waiting import eventually
 
 from faults.ports import reserve
 from faults.rig import Rig, at_once
-from prequal.domain.events import GROUPS
-from prequal.local.children import Child
+from prequal.core.topology import GROUPS
+from prequal.local.child_process import Child
 from prequal.local.kafka import Kafka
 
 COPIES: Final = 3
@@ -87,7 +86,7 @@ class ClusterRig(Rig):
     def close(self) -> None:
         """Stop everything that runs."""
         super().close()
-        at_once(lambda node: node.retire(5.0), list(self.nodes.values()))
+        at_once(lambda node: node.stop_for_good(5.0), list(self.nodes.values()))
 
     def is_whole(self) -> bool:
         """Whether every partition of the topics of events has all its copies in sync."""
@@ -102,7 +101,7 @@ class ClusterRig(Rig):
     def _open_broker(self) -> None:
         at_once(self.launch, list(self.nodes))
         at_once(lambda node: node.wait_until_ready(), list(self.nodes.values()))
-        self.errand("topics")
+        self.job("topics")
 
     def _everything_told(self) -> dict[str, str]:
         return super()._everything_told() | {"KAFKA_REPLICATION_FACTOR": str(COPIES)}

@@ -1,6 +1,5 @@
 """What the client did and saw, written down before it goes on: one JSON object a line, on the disk before each send.
 
-Neighbours: the load and the faults write it, `faults.checker` reads it and nothing else of the client.
 Invariant: what was sent is in the journal before it is sent, and what was answered before anybody acts upon it.
 
 It holds PANs in the clear, so it lies outside every folder that is searched for them, and only its owner reads it.

@@ -1,6 +1,5 @@
 """Lenders' apps under faults: they post a plan, post again as the contract tells them to, and look how it stands.
 
-Neighbours: `faults.plan` says what is sent, `faults.journal` keeps what was seen; the runner starts and ends it.
 Invariant: every send is in the journal before it leaves, every answer before anybody acts upon it; nobody who waits for
 the disk holds up the others.
 """

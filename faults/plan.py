@@ -1,6 +1,5 @@
 """What a load will send and when, drawn from a seed before anything is sent.
 
-Neighbours: `faults.load` sends it; `bench.load` draws the applications.
 Invariant: the same seed makes the same plan, byte for byte.
 """
 

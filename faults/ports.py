@@ -1,6 +1,5 @@
 """Ports for a rig, out of the way of what the machine hands out by itself.
 
-Neighbours: the rig takes them once, for its whole life.
 Invariant: a port of a service that is held down is not given to a connection of somebody else.
 """
 

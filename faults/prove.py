@@ -2,7 +2,6 @@
 
     python -m faults.prove --seconds 120
 
-Neighbours: plays row 25 (`faults.scenarios.random_kills`) through the runner, on a rig of its own.
 Invariant: the last sentence is the checker's; exit code 1 when it found anything.
 """
 

@@ -3,7 +3,6 @@
     python -m faults.results            writes the table
     python -m faults.results --check    only compares
 
-Neighbours: the runner appends; the table stands between two marks in the document, whose prose is nobody's but ours.
 Invariant: a run that was not clean stays in the file and in the table.
 """
 

@@ -1,6 +1,5 @@
 """One whole system to be broken: PostgreSQL, Kafka and the four services, on a folder and on ports of its own.
 
-Neighbours: its parts are those of `prequal up` (`prequal.local`); the services are test builds (`faults.build`).
 Invariant: nothing comes back by itself: what a scenario killed stays down until the scenario starts it again.
 """
 
@@ -26,12 +25,12 @@ from tests.support.waiting import eventually
 from faults.build import ORDERS
 from faults.checker.system import PAN_HASH_KEY, Process, System
 from faults.ports import reserve
-from prequal.local.children import Child
+from prequal.local.child_process import Child
 from prequal.local.data_folder import DataFolder
 from prequal.local.kafka import Kafka
 from prequal.local.keys import development_keys
 from prequal.local.postgres import Postgres
-from prequal.local.services import Errand, Service
+from prequal.local.services import OneShotJob, Service
 
 CHECKOUT: Final = Path(__file__).parent.parent
 STORES: Final = ("postgres", "kafka")
@@ -128,8 +127,8 @@ class Rig:
 
     def close(self) -> None:
         """Stop everything that runs, frozen or not."""
-        at_once(lambda child: child.retire(3.0), list(self.services.values()))
-        at_once(lambda child: child.retire(5.0), [self.postgres, self.kafka])
+        at_once(lambda child: child.stop_for_good(3.0), list(self.services.values()))
+        at_once(lambda child: child.stop_for_good(5.0), [self.postgres, self.kafka])
         self._http.close()
         self.afterwards.close()
 
@@ -211,7 +210,7 @@ class Rig:
             second.start()
             yield second
         finally:
-            second.retire(SHUTDOWN_SECONDS)
+            second.stop_for_good(SHUTDOWN_SECONDS)
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -280,17 +279,17 @@ class Rig:
             command, env=told, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
         )
 
-    def errand(self, name: str) -> None:
+    def job(self, name: str) -> None:
         """Run `migrate`, `topics` or `maintain`. Raises Misconfigured when it fails."""
-        Errand(name, self.data.log(name), self._everything_told()).do()
+        OneShotJob(name, self.data.log(name), self._everything_told()).do()
 
     def _open_database(self) -> None:
         self.start("postgres")
-        self.errand("migrate")
+        self.job("migrate")
 
     def _open_broker(self) -> None:
         self.start("kafka")
-        self.errand("topics")
+        self.job("topics")
 
     def _describe(self, name: str) -> Build:
         return Build(name, self.ports[name], self.data.log(name), self._everything_told(), self.data.path)

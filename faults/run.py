@@ -7,8 +7,6 @@
     RECORD=1 python -m faults.run              results go to faults/results.jsonl and docs/reliability.md
     ALLOW_NOT_RUN=1 python -m faults.run       what this machine has not the means for is no failure
 
-Neighbours: `faults.scenario` says what a run is, `faults.stages` has the rigs, `faults.checker` decides,
-`faults.results` keeps the outcome.
 Invariant: nothing passes that was not tried. A run whose fault did not happen is played again with other seeds, and is
 a failure when it never does; so is, unless it is allowed, what the machine has not the means for.
 """

@@ -1,6 +1,5 @@
 """A scenario is one fault: what is broken and mended under load, and what its row demands besides the invariants.
 
-Neighbours: `faults.scenarios` holds them all; `faults.run` makes a `Run` for each time one is played.
 Invariant: all chance in a run comes from its seed, so that the seed names what was tried.
 
     @scenario(row=7, name="broker-frozen-20s", outage=(20, 4))

@@ -1,6 +1,5 @@
 """Opens the rigs that runs are played on, shares them among runs that want the same kind, and keeps what was violated.
 
-Neighbours: `faults.run` borrows one for each run; `faults.rig` and its kin are what is opened.
 Invariant: a rig is not used again after a run that was anything but clean, and a violated one's folder stays.
 """
 

@@ -1,6 +1,5 @@
 """Looks at a system again and again while something is broken: transactions, breakers, what waits to be told.
 
-Neighbours: a scenario opens a `Watch` round its fault; the checker judges the transactions that it writes down.
 Invariant: it asks by ways of its own, so that what is broken for the services is not broken for it.
 """
 

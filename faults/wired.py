@@ -1,6 +1,5 @@
 """A rig whose services reach PostgreSQL and Kafka through wires that can be cut, slowed or closed.
 
-Neighbours: `tests.support.wire` is the wire; `faults.scenarios.network` does the cutting.
 Invariant: the scenario, the checker and the errands reach the database directly, and the broker by its wire.
 """
 

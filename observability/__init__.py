@@ -1,6 +1,5 @@
 """How the system is watched: what Prometheus evaluates and Grafana shows, as far as it is written by code.
 
-Neighbours: `rules/` and `dashboards/` are mounted as they stand; `kernel.metrics` declares what they ask for.
 Invariant: every written file is compared with the code by `make lint`.
 """
 

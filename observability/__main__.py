@@ -1,13 +1,13 @@
 """`python -m observability` writes the boards and the rules of the service levels; `--check` only compares.
 
-Neighbours: `prequal.documents` does the same for the documents; `make documents` and `make lint` run both.
 Invariant: `--check` changes nothing, and ends with exit code 1 when a file is not what the code says.
 """
 
 import sys
 
+from tools.__main__ import main
+
 from observability import files
-from prequal.documents.__main__ import main
 
 if __name__ == "__main__":
     main(sys.argv[1:], files())

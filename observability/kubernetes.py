@@ -1,6 +1,5 @@
 """`python -m observability.kubernetes` prints the rules and the boards as resources for `kubectl apply -f -`.
 
-Neighbours: Prometheus' operator reads the PrometheusRule, Grafana's sidecar the ConfigMaps; see docs/deployment.md.
 Invariant: it prints the files that Prometheus and Grafana read elsewhere, and keeps no copy of them.
 """
 

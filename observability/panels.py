@@ -1,6 +1,5 @@
 """What a board is made of: rows of panels, each a few words, a unit, bounds and queries.
 
-Neighbours: `observability.boards` says what is on the four boards; grafana-foundation-sdk knows Grafana's own words.
 Invariant: a panel has a description, a unit and thresholds; one that an alert watches leads to its runbook entry.
 """
 

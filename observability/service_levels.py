@@ -1,6 +1,5 @@
 """The rules of the two service levels, written out: each ratio over seven windows, and four alerts that burn.
 
-Neighbours: `python -m observability` writes `rules/service_levels.yml`; docs/operations.md explains the alerts.
 Invariant: an application counts once in each promise, and an outage in which nothing is counted burns all the same.
 """
 

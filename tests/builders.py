@@ -8,10 +8,10 @@ from uuid import UUID
 
 from confluent_kafka import KafkaError, Message
 
+from prequal.core.settings import KafkaSettings, ServiceSettings
 from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.pan import Pan
-from prequal.kernel.codec import ApplicationSubmitted, CreditReportGenerated, report_body, rfc3339, submitted_body
-from prequal.kernel.settings import KafkaSettings, ServiceSettings
+from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, report_body, rfc3339, submitted_body
 
 APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44")
 OTHER_APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c45")
@@ -85,7 +85,7 @@ def a_key_text(number: int = 1) -> str:
 def a_submitted_message(
     *,
     application_id: UUID = APPLICATION_ID,
-    sealed_pan: bytes = TOKEN,
+    encrypted_pan: bytes = TOKEN,
     pan_number_hash: str = PAN_HASH,
     monthly_income_inr: str = "85000.00",
     loan_amount_inr: str = "1500000.00",
@@ -94,7 +94,7 @@ def a_submitted_message(
 ) -> bytes:
     """`ApplicationSubmitted` as the outbox tells it."""
     money = Decimal(monthly_income_inr), Decimal(loan_amount_inr)
-    body = submitted_body(application_id, sealed_pan, pan_number_hash, *money, LoanType(loan_type))
+    body = submitted_body(application_id, encrypted_pan, pan_number_hash, *money, LoanType(loan_type))
     return f'{body},"created_at":"{rfc3339(created_at)}"}}'.encode()
 
 

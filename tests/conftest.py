@@ -11,7 +11,7 @@ from prequal.local.postgres import Postgres
 from tests.support.broker import Broker
 from tests.support.database import Cluster, Database
 from tests.support.ports import free_ports
-from tests.support.processes import House, a_house
+from tests.support.processes import System, a_house
 from tests.support.stores import started
 
 
@@ -58,13 +58,13 @@ def broker(_broker: Broker) -> Broker:
 
 
 @pytest.fixture
-def house(database: Database, broker: Broker, tmp_path: Path) -> Iterator[House]:
+def house(database: Database, broker: Broker, tmp_path: Path) -> Iterator[System]:
     """The four services, not started yet."""
     with a_house(database.url, broker.bootstrap_servers, tmp_path) as house:
         yield house
 
 
-HouseMaker = Callable[..., House]
+HouseMaker = Callable[..., System]
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def a_house_with(database: Database, broker: Broker, tmp_path: Path) -> Iterator
     """Makes a house with settings of the test's choice."""
     with ExitStack() as houses:
 
-        def make(**told: str) -> House:
+        def make(**told: str) -> System:
             return houses.enter_context(a_house(database.url, broker.bootstrap_servers, tmp_path, **told))
 
         yield make

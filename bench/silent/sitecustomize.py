@@ -2,7 +2,6 @@
 
     PYTHONPATH=bench/silent prequal up
 
-Neighbours: Python runs it at the start of every process that has this folder in its PYTHONPATH; `bench.compare` has.
 Invariant: the product knows nothing of it, and no process starts when what it silences is no longer there.
 """
 
@@ -15,14 +14,15 @@ def silence() -> None:
     from prometheus_client import Counter, Gauge, Histogram
     from prometheus_client.metrics import MetricWrapperBase
 
-    from prequal.kernel import logs, survey
+    from prequal.publisher import system_metrics
+    from prequal.telemetry import logs
 
     _rebind(MetricWrapperBase, "labels", _itself)
     _rebind(Counter, "inc", _nothing)
     _rebind(Histogram, "observe", _nothing)
     for name in ("inc", "dec", "set", "set_function"):
         _rebind(Gauge, name, _nothing)
-    _rebind(survey.Survey, "run", _nobody)
+    _rebind(system_metrics.SystemMetrics, "run", _nobody)
     _rebind(logs, "configure", _no_logs)
 
 

@@ -1,6 +1,5 @@
 """Judge a system that runs, by the journal of its client: `python -m faults.checker --journal J`.
 
-Neighbours: `faults.checker.reading` waits and reads, `faults.checker.verdict` decides.
 Invariant: nothing of the system is changed, but for two PANs of the checker's own, planted to be found.
 """
 

@@ -1,6 +1,5 @@
 """I1: every application that was answered 202 is in the database, as it was sent.
 
-Neighbours: `faults.checker.sent` pairs sends with their ends.
 Invariant: the client's journal is believed, the database is judged.
 """
 

@@ -1,6 +1,5 @@
 """Checks one system again and again, as a campaign does: what was read and searched before is not read again.
 
-Neighbours: the runner of scenarios calls it after each run; `faults.checker.__main__` is the same for one time.
 Invariant: a run is judged by what was written since it began, and by what holds for every row there is.
 """
 

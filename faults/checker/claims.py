@@ -1,6 +1,5 @@
 """I5: at most one accepted application a PAN in 24 hours that was not rejected when the next was accepted.
 
-Neighbours: `faults.checker.sent` knows when a client was answered.
 Invariant: the database's times decide, and doubt about the order of two commits is no violation.
 """
 

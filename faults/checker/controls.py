@@ -1,6 +1,5 @@
 """Plants PANs that the search has to find: one through Kafka, one through PostgreSQL.
 
-Neighbours: `faults.checker.leaks` looks for them together with those that were sent.
 Invariant: what is planted goes the way that a leak would go, through the store, and nowhere near the service's tables.
 """
 

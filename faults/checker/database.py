@@ -1,6 +1,5 @@
 """Reads the database: one snapshot of every row the invariants ask for, and who is connected.
 
-Neighbours: `faults.checker.reading` puts it into the evidence.
 Invariant: nothing stays changed; the statements that try to change the audit log are rolled back.
 """
 
@@ -31,7 +30,7 @@ OUTBOX = """
     UNION ALL
     SELECT 'outbox_parked', topic, event_id::text, application_id::text, NULL FROM outbox_parked
     UNION ALL
-    SELECT 'outbox_archive', topic, event_id::text, application_id::text, told_at FROM outbox_archive
+    SELECT 'outbox_archive', topic, event_id::text, application_id::text, published_at FROM outbox_archive
 """
 HOLDERS = """
     SELECT application_id::text, string_agg(DISTINCT holder, ', ')
@@ -40,7 +39,7 @@ HOLDERS = """
         UNION ALL
         SELECT application_id, 'idempotency_keys' FROM idempotency_keys
         UNION ALL
-        SELECT application_id, 'retellings' FROM retellings
+        SELECT application_id, 'republications' FROM republications
     ) AS held (application_id, holder)
     WHERE NOT EXISTS (SELECT FROM applications WHERE id = held.application_id)
     GROUP BY application_id
@@ -109,7 +108,7 @@ def holders(connection: Connection) -> dict[str, str]:
 
 
 def unsettled(connection: Connection) -> int:
-    """How many applications are undecided and how many events untold."""
+    """How many applications are undecided and how many events unpublished."""
     ((count,),) = connection.execute(UNSETTLED)
     return int(count)
 

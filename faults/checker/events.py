@@ -1,6 +1,5 @@
 """I3: seen downstream after de-duplication, exactly one event of each type an application, in causal order.
 
-Neighbours: `faults.checker.topics` read the two topics from beginning to end, as a stranger would.
 Invariant: raw duplicates are no violation; two facts under one id, or one fact under two ids, are.
 """
 
@@ -116,7 +115,7 @@ def _lost(evidence: Evidence, topic: str) -> set[str]:
     return {
         row.application_id
         for row in evidence.outbox
-        if row.topic == topic and row.told_at is not None and row.told_at.timestamp() <= lost_at
+        if row.topic == topic and row.published_at is not None and row.published_at.timestamp() <= lost_at
     }
 
 

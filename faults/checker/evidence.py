@@ -1,6 +1,5 @@
 """What is known when the checker decides: read from every source first, so that deciding is pure.
 
-Neighbours: `faults.checker.reading` fills it, the invariants' modules look at it and at nothing else.
 Invariant: it holds facts as they were found; what a fact means is an invariant's business.
 """
 
@@ -56,7 +55,7 @@ class OutboxRow:
     topic: str
     event_id: str
     application_id: str
-    told_at: datetime | None = None
+    published_at: datetime | None = None
     """Of the archive."""
 
 

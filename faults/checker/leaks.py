@@ -2,7 +2,6 @@
 
     python -m faults.checker.leaks /tmp/pans .prequal
 
-Neighbours: `faults.checker.secrecy` judges what is found here; `faults.checker.controls` plants what must be found.
 Invariant: what was sent is looked for, byte by byte and in every form; nothing is passed over for its name or kind.
 """
 

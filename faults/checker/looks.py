@@ -1,6 +1,5 @@
 """I8: no status ever stepped back, and no GET after a 202 was a 404.
 
-Neighbours: the journal's GETs, and the status that the database holds in the end.
 Invariant: only GETs that did not overlap are compared, for only those have an order.
 """
 

@@ -1,6 +1,5 @@
 """I2: each application has exactly one final status, and it is what the oracle computes from its inputs and score.
 
-Neighbours: `tests.oracle`, which works the contract's rules out by other means than the service.
 Invariant: nothing of the service is asked what the right outcome is.
 """
 

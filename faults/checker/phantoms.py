@@ -1,6 +1,5 @@
 """I4: no event, record or decision without its application; a 4xx left no row, a 5xx or a lost answer none or one.
 
-Neighbours: `faults.checker.sent` tells how each send ended.
 Invariant: every row is explained by a send that may have made it, and one send explains one row.
 """
 

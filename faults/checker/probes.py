@@ -1,6 +1,5 @@
 """I10: `/health` stayed 200 in faults of the surroundings; `/ready` told the truth within 5 s, and again 10 s after.
 
-Neighbours: the journal's probes, and its marks of when each fault began, was being mended and was healed.
 Invariant: a probe is judged by what was so from before it was sent until after it was answered.
 
     begin ──5 s──► says so ··········► mend ··(anything)··► heal ──10 s──► says ready

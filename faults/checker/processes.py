@@ -1,6 +1,5 @@
 """Measures the services from outside: threads and descriptors by the operating system, decrypts by `/metrics`.
 
-Neighbours: the rig writes the first measurement into the journal, `faults.checker.reading` takes the last.
 Invariant: a process that is gone is left out, never guessed.
 """
 

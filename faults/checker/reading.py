@@ -1,6 +1,5 @@
 """Brings the evidence together: waits until the system is at rest, then reads every source once.
 
-Neighbours: a reader for each source; `faults.checker.verdict` decides over what is read here.
 Invariant: topics are read after the database, so that what was told in between is explained by what was stored.
 """
 

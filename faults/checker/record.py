@@ -1,6 +1,5 @@
 """I7: for every decrypt that happened there is an audit row, committed before; none can be changed or removed.
 
-Neighbours: the audit log, the reports on the topic, and `pan_decrypts_total` of each life of credit-service.
 Invariant: more rows than decrypts are fine (the record comes first), fewer never.
 """
 

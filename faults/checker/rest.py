@@ -1,6 +1,5 @@
 """I9: at rest nothing waits, and nothing has leaked: outbox, lag, transactions, connections, threads, descriptors.
 
-Neighbours: `faults.checker.processes` measures; the journal's first measurements are what later ones are held to.
 Invariant: what grows with the number of faults is a leak; the slack is what a healthy process varies by.
 """
 

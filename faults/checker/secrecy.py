@@ -1,6 +1,5 @@
 """I6: no PAN in the clear, and no unkeyed hash of one, in any file, message or answer.
 
-Neighbours: `faults.checker.leaks` looked, `faults.checker.controls` planted what had to be found.
 Invariant: a search that did not find what was planted proves nothing, and is a violation itself.
 """
 

@@ -1,6 +1,5 @@
 """What became of every POST: the journal's lines about one send, put together.
 
-Neighbours: the invariants about what was accepted, refused or lost ask here.
 Invariant: a send without an end in the journal counts as lost; the client may have died with it.
 """
 

@@ -1,6 +1,5 @@
 """A system that runs: where its stores are, which processes it has, and the key its PANs are hashed with.
 
-Neighbours: `prequal up` writes the `run.json` and the `keys.env` that are read here.
 Invariant: nothing of the service's code is used; what it says of itself is in these two files.
 """
 

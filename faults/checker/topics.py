@@ -1,6 +1,5 @@
 """Reads the topics from beginning to end, as a consumer without a group would, and how far the groups are.
 
-Neighbours: `faults.checker.reading` puts it into the evidence.
 Invariant: no group is joined and no offset is stored.
 """
 

@@ -1,6 +1,5 @@
 """Decides: every invariant over one body of evidence, and the figures that are worth knowing beside it.
 
-Neighbours: one module an invariant; `faults.checker.reading` brings the evidence.
 Invariant: pure; the same evidence is always judged the same.
 """
 

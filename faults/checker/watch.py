@@ -1,6 +1,5 @@
 """Looks each second which transaction is open for longest, and writes down those that are not short.
 
-Neighbours: the runner has it look for as long as a system is under faults; `faults.checker.rest` judges.
 Invariant: a database that does not answer is not waited for: what cannot be seen is not written down.
 """
 

@@ -1,6 +1,5 @@
 """The broker frozen, killed, and lost with all that it held.
 
-Neighbours: `faults.watch` looks on meanwhile.
 Invariant: nobody who posts notices any of it.
 """
 
@@ -10,7 +9,7 @@ from faults.plan import Volume
 from faults.rig import SERVICES
 from faults.scenario import Run, scenario
 from faults.watch import Watch
-from prequal.domain.events import GROUPS
+from prequal.core.topology import GROUPS
 
 UNREAD_SECONDS: Final = 0.7
 TRICKLE: Final = 2.0
@@ -67,10 +66,10 @@ def lost(run: Run) -> None:
         _stay_away(run)
         fault.mend()
         run.rig.start("kafka")
-        run.rig.errand("topics")
+        run.rig.job("topics")
     run.settle()
     run.demand_all_accepted()
-    run.demand(run.rig.metric("publisher", "events_retold_total") > 0, "nothing was told again")
+    run.demand(run.rig.metric("publisher", "events_republished_total") > 0, "nothing was told again")
     run.demand(lives == {name: run.rig.child(name).pid for name in SERVICES}, "a service did not survive it")
 
 

@@ -1,6 +1,5 @@
 """A service whose clock is wrong, and services whose keys are.
 
-Neighbours: `kernel.crypto` knows keys by their ids; times that matter are the database's.
 Invariant: a service is as it should be again when a run is over.
 """
 
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from tests.support.broker import SUBMITTED, SUBMITTED_DLQ, Letter
+from tests.support.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
 
 from faults.build import CLOCK_OFF
 from faults.journal import Planted
@@ -21,8 +20,8 @@ from faults.plan import SHORT
 from faults.rig import SERVICES
 from faults.scenario import Run, Spoilt, scenario
 from prequal.domain.pan import Pan
-from prequal.kernel.crypto import KeyRing
 from prequal.local.keys import generate
+from prequal.security.pan_encryption import KeyRing
 
 OFF_SECONDS: Final = 3660
 REFUSED_TO_START: Final = 2
@@ -40,10 +39,10 @@ def clock_off(service: str) -> Callable[[Run], None]:
             raise Spoilt(f"the clock of {service} is not off")
         run.load()
         run.sent()
-        retold = run.rig.metric("publisher", "events_retold_total")
+        republished = run.rig.metric("publisher", "events_republished_total")
         _restart(run, service)
         run.settle()
-        run.demand(retold == 0, f"{retold:g} events were told again because of a clock")
+        run.demand(republished == 0, f"{republished:g} events were told again because of a clock")
         run.demand(run.rig.database.count("outbox_parked") == 0, "events were put aside because of a clock")
         run.demand_normal_time()
 
@@ -56,7 +55,7 @@ for name in SERVICES:
 
 @scenario(21, "unknown-key", outage=(6.0, 3.0), own_rig=True)
 def unknown_key(run: Run) -> None:
-    """A PAN is sealed with a key that nobody gave the credit service: its partition waits, and nothing is put aside."""
+    """A PAN is encrypted with a key that nobody gave the credit service: its partition waits, with no dead letter."""
     key = os.urandom(32)
     run.rig.freeze("publisher")
     run.load(SHORT)
@@ -65,7 +64,9 @@ def unknown_key(run: Run) -> None:
     with run.fault(troubled=("credit",), killed=("credit",)) as fault:
         _tell_sealed_anew(run, event["event"], key)
         run.rig.thaw("publisher")
-        run.demand_soon(lambda: run.rig.metric("credit", "consumer_partitions_held") == 1, 10, "no partition waits")
+        run.demand_soon(
+            lambda: run.rig.metric("credit", "consumer_partitions_without_key") == 1, 10, "no partition waits"
+        )
         run.load()
         run.wait(run.outage_seconds)
         run.demand_soon(lambda: run.says("credit", "wait for an encryption key"), 10, "credit did not say so")
@@ -115,13 +116,13 @@ def _restart(run: Run, service: str, **environment: str) -> None:
 
 
 def _tell_sealed_anew(run: Run, event: dict[str, str], key: bytes) -> None:
-    """The application's own event, its PAN sealed with another key, comes before the real one."""
+    """The application's own event, its PAN encrypted with another key, comes before the real one."""
     application_id = uuid.UUID(event["application_id"])
     pan = Pan(str(run.seen.accepted[str(application_id)]["pan_number"]))
-    token = base64.b64encode(KeyRing(key).seal(pan, application_id)).decode()
+    token = base64.b64encode(KeyRing(key).encrypt(pan, application_id)).decode()
     before = run.rig.broker.told(SUBMITTED)
     value = json.dumps(event | {"pan_number_encrypted": token}).encode()
-    run.rig.broker.tell(SUBMITTED, [Letter(value, str(application_id).encode())])
+    run.rig.broker.tell(SUBMITTED, [RawMessage(value, str(application_id).encode())])
     for message in run.rig.broker.read(SUBMITTED, before + 1):
         if message.value() == value:
             run.journal.write(Planted(SUBMITTED, message.partition() or 0, message.offset() or 0))

@@ -1,6 +1,5 @@
 """Three brokers: one of them killed, each in its turn, and two at once.
 
-Neighbours: `faults.cluster` starts them; `faults.scenarios.broker` has what happens to a single one.
 Invariant: no service is restarted.
 """
 

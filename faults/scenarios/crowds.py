@@ -1,6 +1,5 @@
 """Many at once: one PAN or one key from fifty sides, and more posts than the API has room for.
 
-Neighbours: the load sends the crowds, beside the posts it sends anyway.
 Invariant: whoever is turned away is told when to come again, and nobody waits without end.
 """
 

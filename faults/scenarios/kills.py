@@ -1,6 +1,5 @@
 """Processes killed at each boundary of a commit, an acknowledgement or an offset.
 
-Neighbours: `kernel.failpoints` names the places; each is a scenario of its own.
 Invariant: a run in which the process did not die where it should is no run.
 """
 
@@ -14,8 +13,9 @@ from confluent_kafka import Message
 from faults.load import Seen
 from faults.plan import SHORT, Post, Volume
 from faults.scenario import Run, Spoilt, scenario
+from prequal.core.failpoints import Place
+from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
-from prequal.kernel.failpoints import Place
 
 PASSAGES: Final = 20
 """It dies at one of the first so many passages: every load passes each place as often."""
@@ -98,7 +98,7 @@ def nothing_more(_: Run) -> None:
 
 def told_twice(run: Run) -> None:
     """Row 2: an event that is on its topic twice proves that the publisher died between the two."""
-    tellings = (Counter(_keys(run.rig.broker.read(event.topic, 0))) for event in EventType)
+    tellings = (Counter(_keys(run.rig.broker.read(topic_of(event), 0))) for event in EventType)
     again = sum(count - 1 for each in tellings for key, count in each.items() if key in run.seen.accepted)
     run.demand(again > 0, "no event was told twice")
 
@@ -106,7 +106,7 @@ def told_twice(run: Run) -> None:
 def same_score(run: Run) -> None:
     """Row 3: however often an application was delivered, its reports and its row hold one score."""
     scores: dict[str, set[int]] = {}
-    for message in run.rig.broker.read(EventType.CREDIT_REPORT_GENERATED.topic, 0):
+    for message in run.rig.broker.read(topic_of(EventType.CREDIT_REPORT_GENERATED), 0):
         report = json.loads(message.value() or b"{}")
         scores.setdefault(report["application_id"], set()).add(report["cibil_score"])
     kept = {str(row["id"]): {row["cibil_score"]} for row in run.applications()}
@@ -149,7 +149,7 @@ for name, kill in {
 for name, kill in {
     "publisher-before-ack": dies_at("publisher", Place.PUBLISHER_BEFORE_ACK, nothing_more),
     "publisher-after-ack": dies_at("publisher", Place.PUBLISHER_AFTER_ACK, told_twice),
-    "publisher-after-settle": dies_at("publisher", Place.PUBLISHER_AFTER_SETTLE, nothing_more),
+    "publisher-after-settle": dies_at("publisher", Place.PUBLISHER_AFTER_ARCHIVE, nothing_more),
 }.items():
     scenario(2, name, volume=SHORT)(kill)
 

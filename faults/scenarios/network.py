@@ -1,6 +1,5 @@
 """The network between the services and their stores: slow, cut, swallowing everything, and losing a COMMIT's answer.
 
-Neighbours: `faults.wired` puts the wires in; `faults.scenarios.stores` takes the stores themselves.
 Invariant: nobody is restarted, and no consumer group is rebalanced more often than the network failed.
 """
 

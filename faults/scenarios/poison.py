@@ -1,7 +1,5 @@
 """Messages that can never succeed: single ones of every kind, and nothing but them.
 
-Neighbours: `prequal dlq` is asked through its command line, as a person would; `faults.scenarios.topics` takes away
-the place where dead letters go.
 Invariant: what is poured in is written down, so that the checker takes none of it for an event of the service.
 """
 
@@ -14,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from confluent_kafka import Message
-from tests.support.broker import REPORTED, SUBMITTED, SUBMITTED_DLQ, Letter, headers_of
+from tests.support.broker import REPORTED, SUBMITTED, SUBMITTED_DLQ, RawMessage, headers_of
 
 from faults.journal import Planted
 from faults.plan import SHORT, Post, Volume, plan
 from faults.scenario import Run, Spoilt, scenario
-from prequal.domain.events import EventType, dead_letter_topic, event_id
-from prequal.kernel.failpoints import Place
+from prequal.core.failpoints import Place
+from prequal.core.topology import dead_letter_topic, topic_of
+from prequal.domain.events import EventType, event_id
 
 FLOOD: Final = 200
 IN_A_ROW: Final = 50
@@ -30,7 +29,7 @@ BROKEN_AT_ONCE: Final = 3
 BURIED: Final = 3
 DEATH_SECONDS: Final = 20.0
 CONSUMERS: Final = {"credit": SUBMITTED, "decision": REPORTED}
-EVENT_OF: Final = {event.topic: event for event in EventType}
+EVENT_OF: Final = {topic_of(event): event for event in EventType}
 PASSAGES: Final = 60
 """More than three messages make in four tries each."""
 
@@ -111,7 +110,7 @@ def nothing_but_poison(run: Run) -> None:
     run.demand(FLOOD <= held <= FLOOD + IN_A_ROW, f"{held} dead letters of {FLOOD}")
 
 
-@scenario(16, "killed-after-burial", volume=SHORT, own_rig=True)
+@scenario(16, "killed-after-publication", volume=SHORT, own_rig=True)
 def killed_after_burial(run: Run) -> None:
     """A consumer dies when its dead letter is on its topic and the offset is not stored: it is there, perhaps twice."""
     for service, topic in CONSUMERS.items():
@@ -119,7 +118,7 @@ def killed_after_burial(run: Run) -> None:
         run.some_moment()
         letters = [Poison("malformed_json", b"{ not json", f"{service}-{number}") for number in range(BURIED)]
         with run.fault(killed=(service,)) as fault:
-            run.rig.arm(service, f"{Place.CONSUMER_AFTER_BURIAL}=die@{run.chance.randint(1, BURIED)}")
+            run.rig.arm(service, f"{Place.CONSUMER_AFTER_DEAD_LETTER}=die@{run.chance.randint(1, BURIED)}")
             places = pour(run, letters, topic)
             if run.rig.exit_code(service, DEATH_SECONDS) is None:
                 raise Spoilt(f"{service} lives")
@@ -134,7 +133,7 @@ def killed_after_burial(run: Run) -> None:
 def pour(run: Run, letters: list[Poison], topic: str = SUBMITTED) -> dict[Lies, Poison]:
     """Tell them, and write down where they lie; which lies where."""
     before = run.rig.broker.told(topic)
-    run.rig.broker.tell(topic, [Letter(each.value, each.key.encode(), [("poison", each.key)]) for each in letters])
+    run.rig.broker.tell(topic, [RawMessage(each.value, each.key.encode(), [("poison", each.key)]) for each in letters])
     by_name = {each.key: each for each in letters}
     places = {}
     for message in run.rig.broker.read(topic, before + len(letters)):
@@ -160,10 +159,10 @@ def _events_held_back(run: Run) -> list[dict[str, Any]]:
 
 def _about_the_undecided(events: list[dict[str, Any]]) -> list[Poison]:
     first, second, third = events
-    sealed = first["pan_number_encrypted"]
+    encrypted = first["pan_number_encrypted"]
     return [
-        Poison("tampered_token", _changed(first, pan_number_encrypted=_flipped(sealed)), "flipped-bit"),
-        Poison("tampered_token", _changed(second, pan_number_encrypted=sealed), "another-ones-token"),
+        Poison("tampered_token", _changed(first, pan_number_encrypted=_flipped(encrypted)), "flipped-bit"),
+        Poison("tampered_token", _changed(second, pan_number_encrypted=encrypted), "another-ones-token"),
         Poison("contradicts_application", _changed(third, loan_amount_inr="1.00"), "another-body"),
     ]
 
@@ -249,7 +248,7 @@ def _come_back(run: Run, counts: list[int], known: int) -> None:
             if not _is_event(message):
                 run.journal.write(Planted(topic, message.partition() or 0, message.offset() or 0))
     after = run.rig.database.everything()
-    changed = {table for table, rows in before.items() if rows != after[table]} - {"settled_dead_letters"}
+    changed = {table for table, rows in before.items() if rows != after[table]} - {"resolved_dead_letters"}
     run.demand(not changed, f"rows changed in {sorted(changed)}")
 
 

@@ -1,6 +1,5 @@
 """Whole processes: all killed at once, each stopped as a deployment stops it, and one publisher too many.
 
-Neighbours: `faults.scenarios.kills` has the deaths at a chosen line.
 Invariant: every process that ran before a run runs after it, unarmed.
 """
 
@@ -10,7 +9,7 @@ from typing import Final
 from faults.plan import SHORT
 from faults.rig import EVERYBODY, SERVICES, at_once
 from faults.scenario import Run, scenario
-from prequal.kernel.failpoints import Place
+from prequal.core.failpoints import Place
 
 BACK_SECONDS: Final = 30.0
 LEASE_OVER_SECONDS: Final = 4.0
@@ -65,7 +64,7 @@ def all_stopped_at_once(run: Run) -> None:
 
 @scenario(19, "two-publishers")
 def two_publishers(run: Run) -> None:
-    """A second publisher stands by, takes over when the first is frozen, and meets it again when it wakes."""
+    """A second publisher stands by, takes over when the first is frozen, and meets it again when it listener."""
     with run.rig.one_more("publisher") as second:
         run.load()
         run.some_moment()

@@ -1,6 +1,5 @@
 """PostgreSQL stopped and killed, and both stores with no room left on their disks.
 
-Neighbours: `faults.scenarios.network` takes the way to them instead.
 Invariant: no service is restarted: what they hold to the database and the broker heals by itself.
 """
 

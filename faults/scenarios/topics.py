@@ -1,6 +1,5 @@
 """Topics and offsets under the services' feet: set back, deleted, too small for a message.
 
-Neighbours: `faults.scenarios.broker` takes the whole broker away.
 Invariant: a topic is as `prequal topics` makes it when a run is over.
 """
 
@@ -11,15 +10,15 @@ from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from tests.support.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Letter
+from tests.support.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, RawMessage
 from tests.support.waiting import eventually
 
 from faults.journal import Planted
 from faults.plan import SHORT, Volume
 from faults.rig import at_once
 from faults.scenario import Run, Spoilt, scenario
-from prequal.domain.events import GROUPS
-from prequal.kernel.topics import PARTITIONS
+from prequal.core.topology import GROUPS
+from prequal.messaging.topics import PARTITIONS
 
 CONSUMERS: Final = ("credit", "decision")
 HELD: Final = ("credit", "publisher")
@@ -77,7 +76,7 @@ def topic_deleted(topic: str, other: str) -> Callable[[Run], None]:
             run.demand_soon(lambda: _grew(run, other, told), 10, "the other topic stood still")
             run.wait(run.outage_seconds)
             fault.mend()
-            run.rig.errand("topics")
+            run.rig.job("topics")
         run.settle()
         run.demand_none_refused()
 
@@ -117,7 +116,7 @@ def message_too_large(run: Run) -> None:
 @scenario(16, "no-place-for-dead-letters", outage=(10.0, 3.0), own_rig=True)
 def no_place_for_dead_letters(run: Run) -> None:
     """Poison comes while the dead-letter topics are missing: its offsets wait, its neighbours do not."""
-    letters = [Letter(b"{", f"poison-{number}".encode()) for number in range(3)]
+    letters = [RawMessage(b"{", f"poison-{number}".encode()) for number in range(3)]
     run.load()
     run.some_moment()
     with run.fault(troubled=CONSUMERS) as fault:
@@ -134,7 +133,7 @@ def no_place_for_dead_letters(run: Run) -> None:
             lambda: not [row for row in run.applications() if row["status"] == "PENDING"], 30, "neighbours waited"
         )
         fault.mend()
-        run.rig.errand("topics")
+        run.rig.job("topics")
     run.settle()
     held = [run.rig.broker.told(topic) for topic in (SUBMITTED_DLQ, REPORTED_DLQ)]
     run.demand(held == [len(letters)] * 2, f"{held} dead letters of {len(letters)} each")
@@ -199,7 +198,7 @@ def _set_back(run: Run, group: str, topic: str) -> None:
         raise Spoilt(f"the offsets of {group} were not set back")
 
 
-def _plant(run: Run, topic: str, letters: Iterable[Letter]) -> None:
+def _plant(run: Run, topic: str, letters: Iterable[RawMessage]) -> None:
     """Tell messages that are no events of ours, and write down where they lie."""
     before = run.rig.broker.ends(topic)
     run.rig.broker.tell(topic, letters)

@@ -1,6 +1,5 @@
 """The four boards: what is on each, in the order of the golden signals (latency, traffic, errors, saturation).
 
-Neighbours: `observability.panels` makes Grafana's JSON of them; `kernel.metrics` declares what they ask for.
 Invariant: facts about the whole house are taken as their maximum, what processes count of themselves is added up.
 """
 

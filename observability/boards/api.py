@@ -1,6 +1,5 @@
 """The board of prequal-api and of the four processes as such: is the door open, and how quick is it.
 
-Neighbours: `observability.boards` collects the boards.
 Invariant: probes and scrapes are left out of what applicants feel.
 """
 
@@ -71,7 +70,7 @@ ERRORS = Row(
     [
         Panel(
             "Our errors",
-            "Share of the answers that are 5xx. Over 5 % for five minutes wakes somebody.",
+            "Share of the answers that are 5xx. Over 5 % for five minutes listener somebody.",
             Unit.SHARE,
             {
                 "5xx": f'sum(rate(http_requests_total{{{OURS}, status=~"5.."}}[$__rate_interval]))'

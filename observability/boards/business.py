@@ -1,6 +1,5 @@
 """The board of a risk officer: what was applied for, what was decided and why, and who still waits.
 
-Neighbours: `observability.boards` collects the boards.
 Invariant: figures of the chosen time are sums of what was committed; nobody can be recognised in them.
 """
 
@@ -95,7 +94,7 @@ TRAFFIC = Row(
             "Rupees asked for",
             "Sum of the amounts of the applications accepted in the chosen time.",
             Unit.RUPEES,
-            {"{{loan_type}}": "sum by (loan_type) (increase(loan_amount_asked_inr_total[$__range]))"},
+            {"{{loan_type}}": "sum by (loan_type) (increase(loan_amount_requested_inr_total[$__range]))"},
             kind=Kind.BARS,
         ),
         Panel(

@@ -1,6 +1,5 @@
 """The board of PostgreSQL as the services see it, and as it sees itself.
 
-Neighbours: `observability.boards` collects the boards.
 Invariant: what the server says of itself is the publisher's survey, the same from each replica.
 """
 

@@ -1,6 +1,5 @@
 """The board of everything between acceptance and decision: outbox, topics, consumers, dead letters.
 
-Neighbours: `observability.boards` collects the boards.
 Invariant: lag and outbox are the broker's and the database's word, not a consumer's.
 """
 
@@ -11,7 +10,7 @@ LATENCY = Row(
     "Latency",
     [
         Panel(
-            "Which hop is slow: p95",
+            "DeadLetterSelection hop is slow: p95",
             "Seconds from fact to broker (outbox) and from broker to settled (topic), of the oldest message of each "
             "batch. The slow hop is where the time goes.",
             Unit.SECONDS,
@@ -53,10 +52,10 @@ TRAFFIC = Row(
             },
         ),
         Panel(
-            "Told again",
+            "Republished",
             "Events of the chosen time that were told again because their applications stayed undecided for too long.",
             Unit.COUNT,
-            {"events": "sum(increase(events_retold_total[$__range]))"},
+            {"events": "sum(increase(events_republished_total[$__range]))"},
             above(1, 100),
             ("UndecidedTooLong",),
             Kind.NUMBER,
@@ -99,7 +98,7 @@ ERRORS = Row(
             Unit.COUNT,
             {
                 "{{service}} stopped": "max by (service) (consumer_stopped)",
-                "{{service}} held": "sum by (service) (consumer_partitions_held)",
+                "{{service}} held": "sum by (service) (consumer_partitions_without_key)",
             },
             above(1, 2),
             ("ConsumerStopped", "PartitionHeld"),

@@ -1,6 +1,5 @@
 """Queries and panels that several boards need.
 
-Neighbours: the four boards beside this.
 Invariant: a panel that stands on two boards is said once.
 """
 

@@ -1,6 +1,6 @@
 """`python -m prequal` is the same as `prequal`."""
 
-from prequal.command_line.main import main
+from prequal.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from prequal.api import routes
-from prequal.kernel.crypto import PanHasher
 from prequal.local.kafka import Kafka
+from prequal.security.pan_encryption import PanHasher
 from tests.support.api import api_within, assert_error, ready
 from tests.support.applications import a_key, a_pan, an_application
 from tests.support.database import Database

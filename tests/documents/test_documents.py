@@ -11,22 +11,24 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Message
 from pydantic_settings import BaseSettings
+from tools import asyncapi, env_examples
+from tools.documents import documents, drifted, write
 
-from prequal.documents import asyncapi, documents, drifted, env_examples, write
-from prequal.kernel import dead_letters, teller
-from prequal.kernel.codec import Event
-from prequal.kernel.dead_letters import DeadLetter
-from prequal.kernel.errors import Misconfigured
-from prequal.kernel.outbox import OutboxRow
-from prequal.kernel.settings import load
+from prequal.core.errors import Misconfigured
+from prequal.core.settings import load
 from prequal.local.keys import generate
 from prequal.local.services import Service, environment_of
 from prequal.local.settings import UpSettings
+from prequal.messaging import dead_letters
+from prequal.messaging.dead_letters import DeadLetter
+from prequal.messaging.events import Event
+from prequal.publisher import producer
+from prequal.publisher.queries import OutboxRow
 
 ROOT = Path(__file__).parents[2]
 
 REQUIRED = {
-    "DATABASE_URL": "postgresql://lender:secret@127.0.0.1/prequal",
+    "DATABASE_URL": "postgresql://client:secret@127.0.0.1/prequal",
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
     **generate(),
 }
@@ -91,9 +93,9 @@ def test_the_published_fields_are_those_that_are_read(event: type[Event]) -> Non
 def test_the_published_headers_are_those_that_the_publisher_sends() -> None:
     row = OutboxRow(1, "topic", uuid4(), "ApplicationSubmitted", uuid4(), "{}", "a-request", "a-trace")
 
-    assert [name for name, _ in teller.headers_of(row, row.traceparent)] == list(asyncapi.HEADERS)
+    assert [name for name, _ in producer.headers_of(row, row.traceparent)] == list(asyncapi.HEADERS)
     bare = OutboxRow(1, "topic", uuid4(), "ApplicationSubmitted", uuid4(), "{}", None, None)
-    assert {name for name, _ in teller.headers_of(bare, None)} == {*asyncapi.HEADERS} - {*asyncapi.OPTIONAL_HEADERS}
+    assert {name for name, _ in producer.headers_of(bare, None)} == {*asyncapi.HEADERS} - {*asyncapi.OPTIONAL_HEADERS}
 
 
 def test_the_published_dead_letter_headers_are_those_that_are_sent() -> None:
@@ -156,7 +158,7 @@ def test_what_up_is_said_to_hand_on_reaches_a_child(name: str, monkeypatch: pyte
     monkeypatch.setenv(name, "7")
 
     services = [Service(child, 1, tmp_path / "log", {}, tmp_path).environment for child in env_examples.SERVICES]
-    errands = [environment_of(errand, {}) for errand in ("migrate", "maintain", "topics")]
+    errands = [environment_of(job, {}) for job in ("migrate", "maintain", "topics")]
 
     assert any(environment.get(name) == "7" for environment in [*services, *errands])
 
@@ -167,7 +169,7 @@ def _asyncapi() -> dict[str, Any]:
 
 
 def _run(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "prequal.documents", *words]
+    command = [sys.executable, "-m", "tools.documents", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

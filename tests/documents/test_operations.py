@@ -10,12 +10,12 @@ import pytest
 import typer
 import yaml
 from observability.boards import BOARDS
+from tools.env_examples import SERVICES
 
-from prequal.command_line.application import app
-from prequal.documents.env_examples import SERVICES
-from prequal.kernel.errors import KINDS
-from prequal.kernel.metrics import PUBLISH_ERROR_NAMES
+from prequal.cli.app import app
+from prequal.core.errors import KINDS
 from prequal.local.services import SETTINGS
+from prequal.telemetry.metrics import PUBLISH_ERROR_NAMES
 from tests.support.database import Database
 
 ROOT = Path(__file__).parents[2]

@@ -80,7 +80,7 @@ def test_valid_application_is_taken(transaction: Transaction) -> None:
         pytest.param({"status": "LOST"}, psycopg.errors.CheckViolation, id="status"),
         pytest.param({"applicant_name": ""}, psycopg.errors.CheckViolation, id="empty name"),
         pytest.param({"applicant_name": "n" * 256}, psycopg.errors.CheckViolation, id="long name"),
-        pytest.param({"pan_number_encrypted": b"ABCDE1234F"}, psycopg.errors.CheckViolation, id="PAN not sealed"),
+        pytest.param({"pan_number_encrypted": b"ABCDE1234F"}, psycopg.errors.CheckViolation, id="PAN not encrypted"),
         pytest.param({"pan_number_hash": "5E" * 32}, psycopg.errors.CheckViolation, id="hash in capitals"),
         pytest.param({"pan_number_hash": "5e" * 31}, psycopg.errors.CheckViolation, id="short hash"),
         pytest.param({"pan_number_hash": "5e" * 32 + "\n"}, psycopg.errors.CheckViolation, id="hash and a line's end"),
@@ -198,7 +198,7 @@ def test_record_names_a_service_and_an_action(transaction: Transaction, row: dic
             },
         ),
         ("key_checks", {"purpose": "PAN", "key_id": b"k", "check_value": b"v"}),
-        ("publisher_leases", {"lane": "x", "owner": VALID["id"], "epoch": 0, "expires_at": "2027-01-01"}),
+        ("publisher_leases", {"name": "x", "owner": VALID["id"], "epoch": 0, "expires_at": "2027-01-01"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

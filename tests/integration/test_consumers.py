@@ -17,17 +17,18 @@ from prequal.credit import queries as credit_queries
 from prequal.decision import queries as decision_queries
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
-from prequal.kernel import consumer, dead_letters, metrics
-from prequal.kernel.crypto import KeyRing
-from prequal.kernel.kafka import message_headers
 from prequal.local.kafka import Kafka
+from prequal.messaging import consumer, dead_letters
+from prequal.messaging.kafka_clients import message_headers
+from prequal.security.pan_encryption import KeyRing
+from prequal.telemetry import metrics
 from tests.support.broker import (
     REPORTED,
     REPORTED_DLQ,
     SUBMITTED,
     SUBMITTED_DLQ,
     Broker,
-    Letter,
+    RawMessage,
     headers_of,
 )
 from tests.support.consumers import Consuming, assessing, deciding
@@ -40,7 +41,7 @@ SUBMITTED_EVENT = EventType.APPLICATION_SUBMITTED
 NEW_KEY = b"n" * 32
 
 
-def untold(database: Database) -> dict[Any, dict[str, Any]]:
+def unpublished(database: Database) -> dict[Any, dict[str, Any]]:
     """What waits in the outbox, by application."""
     rows = database.rows("SELECT application_id, payload::jsonb AS content FROM outbox_events")
     assert len({row["application_id"] for row in rows}) == len(rows), "an application has two reports"
@@ -64,9 +65,9 @@ async def test_submitted_applications_are_scored_as_the_oracle_scores_them(datab
     broker.tell(SUBMITTED, [submission.letter() for submission in submissions])
 
     async with assessing(database, broker):
-        await soon(lambda: len(untold(database)) == len(submissions))
+        await soon(lambda: len(unpublished(database)) == len(submissions))
 
-    scores = {id_: content["cibil_score"] for id_, content in untold(database).items()}
+    scores = {id_: content["cibil_score"] for id_, content in unpublished(database).items()}
     assert scores == {submission.id: submission.score for submission in submissions}
 
 
@@ -76,10 +77,10 @@ async def test_documented_pans_have_their_documented_scores(database: Database, 
     broker.tell(SUBMITTED, [best.letter(), worst.letter()])
 
     async with assessing(database, broker):
-        await soon(lambda: len(untold(database)) == 2)
+        await soon(lambda: len(unpublished(database)) == 2)
 
-    assert untold(database)[best.id]["cibil_score"] == 790
-    assert untold(database)[worst.id]["cibil_score"] == 610
+    assert unpublished(database)[best.id]["cibil_score"] == 790
+    assert unpublished(database)[worst.id]["cibil_score"] == 610
 
 
 async def test_report_is_told_with_everything_the_decision_needs_and_no_pan(database: Database, broker: Broker) -> None:
@@ -87,7 +88,7 @@ async def test_report_is_told_with_everything_the_decision_needs_and_no_pan(data
     broker.tell(SUBMITTED, [submission.letter()])
 
     async with assessing(database, broker):
-        await soon(lambda: untold(database))
+        await soon(lambda: unpublished(database))
 
     row = database.row("SELECT * FROM outbox_events")
     content = json.loads(row["payload"])
@@ -111,7 +112,7 @@ async def test_every_opened_pan_was_recorded_once_before(database: Database, bro
     broker.tell(SUBMITTED, [submission.letter() for submission in submissions])
 
     async with assessing(database, broker):
-        await soon(lambda: len(untold(database)) == 20)
+        await soon(lambda: len(unpublished(database)) == 20)
 
     records = database.rows("SELECT * FROM audit_log")
     assert sorted(record["application_id"] for record in records) == sorted(each.id for each in submissions)
@@ -126,10 +127,10 @@ async def test_record_of_an_opened_pan_stays_when_its_effect_is_rolled_back(data
     async with assessing(database, broker):
         await soon(lambda: database.count("audit_log"))
         database.execute("ALTER TABLE away RENAME TO outbox_events")
-        await soon(lambda: untold(database))
+        await soon(lambda: unpublished(database))
 
     assert database.count("audit_log") >= 1
-    assert untold(database)[submission.id]["cibil_score"] == submission.score
+    assert unpublished(database)[submission.id]["cibil_score"] == submission.score
 
 
 @pytest.mark.parametrize(
@@ -167,19 +168,19 @@ async def test_decision_follows_the_policy_and_stores_why(
 
 
 @dataclass(frozen=True)
-class Room:
+class Handler:
     """One of the two rooms as the tests below see it."""
 
     topic: str
     dead_letters: str
     consuming: Callable[..., AbstractAsyncContextManager[Consuming]]
-    letter: Callable[..., Letter]
+    letter: Callable[..., RawMessage]
     effects: Callable[[Database], int]
     """How many applications it has taken effect on."""
 
 
-CREDIT = Room(SUBMITTED, SUBMITTED_DLQ, assessing, Submission.letter, lambda database: len(untold(database)))
-DECISION = Room(
+CREDIT = Handler(SUBMITTED, SUBMITTED_DLQ, assessing, Submission.letter, lambda database: len(unpublished(database)))
+DECISION = Handler(
     REPORTED,
     REPORTED_DLQ,
     deciding,
@@ -192,12 +193,12 @@ ROOMS = {"credit": CREDIT, "decision": DECISION}
 
 
 @pytest.fixture(params=[CREDIT, DECISION], ids=["credit", "decision"])
-def room(request: pytest.FixtureRequest) -> Room:
-    found: Room = request.param
+def room(request: pytest.FixtureRequest) -> Handler:
+    found: Handler = request.param
     return found
 
 
-async def test_redelivery_of_1000_events_changes_not_one_row(database: Database, broker: Broker, room: Room) -> None:
+async def test_redelivery_of_1000_events_changes_not_one_row(database: Database, broker: Broker, room: Handler) -> None:
     submissions = stored(database, 1000)
     broker.tell(room.topic, [room.letter(submission) for submission in submissions])
     async with room.consuming(database, broker) as first:
@@ -212,7 +213,9 @@ async def test_redelivery_of_1000_events_changes_not_one_row(database: Database,
     assert broker.told(room.dead_letters) == 0
 
 
-async def test_same_event_twice_in_one_batch_takes_effect_once(database: Database, broker: Broker, room: Room) -> None:
+async def test_same_event_twice_in_one_batch_takes_effect_once(
+    database: Database, broker: Broker, room: Handler
+) -> None:
     submissions = stored(database, 3)
     letters = [room.letter(submission) for submission in submissions]
     broker.tell(room.topic, letters * 3)
@@ -226,7 +229,7 @@ async def test_same_event_twice_in_one_batch_takes_effect_once(database: Databas
 
 
 async def test_event_of_a_decided_application_is_a_duplicate_though_the_inbox_forgot_it(
-    database: Database, broker: Broker, room: Room
+    database: Database, broker: Broker, room: Handler
 ) -> None:
     (submission,) = stored(database)
     broker.tell(REPORTED, [submission.report()])
@@ -244,7 +247,7 @@ async def test_event_of_a_decided_application_is_a_duplicate_though_the_inbox_fo
     assert broker.told(room.dead_letters) == 0
 
 
-async def test_two_consumers_at_once_take_effect_once(database: Database, broker: Broker, room: Room) -> None:
+async def test_two_consumers_at_once_take_effect_once(database: Database, broker: Broker, room: Handler) -> None:
     submissions = stored(database, 300)
     broker.tell(room.topic, [room.letter(submission) for submission in submissions])
 
@@ -257,7 +260,7 @@ async def test_two_consumers_at_once_take_effect_once(database: Database, broker
 
 
 async def test_fields_nobody_knows_and_missing_headers_do_no_harm(
-    database: Database, broker: Broker, room: Room
+    database: Database, broker: Broker, room: Handler
 ) -> None:
     (submission,) = stored(database)
     letter = room.letter(submission)
@@ -271,25 +274,25 @@ async def test_fields_nobody_knows_and_missing_headers_do_no_harm(
 # ── poison ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def changed(letter: Letter, **fields: Any) -> Letter:
+def changed(letter: RawMessage, **fields: Any) -> RawMessage:
     """The letter with some of its fields changed."""
     return replace(letter, value=json.dumps(json.loads(letter.value or b"") | fields).encode())
 
 
-def of_another_application(letter: Letter) -> Letter:
+def of_another_application(letter: RawMessage) -> RawMessage:
     """The letter as if it were of an application that nobody knows."""
     event_type = EventType.CREDIT_REPORT_GENERATED if b"cibil_score" in (letter.value or b"") else SUBMITTED_EVENT
     application_id = uuid4()
     return changed(letter, application_id=str(application_id), event_id=str(event_id(event_type, application_id)))
 
 
-def lacking(letter: Letter, field: str) -> Letter:
+def lacking(letter: RawMessage, field: str) -> RawMessage:
     content = json.loads(letter.value or b"")
     del content[field]
     return replace(letter, value=json.dumps(content).encode())
 
 
-POISON: dict[str, tuple[str, Callable[[Letter], Letter]]] = {
+POISON: dict[str, tuple[str, Callable[[RawMessage], RawMessage]]] = {
     "no content": ("empty_message", lambda letter: replace(letter, value=None)),
     "empty": ("empty_message", lambda letter: replace(letter, value=b"")),
     "no JSON": ("malformed_json", lambda letter: replace(letter, value=b"PAN ABCDE1234F")),
@@ -315,28 +318,28 @@ POISON: dict[str, tuple[str, Callable[[Letter], Letter]]] = {
 """What can never succeed in either room, by what it is: the kind of its dead letter, and how it is made."""
 
 
-POISON_FOR_CREDIT: dict[str, tuple[str, Callable[[Letter], Letter]]] = {
-    "no token": ("unreadable_token", lambda letter: sealed(letter, b"")),
-    "a token of another version": ("unreadable_token", lambda letter: sealed(letter, b"\x02" + bytes(46))),
-    "a token too short": ("unreadable_token", lambda letter: sealed(letter, token_of(letter)[:-1])),
-    "a token too long": ("unreadable_token", lambda letter: sealed(letter, token_of(letter) + b"x")),
+POISON_FOR_CREDIT: dict[str, tuple[str, Callable[[RawMessage], RawMessage]]] = {
+    "no token": ("unreadable_token", lambda letter: encrypted(letter, b"")),
+    "a token of another version": ("unreadable_token", lambda letter: encrypted(letter, b"\x02" + bytes(46))),
+    "a token too short": ("unreadable_token", lambda letter: encrypted(letter, token_of(letter)[:-1])),
+    "a token too long": ("unreadable_token", lambda letter: encrypted(letter, token_of(letter) + b"x")),
     "a token that is no base64": ("invalid_fields", lambda letter: changed(letter, pan_number_encrypted="*" * 64)),
-    "a flipped bit in the nonce": ("tampered_token", lambda letter: sealed(letter, flipped(token_of(letter), 10))),
-    "a flipped bit in the number": ("tampered_token", lambda letter: sealed(letter, flipped(token_of(letter), 25))),
-    "a flipped bit in the tag": ("tampered_token", lambda letter: sealed(letter, flipped(token_of(letter), 46))),
-    "another application's sealed PAN": (
+    "a flipped bit in the nonce": ("tampered_token", lambda letter: encrypted(letter, flipped(token_of(letter), 10))),
+    "a flipped bit in the number": ("tampered_token", lambda letter: encrypted(letter, flipped(token_of(letter), 25))),
+    "a flipped bit in the tag": ("tampered_token", lambda letter: encrypted(letter, flipped(token_of(letter), 46))),
+    "another application's encrypted PAN": (
         "tampered_token",
-        lambda letter: sealed(letter, a_submission().sealed_pan),
+        lambda letter: encrypted(letter, a_submission().encrypted_pan),
     ),
 }
 """What can never succeed where PANs are opened."""
 
 
-def token_of(letter: Letter) -> bytes:
+def token_of(letter: RawMessage) -> bytes:
     return base64.b64decode(json.loads(letter.value or b"")["pan_number_encrypted"])
 
 
-def sealed(letter: Letter, token: bytes) -> Letter:
+def encrypted(letter: RawMessage, token: bytes) -> RawMessage:
     return changed(letter, pan_number_encrypted=base64.b64encode(token).decode())
 
 
@@ -348,7 +351,7 @@ def flipped(token: bytes, byte: int) -> bytes:
 class Aside:
     """What became of a poison that stood between good messages."""
 
-    told: Letter
+    told: RawMessage
     offset: int
     dead: Message
 
@@ -363,7 +366,7 @@ class Poisoned:
     seconds_for_the_neighbours: float
 
 
-async def poisoned(room: Room, database: Database, broker: Broker) -> Poisoned:
+async def poisoned(room: Handler, database: Database, broker: Broker) -> Poisoned:
     poison = POISON | (POISON_FOR_CREDIT if room is CREDIT else {})
     good = stored(database, len(poison) + 1)
     letters = [room.letter(good[0], partition=1)]
@@ -427,7 +430,7 @@ def test_neighbours_of_poison_are_settled_in_normal_time(poisoned_rooms: dict[st
 
 
 async def test_dead_letter_leaves_no_inbox_row_so_that_its_replay_works(
-    database: Database, broker: Broker, room: Room
+    database: Database, broker: Broker, room: Handler
 ) -> None:
     late = a_submission()
     broker.tell(room.topic, [room.letter(late)])
@@ -436,13 +439,15 @@ async def test_dead_letter_leaves_no_inbox_row_so_that_its_replay_works(
         assert database.count("processed_messages") == 0
         store(database, [late])
 
-        broker.tell(room.topic, [Letter(letter.value(), letter.key(), message_headers(letter))])
+        broker.tell(room.topic, [RawMessage(letter.value(), letter.key(), message_headers(letter))])
 
         await soon(lambda: room.effects(database) == 1)
 
 
-async def test_second_burial_names_the_second_place_only(database: Database, broker: Broker, room: Room) -> None:
-    broker.tell(room.topic, [Letter(b"poison", headers=[("dlq.offset", "77"), ("dlq.custom", "x"), ("mine", "kept")])])
+async def test_second_burial_names_the_second_place_only(database: Database, broker: Broker, room: Handler) -> None:
+    broker.tell(
+        room.topic, [RawMessage(b"poison", headers=[("dlq.offset", "77"), ("dlq.custom", "x"), ("mine", "kept")])]
+    )
 
     async with room.consuming(database, broker):
         (letter,) = await broker.arrived(room.dead_letters, 1)
@@ -495,11 +500,11 @@ async def test_same_event_told_at_another_time_is_no_other_content(database: Dat
 
 async def test_flipped_bit_in_a_keys_id_names_a_key_that_may_yet_come(database: Database, broker: Broker) -> None:
     victim, neighbour = stored(database, 2)
-    token = flipped(victim.sealed_pan, 5)
-    broker.tell(SUBMITTED, [victim.but(sealed_pan=token).letter(), neighbour.letter()])
+    token = flipped(victim.encrypted_pan, 5)
+    broker.tell(SUBMITTED, [victim.but(encrypted_pan=token).letter(), neighbour.letter()])
 
     async with assessing(database, broker) as consuming:
-        await soon(lambda: set(untold(database)) == {neighbour.id})
+        await soon(lambda: set(unpublished(database)) == {neighbour.id})
         await soon(lambda: consuming.says("encryption key"))
 
     assert broker.told(SUBMITTED_DLQ) == 0
@@ -517,7 +522,7 @@ async def test_unknown_key_holds_its_partition_alone_and_is_no_dead_letter(datab
     async with assessing(database, broker) as consuming:
         reason = await soon(lambda: consuming.says("encryption key"))
         broker.tell(SUBMITTED, [behind.letter(partition=0), *(other.letter(partition=1) for other in others)])
-        await soon(lambda: set(untold(database)) == {before.id, *(other.id for other in others)})
+        await soon(lambda: set(unpublished(database)) == {before.id, *(other.id for other in others)})
 
     assert reason.startswith("1 partition")
     assert broker.told(SUBMITTED_DLQ) == 0
@@ -533,7 +538,7 @@ async def test_partition_goes_on_once_its_key_is_there(database: Database, broke
 
     both = KeyRing(NEW_KEY, [bytes(range(32))])
     async with assessing(database, broker, keys=both) as consuming:
-        await soon(lambda: set(untold(database)) == {waiting.id, behind.id})
+        await soon(lambda: set(unpublished(database)) == {waiting.id, behind.id})
         assert consuming.consumer.reason_not_ready() is None
 
 
@@ -542,19 +547,19 @@ async def test_pan_sealed_with_a_retired_key_is_opened(database: Database, broke
     broker.tell(SUBMITTED, [submission.letter()])
 
     async with assessing(database, broker, keys=KeyRing(NEW_KEY, [bytes(range(32))])):
-        await soon(lambda: untold(database))
+        await soon(lambda: unpublished(database))
 
-    assert untold(database)[submission.id]["cibil_score"] == submission.score
+    assert unpublished(database)[submission.id]["cibil_score"] == submission.score
 
 
 # ── too many dead letters, and no place for them ────────────────────────────────────────────────────────────────
 
 
 async def test_too_many_dead_letters_in_a_row_stop_the_consumer_and_leave_the_rest(
-    database: Database, broker: Broker, room: Room
+    database: Database, broker: Broker, room: Handler
 ) -> None:
     good = stored(database, 3)
-    poison = [Letter(b"poison %d" % number, partition=0) for number in range(40)]
+    poison = [RawMessage(b"poison %d" % number, partition=0) for number in range(40)]
     broker.tell(room.topic, [*poison, *(room.letter(each, partition=0) for each in good)])
 
     async with room.consuming(database, broker, dead_letters_in_a_row_max=10) as consuming:
@@ -570,11 +575,11 @@ async def test_too_many_dead_letters_in_a_row_stop_the_consumer_and_leave_the_re
 
 
 async def test_good_messages_between_them_keep_the_consumer_going(
-    database: Database, broker: Broker, room: Room
+    database: Database, broker: Broker, room: Handler
 ) -> None:
     good = stored(database, 15)
     for submission in good:
-        broker.tell(room.topic, [Letter(b"poison", partition=0), room.letter(submission, partition=0)])
+        broker.tell(room.topic, [RawMessage(b"poison", partition=0), room.letter(submission, partition=0)])
 
     async with room.consuming(database, broker, dead_letters_in_a_row_max=10, consumer_batch_max=2) as consuming:
         await soon(consuming.all_settled)
@@ -584,15 +589,15 @@ async def test_good_messages_between_them_keep_the_consumer_going(
 
 
 async def test_offset_waits_while_the_dead_letter_topic_is_away(
-    database: Database, broker: Broker, room: Room, monkeypatch: pytest.MonkeyPatch
+    database: Database, broker: Broker, room: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "BURY_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(consumer, "DEAD_LETTER_RETRY_SECONDS", 0.2)
     monkeypatch.setattr(dead_letters, "ANSWER_SECONDS", 2.0)
     before, behind = stored(database, 2)
     broker.delete(room.dead_letters)
     broker.tell(
         room.topic,
-        [room.letter(before, partition=0), Letter(b"poison", partition=0), room.letter(behind, partition=0)],
+        [room.letter(before, partition=0), RawMessage(b"poison", partition=0), room.letter(behind, partition=0)],
     )
     async with room.consuming(database, broker) as consuming:
         await soon(lambda: room.effects(database) == 2)
@@ -611,10 +616,10 @@ def test_bug_is_given_three_more_tries_after_1_2_and_4_seconds() -> None:
     assert consumer.TRIES_AFTER_SECONDS == (1, 2, 4)
 
 
-def break_for(monkeypatch: pytest.MonkeyPatch, room: Room, application_id: object, times: int = 1000) -> list[int]:
+def break_for(monkeypatch: pytest.MonkeyPatch, room: Handler, application_id: object, times: int = 1000) -> list[int]:
     """A bug in the room that one application triggers; returns a list that grows with every time it does."""
     triggered: list[int] = []
-    module, name = (credit_queries, "tell_reports") if room is CREDIT else (decision_queries, "write_decisions")
+    module, name = (credit_queries, "append_reports") if room is CREDIT else (decision_queries, "write_decisions")
     working = getattr(module, name)
 
     async def broken(connection: Any, batch: Any) -> Any:
@@ -628,7 +633,7 @@ def break_for(monkeypatch: pytest.MonkeyPatch, room: Room, application_id: objec
 
 
 async def test_bug_that_one_message_triggers_ends_as_a_dead_letter_after_its_tries(
-    database: Database, broker: Broker, room: Room, monkeypatch: pytest.MonkeyPatch
+    database: Database, broker: Broker, room: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer, "TRIES_AFTER_SECONDS", (0.1, 0.2, 0.4))
     victim, *neighbours = stored(database, 8)
@@ -649,7 +654,7 @@ async def test_bug_that_one_message_triggers_ends_as_a_dead_letter_after_its_tri
 
 
 async def test_bug_that_passes_costs_only_time(
-    database: Database, broker: Broker, room: Room, monkeypatch: pytest.MonkeyPatch
+    database: Database, broker: Broker, room: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer, "TRIES_AFTER_SECONDS", (0.1, 0.2, 0.4))
     (victim,) = stored(database)
@@ -670,11 +675,11 @@ async def test_application_that_moved_between_look_and_write_is_looked_at_again(
     working = decision_queries.write_decisions
     asked: list[int] = []
 
-    async def after_a_move(connection: Any, settlements: Any) -> Any:
-        asked.append(len(settlements))
+    async def after_a_move(connection: Any, pending: Any) -> Any:
+        asked.append(len(pending))
         if len(asked) == 1:
             database.execute("UPDATE applications SET version = version + 1 WHERE id = %s", moved.id)
-        return await working(connection, settlements)
+        return await working(connection, pending)
 
     monkeypatch.setattr(decision_queries, "write_decisions", after_a_move)
     broker.tell(REPORTED, [moved.report(partition=0), neighbour.report(partition=0)])
@@ -695,7 +700,7 @@ async def test_application_that_was_decided_between_look_and_write_keeps_that_de
     (submission,) = stored(database)
     working = decision_queries.write_decisions
 
-    async def after_another(connection: Any, settlements: Any) -> Any:
+    async def after_another(connection: Any, pending: Any) -> Any:
         database.execute(
             """
             UPDATE applications SET status = 'REJECTED', cibil_score = 301, decision_rule = 'other',
@@ -705,7 +710,7 @@ async def test_application_that_was_decided_between_look_and_write_keeps_that_de
             steps,
             submission.id,
         )
-        return await working(connection, settlements)
+        return await working(connection, pending)
 
     monkeypatch.setattr(decision_queries, "write_decisions", after_another)
     broker.tell(REPORTED, [submission.report()])
@@ -729,7 +734,7 @@ def batches_retried() -> float:
     ],
 )
 async def test_fault_of_the_surroundings_is_waited_out_and_blames_no_message(
-    database: Database, broker: Broker, room: Room, fault: str
+    database: Database, broker: Broker, room: Handler, fault: str
 ) -> None:
     if "REVOKE" in fault:
         # The owner of a database passes every check, so the fault is one that even the owner meets.

@@ -10,18 +10,18 @@ from typing import Any
 import httpx
 import pytest
 
-from prequal.kernel.crypto import KeyRing
+from prequal.security.pan_encryption import KeyRing
 from tests.support.applications import a_pan, an_application
 from tests.support.broker import SUBMITTED, Broker
 from tests.support.database import Database
 from tests.support.load import Load, applications, assert_all_is_well
-from tests.support.processes import NAMES, House, Service
+from tests.support.processes import NAMES, Service, System
 from tests.support.submissions import stored
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def load(house: House) -> Iterator[Load]:
+def load(house: System) -> Iterator[Load]:
     load = Load(house.api.url)
     yield load
     load.close()
@@ -33,7 +33,7 @@ def post(service: Service, body: dict[str, Any], **headers: str) -> httpx.Respon
 
 
 def test_every_application_is_decided_as_the_oracle_says(
-    database: Database, broker: Broker, house: House, load: Load
+    database: Database, broker: Broker, house: System, load: Load
 ) -> None:
     house.start()
 
@@ -55,7 +55,7 @@ def test_every_application_is_decided_as_the_oracle_says(
     ],
 )
 def test_documented_pan_has_its_documented_outcome(
-    database: Database, house: House, pan: str, income: str, amount: str, score: int, status: str
+    database: Database, house: System, pan: str, income: str, amount: str, score: int, status: str
 ) -> None:
     house.start()
     application_id = post(
@@ -71,7 +71,7 @@ def test_documented_pan_has_its_documented_outcome(
     assert (answer["cibil_score"], answer["status"]) == (score, status)
 
 
-def test_status_moves_once_and_never_back(database: Database, house: House) -> None:
+def test_status_moves_once_and_never_back(database: Database, house: System) -> None:
     house.start()
     application_id = post(house.api, an_application()).json()["application_id"]
     seen = []
@@ -87,7 +87,7 @@ def test_status_moves_once_and_never_back(database: Database, house: House) -> N
     assert len(set(seen[first_final:])) == 1
 
 
-def test_request_id_is_found_at_every_step(database: Database, broker: Broker, house: House) -> None:
+def test_request_id_is_found_at_every_step(database: Database, broker: Broker, house: System) -> None:
     house.start()
     response = httpx.post(
         f"{house.api.url}/applications",
@@ -107,7 +107,7 @@ def test_request_id_is_found_at_every_step(database: Database, broker: Broker, h
 
 
 def test_metrics_of_the_contract_are_shown_by_those_who_count_them(
-    house: House, load: Load, database: Database
+    house: System, load: Load, database: Database
 ) -> None:
     house.start()
     load.post(applications(20))
@@ -129,7 +129,7 @@ def test_metrics_of_the_contract_are_shown_by_those_who_count_them(
 
 
 def test_ready_says_why_a_consumer_cannot_do_its_work_though_its_dependencies_answer(
-    database: Database, broker: Broker, house: House
+    database: Database, broker: Broker, house: System
 ) -> None:
     house.start("credit")
     (submission,) = stored(database, keys=KeyRing(b"a key that nobody gave to credit"))
@@ -144,7 +144,7 @@ def test_ready_says_why_a_consumer_cannot_do_its_work_though_its_dependencies_an
 # ── several of one kind ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_two_apis_at_once_accept_one_application_a_pan(database: Database, house: House) -> None:
+def test_two_apis_at_once_accept_one_application_a_pan(database: Database, house: System) -> None:
     house.start("api")
     second = house.further("api", "second api")
     second.start()
@@ -162,7 +162,7 @@ def test_two_apis_at_once_accept_one_application_a_pan(database: Database, house
 
 
 def test_each_service_killed_once_in_a_burst_loses_and_doubles_nothing(
-    database: Database, broker: Broker, house: House, load: Load
+    database: Database, broker: Broker, house: System, load: Load
 ) -> None:
     house.start()
 
@@ -180,7 +180,7 @@ def test_each_service_killed_once_in_a_burst_loses_and_doubles_nothing(
 
 
 def test_all_services_killed_at_once_come_back_to_where_they_were(
-    database: Database, broker: Broker, house: House, load: Load
+    database: Database, broker: Broker, house: System, load: Load
 ) -> None:
     house.start()
     load.post(applications(100))
@@ -195,7 +195,7 @@ def test_all_services_killed_at_once_come_back_to_where_they_were(
 
 
 def test_each_service_stopped_once_under_load_ends_in_order_and_loses_nothing(
-    database: Database, broker: Broker, house: House, load: Load
+    database: Database, broker: Broker, house: System, load: Load
 ) -> None:
     house.start()
     codes = []
@@ -215,7 +215,7 @@ def test_each_service_stopped_once_under_load_ends_in_order_and_loses_nothing(
 
 
 def test_scrape_during_a_shutdown_is_answered_whole_or_refused_and_nothing_is_lost(
-    database: Database, broker: Broker, house: House, load: Load
+    database: Database, broker: Broker, house: System, load: Load
 ) -> None:
     house.start()
     for name in NAMES:
@@ -257,7 +257,7 @@ def families(exposition: str) -> list[str]:
     return [line for line in exposition.splitlines() if line.startswith("# TYPE")]
 
 
-def test_requests_in_flight_finish_after_sigterm(database: Database, house: House) -> None:
+def test_requests_in_flight_finish_after_sigterm(database: Database, house: System) -> None:
     house.start("api")
     database.execute(
         "CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS"
@@ -277,7 +277,7 @@ def test_requests_in_flight_finish_after_sigterm(database: Database, house: Hous
     assert database.count("applications") == 10
 
 
-def test_whoever_has_connected_before_the_door_closed_is_answered(house: House) -> None:
+def test_whoever_has_connected_before_the_door_closed_is_answered(house: System) -> None:
     house.start("api")
     with socket.create_connection(("127.0.0.1", house.api.port)) as early:
         house.api.send(signal.SIGTERM)
@@ -297,7 +297,7 @@ def is_open(port: int) -> bool:
     return True
 
 
-def test_idle_services_end_at_once(house: House) -> None:
+def test_idle_services_end_at_once(house: System) -> None:
     house.start()
 
     codes = [getattr(house, name).end(within=10) for name in NAMES]
@@ -307,7 +307,7 @@ def test_idle_services_end_at_once(house: House) -> None:
     assert not any(getattr(house, name).logged("abandoned") for name in NAMES)
 
 
-def test_log_lines_are_json_with_time_level_service_and_event(house: House, load: Load) -> None:
+def test_log_lines_are_json_with_time_level_service_and_event(house: System, load: Load) -> None:
     house.start()
     load.post(applications(5))
     load.wait()
@@ -320,7 +320,9 @@ def test_log_lines_are_json_with_time_level_service_and_event(house: House, load
         assert {line["service"] for line in lines} == {service}
 
 
-def test_income_at_the_border_of_the_policy_is_reviewed_and_above_it_approved(database: Database, house: House) -> None:
+def test_income_at_the_border_of_the_policy_is_reviewed_and_above_it_approved(
+    database: Database, house: System
+) -> None:
     house.start()
     bodies = [
         an_application(monthly_income_inr="100000.00", loan_amount_inr=amount)

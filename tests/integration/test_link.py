@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from prequal.kernel import metrics
-from prequal.kernel.db import Link
-from prequal.kernel.errors import Transient
+from prequal.core.errors import Transient
+from prequal.postgres.connections import SingleConnection
+from prequal.telemetry import metrics
 from tests.support.database import Database
 
 
@@ -30,7 +30,7 @@ def connections() -> Callable[[], tuple[float, ...]]:
 async def test_connection_in_use_is_active_then_idle_then_gone(
     database: Database, connections: Callable[[], tuple[float, ...]]
 ) -> None:
-    link = Link(database.url, "test")
+    link = SingleConnection(database.url, "test")
 
     async with link.use("survey") as connection:
         await connection.execute("SELECT 1")
@@ -46,7 +46,7 @@ async def test_connection_in_use_is_active_then_idle_then_gone(
 async def test_connection_that_died_is_neither(
     database: Database, connections: Callable[[], tuple[float, ...]]
 ) -> None:
-    link = Link(database.url, "test")
+    link = SingleConnection(database.url, "test")
 
     with pytest.raises(Transient):
         async with link.use() as connection:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from prequal.kernel import metrics
 from prequal.local.kafka import Kafka
+from prequal.telemetry import metrics
 from tests.support.api import api_within, assert_error, ready
 from tests.support.applications import a_key, an_application
 from tests.support.database import Database

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from prequal.kernel import maintenance
-from prequal.kernel.errors import Misconfigured, Transient
-from prequal.kernel.maintenance import ARCHIVE_DAYS, INBOX_DAYS, SETTLED_DAYS, maintain
+from prequal.core.errors import Misconfigured, Transient
+from prequal.schema import retention
+from prequal.schema.retention import ARCHIVE_DAYS, INBOX_DAYS, RESOLVED_DAYS, maintain
 from tests.support.database import Database
 from tests.support.ports import free_port
 from tests.support.publishing import INSERT_UNTOLD, an_untold_row
@@ -39,7 +39,7 @@ def told(database: Database, submission: Submission, days_ago: int) -> None:
     database.execute(
         """
         WITH told AS (DELETE FROM outbox_events RETURNING *)
-        INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload, created_at, told_at)
+        INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload, created_at, published_at)
         SELECT id, topic, event_id, event_type, application_id, payload, created_at, %s::timestamptz FROM told
         """,
         f"{day} 12:00+00",
@@ -167,14 +167,14 @@ def test_claims_and_keys_are_pruned_a_day_after_they_ended(database: Database, a
     assert (done.claims_pruned, done.keys_pruned) == (1 - left, 1 - left)
 
 
-@pytest.mark.parametrize(("days", "left"), [(SETTLED_DAYS - 1, 1), (SETTLED_DAYS + 1, 0)])
+@pytest.mark.parametrize(("days", "left"), [(RESOLVED_DAYS - 1, 1), (RESOLVED_DAYS + 1, 0)])
 def test_what_became_of_a_dead_letter_is_forgotten_long_after_its_topic_forgot_the_letter(
     database: Database, days: int, left: int
 ) -> None:
     database.execute(
         """
-        INSERT INTO settled_dead_letters (
-            topic, partition, "offset", written_at, action, error_kind, reason, settled_by, settled_at
+        INSERT INTO resolved_dead_letters (
+            topic, partition, "offset", written_at, action, error_kind, reason, resolved_by, resolved_at
         )
         SELECT 't', 0, 0, now() - interval '200 days', 'discarded', 'k', 'r', 's', now() - make_interval(days => %s)
         """,
@@ -183,7 +183,7 @@ def test_what_became_of_a_dead_letter_is_forgotten_long_after_its_topic_forgot_t
 
     done = maintain(database.url)
 
-    assert database.count("settled_dead_letters") == left
+    assert database.count("resolved_dead_letters") == left
     assert done.dead_letters_pruned == 1 - left
 
 
@@ -200,7 +200,7 @@ def test_index_by_age_knows_the_newest_pages_after_maintenance(database: Databas
 def test_more_rows_than_one_statement_prunes_are_all_pruned(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prequal.kernel.maintenance.PRUNE_ROWS", 10)
+    monkeypatch.setattr("prequal.schema.retention.PRUNE_ROWS", 10)
     database.execute(
         "INSERT INTO processed_messages "
         "SELECT 'credit-service', gen_random_uuid(), 'd', now() - interval '30 days' FROM generate_series(1, 35)"
@@ -242,7 +242,7 @@ def test_partition_that_is_being_read_for_long_is_left_for_the_next_run(
     decide(database, submission)
     told(database, submission, days_ago=30)
 
-    monkeypatch.setattr(maintenance, "SESSION", {**maintenance.SESSION, "lock_timeout": "200"})
+    monkeypatch.setattr(retention, "SESSION", {**retention.SESSION, "lock_timeout": "200"})
     with database.connect() as reader:
         reader.execute("SELECT * FROM outbox_archive")
 

@@ -11,16 +11,16 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from typer.testing import CliRunner
 
-from prequal import migrations
-from prequal.command_line.application import app
-from prequal.kernel.db import connect
-from prequal.kernel.errors import Misconfigured, Transient
-from prequal.kernel.maintenance import maintain
-from prequal.kernel.schema import REVISION, check_schema
+from prequal.cli.app import app
+from prequal.core.errors import Misconfigured, Transient
+from prequal.postgres.connections import connect
+from prequal.schema import migrate
+from prequal.schema.retention import maintain
+from prequal.schema.version import REVISION, check_schema
 from tests.support.database import TABLES, Database
 from tests.support.ports import free_port
 from tests.support.processes import run_once
-from tests.support.publishing import untold
+from tests.support.publishing import unpublished
 from tests.support.submissions import stored
 from tests.support.waiting import eventually
 
@@ -31,7 +31,7 @@ runner = CliRunner()
 def revisions() -> list[str]:
     """Every migration, oldest first."""
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
     return [script.revision for script in reversed(list(ScriptDirectory.from_config(config).walk_revisions()))]
 
 
@@ -60,7 +60,7 @@ def tables(database: Database) -> set[str]:
 def filled(database: Database) -> Database:
     """A database at the newest revision with rows in it."""
     stored(database, 3)
-    untold(database, 3)
+    unpublished(database, 3)
     return database
 
 
@@ -69,7 +69,7 @@ def test_services_expect_the_newest_migration() -> None:
 
 
 def test_upgrade_of_an_empty_database_makes_every_table(empty_database: Database) -> None:
-    migrations.upgrade(empty_database.url)
+    migrate.upgrade(empty_database.url)
 
     assert set(TABLES) < tables(empty_database)
 
@@ -77,13 +77,13 @@ def test_upgrade_of_an_empty_database_makes_every_table(empty_database: Database
 def test_upgrade_again_changes_nothing(filled: Database) -> None:
     before, rows = shape(filled), filled.everything()
 
-    migrations.upgrade(filled.url)
+    migrate.upgrade(filled.url)
 
     assert (shape(filled), filled.everything()) == (before, rows)
 
 
 def test_downgrade_to_nothing_leaves_nothing(filled: Database) -> None:
-    migrations.downgrade(filled.url, "base")
+    migrate.downgrade(filled.url, "base")
 
     assert shape(filled)["functions"] == []
     assert tables(filled) == {"alembic_version"}
@@ -93,8 +93,8 @@ def test_downgrade_to_nothing_leaves_nothing(filled: Database) -> None:
 def test_way_back_and_up_again_gives_the_same_shape(database: Database, revision: str) -> None:
     before = shape(database)
 
-    migrations.downgrade(database.url, revision)
-    migrations.upgrade(database.url)
+    migrate.downgrade(database.url, revision)
+    migrate.upgrade(database.url)
 
     assert shape(database) == before
 
@@ -104,18 +104,18 @@ def test_filled_database_can_be_taken_back_and_up_again(filled: Database, revisi
     before = shape(filled)
     maintain(filled.url)
 
-    migrations.downgrade(filled.url, revision)
-    migrations.upgrade(filled.url)
+    migrate.downgrade(filled.url, revision)
+    migrate.upgrade(filled.url)
 
     assert shape(filled) == before
 
 
 def test_applications_survive_every_later_migration(empty_database: Database) -> None:
-    migrations.upgrade(empty_database.url, revisions()[0])
+    migrate.upgrade(empty_database.url, revisions()[0])
     stored(empty_database, 3)
     before = empty_database.rows("SELECT * FROM applications ORDER BY id")
 
-    migrations.upgrade(empty_database.url)
+    migrate.upgrade(empty_database.url)
 
     after = empty_database.rows("SELECT * FROM applications ORDER BY id")
     assert [{name: row[name] for name in before[0]} for row in after] == before
@@ -143,12 +143,12 @@ def test_database_ahead_of_the_code_is_not_migrated(database: Database) -> None:
     database.execute("UPDATE alembic_version SET version_num = '9999'")
 
     with pytest.raises(Misconfigured, match="newer code"):
-        migrations.upgrade(database.url)
+        migrate.upgrade(database.url)
 
 
 def test_unknown_revision_is_refused(database: Database) -> None:
     with pytest.raises(Misconfigured):
-        migrations.upgrade(database.url, "no-such-revision")
+        migrate.upgrade(database.url, "no-such-revision")
 
 
 def as_(url: str, user: str, password: str) -> str:
@@ -185,7 +185,7 @@ def test_database_that_is_away_is_one_sentence_and_exit_code_3(tmp_path: Path) -
 
 def test_way_back_without_a_database_is_out_of_reach_too() -> None:
     with pytest.raises(Transient, match="cannot be reached"):
-        migrations.downgrade(f"postgresql://prequal:hunter2@127.0.0.1:{free_port()}/prequal", "0004")
+        migrate.downgrade(f"postgresql://prequal:hunter2@127.0.0.1:{free_port()}/prequal", "0004")
 
 
 @pytest.mark.parametrize("user", ["prequal", "hunter2"])
@@ -211,7 +211,7 @@ def test_user_who_may_not_change_the_tables_is_told_whose_to_take(empty_database
     empty_database.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
     try:
         with pytest.raises(Misconfigured, match="of the tables' owner"):
-            migrations.upgrade(as_(empty_database.url, "guest", "guest"))
+            migrate.upgrade(as_(empty_database.url, "guest", "guest"))
     finally:
         empty_database.execute("DROP ROLE guest")
 
@@ -219,7 +219,7 @@ def test_user_who_may_not_change_the_tables_is_told_whose_to_take(empty_database
 def test_database_that_goes_away_in_the_middle_is_out_of_reach(empty_database: Database) -> None:
     with empty_database.connect() as holder, ThreadPoolExecutor(1) as threads:
         holder.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
-        migrating = threads.submit(migrations.upgrade, empty_database.url)
+        migrating = threads.submit(migrate.upgrade, empty_database.url)
         waits = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
         (waiting,) = eventually(lambda: empty_database.rows(waits))
 

@@ -13,19 +13,21 @@ import pytest
 from prequal.api import queries as api
 from prequal.credit import queries as credit
 from prequal.decision import queries as decision
-from prequal.kernel import db, inbox, outbox
+from prequal.messaging import inbox
+from prequal.postgres import connections
+from prequal.publisher import queries
 from tests.support.database import Database
 
-LEASE = outbox.Lease("loan_applications_submitted", uuid4(), 1)
+LEASE = queries.Lease("loan_applications_submitted", uuid4(), 1)
 
 STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "api.write": lambda connection: api.write(connection, [], "prequal-api"),
     "inbox.look_up": lambda connection: inbox.look_up(connection, "credit-service", []),
     "credit.record_reads": lambda connection: credit.record_reads(connection, []),
-    "credit.tell_reports": lambda connection: credit.tell_reports(connection, []),
+    "credit.append_reports": lambda connection: credit.append_reports(connection, []),
     "decision.write_decisions": lambda connection: decision.write_decisions(connection, []),
-    "outbox.read_untold": lambda connection: outbox.read_untold(connection, LEASE, [], 500),
-    "outbox.settle_told": lambda connection: outbox.settle_told(connection, LEASE.lane, []),
+    "outbox.read_unpublished": lambda connection: queries.read_unpublished(connection, LEASE, [], 500),
+    "outbox.archive_published": lambda connection: queries.archive_published(connection, LEASE.name, []),
 }
 TABLES = "applications|audit_log|processed_messages|outbox_events|outbox_archive|pan_claims|idempotency_keys"
 
@@ -50,7 +52,7 @@ class Recorder:
 async def test_statement_prepared_on_an_empty_database_walks_along_indexes_only(name: str, database: Database) -> None:
     recorder = Recorder()
     await STATEMENTS[name](recorder)
-    connection = await db.connect(database.url, "plans")
+    connection = await connections.connect(database.url, "plans")
     await connection.execute(f"PREPARE hot AS {recorder.statement}")
 
     rows = await connection.fetch(f"EXPLAIN EXECUTE hot({', '.join(['NULL'] * recorder.values)})")

@@ -11,18 +11,20 @@ import psycopg
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from prequal.core.settings import PublisherSettings, load
 from prequal.domain.events import EventType, event_id
-from prequal.kernel import metrics, outbox, publisher, teller
-from prequal.kernel.breaker import breaker_of
-from prequal.kernel.db import connect
-from prequal.kernel.settings import PublisherSettings, load
-from prequal.kernel.wake import Wakes
 from prequal.local.kafka import Kafka
+from prequal.messaging import outbox
+from prequal.postgres.connections import connect
+from prequal.publisher import producer, queries, relay
+from prequal.publisher.listener import OutboxListener
+from prequal.telemetry import metrics
+from prequal.telemetry.breakers import breaker_of
 from tests.conftest import HouseMaker
 from tests.support.broker import REPORTED, SUBMITTED, Broker, headers_of
 from tests.support.database import Database
-from tests.support.processes import House
-from tests.support.publishing import INSERT_UNTOLD, an_untold_row, publishing, untold
+from tests.support.processes import System
+from tests.support.publishing import INSERT_UNTOLD, an_untold_row, publishing, unpublished
 from tests.support.waiting import eventually, soon
 from tests.support.wire import Stopwatch, a_wire, port_of
 
@@ -40,7 +42,7 @@ async def keys(broker: Broker, topic: str, count: int) -> list[UUID]:
 
 
 async def test_event_is_told_with_its_key_its_headers_and_its_bytes(database: Database, broker: Broker) -> None:
-    (application_id,) = untold(database, payload='{"name": "आशा"}')
+    (application_id,) = unpublished(database, payload='{"name": "आशा"}')
 
     async with publishing(database, broker):
         (message,) = await broker.arrived(SUBMITTED, 1)
@@ -56,7 +58,7 @@ async def test_event_is_told_with_its_key_its_headers_and_its_bytes(database: Da
 
 
 async def test_trace_of_a_row_becomes_a_header(database: Database, broker: Broker) -> None:
-    untold(database)
+    unpublished(database)
     database.execute("UPDATE outbox_events SET traceparent = '00-trace', correlation_id = NULL")
 
     async with publishing(database, broker):
@@ -67,7 +69,7 @@ async def test_trace_of_a_row_becomes_a_header(database: Database, broker: Broke
 
 
 async def test_told_event_moves_to_the_archive_unchanged(database: Database, broker: Broker) -> None:
-    untold(database, 3, payload='{"a": 1}')
+    unpublished(database, 3, payload='{"a": 1}')
     columns = "id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
     before = database.rows(f"SELECT {columns} FROM outbox_events ORDER BY id")
 
@@ -78,8 +80,8 @@ async def test_told_event_moves_to_the_archive_unchanged(database: Database, bro
 
 
 async def test_both_topics_are_told(database: Database, broker: Broker) -> None:
-    untold(database, 5, topic=SUBMITTED)
-    untold(database, 7, topic=REPORTED)
+    unpublished(database, 5, topic=SUBMITTED)
+    unpublished(database, 7, topic=REPORTED)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))
@@ -102,7 +104,7 @@ async def test_events_of_one_application_are_told_in_the_order_they_were_written
 
 
 async def test_row_is_settled_by_its_own_acknowledgement_and_told_once(database: Database, broker: Broker) -> None:
-    applications = untold(database, 3000)
+    applications = unpublished(database, 3000)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database), within=60)
@@ -131,7 +133,7 @@ async def test_gap_of_ids_that_were_rolled_back_stops_nothing(database: Database
         for _ in range(10):
             undone.execute(INSERT_UNTOLD, an_untold_row())
         undone.rollback()
-    applications = untold(database, 3)
+    applications = unpublished(database, 3)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))
@@ -144,7 +146,7 @@ async def test_gap_of_ids_that_were_rolled_back_stops_nothing(database: Database
 
 async def test_bell_wakes_a_publisher_that_would_look_only_much_later(database: Database, broker: Broker) -> None:
     async with publishing(database, broker, publish_poll_seconds=10):
-        untold(database)
+        unpublished(database)
 
         async def rung_and_told() -> bool:
             database.execute(f"SELECT pg_notify('prequal_outbox', '{SUBMITTED}')")
@@ -155,10 +157,10 @@ async def test_bell_wakes_a_publisher_that_would_look_only_much_later(database: 
 
 async def test_lost_bell_costs_a_pause_between_two_looks(database: Database, broker: Broker) -> None:
     async with publishing(database, broker):
-        untold(database)
+        unpublished(database)
         await soon(lambda: nothing_waits(database))
 
-        untold(database)
+        unpublished(database)
         await soon(lambda: nothing_waits(database))
 
 
@@ -169,9 +171,9 @@ async def test_events_of_a_missing_topic_wait_with_a_reason_while_others_flow(
     database: Database, broker: Broker
 ) -> None:
     broker.delete(REPORTED)
-    untold(database, 3, topic=REPORTED)
+    unpublished(database, 3, topic=REPORTED)
     async with publishing(database, broker):
-        untold(database, 20, topic=SUBMITTED)
+        unpublished(database, 20, topic=SUBMITTED)
         await soon(lambda: broker.told(SUBMITTED) == 20)
         await soon(lambda: database.count("outbox_parked") == 3)
 
@@ -189,13 +191,13 @@ async def test_topic_that_is_deleted_and_made_anew_is_told_by_a_producer_that_ne
 ) -> None:
     rebuilt = metrics.RETRIES.labels("producer")
     before = rebuilt._value.get()
-    untold(database, 3)
+    unpublished(database, 3)
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))
         broker.delete(SUBMITTED)
-        untold(database, 3)
+        unpublished(database, 3)
         await soon(lambda: database.count("outbox_parked") == 3)
-        untold(database, 1, topic=REPORTED)
+        unpublished(database, 1, topic=REPORTED)
 
         broker.create()
 
@@ -242,10 +244,10 @@ async def test_producer_that_dies_is_replaced_and_what_it_held_is_told_by_the_ne
     rows: int, database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Dying, "lives", 0)
-    monkeypatch.setattr(teller, "Producer", Dying)
+    monkeypatch.setattr(producer, "Producer", Dying)
     rebuilt = metrics.RETRIES.labels("producer")
     before = rebuilt._value.get()
-    applications = untold(database, rows)
+    applications = unpublished(database, rows)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database), within=60)
@@ -261,23 +263,23 @@ async def test_producer_that_dies_is_replaced_and_what_it_held_is_told_by_the_ne
 async def test_row_given_to_the_producer_that_another_lane_has_just_built_is_given_once(
     database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    untold(database, 3)
-    address, given, read = kafka.bootstrap_servers, [], outbox.read_untold
+    unpublished(database, 3)
+    address, given, read = kafka.bootstrap_servers, [], queries.read_unpublished
     settings = load(PublisherSettings, _env_file=None, database_url=database.url, kafka_bootstrap_servers=address)
     stand_in: Any = SimpleNamespace(
         generation=0,
-        answers={SUBMITTED: teller.Answers()},
+        answers={SUBMITTED: producer.DeliveryReports()},
         breaker=breaker_of("kafka_producer", address),
         tell=lambda row: given.append(row.id),
     )
-    lane = publisher.Lane(SUBMITTED, settings, stand_in, Wakes(database.url, [SUBMITTED]))
+    lane = relay.TopicRelay(SUBMITTED, settings, stand_in, OutboxListener(database.url, [SUBMITTED]))
 
-    async def rebuilt_meanwhile(*what: Any) -> list[outbox.OutboxRow]:
+    async def rebuilt_meanwhile(*what: Any) -> list[queries.OutboxRow]:
         rows = await read(*what)
         stand_in.generation += not given
         return rows
 
-    monkeypatch.setattr(outbox, "read_untold", rebuilt_meanwhile)
+    monkeypatch.setattr(outbox, "read_unpublished", rebuilt_meanwhile)
 
     for _ in range(3):
         lane._more = True
@@ -288,11 +290,11 @@ async def test_row_given_to_the_producer_that_another_lane_has_just_built_is_giv
 
 
 async def test_row_that_was_refused_twice_is_parked_once(database: Database) -> None:
-    untold(database)
+    unpublished(database)
     row_id = database.value("SELECT id FROM outbox_events")
     connection = await connect(database.url, "test")
     try:
-        await outbox.park(connection, SUBMITTED, [(row_id, "refused"), (row_id, "refused again")])
+        await queries.park(connection, SUBMITTED, [(row_id, "refused"), (row_id, "refused again")])
     finally:
         await connection.close()
 
@@ -303,8 +305,8 @@ async def test_event_too_large_waits_with_a_reason_and_its_neighbours_are_told(
     database: Database, broker: Broker
 ) -> None:
     broker.configure(SUBMITTED, max_message_bytes="20000")
-    (large,) = untold(database, payload="x" * 50_000)
-    neighbours = untold(database, 30, payload="{}")
+    (large,) = unpublished(database, payload="x" * 50_000)
+    neighbours = unpublished(database, 30, payload="{}")
     async with publishing(database, broker):
         await soon(lambda: broker.told(SUBMITTED) == 30)
         await soon(lambda: database.count("outbox_events") == 0)
@@ -322,17 +324,17 @@ async def test_event_too_large_waits_with_a_reason_and_its_neighbours_are_told(
 
 
 async def test_parked_event_is_tried_again_after_longer_and_longer_pauses(database: Database) -> None:
-    untold(database)
+    unpublished(database)
     connection = await connect(database.url, "test")
     pauses = []
     try:
         for _ in range(8):
             row_id = database.value("SELECT id FROM outbox_events")
-            await outbox.park(connection, SUBMITTED, [(row_id, "refused")])
+            await queries.park(connection, SUBMITTED, [(row_id, "refused")])
             pause = database.value("SELECT next_try_at - parked_at FROM outbox_parked")
             pauses.append(pause.total_seconds())
             database.execute("UPDATE outbox_parked SET next_try_at = now()")
-            await outbox.bring_back_due(connection, SUBMITTED, 10)
+            await queries.restore_due(connection, SUBMITTED, 10)
     finally:
         await connection.close()
 
@@ -340,12 +342,12 @@ async def test_parked_event_is_tried_again_after_longer_and_longer_pauses(databa
 
 
 async def test_settling_the_same_rows_twice_archives_them_once(database: Database) -> None:
-    untold(database, 5)
+    unpublished(database, 5)
     ids = [row["id"] for row in database.rows("SELECT id FROM outbox_events")]
     connection = await connect(database.url, "test")
     try:
-        first = await outbox.settle_told(connection, SUBMITTED, ids)
-        second = await outbox.settle_told(connection, SUBMITTED, ids)
+        first = await queries.archive_published(connection, SUBMITTED, ids)
+        second = await queries.archive_published(connection, SUBMITTED, ids)
     finally:
         await connection.close()
 
@@ -356,17 +358,17 @@ async def test_settling_the_same_rows_twice_archives_them_once(database: Databas
 async def test_event_told_and_not_settled_is_told_again_with_the_same_id(
     database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    untold(database, 5)
-    working = outbox.settle_told
+    unpublished(database, 5)
+    working = queries.archive_published
 
     async def broken(*_: Any) -> int:
         raise OSError("the connection is lost")
 
-    monkeypatch.setattr(outbox, "settle_told", broken)
+    monkeypatch.setattr(outbox, "archive_published", broken)
     async with publishing(database, broker):
         await soon(lambda: broker.told(SUBMITTED) == 5)
     assert database.count("outbox_events") == 5
-    monkeypatch.setattr(outbox, "settle_told", working)
+    monkeypatch.setattr(outbox, "archive_published", working)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))
@@ -379,15 +381,15 @@ async def test_event_told_and_not_settled_is_told_again_with_the_same_id(
 async def test_event_that_is_in_flight_is_not_produced_again(
     database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    untold(database, 5)
-    working, failures = outbox.settle_told, iter(range(3))
+    unpublished(database, 5)
+    working, failures = queries.archive_published, iter(range(3))
 
     async def broken_at_first(*values: Any) -> int:
         if next(failures, None) is not None:
             raise OSError("the connection is lost")
         return await working(*values)
 
-    monkeypatch.setattr(outbox, "settle_told", broken_at_first)
+    monkeypatch.setattr(outbox, "archive_published", broken_at_first)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))
@@ -418,16 +420,16 @@ async def test_lane_has_one_holder_at_a_time(database: Database) -> None:
     connection = await connect(database.url, "test")
     one, other = uuid4(), uuid4()
     try:
-        first = await outbox.take_lease(connection, SUBMITTED, one, 60)
-        refused = await outbox.take_lease(connection, SUBMITTED, other, 60)
-        renewed = await outbox.take_lease(connection, SUBMITTED, one, 60)
+        first = await queries.take_lease(connection, SUBMITTED, one, 60)
+        refused = await queries.take_lease(connection, SUBMITTED, other, 60)
+        renewed = await queries.take_lease(connection, SUBMITTED, one, 60)
         database.execute("UPDATE publisher_leases SET expires_at = now() - interval '1 second'")
-        taken = await outbox.take_lease(connection, SUBMITTED, other, 60)
-        untold(database)
+        taken = await queries.take_lease(connection, SUBMITTED, other, 60)
+        unpublished(database)
         assert first is not None
         assert taken is not None
-        lost = await outbox.read_untold(connection, first, [], 10)
-        held = await outbox.read_untold(connection, taken, [], 10)
+        lost = await queries.read_unpublished(connection, first, [], 10)
+        held = await queries.read_unpublished(connection, taken, [], 10)
     finally:
         await connection.close()
 
@@ -437,15 +439,15 @@ async def test_lane_has_one_holder_at_a_time(database: Database) -> None:
     assert (len(lost), len(held)) == (0, 1)
 
 
-def test_lane_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database: Database, house: House) -> None:
+def test_lane_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database: Database, house: System) -> None:
     house.start("publisher")
     second = house.further("publisher", "second", LEASE_SECONDS="1")
     second.start()
-    untold(database)
+    unpublished(database)
     eventually(lambda: nothing_waits(database))
 
     house.publisher.kill_9()
-    applications = untold(database, 20)
+    applications = unpublished(database, 20)
     watch = Stopwatch()
 
     eventually(lambda: nothing_waits(database))
@@ -457,11 +459,11 @@ def test_lane_of_a_publisher_that_stops_is_free_at_once(database: Database, a_ho
     house = a_house_with(LEASE_SECONDS="60").start("publisher")
     second = house.further("publisher", "second", LEASE_SECONDS="60")
     second.start()
-    untold(database)
+    unpublished(database)
     eventually(lambda: nothing_waits(database))
 
     assert house.publisher.end() == 0
-    untold(database, 20)
+    unpublished(database, 20)
 
     eventually(lambda: nothing_waits(database))
 
@@ -477,7 +479,7 @@ async def test_events_wait_while_the_broker_is_away_and_are_told_when_it_is_back
         blind = Broker.__new__(Broker)
         blind.bootstrap_servers = f"127.0.0.1:{wire.port}"
         async with publishing(database, blind):
-            untold(database, 50)
+            unpublished(database, 50)
             await soon(lambda: database.value("SELECT count(*) FROM publisher_leases") >= 2)
             assert nothing_waits(database) is False
             longest = await longest_transaction(database, for_seconds=2)
@@ -509,10 +511,10 @@ async def longest_transaction(database: Database, for_seconds: float) -> float:
 
 async def test_error_of_the_database_is_waited_out(database: Database, broker: Broker) -> None:
     async with publishing(database, broker):
-        untold(database)
+        unpublished(database)
         await soon(lambda: nothing_waits(database))
         database.execute("ALTER TABLE outbox_archive RENAME TO away")
-        applications = untold(database, 3)
+        applications = unpublished(database, 3)
         await soon(lambda: broker.told(SUBMITTED) == 4)
 
         database.execute("ALTER TABLE away RENAME TO outbox_archive")
@@ -521,7 +523,7 @@ async def test_error_of_the_database_is_waited_out(database: Database, broker: B
     assert set(applications) < set(await keys(broker, SUBMITTED, 4))
 
 
-def test_row_the_application_wrote_is_what_is_told(database: Database, house: House) -> None:
+def test_row_the_application_wrote_is_what_is_told(database: Database, house: System) -> None:
     import httpx
 
     from tests.support.applications import an_application
@@ -536,7 +538,7 @@ def test_row_the_application_wrote_is_what_is_told(database: Database, house: Ho
 
 
 def test_without_partitions_for_today_nothing_is_archived_and_nothing_lost(database: Database) -> None:
-    untold(database)
+    unpublished(database)
     partitions = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'outbox_archive'::regclass"
     for row in database.rows(partitions):
         database.execute(f"DROP TABLE {row['name']}")

@@ -8,14 +8,16 @@ from uuid import UUID
 import httpx
 import pytest
 
-from prequal.kernel import db, metrics, reconciler
-from prequal.kernel.settings import PublisherSettings, load
+from prequal.core.settings import PublisherSettings, load
+from prequal.postgres import connections
+from prequal.publisher import republisher
+from prequal.telemetry import metrics
 from tests.support.applications import an_application
-from tests.support.broker import REPORTED, SUBMITTED, Broker, Letter
+from tests.support.broker import REPORTED, SUBMITTED, Broker, RawMessage
 from tests.support.database import Database
 from tests.support.ports import free_port
-from tests.support.processes import House
-from tests.support.publishing import untold
+from tests.support.processes import System
+from tests.support.publishing import unpublished
 from tests.support.submissions import stored
 from tests.support.waiting import eventually
 
@@ -23,7 +25,7 @@ ANCIENT = "UPDATE applications SET created_at = created_at - interval '1 minute'
 
 
 def test_application_whose_events_were_lost_with_the_broker_is_decided(
-    house: House, broker: Broker, database: Database
+    house: System, broker: Broker, database: Database
 ) -> None:
     house.start("api", "publisher")
     httpx.post(f"{house.api.url}/applications", json=an_application(), trust_env=False).raise_for_status()
@@ -34,7 +36,7 @@ def test_application_whose_events_were_lost_with_the_broker_is_decided(
     house.start("credit", "decision")
 
     eventually(lambda: database.value("SELECT status <> 'PENDING' FROM applications"), within=30)
-    assert database.row("SELECT times FROM retellings") == {"times": 1}
+    assert database.row("SELECT times FROM republications") == {"times": 1}
     assert database.count("outbox_archive") == 2
 
 
@@ -46,11 +48,11 @@ async def test_only_undecided_applications_of_some_age_are_due_and_then_not_at_o
         " decision_measures = '{}', policy_version = 'v1', version = 2 WHERE id = %s",
         decided.id,
     )
-    connection = await db.connect(database.url, "test")
+    connection = await connections.connect(database.url, "test")
 
-    first = await reconciler.due_for_retelling(connection, 30, 10)
-    await reconciler.note_retelling(connection, first)
-    again = await reconciler.due_for_retelling(connection, 30, 10)
+    first = await republisher.due_for_republishing(connection, 30, 10)
+    await republisher.record_republication(connection, first)
+    again = await republisher.due_for_republishing(connection, 30, 10)
 
     await connection.close()
     assert (first, again) == ([old.id], [])
@@ -58,12 +60,12 @@ async def test_only_undecided_applications_of_some_age_are_due_and_then_not_at_o
 
 async def test_pause_before_the_next_retelling_doubles(database: Database) -> None:
     (old,) = stored(database, 1)
-    connection = await db.connect(database.url, "test")
+    connection = await connections.connect(database.url, "test")
     pauses = []
 
     for _ in range(9):
-        await reconciler.note_retelling(connection, [old.id])
-        seconds = "SELECT extract(epoch FROM next_at - last_at)::integer AS pause FROM retellings"
+        await republisher.record_republication(connection, [old.id])
+        seconds = "SELECT extract(epoch FROM next_at - last_at)::integer AS pause FROM republications"
         pauses.append(database.value(seconds))
 
     await connection.close()
@@ -90,7 +92,7 @@ async def looks(database: Database, broker: Broker) -> AsyncIterator[LookMaker]:
                 http_port=free_port(),
                 **told,
             )
-            made = reconciler.Reconciler(settings)
+            made = republisher.Republisher(settings)
             links.push_async_callback(made._link.close)
             return made._look
 
@@ -104,7 +106,7 @@ def told_long_ago(database: Database, count: int) -> list[UUID]:
         database.execute(
             "UPDATE applications SET created_at = now() - make_interval(mins => %s) WHERE id = %s", minutes, application
         )
-        untold(database, application_id=application)
+        unpublished(database, application_id=application)
     settle(database)
     return applications
 
@@ -114,32 +116,32 @@ def settle(database: Database) -> None:
     columns = "id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
     database.execute(
         f"""
-        WITH told AS (DELETE FROM outbox_events RETURNING {columns}, retold)
-        INSERT INTO outbox_archive ({columns}) SELECT {columns} FROM told WHERE NOT retold
+        WITH told AS (DELETE FROM outbox_events RETURNING {columns}, republished)
+        INSERT INTO outbox_archive ({columns}) SELECT {columns} FROM told WHERE NOT republished
         """
     )
 
 
-def retold(database: Database) -> list[UUID]:
+def republished(database: Database) -> list[UUID]:
     """Whose events were put back, in the order of the lane."""
-    rows = database.rows("SELECT application_id FROM outbox_events WHERE retold ORDER BY id")
+    rows = database.rows("SELECT application_id FROM outbox_events WHERE republished ORDER BY id")
     return [row["application_id"] for row in rows]
 
 
 def let_an_hour_pass(database: Database) -> None:
     database.execute(
-        "UPDATE retellings SET last_at = last_at - interval '1 hour', next_at = next_at - interval '1 hour'"
+        "UPDATE republications SET last_at = last_at - interval '1 hour', next_at = next_at - interval '1 hour'"
     )
 
 
 async def test_no_more_than_so_many_are_retold_at_once_the_oldest_first(database: Database, looks: LookMaker) -> None:
     first, second, third, fourth, fifth = told_long_ago(database, 5)
-    look = looks(retell_max=2)
+    look = looks(republish_max=2)
     each_time = []
 
     for _ in range(4):
         await look()
-        each_time.append(set(retold(database)))
+        each_time.append(set(republished(database)))
         settle(database)
 
     assert each_time == [{first, second}, {third, fourth}, {fifth}, set()]
@@ -156,44 +158,44 @@ async def test_application_that_stays_undecided_is_retold_after_pauses_that_doub
         await look()
         settle(database)
         await look()  # too early: nothing is told
-        assert retold(database) == []
-        pause = "SELECT times, extract(epoch FROM next_at - last_at)::integer AS pause FROM retellings"
+        assert republished(database) == []
+        pause = "SELECT times, extract(epoch FROM next_at - last_at)::integer AS pause FROM republications"
         seen.append(tuple(database.row(pause).values()))
         let_an_hour_pass(database)
 
     assert seen == [(1, 30), (2, 60), (3, 120)]
-    assert database.value("SELECT application_id FROM retellings") == application
+    assert database.value("SELECT application_id FROM republications") == application
 
 
 async def test_nothing_is_retold_while_the_outbox_is_old(database: Database, looks: LookMaker) -> None:
     told_long_ago(database, 1)
-    untold(database, topic=REPORTED)
+    unpublished(database, topic=REPORTED)
     database.execute("UPDATE outbox_events SET created_at = now() - interval '6 seconds'")
     look = looks()
 
     await look()
-    while_it_is_old = retold(database)
+    while_it_is_old = republished(database)
     database.execute("UPDATE outbox_events SET created_at = now() - interval '1 second'")
     await look()
 
-    assert (len(while_it_is_old), len(retold(database))) == (0, 1)
+    assert (len(while_it_is_old), len(republished(database))) == (0, 1)
 
 
 async def test_nothing_is_retold_while_the_consumers_are_behind(
     database: Database, broker: Broker, looks: LookMaker
 ) -> None:
     first, _ = told_long_ago(database, 2)
-    look = looks(retell_max=1)
-    broker.tell(SUBMITTED, [Letter(b"x")] * 900)
-    broker.tell(REPORTED, [Letter(b"x")] * 100)
+    look = looks(republish_max=1)
+    broker.tell(SUBMITTED, [RawMessage(b"x")] * 900)
+    broker.tell(REPORTED, [RawMessage(b"x")] * 100)
 
     await look()
-    as_far_as_may_be = retold(database)
+    as_far_as_may_be = republished(database)
     settle(database)
-    broker.tell(REPORTED, [Letter(b"x")])
+    broker.tell(REPORTED, [RawMessage(b"x")])
     await look()
 
-    assert (as_far_as_may_be, retold(database)) == ([first], [])
+    assert (as_far_as_may_be, republished(database)) == ([first], [])
 
 
 async def test_nothing_is_retold_while_it_cannot_be_found_out_how_far_behind_they_are(
@@ -203,28 +205,28 @@ async def test_nothing_is_retold_while_it_cannot_be_found_out_how_far_behind_the
 
     await looks(f"127.0.0.1:{free_port()}")()
 
-    assert retold(database) == []
-    assert database.count("retellings") == 0
+    assert republished(database) == []
+    assert database.count("republications") == 0
 
 
 async def test_what_is_retold_is_counted_by_events(database: Database, looks: LookMaker) -> None:
     _, scored = told_long_ago(database, 2)
-    untold(database, topic=REPORTED, application_id=scored)
+    unpublished(database, topic=REPORTED, application_id=scored)
     settle(database)
-    before = metrics.RETOLD._value.get()
+    before = metrics.REPUBLISHED._value.get()
 
     await looks()()
 
-    assert metrics.RETOLD._value.get() - before == len(retold(database)) == 3
+    assert metrics.REPUBLISHED._value.get() - before == len(republished(database)) == 3
 
 
 async def test_of_two_reconcilers_one_stands_by(database: Database, looks: LookMaker) -> None:
     first, second = told_long_ago(database, 2)
-    one, other = looks(retell_max=1), looks(retell_max=1)
+    one, other = looks(republish_max=1), looks(republish_max=1)
 
     await one()
     await other()
 
-    assert retold(database) == [first]
+    assert republished(database) == [first]
     await one()
-    assert retold(database) == [first, second]
+    assert republished(database) == [first, second]

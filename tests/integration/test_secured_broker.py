@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from prequal.kernel import lag, topics
-from prequal.kernel.errors import Transient
-from prequal.kernel.kafka import consumer_settings, producer_settings
-from prequal.kernel.settings import KafkaSettings
+from prequal.core.errors import Transient
+from prequal.core.settings import KafkaSettings
 from prequal.local.kafka import Kafka
+from prequal.messaging import consumer_lag, topics
+from prequal.messaging.kafka_clients import consumer_settings, producer_settings
 from tests.builders import clients_of
 from tests.support.broker import SUBMITTED
 from tests.support.ports import free_ports
@@ -91,7 +91,7 @@ def test_who_proves_its_user_over_tls_makes_topics_tells_and_reads(secured: Kafk
 
     assert told == [None]
     assert read_one(secured).value() == b"an event"
-    assert sum(lag.by_group(secured).values()) == 1
+    assert sum(consumer_lag.by_group(secured).values()) == 1
     assert topics.create(secured) == []
 
 

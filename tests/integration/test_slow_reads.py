@@ -4,20 +4,21 @@ import asyncio
 
 import pytest
 
-from prequal.kernel.breaker import FAILURES_MAX, State, breaker_of
-from prequal.kernel.db import Link, Readers
-from prequal.kernel.errors import Transient
+from prequal.core.circuit_breaker import FAILURES_MAX, State
+from prequal.core.errors import Transient
+from prequal.postgres.connections import ReadPool, SingleConnection
+from prequal.telemetry.breakers import breaker_of
 from tests.support.database import Database
 
 
-async def _look(readers: Readers) -> None:
-    async with asyncio.timeout(0.05), readers.use("status"):
+async def _look(read_pool: ReadPool) -> None:
+    async with asyncio.timeout(0.05), read_pool.use("status"):
         raise AssertionError("there was a connection")
 
 
 async def test_who_gives_up_waiting_for_a_turn_opens_no_breaker(database: Database) -> None:
-    async with Readers(database.url, "test", 1) as readers, readers.use("status"):
-        ends = await asyncio.gather(*(_look(readers) for _ in range(FAILURES_MAX * 2)), return_exceptions=True)
+    async with ReadPool(database.url, "test", 1) as read_pool, read_pool.use("status"):
+        ends = await asyncio.gather(*(_look(read_pool) for _ in range(FAILURES_MAX * 2)), return_exceptions=True)
         state = breaker_of("database", database.url).state
 
     assert {type(end) for end in ends} == {TimeoutError}
@@ -25,7 +26,7 @@ async def test_who_gives_up_waiting_for_a_turn_opens_no_breaker(database: Databa
 
 
 async def test_statement_that_took_too_long_opens_no_breaker(database: Database) -> None:
-    link = Link(database.url, "test", statement_timeout="10")
+    link = SingleConnection(database.url, "test", statement_timeout="10")
     for _ in range(FAILURES_MAX * 2):
         with pytest.raises(Transient):
             async with link.use() as connection:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from prequal.local.kafka import Kafka
-from prequal.migrations import downgrade
+from prequal.schema.migrate import downgrade
 from tests.support.database import Database
 from tests.support.ports import free_port
-from tests.support.processes import KEYS, NAMES, OTHER_KEY, House, run_once
+from tests.support.processes import KEYS, NAMES, OTHER_KEY, System, run_once
 from tests.support.waiting import eventually
 
 NOBODY = "127.0.0.1:1"
@@ -38,7 +38,7 @@ def assert_refuses(name: str, told: dict[str, str], folder: Path, *words: str) -
 # ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_first_start_records_what_its_keys_are_known_by(database: Database, house: House) -> None:
+def test_first_start_records_what_its_keys_are_known_by(database: Database, house: System) -> None:
     house.start("api")
 
     rows = database.rows("SELECT purpose, key_id, check_value FROM key_checks ORDER BY purpose")
@@ -47,7 +47,7 @@ def test_first_start_records_what_its_keys_are_known_by(database: Database, hous
     assert [len(row["check_value"]) for row in rows] == [32, 32]
 
 
-def test_later_start_with_the_same_keys_records_nothing(database: Database, house: House) -> None:
+def test_later_start_with_the_same_keys_records_nothing(database: Database, house: System) -> None:
     house.start("api")
     before = database.everything()["key_checks"]
     house.api.end()
@@ -61,7 +61,7 @@ def test_later_start_with_the_same_keys_records_nothing(database: Database, hous
     ("name", "key"), [("api", "PAN_HASH_KEY"), ("api", "ENCRYPTION_KEY"), ("credit", "ENCRYPTION_KEY")]
 )
 def test_valid_but_wrong_key_stops_the_start(
-    database: Database, house: House, kafka: Kafka, tmp_path: Path, name: str, key: str
+    database: Database, house: System, kafka: Kafka, tmp_path: Path, name: str, key: str
 ) -> None:
     house.start("api")
     house.stop()
@@ -72,8 +72,8 @@ def test_valid_but_wrong_key_stops_the_start(
 
 
 def test_two_first_starts_at_once_with_other_keys_leave_one(database: Database, kafka: Kafka, tmp_path: Path) -> None:
-    one = House(database.url, kafka.bootstrap_servers, tmp_path)
-    other = House(database.url, kafka.bootstrap_servers, tmp_path, PAN_HASH_KEY=OTHER_KEY)
+    one = System(database.url, kafka.bootstrap_servers, tmp_path)
+    other = System(database.url, kafka.bootstrap_servers, tmp_path, PAN_HASH_KEY=OTHER_KEY)
     other.api.log = tmp_path / "other.log"
     try:
         with ThreadPoolExecutor(2) as threads:
@@ -101,7 +101,7 @@ def test_key_that_is_none_stops_the_start(tmp_path: Path, key: str, words: str) 
     assert_refuses("api", settings() | {"ENCRYPTION_KEY": key}, tmp_path, "ENCRYPTION_KEY", words)
 
 
-def test_publisher_and_decision_are_given_no_key(house: House) -> None:
+def test_publisher_and_decision_are_given_no_key(house: System) -> None:
     house.start("publisher", "decision")
 
     for service in (house.publisher, house.decision):
@@ -132,7 +132,7 @@ def test_missing_setting_is_named(tmp_path: Path, name: str, missing: str) -> No
     ],
 )
 def test_bad_setting_is_named_and_its_value_is_not_repeated(tmp_path: Path, setting: str, value: str) -> None:
-    house = House(NOWHERE, NOBODY, tmp_path, **{setting: value})
+    house = System(NOWHERE, NOBODY, tmp_path, **{setting: value})
     house.api.environment |= {setting: value}
     house.api.launch()
 
@@ -180,7 +180,7 @@ def test_database_ahead_of_the_code_stops_the_start(database: Database, kafka: K
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_busy_port_stops_the_start(house: House, name: str) -> None:
+def test_busy_port_stops_the_start(house: System, name: str) -> None:
     service = getattr(house, name)
     with socket.create_server(("127.0.0.1", service.port)):
         service.launch()
@@ -191,7 +191,7 @@ def test_busy_port_stops_the_start(house: House, name: str) -> None:
     assert "HTTP_PORT" in sentence
 
 
-def test_metrics_are_shown_on_a_port_of_their_own_when_told_so(house: House) -> None:
+def test_metrics_are_shown_on_a_port_of_their_own_when_told_so(house: System) -> None:
     port = free_port()
     service = house.further("decision", "metrics")
     service.environment |= {"PROMETHEUS_PORT": str(port)}
@@ -200,7 +200,7 @@ def test_metrics_are_shown_on_a_port_of_their_own_when_told_so(house: House) -> 
     assert "kafka_messages_consumed_total" in house.new("decision", port).get("/metrics").text
 
 
-def test_taken_metrics_port_is_said_once_and_waited_for_while_the_service_works(house: House) -> None:
+def test_taken_metrics_port_is_said_once_and_waited_for_while_the_service_works(house: System) -> None:
     port = free_port()
     service = house.further("decision", "metrics")
     service.environment |= {"PROMETHEUS_PORT": str(port)}
@@ -222,7 +222,7 @@ def test_taken_metrics_port_is_said_once_and_waited_for_while_the_service_works(
 def test_service_lives_and_says_what_is_away_until_its_database_is_there(
     kafka: Kafka, tmp_path: Path, name: str
 ) -> None:
-    house = House(f"postgresql://u:p@127.0.0.1:{free_port()}/x", kafka.bootstrap_servers, tmp_path)
+    house = System(f"postgresql://u:p@127.0.0.1:{free_port()}/x", kafka.bootstrap_servers, tmp_path)
     service = getattr(house, name)
     try:
         service.launch()

@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from prequal.kernel import db, metrics, survey
-from prequal.kernel.metrics import FACTS, Fact
-from prequal.kernel.settings import PublisherSettings, load
-from prequal.kernel.survey import Survey
-from tests.support.broker import REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, Letter
+from prequal.core.settings import PublisherSettings, load
+from prequal.postgres import connections
+from prequal.publisher import system_metrics
+from prequal.publisher.system_metrics import SystemMetrics
+from prequal.telemetry import metrics
+from prequal.telemetry.metrics import COLLECTED, CollectedGauge
+from tests.support.broker import REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, RawMessage
 from tests.support.database import Database
 from tests.support.ports import free_port
-from tests.support.processes import House
+from tests.support.processes import System
 from tests.support.submissions import stored
 from tests.support.waiting import eventually, soon
 
@@ -29,26 +31,26 @@ OF_CREDIT = 'kafka_consumer_lag{group="credit-service-group"'
 
 @pytest.fixture(autouse=True)
 def _nothing_known() -> Iterator[None]:
-    for fact in FACTS:  # a publisher of another test's may have known
+    for fact in COLLECTED:  # a publisher of another test's may have known
         fact.forget()
     yield
-    for fact in FACTS:
+    for fact in COLLECTED:
         fact.forget()
 
 
-def value(fact: Fact, *labels: str) -> float | None:
+def value(fact: CollectedGauge, *labels: str) -> float | None:
     return fact._values.get(labels)
 
 
-async def looked(settings: PublisherSettings, known: Fact, *hidden: Fact) -> None:
-    """Survey until a fact is known, and others are hidden."""
+async def looked(settings: PublisherSettings, known: CollectedGauge, *hidden: CollectedGauge) -> None:
+    """SystemMetrics until a fact is known, and others are hidden."""
     await looked_until(settings, lambda: bool(known._values) and not any(fact._values for fact in hidden))
 
 
 async def looked_until(settings: PublisherSettings, truth: Callable[[], bool]) -> None:
-    """Survey until something is so."""
+    """SystemMetrics until something is so."""
     stop = asyncio.Event()
-    surveying = asyncio.create_task(Survey(settings).run(stop))
+    surveying = asyncio.create_task(SystemMetrics(settings).run(stop))
     try:
         await soon(truth, within=60)
     finally:
@@ -122,7 +124,7 @@ async def test_a_broker_that_is_away_hides_its_facts_and_not_those_of_the_databa
 
 
 def test_lag_is_seen_by_every_publisher_though_no_consumer_lives(
-    house: House, database: Database, broker: Broker
+    house: System, database: Database, broker: Broker
 ) -> None:
     broker.tell(SUBMITTED, [submission.letter() for submission in stored(database, 5)])
     other = house.further("publisher", "other")
@@ -136,7 +138,7 @@ def test_lag_is_seen_by_every_publisher_though_no_consumer_lives(
 
 
 async def test_dead_letters_are_counted_where_they_lie(database: Database, broker: Broker) -> None:
-    broker.tell(SUBMITTED_DLQ, [Letter(b"{", b"1"), Letter(b"{", b"2")])
+    broker.tell(SUBMITTED_DLQ, [RawMessage(b"{", b"1"), RawMessage(b"{", b"2")])
 
     await looked_until(
         settings(database.url, broker.bootstrap_servers),
@@ -155,8 +157,8 @@ async def test_counting_the_undecided_does_not_read_the_decided(database: Databa
             recorded.append(statement)
             return 0, 0, None
 
-    await survey.undecided(Recorder())  # type: ignore[arg-type]
-    connection = await db.connect(database.url, "plan")
+    await system_metrics.undecided(Recorder())  # type: ignore[arg-type]
+    connection = await connections.connect(database.url, "plan")
     await connection.execute(f"PREPARE counting AS {recorded[0]}")
 
     rows = await connection.fetch("EXPLAIN EXECUTE counting(2, 100000)")

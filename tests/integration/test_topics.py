@@ -7,9 +7,9 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Producer
 from typer.testing import CliRunner
 
-from prequal.command_line.application import app
-from prequal.kernel import topics
-from prequal.kernel.errors import Transient
+from prequal.cli.app import app
+from prequal.core.errors import Transient
+from prequal.messaging import topics
 from tests.builders import clients_of
 from tests.support.broker import SUBMITTED, Broker
 from tests.support.ports import free_port

@@ -9,12 +9,12 @@ import pytest
 
 from tests.conftest import HouseMaker
 from tests.support.applications import a_pan, an_application, drawn
-from tests.support.broker import REPORTED, SUBMITTED, Broker, Letter
+from tests.support.broker import REPORTED, SUBMITTED, Broker, RawMessage
 from tests.support.database import Database
 from tests.support.load import Load, applications, assert_all_is_well
 from tests.support.otlp import Place, Receiver, Span, a_receiver
 from tests.support.ports import free_port
-from tests.support.processes import House
+from tests.support.processes import System
 from tests.support.waiting import eventually
 
 HOPS = {
@@ -38,7 +38,7 @@ BATCHES = {
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
-def post(house: House, **headers: str) -> str:
+def post(house: System, **headers: str) -> str:
     answer = httpx.post(
         f"{house.api.url}/applications", json=an_application(), headers=headers, timeout=10, trust_env=False
     )
@@ -46,7 +46,7 @@ def post(house: House, **headers: str) -> str:
     return application_id
 
 
-def decided(house: House, application_id: str) -> bool:
+def decided(house: System, application_id: str) -> bool:
     return bool(house.api.get(f"/applications/{application_id}/status").json()["status"] != "PENDING")
 
 
@@ -136,7 +136,7 @@ def test_a_dead_letter_ends_its_span_with_the_kind_of_its_error(a_house_with: Ho
         a_house_with(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url).start("credit")
 
         headers: list[tuple[str, str | bytes | None]] = [("traceparent", f"00-{TRACE}-{CALLER}-01")]
-        broker.tell(SUBMITTED, [Letter(f'{{"pan_number": "{a_pan()}"'.encode(), headers=headers)])
+        broker.tell(SUBMITTED, [RawMessage(f'{{"pan_number": "{a_pan()}"'.encode(), headers=headers)])
 
         eventually(lambda: receiver.of(TRACE))
         (span,) = receiver.of(TRACE).values()

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from prequal.kernel.errors import Misconfigured, PrequalError, Transient
+from prequal.core.errors import Misconfigured, PrequalError, Transient
 from prequal.local import services
-from prequal.local.children import Child, leash
-from prequal.local.services import Errand
+from prequal.local.child_process import Child, bound_to_parent
+from prequal.local.services import OneShotJob
 from tests.local.machine import lives
 from tests.support.waiting import eventually
 
@@ -59,7 +59,7 @@ def test_child_outlives_the_thread_that_started_it(child: Child) -> None:
 
 
 def test_command_does_not_begin_when_its_parent_is_already_gone() -> None:
-    command = shlex.join(leash(["echo", "began"], signal.SIGKILL))
+    command = shlex.join(bound_to_parent(["echo", "began"], signal.SIGKILL))
 
     done = subprocess.run(["sh", "-c", f"{command}; true"], capture_output=True, text=True, check=True)
 
@@ -101,7 +101,7 @@ def test_stop_reaches_a_frozen_child(child: Child) -> None:
 def test_retired_child_never_starts_again(child: Child) -> None:
     child.spawn(["sleep", "600"])
 
-    child.retire()
+    child.stop_for_good()
 
     assert not child.running
     with pytest.raises(Transient):
@@ -121,7 +121,7 @@ def test_retiring_interrupts_a_step_of_the_preparation(child: Child) -> None:
     preparing.start()
     eventually(lambda: child._process)
 
-    child.retire()
+    child.stop_for_good()
 
     preparing.join(5)
     assert not preparing.is_alive()
@@ -140,7 +140,7 @@ def test_errand_that_fails_is_the_kind_of_failure_that_its_exit_code_says(
     monkeypatch.setattr(services, "_command", lambda _: ["sh", "-c", f"echo its sentence; exit {code}"])
 
     with pytest.raises(kind, match="topics: its sentence"):
-        Errand("topics", tmp_path / "topics.log", {}).do()
+        OneShotJob("topics", tmp_path / "topics.log", {}).do()
 
 
 def test_last_words_are_those_that_are_no_json(child: Child) -> None:

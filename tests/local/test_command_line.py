@@ -14,10 +14,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from prequal.command_line import exit_codes
-from prequal.command_line.application import app
-from prequal.kernel.errors import Misconfigured, Refused, Transient
-from prequal.local.demonstration import fresh_pan
+from prequal.cli import exit_codes
+from prequal.cli.app import app
+from prequal.core.errors import Misconfigured, Refused, Transient
+from prequal.local.demo import fresh_pan
 from tests.local.machine import Up
 from tests.support.ports import free_ports
 
@@ -276,7 +276,7 @@ def test_fresh_pan_is_an_individuals() -> None:
 def loads(command: str, module: str) -> bool:
     """Whether a service has loaded a module by the time at which it reads its settings."""
     script = (
-        "import sys; from prequal.command_line import services; from prequal.kernel import settings\n"
+        "import sys; from prequal.cli import services; from prequal.core import settings\n"
         f"settings.load = lambda kind: sys.exit(int(sys.modules.get('{module}') is not None))\n"
         f"services.{command}()"
     )

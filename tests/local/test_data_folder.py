@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from prequal.kernel.errors import Misconfigured
-from prequal.kernel.settings import load
+from prequal.core.errors import Misconfigured
+from prequal.core.settings import load
 from prequal.local import run_file, supervisor
 from prequal.local.data_folder import DataFolder
 from prequal.local.keys import development_keys, generate

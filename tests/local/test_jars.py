@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prequal.kernel.errors import Misconfigured
+from prequal.core.errors import Misconfigured
 from prequal.local import jars, maven
 from prequal.local.jars import Jar
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from prequal.command_line.status import _applications
-from prequal.local import overview
-from prequal.local.overview import Overview, database_facts
+from prequal.cli.status import _applications
+from prequal.local import status
+from prequal.local.status import Overview, database_facts
 from tests.support.database import Database
 
 DECIDED = {"MANUAL_REVIEW": 300, "PRE_APPROVED": 1100, "REJECTED": 600}
@@ -13,8 +13,8 @@ UNDECIDED = 40
 
 def fill(database: Database) -> None:
     """Applications of every status, the undecided last, as they come."""
-    for status, count in {**DECIDED, "PENDING": UNDECIDED}.items():
-        decided = "NULL, NULL, NULL, NULL" if status == "PENDING" else "700, 'r', '{}', 'v1'"
+    for outcome, count in {**DECIDED, "PENDING": UNDECIDED}.items():
+        decided = "NULL, NULL, NULL, NULL" if outcome == "PENDING" else "700, 'r', '{}', 'v1'"
         database.execute(
             f"""
             INSERT INTO applications (
@@ -22,7 +22,7 @@ def fill(database: Database) -> None:
                 loan_type, status, cibil_score, decision_rule, decision_measures, policy_version
             )
             SELECT gen_random_uuid(), decode(repeat('00', 47), 'hex'), repeat('5e', 32), 'XXXXX1234F', 1, 1, 'HOME',
-                   '{status}', {decided}
+                   '{outcome}', {decided}
             FROM generate_series(1, {count})
             """
         )
@@ -52,7 +52,7 @@ def test_small_table_is_counted(database: Database) -> None:
 def test_large_table_is_estimated_and_its_undecided_are_counted(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "EXACT_BYTES_MAX", 0)
+    monkeypatch.setattr(status, "EXACT_BYTES_MAX", 0)
     fill(database)
     database.execute("ANALYZE applications")
     database.execute(
@@ -69,15 +69,15 @@ def test_large_table_is_estimated_and_its_undecided_are_counted(
 def test_large_table_that_was_never_analysed_shows_what_is_known(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overview, "EXACT_BYTES_MAX", 0)
+    monkeypatch.setattr(status, "EXACT_BYTES_MAX", 0)
     fill(database)
 
     assert database_facts(database.url).applications == {"PENDING": UNDECIDED}
 
 
 def test_backlog_is_counted_up_to_a_bound(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overview, "EXACT_BYTES_MAX", 0)
-    monkeypatch.setattr(overview, "COUNTED_MAX", UNDECIDED - 1)
+    monkeypatch.setattr(status, "EXACT_BYTES_MAX", 0)
+    monkeypatch.setattr(status, "COUNTED_MAX", UNDECIDED - 1)
     fill(database)
 
     assert database_facts(database.url).applications["PENDING"] == UNDECIDED - 1
@@ -85,7 +85,7 @@ def test_backlog_is_counted_up_to_a_bound(database: Database, monkeypatch: pytes
 
 @pytest.mark.parametrize(("exact", "shown"), [(True, "9,000,000"), (False, "about 9,000,000")])
 def test_screen_says_what_is_an_estimate(exact: bool, shown: str) -> None:
-    facts = overview.DatabaseFacts(0, 0, {"REJECTED": 9_000_000, "PENDING": 100_000}, exact, 0)
+    facts = status.DatabaseFacts(0, 0, {"REJECTED": 9_000_000, "PENDING": 100_000}, exact, 0)
 
     cells = list(_applications(Overview([], facts, None)).columns[1].cells)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from prequal.kernel.settings import load
+from prequal.core.settings import load
 from prequal.local.data_folder import DataFolder
 from prequal.local.prometheus import offer
 from prequal.local.settings import UpSettings

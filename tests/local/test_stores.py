@@ -12,8 +12,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 from confluent_kafka.cimpl import NewTopic
 
-from prequal.kernel.errors import Misconfigured, Transient
-from prequal.local.children import Child
+from prequal.core.errors import Misconfigured, Transient
+from prequal.local.child_process import Child
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
 from tests.local.machine import lives

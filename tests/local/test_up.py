@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from prequal.kernel.errors import Transient
-from prequal.kernel.settings import load
+from prequal.core.errors import Transient
+from prequal.core.settings import load
 from prequal.local import supervisor
+from prequal.local.console import StackConsole
 from prequal.local.data_folder import DataFolder
 from prequal.local.keys import generate
-from prequal.local.narrator import Narrator
 from prequal.local.settings import UpSettings
 from tests.local.machine import Up, lives
 from tests.support.database import Cluster, Database
@@ -292,17 +292,17 @@ def test_store_that_is_away_at_the_daily_maintenance_does_not_end_the_house(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "MAINTAIN_EVERY", timedelta(0))
-    house = supervisor.House(load(UpSettings), {}, DataFolder(tmp_path), Narrator(), SimpleQueue())
+    house = supervisor.LocalStack(load(UpSettings), {}, DataFolder(tmp_path), StackConsole(), SimpleQueue())
     tries: list[int] = []
 
-    def errand(_: str) -> None:
+    def job(_: str) -> None:
         tries.append(len(tries))
         if len(tries) == 3:
             house._ending.set()
             return
         raise Transient("PostgreSQL cannot be reached")
 
-    monkeypatch.setattr(house, "_errand", errand)
+    monkeypatch.setattr(house, "_run_job", job)
 
     house._maintain_daily()
 

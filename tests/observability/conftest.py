@@ -27,5 +27,5 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             prometheus.start()
             yield Watched(rig, prometheus)
         finally:
-            prometheus.retire()
+            prometheus.stop_for_good()
             rig.database.close()

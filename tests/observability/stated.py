@@ -9,8 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
-from prequal.kernel.breaker import State
-from prequal.kernel.metrics import SCORES, SECONDS, STATUS_ROUTE, SUBMIT_ROUTE
+from prequal.core.circuit_breaker import State
+from prequal.telemetry.metrics import SCORES, SECONDS, STATUS_ROUTE, SUBMIT_ROUTE
 from tests.support.broker import GROUPS, PARTITIONS, REPORTED, SUBMITTED, SUBMITTED_DLQ
 
 from .day import Day
@@ -120,7 +120,7 @@ def publish_errors(day: Day) -> Numbers:
     found: dict[str, float] = {}
     for line in day.rig.data.log("publisher").read_text("utf-8").splitlines():
         said = json.loads(line) if line.startswith("{") else {}
-        if said.get("event") == "not_told":
+        if said.get("event") == "publish_failed":
             name = f"{said['topic']}: {said['reason']}"
             found[name] = found.get(name, 0.0) + said["count"]
     return found
@@ -204,7 +204,9 @@ STATED: dict[tuple[str, str], Stated] = {
             | {f"{SUBMITTED}: dead": dead_letters(day)}
         )
     ),
-    ("prequal-kafka: Told again", "events"): Stated(sql("SELECT 'events', coalesce(sum(times), 0) FROM retellings")),
+    ("prequal-kafka: Republished", "events"): Stated(
+        sql("SELECT 'events', coalesce(sum(times), 0) FROM republications")
+    ),
     ("prequal-kafka: Publish errors", "{{topic}}: {{error}}"): Stated(publish_errors),
     ("prequal-kafka: Dead letters", "{{topic}}: {{reason}}"): Stated(
         lambda day: {f"{SUBMITTED}: malformed_json": dead_letters(day)}
@@ -352,7 +354,7 @@ KNOWN_TO_THE_PROCESS_ALONE: dict[str, str] = {
     "prequal-api: In time": "rests on how long answers took",
     "prequal-api: Tried again": "a try that failed leaves nothing behind",
     "prequal-api: CPU": "the operating system's count, which goes on while it is asked for",
-    "prequal-kafka: Which hop is slow: p95": "the times of a message's arrival are kept by nobody",
+    "prequal-kafka: DeadLetterSelection hop is slow: p95": "the times of a message's arrival are kept by nobody",
     "prequal-database: Our transactions: p95": "how long a transaction took is kept by nobody",
     "prequal-database: The shared write": "how long a transaction took is kept by nobody",
     "prequal-database: Our transactions": "what a transaction was for is kept by nobody",

@@ -21,7 +21,7 @@ import pytest
 from faults.rig import SERVICES, Rig
 
 from tests.support.applications import a_key, an_application
-from tests.support.broker import SUBMITTED, SUBMITTED_DLQ, Letter
+from tests.support.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
 from tests.support.waiting import eventually
 
 from .conftest import Watched
@@ -105,7 +105,7 @@ def test_frozen_database_alarms_and_needs_nothing_but_to_go_on(rig: Rig, prometh
 
 def test_poisoned_topic_alarms_and_the_commands_of_its_entry_mend_it(rig: Rig, prometheus: Prometheus) -> None:
     before = rig.broker.told(SUBMITTED_DLQ)
-    rig.broker.tell(SUBMITTED, [Letter(b"{", str(number).encode()) for number in range(STOPS_AT + 10)])
+    rig.broker.tell(SUBMITTED, [RawMessage(b"{", str(number).encode()) for number in range(STOPS_AT + 10)])
 
     eventually(lambda: prometheus.fires("ConsumerStopped", service="credit-service"), FIRES_SECONDS)
     eventually(lambda: prometheus.fires("DeadLettersRising", reason="malformed_json"), FIRES_SECONDS)

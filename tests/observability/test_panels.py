@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.applications import an_application
-from tests.support.broker import SUBMITTED, SUBMITTED_DLQ, Letter
+from tests.support.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
 from tests.support.load import Load, applications
 from tests.support.waiting import eventually
 
@@ -38,7 +38,7 @@ def day(watched: Watched) -> Day:
     day.posts.update({str(status): count for status, count in load.statuses.items()})
     day.posts.update(_refusals(rig.url))
     day.reads.update(_a_look_for_what_is_not_there(rig.url))
-    rig.broker.tell(SUBMITTED, [Letter(b"{", str(number).encode()) for number in range(POISON)])
+    rig.broker.tell(SUBMITTED, [RawMessage(b"{", str(number).encode()) for number in range(POISON)])
     eventually(lambda: rig.broker.told(SUBMITTED_DLQ) == POISON)
     eventually(lambda: rig.database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'") == 0, within=30)
     settled = {

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from prequal.kernel import metrics
+from prequal.core.topology import Service
 from prequal.local.prometheus import SCRAPED, configuration
+from prequal.telemetry import metrics
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "observability/rules").glob("*.yml"))
@@ -54,9 +55,7 @@ def test_promtool_takes_the_configuration_for_other_ports(tmp_path: Path) -> Non
 
     promtool("check", "config", file)
     targets = {job["job_name"]: job["static_configs"] for job in yaml.safe_load(file.read_text())["scrape_configs"]}
-    assert targets == {
-        name: [{"targets": [f"127.0.0.1:{20_000 + number}"]}] for number, name in enumerate(metrics.Exporter)
-    }
+    assert targets == {name: [{"targets": [f"127.0.0.1:{20_000 + number}"]}] for number, name in enumerate(Service)}
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_is_silent() -> None:
@@ -96,7 +95,7 @@ def test_alert_fires_or_is_silent(alert: str, case: dict[str, Any], tmp_path: Pa
 def test_series_of_the_cases_are_such_as_our_processes_show() -> None:
     families = {
         family.name: set(metric._labelnames)
-        for metric in metrics.FACTS + tuple(metric for shown in metrics.SHOWN.values() for metric in shown)
+        for metric in metrics.COLLECTED + tuple(metric for shown in metrics.SHOWN.values() for metric in shown)
         for family in metric.collect()
     }
     shown = [

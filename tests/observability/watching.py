@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import yaml
 
-from prequal.kernel.errors import Transient
-from prequal.local.children import STOP_SECONDS, Child
+from prequal.core.errors import Transient
+from prequal.local.child_process import STOP_SECONDS, Child
 from prequal.local.prometheus import PATTERN, arguments, configuration
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
@@ -67,8 +67,8 @@ class Prometheus(Child):
                 continue
         raise Transient(f"Prometheus did not start: {self.last_words()}")
 
-    def retire(self, timeout_seconds: float = STOP_SECONDS) -> None:
-        super().retire(timeout_seconds)
+    def stop_for_good(self, timeout_seconds: float = STOP_SECONDS) -> None:
+        super().stop_for_good(timeout_seconds)
         self._client.close()
 
     def also_watch(self, name: str, port: int) -> None:

@@ -9,16 +9,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from prequal.kernel.maintenance import maintain
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
-from prequal.migrations import upgrade
+from prequal.schema.migrate import upgrade
+from prequal.schema.retention import maintain
 from tests.support.applications import an_application
 from tests.support.broker import REPORTED, SUBMITTED, Broker
 from tests.support.database import Database
 from tests.support.load import Load, applications, assert_all_is_well
 from tests.support.ports import free_ports
-from tests.support.processes import NAMES, House, a_house
+from tests.support.processes import NAMES, System, a_house
 from tests.support.stores import started
 from tests.support.waiting import eventually
 from tests.support.wire import Stopwatch
@@ -53,7 +53,7 @@ class OwnKafka:
 
     def end(self) -> None:
         if self.node is not None:
-            self.node.retire()
+            self.node.stop_for_good()
 
 
 @pytest.fixture(scope="module")
@@ -92,24 +92,24 @@ def own_broker(own_kafka: Kafka) -> Broker:
 
 
 @pytest.fixture
-def own_house(own_database: Database, own_broker: Broker, tmp_path: Path) -> Iterator[House]:
+def own_house(own_database: Database, own_broker: Broker, tmp_path: Path) -> Iterator[System]:
     with a_house(own_database.url, own_broker.bootstrap_servers, tmp_path) as house:
         yield house
 
 
 @pytest.fixture
-def load(own_house: House) -> Iterator[Load]:
+def load(own_house: System) -> Iterator[Load]:
     load = Load(own_house.api.url)
     yield load
     load.close()
 
 
-def all_ready(house: House, within: float = READY_AFTER_SECONDS) -> None:
+def all_ready(house: System, within: float = READY_AFTER_SECONDS) -> None:
     for name in NAMES:
         getattr(house, name).becomes(200, within)
 
 
-def ended(house: House) -> list[int]:
+def ended(house: System) -> list[int]:
     """Send SIGTERM to all four at once; their exit codes, each within ten seconds."""
     with ThreadPoolExecutor(len(NAMES)) as threads:
         return list(threads.map(lambda name: getattr(house, name).end(within=10), NAMES))
@@ -119,7 +119,7 @@ def ended(house: House) -> list[int]:
 
 
 def test_services_heal_by_themselves_after_the_database_was_killed(
-    own_postgres: Postgres, own_database: Database, own_broker: Broker, own_house: House, load: Load
+    own_postgres: Postgres, own_database: Database, own_broker: Broker, own_house: System, load: Load
 ) -> None:
     own_house.start()
     pids = [getattr(own_house, name).pid for name in NAMES]
@@ -145,7 +145,7 @@ def test_services_heal_by_themselves_after_the_database_was_killed(
     assert [getattr(own_house, name).pid for name in NAMES] == pids
 
 
-def test_services_end_in_order_while_the_database_is_away(own_postgres: Postgres, own_house: House) -> None:
+def test_services_end_in_order_while_the_database_is_away(own_postgres: Postgres, own_house: System) -> None:
     own_house.start()
     own_postgres.kill()
     for name in NAMES:
@@ -158,7 +158,7 @@ def test_services_end_in_order_while_the_database_is_away(own_postgres: Postgres
 
 
 def test_killed_broker_stops_no_post_and_everything_is_decided_after_it_is_back(
-    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: House, load: Load
+    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: System, load: Load
 ) -> None:
     own_house.start()
     load.post(applications(60))
@@ -179,7 +179,7 @@ def test_killed_broker_stops_no_post_and_everything_is_decided_after_it_is_back(
 
 
 def test_frozen_broker_is_noticed_and_nothing_is_lost(
-    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: House, load: Load
+    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: System, load: Load
 ) -> None:
     own_house.start()
     load.post(applications(20))
@@ -207,7 +207,7 @@ def test_frozen_broker_is_noticed_and_nothing_is_lost(
     assert_all_is_well(own_database, own_broker, accepted)
 
 
-def test_services_end_in_order_while_the_broker_is_frozen(own_kafka: Kafka, own_house: House) -> None:
+def test_services_end_in_order_while_the_broker_is_frozen(own_kafka: Kafka, own_house: System) -> None:
     own_house.start()
     httpx.post(f"{own_house.api.url}/applications", json=an_application(), trust_env=False)
     own_kafka.send(signal.SIGSTOP)
@@ -216,7 +216,7 @@ def test_services_end_in_order_while_the_broker_is_frozen(own_kafka: Kafka, own_
 
 
 def test_services_that_start_before_the_broker_wait_for_it(
-    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: House
+    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: System
 ) -> None:
     own_kafka.stop()
     for name in NAMES:
@@ -233,7 +233,7 @@ def test_services_that_start_before_the_broker_wait_for_it(
 
 
 def test_services_that_start_before_the_topics_wait_for_them(
-    own_database: Database, own_broker: Broker, own_house: House, load: Load
+    own_database: Database, own_broker: Broker, own_house: System, load: Load
 ) -> None:
     own_broker.delete(SUBMITTED)
     for name in NAMES:
@@ -247,7 +247,7 @@ def test_services_that_start_before_the_topics_wait_for_them(
     assert_all_is_well(own_database, own_broker, accepted)
 
 
-def test_ready_names_a_topic_that_is_missing_and_how_to_mend_it(broker: Broker, house: House) -> None:
+def test_ready_names_a_topic_that_is_missing_and_how_to_mend_it(broker: Broker, house: System) -> None:
     house.start()
     broker.delete(REPORTED)
     httpx.post(f"{house.api.url}/applications", json=an_application(), trust_env=False).raise_for_status()

@@ -1,6 +1,5 @@
 """What a custom resource may say, by the schema of whoever defined it: names that are unknown are wrong.
 
-Neighbours: `test_kubernetes.py` asks; `schemas/` holds the schemas, and says where they come from.
 Invariant: `python -m tests.shipping.schemas CRD …` writes them from the operators' own definitions, so that none is
 written by hand.
 """

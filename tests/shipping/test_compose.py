@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic_settings import BaseSettings
 
-from prequal.kernel import settings
+from prequal.core import settings
 from prequal.local.jars import KAFKA_VERSION
 from prequal.local.keys import generate
 from prequal.local.postgres import VERSION

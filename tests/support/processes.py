@@ -12,7 +12,7 @@ from typing import Any, Self
 import httpx
 
 from prequal.local import services
-from prequal.local.children import STOP_SECONDS
+from prequal.local.child_process import STOP_SECONDS
 
 from .applications import drawn
 from .ports import free_ports
@@ -85,7 +85,7 @@ class Service(services.Service):
         return self._worker.wait(within)
 
 
-class House:
+class System:
     """The four services against one database and one broker."""
 
     def __init__(self, database_url: str, bootstrap_servers: str, folder: Path, **told: str) -> None:
@@ -116,7 +116,7 @@ class House:
     def stop(self) -> None:
         """Stop whatever runs."""
         with ThreadPoolExecutor(len(self._all)) as threads:
-            list(threads.map(lambda service: service.retire(STOP_SECONDS), self._all))
+            list(threads.map(lambda service: service.stop_for_good(STOP_SECONDS), self._all))
 
     def logs(self) -> str:
         """Everything the services wrote."""
@@ -124,9 +124,9 @@ class House:
 
 
 @contextmanager
-def a_house(database_url: str, bootstrap_servers: str, folder: Path, **told: str) -> Iterator[House]:
+def a_house(database_url: str, bootstrap_servers: str, folder: Path, **told: str) -> Iterator[System]:
     """A house that is stopped at the end of the block, and that wrote no PAN into a log."""
-    house = House(database_url, bootstrap_servers, folder, **told)
+    house = System(database_url, bootstrap_servers, folder, **told)
     try:
         yield house
     finally:

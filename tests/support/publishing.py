@@ -9,9 +9,11 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
+from prequal.core.settings import PublisherSettings, load
+from prequal.core.topology import topic_of
 from prequal.domain.events import EventType, event_id
-from prequal.kernel import process, publisher
-from prequal.kernel.settings import PublisherSettings, load
+from prequal.publisher import service
+from prequal.service import process
 
 from .broker import SUBMITTED, Broker
 from .database import Database
@@ -31,8 +33,8 @@ async def publishing(database: Database, broker: Broker, **settings: Any) -> Asy
     )
     stop = asyncio.Event()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(process, "settle_memory", lambda: None)  # this process is not the publisher's own
-        running = asyncio.create_task(publisher._main(loaded, stop))
+        patch.setattr(process, "freeze_memory", lambda: None)  # this process is not the publisher's own
+        running = asyncio.create_task(service._main(loaded, stop))
         try:
             yield running
         finally:
@@ -51,11 +53,11 @@ def an_untold_row(
 ) -> tuple[str, str, UUID, UUID, str, str]:
     """What `INSERT_UNTOLD` takes: an event that was written and not told yet."""
     application = application_id or uuid7()
-    event_type = next(each for each in EventType if each.topic == topic)
+    event_type = next(each for each in EventType if topic_of(each) == topic)
     return topic, event_type.value, event_id(event_type, application), application, payload, "request-1"
 
 
-def untold(database: Database, count: int = 1, **fields: Any) -> list[UUID]:
+def unpublished(database: Database, count: int = 1, **fields: Any) -> list[UUID]:
     """Write events that are still to be told, in one transaction; their applications' ids, in the order of the rows."""
     rows = [an_untold_row(**fields) for _ in range(count)]
     with database.connect() as connection, connection.cursor() as cursor:

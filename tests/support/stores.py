@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from prequal.local.children import Child
+from prequal.local.child_process import Child
 
 C = TypeVar("C", bound=Child)
 
@@ -16,4 +16,4 @@ def started(store: C) -> Iterator[C]:
         store.start()
         yield store
     finally:
-        store.retire()
+        store.stop_for_good()

@@ -9,15 +9,15 @@ from uuid import UUID
 from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
+from prequal.core.settings import key_bytes
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
-from prequal.kernel.codec import ApplicationSubmitted
-from prequal.kernel.crypto import KeyRing, PanHasher
-from prequal.kernel.settings import key_bytes
+from prequal.messaging.events import ApplicationSubmitted
+from prequal.security.pan_encryption import KeyRing, PanHasher
 from tests import builders, oracle
 
 from .applications import a_pan
-from .broker import Letter
+from .broker import RawMessage
 from .database import Database
 from .processes import ENCRYPTION_KEY, PAN_HASH_KEY
 
@@ -34,7 +34,7 @@ class Submission:
     monthly_income_inr: str
     loan_amount_inr: str
     loan_type: str
-    sealed_pan: bytes
+    encrypted_pan: bytes
     correlation_id: str = "request-1"
 
     def but(self, **changes: Any) -> Self:
@@ -68,37 +68,37 @@ class Submission:
         """`ApplicationSubmitted` in bytes."""
         return builders.a_submitted_message(
             application_id=self.id,
-            sealed_pan=self.sealed_pan,
+            encrypted_pan=self.encrypted_pan,
             pan_number_hash=self.pan_number_hash,
             monthly_income_inr=self.monthly_income_inr,
             loan_amount_inr=self.loan_amount_inr,
             loan_type=self.loan_type,
         )
 
-    def letter(self, **changes: Any) -> Letter:
+    def letter(self, **changes: Any) -> RawMessage:
         """`ApplicationSubmitted` on its topic."""
         return replace(self._letter(self.message, self.event_id), **changes)
 
-    def report(self, score: int | None = None, **changes: Any) -> Letter:
+    def report(self, score: int | None = None, **changes: Any) -> RawMessage:
         """`CreditReportGenerated` on its topic, with the oracle's score unless another is given."""
         submitted = ApplicationSubmitted.decode(self.message)
         message = builders.a_report_message(submitted, self.score if score is None else score)
         return replace(self._letter(message, self.report_id), **changes)
 
-    def _letter(self, message: bytes, event: UUID) -> Letter:
+    def _letter(self, message: bytes, event: UUID) -> RawMessage:
         headers: list[tuple[str, str | bytes | None]] = [
             ("event_id", str(event)),
             ("correlation_id", self.correlation_id),
         ]
-        return Letter(message, str(self.id).encode(), headers)
+        return RawMessage(message, str(self.id).encode(), headers)
 
 
 def a_submission(keys: KeyRing = KEY_RING, **changes: Any) -> Submission:
     """An application with an id and a PAN of its own, pre-approved unless changed."""
     application_id, pan = uuid7(), changes.pop("pan", None) or a_pan()
     fields = {"monthly_income_inr": "85000.00", "loan_amount_inr": "1500000.00", "loan_type": "HOME"}
-    sealed = keys.seal(Pan(pan), application_id)
-    return Submission(id=application_id, pan=pan, sealed_pan=sealed, **fields).but(**changes)
+    encrypted = keys.encrypt(Pan(pan), application_id)
+    return Submission(id=application_id, pan=pan, encrypted_pan=encrypted, **fields).but(**changes)
 
 
 def store(database: Database, submissions: Sequence[Submission]) -> None:
@@ -106,7 +106,7 @@ def store(database: Database, submissions: Sequence[Submission]) -> None:
     rows = [
         (
             submission.id,
-            submission.sealed_pan,
+            submission.encrypted_pan,
             submission.pan_number_hash,
             Pan(submission.pan).masked,
             Decimal(submission.monthly_income_inr),

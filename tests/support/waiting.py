@@ -1,4 +1,4 @@
-"""Waiting for a truth with a deadline, in place of sleeping and hoping."""
+"""RetrySchedule for a truth with a deadline, in place of sleeping and hoping."""
 
 import asyncio
 import inspect

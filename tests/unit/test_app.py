@@ -15,13 +15,13 @@ from prequal.api import app, routes
 from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.routes import SubmitApplication
 from prequal.api.submit import Submissions
-from prequal.kernel import metrics
-from prequal.kernel.crypto import KeyRing, PanHasher
-from prequal.kernel.http import health_handlers
-from prequal.kernel.metrics import Exporter
-from prequal.kernel.readiness import Readiness
-from prequal.kernel.settings import ApiSettings
-from prequal.kernel.wake import Bell
+from prequal.core.settings import ApiSettings
+from prequal.core.topology import Service
+from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.security.pan_encryption import KeyRing, PanHasher
+from prequal.service.http_server import health_handlers
+from prequal.service.readiness import Readiness
+from prequal.telemetry import metrics
 from tests.builders import DATABASE_URL, a_body, a_key, a_key_text, a_request
 
 JSON = {"content-type": "application/json"}
@@ -38,12 +38,10 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
             "pan_hash_key": a_key_text(2),
         }
     )
-    submissions = Submissions(settings, Bell(DATABASE_URL, "topic"))
+    submissions = Submissions(settings, OutboxNotifier(DATABASE_URL, "topic"))
     submit = SubmitApplication(submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None)
     readiness = Readiness(settings, needs_kafka=False)
-    return app.build(
-        submit, show_status or failing(ValueError), health_handlers(Exporter.API, "prequal-api", readiness)
-    )
+    return app.build(submit, show_status or failing(ValueError), health_handlers(Service.API, "prequal-api", readiness))
 
 
 class failing:  # noqa: N801  # stands where a path's own handler stands

@@ -1,10 +1,9 @@
-"""`kernel.breaker` and `kernel.backoff`: when a dependency is left alone, and when it is asked again."""
+"""`core.circuit_breaker` and `core.backoff`: when a dependency is left alone, and when it is asked again."""
 
 import pytest
 
-from prequal.kernel import metrics
-from prequal.kernel.backoff import Backoff
-from prequal.kernel.breaker import (
+from prequal.core.backoff import Backoff
+from prequal.core.circuit_breaker import (
     FAILURES_MAX,
     FIRST_OPEN_SECONDS,
     LAST_OPEN_SECONDS,
@@ -12,9 +11,10 @@ from prequal.kernel.breaker import (
     Breaker,
     BreakerOpen,
     State,
-    breaker_of,
 )
-from prequal.kernel.errors import Transient
+from prequal.core.errors import Transient
+from prequal.telemetry import metrics
+from prequal.telemetry.breakers import breaker_of
 
 
 class Clock:
@@ -34,7 +34,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def breaker(clock: Clock) -> Breaker:
-    return Breaker("a dependency", clock, chance=lambda: 0.5)
+    return Breaker("a dependency", clock=clock, chance=lambda: 0.5)
 
 
 def opened(breaker: Breaker) -> Breaker:
@@ -143,7 +143,9 @@ def test_only_a_failure_that_blames_the_dependency_counts(breaker: Breaker) -> N
     assert [*seen, breaker.state] == [State.CLOSED, State.OPEN]
 
 
-def test_its_state_is_a_metric(breaker: Breaker, clock: Clock) -> None:
+def test_its_state_is_a_metric(clock: Clock) -> None:
+    breaker = Breaker("a dependency", metrics.BREAKER_STATE.labels("a dependency").set, clock, lambda: 0.5)
+
     def shown() -> float:
         value: float = metrics.BREAKER_STATE.labels("a dependency")._value.get()
         return value

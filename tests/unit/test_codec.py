@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from prequal.core.errors import Invalid
 from prequal.domain.application import LoanType
 from prequal.domain.events import EventType, event_id
-from prequal.kernel.codec import ApplicationSubmitted, CreditReportGenerated, Event, rfc3339
-from prequal.kernel.errors import Invalid
+from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event, rfc3339
 from tests.builders import (
     APPLICATION_ID,
     MOMENT,
@@ -59,7 +59,7 @@ def test_a_submitted_application_is_read_back_as_it_was_written(
 ) -> None:
     message = a_submitted_message(
         application_id=id_,
-        sealed_pan=token,
+        encrypted_pan=token,
         monthly_income_inr=income,
         loan_amount_inr=loan,
         loan_type=loan_type,
@@ -369,7 +369,7 @@ def test_a_digest_ignores_times() -> None:
 
 
 def test_a_digest_ignores_how_the_pan_is_sealed() -> None:
-    renewed = ApplicationSubmitted.decode(a_submitted_message(sealed_pan=TOKEN[::-1]))
+    renewed = ApplicationSubmitted.decode(a_submitted_message(encrypted_pan=TOKEN[::-1]))
 
     assert renewed.digest == a_submitted_event().digest
 

@@ -17,47 +17,50 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from prequal.core.errors import Invalid, Transient, UnknownKey
+from prequal.core.settings import DecisionSettings, load
+from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
-from prequal.kernel import consumer, messages, metrics
-from prequal.kernel.codec import CreditReportGenerated
-from prequal.kernel.consumer import BatchConsumer
-from prequal.kernel.dead_letters import DeadLetter
-from prequal.kernel.errors import Invalid, Transient, UnknownKey
-from prequal.kernel.ledger import Partition
-from prequal.kernel.messages import Outcome, Received, Verdict
-from prequal.kernel.settings import DecisionSettings, load
+from prequal.messaging import consumer, retries
+from prequal.messaging.consumer import BatchConsumer
+from prequal.messaging.dead_letters import DeadLetter
+from prequal.messaging.events import CreditReportGenerated
+from prequal.messaging.handler import HandlerResult, Outcome
+from prequal.messaging.messages import Received
+from prequal.messaging.offset_tracker import Partition
+from prequal.telemetry import metrics
 from tests.builders import DATABASE_URL, a_message, a_report_message, a_submitted_event
 
-TOPIC = EventType.CREDIT_REPORT_GENERATED.topic
+TOPIC = topic_of(EventType.CREDIT_REPORT_GENERATED)
 POISON = b"not json"
-Behaviour = Callable[[int, float], Verdict]
+Behaviour = Callable[[int, float], HandlerResult]
 """What the room says of a message, or raises, at its n-th try and at a time."""
 
 
 # ── the room's answers ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def done(_: int, __: float) -> Verdict:
+def done(_: int, __: float) -> HandlerResult:
     return Outcome.DONE
 
 
-def duplicate(_: int, __: float) -> Verdict:
+def duplicate(_: int, __: float) -> HandlerResult:
     return Outcome.DUPLICATE
 
 
-def dead(_: int, __: float) -> Verdict:
+def dead(_: int, __: float) -> HandlerResult:
     return Invalid("unknown_application", "there is no application with this id")
 
 
-def bug(_: int, __: float) -> Verdict:
+def bug(_: int, __: float) -> HandlerResult:
     raise ZeroDivisionError
 
 
-def lost_race_once(tries: int, _: float) -> Verdict:
+def lost_race_once(tries: int, _: float) -> HandlerResult:
     return None if tries == 1 else Outcome.DUPLICATE
 
 
-def always_lost(_: int, __: float) -> Verdict:
+def always_lost(_: int, __: float) -> HandlerResult:
     return None
 
 
@@ -66,7 +69,7 @@ def bug_until(good_try: int) -> Behaviour:
 
 
 def away_until(moment: float) -> Behaviour:
-    def answer(_: int, now: float) -> Verdict:
+    def answer(_: int, now: float) -> HandlerResult:
         if now < moment:
             raise Transient("PostgreSQL is away")
         return Outcome.DONE
@@ -198,7 +201,7 @@ def places(partitions: list[TopicPartition]) -> set[Partition]:
     return {(partition.topic, partition.partition) for partition in partitions}
 
 
-class Room:
+class Handler:
     """Answers as each application's behaviour says; a batch with a bug in it is settled by nobody."""
 
     event_class = CreditReportGenerated
@@ -212,17 +215,17 @@ class Room:
         self.batches: list[list[UUID]] = []
         self.closed = False
 
-    async def settle(self, batch: Sequence[Received[CreditReportGenerated]]) -> Sequence[Verdict]:
+    async def settle(self, batch: Sequence[Received[CreditReportGenerated]]) -> Sequence[HandlerResult]:
         ids = [received.event.application_id for received in batch]
         assert len({received.event.event_id for received in batch}) == len(batch)
         self.batches.append(ids)
-        verdicts = [self._verdict(id_) for id_ in ids]
-        for id_, verdict in zip(ids, verdicts, strict=True):
+        results = [self._verdict(id_) for id_ in ids]
+        for id_, verdict in zip(ids, results, strict=True):
             if isinstance(verdict, Outcome):
                 self.settled[id_].append(verdict)
-        return verdicts
+        return results
 
-    def _verdict(self, id_: UUID) -> Verdict:
+    def _verdict(self, id_: UUID) -> HandlerResult:
         self.tries[id_] += 1
         self.tried_at[id_].append(self.clock.now)
         return Outcome.DUPLICATE if self.settled[id_] else self.behaviours[id_](self.tries[id_], self.clock.now)
@@ -240,8 +243,8 @@ class Graveyard:
         self.closed_until = 0.0
         self.letters: list[DeadLetter] = []
 
-    async def bury(self, letter: DeadLetter) -> None:
-        while self.clock.now < self.closed_until:  # noqa: ASYNC110  # this clock rings no bell
+    async def publish(self, letter: DeadLetter) -> None:
+        while self.clock.now < self.closed_until:  # noqa: ASYNC110  # this clock rings no notifier
             await asyncio.sleep(0)
         if self.refusals:
             self.refusals -= 1
@@ -273,7 +276,7 @@ class Scene:
                 values[-1].append(entry if isinstance(entry, bytes) else a_message_that(entry, behaviours))
         self.ids = list(behaviours)
         self.broker = Broker(self.clock, self.stop, 1000.0 + until, values)
-        self.room = Room(self.clock, behaviours)
+        self.room = Handler(self.clock, behaviours)
         self.graveyard = Graveyard(self.clock, refusals)
         settings = load(
             DecisionSettings,
@@ -291,7 +294,7 @@ class Scene:
     def run(self) -> "Scene":
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(consumer, "monotonic", self.clock)
-            patch.setattr(messages, "monotonic", self.clock)
+            patch.setattr(retries, "monotonic", self.clock)
             patch.setattr(consumer, "Consumer", lambda *_, **__: self.broker)
             asyncio.run(self.consumer.run(self.stop))
         return self

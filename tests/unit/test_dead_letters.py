@@ -3,11 +3,10 @@ from datetime import UTC, datetime
 from confluent_kafka import Message
 from hypothesis import given
 
-from prequal.kernel.dead_letters import DeadLetter, DeadLetters, headers
-from prequal.kernel.settings import load
-from prequal.workbench.settings import WorkbenchSettings
+from prequal.core.settings import StoresSettings, load
+from prequal.messaging.dead_letters import DeadLetter, DeadLetters, headers
 from tests.builders import DATABASE_URL, MOMENT, a_message
-from tests.unit.test_pan import NUMBERS, SURROUNDINGS, shown
+from tests.unit.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
 
 def a_letter(message: Message | None = None, words: str = "loan_type: is not one") -> DeadLetter:
@@ -31,7 +30,7 @@ def test_a_letter_says_where_it_came_from_and_why() -> None:
 
 
 def test_letters_are_sent_one_request_at_a_time() -> None:
-    kafka = load(WorkbenchSettings, database_url=DATABASE_URL, kafka_bootstrap_servers="127.0.0.1:1")
+    kafka = load(StoresSettings, database_url=DATABASE_URL, kafka_bootstrap_servers="127.0.0.1:1")
 
     assert DeadLetters(kafka)._settings["max.in.flight.requests.per.connection"] == 1
 
@@ -54,7 +53,7 @@ def test_headers_of_an_earlier_burial_are_replaced() -> None:
     assert names[0] == "event_id"
 
 
-@given(SURROUNDINGS, NUMBERS)
+@given(INFRASTRUCTURE_ERRORS, NUMBERS)
 def test_the_reason_never_holds_a_pan(before: str, number: str) -> None:
     words = dict(headers(a_letter(words=before + number)))["dlq.error_message"]
 

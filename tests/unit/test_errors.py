@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from prequal.api.errors import RETRY_AFTER, ApiError, ErrorCode, FieldIssue, error_response
 from prequal.api.request import parse
-from prequal.kernel.errors import Refused
+from prequal.core.errors import Refused
 from tests.builders import a_body
-from tests.unit.test_pan import NUMBERS, SURROUNDINGS, shown
+from tests.unit.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
 CONTRACT = {
     400: {"MALFORMED_REQUEST"},
@@ -100,12 +100,12 @@ def test_details_name_field_and_issue() -> None:
     ]
 
 
-@given(SURROUNDINGS, NUMBERS)
+@given(INFRASTRUCTURE_ERRORS, NUMBERS)
 def test_a_pan_in_the_path_is_masked(before: str, number: str) -> None:
     assert shown(rendered(ApiError(ErrorCode.NOT_FOUND), path=f"/{before}{number}")["path"]) == []
 
 
-@given(SURROUNDINGS, NUMBERS)
+@given(INFRASTRUCTURE_ERRORS, NUMBERS)
 def test_a_pan_in_the_name_of_an_unknown_field_is_masked(before: str, number: str) -> None:
     with pytest.raises(ApiError) as refused:
         parse(a_body(**{before + number: 1}))

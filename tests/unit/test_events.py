@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prequal.domain.events import MESSAGE_VERSION, EventType, dead_letter_topic, event_id
+from prequal.core.topology import dead_letter_topic, topic_of
+from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
 
 
 # Pinned: an event told again after a deployment must find its own inbox row.
@@ -28,7 +29,7 @@ def test_event_ids_differ_between_applications_and_between_types(one: UUID, othe
 
 
 def test_the_topics_have_the_contracts_names() -> None:
-    topics = [event_type.topic for event_type in EventType]
+    topics = [topic_of(event_type) for event_type in EventType]
 
     assert topics == ["loan_applications_submitted", "credit_reports_generated"]
     assert [dead_letter_topic(topic) for topic in topics] == [

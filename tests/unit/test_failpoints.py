@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import prequal
-from prequal.kernel.failpoints import Place
+from prequal.core.failpoints import Place
 
 SOURCES = [path.read_text() for path in Path(prequal.__file__).parent.rglob("*.py")]
 

@@ -1,9 +1,9 @@
 import pytest
 
+from prequal.core.errors import Invalid
 from prequal.domain.application import Status
-from prequal.kernel.errors import Invalid
-from prequal.kernel.inbox import Known
-from prequal.kernel.messages import Outcome
+from prequal.messaging.handler import Outcome
+from prequal.messaging.inbox import Known
 from tests.builders import a_report
 
 SAME = a_report().digest

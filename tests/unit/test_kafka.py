@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from prequal.kernel.kafka import (
+from prequal.core.settings import KafkaSettings
+from prequal.messaging.kafka_clients import (
     DEAD_LETTER_EXTRA_BYTES,
     MAX_MESSAGE_BYTES,
     Settings,
@@ -14,7 +15,6 @@ from prequal.kernel.kafka import (
     message_headers,
     producer_settings,
 )
-from prequal.kernel.settings import KafkaSettings
 from tests.builders import a_message, clients_of
 
 KINDS = [common_settings, producer_settings, partial(consumer_settings, group="g")]

@@ -1,6 +1,6 @@
 import pytest
 
-from prequal.kernel.errors import Invalid, Misconfigured, PrequalError, Refused, Transient, UnknownKey
+from prequal.core.errors import Invalid, Misconfigured, PrequalError, Refused, Transient, UnknownKey
 
 
 @pytest.mark.parametrize("kind", [PrequalError, Refused, Transient, UnknownKey, Misconfigured])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prequal.kernel.lag import unread
+from prequal.messaging.consumer_lag import unread
 
 
 @pytest.mark.parametrize(

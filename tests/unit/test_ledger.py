@@ -4,14 +4,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from prequal.kernel.ledger import Ledger, Partition
+from prequal.messaging.offset_tracker import OffsetTracker, Partition
 
 ONE: Partition = ("topic", 0)
 OTHER: Partition = ("topic", 1)
 
 
-def a_ledger(*offsets: int, partition: Partition = ONE) -> Ledger:
-    ledger = Ledger()
+def a_ledger(*offsets: int, partition: Partition = ONE) -> OffsetTracker:
+    ledger = OffsetTracker()
     for offset in offsets:
         ledger.take(partition, offset)
     return ledger
@@ -109,7 +109,7 @@ class LedgerAgainstABroker(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger()
+        self.ledger = OffsetTracker()
         self.stored: dict[Partition, int] = {ONE: 0, OTHER: 0}
         self.next: dict[Partition, int] = {ONE: 0, OTHER: 0}
         self.unsettled: set[tuple[Partition, int]] = set()

@@ -10,9 +10,9 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 
-from prequal.kernel import logs
-from prequal.kernel.logs import Sparing
-from tests.unit.test_pan import NUMBERS, SURROUNDINGS, shown
+from prequal.telemetry import logs
+from prequal.telemetry.logs import RateLimitFilter
+from tests.unit.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
 PAN = "ABCDE1234F"
 
@@ -85,7 +85,7 @@ def test_no_way_of_logging_shows_a_pan(stdout: io.StringIO, way: str) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(before=SURROUNDINGS.filter(lambda text: text.isascii() and text.isprintable()), number=NUMBERS)
+@given(before=INFRASTRUCTURE_ERRORS.filter(lambda text: text.isascii() and text.isprintable()), number=NUMBERS)
 def test_no_pan_in_any_surroundings_is_logged(stdout: io.StringIO, before: str, number: str) -> None:
     structlog.get_logger().info(before + number)
 
@@ -190,7 +190,7 @@ def test_an_error_that_was_never_raised_is_its_kind() -> None:
 
 def test_librdkafka_says_each_kind_once_in_ten_seconds_and_how_often_it_was_left_out() -> None:
     now = [100.0]
-    sparing = Sparing(lambda: now[0])
+    sparing = RateLimitFilter(lambda: now[0])
 
     def passed(kind: str) -> str | None:
         record = logging.LogRecord("librdkafka", logging.ERROR, "", 0, "%s [%s] 100%% refused", (kind, "client"), None)

@@ -1,10 +1,11 @@
 import pytest
 
-from prequal.kernel import messages
-from prequal.kernel.codec import CreditReportGenerated
-from prequal.kernel.errors import Invalid
-from prequal.kernel.ledger import Partition
-from prequal.kernel.messages import Received, Unreadable, Waiting
+from prequal.core.errors import Invalid
+from prequal.messaging import retries
+from prequal.messaging.events import CreditReportGenerated
+from prequal.messaging.messages import Received, Undecodable
+from prequal.messaging.offset_tracker import Partition
+from prequal.messaging.retries import RetrySchedule
 from tests.builders import a_message, a_report_message
 from tests.unit.test_consumer import Clock
 
@@ -15,7 +16,7 @@ def received(partition: int = 0, **headers: bytes | None) -> Received[CreditRepo
 
 
 def test_a_message_in_hand_knows_its_place() -> None:
-    taken = Unreadable(a_message(topic="t", partition=2, offset=71), Invalid("malformed_json", "x"))
+    taken = Undecodable(a_message(topic="t", partition=2, offset=71), Invalid("malformed_json", "x"))
 
     assert (taken.partition, taken.offset, taken.attempts) == (("t", 2), 71, 1)
 
@@ -50,12 +51,12 @@ class Thing:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(messages, "monotonic", clock)
+    monkeypatch.setattr(retries, "monotonic", clock)
     return clock
 
 
 def test_a_thing_waits_until_its_time(clock: Clock) -> None:
-    waiting = Waiting[Thing]()
+    waiting = RetrySchedule[Thing]()
     thing = Thing()
     waiting.add(thing, 1001.0)
     before = waiting.due()
@@ -66,7 +67,7 @@ def test_a_thing_waits_until_its_time(clock: Clock) -> None:
 
 
 def test_a_thing_that_is_due_stays_until_it_is_removed(clock: Clock) -> None:
-    waiting = Waiting[Thing]()
+    waiting = RetrySchedule[Thing]()
     things = [Thing(), Thing()]
     for thing in things:
         waiting.add(thing, clock.now)
@@ -77,7 +78,7 @@ def test_a_thing_that_is_due_stays_until_it_is_removed(clock: Clock) -> None:
 
 
 def test_removing_what_does_not_wait_does_no_harm() -> None:
-    waiting = Waiting[Thing]()
+    waiting = RetrySchedule[Thing]()
 
     waiting.remove(Thing())
 
@@ -85,16 +86,16 @@ def test_removing_what_does_not_wait_does_no_harm() -> None:
 
 
 def test_the_next_is_the_one_that_is_due_first() -> None:
-    waiting = Waiting[Thing]()
+    waiting = RetrySchedule[Thing]()
     for moment in (7.0, 3.0, 5.0):
         waiting.add(Thing(), moment)
 
     assert waiting.next_at() == 3.0
-    assert Waiting[Thing]().next_at() is None
+    assert RetrySchedule[Thing]().next_at() is None
 
 
 def test_things_of_revoked_partitions_are_dropped() -> None:
-    waiting = Waiting[Thing]()
+    waiting = RetrySchedule[Thing]()
     ours, theirs = Thing(("topic", 0)), Thing(("topic", 1))
     waiting.add(ours, 0.0)
     waiting.add(theirs, 0.0)

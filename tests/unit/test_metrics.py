@@ -6,31 +6,32 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from prequal.kernel import metrics
-from prequal.kernel.metrics import SHOWN, Exporter, Fact, Labelled
+from prequal.core.topology import Service
+from prequal.telemetry import metrics
+from prequal.telemetry.metrics import SHOWN, CollectedGauge, Labelled
 
 BY_CONTRACT = {
-    "http_requests_total": Exporter.API,
-    "http_request_duration_seconds": Exporter.API,
-    "http_requests_in_progress": Exporter.API,
-    "kafka_messages_published_total": Exporter.PUBLISHER,
-    "kafka_messages_consumed_total": Exporter.CREDIT,
-    "kafka_consumer_lag": Exporter.PUBLISHER,
-    "kafka_publish_errors_total": Exporter.PUBLISHER,
-    "db_connections_active": Exporter.API,
-    "db_connections_idle": Exporter.API,
-    "db_query_duration_seconds": Exporter.API,
-    "applications_submitted_total": Exporter.API,
-    "applications_by_status_total": Exporter.DECISION,
-    "cibil_score_distribution": Exporter.CREDIT,
-    "outbox_depth": Exporter.PUBLISHER,
-    "outbox_oldest_age_seconds": Exporter.PUBLISHER,
-    "dead_letters_total": Exporter.CREDIT,
-    "breaker_state": Exporter.API,
-    "retries_total": Exporter.API,
-    "decision_duration_seconds": Exporter.DECISION,
-    "oldest_undecided_age_seconds": Exporter.PUBLISHER,
-    "pan_decrypts_total": Exporter.CREDIT,
+    "http_requests_total": Service.API,
+    "http_request_duration_seconds": Service.API,
+    "http_requests_in_progress": Service.API,
+    "kafka_messages_published_total": Service.PUBLISHER,
+    "kafka_messages_consumed_total": Service.CREDIT,
+    "kafka_consumer_lag": Service.PUBLISHER,
+    "kafka_publish_errors_total": Service.PUBLISHER,
+    "db_connections_active": Service.API,
+    "db_connections_idle": Service.API,
+    "db_query_duration_seconds": Service.API,
+    "applications_submitted_total": Service.API,
+    "applications_by_status_total": Service.DECISION,
+    "cibil_score_distribution": Service.CREDIT,
+    "outbox_depth": Service.PUBLISHER,
+    "outbox_oldest_age_seconds": Service.PUBLISHER,
+    "dead_letters_total": Service.CREDIT,
+    "breaker_state": Service.API,
+    "retries_total": Service.API,
+    "decision_duration_seconds": Service.DECISION,
+    "oldest_undecided_age_seconds": Service.PUBLISHER,
+    "pan_decrypts_total": Service.CREDIT,
 }
 
 
@@ -38,7 +39,7 @@ def declared() -> dict[str, Any]:
     return {name: value for name, value in vars(metrics).items() if hasattr(value, "_labelnames")}
 
 
-def families(exporter: Exporter) -> dict[str, Metric]:
+def families(exporter: Service) -> dict[str, Metric]:
     return {family.name: family for family in Labelled(exporter, exporter.value).collect()}
 
 
@@ -53,8 +54,8 @@ def test_every_declared_metric_is_shown_by_somebody() -> None:
     }
 
 
-@pytest.mark.parametrize("exporter", Exporter)
-def test_every_sample_carries_the_service(exporter: Exporter) -> None:
+@pytest.mark.parametrize("exporter", Service)
+def test_every_sample_carries_the_service(exporter: Service) -> None:
     labelled: Any = Labelled(exporter, "as it is called here")
     text = prometheus_client.generate_latest(labelled).decode()
 
@@ -63,25 +64,25 @@ def test_every_sample_carries_the_service(exporter: Exporter) -> None:
     assert {sample.labels["service"] for sample in samples} == {"as it is called here"}
 
 
-@pytest.mark.parametrize("exporter", Exporter)
-def test_what_can_be_foreseen_is_there_from_the_start(exporter: Exporter) -> None:
+@pytest.mark.parametrize("exporter", Service)
+def test_what_can_be_foreseen_is_there_from_the_start(exporter: Service) -> None:
     labelled = families(exporter)
 
     for metric, foreseen in SHOWN[exporter].items():
         name = next(iter(metric.collect())).name
-        assert isinstance(metric, Fact) or labelled[name].samples, name
+        assert isinstance(metric, CollectedGauge) or labelled[name].samples, name
         for values in foreseen:
             assert any(set(values) <= set(sample.labels.values()) for sample in labelled[name].samples), name
 
 
 def test_only_who_counts_a_metric_shows_it() -> None:
-    assert "cibil_score_distribution" not in families(Exporter.PUBLISHER)
-    assert "outbox_depth" not in families(Exporter.API)
-    assert "process_open_fds" in families(Exporter.DECISION)
+    assert "cibil_score_distribution" not in families(Service.PUBLISHER)
+    assert "outbox_depth" not in families(Service.API)
+    assert "process_open_fds" in families(Service.DECISION)
 
 
 def test_a_fact_is_shown_while_it_is_known_and_not_a_moment_longer() -> None:
-    fact = Fact("things_waiting", "Things that wait.", ["topic"])
+    fact = CollectedGauge("things_waiting", "Things that wait.", ["topic"])
 
     before = next(iter(fact.collect())).samples
     fact.know({("one",): 3, ("other",): 4})

@@ -1,4 +1,4 @@
-"""`kernel.outlet`: a process logs on, whoever reads its lines or does not."""
+"""`telemetry.log_handler`: a process logs on, whoever reads its lines or does not."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ from typing import TextIO
 
 import pytest
 
-from prequal.kernel.outlet import KEPT_MAX, Outlet
+from prequal.telemetry.log_handler import KEPT_MAX, NonBlockingHandler
 
 PIPE_BYTES = 65_536
 
@@ -37,7 +37,7 @@ def pipe() -> Iterator[Pipe]:
 
 def a_logger(stream: TextIO) -> logging.Logger:
     log = logging.Logger("outlet")
-    outlet = Outlet(stream)
+    outlet = NonBlockingHandler(stream)
     outlet.setFormatter(logging.Formatter('{"event": "%(message)s", "count": "%(count)s"}', defaults={"count": ""}))
     log.addHandler(outlet)
     return log

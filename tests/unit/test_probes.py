@@ -1,4 +1,4 @@
-"""`kernel.readiness` and `kernel.http`: what a process says of itself."""
+"""`service.readiness` and `service.http_server`: what a process says of itself."""
 
 import contextlib
 import socket
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from prequal.kernel.errors import Misconfigured
-from prequal.kernel.http import bind, probes
-from prequal.kernel.metrics import Exporter
-from prequal.kernel.readiness import Readiness
+from prequal.core.errors import Misconfigured
+from prequal.core.topology import Service
+from prequal.service.http_server import bind, probes
+from prequal.service.readiness import Readiness
 from tests.builders import a_service
 
 
@@ -83,7 +83,7 @@ def test_nothing_is_taken_for_connected_before_it_answered() -> None:
 
 
 async def asked(path: str, readiness: Readiness) -> httpx.Response:
-    transport = httpx.ASGITransport(probes(Exporter.CREDIT, "credit-service", readiness))
+    transport = httpx.ASGITransport(probes(Service.CREDIT, "credit-service", readiness))
     async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
         return await client.get(path)
 

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from prequal.kernel.errors import Misconfigured
-from prequal.kernel.process import pause, together
+from prequal.core.errors import Misconfigured
+from prequal.core.lifecycle import pause, together
 
 
 async def test_a_pause_ends_when_told_to_stop() -> None:

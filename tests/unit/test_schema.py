@@ -4,14 +4,14 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from prequal import migrations
-from prequal.kernel.schema import REVISION
+from prequal.schema import migrate
+from prequal.schema.version import REVISION
 
 
 @pytest.fixture(scope="module")
 def scripts() -> ScriptDirectory:
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
     return ScriptDirectory.from_config(config)
 
 

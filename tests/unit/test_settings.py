@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
-from prequal.kernel.errors import Misconfigured
-from prequal.kernel.settings import (
+from prequal.core.errors import Misconfigured
+from prequal.core.settings import (
     ApiSettings,
     CreditSettings,
     DatabaseSettings,

@@ -8,7 +8,7 @@ from pathlib import Path
 SILENT = Path(__file__).parents[2] / "bench/silent"
 TALK = """
 import structlog
-from prequal.kernel import logs, metrics
+from prequal.telemetry import logs, metrics
 logs.configure("silent", "INFO")
 structlog.get_logger().error("heard")
 metrics.SUBMITTED.labels("HOME").inc()

@@ -1,4 +1,4 @@
-"""`kernel.teller`: what the broker's answers mean, and what a message carries."""
+"""`publisher.producer`: what the broker's answers mean, and what a message carries."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -7,15 +7,17 @@ from typing import Any, ClassVar
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from prequal.core.circuit_breaker import Breaker, State
+from prequal.core.errors import Transient
+from prequal.core.settings import PublisherSettings, load
+from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
-from prequal.kernel import metrics, teller
-from prequal.kernel.breaker import Breaker, State
-from prequal.kernel.errors import Transient
-from prequal.kernel.kafka import REFUSALS
-from prequal.kernel.outbox import OutboxRow
-from prequal.kernel.settings import PublisherSettings, load
-from prequal.kernel.teller import Answers, Teller, Told, headers_of
-from prequal.kernel.wake import Wakes
+from prequal.messaging.kafka_clients import REFUSALS
+from prequal.publisher import producer
+from prequal.publisher.listener import OutboxListener
+from prequal.publisher.producer import DeliveryReport, DeliveryReports, OutboxProducer, headers_of
+from prequal.publisher.queries import OutboxRow
+from prequal.telemetry import metrics
 from tests.builders import APPLICATION_ID
 
 BLAMES_THE_MESSAGE = [
@@ -82,26 +84,26 @@ def test_what_a_row_does_not_know_is_no_header() -> None:
 
 
 def test_answers_are_taken_once_and_in_order() -> None:
-    answers = Answers()
+    answers = DeliveryReports()
     for number in (1, 2, 3):
-        answers.add(Told(number, None))
+        answers.add(DeliveryReport(number, None))
 
     taken = [answers.take(), answers.take()]
 
-    assert taken == [[Told(1, None), Told(2, None), Told(3, None)], []]
+    assert taken == [[DeliveryReport(1, None), DeliveryReport(2, None), DeliveryReport(3, None)], []]
 
 
 def test_answers_say_whether_there_is_something_to_take() -> None:
-    answers = Answers()
+    answers = DeliveryReports()
     before = bool(answers)
-    answers.add(Told(1, None))
+    answers.add(DeliveryReport(1, None))
 
     assert (before, bool(answers)) == (False, True)
 
 
 # ── a producer that dies ────────────────────────────────────────────────────────────────────────────────────────
 
-TOPIC = EventType.APPLICATION_SUBMITTED.topic
+TOPIC = topic_of(EventType.APPLICATION_SUBMITTED)
 FATAL = KafkaError(KafkaError._FATAL, "the sequence of a partition is broken")
 
 
@@ -131,14 +133,14 @@ class StandIn:
 
 
 @pytest.fixture
-async def mortal(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Teller]:
-    """A teller whose producers are stand-ins."""
+async def mortal(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OutboxProducer]:
+    """A producer whose producers are stand-ins."""
     monkeypatch.setattr(StandIn, "lives", [])
-    monkeypatch.setattr(teller, "Producer", StandIn)
-    monkeypatch.setattr(teller, "breaker_of", lambda dependency, _: Breaker(dependency))
+    monkeypatch.setattr(producer, "Producer", StandIn)
+    monkeypatch.setattr(producer, "breaker_of", lambda dependency, _: Breaker(dependency))
     url = "postgresql://nobody@127.0.0.1:1/nowhere"
     settings = load(PublisherSettings, _env_file=None, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
-    made = Teller(settings, Wakes(url, [event_type.topic for event_type in EventType]))
+    made = OutboxProducer(settings, OutboxListener(url, [topic_of(event_type) for event_type in EventType]))
     yield made
     made.stop()
 
@@ -160,7 +162,7 @@ DEATHS = pytest.mark.parametrize("dies", [dies_by_a_report, dies_by_refusing])
 
 @DEATHS
 async def test_producer_that_died_is_let_go_and_another_takes_its_place(
-    mortal: Teller, dies: Callable[[StandIn], None]
+    mortal: OutboxProducer, dies: Callable[[StandIn], None]
 ) -> None:
     before = metrics.RETRIES.labels("producer")._value.get()
     mortal.tell(a_row_numbered(1))
@@ -179,7 +181,9 @@ async def test_producer_that_died_is_let_go_and_another_takes_its_place(
 
 
 @DEATHS
-async def test_what_a_dead_producer_still_says_is_forgotten(mortal: Teller, dies: Callable[[StandIn], None]) -> None:
+async def test_what_a_dead_producer_still_says_is_forgotten(
+    mortal: OutboxProducer, dies: Callable[[StandIn], None]
+) -> None:
     for number in (1, 2):
         mortal.tell(a_row_numbered(number))
     (first,) = StandIn.lives
@@ -195,14 +199,14 @@ async def test_what_a_dead_producer_still_says_is_forgotten(mortal: Teller, dies
     assert [(told.id, told.error) for told in mortal.answers[TOPIC].take()] == [(1, None)]
 
 
-async def test_row_whose_report_said_that_the_producer_died_is_answered_as_not_told(mortal: Teller) -> None:
+async def test_row_whose_report_said_that_the_producer_died_is_answered_as_not_told(mortal: OutboxProducer) -> None:
     mortal.tell(a_row_numbered(1))
     dies_by_a_report(StandIn.lives[0])
 
     assert [(told.id, told.error) for told in mortal.answers[TOPIC].take()] == [(1, FATAL)]
 
 
-async def test_producers_that_die_one_after_the_other_open_the_breaker(mortal: Teller) -> None:
+async def test_producers_that_die_one_after_the_other_open_the_breaker(mortal: OutboxProducer) -> None:
     for _ in range(3):
         dies_by_refusing(StandIn.lives[-1])
         with pytest.raises(Transient):

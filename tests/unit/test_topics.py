@@ -1,7 +1,7 @@
 import pytest
 from confluent_kafka.cimpl import NewTopic
 
-from prequal.kernel.topics import plan
+from prequal.messaging.topics import plan
 
 DAY_MS = 86_400_000
 

@@ -1,4 +1,4 @@
-"""`kernel.tracing`: who is traced, and that it is not there at all without an endpoint."""
+"""`telemetry.tracing`: who is traced, and that it is not there at all without an endpoint."""
 
 import subprocess
 import sys
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from prequal.kernel import tracing
-from prequal.kernel.errors import Misconfigured
-from prequal.kernel.settings import DecisionSettings, load
+from prequal.core.errors import Misconfigured
+from prequal.core.settings import DecisionSettings, load
+from prequal.telemetry import tracing
 from tests.support.otlp import Receiver, a_receiver
 from tests.support.waiting import eventually
 
@@ -53,15 +53,15 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         ("prequal.api.service", ()),
         ("prequal.credit.service", ("opentelemetry",)),
         ("prequal.decision.service", ("opentelemetry",)),
-        ("prequal.kernel.publisher", ("opentelemetry",)),
+        ("prequal.publisher.service", ("opentelemetry",)),
     ],
 )
 def test_without_an_endpoint_nothing_of_opentelemetry_is_imported(service: str, also: tuple[str, ...]) -> None:
     program = f"""
 import sys
 import {service}
-from prequal.kernel import tracing
-from prequal.kernel.settings import DecisionSettings
+from prequal.telemetry import tracing
+from prequal.core.settings import DecisionSettings
 tracing.start(DecisionSettings(database_url="postgresql://u@h/d", kafka_bootstrap_servers="h:1"))
 ours = ("opentelemetry.sdk", "opentelemetry.exporter", "google", "requests", *{also})
 print([name for name in sys.modules if name.startswith(ours)])
@@ -157,20 +157,20 @@ def test_a_batch_without_a_sampled_member_is_not_recorded(receiver: Receiver) ->
 
 
 def test_more_than_the_queue_holds_is_dropped_and_never_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    from prequal.kernel import otlp
+    from prequal.telemetry import otlp_exporter
 
     monkeypatch.setattr(tracing, "_recorder", None)
-    monkeypatch.setattr(otlp, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(otlp_exporter, "SEND_SECONDS", 0.3)
     with a_receiver(hangs=True) as receiver:
         tracing.start(settings(receiver.url))
-        for _ in range(3 * otlp.WAITING_MAX):
+        for _ in range(3 * otlp_exporter.WAITING_MAX):
             tracing.begin("POST /applications", "SERVER", None, root=True).end()
 
         assert tracing.stop() is False
         receiver.answers.set()
         eventually(lambda: receiver.spans)
 
-    assert len(receiver.spans) <= otlp.WAITING_MAX
+    assert len(receiver.spans) <= otlp_exporter.WAITING_MAX
 
 
 @pytest.mark.parametrize("endpoint", ["collector:4318", "ftp://collector", "http://", "http://h:99999", "http://h:x"])

@@ -12,8 +12,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from hypothesis import settings
 from typer.testing import CliRunner
 
-from prequal.command_line.application import app
-from prequal.workbench.settings import WorkbenchSettings
+from prequal.cli.app import app
+from prequal.core.settings import StoresSettings
 from tests.support.broker import GROUPS, SECONDS, Broker
 from tests.support.database import Database
 from tests.support.waiting import eventually
@@ -50,9 +50,9 @@ def broker(_coordinated: Broker, broker: Broker) -> Broker:
 
 
 @pytest.fixture
-def stores(database: Database, broker: Broker) -> WorkbenchSettings:
+def stores(database: Database, broker: Broker) -> StoresSettings:
     """The test's own stores."""
-    return WorkbenchSettings(
+    return StoresSettings(
         _env_file=None,  # type: ignore[call-arg]  # pydantic-settings' own
         database_url=database.url,
         kafka_bootstrap_servers=broker.bootstrap_servers,
@@ -74,7 +74,7 @@ def nowhere(bare: None) -> Prequal:
 
 
 @pytest.fixture
-def prequal(bare: None, stores: WorkbenchSettings) -> Prequal:
+def prequal(bare: None, stores: StoresSettings) -> Prequal:
     """Runs `prequal …` on the test's stores."""
     return _runner({"DATABASE_URL": stores.database_url, "KAFKA_BOOTSTRAP_SERVERS": stores.kafka_bootstrap_servers})
 

@@ -11,12 +11,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from prequal.kernel.errors import Misconfigured, Transient
-from prequal.workbench import dead_letters, queries, reading
-from prequal.workbench.dead_letters import Chosen, Found, Which
-from prequal.workbench.letters import LetterId, State
-from prequal.workbench.settings import WorkbenchSettings
-from tests.support.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, Headers, Letter
+from prequal.core.errors import Misconfigured, Transient
+from prequal.core.settings import StoresSettings
+from prequal.ops import dead_letter_reader, dead_letters, queries
+from prequal.ops.dead_letter import DeadLetterId, State
+from prequal.ops.dead_letters import DeadLetterSelection, FoundDeadLetter, SelectedDeadLetters
+from tests.support.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, Headers, RawMessage
 from tests.support.consumers import assessing
 from tests.support.database import Database
 from tests.support.ports import free_port
@@ -24,7 +24,7 @@ from tests.support.submissions import a_submission, store
 from tests.support.waiting import soon
 
 
-def a_letter(kind: str = "malformed_json", **changes: Any) -> Letter:
+def a_letter(kind: str = "malformed_json", **changes: Any) -> RawMessage:
     """A dead letter of its topic's first partition."""
     headers: Headers = [
         ("traceparent", b"00-x"),
@@ -32,26 +32,26 @@ def a_letter(kind: str = "malformed_json", **changes: Any) -> Letter:
         ("dlq.error_message", b"words"),
         ("odd", None),
     ]
-    return replace(Letter(b"{", b"key", headers, 0), **changes)
+    return replace(RawMessage(b"{", b"key", headers, 0), **changes)
 
 
-def waiting(stores: WorkbenchSettings, which: Which | None = None) -> list[str]:
-    found = dead_letters.find(stores, which or Which())
+def waiting(stores: StoresSettings, which: DeadLetterSelection | None = None) -> list[str]:
+    found = dead_letters.find(stores, which or DeadLetterSelection())
     return [str(each.letter.id) for each in found if each.state is State.WAITING]
 
 
 def settled(database: Database) -> list[tuple[Any, ...]]:
-    rows = database.rows("SELECT * FROM settled_dead_letters ORDER BY id")
+    rows = database.rows("SELECT * FROM resolved_dead_letters ORDER BY id")
     return [(row["action"], f"{row['topic']}:{row['partition']}:{row['offset']}", row["reason"]) for row in rows]
 
 
-def replay(stores: WorkbenchSettings, *ids: str, **options: Any) -> Chosen:
-    which = options.pop("which", None) or Which(tuple(map(LetterId.read, ids)))
+def replay(stores: StoresSettings, *ids: str, **options: Any) -> SelectedDeadLetters:
+    which = options.pop("which", None) or DeadLetterSelection(tuple(map(DeadLetterId.read, ids)))
     return dead_letters.replay(stores, which, by="asha", **options)
 
 
-def discard(stores: WorkbenchSettings, *ids: str, because: str = "a test", **options: Any) -> Chosen:
-    which = options.pop("which", None) or Which(tuple(map(LetterId.read, ids)))
+def discard(stores: StoresSettings, *ids: str, because: str = "a test", **options: Any) -> SelectedDeadLetters:
+    which = options.pop("which", None) or DeadLetterSelection(tuple(map(DeadLetterId.read, ids)))
     return dead_letters.discard(stores, which, because=because, by="asha", **options)
 
 
@@ -62,7 +62,7 @@ def named(letters: Iterable[Any]) -> list[str]:
 # ── finding ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_letters_of_both_topics_are_found_in_order(stores: WorkbenchSettings, broker: Broker) -> None:
+def test_letters_of_both_topics_are_found_in_order(stores: StoresSettings, broker: Broker) -> None:
     broker.tell(REPORTED_DLQ, [a_letter(partition=2)])
     broker.tell(SUBMITTED_DLQ, [a_letter(partition=1), a_letter(), a_letter(value=b"\0" * 900_000)])
 
@@ -75,47 +75,50 @@ def test_letters_of_both_topics_are_found_in_order(stores: WorkbenchSettings, br
 
 
 def test_looking_leaves_no_trace_in_kafka_or_the_database(
-    stores: WorkbenchSettings, broker: Broker, database: Database
+    stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter()])
 
     waiting(stores)
 
-    assert broker.committed("prequal-workbench", SUBMITTED_DLQ) == 0
+    assert broker.committed("prequal-dlq", SUBMITTED_DLQ) == 0
     assert settled(database) == []
 
 
-def test_filters_choose_by_reason_and_by_topic(stores: WorkbenchSettings, broker: Broker) -> None:
+def test_filters_choose_by_reason_and_by_topic(stores: StoresSettings, broker: Broker) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version"), a_letter("of_newer_code")])
     broker.tell(REPORTED_DLQ, [a_letter("unknown_version")])
 
-    assert waiting(stores, Which(kind="unknown_version")) == [f"{REPORTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"]
-    assert waiting(stores, Which(kind="unknown_version", source=REPORTED)) == [f"{REPORTED_DLQ}:0:0"]
-    assert waiting(stores, Which(kind="of_newer_code")) == [f"{SUBMITTED_DLQ}:0:2"]
-    assert waiting(stores, Which(kind="tampered_token")) == []
+    assert waiting(stores, DeadLetterSelection(kind="unknown_version")) == [
+        f"{REPORTED_DLQ}:0:0",
+        f"{SUBMITTED_DLQ}:0:1",
+    ]
+    assert waiting(stores, DeadLetterSelection(kind="unknown_version", source=REPORTED)) == [f"{REPORTED_DLQ}:0:0"]
+    assert waiting(stores, DeadLetterSelection(kind="of_newer_code")) == [f"{SUBMITTED_DLQ}:0:2"]
+    assert waiting(stores, DeadLetterSelection(kind="tampered_token")) == []
 
 
-def test_filters_choose_by_when_the_letter_was_written(stores: WorkbenchSettings, broker: Broker) -> None:
+def test_filters_choose_by_when_the_letter_was_written(stores: StoresSettings, broker: Broker) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter()])
-    (found,) = dead_letters.find(stores, Which())
+    (found,) = dead_letters.find(stores, DeadLetterSelection())
     written = found.letter.written_at
 
-    after, later = Which(since=written), Which(since=written + timedelta(milliseconds=1))
-    before, earlier = Which(until=written + timedelta(milliseconds=1)), Which(until=written)
+    after, later = DeadLetterSelection(since=written), DeadLetterSelection(since=written + timedelta(milliseconds=1))
+    before, earlier = DeadLetterSelection(until=written + timedelta(milliseconds=1)), DeadLetterSelection(until=written)
 
     assert [len(waiting(stores, which)) for which in (after, later, before, earlier)] == [1, 0, 1, 0]
-    assert [len(waiting(stores, Which(since=timedelta(hours=hours)))) for hours in (1, 99)] == [1, 1]
-    assert waiting(stores, Which(until=timedelta(hours=1))) == []
+    assert [len(waiting(stores, DeadLetterSelection(since=timedelta(hours=hours)))) for hours in (1, 99)] == [1, 1]
+    assert waiting(stores, DeadLetterSelection(until=timedelta(hours=1))) == []
 
 
-def test_reason_that_nobody_ever_gave_is_refused_and_one_without_letters_is_not(stores: WorkbenchSettings) -> None:
-    assert waiting(stores, Which(kind="malformed_json")) == []
+def test_reason_that_nobody_ever_gave_is_refused_and_one_without_letters_is_not(stores: StoresSettings) -> None:
+    assert waiting(stores, DeadLetterSelection(kind="malformed_json")) == []
     with pytest.raises(Misconfigured, match=r"--reason `malformed` is none of .*malformed_json"):
-        waiting(stores, Which(kind="malformed"))
+        waiting(stores, DeadLetterSelection(kind="malformed"))
 
 
 def test_letter_that_is_not_there_is_refused_and_nothing_is_done(
-    stores: WorkbenchSettings, broker: Broker, database: Database
+    stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter()])
 
@@ -129,11 +132,11 @@ def test_letter_that_is_not_there_is_refused_and_nothing_is_done(
 # ── replaying ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_replay_sends_the_original_and_nothing_of_ours(stores: WorkbenchSettings, broker: Broker) -> None:
+def test_replay_sends_the_original_and_nothing_of_ours(stores: StoresSettings, broker: Broker) -> None:
     originals = [(b"key", b'{"a": 1}'), (None, None), (b"", b""), (b"\xff\0", b"\0\xff" * 450_000)]
     broker.tell(SUBMITTED_DLQ, [a_letter(key=key, value=value) for key, value in originals])
 
-    replay(stores, which=Which())
+    replay(stores, which=DeadLetterSelection())
 
     messages = broker.read(SUBMITTED, len(originals))
     assert sorted(map(repr, originals)) == sorted(repr((message.key(), message.value())) for message in messages)
@@ -141,7 +144,7 @@ def test_replay_sends_the_original_and_nothing_of_ours(stores: WorkbenchSettings
 
 
 def test_replayed_letter_waits_no_more_and_is_not_replayed_again(
-    stores: WorkbenchSettings, broker: Broker, database: Database
+    stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter()])
     first = f"{SUBMITTED_DLQ}:0:0"
@@ -154,55 +157,55 @@ def test_replayed_letter_waits_no_more_and_is_not_replayed_again(
     assert (broker.told(SUBMITTED), settled(database)) == (1, [("replayed", first, None)])
 
 
-def test_replay_by_filter_takes_what_waits(stores: WorkbenchSettings, broker: Broker) -> None:
+def test_replay_by_filter_takes_what_waits(stores: StoresSettings, broker: Broker) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version"), a_letter()])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
 
-    chosen = replay(stores, which=Which(kind="malformed_json"))
+    chosen = replay(stores, which=DeadLetterSelection(kind="malformed_json"))
 
     assert (named(chosen.letters), chosen.passed_over) == ([f"{SUBMITTED_DLQ}:0:2"], [])
     assert broker.told(SUBMITTED) == 2
 
 
-def test_dry_run_says_which_and_changes_nothing(stores: WorkbenchSettings, broker: Broker, database: Database) -> None:
+def test_dry_run_says_which_and_changes_nothing(stores: StoresSettings, broker: Broker, database: Database) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter()])
 
-    chosen = [act(stores, which=Which(), dry_run=True) for act in (replay, discard)]
+    chosen = [act(stores, which=DeadLetterSelection(), dry_run=True) for act in (replay, discard)]
 
     assert [named(each.letters) for each in chosen] == [[f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"]] * 2
     assert (broker.told(SUBMITTED), settled(database)) == (0, [])
 
 
 def test_more_letters_than_are_sent_at_once_are_all_sent(
-    stores: WorkbenchSettings, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    stores: StoresSettings, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dead_letters, "AT_ONCE", 3)
     broker.tell(SUBMITTED_DLQ, [a_letter(partition=number % 3) for number in range(10)])
 
-    chosen = replay(stores, which=Which())
+    chosen = replay(stores, which=DeadLetterSelection())
 
     assert len(chosen.letters) == broker.told(SUBMITTED) == 10
     assert waiting(stores) == []
 
 
-def test_two_replays_at_once_send_each_letter_once(stores: WorkbenchSettings, broker: Broker) -> None:
+def test_two_replays_at_once_send_each_letter_once(stores: StoresSettings, broker: Broker) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter(partition=number % 3) for number in range(20)])
 
     with ThreadPoolExecutor(2) as threads:
-        chosen = list(threads.map(lambda _: replay(stores, which=Which()), range(2)))
+        chosen = list(threads.map(lambda _: replay(stores, which=DeadLetterSelection()), range(2)))
 
     assert sorted(len(each.letters) for each in chosen) == [0, 20]
     assert broker.told(SUBMITTED) == 20
 
 
 async def test_replay_after_the_mend_works_and_again_is_harmless(
-    stores: WorkbenchSettings, broker: Broker, database: Database
+    stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     submission = a_submission()
     broker.tell(SUBMITTED, [submission.letter(partition=1)])
     async with assessing(database, broker) as consuming:
         await soon(consuming.all_settled)
-        (found,) = await asyncio.to_thread(dead_letters.find, stores, Which())
+        (found,) = await asyncio.to_thread(dead_letters.find, stores, DeadLetterSelection())
         store(database, [submission])
 
         for _ in range(2):
@@ -215,7 +218,7 @@ async def test_replay_after_the_mend_works_and_again_is_harmless(
     assert_tells_its_origin(found, submission.id, submission.event_id)
 
 
-def assert_tells_its_origin(found: Found, application_id: object, event_id: object) -> None:
+def assert_tells_its_origin(found: FoundDeadLetter, application_id: object, event_id: object) -> None:
     letter = found.letter
     assert (letter.application_id, letter.event_id) == (application_id, event_id)
     assert (letter.kind, letter.attempts) == ("unknown_application", 1)
@@ -224,9 +227,7 @@ def assert_tells_its_origin(found: Found, application_id: object, event_id: obje
     assert letter.last_seen is not None
 
 
-def test_letter_of_a_topic_made_anew_waits_though_its_place_was_settled(
-    stores: WorkbenchSettings, broker: Broker
-) -> None:
+def test_letter_of_a_topic_made_anew_waits_though_its_place_was_settled(stores: StoresSettings, broker: Broker) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter()])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
     broker.renew()
@@ -238,21 +239,21 @@ def test_letter_of_a_topic_made_anew_waits_though_its_place_was_settled(
 # ── discarding ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_discard_is_recorded_with_who_and_why(stores: WorkbenchSettings, broker: Broker, database: Database) -> None:
+def test_discard_is_recorded_with_who_and_why(stores: StoresSettings, broker: Broker, database: Database) -> None:
     submission = a_submission()
     broker.tell(SUBMITTED_DLQ, [a_letter("unknown_version", value=submission.message)])
 
     discard(stores, f"{SUBMITTED_DLQ}:0:0", because="  sent by\n a load test ")
 
-    row = database.row("SELECT * FROM settled_dead_letters")
-    assert (row["action"], row["reason"], row["settled_by"]) == ("discarded", "sent by a load test", "asha")
+    row = database.row("SELECT * FROM resolved_dead_letters")
+    assert (row["action"], row["reason"], row["resolved_by"]) == ("discarded", "sent by a load test", "asha")
     assert (row["error_kind"], row["event_id"]) == ("unknown_version", str(submission.event_id))
     assert waiting(stores) == []
     assert broker.told(SUBMITTED) == 0
 
 
 def test_discarded_letter_is_replayed_by_force_only_and_both_stay_recorded(
-    stores: WorkbenchSettings, broker: Broker, database: Database
+    stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter()])
     id_ = f"{SUBMITTED_DLQ}:0:0"
@@ -260,16 +261,16 @@ def test_discarded_letter_is_replayed_by_force_only_and_both_stay_recorded(
 
     with pytest.raises(Misconfigured, match="--force; nothing was done"):
         replay(stores, id_)
-    assert named(replay(stores, which=Which()).letters) == []
+    assert named(replay(stores, which=DeadLetterSelection()).letters) == []
     assert broker.told(SUBMITTED) == 0
     replay(stores, id_, force=True)
 
     assert settled(database) == [("discarded", id_, "a test"), ("replayed", id_, None)]
     assert broker.told(SUBMITTED) == 1
-    assert [each.state for each in dead_letters.find(stores, Which())] == [State.REPLAYED]
+    assert [each.state for each in dead_letters.find(stores, DeadLetterSelection())] == [State.REPLAYED]
 
 
-def test_settled_letter_is_not_discarded(stores: WorkbenchSettings, broker: Broker, database: Database) -> None:
+def test_settled_letter_is_not_discarded(stores: StoresSettings, broker: Broker, database: Database) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter()])
     ids = [f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"]
     replay(stores, ids[0])
@@ -281,9 +282,9 @@ def test_settled_letter_is_not_discarded(stores: WorkbenchSettings, broker: Brok
     assert settled(database) == [("replayed", ids[0], None), ("discarded", ids[1], "first")]
 
 
-@pytest.mark.parametrize("because", ["", " \n", "x" * 501, "bell\a", "PAN ABCDE1234F was wrong", "abcde 1234 f"])
+@pytest.mark.parametrize("because", ["", " \n", "x" * 501, "notifier\a", "PAN ABCDE1234F was wrong", "abcde 1234 f"])
 def test_discard_without_a_good_reason_is_refused(because: str) -> None:
-    nowhere = WorkbenchSettings.model_construct(database_url="", kafka_bootstrap_servers="")
+    nowhere = StoresSettings.model_construct(database_url="", kafka_bootstrap_servers="")
 
     with pytest.raises(Misconfigured, match=r"^--because ") as refused:
         discard(nowhere, f"{SUBMITTED_DLQ}:0:0", because=because)
@@ -296,8 +297,8 @@ def test_database_takes_no_discard_without_a_reason(reason: str | None, database
     with pytest.raises(psycopg.errors.CheckViolation, match="discarded_for_a_reason"):
         database.execute(
             """
-            INSERT INTO settled_dead_letters (
-                topic, partition, "offset", written_at, action, error_kind, settled_by, reason
+            INSERT INTO resolved_dead_letters (
+                topic, partition, "offset", written_at, action, error_kind, resolved_by, reason
             ) VALUES ('t', 0, 0, now(), 'discarded', 'k', 'asha', %s)
             """,
             reason,
@@ -307,14 +308,12 @@ def test_database_takes_no_discard_without_a_reason(reason: str | None, database
 # ── the surroundings ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def without_broker(database_url: str) -> WorkbenchSettings:
-    return WorkbenchSettings.model_construct(
-        database_url=database_url, kafka_bootstrap_servers=f"127.0.0.1:{free_port()}"
-    )
+def without_broker(database_url: str) -> StoresSettings:
+    return StoresSettings.model_construct(database_url=database_url, kafka_bootstrap_servers=f"127.0.0.1:{free_port()}")
 
 
 def test_broker_that_is_away_is_out_of_reach(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "SECONDS", 0.5)
+    monkeypatch.setattr(dead_letter_reader, "SECONDS", 0.5)
 
     with pytest.raises(Transient, match=r"^Kafka at .* does not answer"):
         waiting(without_broker(database.url))
@@ -325,7 +324,7 @@ def test_database_that_is_away_is_out_of_reach() -> None:
         waiting(without_broker(f"postgresql://127.0.0.1:{free_port()}/prequal"))
 
 
-def test_dead_letter_topic_that_is_away_is_named(stores: WorkbenchSettings, broker: Broker) -> None:
+def test_dead_letter_topic_that_is_away_is_named(stores: StoresSettings, broker: Broker) -> None:
     broker.delete(REPORTED_DLQ)
 
     with pytest.raises(Misconfigured, match=f"{REPORTED_DLQ} does not exist: run `prequal topics`"):
@@ -333,13 +332,13 @@ def test_dead_letter_topic_that_is_away_is_named(stores: WorkbenchSettings, brok
 
 
 def test_letter_that_the_source_does_not_take_goes_on_waiting(
-    stores: WorkbenchSettings, broker: Broker, database: Database
+    stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     broker.configure(SUBMITTED, max_message_bytes="2000")
     broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter(value=b"{" * 3000)])
 
     with pytest.raises(Transient, match="took 1 of 2 dead letters back, then not any more: MSG_SIZE_TOO_LARGE"):
-        replay(stores, which=Which())
+        replay(stores, which=DeadLetterSelection())
 
     assert waiting(stores) == [f"{SUBMITTED_DLQ}:0:1"]
     assert settled(database) == [("replayed", f"{SUBMITTED_DLQ}:0:0", None)]
@@ -351,15 +350,15 @@ def test_another_command_at_work_is_waited_for_and_then_named(
     monkeypatch.setattr(queries, "TURN_SECONDS", 0.1)
 
     with database.connect() as other:
-        other.execute("SELECT pg_advisory_lock(%s)", [queries.SETTLING_LOCK])
+        other.execute("SELECT pg_advisory_lock(%s)", [queries.RESOLVING_LOCK])
         with pytest.raises(Transient, match="Another `prequal dlq` is at work"):
-            replay(without_broker(database.url), which=Which())
+            replay(without_broker(database.url), which=DeadLetterSelection())
 
 
 # ── as a person meets it ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_list_shows_what_waits_and_all_shows_all(prequal: Any, stores: WorkbenchSettings, broker: Broker) -> None:
+def test_list_shows_what_waits_and_all_shows_all(prequal: Any, stores: StoresSettings, broker: Broker) -> None:
     broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version")])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
 

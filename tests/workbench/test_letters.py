@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import prequal
-from prequal.domain.events import dead_letter_topic
-from prequal.kernel.dead_letters import DeadLetter, headers
-from prequal.kernel.errors import KINDS, Misconfigured
-from prequal.workbench.letters import SOURCES, LetterId, Origin, original_headers, read_letter
+from prequal.core.errors import KINDS, Misconfigured
+from prequal.core.topology import dead_letter_topic
+from prequal.messaging.dead_letters import DeadLetter, headers
+from prequal.ops.dead_letter import SOURCES, DeadLetterId, Origin, original_headers, read_dead_letter
 from tests.builders import APPLICATION_ID, MOMENT, a_message, a_submitted_message
-from tests.unit.test_pan import NUMBERS, SURROUNDINGS, shown
+from tests.unit.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
 SOURCE = "loan_applications_submitted"
 TOPIC = f"{SOURCE}_dlq"
@@ -31,9 +31,9 @@ def buried(value: bytes | None, key: bytes | None = b"key", original: Headers | 
 
 @given(st.sampled_from(sorted(SOURCES)), st.integers(0, 999_999_999), st.integers(0, 10**18 - 1))
 def test_id_is_read_back_as_it_is_shown(topic: str, partition: int, offset: int) -> None:
-    id_ = LetterId(topic, partition, offset)
+    id_ = DeadLetterId(topic, partition, offset)
 
-    assert LetterId.read(str(id_)) == id_
+    assert DeadLetterId.read(str(id_)) == id_
     assert dead_letter_topic(id_.source) == topic
 
 
@@ -56,13 +56,13 @@ def test_id_is_read_back_as_it_is_shown(topic: str, partition: int, offset: int)
 )
 def test_what_is_no_id_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(Misconfigured, match=r"they look like loan_applications_submitted_dlq:0:17\.$"):
-        LetterId.read(text)
+        DeadLetterId.read(text)
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_an_id_or_refused(text: str) -> None:
     try:
-        found = str(LetterId.read(text))
+        found = str(DeadLetterId.read(text))
     except Misconfigured:
         found = text
 
@@ -70,7 +70,7 @@ def test_any_text_is_an_id_or_refused(text: str) -> None:
 
 
 def test_letter_tells_where_it_lies_where_it_came_from_and_why() -> None:
-    letter = read_letter(buried(a_submitted_message()))
+    letter = read_dead_letter(buried(a_submitted_message()))
 
     assert str(letter.id) == f"{TOPIC}:1:17"
     assert letter.origin == Origin(SOURCE, 2, 71)
@@ -83,7 +83,7 @@ def test_ids_come_from_the_body_or_else_from_header_and_key() -> None:
     other = UUID(int=5)
     unreadable = buried(b"{", str(APPLICATION_ID).encode(), [("event_id", str(other).encode())])
 
-    letter = read_letter(unreadable)
+    letter = read_dead_letter(unreadable)
 
     assert (letter.event_id, letter.application_id) == (other, APPLICATION_ID)
 
@@ -92,7 +92,7 @@ def test_ids_come_from_the_body_or_else_from_header_and_key() -> None:
     ANY_BYTES, ANY_BYTES, st.lists(st.tuples(st.sampled_from(["event_id", "dlq.offset", "dlq.error_kind"]), ANY_BYTES))
 )
 def test_any_message_is_a_letter(value: bytes | None, key: bytes | None, found: Headers) -> None:
-    letter = read_letter(a_message(value, topic=TOPIC, key=key, headers=found))
+    letter = read_dead_letter(a_message(value, topic=TOPIC, key=key, headers=found))
 
     assert letter.kind
     assert letter.words.isprintable()
@@ -101,17 +101,17 @@ def test_any_message_is_a_letter(value: bytes | None, key: bytes | None, found: 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"event_id": 5, "application_id": "no"}', b"[]", b"\xff", b"7"])
 def test_body_that_is_no_event_names_no_ids(body: bytes) -> None:
-    letter = read_letter(a_message(body, topic=TOPIC))
+    letter = read_dead_letter(a_message(body, topic=TOPIC))
 
     assert (letter.event_id, letter.application_id) == (None, None)
 
 
-@given(SURROUNDINGS, NUMBERS)
+@given(INFRASTRUCTURE_ERRORS, NUMBERS)
 def test_no_field_holds_a_pan_even_when_the_headers_do(before: str, number: str) -> None:
     text = (before + number).encode()
     names = ("dlq.error_kind", "dlq.error_message", "dlq.first_seen", "dlq.partition", "event_id")
 
-    letter = read_letter(a_message(text, topic=TOPIC, key=text, headers=[(name, text) for name in names]))
+    letter = read_dead_letter(a_message(text, topic=TOPIC, key=text, headers=[(name, text) for name in names]))
 
     assert shown(repr(letter)) == []
 

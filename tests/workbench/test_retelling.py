@@ -12,17 +12,19 @@ import httpx
 import psycopg
 import pytest
 
+from prequal.core.errors import Misconfigured, Transient
+from prequal.core.topology import topic_of
 from prequal.domain.events import EventType, event_id
-from prequal.kernel import db, outbox
-from prequal.kernel.errors import Misconfigured, Transient
-from prequal.migrations import downgrade, upgrade
-from prequal.workbench import retelling
-from prequal.workbench.retelling import Wanted, count, republish
+from prequal.messaging import outbox
+from prequal.ops.republish import RepublishRequest, count, republish
+from prequal.postgres import connections
+from prequal.publisher import queries
+from prequal.schema.migrate import downgrade, upgrade
 from tests.support.applications import an_application
 from tests.support.broker import REPORTED, SUBMITTED, Broker
 from tests.support.database import Database
 from tests.support.ports import free_port
-from tests.support.processes import House
+from tests.support.processes import System
 from tests.support.submissions import Submission, stored
 from tests.support.waiting import eventually
 
@@ -32,7 +34,7 @@ TOLD = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + t
 
 
 def archive(
-    database: Database, submissions: Sequence[Submission], type_: EventType = SUBMISSION, told_at: datetime = TOLD
+    database: Database, submissions: Sequence[Submission], type_: EventType = SUBMISSION, published_at: datetime = TOLD
 ) -> None:
     """Write that these events were told, the first as the oldest."""
     for submission in submissions:
@@ -40,25 +42,25 @@ def archive(
             """
             INSERT INTO outbox_archive (
                 id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent,
-                created_at, told_at
+                created_at, published_at
             )
             SELECT 1 + count(*), %s, %s, %s, %s, %s, 'request-1', '00-x', now() - interval '3 days', %s
             FROM outbox_archive
             """,
-            *(type_.topic, event_id(type_, submission.id), type_, submission.id, f"{type_} body", told_at),
+            *(topic_of(type_), event_id(type_, submission.id), type_, submission.id, f"{type_} body", published_at),
         )
 
 
 def told(
-    database: Database, count: int = 1, type_: EventType = SUBMISSION, told_at: datetime = TOLD
+    database: Database, count: int = 1, type_: EventType = SUBMISSION, published_at: datetime = TOLD
 ) -> list[Submission]:
     """New applications whose events were told."""
     submissions = stored(database, count)
-    archive(database, submissions, type_, told_at)
+    archive(database, submissions, type_, published_at)
     return submissions
 
 
-def untold(database: Database) -> list[UUID]:
+def unpublished(database: Database) -> list[UUID]:
     return [row["application_id"] for row in database.rows("SELECT application_id FROM outbox_events ORDER BY id")]
 
 
@@ -66,8 +68,8 @@ def ids(submissions: Sequence[Submission]) -> list[UUID]:
     return [submission.id for submission in submissions]
 
 
-async def with_connection(database: Database, work: Callable[[db.Connection], Any]) -> Any:
-    connection = await db.connect(database.url, "retelling in a test")
+async def with_connection(database: Database, work: Callable[[connections.Connection], Any]) -> Any:
+    connection = await connections.connect(database.url, "republication in a test")
     try:
         return await work(connection)
     finally:
@@ -80,26 +82,26 @@ async def with_connection(database: Database, work: Callable[[db.Connection], An
 def test_retold_event_is_the_same_to_the_last_byte(database: Database) -> None:
     told(database)
 
-    assert republish(database.url, Wanted()) == 1
+    assert republish(database.url, RepublishRequest()) == 1
 
     fields = f"topic, {outbox.EVENT}"
     assert database.rows(f"SELECT {fields} FROM outbox_events") == database.rows(f"SELECT {fields} FROM outbox_archive")
 
 
 def test_events_keep_their_old_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retelling, "BATCH", 3)
+    monkeypatch.setattr(republish, "BATCH", 3)
     submissions = told(database, 10)
     progress: list[int] = []
 
-    republish(database.url, Wanted(), progress.append)
+    republish(database.url, RepublishRequest(), progress.append)
 
-    assert untold(database) == ids(submissions)
+    assert unpublished(database) == ids(submissions)
     assert progress == [3, 6, 9, 10]
 
 
 def test_event_that_still_waits_is_not_told_once_more(database: Database) -> None:
     told(database, 2)
-    republish(database.url, Wanted(limit=1))
+    republish(database.url, RepublishRequest(limit=1))
     database.execute(
         f"""
         WITH waits AS (DELETE FROM outbox_events RETURNING *)
@@ -108,36 +110,36 @@ def test_event_that_still_waits_is_not_told_once_more(database: Database) -> Non
         """
     )
 
-    assert [republish(database.url, Wanted()) for _ in range(3)] == [1, 0, 0]
+    assert [republish(database.url, RepublishRequest()) for _ in range(3)] == [1, 0, 0]
     assert database.count("outbox_events") == 1
 
 
 def test_event_that_was_archived_several_times_is_told_once(database: Database) -> None:
     submissions = told(database, 3)
     archive(database, submissions)
-    archive(database, submissions[:1], told_at=TOLD + timedelta(days=2))
+    archive(database, submissions[:1], published_at=TOLD + timedelta(days=2))
 
-    assert count(database.url, Wanted()) == republish(database.url, Wanted()) == 3
-    assert untold(database) == ids(submissions)
+    assert count(database.url, RepublishRequest()) == republish(database.url, RepublishRequest()) == 3
+    assert unpublished(database) == ids(submissions)
 
 
 def test_two_at_once_make_one_row_an_event(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retelling, "BATCH", 7)
+    monkeypatch.setattr(republish, "BATCH", 7)
     submissions = told(database, 100)
 
     with ThreadPoolExecutor(4) as threads:
-        retold = sum(threads.map(lambda _: republish(database.url, Wanted()), range(4)))
+        republished = sum(threads.map(lambda _: republish(database.url, RepublishRequest()), range(4)))
 
-    assert retold == 100
-    assert sorted(untold(database)) == sorted(ids(submissions))
+    assert republished == 100
+    assert sorted(unpublished(database)) == sorted(ids(submissions))
 
 
 def test_filters_choose_by_time_by_application_and_by_topic(database: Database) -> None:
-    first, second = told(database), told(database, told_at=TOLD + timedelta(days=1))
+    first, second = told(database), told(database, published_at=TOLD + timedelta(days=1))
     archive(database, first, REPORT, TOLD + timedelta(seconds=1))
 
     def chosen(**wanted: Any) -> int:
-        return count(database.url, Wanted(**wanted))
+        return count(database.url, RepublishRequest(**wanted))
 
     assert [chosen(since=TOLD), chosen(since=TOLD + timedelta(milliseconds=1))] == [3, 2]
     assert [chosen(until=TOLD), chosen(until=TOLD + timedelta(milliseconds=1))] == [0, 1]
@@ -151,17 +153,17 @@ def test_filters_choose_by_time_by_application_and_by_topic(database: Database) 
 def test_limit_takes_the_oldest_and_the_next_run_the_next(database: Database) -> None:
     submissions = told(database, 3)
 
-    republish(database.url, Wanted(limit=2))
+    republish(database.url, RepublishRequest(limit=2))
 
-    assert untold(database) == ids(submissions[:2])
-    assert count(database.url, Wanted(limit=2)) == 1
+    assert unpublished(database) == ids(submissions[:2])
+    assert count(database.url, RepublishRequest(limit=2)) == 1
 
 
 def test_dry_run_counts_and_changes_nothing(database: Database) -> None:
     told(database, 2)
     before = database.everything()
 
-    assert count(database.url, Wanted()) == 2
+    assert count(database.url, RepublishRequest()) == 2
 
     assert database.everything() == before
 
@@ -170,19 +172,19 @@ def test_application_that_is_not_there_is_refused_and_nothing_is_told(database: 
     stranger = uuid4()
 
     with pytest.raises(Misconfigured, match=rf"^There is no application {stranger}\.$"):
-        republish(database.url, Wanted(application_ids=[*ids(told(database)), stranger]))
+        republish(database.url, RepublishRequest(application_ids=[*ids(told(database)), stranger]))
 
-    assert untold(database) == []
+    assert unpublished(database) == []
 
 
 def test_database_that_is_away_is_out_of_reach() -> None:
     with pytest.raises(Transient, match="PostgreSQL cannot be reached"):
-        republish(f"postgresql://127.0.0.1:{free_port()}/prequal", Wanted())
+        republish(f"postgresql://127.0.0.1:{free_port()}/prequal", RepublishRequest())
 
 
 def test_database_that_is_not_migrated_is_told_so(empty_database: Database) -> None:
     with pytest.raises(Misconfigured, match="run `prequal migrate`"):
-        count(empty_database.url, Wanted())
+        count(empty_database.url, RepublishRequest())
 
 
 # ── what becomes of it ──────────────────────────────────────────────────────────────────────────────────────────
@@ -192,14 +194,14 @@ async def test_retelling_of_applications_tells_all_their_events_in_one_transacti
     submissions = told(database, 3)
     archive(database, submissions, REPORT)
 
-    async def retell(connection: db.Connection) -> int:
+    async def republish(connection: connections.Connection) -> int:
         async with connection.transaction():
-            return await outbox.retell(connection, ids(submissions[:2]))
+            return await outbox.republish(connection, ids(submissions[:2]))
 
-    assert await with_connection(database, retell) == 4
-    assert untold(database) == ids(submissions[:2]) * 2
+    assert await with_connection(database, republish) == 4
+    assert unpublished(database) == ids(submissions[:2]) * 2
     with pytest.raises(AssertionError):
-        await with_connection(database, lambda connection: outbox.retell(connection, ids(submissions)))
+        await with_connection(database, lambda connection: outbox.republish(connection, ids(submissions)))
 
 
 async def test_retold_row_is_not_archived_again_not_even_after_it_was_parked(database: Database) -> None:
@@ -209,39 +211,39 @@ async def test_retold_row_is_not_archived_again_not_even_after_it_was_parked(dat
     def row_id() -> Any:
         return database.value("SELECT id FROM outbox_events")
 
-    async def refuse_and_settle(connection: db.Connection) -> None:
+    async def refuse_and_settle(connection: connections.Connection) -> None:
         async with connection.transaction():
-            await outbox.retell(connection, [row["application_id"] for row in archived])
-        await outbox.park(connection, SUBMITTED, [(row_id(), "too large")])
+            await outbox.republish(connection, [row["application_id"] for row in archived])
+        await queries.park(connection, SUBMITTED, [(row_id(), "too large")])
         async with connection.transaction():
-            assert await outbox.retell(connection, [row["application_id"] for row in archived]) == 0
+            assert await outbox.republish(connection, [row["application_id"] for row in archived]) == 0
         await connection.execute("UPDATE outbox_parked SET next_try_at = now()")
-        await outbox.bring_back_due(connection, SUBMITTED, 10)
-        assert await outbox.settle_told(connection, SUBMITTED, [row_id()]) == 0
+        await queries.restore_due(connection, SUBMITTED, 10)
+        assert await queries.archive_published(connection, SUBMITTED, [row_id()]) == 0
 
     await with_connection(database, refuse_and_settle)
 
     assert database.rows("SELECT * FROM outbox_archive") == archived
-    assert untold(database) == []
+    assert unpublished(database) == []
 
 
 def test_retold_rows_do_not_make_the_outbox_look_old(database: Database) -> None:
     told(database)
-    republish(database.url, Wanted())
+    republish(database.url, RepublishRequest())
 
     depth, age, _ = asyncio.run(with_connection(database, lambda connection: outbox.depth(connection, SUBMITTED)))
 
     assert (depth, age) == (1, 0.0)
 
 
-def test_publisher_tells_it_and_leaves_the_archive_as_it_was(database: Database, broker: Broker, house: House) -> None:
+def test_publisher_tells_it_and_leaves_the_archive_as_it_was(database: Database, broker: Broker, house: System) -> None:
     (submission,) = told(database)
     archived = database.rows("SELECT * FROM outbox_archive")
     house.start("publisher")
 
-    republish(database.url, Wanted())
+    republish(database.url, RepublishRequest())
     (message,) = broker.read(SUBMITTED, 1)
-    eventually(lambda: not untold(database))
+    eventually(lambda: not unpublished(database))
 
     assert (message.key(), message.value()) == (str(submission.id).encode(), b"ApplicationSubmitted body")
     assert dict(message.headers() or [])["event_id"] == str(submission.event_id).encode()
@@ -249,18 +251,18 @@ def test_publisher_tells_it_and_leaves_the_archive_as_it_was(database: Database,
 
 
 def test_everything_told_again_twice_while_the_services_run_changes_nothing(
-    database: Database, broker: Broker, house: House
+    database: Database, broker: Broker, house: System
 ) -> None:
     house.start()
-    with httpx.Client(base_url=house.api.url, trust_env=False) as lender:
-        assert [lender.post("/applications", json=an_application()).status_code for _ in range(5)] == [202] * 5
+    with httpx.Client(base_url=house.api.url, trust_env=False) as client:
+        assert [client.post("/applications", json=an_application()).status_code for _ in range(5)] == [202] * 5
     eventually(lambda: database.count("outbox_archive") == 10 and broker.lag() == 0)
     facts = ("applications", "audit_log", "processed_messages", "outbox_archive", "pan_claims")
     before = {table: database.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in facts}
 
     for _ in range(2):
-        assert republish(database.url, Wanted()) == 10
-        eventually(lambda: not untold(database))
+        assert republish(database.url, RepublishRequest()) == 10
+        eventually(lambda: not unpublished(database))
     eventually(lambda: broker.told(SUBMITTED) == broker.told(REPORTED) == 15 and broker.lag() == 0)
 
     assert {table: database.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in facts} == before
@@ -271,22 +273,22 @@ def test_everything_told_again_twice_while_the_services_run_changes_nothing(
 
 def test_migration_goes_back_and_forth_without_losing_an_event(database: Database) -> None:
     told(database)
-    republish(database.url, Wanted())
+    republish(database.url, RepublishRequest())
 
     downgrade(database.url, "0005")
     without = database.row("SELECT * FROM outbox_events")
     upgrade(database.url)
 
-    assert "retold" not in without
-    assert database.row("SELECT retold FROM outbox_events") == {"retold": False}
-    assert {database.count(table) for table in ("retellings", "settled_dead_letters")} == {0}
+    assert "republished" not in without
+    assert database.row("SELECT republished FROM outbox_events") == {"republished": False}
+    assert {database.count(table) for table in ("republications", "resolved_dead_letters")} == {0}
 
 
 @pytest.mark.parametrize("values", ["0, now()", "1, now() - interval '1 hour'", "NULL, now()", "1, NULL"])
 def test_database_takes_no_nonsensical_retelling(values: str, database: Database) -> None:
     with pytest.raises(psycopg.errors.IntegrityError):
         database.execute(
-            f"INSERT INTO retellings (application_id, times, next_at) VALUES (gen_random_uuid(), {values})"
+            f"INSERT INTO republications (application_id, times, next_at) VALUES (gen_random_uuid(), {values})"
         )
 
 

@@ -7,16 +7,16 @@ from typing import Any
 import httpx
 import pytest
 
+from prequal.core.errors import Misconfigured, Transient
+from prequal.core.settings import StoresSettings
 from prequal.domain.events import EventType, event_id
-from prequal.kernel.errors import Misconfigured, Transient
-from prequal.workbench.settings import WorkbenchSettings
-from prequal.workbench.story import because, lasted, trace
+from prequal.ops.timeline import because, lasted, trace
 from tests.builders import clients_of
 from tests.support.applications import a_rejected_application, an_application
-from tests.support.broker import SUBMITTED_DLQ, Broker, Letter
+from tests.support.broker import SUBMITTED_DLQ, Broker, RawMessage
 from tests.support.database import Database
 from tests.support.ports import free_port
-from tests.support.processes import House
+from tests.support.processes import System
 from tests.support.publishing import INSERT_UNTOLD, an_untold_row
 from tests.support.submissions import Submission, stored
 from tests.support.waiting import eventually
@@ -25,7 +25,7 @@ from tests.workbench.conftest import Prequal
 SUBMISSION, REPORT = EventType.APPLICATION_SUBMITTED, EventType.CREDIT_REPORT_GENERATED
 
 
-def a_decided(database: Database, house: House, body: dict[str, Any]) -> str:
+def a_decided(database: Database, house: System, body: dict[str, Any]) -> str:
     """Post an application and wait for its decision, and until all of it is settled."""
     answer = httpx.post(f"{house.api.url}/applications", json=body, timeout=10, trust_env=False)
     application_id: str = answer.json()["application_id"]
@@ -52,7 +52,7 @@ def tell(database: Database) -> None:
     )
 
 
-def waits(stores: WorkbenchSettings, submission: Submission) -> str:
+def waits(stores: StoresSettings, submission: Submission) -> str:
     return " ".join(trace(stores, stores, submission.id).waits_for)
 
 
@@ -60,7 +60,7 @@ def waits(stores: WorkbenchSettings, submission: Submission) -> str:
 
 
 def test_story_of_a_decided_application_names_every_hop_in_order(
-    database: Database, house: House, stores: WorkbenchSettings
+    database: Database, house: System, stores: StoresSettings
 ) -> None:
     house.start()
     pan = an_application()
@@ -71,7 +71,7 @@ def test_story_of_a_decided_application_names_every_hop_in_order(
     done = [(step.service, step.what) for step in story.steps]
     assert sorted(done) == sorted(
         [
-            ("prequal-api", "accepted it and sealed the PAN"),
+            ("prequal-api", "accepted it and encrypted the PAN"),
             ("publisher", "had told ApplicationSubmitted to Kafka"),
             ("credit-service", "opened the PAN"),
             ("credit-service", "scored it"),
@@ -79,7 +79,7 @@ def test_story_of_a_decided_application_names_every_hop_in_order(
             ("decision-service", "decided: PRE_APPROVED"),
         ]
     )
-    assert done[0] == ("prequal-api", "accepted it and sealed the PAN")
+    assert done[0] == ("prequal-api", "accepted it and encrypted the PAN")
     assert done.index(("credit-service", "opened the PAN")) < done.index(("credit-service", "scored it"))
     assert [step.at for step in story.steps] == sorted(step.at for step in story.steps)
     assert (story.status, story.pan_number_masked) == ("PRE_APPROVED", f"XXXXX{pan['pan_number'][5:]}")
@@ -87,7 +87,7 @@ def test_story_of_a_decided_application_names_every_hop_in_order(
 
 
 def test_story_tells_who_touched_the_pan_and_for_which_request(
-    database: Database, house: House, stores: WorkbenchSettings
+    database: Database, house: System, stores: StoresSettings
 ) -> None:
     house.start()
     application_id = a_decided(database, house, an_application())
@@ -102,7 +102,7 @@ def test_story_tells_who_touched_the_pan_and_for_which_request(
 
 
 def test_page_and_json_tell_the_decision_and_its_reason_and_never_the_pan_or_the_name(
-    database: Database, house: House, prequal: Prequal
+    database: Database, house: System, prequal: Prequal
 ) -> None:
     house.start()
     body = a_rejected_application()
@@ -122,7 +122,7 @@ def test_page_and_json_tell_the_decision_and_its_reason_and_never_the_pan_or_the
         assert body["applicant_name"] not in told
 
 
-def test_application_older_than_the_archive_still_has_a_story(database: Database, stores: WorkbenchSettings) -> None:
+def test_application_older_than_the_archive_still_has_a_story(database: Database, stores: StoresSettings) -> None:
     (submission,) = stored(database)
     database.execute(
         """
@@ -140,7 +140,7 @@ def test_application_older_than_the_archive_still_has_a_story(database: Database
     assert "not known any more" in story.notes[0]
 
 
-def test_looking_changes_nothing(database: Database, stores: WorkbenchSettings) -> None:
+def test_looking_changes_nothing(database: Database, stores: StoresSettings) -> None:
     submission = an_undecided(database)
     before = database.everything()
 
@@ -152,14 +152,14 @@ def test_looking_changes_nothing(database: Database, stores: WorkbenchSettings) 
 # ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_event_in_the_outbox_is_waited_for(database: Database, stores: WorkbenchSettings) -> None:
+def test_event_in_the_outbox_is_waited_for(database: Database, stores: StoresSettings) -> None:
     submission = an_undecided(database)
 
     assert "ApplicationSubmitted waits in the outbox to be told;" in waits(stores, submission)
 
 
 def test_parked_event_is_waited_for_with_its_reason_and_its_next_try(
-    database: Database, stores: WorkbenchSettings
+    database: Database, stores: StoresSettings
 ) -> None:
     submission = an_undecided(database)
     database.execute(
@@ -179,7 +179,7 @@ def test_parked_event_is_waited_for_with_its_reason_and_its_next_try(
     )
 
 
-def test_event_that_was_told_is_waited_for_at_its_consumer(database: Database, stores: WorkbenchSettings) -> None:
+def test_event_that_was_told_is_waited_for_at_its_consumer(database: Database, stores: StoresSettings) -> None:
     submission = an_undecided(database)
     tell(database)
 
@@ -187,7 +187,7 @@ def test_event_that_was_told_is_waited_for_at_its_consumer(database: Database, s
 
 
 def test_report_that_was_told_is_waited_for_though_the_inbox_forgot_the_first_event(
-    database: Database, stores: WorkbenchSettings
+    database: Database, stores: StoresSettings
 ) -> None:
     submission = an_undecided(database)
     database.execute(INSERT_UNTOLD, *an_untold_row("credit_reports_generated", application_id=submission.id))
@@ -199,12 +199,12 @@ def test_report_that_was_told_is_waited_for_though_the_inbox_forgot_the_first_ev
     assert "credit-service" not in waited
 
 
-def test_retellings_are_told_with_the_time_of_the_next(database: Database, stores: WorkbenchSettings) -> None:
+def test_retellings_are_told_with_the_time_of_the_next(database: Database, stores: StoresSettings) -> None:
     submission = an_undecided(database)
     tell(database)
     first = waits(stores, submission)
     database.execute(
-        "INSERT INTO retellings VALUES (%s, 2, '2030-01-01 00:00+00', '2029-12-31 23:59+00')", submission.id
+        "INSERT INTO republications VALUES (%s, 2, '2030-01-01 00:00+00', '2029-12-31 23:59+00')", submission.id
     )
 
     again = trace(stores, stores, submission.id)
@@ -215,7 +215,7 @@ def test_retellings_are_told_with_the_time_of_the_next(database: Database, store
 
 
 def test_dead_letter_that_holds_it_is_named(
-    database: Database, broker: Broker, stores: WorkbenchSettings, prequal: Prequal
+    database: Database, broker: Broker, stores: StoresSettings, prequal: Prequal
 ) -> None:
     submission, neighbour = an_undecided(database), an_undecided(database)
     tell(database)
@@ -224,7 +224,7 @@ def test_dead_letter_that_holds_it_is_named(
         ("dlq.error_kind", b"tampered_token"),
         ("dlq.error_message", b"The token was tampered with."),
     ]
-    broker.tell(SUBMITTED_DLQ, [Letter(b"{", str(submission.id).encode(), headers, 0)])
+    broker.tell(SUBMITTED_DLQ, [RawMessage(b"{", str(submission.id).encode(), headers, 0)])
 
     held = waits(stores, submission)
     prequal("dlq", "discard", f"{SUBMITTED_DLQ}:0:0", "--because", "a test")
@@ -247,9 +247,9 @@ def test_without_kafka_the_database_tells_its_part(database: Database, prequal_o
 
 
 def test_broker_that_is_away_is_a_note(
-    database: Database, stores: WorkbenchSettings, monkeypatch: pytest.MonkeyPatch
+    database: Database, stores: StoresSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prequal.workbench.reading.SECONDS", 1.0)
+    monkeypatch.setattr("prequal.ops.dead_letter_reader.SECONDS", 1.0)
     submission = an_undecided(database)
     nowhere = stores.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port()}"})
 
@@ -262,7 +262,7 @@ def test_broker_that_is_away_is_a_note(
 # ── refusals ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_unknown_application_is_refused(stores: WorkbenchSettings) -> None:
+def test_unknown_application_is_refused(stores: StoresSettings) -> None:
     unknown = an_untold_row()[3]
 
     with pytest.raises(Misconfigured, match=f"There is no application {unknown}"):
@@ -278,7 +278,7 @@ def test_nonsense_for_an_id_is_refused_and_not_repeated_when_it_is_a_pan(prequal
 
 def test_database_that_is_away_is_out_of_reach() -> None:
     away = clients_of().model_copy()
-    nowhere = WorkbenchSettings.model_validate(
+    nowhere = StoresSettings.model_validate(
         away.model_dump() | {"database_url": f"postgresql://u:p@127.0.0.1:{free_port()}/x"}
     )
 

@@ -1,6 +1,5 @@
 """The API's outside: one envelope round every request, and FastAPI within it.
 
-Neighbours: `api.service` builds it; `api.routes` are the two own paths, `api.openapi` their description.
 Invariant: whatever happens inside, the caller gets one answer of the contract's shape, with `X-Request-ID`.
 """
 
@@ -24,14 +23,13 @@ from uuid_utils.compat import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prequal import __version__
-from prequal.kernel import metrics
-from prequal.kernel.logs import correlation_id, where
-from prequal.kernel.metrics import STATUS_ROUTE, SUBMIT_ROUTE
-
-from .errors import ApiError, ErrorCode, error_response
-from .openapi import document
-from .routes import ClientGone
-from .showing import is_safe_id, shown_path
+from prequal.api.errors import ApiError, ErrorCode, error_response
+from prequal.api.masking import is_safe_id, shown_path
+from prequal.api.openapi import document
+from prequal.api.routes import ClientGone
+from prequal.telemetry import metrics
+from prequal.telemetry.logs import correlation_id, where
+from prequal.telemetry.metrics import STATUS_ROUTE, SUBMIT_ROUTE
 
 log = structlog.get_logger()
 

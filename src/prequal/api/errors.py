@@ -1,6 +1,5 @@
 """Every error the API answers with, in its one shape.
 
-Neighbours: `api.request` and `api.routes` raise `ApiError`; `api.app` turns those and the framework's own into answers.
 Invariant: no answer repeats a value that was sent, and nothing PAN-shaped leaves unmasked.
 """
 
@@ -12,10 +11,9 @@ from enum import Enum
 
 from starlette.responses import Response
 
-from prequal.kernel.codec import rfc3339
-from prequal.kernel.errors import Refused
-
-from .showing import shown_path
+from prequal.api.masking import shown_path
+from prequal.core.errors import Refused
+from prequal.messaging.events import rfc3339
 
 
 class ErrorCode(Enum):

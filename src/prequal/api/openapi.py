@@ -1,6 +1,5 @@
 """The API's description: every path, status, header and error body, with examples that work when pasted.
 
-Neighbours: `api.app` serves it at `/openapi.json`; `docs/openapi.json` is written from it.
 Invariant: what is declared here is what the tests of the error table see.
 """
 
@@ -8,10 +7,9 @@ from functools import cache
 from typing import Any
 
 from prequal import __version__
+from prequal.api.errors import ErrorCode
+from prequal.core.circuit_breaker import State
 from prequal.domain.application import LoanType, Status
-from prequal.kernel.breaker import State
-
-from .errors import ErrorCode
 
 Document = dict[str, Any]
 

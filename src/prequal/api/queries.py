@@ -1,6 +1,5 @@
 """The SQL of the API: the one write that many requests share, what became of its losers, and one read.
 
-Neighbours: `api.submit` calls the write inside a transaction of its own; `api.routes` reads.
 Invariant: only the database says duplicate, by its own clock, in one statement.
 """
 
@@ -9,19 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from prequal.core.topology import topic_of
 from prequal.domain.application import LoanApplication
 from prequal.domain.events import EventType, event_id
-from prequal.kernel.codec import submitted_body
-from prequal.kernel.db import Connection
-from prequal.kernel.outbox import close_body
+from prequal.messaging.events import submitted_body
+from prequal.messaging.outbox import close_body
+from prequal.postgres.connections import Connection
 
 
 @dataclass(frozen=True, slots=True)
 class NewApplication:
-    """A valid application, sealed and ready to be written; key and request are HMACs, absent without a key."""
+    """A valid application, encrypted and ready to be written; key and request are HMACs, absent without a key."""
 
     application: LoanApplication
-    sealed_pan: bytes
+    encrypted_pan: bytes
     pan_number_hash: str
     request_id: str
     key_hmac: bytes | None
@@ -56,7 +56,7 @@ WRITE = f"""
             $1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::bytea[], $11::bytea[], $12::uuid[], $13::text[], $14::text[]
         ) AS input (
-            application_id, sealed_pan, pan_number_hash, masked_pan, applicant_name, income, amount, loan_type,
+            application_id, encrypted_pan, pan_number_hash, masked_pan, applicant_name, income, amount, loan_type,
             request_id, key_hmac, request_hmac, event_id, body, traceparent
         )
     ), keys AS (
@@ -90,7 +90,7 @@ WRITE = f"""
             id, pan_number_encrypted, pan_number_hash, pan_number_masked, applicant_name,
             monthly_income_inr, loan_amount_inr, loan_type
         )
-        SELECT application_id, sealed_pan, pan_number_hash, masked_pan, applicant_name,
+        SELECT application_id, encrypted_pan, pan_number_hash, masked_pan, applicant_name,
                income::numeric, amount::numeric, loan_type
         FROM eligible WHERE application_id = ANY (ARRAY (SELECT application_id FROM claims))
         ON CONFLICT (id) DO NOTHING
@@ -118,7 +118,7 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
     rows = await connection.fetch(
         WRITE,
         [new.application.id for new in batch],
-        [new.sealed_pan for new in batch],
+        [new.encrypted_pan for new in batch],
         [new.pan_number_hash for new in batch],
         [new.application.pan.masked for new in batch],
         [new.application.applicant_name for new in batch],
@@ -132,7 +132,7 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
         [_body(new) for new in batch],
         [new.traceparent for new in batch],
         service,
-        EventType.APPLICATION_SUBMITTED.topic,
+        topic_of(EventType.APPLICATION_SUBMITTED),
         EventType.APPLICATION_SUBMITTED.value,
     )
     return {row[0]: row[1] for row in rows}
@@ -192,7 +192,7 @@ def _body(new: NewApplication) -> str:
     application = new.application
     return submitted_body(
         application.id,
-        new.sealed_pan,
+        new.encrypted_pan,
         new.pan_number_hash,
         application.monthly_income_inr,
         application.loan_amount_inr,

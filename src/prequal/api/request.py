@@ -1,6 +1,5 @@
 """From the bytes of a body to a valid application, or to the first error that the contract's order names.
 
-Neighbours: `api.routes` calls `parse` and `checked_key`; the rules of the words are in `domain`.
 Invariant: an amount is a decimal from its first digit on; no float is ever made.
 """
 
@@ -11,12 +10,12 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
+from prequal.api.errors import ApiError, ErrorCode, FieldIssue
+from prequal.api.masking import shown_name
 from prequal.domain.application import LoanType
 from prequal.domain.money import NotAnAmount, NotPositive, OutOfRange, amount, amount_from_text
-from prequal.domain.pan import Pan, looks_like_pan
-
-from .errors import ApiError, ErrorCode, FieldIssue
-from .showing import shown_name
+from prequal.domain.pan import Pan
+from prequal.domain.pan_detection import looks_like_pan
 
 NUMBER_CHARACTERS_MAX = 100
 DEPTH_MAX = 32

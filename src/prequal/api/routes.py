@@ -1,7 +1,6 @@
 """The API's two own paths, as plain ASGI: what a framework would do per request is done here once, by hand.
 
-Neighbours: `api.request` reads bodies, `api.submit` writes, `api.queries` reads; `api.app` mounts these.
-Invariant: the PAN leaves this file only sealed, hashed or masked.
+Invariant: the PAN leaves this file only encrypted, hashed or masked.
 """
 
 import asyncio
@@ -13,18 +12,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
+from prequal.api import queries
+from prequal.api.errors import ApiError, ErrorCode, FieldIssue
+from prequal.api.request import ApplicationRequest, checked_key, parse
+from prequal.api.submit import Accepted, Refusal, Submissions
+from prequal.core.errors import Transient
 from prequal.domain.application import LoanApplication, Status
-from prequal.kernel import tracing
-from prequal.kernel.codec import rfc3339
-from prequal.kernel.crypto import KeyRing, PanHasher
-from prequal.kernel.db import Readers
-from prequal.kernel.errors import Transient
-from prequal.kernel.metrics import SUBMIT_ROUTE
-
-from . import queries
-from .errors import ApiError, ErrorCode, FieldIssue
-from .request import ApplicationRequest, checked_key, parse
-from .submit import Accepted, Refusal, Submissions
+from prequal.messaging.events import rfc3339
+from prequal.postgres.connections import ReadPool
+from prequal.security.pan_encryption import KeyRing, PanHasher
+from prequal.telemetry import tracing
+from prequal.telemetry.metrics import SUBMIT_ROUTE
 
 BODY_BYTES_MAX = 16 * 1024
 BODY_SECONDS = 10.0
@@ -89,7 +87,7 @@ class SubmitApplication:
         )
         return queries.NewApplication(
             application=application,
-            sealed_pan=self._keys.seal(application.pan, application.id),
+            encrypted_pan=self._keys.encrypt(application.pan, application.id),
             pan_number_hash=self._hasher.hash(application.pan),
             request_id=request_id,
             key_hmac=None if key is None else self._hasher.fingerprint("idempotency key", key.encode()),
@@ -101,13 +99,13 @@ class SubmitApplication:
 class ShowStatus:
     """`GET /applications/{application_id}/status`."""
 
-    def __init__(self, readers: Readers) -> None:
-        self._readers = readers
+    def __init__(self, read_pool: ReadPool) -> None:
+        self._read_pool = read_pool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application_id = _application_id(scope["path_params"]["application_id"])
         try:
-            async with asyncio.timeout(READ_SECONDS), self._readers.use("status") as connection:
+            async with asyncio.timeout(READ_SECONDS), self._read_pool.use("status") as connection:
                 current = await queries.current_status(connection, application_id)
         except (TimeoutError, Transient):
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from None

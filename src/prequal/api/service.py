@@ -1,25 +1,24 @@
 """prequal-api as a process: what it is made of, put together once.
 
-Neighbours: the command line calls `run`.
 Invariant: no application is taken before the database's revision and both keys were found right.
 """
 
 import asyncio
 import functools
 
+from prequal.api import app
+from prequal.api.routes import ShowStatus, SubmitApplication
+from prequal.api.submit import Submissions
+from prequal.core.settings import ApiSettings, key_bytes, split
+from prequal.core.topology import Service, topic_of
 from prequal.domain.events import EventType
-from prequal.kernel import http, process
-from prequal.kernel.crypto import KeyRing, PanHasher
-from prequal.kernel.db import Readers
-from prequal.kernel.metrics import Exporter
-from prequal.kernel.readiness import Readiness
-from prequal.kernel.schema import check_schema
-from prequal.kernel.settings import ApiSettings, key_bytes, split
-from prequal.kernel.wake import Bell
-
-from . import app
-from .routes import ShowStatus, SubmitApplication
-from .submit import Submissions
+from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.postgres.connections import ReadPool
+from prequal.postgres.key_checks import recorded_key
+from prequal.security.pan_encryption import KeyRing, PanHasher
+from prequal.service import http_server, process
+from prequal.service.readiness import Readiness
+from prequal.service.run import started
 
 
 def run(settings: ApiSettings) -> None:
@@ -34,28 +33,28 @@ def run(settings: ApiSettings) -> None:
 async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     keys = KeyRing.from_settings(settings.encryption_key, settings.encryption_keys_retired)
     hasher = PanHasher(key_bytes(settings.pan_hash_key))
-    bell = Bell(settings.database_url, EventType.APPLICATION_SUBMITTED.topic)
-    submissions = Submissions(settings, bell)
+    notifier = OutboxNotifier(settings.database_url, topic_of(EventType.APPLICATION_SUBMITTED))
+    submissions = Submissions(settings, notifier)
     readiness = Readiness(settings, needs_kafka=False)
-    holder_types = None if settings.pan_holder_types == "any" else frozenset(split(settings.pan_holder_types))
+    checks = (
+        recorded_key("ENCRYPTION_KEY", keys.current_id, keys.check_value),
+        recorded_key("PAN_HASH_KEY", hasher.key_id, hasher.check_value),
+    )
+    read_pool = ReadPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
     served = asyncio.Event()
-    async with (
-        Readers(settings.database_url, f"{settings.service_name} read", settings.database_pool_size) as readers,
-        process.together() as group,
-    ):
-        submit = SubmitApplication(submissions, keys, hasher, holder_types)
-        answers = http.health_handlers(Exporter.API, settings.service_name, readiness)
-        probes = http.probes(Exporter.API, settings.service_name, readiness)
-        api = app.build(submit, ShowStatus(readers), answers)
-        serving = group.create_task(http.serve(api, settings, stop, probes, app.Protocol))
-        group.create_task(readiness.watch(stop))
-        group.create_task(bell.run(served))
-        group.create_task(submissions.run(served))
-        await process.wait_for_database(settings.database_url, stop, check_schema, keys.check, hasher.check)
-        if not stop.is_set():
-            submissions.open()
-        process.settle_memory()
-        readiness.started = True
-        await serving
-        served.set()
-        submissions.wake()
+    async with read_pool:
+        submit = SubmitApplication(submissions, keys, hasher, _holder_types(settings))
+        health = http_server.health_handlers(Service.API, settings.service_name, readiness)
+        api = app.build(submit, ShowStatus(read_pool), health)
+        async with started(Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol) as running:
+            running.group.create_task(notifier.run(served))
+            running.group.create_task(submissions.run(served))
+            if not stop.is_set():
+                submissions.open()
+            await running.http
+            served.set()
+            submissions.wake()
+
+
+def _holder_types(settings: ApiSettings) -> frozenset[str] | None:
+    return None if settings.pan_holder_types == "any" else frozenset(split(settings.pan_holder_types))

@@ -1,6 +1,5 @@
 """Submitting: applications that arrive while a write is in flight share the next one, and each gets its own answer.
 
-Neighbours: `api.routes` calls `Submissions.submit`; `api.queries` holds the SQL.
 Invariant: a 202 is answered only after its commit, and when the answer to COMMIT is lost, the database is asked.
 
     waiting ──► in a batch ──► accepted | replayed | duplicate | key reused
@@ -24,16 +23,23 @@ import asyncpg
 import structlog
 from prometheus_client import Counter
 
-from prequal.kernel import failpoints, metrics, tracing
-from prequal.kernel.db import SURROUNDINGS, Connection, Link, LostRace, connect, describe
-from prequal.kernel.errors import Transient
-from prequal.kernel.failpoints import Place
-from prequal.kernel.logs import where
-from prequal.kernel.settings import ApiSettings
-from prequal.kernel.wake import Bell
-
-from . import queries
-from .queries import NewApplication
+from prequal.api import queries
+from prequal.api.queries import NewApplication
+from prequal.core import failpoints
+from prequal.core.errors import Transient
+from prequal.core.failpoints import Place
+from prequal.core.settings import ApiSettings
+from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.postgres.connections import (
+    INFRASTRUCTURE_ERRORS,
+    Connection,
+    LostRace,
+    SingleConnection,
+    connect,
+    describe,
+)
+from prequal.telemetry import metrics, tracing
+from prequal.telemetry.logs import where
 
 log = structlog.get_logger()
 
@@ -77,7 +83,7 @@ class _Locked(Exception):
         self.by_key = "idempotency_keys" in (context or "")
 
 
-class _Waiting:
+class _Submission:
     """An application on its way, and the future that its request awaits."""
 
     __slots__ = ("answer", "give_up_at", "new")
@@ -95,15 +101,15 @@ class _Waiting:
 class Submissions:
     """The line of waiting applications, and the one writer that empties it."""
 
-    def __init__(self, settings: ApiSettings, bell: Bell) -> None:
+    def __init__(self, settings: ApiSettings, notifier: OutboxNotifier) -> None:
         self._database_url = settings.database_url
         self._service = settings.service_name
-        self._link = Link(settings.database_url, f"{self._service} write")
-        self._bell = bell
+        self._link = SingleConnection(settings.database_url, f"{self._service} write")
+        self._notifier = notifier
         self._batch_max = settings.write_batch_max
         self._waiting_max = settings.waiting_max
-        self._line: deque[_Waiting] = deque()
-        self._being_written: list[_Waiting] = []
+        self._line: deque[_Submission] = deque()
+        self._being_written: list[_Submission] = []
         self._arrived = asyncio.Event()
         self._open = False
         metrics.WAITING.set_function(lambda: len(self._line))
@@ -117,7 +123,7 @@ class Submissions:
         """Write `new` in the next batch and answer when it is committed, refused, or four seconds have passed."""
         if not self._open or len(self._line) >= self._waiting_max:
             return Refusal.UNAVAILABLE
-        waiting = _Waiting(new, asyncio.get_running_loop().create_future())
+        waiting = _Submission(new, asyncio.get_running_loop().create_future())
         self._line.append(waiting)
         self._arrived.set()
         return await waiting.answer
@@ -141,10 +147,10 @@ class Submissions:
         """Make `run` look whether it is to stop."""
         self._arrived.set()
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[_Submission]:
         """The head of the line, without a second row of the same key: that one waits for the first one's result."""
-        batch: list[_Waiting] = []
-        later: list[_Waiting] = []
+        batch: list[_Submission] = []
+        later: list[_Submission] = []
         keys: set[bytes] = set()
         while self._line and len(batch) < self._batch_max:
             waiting = self._line.popleft()
@@ -160,16 +166,16 @@ class Submissions:
         self._line.extendleft(reversed(later))
         return batch
 
-    async def _write_and_answer(self, batch: list[_Waiting]) -> None:
+    async def _write_and_answer(self, batch: list[_Submission]) -> None:
         answers = await self._answers(batch)
         for waiting in batch:
             waiting.settle(answers[waiting.new.application.id])
 
-    async def _answers(self, batch: list[_Waiting]) -> dict[UUID, Answer]:
+    async def _answers(self, batch: list[_Submission]) -> dict[UUID, Answer]:
         try:
             return await self._write([waiting.new for waiting in batch])
         except Transient as error:
-            log.warning("not_written", applications=len(batch), reason=str(error))
+            log.warning("write_unavailable", applications=len(batch), reason=str(error))
             return _all(batch, Refusal.UNAVAILABLE)
         except (asyncpg.PostgresError, _Locked) as error:
             return await self._one_by_one(batch, error)
@@ -177,7 +183,7 @@ class Submissions:
             log.error("write_failed", error=where(error))
             return _all(batch, Refusal.FAILED)
 
-    async def _one_by_one(self, batch: list[_Waiting], error: Exception) -> dict[UUID, Answer]:
+    async def _one_by_one(self, batch: list[_Submission], error: Exception) -> dict[UUID, Answer]:
         """After an error that the server sent and that blames the data or a lock: the culprit fails alone."""
         log.error("write_refused", applications=len(batch), reason=describe(error))
         if len(batch) == 1:
@@ -199,7 +205,7 @@ class Submissions:
         else:
             raise Transient("the write keeps losing races against other writers")
         _count(batch, answers)
-        self._bell.ring()
+        self._notifier.ring()
         return answers
 
     async def _transaction(self, batch: Sequence[NewApplication]) -> dict[UUID, Answer]:
@@ -226,7 +232,7 @@ class Submissions:
                 await connection.execute("COMMIT", timeout=COMMIT_SECONDS)
             except asyncpg.TransactionRollbackError:
                 raise
-            except SURROUNDINGS as error:
+            except INFRASTRUCTURE_ERRORS as error:
                 connection.terminate()
                 answers = await self._resolve(name, backend, answers, error)
         failpoints.reached(Place.API_AFTER_COMMIT)
@@ -245,7 +251,7 @@ class Submissions:
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
                 there = await self._look_up(name, backend, list(answers))
-        except SURROUNDINGS as failure:
+        except INFRASTRUCTURE_ERRORS as failure:
             raise Transient(f"it cannot be found out whether the write was committed: {describe(failure)}") from error
         return answers if _committed(answers, there) else dict.fromkeys(answers, Refusal.UNAVAILABLE)
 
@@ -296,7 +302,7 @@ def _count(batch: Sequence[NewApplication], answers: Mapping[UUID, Answer]) -> N
 @functools.cache
 def _series(loan_type: str) -> tuple[Counter, Counter]:
     """Where applications of this kind and their rupees are counted; looked up once each."""
-    return metrics.SUBMITTED.labels(loan_type), metrics.ASKED_INR.labels(loan_type)
+    return metrics.SUBMITTED.labels(loan_type), metrics.REQUESTED_INR.labels(loan_type)
 
 
 def _alone(error: BaseException) -> Refusal:
@@ -312,7 +318,7 @@ def _committed(answers: dict[UUID, Answer], there: dict[UUID, datetime]) -> bool
     return not new or any(id_ in there for id_ in new)
 
 
-def _all(batch: Sequence[_Waiting], answer: Answer) -> dict[UUID, Answer]:
+def _all(batch: Sequence[_Submission], answer: Answer) -> dict[UUID, Answer]:
     return {waiting.new.application.id: answer for waiting in batch}
 
 

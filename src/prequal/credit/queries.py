@@ -1,6 +1,5 @@
 """The SQL of the credit room: the record of every PAN that is opened, and the effect of an assessment.
 
-Neighbours: `credit.assess` calls these, each in a transaction of its own.
 Invariant: a report is told in the statement that remembers its event, once.
 """
 
@@ -8,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
-from prequal.kernel.db import Connection
-from prequal.kernel.inbox import INSERT_REMEMBERED
-from prequal.kernel.outbox import close_body
+from prequal.messaging.inbox import INSERT_REMEMBERED
+from prequal.messaging.outbox import close_body
+from prequal.postgres.connections import Connection
 
 CONSUMER = "credit-service"
 
@@ -44,7 +44,7 @@ async def record_reads(connection: Connection, reads: Sequence[tuple[UUID, str |
     )
 
 
-async def tell_reports(connection: Connection, reports: Sequence[Report]) -> set[UUID]:
+async def append_reports(connection: Connection, reports: Sequence[Report]) -> set[UUID]:
     """Remember the events and tell their reports; returns the ids of those events that nobody had remembered."""
     rows = await connection.fetch(
         f"""
@@ -71,7 +71,7 @@ async def tell_reports(connection: Connection, reports: Sequence[Report]) -> set
         [report.correlation_id for report in reports],
         [report.traceparent for report in reports],
         CONSUMER,
-        EventType.CREDIT_REPORT_GENERATED.topic,
+        topic_of(EventType.CREDIT_REPORT_GENERATED),
         EventType.CREDIT_REPORT_GENERATED.value,
     )
     return {row[0] for row in rows}

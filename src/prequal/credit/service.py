@@ -1,26 +1,25 @@
 """credit-service as a process: what it is made of, put together once.
 
-Neighbours: the command line calls `run`.
-Invariant: it holds the key that opens PANs, and not the one that hashes them.
+Invariant: it holds the key that decrypts PANs, and not the one that hashes them.
 """
 
 import asyncio
 import functools
 
-from prequal.domain.events import GROUPS, EventType
-from prequal.kernel import http, process
-from prequal.kernel.consumer import BatchConsumer
-from prequal.kernel.crypto import KeyRing
-from prequal.kernel.db import Link
-from prequal.kernel.metrics import Exporter
-from prequal.kernel.readiness import Readiness
-from prequal.kernel.schema import check_schema
-from prequal.kernel.settings import CreditSettings
-from prequal.kernel.wake import Bell
+from prequal.core.settings import CreditSettings
+from prequal.core.topology import Service, group_of, topic_of
+from prequal.credit.handler import CreditHandler
+from prequal.domain.events import EventType
+from prequal.messaging.consumer import BatchConsumer
+from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.postgres.connections import SingleConnection
+from prequal.postgres.key_checks import recorded_key
+from prequal.security.pan_encryption import KeyRing
+from prequal.service import process
+from prequal.service.readiness import Readiness
+from prequal.service.run import started
 
-from .assess import AssessmentRoom
-
-GROUP = GROUPS[EventType.APPLICATION_SUBMITTED.topic]
+GROUP = group_of(EventType.APPLICATION_SUBMITTED)
 
 
 def run(settings: CreditSettings) -> None:
@@ -34,16 +33,11 @@ def run(settings: CreditSettings) -> None:
 
 async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     keys = KeyRing.from_settings(settings.encryption_key, settings.encryption_keys_retired)
-    bell = Bell(settings.database_url, EventType.CREDIT_REPORT_GENERATED.topic)
-    room = AssessmentRoom(Link(settings.database_url, settings.service_name), keys, bell)
-    consumer = BatchConsumer(settings, GROUP, room)
+    notifier = OutboxNotifier(settings.database_url, topic_of(EventType.CREDIT_REPORT_GENERATED))
+    handler = CreditHandler(SingleConnection(settings.database_url, settings.service_name), keys, notifier)
+    consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready)
-    async with process.together() as group:
-        probes = http.probes(Exporter.CREDIT, settings.service_name, readiness)
-        group.create_task(http.serve(probes, settings, stop, probes))
-        group.create_task(readiness.watch(stop))
-        await process.wait_for_database(settings.database_url, stop, check_schema, keys.check)
-        group.create_task(bell.run(stop))
-        process.settle_memory()
-        readiness.started = True
+    check = recorded_key("ENCRYPTION_KEY", keys.current_id, keys.check_value)
+    async with started(Service.CREDIT, settings, stop, readiness, check) as running:
+        running.group.create_task(notifier.run(stop))
         await consumer.run(stop)

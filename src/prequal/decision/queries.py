@@ -1,6 +1,5 @@
 """The SQL of the decision room: one statement, a transaction by itself, that moves the statuses and remembers why.
 
-Neighbours: `decision.decide` calls it and looks again at what did not move.
 Invariant: a status moves only from PENDING, only from the version that was read, and `version` and the inbox with it.
 """
 
@@ -11,14 +10,14 @@ from uuid import UUID
 
 from prequal.domain.application import LoanType
 from prequal.domain.policy import Decision
-from prequal.kernel.db import Connection
-from prequal.kernel.inbox import INSERT_REMEMBERED
+from prequal.messaging.inbox import INSERT_REMEMBERED
+from prequal.postgres.connections import Connection
 
 CONSUMER = "decision-service"
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class PendingDecision:
     """A decision to be written, the event it answers and the version of the application it was made on."""
 
     event_id: UUID
@@ -29,7 +28,7 @@ class Settlement:
     decision: Decision
 
 
-async def write_decisions(connection: Connection, settlements: Sequence[Settlement]) -> dict[UUID, float]:
+async def write_decisions(connection: Connection, pending: Sequence[PendingDecision]) -> dict[UUID, float]:
     """Decide the applications and remember the events; returns seconds since acceptance, by application.
 
     An application that is missing from the answer moved since it was read: nothing was written for it.
@@ -68,15 +67,15 @@ async def write_decisions(connection: Connection, settlements: Sequence[Settleme
         )
         SELECT id, extract(epoch FROM clock_timestamp() - created_at)::float8 FROM moved
         """,
-        [settlement.event_id for settlement in settlements],
-        [settlement.digest for settlement in settlements],
-        [settlement.application_id for settlement in settlements],
-        [settlement.version for settlement in settlements],
-        [settlement.decision.status.value for settlement in settlements],
-        [settlement.decision.cibil_score for settlement in settlements],
-        [settlement.decision.rule.value for settlement in settlements],
-        [json.dumps(settlement.decision.measures) for settlement in settlements],
-        [settlement.decision.policy_version for settlement in settlements],
+        [pending.event_id for pending in pending],
+        [pending.digest for pending in pending],
+        [pending.application_id for pending in pending],
+        [pending.version for pending in pending],
+        [pending.decision.status.value for pending in pending],
+        [pending.decision.cibil_score for pending in pending],
+        [pending.decision.rule.value for pending in pending],
+        [json.dumps(pending.decision.measures) for pending in pending],
+        [pending.decision.policy_version for pending in pending],
         CONSUMER,
     )
     return {row[0]: row[1] for row in rows}

@@ -1,24 +1,22 @@
 """decision-service as a process: what it is made of, put together once.
 
-Neighbours: the command line calls `run`.
 Invariant: it holds no PAN key.
 """
 
 import asyncio
 import functools
 
-from prequal.domain.events import GROUPS, EventType
-from prequal.kernel import http, process
-from prequal.kernel.consumer import BatchConsumer
-from prequal.kernel.db import Link
-from prequal.kernel.metrics import Exporter
-from prequal.kernel.readiness import Readiness
-from prequal.kernel.schema import check_schema
-from prequal.kernel.settings import DecisionSettings
+from prequal.core.settings import DecisionSettings
+from prequal.core.topology import Service, group_of
+from prequal.decision.handler import DecisionHandler
+from prequal.domain.events import EventType
+from prequal.messaging.consumer import BatchConsumer
+from prequal.postgres.connections import SingleConnection
+from prequal.service import process
+from prequal.service.readiness import Readiness
+from prequal.service.run import started
 
-from .decide import DecisionRoom
-
-GROUP = GROUPS[EventType.CREDIT_REPORT_GENERATED.topic]
+GROUP = group_of(EventType.CREDIT_REPORT_GENERATED)
 
 
 def run(settings: DecisionSettings) -> None:
@@ -31,13 +29,8 @@ def run(settings: DecisionSettings) -> None:
 
 
 async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
-    consumer = BatchConsumer(settings, GROUP, DecisionRoom(Link(settings.database_url, settings.service_name)))
+    handler = DecisionHandler(SingleConnection(settings.database_url, settings.service_name))
+    consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready)
-    async with process.together() as group:
-        probes = http.probes(Exporter.DECISION, settings.service_name, readiness)
-        group.create_task(http.serve(probes, settings, stop, probes))
-        group.create_task(readiness.watch(stop))
-        await process.wait_for_database(settings.database_url, stop, check_schema)
-        process.settle_memory()
-        readiness.started = True
+    async with started(Service.DECISION, settings, stop, readiness):
         await consumer.run(stop)

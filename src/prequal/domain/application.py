@@ -1,6 +1,5 @@
 """What an applicant asks for, and the states the asking goes through.
 
-Neighbours: `api` makes these from a request; `credit` and `decision` judge them.
 Invariant: a status moves once, from PENDING, and never back.
 
     PENDING ──► PRE_APPROVED | REJECTED | MANUAL_REVIEW

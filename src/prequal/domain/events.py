@@ -1,6 +1,5 @@
 """The two facts that are told between the services, and their names.
 
-Neighbours: `kernel.codec` puts them into bytes; `api` tells the first, `credit` the second.
 Invariant: the same fact always has the same `event_id`, however often it is told and by whomever.
 """
 
@@ -17,28 +16,6 @@ class EventType(StrEnum):
 
     APPLICATION_SUBMITTED = "ApplicationSubmitted"
     CREDIT_REPORT_GENERATED = "CreditReportGenerated"
-
-    @property
-    def topic(self) -> str:
-        """Where it is told."""
-        return _TOPICS[self]
-
-
-_TOPICS = {
-    EventType.APPLICATION_SUBMITTED: "loan_applications_submitted",
-    EventType.CREDIT_REPORT_GENERATED: "credit_reports_generated",
-}
-
-GROUPS = {
-    EventType.APPLICATION_SUBMITTED.topic: "credit-service-group",
-    EventType.CREDIT_REPORT_GENERATED.topic: "decision-service-group",
-}
-"""Which consumer group reads which topic."""
-
-
-def dead_letter_topic(topic: str) -> str:
-    """Where a message of `topic` goes that can never succeed."""
-    return f"{topic}_dlq"
 
 
 def event_id(event_type: EventType, application_id: UUID) -> UUID:

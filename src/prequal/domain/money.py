@@ -1,6 +1,5 @@
 """Rupees and paise, exact: decimal from the first byte to the last, never through a float.
 
-Neighbours: `api` parses what a client sent, `kernel.codec` what a broker holds.
 Invariant: an amount that passes fits `NUMERIC(12,2)` and keeps its value.
 """
 

@@ -1,6 +1,5 @@
 """The lender's credit policy: from a score, an income and an amount to a status and the reason for it.
 
-Neighbours: `decision` calls `decide` and stores all of its answer.
 Invariant: exact decimal arithmetic and no division, so that the border itself is always on the same side.
 """
 
@@ -16,7 +15,7 @@ TERM_MONTHS = 48
 
 
 class Rule(StrEnum):
-    """Which rule of the policy fired; stored with the decision and shown to risk officers."""
+    """DeadLetterSelection rule of the policy fired; stored with the decision and shown to risk officers."""
 
     SCORE_BELOW_MINIMUM = "SCORE_BELOW_MINIMUM"
     INCOME_COVERS_LOAN = "INCOME_COVERS_LOAN"

@@ -1,6 +1,5 @@
 """The simulated CIBIL bureau (TransUnion CIBIL scores run from 300 to 900).
 
-Neighbours: `credit` calls `cibil_score` and tells the result.
 Invariant: a pure function of the application, so that a redelivered event gets the same score.
 """
 

@@ -1,6 +1,5 @@
 """The one folder that everything on this machine writes to, and who may use it.
 
-Neighbours: the supervisor occupies it; stores, services, keys, logs and `run.json` lie in it.
 Invariant: at most one `prequal up` at a time works in a folder.
 """
 
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from prequal.kernel.errors import Misconfigured
+from prequal.core.errors import Misconfigured
 from prequal.local import run_file
 
 CLEARING_SECONDS = 5.0

@@ -1,6 +1,5 @@
 """The jars of Apache Kafka: exactly those that `kafka.lock` names, inside the virtual environment.
 
-Neighbours: `kafka` puts them on its class path; `maven` fetches them and writes the lock.
 Invariant: a jar lies under its final name only after its SHA-256 was found to be the locked one.
 """
 

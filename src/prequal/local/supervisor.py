@@ -1,6 +1,5 @@
 """`prequal up`: starts everything on this machine, keeps it running, and stops it in the right order.
 
-Neighbours: `postgres`, `kafka` and `services` are its children, each with a `keeper`; `data_folder` is where it works.
 Invariant: whatever ends the house, services end before stores, and no child is left.
 """
 
@@ -14,19 +13,19 @@ from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
-from prequal.kernel.errors import Misconfigured, PrequalError, Refused, Transient
+from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient
 from prequal.local import jars, prometheus
-from prequal.local.children import Child
+from prequal.local.child_process import Child
+from prequal.local.console import StackConsole
 from prequal.local.data_folder import DataFolder
-from prequal.local.demonstration import demonstrate, is_empty
+from prequal.local.demo import demonstrate, is_empty
 from prequal.local.kafka import Kafka
-from prequal.local.keeper import Keeper
 from prequal.local.keys import NAMES, development_keys
-from prequal.local.narrator import Narrator
 from prequal.local.ports import require_free
 from prequal.local.postgres import Postgres
+from prequal.local.restarter import Restarter
 from prequal.local.run_file import Process, RunFile
-from prequal.local.services import Errand, Service
+from prequal.local.services import OneShotJob, Service
 from prequal.local.settings import UpSettings
 
 SERVICES_STOP_SECONDS: Final = 7.5
@@ -67,7 +66,7 @@ def up(settings: UpSettings) -> None:
     folder = DataFolder(settings.prequal_data_dir)
     with folder.occupied():
         require_free(settings.ports())
-        House(settings, _keys(settings, folder), folder, Narrator(), end).live()
+        LocalStack(settings, _keys(settings, folder), folder, StackConsole(), end).live()
 
 
 def _first_word(end: End) -> PrequalError | None:
@@ -99,17 +98,17 @@ def _keys(settings: UpSettings, folder: DataFolder) -> dict[str, str]:
     return development_keys(folder.keys, needed) | given
 
 
-class House:
+class LocalStack:
     """Everything that runs on this machine, from the first start to the last stop."""
 
     def __init__(
-        self, settings: UpSettings, keys: dict[str, str], folder: DataFolder, narrator: Narrator, end: End
+        self, settings: UpSettings, keys: dict[str, str], folder: DataFolder, console: StackConsole, end: End
     ) -> None:
         """Describe the house; nothing starts before `live`."""
         self._settings = settings
         self._keys = keys
         self._folder = folder
-        self._narrator = narrator
+        self._console = console
         self._end = end
         self._api_url = f"http://127.0.0.1:{settings.api_port}"
         self._postgres = None if settings.database_url else _postgres(settings, folder)
@@ -136,7 +135,7 @@ class House:
         began = time.monotonic()
         _all_done([self._in_background(self._open_database), self._in_background(self._open_broker)])
         self._keep(self._services, self._describe_services())
-        self._narrator.done("everything is ready", time.monotonic() - began)
+        self._console.done("everything is ready", time.monotonic() - began)
         if self._postgres:
             self._demonstrate_once()
         self._say_what_next()
@@ -146,15 +145,15 @@ class House:
         """PostgreSQL, ours or theirs, with its tables and the partitions of the coming days."""
         if self._postgres:
             self._keep(self._stores, [self._postgres])
-        self._errand("migrate")  # which also makes the partitions of the days ahead
+        self._run_job("migrate")  # which also makes the partitions of the days ahead
 
     def _open_broker(self) -> None:
         """Kafka, ours or theirs, with its topics."""
         if self._kafka:
             if wanted := jars.missing():
-                self._narrator.begun(f"fetching {len(wanted)} jars of Apache Kafka, once")
+                self._console.begun(f"fetching {len(wanted)} jars of Apache Kafka, once")
             self._keep(self._stores, [self._kafka])
-        self._errand("topics")
+        self._run_job("topics")
 
     def _told(self) -> dict[str, str]:
         """Everything there is to tell; each child takes of it what is its own."""
@@ -175,18 +174,18 @@ class House:
     def _keep(self, living: list[Child], children: Sequence[Child]) -> None:
         """Let the children live here from now on, and wait until all are ready."""
         self._adopt(living, children)
-        keepers = [Keeper(child, self._ending, self._narrator) for child in children]
-        for child, keeper in zip(children, keepers, strict=True):
+        restarters = [Restarter(child, self._ending, self._console) for child in children]
+        for child, restarter in zip(children, restarters, strict=True):
             child.on_spawn = self._write_run_file
-            self._in_background(keeper.keep)
-        _all_done([keeper.first_ready for keeper in keepers])
+            self._in_background(restarter.keep)
+        _all_done([restarter.first_ready for restarter in restarters])
 
-    def _errand(self, name: str) -> None:
+    def _run_job(self, name: str) -> None:
         began = time.monotonic()
-        errand = Errand(name, self._folder.log(name), self._told())
-        self._adopt(self._services, [errand])
-        errand.do()
-        self._narrator.done(name, time.monotonic() - began)
+        job = OneShotJob(name, self._folder.log(name), self._told())
+        self._adopt(self._services, [job])
+        job.do()
+        self._console.done(name, time.monotonic() - began)
 
     def _adopt(self, living: list[Child], children: Sequence[Child]) -> None:
         """Whoever comes in before the house ends is stopped at its end; afterwards nobody comes in."""
@@ -197,7 +196,7 @@ class House:
 
     @property
     def _database_url(self) -> str:
-        ours = self._postgres.database_url if self._postgres and self._postgres.born else ""
+        ours = self._postgres.database_url if self._postgres and self._postgres.was_started else ""
         return self._settings.database_url or ours
 
     @property
@@ -207,7 +206,7 @@ class House:
     def _write_run_file(self) -> None:
         """Name what runs; before PostgreSQL has been made for the first time there is nothing to connect to."""
         with self._door:
-            living = [child for child in (*self._stores, *self._services) if child.born]
+            living = [child for child in (*self._stores, *self._services) if child.was_started]
             if self._database_url:
                 processes = {child.name: Process(child.pid, child.port) for child in living}
                 RunFile(self._database_url, self._bootstrap_servers, processes).write(self._folder.run_file)
@@ -216,37 +215,37 @@ class House:
         try:
             if not is_empty(self._database_url):
                 return
-            self._narrator.say("\n  The first three applications, sent by `prequal up` itself:")
+            self._console.say("\n  The first three applications, sent by `prequal up` itself:")
             for line in demonstrate(self._api_url):
-                self._narrator.say(f"    {line}")
+                self._console.say(f"    {line}")
         except (Refused, Transient) as problem:
             if self._ending.is_set():
                 raise
-            self._narrator.event(f"the demonstration did not succeed: {problem}")
+            self._console.event(f"the demonstration did not succeed: {problem}")
 
     def _say_what_next(self) -> None:
         command = prometheus.offer(self._settings, self._folder)
         watch = f"    {command}\n" if command else ""
-        self._narrator.say(NEXT_STEPS.format(url=self._api_url, logs=self._folder.log("*"), watch=watch))
+        self._console.say(NEXT_STEPS.format(url=self._api_url, logs=self._folder.log("*"), watch=watch))
 
     def _maintain_daily(self) -> None:
         while not self._ending.wait(MAINTAIN_EVERY.total_seconds()):
             try:
-                self._errand("maintain")
+                self._run_job("maintain")
             except (Misconfigured, Transient) as problem:
                 if self._ending.is_set():
                     raise
-                self._narrator.event(f"maintenance failed and is tried again tomorrow: {problem}")
+                self._console.event(f"maintenance failed and is tried again tomorrow: {problem}")
 
     def _stop(self) -> None:
         began = time.monotonic()
         with self._door:
             self._ending.set()
-        self._narrator.begun("stopping")
-        _retire(self._services, SERVICES_STOP_SECONDS)
-        _retire(self._stores, STORES_STOP_SECONDS)
+        self._console.begun("stopping")
+        _stop_for_good(self._services, SERVICES_STOP_SECONDS)
+        _stop_for_good(self._stores, STORES_STOP_SECONDS)
         self._threads.shutdown()
-        self._narrator.done("everything is stopped", time.monotonic() - began)
+        self._console.done("everything is stopped", time.monotonic() - began)
 
     def _in_background(self, work: Callable[[], T]) -> Future[T]:
         """Run `work` in a thread of the house; whatever it raises ends the house, and comes out of the future too."""
@@ -277,6 +276,6 @@ def _all_done(futures: Sequence[Future[Any]]) -> None:
         future.result()
 
 
-def _retire(children: Sequence[Child], timeout_seconds: float) -> None:
+def _stop_for_good(children: Sequence[Child], timeout_seconds: float) -> None:
     with ThreadPoolExecutor(max_workers=len(children) or 1) as threads:
-        list(threads.map(lambda child: child.retire(timeout_seconds), children))
+        list(threads.map(lambda child: child.stop_for_good(timeout_seconds), children))

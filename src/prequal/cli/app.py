@@ -1,0 +1,74 @@
+"""The commands of `prequal`, by name, and what is said about them all.
+
+Invariant: loading it loads no service, no store and no terminal graphics.
+"""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from prequal.cli import apply, dlq, keys, republish, services, setup, status, trace, up
+from prequal.core.errors import Misconfigured
+
+HELP = """Instant loan prequalification: submit, assess, decide.
+
+Start here: `prequal up` runs everything on this machine, `prequal apply` sends an application to it.
+
+\b
+Examples:
+  prequal up
+  prequal apply --type HOME --income 75000 --amount 1500000
+  prequal status
+
+\b
+Exit codes:
+  0  done
+  1  refused: the API does not take the application, or did not decide it in time
+  2  bad usage or settings: the sentence on stderr says what to change
+  3  out of reach: the API, the database or Kafka did not answer, or did not start
+
+Settings come from the environment or the file .env; .env.example lists them all.
+"""
+
+
+class Commands(TyperGroup):
+    """All commands; when one asks and the input ends, that is bad usage and no refusal."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except typer.Abort as end:
+            if isinstance(end.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise Misconfigured(
+                "The input ended before everything was told: give the rest as options, "
+                f"see `prequal {ctx.invoked_subcommand} --help`."
+            ) from None
+
+
+app = typer.Typer(
+    name="prequal",
+    cls=Commands,
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(up.up)
+app.command()(apply.apply)
+app.command()(status.status)
+app.command()(trace.trace)
+app.command()(services.api)
+app.command()(services.credit)
+app.command()(services.decision)
+app.command()(services.publisher)
+app.command()(setup.migrate)
+app.command()(setup.topics)
+app.command()(setup.maintain)
+app.command()(republish.republish)
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(keys.app, name="keys")

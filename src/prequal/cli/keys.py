@@ -1,0 +1,40 @@
+"""`prequal keys`: the keys of PANs.
+
+Invariant: keys go to stdout alone, where they were asked for.
+"""
+
+import json
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+
+@app.callback()
+def keys() -> None:
+    """The keys that encrypt and hash PANs.
+
+    \b
+    Example:
+      (umask 077; prequal keys generate >> .env)
+    """
+
+
+@app.command()
+def generate(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
+) -> None:
+    """Print a fresh ENCRYPTION_KEY and PAN_HASH_KEY.
+
+    Each is base64 of 32 random bytes. Keep them where secrets are kept: whoever loses PAN_HASH_KEY loses the
+    24-hour rule, whoever loses ENCRYPTION_KEY loses the PANs.
+
+    \b
+    Example:
+      (umask 077; prequal keys generate >> .env)
+    """
+    from prequal.local.keys import generate
+
+    drawn = generate()
+    typer.echo(json.dumps(drawn) if as_json else "\n".join(f"{name}={key}" for name, key in drawn.items()))

@@ -1,0 +1,76 @@
+"""What is done to the stores before and beside serving: `migrate`, `topics`, `maintain`.
+
+Invariant: running any of them twice does no harm.
+"""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="What was done, as one JSON object.")]
+
+
+def migrate(
+    revision: Annotated[str, typer.Option(help="Upgrade to this revision.", metavar="REVISION")] = "head",
+    down: Annotated[str | None, typer.Option(help="Downgrade to this revision instead.", metavar="REVISION")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the tables to this code's shape, or back.
+
+    Needs DATABASE_URL, of the tables' owner. A downgrade drops what later revisions made, data included.
+
+    \b
+    Examples:
+      prequal migrate
+      prequal migrate --down 0004
+    """
+    from prequal.core.settings import DatabaseSettings, load
+    from prequal.schema import migrate
+
+    database_url = load(DatabaseSettings).database_url
+    done = migrate.upgrade(database_url, revision) if down is None else migrate.downgrade(database_url, down)
+    if as_json:
+        typer.echo(json.dumps({"from": done.before, "to": done.after}))
+    else:
+        typer.echo("The database is migrated." if down is None else f"The database went back: {down}.")
+
+
+def topics(as_json: AsJson = False) -> None:
+    """Create the topics that are missing in Kafka.
+
+    Needs KAFKA_BOOTSTRAP_SERVERS, and KAFKA_REPLICATION_FACTOR=3 in production.
+
+    \b
+    Example:
+      prequal topics
+    """
+    from prequal.core.settings import TopicsSettings, load
+    from prequal.messaging.topics import create
+
+    settings = load(TopicsSettings)
+    made = create(settings, settings.kafka_replication_factor)
+    if as_json:
+        typer.echo(json.dumps({"created": made}))
+    else:
+        typer.echo("\n".join(f"Created {name}." for name in made) or "All topics are there.")
+
+
+def maintain(as_json: AsJson = False) -> None:
+    """Make partitions ahead, prune what is too old.
+
+    Once a day is enough. Needs DATABASE_URL, of the tables' owner.
+
+    \b
+    Example, as a scheduled job:
+      prequal maintain
+    """
+    from prequal.core.settings import DatabaseSettings, load
+    from prequal.schema.retention import maintain
+
+    done = asdict(maintain(load(DatabaseSettings).database_url))
+    if as_json:
+        typer.echo(json.dumps(done))
+    else:
+        typer.echo(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in done.items()))

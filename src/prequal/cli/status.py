@@ -1,0 +1,123 @@
+"""`prequal status`: what runs, what waits and what was decided, on one screen.
+
+Invariant: it only looks; nothing is started, stopped, locked or consumed.
+"""
+
+import json
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prequal.cli import exit_codes
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from prequal.local.settings import UpSettings
+    from prequal.local.status import Overview
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a screen.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every second, until Ctrl-C.")] = False,
+) -> None:
+    """Show what runs, what waits and what was decided.
+
+    Processes, outbox, consumer lag, applications by status, decisions a minute. What waits is counted up to 100,000;
+    in a large table (64 MiB) decided applications are estimated from PostgreSQL's statistics. Looks into
+    PREQUAL_DATA_DIR; without a running `prequal up`, at DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS. Exit codes: 0 all
+    is ready, 1 something is not, 2 nothing is known here.
+
+    \b
+    Examples:
+      prequal status
+      prequal status --json
+      prequal status --watch
+    """
+    from prequal.core.settings import load
+    from prequal.local.settings import UpSettings
+    from prequal.local.status import look
+
+    settings = load(UpSettings)
+    if watch and not as_json:
+        _watch(settings)
+    overview = look(settings)
+    if as_json:
+        typer.echo(json.dumps(asdict(overview)))
+    else:
+        _print(overview)
+    raise typer.Exit(exit_codes.DONE if overview.well else exit_codes.REFUSED)
+
+
+def _watch(settings: "UpSettings") -> None:
+    from rich.live import Live
+
+    from prequal.local.status import look
+
+    with Live(_screen(look(settings)), auto_refresh=False, screen=True) as live:
+        while True:
+            time.sleep(1)
+            live.update(_screen(look(settings)), refresh=True)
+
+
+def _print(overview: "Overview") -> None:
+    from rich.console import Console
+
+    Console(highlight=False).print(_screen(overview))
+
+
+def _screen(overview: "Overview") -> "RenderableType":
+    from rich.columns import Columns
+    from rich.console import Group
+
+    problems = [f"[red]{problem}[/]" for problem in overview.problems]
+    return Group(
+        _processes(overview), Columns([_waiting(overview), _applications(overview)], padding=(0, 4)), *problems
+    )
+
+
+def _processes(overview: "Overview") -> "RenderableType":
+    table = _table("Process", "pid", "port", "ready")
+    for process in overview.processes:
+        ready = "[green]yes[/]" if process.ready else "[red]no[/]"
+        table.add_row(process.name, str(process.pid), str(process.port), ready)
+    return table
+
+
+def _waiting(overview: "Overview") -> "RenderableType":
+    table = _table("RetrySchedule", "")
+    if overview.database:
+        table.add_row("outbox", _up_to_most(overview.database.outbox_waiting))
+        table.add_row("outbox, parked", _up_to_most(overview.database.outbox_parked))
+    for group, lag in (overview.consumer_lag or {}).items():
+        table.add_row(group, f"{lag:,}")
+    return table
+
+
+def _applications(overview: "Overview") -> "Table":
+    table = _table("Applications", "")
+    if overview.database:
+        about = "" if overview.database.applications_exact else "about "
+        for status, count in overview.database.applications.items():
+            table.add_row(status, _up_to_most(count) if status == "PENDING" else f"{about}{count:,}")
+        table.add_row("decided in the last minute", f"{overview.database.decisions_last_minute:,}")
+    return table
+
+
+def _up_to_most(count: int) -> str:
+    from prequal.local.status import COUNTED_MAX
+
+    return f"{count:,}" if count < COUNTED_MAX else f"{COUNTED_MAX:,} or more"
+
+
+def _table(first: str, *others: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(first, box=box.SIMPLE_HEAD)
+    for other in others:
+        table.add_column(other, justify="right")
+    return table

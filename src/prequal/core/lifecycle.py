@@ -1,0 +1,45 @@
+"""Tasks and pauses of a process that is told to stop, and what it leaves behind to be able to end.
+
+Invariant: a pause ends at once when the process is told to stop.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+
+log = structlog.get_logger()
+
+_abandoned: list[str] = []
+
+
+def abandon(what: str) -> None:
+    """Leave something behind that would not let the interpreter finish; `run` then exits without it."""
+    log.warning("shutdown_forced", what=what)
+    _abandoned.append(what)
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep for `seconds`, or until told to stop."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose first failure ends all of it, raised as itself and not as a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failures:
+        first = failures.exceptions[0]
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
+
+
+def abandoned() -> bool:
+    """Whether something was left behind, so that the interpreter would not end by itself."""
+    return bool(_abandoned)

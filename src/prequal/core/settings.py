@@ -1,0 +1,309 @@
+"""What each process needs to be told, from the environment or `.env`, and nothing it does not need.
+
+Invariant: no message about a bad setting repeats its value.
+"""
+
+import base64
+import binascii
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from prequal.core.errors import Misconfigured
+
+KEY_BYTES = 32
+BOOTSTRAP = re.compile(r"[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5}(,[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5})*")
+ENV_FILE = ".env"
+
+
+def _key_text(secret: SecretStr) -> SecretStr:
+    key_bytes(secret)
+    return secret
+
+
+def _key_texts(secret: SecretStr) -> SecretStr:
+    for text in split(secret.get_secret_value()):
+        key_bytes(SecretStr(text))
+    return secret
+
+
+def key_bytes(secret: SecretStr) -> bytes:
+    """The 32 bytes that a base64 key setting spells.
+
+    Raises:
+        ValueError: it is not base64, or not of 32 bytes.
+    """
+    try:
+        key = base64.b64decode(secret.get_secret_value(), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64; `prequal keys generate` makes a good one") from None
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"is {len(key)} bytes long, not {KEY_BYTES}; `prequal keys generate` makes a good one")
+    return key
+
+
+def split(text: str) -> list[str]:
+    """The words of a comma-separated list, trimmed, empty ones left out."""
+    return [word for word in (part.strip() for part in text.split(",")) if word]
+
+
+def _postgresql(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("postgresql", "postgres") and (parts.port is None or parts.port > 0):
+            return url
+    except ValueError:  # its message may hold a part of the password
+        pass
+    raise ValueError("must look like postgresql://user:password@host:port/database, with special characters escaped")
+
+
+def _brokers(servers: str) -> str:
+    if not BOOTSTRAP.fullmatch(servers):
+        raise ValueError("must be host:port, several of them comma-separated")
+    return servers
+
+
+def must_differ(encryption_key: SecretStr, pan_hash_key: SecretStr) -> None:
+    """See that the two keys are two.
+
+    Raises:
+        ValueError: they are one: whoever may open PANs could then also look for one by its hash.
+    """
+    if key_bytes(encryption_key) == key_bytes(pan_hash_key):
+        raise ValueError(
+            "ENCRYPTION_KEY and PAN_HASH_KEY are the same key; `prequal keys generate` makes two good ones"
+        )
+
+
+def _holder_types(text: str) -> str:
+    if text != "any" and not all(len(letter) == 1 and letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for letter in split(text)):
+        raise ValueError("must be `any` or letters such as P,C")
+    if not split(text):
+        raise ValueError("must be `any` or letters such as P,C")
+    return text
+
+
+def _endpoint(url: str) -> str:
+    if url:
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("must look like http://host:4318")
+    return url
+
+
+def _file(path: str) -> str:
+    if path:
+        try:
+            Path(path).open("rb").close()
+        except OSError as error:
+            raise ValueError(f"names a file that cannot be read ({type(error).__name__})") from None
+    return path
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_postgresql)]
+Brokers = Annotated[str, AfterValidator(_brokers)]
+FileName = Annotated[str, AfterValidator(_file)]
+KeyText = Annotated[SecretStr, AfterValidator(_key_text)]
+KeyTexts = Annotated[SecretStr, NoDecode, AfterValidator(_key_texts)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+
+class DatabaseSettings(_Settings):
+    """What whoever talks to PostgreSQL needs."""
+
+    database_url: DatabaseUrl = Field(
+        repr=False, description="postgresql://user:password@host:port/database of PostgreSQL 15 or later. Required."
+    )
+
+
+class KafkaSettings(_Settings):
+    """What whoever talks to Kafka needs."""
+
+    kafka_bootstrap_servers: Brokers = Field(description="host:port[,host:port …] of the brokers. Required.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How the brokers are spoken to. Over any network that is not yours alone: SASL_SSL."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How the user is proved to the brokers; for the two SASL protocols."
+    )
+    kafka_sasl_username: str = Field("", description="User of the brokers; required for the two SASL protocols.")
+    kafka_sasl_password: SecretStr = Field(
+        SecretStr(""), description="The user's password; required for the two SASL protocols."
+    )
+    kafka_ssl_ca_location: FileName = Field(
+        "", description="PEM file of the authority that the brokers' certificates come from; the system's own if empty."
+    )
+    kafka_ssl_certificate_location: FileName = Field(
+        "", description="PEM file of this client's own certificate, where the brokers ask for one."
+    )
+    kafka_ssl_key_location: FileName = Field("", description="PEM file of the certificate's private key.")
+    kafka_ssl_key_password: SecretStr = Field(SecretStr(""), description="Opens that key, when it is encrypted.")
+
+    @model_validator(mode="after")
+    def _sasl_has_a_user(self) -> Self:
+        named = self.kafka_sasl_username and self.kafka_sasl_password.get_secret_value()
+        if self.kafka_security_protocol.startswith("SASL") and not named:
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and "
+                f"KAFKA_SASL_PASSWORD"
+            )
+        return self
+
+
+class StoresSettings(DatabaseSettings, KafkaSettings):
+    """What a command needs that works on both stores, such as `prequal dlq`: no key."""
+
+
+class TopicsSettings(KafkaSettings):
+    """What `prequal topics` needs."""
+
+    kafka_replication_factor: int = Field(
+        1,
+        ge=1,
+        le=10,
+        description="Copies of each topic; 3 in production (min.insync.replicas is then 2), 1 on one machine.",
+    )
+
+
+class ServiceSettings(DatabaseSettings, KafkaSettings):
+    """What every service needs."""
+
+    service_name: str = Field(
+        "", min_length=1, max_length=64, description="Name in logs and metrics; the service's own by default."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    http_host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    http_port: Port = Field(8000, description="Port of /health, /ready and /metrics (and the API's own).")
+    prometheus_port: Port | None = Field(None, description="Port of /metrics; the HTTP port by default.")
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+        "", repr=False, description="http://host:4318 of an OTLP collector that takes traces over HTTP; off if empty."
+    )
+    otel_traces_sampler_arg: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of applications that are traced when their request brings no `traceparent`.",
+    )
+    shutdown_seconds: float = Field(
+        8.0, gt=0, le=60, description="Seconds that SIGTERM leaves for requests and batches in flight."
+    )
+
+
+class EncryptionSettings(ServiceSettings):
+    """What a service needs that seals or opens PANs."""
+
+    encryption_key: KeyText = Field(description="Seals PANs: base64 of 32 bytes. Required; `prequal keys generate`.")
+    encryption_keys_retired: KeyTexts = Field(
+        SecretStr(""), description="Keys that may still open PANs, comma-separated, base64 of 32 bytes each."
+    )
+
+
+class ConsumerSettings(ServiceSettings):
+    """What a service needs that consumes a topic."""
+
+    kafka_group_instance_id: str = Field(
+        "", description="Static membership, for replicas with stable names; empty for none."
+    )
+    consumer_batch_max: int = Field(500, ge=1, le=5000, description="Most messages that share one transaction.")
+    dead_letters_in_a_row_max: int = Field(
+        50, ge=1, description="So many dead letters with nothing good between stop the consumer: a bad deploy."
+    )
+
+
+class ApiSettings(EncryptionSettings):
+    """What `prequal api` needs: both keys, because it seals and hashes."""
+
+    service_name: str = Field("prequal-api", min_length=1, max_length=64, description="Name in logs and metrics.")
+    pan_hash_key: KeyText = Field(description="Hashes PANs for the 24-hour rule: base64 of 32 bytes. Required.")
+    pan_holder_types: Annotated[str, AfterValidator(_holder_types)] = Field(
+        "any", description="`any`, or the fourth letters of a PAN that are taken, such as P (individual) or P,H."
+    )
+    database_pool_size: int = Field(8, ge=1, le=100, description="Connections that status reads share.")
+    write_batch_max: int = Field(128, ge=1, le=1000, description="Most applications that share one write.")
+    waiting_max: int = Field(2000, ge=1, description="Most applications that wait for the write; more get a 503.")
+
+    @model_validator(mode="after")
+    def _keys_are_two(self) -> Self:
+        must_differ(self.encryption_key, self.pan_hash_key)
+        return self
+
+
+class CreditSettings(EncryptionSettings, ConsumerSettings):
+    """What `prequal credit` needs: the key that opens, not the one that hashes."""
+
+    service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")
+    http_port: Port = Field(8001, description="Port of /health, /ready and /metrics.")
+
+
+class DecisionSettings(ConsumerSettings):
+    """What `prequal decision` needs: no key at all."""
+
+    service_name: str = Field("decision-service", min_length=1, max_length=64, description="Name in logs and metrics.")
+    http_port: Port = Field(8002, description="Port of /health, /ready and /metrics.")
+
+
+class PublisherSettings(ServiceSettings):
+    """What `prequal publisher` needs: no key at all."""
+
+    service_name: str = Field("publisher", min_length=1, max_length=64, description="Name in logs and metrics.")
+    http_port: Port = Field(8003, description="Port of /health, /ready and /metrics.")
+    publish_batch_max: int = Field(500, ge=1, le=5000, description="Most events read at once.")
+    publish_in_flight_max: int = Field(2000, ge=1, description="Most events at the broker and not yet acknowledged.")
+    publish_poll_seconds: float = Field(0.1, gt=0, le=10, description="How often an idle publisher looks, in seconds.")
+    republish_after_seconds: float = Field(
+        30.0, ge=5, description="Age of an undecided application, in seconds, after which its events are told again."
+    )
+    republish_max: int = Field(200, ge=1, le=5000, description="Most applications that are republished at once.")
+    watched_folder: Path | None = Field(
+        None, description="A folder on the volume whose free space the metrics show; by default none is watched."
+    )
+    lease_seconds: float = Field(
+        3.0, ge=1, le=60, description="How long a silent publisher keeps its lanes, in seconds."
+    )
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S], **overrides: Any) -> S:
+    """The settings of one process; `overrides` win over the environment, which wins over `.env`.
+
+    Raises:
+        Misconfigured: one sentence that names the setting and what is wrong with it, never its value; or `.env` is
+            there and cannot be read.
+    """
+    file = Path(ENV_FILE).absolute()
+    if file.is_dir() or (os.path.lexists(file) and not file.exists()):  # or it would be passed over in silence
+        raise Misconfigured(
+            f"{file} is a folder, or a link that leads nowhere: make it a file of settings, or remove it."
+        )
+    try:
+        return kind(**overrides)
+    except ValidationError as error:
+        raise Misconfigured(_sentence(error)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"The file {file} cannot be read: {type(error).__name__}.") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        name = ".".join(str(part) for part in problem["loc"]).upper()
+        text = "is missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        parts.append(f"{name} {text}".strip())
+    return "Bad settings: " + "; ".join(parts) + ". See .env.example for every setting."

@@ -1,0 +1,73 @@
+"""Services, topics, groups, ports and exit codes: each name stands here, and here alone.
+
+Invariant: a topic has one service that publishes it and one that consumes it.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from prequal.domain.events import EventType
+
+
+class Service(StrEnum):
+    """The four processes, by the name that logs, metrics and the audit record carry."""
+
+    API = "prequal-api"
+    CREDIT = "credit-service"
+    DECISION = "decision-service"
+    PUBLISHER = "publisher"
+
+
+PORTS: Final = {Service.API: 8000, Service.CREDIT: 8001, Service.DECISION: 8002, Service.PUBLISHER: 8003}
+"""The HTTP port of each by default."""
+
+
+class ExitCode(IntEnum):
+    """What an exit code of `prequal` means, the same for every command."""
+
+    DONE = 0
+    REFUSED = 1
+    MISCONFIGURED = 2
+    UNREACHABLE = 3
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way of one type of event: who publishes it, where, and who consumes it."""
+
+    topic: str
+    publisher: Service
+    consumer: Service
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return f"{self.consumer}-group"
+
+
+ROUTES: Final = {
+    EventType.APPLICATION_SUBMITTED: Route("loan_applications_submitted", Service.API, Service.CREDIT),
+    EventType.CREDIT_REPORT_GENERATED: Route("credit_reports_generated", Service.CREDIT, Service.DECISION),
+}
+
+TOPICS: Final = tuple(route.topic for route in ROUTES.values())
+
+GROUPS: Final = {route.topic: route.group for route in ROUTES.values()}
+"""Which consumer group reads which topic."""
+
+
+def topic_of(event_type: EventType) -> str:
+    """The topic that events of this type are published on."""
+    return ROUTES[event_type].topic
+
+
+def group_of(event_type: EventType) -> str:
+    """The consumer group of this type's topic."""
+    return ROUTES[event_type].group
+
+
+def dead_letter_topic(topic: str) -> str:
+    """Where a message of `topic` goes that can never succeed."""
+    return f"{topic}_dlq"

@@ -1,1 +1,0 @@
-"""What the rooms stand on: database, broker, codec, keys, settings, telemetry."""

@@ -1,0 +1,96 @@
+"""How far the consumer groups are behind and what the dead-letter topics hold, by the broker's own word.
+
+Invariant: whoever asks joins no group, so that nothing is rebalanced, and no answer is waited for longer than seconds.
+"""
+
+from contextlib import closing
+from typing import TypeAlias
+
+from confluent_kafka import Consumer, TopicPartition
+
+from prequal.core.settings import KafkaSettings
+from prequal.core.topology import GROUPS, dead_letter_topic
+from prequal.messaging.kafka_clients import common_settings
+
+ASK_SECONDS = 3.0
+
+Place: TypeAlias = tuple[str, str, str]
+"""Group, topic and partition."""
+
+
+def by_group(kafka: KafkaSettings) -> dict[str, int]:
+    """Messages that each group has still before it. Blocks for seconds when the broker does not answer.
+
+    Raises:
+        KafkaException: it does not answer.
+    """
+    behind = dict.fromkeys(GROUPS.values(), 0)
+    with closing(Offsets(kafka)) as offsets:
+        for (group, _, _), messages in offsets.lag().items():
+            behind[group] += messages
+    return behind
+
+
+def unread(committed: int, low: int, high: int) -> int:
+    """Messages that a group has before it in a partition that reaches from `low` to `high`.
+
+    All of them when its committed offset lies outside: then it is of an earlier life of the topic, or there is none.
+    """
+    return high - committed if low <= committed <= high else high - low
+
+
+class Offsets:
+    """The broker's answers about offsets. Every question blocks, for seconds when the broker is away.
+
+    A topic that is missing is left out of the answers.
+    """
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        # What goes wrong is raised, so it need not be logged as well.
+        self._settings = common_settings(kafka) | {"client.id": "prequal-lag", "log_level": 0}
+        self._consumers: dict[str, Consumer] = {}
+
+    def lag(self) -> dict[Place, int]:
+        """Messages that each group has before it: ends of the partitions less its committed offsets.
+
+        Raises:
+            KafkaException: the broker does not answer.
+        """
+        return {
+            (group, topic, str(place.partition)): unread(place.offset, low, high)
+            for topic, group in GROUPS.items()
+            for place, (low, high) in self._places(topic, group)
+        }
+
+    def dead_letters(self) -> dict[str, int]:
+        """Messages that each dead-letter topic holds.
+
+        Raises:
+            KafkaException: the broker does not answer.
+        """
+        held = {}
+        for source, group in GROUPS.items():
+            topic = dead_letter_topic(source)
+            if places := self._places(topic, group):
+                held[topic] = sum(high - low for _, (low, high) in places)
+        return held
+
+    def close(self) -> None:
+        """Let the connections go; the next question opens others."""
+        while self._consumers:
+            self._consumers.popitem()[1].close()
+
+    def _places(self, topic: str, group: str) -> list[tuple[TopicPartition, tuple[int, int]]]:
+        """Each partition with the group's committed offset, and where the partition begins and ends."""
+        consumer = self._consumer(group)
+        numbers = consumer.list_topics(topic, ASK_SECONDS).topics[topic].partitions
+        if not numbers:
+            return []
+        committed = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=ASK_SECONDS)
+        return [(place, consumer.get_watermark_offsets(place, ASK_SECONDS)) for place in committed]
+
+    def _consumer(self, group: str) -> Consumer:
+        # A consumer that never joins: librdkafka 2.16 dies of the admin client's question for a group that is new.
+        if group not in self._consumers:
+            self._consumers[group] = Consumer(self._settings | {"group.id": group})
+        return self._consumers[group]

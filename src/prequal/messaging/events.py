@@ -1,0 +1,180 @@
+"""The events as they stand on the wire: JSON objects, read strictly, written by the same names.
+
+Invariant: what `body` writes, `decode` reads back equal; times are written by the database, never here.
+"""
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Annotated, ClassVar, Literal, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+from prequal.core.errors import Invalid
+from prequal.domain.application import LoanType
+from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
+from prequal.domain.money import NotAnAmount, amount_from_text
+from prequal.domain.pan_detection import redact
+
+
+def _amount(value: object) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if not isinstance(value, str):
+        raise NotAnAmount("must be a decimal string")
+    return amount_from_text(value)
+
+
+def _token(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    try:
+        return base64.b64decode(value if isinstance(value, str) else "?", validate=True)
+    except binascii.Error:
+        raise ValueError("must be base64") from None
+
+
+_DECIMAL_STRING = {"type": "string", "pattern": r"^[0-9]{1,10}\.[0-9]{2}$", "examples": ["85000.00"]}
+
+Amount = Annotated[Decimal, BeforeValidator(_amount), PlainSerializer(str), Field(json_schema_extra=_DECIMAL_STRING)]
+Token = Annotated[
+    bytes,
+    BeforeValidator(_token),
+    PlainSerializer(lambda token: base64.b64encode(token).decode()),
+    Field(json_schema_extra={"type": "string", "contentEncoding": "base64"}),
+]
+PanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="HMAC-SHA-256 of the PAN, hexadecimal.")]
+
+
+class Event(BaseModel):
+    """What every event carries."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    type: ClassVar[EventType]
+    time_field: ClassVar[str]
+
+    event_id: UUID = Field(description="The same for the same fact, however often it is told.")
+    application_id: UUID = Field(description="The application; also the message's key.")
+    pan_number_hash: PanHash
+    monthly_income_inr: Amount = Field(description="Rupees a month.")
+    loan_amount_inr: Amount = Field(description="Rupees.")
+    loan_type: LoanType = Field(description="What the loan is for.")
+    message_version: Literal["v1"] = Field(description="The version of this message's format.")
+
+    @classmethod
+    def decode(cls, content: bytes | None) -> Self:
+        """The event in a message's value.
+
+        Raises:
+            Invalid: it is empty, not JSON, of an unknown version, has a missing or wrong field or a foreign id.
+        """
+        if not content:
+            raise Invalid("empty_message", "the message has no content")
+        try:
+            event = cls.model_validate_json(content)
+        except ValidationError as error:
+            raise _invalid(error) from None
+        if event.event_id != event_id(cls.type, event.application_id):
+            raise Invalid("wrong_event_id", "the event's id is not the one that its application's event has")
+        return event
+
+    @property
+    def happened_at(self) -> datetime:
+        """When the fact came about, by database time."""
+        at: datetime = getattr(self, self.time_field)
+        return at
+
+    @property
+    def digest(self) -> bytes:
+        """16 bytes that stand for the facts told: all but the times, and the PAN's sealing, which may be renewed."""
+        return blake2b("|".join(self._facts()).encode(), digest_size=16).digest()
+
+    def _facts(self) -> list[str]:
+        money = [str(self.monthly_income_inr), str(self.loan_amount_inr)]
+        return [str(self.application_id), self.pan_number_hash, *money, self.loan_type]
+
+
+class ApplicationSubmitted(Event):
+    """An application was accepted and is to be scored."""
+
+    type = EventType.APPLICATION_SUBMITTED
+    time_field = "created_at"
+
+    pan_number_encrypted: Token = Field(description="The PAN, encrypted with AES-256-GCM for this application alone.")
+    created_at: AwareDatetime = Field(description="When the application was accepted (database time).")
+
+
+class CreditReportGenerated(Event):
+    """An application was scored and is to be decided."""
+
+    type = EventType.CREDIT_REPORT_GENERATED
+    time_field = "generated_at"
+
+    cibil_score: Annotated[int, Field(strict=True, ge=300, le=900, description="The bureau's score.")]
+    generated_at: AwareDatetime = Field(description="When the score was made (database time).")
+
+    def _facts(self) -> list[str]:
+        return [*super()._facts(), str(self.cibil_score)]
+
+
+def submitted_body(
+    application_id: UUID,
+    encrypted_pan: bytes,
+    pan_number_hash: str,
+    monthly_income_inr: Decimal,
+    loan_amount_inr: Decimal,
+    loan_type: LoanType,
+) -> str:
+    """`ApplicationSubmitted` as an open JSON object: the outbox closes it with the database's time."""
+    return _open_object(
+        {
+            "event_id": str(event_id(EventType.APPLICATION_SUBMITTED, application_id)),
+            "application_id": str(application_id),
+            "pan_number_encrypted": base64.b64encode(encrypted_pan).decode(),
+            "pan_number_hash": pan_number_hash,
+            "monthly_income_inr": str(monthly_income_inr),
+            "loan_amount_inr": str(loan_amount_inr),
+            "loan_type": loan_type.value,
+            "message_version": MESSAGE_VERSION,
+        }
+    )
+
+
+def report_body(submitted: ApplicationSubmitted, cibil_score: int) -> str:
+    """`CreditReportGenerated` as an open JSON object: the outbox closes it with the database's time."""
+    return _open_object(
+        {
+            "event_id": str(event_id(EventType.CREDIT_REPORT_GENERATED, submitted.application_id)),
+            "application_id": str(submitted.application_id),
+            "pan_number_hash": submitted.pan_number_hash,
+            "cibil_score": cibil_score,
+            "monthly_income_inr": str(submitted.monthly_income_inr),
+            "loan_amount_inr": str(submitted.loan_amount_inr),
+            "loan_type": submitted.loan_type.value,
+            "message_version": MESSAGE_VERSION,
+        }
+    )
+
+
+def rfc3339(moment: datetime) -> str:
+    """`moment`, which is UTC, as `2026-11-23T09:30:00.123456Z`: always with six decimals."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _open_object(fields: dict[str, str | int]) -> str:
+    return json.dumps(fields, separators=(",", ":"))[:-1]
+
+
+def _invalid(error: ValidationError) -> Invalid:
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    words = redact("; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems))[:500]
+    if problems[0]["type"] == "json_invalid":
+        return Invalid("malformed_json", words.removeprefix(": "))
+    if any(problem["loc"] == ("message_version",) and problem["type"] == "literal_error" for problem in problems):
+        return Invalid("unknown_version", words)
+    return Invalid("invalid_fields", words)

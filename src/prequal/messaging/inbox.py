@@ -1,0 +1,77 @@
+"""The inbox in SQL: which events a consumer has taken effect of, and what is known of their applications.
+
+Invariant: an inbox row is written by the statement that takes effect, or not at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from prequal.core.errors import Invalid
+from prequal.domain.application import Status
+from prequal.messaging.events import Event
+from prequal.messaging.handler import Outcome
+from prequal.postgres.connections import Connection
+
+INSERT_REMEMBERED = """
+    INSERT INTO processed_messages (consumer, event_id, digest)
+    SELECT {consumer}, event_id, digest FROM {events} ORDER BY event_id
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
+"""
+"""SQL: remember the events of the CTE `events`; returns those that nobody remembered before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database knows of an event before it takes effect."""
+
+    digest: bytes | None
+    status: Status | None
+    version: int | None
+    agrees: bool
+
+    def settled(self, event: Event) -> Outcome | Invalid | None:
+        """How the event is settled already, or why it can never be; None when it is to take effect.
+
+        An application that is final already makes its events duplicates, whether or not the inbox still knows them.
+        """
+        if self.digest is not None and self.digest != event.digest:
+            return Invalid("different_content", "an event with this id and other content took effect before")
+        if self.status is None:
+            return Invalid("unknown_application", "there is no application with this id")
+        if not self.agrees:
+            return Invalid("contradicts_application", "the event's fields are not those of its application")
+        if self.digest is not None or self.status is not Status.PENDING:
+            return Outcome.DUPLICATE
+        return None
+
+
+async def look_up(connection: Connection, consumer: str, events: Sequence[Event]) -> list[Known]:
+    """What is known of each event, in order."""
+    rows = await connection.fetch(
+        """
+        SELECT (SELECT digest FROM processed_messages WHERE consumer = $1 AND event_id = event.event_id),
+               application.status, application.version,
+               coalesce(
+                   application.pan_number_hash = event.pan_number_hash
+                   AND application.monthly_income_inr = event.monthly_income_inr::numeric
+                   AND application.loan_amount_inr = event.loan_amount_inr::numeric
+                   AND application.loan_type = event.loan_type,
+                   false
+               )
+        FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
+             AS event (event_id, application_id, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type, place)
+        LEFT JOIN LATERAL (
+            SELECT * FROM applications WHERE id = event.application_id LIMIT 1
+        ) AS application ON true
+        ORDER BY event.place
+        """,
+        consumer,
+        [event.event_id for event in events],
+        [event.application_id for event in events],
+        [event.pan_number_hash for event in events],
+        [str(event.monthly_income_inr) for event in events],
+        [str(event.loan_amount_inr) for event in events],
+        [event.loan_type.value for event in events],
+    )
+    return [Known(row[0], Status(row[1]) if row[1] else None, row[2], row[3]) for row in rows]

@@ -1,0 +1,162 @@
+"""How our Kafka clients are set, and the two things a client of this kind needs a hand with.
+
+Invariant: a producer is idempotent, a consumer never stores an offset by itself, no client makes a topic by accident.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from prequal.core.settings import KafkaSettings
+
+Settings = dict[str, str | int | bool | float]
+
+MAX_MESSAGE_BYTES = 1_048_588
+"""What a topic takes: Kafka's own default. Dead-letter topics take 64 KiB more, for the `dlq.*` headers."""
+DEAD_LETTER_EXTRA_BYTES = 65_536
+
+
+def common_settings(kafka: KafkaSettings) -> Settings:
+    """What every client shares: quick to notice that a broker is back, quiet while it is away."""
+    return _security(kafka) | {
+        "bootstrap.servers": kafka.kafka_bootstrap_servers,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1000,
+        "socket.connection.setup.timeout.ms": 3000,
+        "socket.timeout.ms": 6000,
+        "socket.keepalive.enable": True,
+        "log.connection.close": False,
+        "log_level": 3,
+    }
+
+
+def _security(kafka: KafkaSettings) -> Settings:
+    """How the brokers are spoken to. A broker must be named in its certificate: that is librdkafka's default."""
+    protocol = kafka.kafka_security_protocol
+    said: Settings = {"security.protocol": protocol}
+    if protocol.startswith("SASL"):
+        said |= {
+            "sasl.mechanism": kafka.kafka_sasl_mechanism,
+            "sasl.username": kafka.kafka_sasl_username,
+            "sasl.password": kafka.kafka_sasl_password.get_secret_value(),
+        }
+    if protocol.endswith("SSL"):
+        files = {
+            "ssl.ca.location": kafka.kafka_ssl_ca_location,
+            "ssl.certificate.location": kafka.kafka_ssl_certificate_location,
+            "ssl.key.location": kafka.kafka_ssl_key_location,
+            "ssl.key.password": kafka.kafka_ssl_key_password.get_secret_value(),
+        }
+        said |= {name: value for name, value in files.items() if value}
+    return said
+
+
+def producer_settings(kafka: KafkaSettings, *, one_at_a_time: bool = False) -> Settings:
+    """Idempotent, so acks=all and in order; what is not acknowledged within five seconds is told again by us.
+
+    Args:
+        kafka: where to and how.
+        one_at_a_time: for what nothing would tell again. Of several requests on their way, one that is refused while
+            its topic is being made, and sent again, comes behind a later one: the broker takes it for a duplicate, and
+            acknowledges what it does not keep.
+    """
+    return common_settings(kafka) | {
+        "max.in.flight.requests.per.connection": 1 if one_at_a_time else 5,
+        "enable.idempotence": True,
+        "acks": "all",
+        "delivery.timeout.ms": 5000,
+        "linger.ms": 0,
+        "allow.auto.create.topics": False,
+        # A topic that is missing is said to be missing after a second, not after thirty.
+        "topic.metadata.propagation.max.ms": 1000,
+        "topic.metadata.refresh.interval.ms": 10000,
+        "queue.buffering.max.messages": 20000,
+        "message.max.bytes": MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES,
+    }
+
+
+def consumer_settings(kafka: KafkaSettings, group: str, instance: str = "") -> Settings:
+    """Offsets are stored by us after the commit, and committed by the client each second."""
+    static = {"group.instance.id": instance} if instance else {}
+    return (
+        common_settings(kafka)
+        | static
+        | {
+            "group.id": group,
+            "enable.auto.commit": True,
+            "auto.commit.interval.ms": 1000,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": 10000,
+            "heartbeat.interval.ms": 2000,
+            "max.poll.interval.ms": 120000,
+            "allow.auto.create.topics": False,
+            "topic.metadata.refresh.interval.ms": 5000,
+            "fetch.wait.max.ms": 500,
+            "fetch.error.backoff.ms": 100,
+            "queued.max.messages.kbytes": 16384,
+            "fetch.message.max.bytes": MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES,
+        }
+    )
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client that raised `error` is of no more use; `KafkaError.fatal()` alone does not tell."""
+    return error.fatal() or error.code() == KafkaError._FATAL
+
+
+REFUSALS_OF_A_BATCH = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_RECORD,
+}
+"""Refusals that one message brings upon all that travel with it."""
+
+MISSING_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+
+REFUSALS = REFUSALS_OF_A_BATCH | MISSING_TOPIC | {KafkaError.TOPIC_EXCEPTION, KafkaError.TOPIC_AUTHORIZATION_FAILED}
+"""DeliveryReports that blame this message or its topic."""
+
+
+def is_missing_topic(error: KafkaError) -> bool:
+    """Whether the topic, or the partition, is not there."""
+    return error.code() in MISSING_TOPIC
+
+
+def is_infrastructure_error(error: KafkaError) -> bool:
+    """Whether a message was not taken for no reason of its own or its topic's."""
+    return error.code() not in REFUSALS
+
+
+def message_headers(message: Message) -> list[tuple[str, str | bytes | None]]:
+    """A message's headers, none for none."""
+    found: Any = message.headers()
+    return list(found or [])
+
+
+class CallbackPoller:
+    """Serves a producer's callbacks from a thread of its own and listener the event loop once for many of them."""
+
+    def __init__(self, producer: Producer, wake: Callable[[], None]) -> None:
+        self._producer = producer
+        self._wake = wake
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._serve, name="kafka-callbacks", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving; returns at once."""
+        self._stopped = True
+
+    def _serve(self) -> None:
+        while not self._stopped:
+            if self._producer.poll(0.2) and not self._stopped:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
+                    self._loop.call_soon_threadsafe(self._wake)

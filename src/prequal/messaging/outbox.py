@@ -1,0 +1,79 @@
+"""The outbox in SQL: what is written beside an effect, read under a lease, and settled when it was told.
+
+Invariant: an event leaves `outbox_events` only for the archive (told) or the parked rows (refused).
+
+    outbox_events ──acknowledged──► outbox_archive ──republished──► outbox_events ──acknowledged──► gone
+         │  ▲
+      refused │ due
+         ▼  │
+    outbox_parked
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from prequal.postgres.connections import Connection
+
+EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
+REPUBLISH_LOCK = 0x7265746C  # "retl"
+
+NOW_TEXT = """to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+"""SQL: the transaction's time as the events spell it."""
+
+
+def close_body(body: str, time_field: str) -> str:
+    """SQL that closes the open JSON object in the expression `body` with the transaction's time."""
+    return f"""{body} || ',"{time_field}":"' || {NOW_TEXT} || '"}}'"""
+
+
+async def republish(
+    connection: Connection, application_ids: Sequence[UUID], event_ids: Sequence[UUID] | None = None
+) -> int:
+    """Put the archived events of these applications into the outbox once more, in their old order; returns how many.
+
+    Of all their events, or of `event_ids` alone. An event that still waits, in the outbox or parked, is left out, and
+    one that was archived several times is published once. Republications take turns until their transactions end, so
+    that two at once make one row an event too. The connection must be in a transaction.
+    """
+    assert connection.is_in_transaction()
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", REPUBLISH_LOCK)
+    done: str = await connection.execute(
+        f"""
+        WITH archived AS (
+            SELECT DISTINCT ON (event_id) id, topic, {EVENT} FROM outbox_archive
+            WHERE application_id = ANY ($1::uuid[]) AND ($2::uuid[] IS NULL OR event_id = ANY ($2))
+            ORDER BY event_id, id
+        )
+        INSERT INTO outbox_events (topic, {EVENT}, republished)
+        SELECT topic, {EVENT}, true FROM archived
+        -- one look at what waits, instead of one for each event
+        WHERE event_id <> ALL (ARRAY (
+            SELECT event_id FROM outbox_events WHERE application_id = ANY ($1)
+            UNION ALL
+            SELECT event_id FROM outbox_parked WHERE application_id = ANY ($1)
+        ))
+        ORDER BY id
+        """,
+        application_ids,
+        event_ids,
+    )
+    return int(done.rpartition(" ")[2])
+
+
+async def depth(connection: Connection, lane: str) -> tuple[int, float, int]:
+    """How many events wait in a lane (up to 100,000), the oldest one's age in seconds, and how many are parked.
+
+    Retold events are as old as their facts, so their age says nothing of the wait: it is that of the others.
+    """
+    row = await connection.fetchrow(
+        """
+        SELECT
+            (SELECT count(*) FROM (SELECT FROM outbox_events WHERE topic = $1 LIMIT 100000) AS counted),
+            (SELECT coalesce(extract(epoch FROM clock_timestamp() - created_at), 0)::float8
+             FROM outbox_events WHERE topic = $1 AND NOT republished ORDER BY id LIMIT 1),
+            (SELECT count(*) FROM outbox_parked WHERE topic = $1)
+        """,
+        lane,
+    )
+    assert row is not None
+    return row[0], max(0.0, row[1] or 0.0), row[2]

@@ -1,0 +1,160 @@
+"""A dead letter as it is read back: where it lies, where it came from, why, and what it says.
+
+Invariant: no field holds a PAN or a control character, whatever was in the message; only `message` is the original.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+
+from prequal.core.errors import Misconfigured
+from prequal.core.topology import dead_letter_topic
+from prequal.domain.pan_detection import redact
+from prequal.messaging.dead_letters import PREFIX
+from prequal.messaging.kafka_clients import message_headers
+from prequal.ops.selection import TOPICS, quoted
+
+SOURCES: Mapping[str, str] = {dead_letter_topic(topic): topic for topic in TOPICS}
+"""Whose dead letters a topic holds."""
+
+UNKNOWN_KIND = "unknown"
+WORDS_MAX = 500
+EXAMPLE = "loan_applications_submitted_dlq:0:17"
+
+_ID = re.compile(r"([a-z_]{1,100}):(0|[1-9][0-9]{0,8}):(0|[1-9][0-9]{0,17})", re.ASCII)
+
+
+class State(StrEnum):
+    """What became of a letter: a letter waits until somebody settles it."""
+
+    WAITING = "waiting"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DeadLetterId:
+    """Where a letter lies among the dead letters: its topic, partition and offset there."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.partition}:{self.offset}"
+
+    @property
+    def source(self) -> str:
+        """The topic that the letter was put aside from, and is replayed to."""
+        return SOURCES[self.topic]
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The id that `str` spells.
+
+        Raises:
+            Misconfigured: it is not one. The source's name in its place is not taken: with the offsets of the source it
+                would be another letter.
+        """
+        parts = _ID.fullmatch(text)
+        if parts is None or parts[1] not in SOURCES:
+            raise Misconfigured(f"{quoted(text)} is no id of a dead letter: they look like {EXAMPLE}.")
+        return cls(parts[1], int(parts[2]), int(parts[3]))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a letter came from, as far as its headers tell."""
+
+    topic: str
+    partition: int | None
+    offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDeadLetter:
+    """A dead letter without its payload."""
+
+    id: DeadLetterId
+    written_at: datetime
+    event_id: UUID | None
+    application_id: UUID | None
+    kind: str
+    words: str
+    origin: Origin
+    first_seen: str | None
+    last_seen: str | None
+    attempts: int | None
+
+
+def read_dead_letter(message: Message) -> StoredDeadLetter:
+    """What a message of a dead-letter topic says of itself; what is missing or nonsense is None, never an error."""
+    id_ = DeadLetterId(message.topic() or "", message.partition() or 0, message.offset() or 0)
+    told = _headers(message)
+    ours = {name.removeprefix(PREFIX): text for name, text in told.items() if name.startswith(PREFIX)}
+    body = _body(message.value())
+    return StoredDeadLetter(
+        id=id_,
+        written_at=_written_at(message),
+        event_id=_uuid(body.get("event_id")) or _uuid(told.get("event_id")),
+        application_id=_uuid(body.get("application_id")) or _uuid(_text(message.key())),
+        kind=ours.get("error_kind") or UNKNOWN_KIND,
+        words=ours.get("error_message", ""),
+        origin=Origin(id_.source, _number(ours.get("partition")), _number(ours.get("offset"))),
+        first_seen=ours.get("first_seen"),
+        last_seen=ours.get("last_seen"),
+        attempts=_number(ours.get("attempts")),
+    )
+
+
+def original_headers(message: Message) -> list[tuple[str, str | bytes | None]]:
+    """The headers that the message had before it was put aside."""
+    return [(name, value) for name, value in message_headers(message) if not name.startswith(PREFIX)]
+
+
+def plain(text: str) -> str:
+    """`text` without PANs and without anything that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in redact(text))
+
+
+def _headers(message: Message) -> dict[str, str]:
+    return {name: plain(_text(value))[:WORDS_MAX] for name, value in message_headers(message)}
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
+
+
+def _body(value: str | bytes | None) -> dict[str, object]:
+    try:
+        found = json.loads(value or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 19 else None
+
+
+def _written_at(message: Message) -> datetime:
+    kind, milliseconds = message.timestamp()
+    known = kind != TIMESTAMP_NOT_AVAILABLE and milliseconds >= 0
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000 if known else 0, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(0, UTC)

@@ -1,0 +1,85 @@
+"""Reads the dead-letter topics from end to end, as a bystander: no group is joined, no offset committed.
+
+Invariant: it reads up to the ends seen when it began, so that it ends, however fast letters arrive.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from time import monotonic
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from prequal.core.errors import Misconfigured, Transient
+from prequal.core.settings import KafkaSettings
+from prequal.messaging.kafka_clients import consumer_settings
+
+SECONDS = 5.0
+SILENCE_SECONDS = 10.0
+TAKEN_AT_ONCE = 50
+
+_AWAY = "Kafka at {} does not answer: {}."
+
+
+def read_topics(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Message]:
+    """Every message of these topics.
+
+    Raises:
+        Transient: Kafka does not answer.
+        Misconfigured: a topic does not exist.
+    """
+    try:
+        with closing(_consumer(kafka)) as consumer:
+            yield from _until_ends(consumer, _ends(consumer, topics))
+    except KafkaException as error:
+        raise Transient(_AWAY.format(kafka.kafka_bootstrap_servers, error.args[0].name())) from None
+    except TimeoutError:
+        raise Transient(_AWAY.format(kafka.kafka_bootstrap_servers, "it fell silent")) from None
+
+
+def _consumer(kafka: KafkaSettings) -> Consumer:
+    bystander = {"enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 50, "log_level": 0}
+    return Consumer(consumer_settings(kafka, "prequal-dlq") | bystander)
+
+
+def _ends(consumer: Consumer, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+    """One past the last message of each partition that holds any."""
+    there = consumer.list_topics(timeout=SECONDS).topics
+    for topic in topics:
+        if topic not in there:
+            raise Misconfigured(f"The topic {topic} does not exist: run `prequal topics`.")
+    places = [TopicPartition(topic, number) for topic in topics for number in there[topic].partitions]
+    marks = [(place, consumer.get_watermark_offsets(place, timeout=SECONDS)) for place in places]
+    return {(place.topic, place.partition): mark[1] for place, mark in marks if mark and mark[0] < mark[1]}
+
+
+def _until_ends(consumer: Consumer, ends: dict[tuple[str, int], int]) -> Iterator[Message]:
+    consumer.assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in ends])
+    unread = dict(ends)
+    deadline = monotonic() + SILENCE_SECONDS
+    while unread:
+        for message in _take(consumer):
+            partition = message.topic() or "", message.partition() or 0
+            if _at_end(message, unread.get(partition, 0)):
+                unread.pop(partition, None)
+            if message.error() is None and (message.offset() or 0) < ends[partition]:
+                yield message
+                deadline = monotonic() + SILENCE_SECONDS
+        if monotonic() > deadline:
+            raise TimeoutError
+
+
+def _take(consumer: Consumer) -> list[Message]:
+    first = consumer.poll(0.1)  # consume() alone would wait its time out
+    return [] if first is None else [first, *consumer.consume(TAKEN_AT_ONCE - 1, 0)]
+
+
+def _at_end(message: Message, end: int) -> bool:
+    """Whether nothing that was there at the beginning comes behind this message."""
+    error = message.error()
+    if error is None:
+        return (message.offset() or 0) >= end - 1
+    if error.code() == KafkaError._PARTITION_EOF:
+        return True
+    if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}:
+        raise KafkaException(error)
+    return False  # the client goes on by itself, or falls silent

@@ -1,0 +1,303 @@
+"""Connections to PostgreSQL: how they are opened, healed and bounded, and whose fault an error is.
+
+Invariant: no call waits without a bound, or at all while the breaker is open; a connection that failed is thrown away,
+never mended.
+"""
+
+import asyncio
+import functools
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias, cast
+
+import asyncpg
+
+from prequal.core.errors import Misconfigured, Transient
+from prequal.telemetry import metrics
+from prequal.telemetry.breakers import breaker_of
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+CONNECT_SECONDS = 2.0
+COMMAND_SECONDS = 3.0
+"""The client's own bound; the server's `statement_timeout` is shorter, so that it speaks first when it can."""
+
+SESSION = {
+    "statement_timeout": "2500",
+    "lock_timeout": "1000",
+    "idle_in_transaction_session_timeout": "5000",
+    "client_connection_check_interval": "2000",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "timezone": "UTC",
+    "jit": "off",
+    # Prepared on tables that are still empty, a statement gets a plan whose cost then grows with them. Every statement
+    # of a service is a walk along an index, so nothing else is offered; where a join could still be turned round, the
+    # statement itself looks rows up one by one (LATERAL … LIMIT 1). A test holds the plans on an empty database.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+
+INFRASTRUCTURE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    asyncio.TimeoutError,
+)
+"""What asyncpg raises when a call fails, whosever fault it is: see `blames_data`."""
+
+
+class LostRace(Transient):
+    """A neighbour's transaction won (serialization failure, deadlock): the same one may be tried again at once."""
+
+
+_RACES = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+_MISCONFIGURED = (
+    asyncpg.InvalidPasswordError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.exceptions.ClientConfigurationError,
+)
+
+
+def blames_data(error: BaseException) -> bool:
+    """Whether the server blames the data sent (SQLSTATE class 22 or 23); all else is surroundings."""
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {"22", "23"}
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether the database did not answer, or turned us away; an ERROR from a living server says that it is there."""
+    cause = error.__cause__ if isinstance(error, Transient) else error
+    if isinstance(cause, asyncpg.PostgresError):
+        state = cause.sqlstate or ""
+        # Connection, operator's intervention, too many. A statement that took too long was ended by a living server.
+        return (state[:2] in {"08", "57"} and state != "57014") or state == "53300"
+    return isinstance(cause, (*INFRASTRUCTURE_ERRORS, asyncio.CancelledError))
+
+
+def _is_unfit(connection: Connection) -> bool:
+    return connection.is_closed() or connection.is_in_transaction()
+
+
+def describe(error: BaseException) -> str:
+    """What went wrong, in words that carry no data: the error's kind and, from the server, its SQLSTATE."""
+    state = getattr(error, "sqlstate", None)
+    return type(error).__name__ + (f" (SQLSTATE {state})" if state else "")
+
+
+async def connect(
+    database_url: str,
+    name: str,
+    session: Mapping[str, str] = MappingProxyType({}),
+    command_seconds: float = COMMAND_SECONDS,
+) -> Connection:
+    """Open one connection, seen in `pg_stat_activity` under `name` and an id of its own.
+
+    Raises:
+        Transient: the database does not answer within two seconds, or turns us away for now.
+        Misconfigured: the address, user or password is wrong.
+    """
+    application_name = f"{name} {uuid.uuid4().hex[:12]}"
+    try:
+        return await asyncpg.connect(
+            database_url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=command_seconds,
+            server_settings=SESSION | dict(session) | {"application_name": application_name},
+        )
+    except _MISCONFIGURED as error:
+        raise Misconfigured(f"PostgreSQL refuses DATABASE_URL: {describe(error)}.") from None
+    except INFRASTRUCTURE_ERRORS as error:
+        raise Transient(f"PostgreSQL cannot be reached: {describe(error)}") from error
+
+
+@asynccontextmanager
+async def connected(
+    database_url: str,
+    name: str,
+    session: Mapping[str, str] = MappingProxyType({}),
+    command_seconds: float = COMMAND_SECONDS,
+) -> AsyncIterator[Connection]:
+    """One connection for as long as the block lasts, for whoever needs it once.
+
+    Raises:
+        Transient: the database cannot be reached, or failed.
+        Misconfigured: as for `connect`.
+    """
+    connection = await connect(database_url, name, session, command_seconds)
+    try:
+        yield connection
+        await connection.close(timeout=1)
+    except INFRASTRUCTURE_ERRORS as error:
+        raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+    finally:
+        connection.terminate()
+
+
+class ReadPool:
+    """A pool of connections for single SELECTs, each opened when it is first needed."""
+
+    def __init__(self, database_url: str, name: str, size: int) -> None:
+        self._breaker = breaker_of("database", database_url)
+        self._turns = asyncio.Semaphore(size)
+        self._pool: Pool = asyncpg.create_pool(
+            database_url,
+            min_size=0,
+            max_size=size,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            reset=_leave_as_it_is,
+            server_settings=SESSION | {"application_name": name},
+        )
+        metrics.DB_CONNECTIONS_LIMIT.labels("pool").set(size)
+        metrics.DB_CONNECTIONS_IDLE.labels("pool").set_function(self._pool.get_idle_size)
+        metrics.DB_CONNECTIONS_ACTIVE.labels("pool").set_function(self._active)
+
+    async def __aenter__(self) -> "ReadPool":
+        await self._pool
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def use(self, query: str) -> AsyncIterator[Connection]:
+        """One of the connections; one that does not answer is cut, so that nobody is given it again.
+
+        Args:
+            query: under which name the time it is used for is measured.
+
+        Raises:
+            Transient: the database failed or cannot be reached.
+        """
+        # Who gives up while waiting for a turn says nothing of the database, and does not ask its breaker.
+        async with self._turns:
+            with self._breaker.guarding(_is_away):
+                try:
+                    async with self._borrowed() as connection:
+                        with _seconds(query).time():
+                            yield connection
+                except INFRASTRUCTURE_ERRORS as error:
+                    raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[Connection]:
+        connection = await self._pool.acquire()
+        try:
+            yield cast("Connection", connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    def _active(self) -> int:
+        return self._pool.get_size() - self._pool.get_idle_size()
+
+
+async def _leave_as_it_is(connection: Connection) -> None:
+    """Single statements change no session: asyncpg's own RESET would cost a round trip a read."""
+
+
+@dataclass
+class _Own:
+    """How many links have a connection open, and how many have it in use."""
+
+    opened: int = 0
+    used: int = 0
+
+
+_own = _Own()
+metrics.DB_CONNECTIONS_ACTIVE.labels("own").set_function(lambda: _own.used)
+metrics.DB_CONNECTIONS_IDLE.labels("own").set_function(lambda: _own.opened - _own.used)
+
+_seconds = functools.cache(metrics.DB_SECONDS.labels)
+
+
+def _timed(query: str | None) -> AbstractContextManager[object]:
+    return nullcontext() if query is None else _seconds(query).time()
+
+
+class SingleConnection:
+    """One connection of one's own, opened when needed and thrown away when it fails. Not for several tasks at once."""
+
+    def __init__(self, database_url: str, name: str, **session: str) -> None:
+        self._database_url = database_url
+        self._name = name
+        self._session = session
+        self._breaker = breaker_of("database", database_url)
+        self._connection: Connection | None = None
+
+    @asynccontextmanager
+    async def use(self, query: str | None = None) -> AsyncIterator[Connection]:
+        """The living connection, or a new one, for some statements; a failure of the surroundings throws it away.
+
+        Args:
+            query: under which name the time until they are done is measured; None for not at all.
+
+        Raises:
+            Transient: the database failed or cannot be reached; after `LostRace` the connection lives on. An error that
+                blames the data is raised as it is.
+        """
+        with self._breaker.guarding(_is_away), _timed(query):
+            connection = await self._living()
+            _own.used += 1
+            try:
+                yield connection
+            except _RACES as error:
+                raise LostRace from error
+            except INFRASTRUCTURE_ERRORS as error:
+                if blames_data(error):
+                    raise
+                self._cut(connection)
+                raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+            except BaseException as error:
+                # Cancelled, or a bug: a transaction left open here would take in the next one's statements.
+                if isinstance(error, asyncio.CancelledError) or _is_unfit(connection):
+                    self._cut(connection)
+                raise
+            finally:
+                _own.used -= 1
+
+    async def close(self) -> None:
+        """Say goodbye, for at most a second. The link may be used again."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        _own.opened -= 1
+        try:
+            await connection.close(timeout=1)
+        except INFRASTRUCTURE_ERRORS:
+            connection.terminate()
+
+    async def _living(self) -> Connection:
+        if self._connection is not None and self._connection.is_closed():
+            self._connection = None
+            _own.opened -= 1
+        if self._connection is None:
+            self._connection = await self._connect()
+            _own.opened += 1
+        return self._connection
+
+    async def _connect(self) -> Connection:
+        try:
+            return await connect(self._database_url, self._name, self._session)
+        except Misconfigured as error:  # found right at start, so it was changed under us: no message's fault
+            raise Transient(str(error)) from None
+
+    def _cut(self, connection: Connection) -> None:
+        connection.terminate()
+        self._connection = None
+        _own.opened -= 1

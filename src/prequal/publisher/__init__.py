@@ -1,0 +1,1 @@
+"""publisher: relays the outbox to Kafka, and publishes again what stayed undecided."""

@@ -1,0 +1,171 @@
+"""The SQL of the publisher: leases, and outbox rows that are read, archived, parked and restored.
+
+Invariant: an event leaves `outbox_events` only for the archive (published) or the parked rows (refused).
+
+    outbox_events ──acknowledged──► outbox_archive ──republished──► outbox_events ──acknowledged──► gone
+         │  ▲
+      refused │ due
+         ▼  │
+    outbox_parked
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from prequal.messaging.outbox import EVENT
+from prequal.postgres.connections import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """An event that is still to be told."""
+
+    id: int
+    topic: str
+    event_id: UUID
+    event_type: str
+    application_id: UUID
+    payload: str
+    correlation_id: str | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to publish one topic's events, until another publisher finds it expired."""
+
+    name: str
+    owner: UUID
+    epoch: int
+
+
+async def take_lease(connection: Connection, lane: str, owner: UUID, seconds: float) -> Lease | None:
+    """Take or renew a lane's lease; None while another publisher holds it."""
+    epoch = await connection.fetchval(
+        """
+        INSERT INTO publisher_leases AS lease (name, owner, epoch, expires_at)
+        VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+        ON CONFLICT (name) DO UPDATE
+        SET owner = EXCLUDED.owner,
+            epoch = lease.epoch + (lease.owner <> EXCLUDED.owner)::integer,
+            expires_at = EXCLUDED.expires_at
+        WHERE lease.owner = EXCLUDED.owner OR lease.expires_at <= clock_timestamp()
+        RETURNING epoch
+        """,
+        lane,
+        owner,
+        seconds,
+    )
+    return None if epoch is None else Lease(lane, owner, epoch)
+
+
+async def release_lease(connection: Connection, lease: Lease) -> None:
+    """Let another publisher take the lane at once."""
+    await connection.execute(
+        "UPDATE publisher_leases SET expires_at = clock_timestamp() WHERE name = $1 AND owner = $2 AND epoch = $3",
+        lease.name,
+        lease.owner,
+        lease.epoch,
+    )
+
+
+async def read_unpublished(
+    connection: Connection, lease: Lease, in_flight: Sequence[int], limit: int
+) -> list[OutboxRow]:
+    """The oldest events of the lease's lane that are not in flight; none when the lease is lost.
+
+    What counts is the row being there, never a cursor over ids: a transaction with a lower id may commit later.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent
+        FROM outbox_events
+        WHERE topic = $1
+          AND id <> ALL ($4::bigint[])
+          AND (
+              SELECT expires_at > clock_timestamp() FROM publisher_leases
+              WHERE name = $1 AND owner = $2 AND epoch = $3
+          )
+        ORDER BY id
+        LIMIT $5
+        """,
+        lease.name,
+        lease.owner,
+        lease.epoch,
+        in_flight,
+        limit,
+    )
+    return [OutboxRow(*row) for row in rows]
+
+
+async def archive_published(connection: Connection, lane: str, ids: Sequence[int]) -> int:
+    """Move what the broker acknowledged to the archive; returns how many moved. Settling twice archives once.
+
+    Retold rows just go: the archive has their events already.
+    """
+    done: str = await connection.execute(
+        f"""
+        WITH told AS (
+            DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2::bigint[])
+            RETURNING id, topic, {EVENT}, republished
+        )
+        INSERT INTO outbox_archive (id, topic, {EVENT})
+        SELECT id, topic, {EVENT} FROM told
+        WHERE NOT republished
+        """,
+        lane,
+        ids,
+    )
+    return int(done.rpartition(" ")[2])
+
+
+async def park(
+    connection: Connection, lane: str, refused: Sequence[tuple[int, str]], longest_seconds: float = 60
+) -> None:
+    """Move aside what the broker refused, with its reason; the next try comes after 1, 2, 4 … `longest_seconds`.
+
+    Refused twice is parked once.
+    """
+    await connection.execute(
+        f"""
+        WITH refused AS (
+            SELECT DISTINCT ON (id) id, reason FROM unnest($2::bigint[], $3::text[]) AS refused (id, reason)
+        ), moved AS (
+            DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2)
+            RETURNING id, topic, attempts, {EVENT}, republished
+        )
+        INSERT INTO outbox_parked (id, topic, attempts, {EVENT}, republished, reason, next_try_at)
+        SELECT id, topic, attempts + 1, {EVENT}, republished, reason,
+               now() + make_interval(secs => least($4, 2 ^ least(attempts, 6)))
+        FROM moved JOIN refused USING (id)
+        """,
+        lane,
+        [id_ for id_, _ in refused],
+        [reason for _, reason in refused],
+        float(longest_seconds),
+    )
+
+
+async def restore_due(connection: Connection, lane: str, limit: int) -> int:
+    """Give parked events whose time has come another try, at the end of their lane; returns how many."""
+    done: str = await connection.execute(
+        f"""
+        WITH due AS (
+            DELETE FROM outbox_parked
+            WHERE id = ANY (ARRAY (
+                SELECT id FROM outbox_parked
+                WHERE topic = $1 AND next_try_at <= now()
+                ORDER BY next_try_at
+                LIMIT $2
+                FOR UPDATE SKIP LOCKED
+            ))
+            RETURNING topic, attempts, {EVENT}, republished
+        )
+        INSERT INTO outbox_events (topic, attempts, {EVENT}, republished)
+        SELECT topic, attempts, {EVENT}, republished FROM due
+        """,
+        lane,
+        limit,
+    )
+    return int(done.rpartition(" ")[2])

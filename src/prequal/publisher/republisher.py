@@ -1,0 +1,120 @@
+"""Tells again for applications that have been undecided for too long: whatever was lost on the way, even the broker.
+
+Invariant: it adds no load where there is too much already: nothing is republished while events wait or consumers lag.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+import structlog
+from confluent_kafka import KafkaException
+
+from prequal.core import failpoints
+from prequal.core.errors import Transient
+from prequal.core.failpoints import Place
+from prequal.core.lifecycle import pause
+from prequal.core.settings import PublisherSettings
+from prequal.core.topology import GROUPS
+from prequal.messaging import consumer_lag, outbox
+from prequal.postgres.connections import Connection, SingleConnection, describe
+from prequal.publisher import queries
+from prequal.telemetry import metrics
+
+log = structlog.get_logger()
+
+LANE = "reconciler"
+LOOK_EVERY_SECONDS = 5.0
+FIRST_AGAIN_SECONDS, LAST_AGAIN_SECONDS = 30, 3600
+"""An application is republished after 30 s, and again after 30, 60, 120 … at most 3,600 s."""
+OUTBOX_AGE_MAX_SECONDS = 5.0
+LAG_MAX = 1000
+
+
+class Republisher:
+    """Looks every five seconds, tells again for so many applications at a time, oldest first."""
+
+    def __init__(self, settings: PublisherSettings) -> None:
+        self._settings = settings
+        self._link = SingleConnection(settings.database_url, LANE)
+        self._owner = uuid.uuid4()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Reconcile until `stop`, waiting out whatever fails."""
+        while not stop.is_set():
+            try:
+                await self._look()
+            except Transient as error:
+                log.warning("waiting", what=LANE, reason=str(error))
+            except asyncpg.PostgresError as error:
+                log.warning("waiting", what=LANE, reason=describe(error))
+            await pause(stop, LOOK_EVERY_SECONDS)
+        await self._link.close()
+
+    async def _look(self) -> None:
+        async with self._link.use("reconcile") as connection:
+            if not await queries.take_lease(connection, LANE, self._owner, 3 * LOOK_EVERY_SECONDS):
+                return
+            due = await due_for_republishing(
+                connection, self._settings.republish_after_seconds, self._settings.republish_max
+            )
+        if due and await self._there_is_room():
+            await self._republish(due)
+
+    async def _there_is_room(self) -> bool:
+        """Whether the outbox is young and the consumers keep up; what cannot be found out counts as no."""
+        async with self._link.use("reconcile") as connection:
+            ages = [(await outbox.depth(connection, topic))[1] for topic in GROUPS]
+        if max(ages) > OUTBOX_AGE_MAX_SECONDS:
+            return False
+        try:
+            behind = await asyncio.to_thread(consumer_lag.by_group, self._settings)
+            return sum(behind.values()) <= LAG_MAX
+        except KafkaException:
+            return False
+
+    async def _republish(self, due: Sequence[UUID]) -> None:
+        async with self._link.use("reconcile") as connection, connection.transaction():
+            events = await outbox.republish(connection, due)
+            await record_republication(connection, due)
+            failpoints.reached(Place.RECONCILER_BEFORE_COMMIT)
+        failpoints.reached(Place.RECONCILER_AFTER_COMMIT)
+        metrics.REPUBLISHED.inc(events)
+        log.warning("republished", applications=len(due), events=events)
+
+
+async def due_for_republishing(connection: Connection, after_seconds: float, limit: int) -> list[UUID]:
+    """Applications undecided for longer than `after_seconds` whose next republication is due, oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT id FROM applications
+        WHERE status = 'PENDING'
+          AND created_at < now() - make_interval(secs => $1)
+          AND coalesce((SELECT next_at FROM republications WHERE application_id = id), '-infinity') <= now()
+        ORDER BY created_at
+        LIMIT $2
+        """,
+        after_seconds,
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+async def record_republication(connection: Connection, application_ids: Sequence[UUID]) -> None:
+    """Count a republication of each application, and put the next one twice as far off as the last."""
+    await connection.execute(
+        """
+        INSERT INTO republications AS known (application_id, times, next_at)
+        SELECT application_id, 1, now() + make_interval(secs => $2)
+        FROM unnest($1::uuid[]) AS republished (application_id) ORDER BY application_id
+        ON CONFLICT (application_id) DO UPDATE
+        SET times = known.times + 1,
+            last_at = now(),
+            next_at = now() + make_interval(secs => least($3, $2 * 2 ^ least(known.times, 20)))
+        """,
+        application_ids,
+        float(FIRST_AGAIN_SECONDS),
+        float(LAST_AGAIN_SECONDS),
+    )

@@ -1,0 +1,1 @@
+"""The tables: their migrations, the revision that this code expects, and what is kept for how long."""

@@ -1,0 +1,121 @@
+"""Sealing, opening and hashing of PANs, and the check values that notice a wrong key.
+
+Invariant: a encrypted PAN opens only beside the application it was encrypted for.
+
+    token = version (1 byte, 0x01) · key id (8) · nonce (12) · ciphertext (10) · tag (16)
+"""
+
+import hmac
+import os
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Self
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import SecretStr
+
+from prequal.core.errors import Invalid, UnknownKey
+from prequal.core.settings import key_bytes, split
+from prequal.domain.pan import Pan
+
+VERSION = b"\x01"
+KEY_ID_BYTES = 8
+NONCE_BYTES = 12
+HEADER_BYTES = len(VERSION) + KEY_ID_BYTES
+TOKEN_BYTES = HEADER_BYTES + NONCE_BYTES + 10 + 16
+
+_PURPOSE = b"prequal applications.pan_number"
+
+
+def key_id(key: bytes) -> bytes:
+    """The public name of a key, 8 bytes: derived from it, so that it cannot be mixed up with another's."""
+    return hmac.digest(key, b"prequal key id", "sha256")[:KEY_ID_BYTES]
+
+
+class KeyRing:
+    """AES-256-GCM under one current key, and under retired ones for opening only."""
+
+    def __init__(self, current: bytes, retired: Iterable[bytes] = ()) -> None:
+        self.current_id = key_id(current)
+        self._ciphers = {key_id(key): AESGCM(key) for key in (*retired, current)}
+        self.check_value = check_value(current)
+
+    @classmethod
+    def from_settings(cls, current: SecretStr, retired: SecretStr) -> Self:
+        """The ring that `ENCRYPTION_KEY` and `ENCRYPTION_KEYS_RETIRED` describe."""
+        return cls(key_bytes(current), [key_bytes(SecretStr(text)) for text in split(retired.get_secret_value())])
+
+    def __repr__(self) -> str:
+        return f"KeyRing(current={self.current_id.hex()}, keys={len(self._ciphers)})"
+
+    def encrypt(self, pan: Pan, application_id: UUID) -> bytes:
+        """A token that only `open` with the same application id gives the PAN back for; a fresh nonce each time."""
+        header = VERSION + self.current_id
+        nonce = os.urandom(NONCE_BYTES)
+        encrypted = self._ciphers[self.current_id].encrypt(
+            nonce, pan.reveal().encode(), _bound_to(header, application_id)
+        )
+        return header + nonce + encrypted
+
+    def require_key(self, token: bytes) -> None:
+        """See that `token` is of our format and its key is on the ring; opens nothing.
+
+        Raises:
+            Invalid: it is no token of ours.
+            UnknownKey: it names a key that this process was not given.
+        """
+        if len(token) != TOKEN_BYTES or token[:1] != VERSION:
+            raise Invalid("unreadable_token", "the encrypted PAN is not a token of a known version")
+        if token[1:HEADER_BYTES] not in self._ciphers:
+            raise UnknownKey(
+                f"no key with id {token[1:HEADER_BYTES].hex()} here: add it to ENCRYPTION_KEYS_RETIRED and restart"
+            )
+
+    def open(self, token: bytes, application_id: UUID) -> Pan:
+        """The PAN in `token`. Whoever calls this has recorded the access, and committed the record, before.
+
+        Raises:
+            Invalid: the token was altered, or encrypted for another application.
+            UnknownKey: as for `require_key`.
+        """
+        self.require_key(token)
+        header, nonce, encrypted = token[:HEADER_BYTES], token[HEADER_BYTES : HEADER_BYTES + NONCE_BYTES], token[21:]
+        try:
+            number = self._ciphers[header[1:]].decrypt(nonce, encrypted, _bound_to(header, application_id))
+        except InvalidTag:
+            raise Invalid("tampered_token", "the encrypted PAN was altered or belongs to another application") from None
+        return Pan(number.decode())
+
+
+class PanHasher:
+    """HMAC-SHA-256 under `PAN_HASH_KEY`: equal PANs are found equal, and nobody without the key can try them all."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self.key_id = key_id(key)
+        self.check_value = check_value(key)
+        self._derived: dict[str, bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"PanHasher(key_id={self.key_id.hex()})"
+
+    def hash(self, pan: Pan) -> str:
+        """The PAN's index, 64 lower-case hexadecimal digits."""
+        return hmac.new(self._key, pan.reveal().encode(), sha256).hexdigest()
+
+    def fingerprint(self, purpose: str, content: bytes) -> bytes:
+        """32 bytes that stand for `content`, which may hold a PAN, under a key of the purpose's own."""
+        if purpose not in self._derived:
+            self._derived[purpose] = hmac.digest(self._key, b"prequal " + purpose.encode(), "sha256")
+        return hmac.digest(self._derived[purpose], content, "sha256")
+
+
+def check_value(key: bytes) -> bytes:
+    """Proof of knowing a key that tells nothing about it: 32 bytes, safe to store."""
+    return hmac.digest(key, b"prequal key check value", "sha256")
+
+
+def _bound_to(header: bytes, application_id: UUID) -> bytes:
+    return _PURPOSE + header + application_id.bytes

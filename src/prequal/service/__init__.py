@@ -1,0 +1,1 @@
+"""One service as a process: its start, its HTTP probes, its end."""

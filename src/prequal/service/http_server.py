@@ -1,0 +1,181 @@
+"""What every process answers over HTTP: is it alive, can it work, what does it count.
+
+Invariant: an answer is given from what is known already; no probe waits for a dependency.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from prequal.core.errors import Misconfigured
+from prequal.core.lifecycle import pause
+from prequal.core.settings import ServiceSettings
+from prequal.core.topology import Service
+from prequal.service.readiness import Readiness
+from prequal.telemetry import metrics
+
+log = structlog.get_logger()
+
+BACKLOG = 2048
+BIND_EVERY_SECONDS = 5.0
+LAST_IN_SECONDS = 0.05
+"""How long those have for being let in whom the kernel has connected, when the process is to stop."""
+ON_THEIR_WAY_SECONDS = 0.3
+"""How long a connection that has just come about has for sending its request, when the process is to stop."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def health_handlers(exporter: Service, service: str, readiness: Readiness) -> dict[str, Handler]:
+    """The three answers, by path."""
+    labelled: Any = metrics.Labelled(exporter, service)
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "healthy"})
+
+    async def ready(_: Request) -> Response:
+        status, body = readiness.answer()
+        return JSONResponse(body, status_code=status, headers={"Cache-Control": "no-store"})
+
+    async def show_metrics(_: Request) -> Response:
+        return Response(generate_latest(labelled), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return {"/health": health, "/ready": ready, "/metrics": show_metrics}
+
+
+def probes(exporter: Service, service: str, readiness: Readiness) -> Starlette:
+    """A worker's whole HTTP face."""
+    handlers = health_handlers(exporter, service, readiness)
+    return Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
+
+
+async def serve(
+    app: Any,
+    settings: ServiceSettings,
+    stop: asyncio.Event,
+    beside: Starlette,
+    protocol: type[HttpToolsProtocol] = HttpToolsProtocol,
+) -> None:
+    """Answer until `stop`, then let requests in flight finish; at `PROMETHEUS_PORT`, if it is another, with `beside`.
+
+    Raises:
+        Misconfigured: `HTTP_PORT` is taken. The other one is waited for: metrics are no reason not to work.
+    """
+    listener = bind(settings.http_host, settings.http_port, "HTTP_PORT")
+    async with asyncio.TaskGroup() as servers:
+        servers.create_task(_serve_one(app, settings, stop, listener, protocol))
+        if settings.prometheus_port not in (None, settings.http_port):
+            servers.create_task(_serve_beside(beside, settings, stop))
+
+
+async def _serve_beside(app: Starlette, settings: ServiceSettings, stop: asyncio.Event) -> None:
+    """Answer at `PROMETHEUS_PORT` once it is free, which is said once that it is not."""
+    is_said = False
+    while not stop.is_set():
+        try:
+            listener = bind(settings.http_host, settings.prometheus_port or 0, "PROMETHEUS_PORT")
+        except Misconfigured as error:
+            if not is_said:
+                log.error("metrics_port_taken", reason=str(error), instead=settings.http_port)
+            is_said = True
+            await pause(stop, BIND_EVERY_SECONDS)
+            continue
+        await _serve_one(app, settings, stop, listener, HttpToolsProtocol)
+
+
+async def _serve_one(
+    app: Any, settings: ServiceSettings, stop: asyncio.Event, listener: socket.socket, protocol: type[HttpToolsProtocol]
+) -> None:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        http=protocol,
+        ws="none",
+        backlog=BACKLOG,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+    )
+    server = _Server(config)
+    waiter = asyncio.create_task(_tell(server, stop))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        waiter.cancel()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that leaves the signals to the process, and hears out who has connected by the time it stops."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody in, wait for the requests that are on their way, then let those in flight finish.
+
+        The kernel connects clients before anybody here hears of them, and resets those when the door closes: so it is
+        told to stop first, and whoever it has connected by then is let in.
+        """
+        for listener in sockets or []:
+            listener.listen(0)
+        await asyncio.sleep(LAST_IN_SECONDS)
+        last = [client for listener in sockets or [] for client in _waiting(listener)]
+        for server in self.servers:
+            server.close()
+        for client in last:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, client)
+        await asyncio.sleep(ON_THEIR_WAY_SECONDS)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        kind: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = kind(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
+    """Clients that the kernel has connected and nobody has let in."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            yield listener.accept()[0]
+
+
+async def _tell(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+def bind(host: str, port: int, setting: str) -> socket.socket:
+    """A socket that listens already, so that of two processes that want the port one is told; or a sentence.
+
+    Raises:
+        Misconfigured: the port is taken or the address is not ours.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise Misconfigured(
+            f"Port {port} on {host} cannot be used ({error.strerror}): stop what holds it, or set {setting}."
+        ) from None
+    return listener

@@ -1,0 +1,96 @@
+"""Whether the database and the broker answer: asked each second, told at once.
+
+Invariant: an answer is never older than about four seconds, and a dependency that hangs counts as away.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from prequal.core.errors import PrequalError
+from prequal.core.lifecycle import pause
+from prequal.core.settings import ServiceSettings
+from prequal.core.topology import topic_of
+from prequal.domain.events import EventType
+from prequal.messaging.kafka_clients import common_settings
+from prequal.postgres.connections import SingleConnection
+from prequal.telemetry import metrics
+from prequal.telemetry.breakers import breaker_of
+
+log = structlog.get_logger()
+
+ASK_EVERY_SECONDS = 1.0
+ANSWER_SECONDS = 2.0
+
+
+class Readiness:
+    """What the dependencies last said, and whether the service itself has a reason not to be ready."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        reason_not_ready: Callable[[], str | None] = lambda: None,
+        *,
+        needs_kafka: bool = True,
+    ) -> None:
+        self._database = SingleConnection(settings.database_url, "ready")
+        self._kafka = settings
+        self._needs_kafka = needs_kafka
+        self._breakers = {"database": breaker_of("database", settings.database_url)}
+        if needs_kafka:  # only who cannot work without the broker ever produces to it
+            self._breakers["kafka_producer"] = breaker_of("kafka_producer", settings.kafka_bootstrap_servers)
+        self._up: dict[str, bool | None] = {"database": None, "kafka": None}
+        self._reason_not_ready = reason_not_ready
+        self.started = False
+
+    def answer(self) -> tuple[int, dict[str, Any]]:
+        """The status code and body of `/ready`."""
+        body: dict[str, Any] = {name: "connected" if up else "disconnected" for name, up in self._up.items()}
+        body["breakers"] = {name: breaker.state.word for name, breaker in self._breakers.items()}
+        reason = self._reason_not_ready() if self.started else "starting"
+        if reason or not self._up["database"] or (self._needs_kafka and not self._up["kafka"]):
+            return 503, {"status": "not_ready", **body} | ({"reason": reason} if reason else {})
+        return 200, {"status": "ready" if self._up["kafka"] else "degraded", **body}
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Ask both dependencies each second until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ask_database(stop))
+            group.create_task(self._ask_kafka(stop))
+
+    async def _ask_database(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS), self._database.use() as connection:
+                    await connection.fetchval("SELECT 1")
+                self._note("database", up=True)
+            except (TimeoutError, PrequalError):
+                self._note("database", up=False)
+            await pause(stop, ASK_EVERY_SECONDS)
+        await self._database.close()
+
+    async def _ask_kafka(self, stop: asyncio.Event) -> None:
+        # A frozen broker still accepts TCP, so it is asked something that it must answer itself. Not the description of
+        # the cluster, nor anything else of the administration: librdkafka 2.16 aborts when a broker dies of answering.
+        admin = AdminClient(
+            common_settings(self._kafka) | {"client.id": "prequal-ready"},
+            logger=logging.getLogger("librdkafka"),
+        )
+        while not stop.is_set():
+            try:
+                await asyncio.to_thread(admin.list_topics, topic_of(EventType.APPLICATION_SUBMITTED), ANSWER_SECONDS)
+                self._note("kafka", up=True)
+            except KafkaException:
+                self._note("kafka", up=False)
+            await pause(stop, ASK_EVERY_SECONDS)
+
+    def _note(self, name: str, *, up: bool) -> None:
+        if self._up[name] != up:
+            log.info("dependency", dependency=name, state="connected" if up else "disconnected")
+        self._up[name] = up
+        metrics.DEPENDENCY_UP.labels(name).set(up)

@@ -1,0 +1,308 @@
+"""Every metric, with its unit and meaning. The names are public: dashboards and alerts are written against them.
+
+Invariant: no label carries personal data, an id or anything a client chose, and every series that can be foreseen is
+there from the start, at 0, so that its first event is seen as one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any, TypeAlias
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from prequal.core.errors import KINDS
+from prequal.core.topology import TOPICS, Service, topic_of
+from prequal.domain.application import LoanType
+from prequal.domain.events import EventType
+from prequal.domain.policy import OUTCOME
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
+"""Borders that fit the budgets: 0.25 and 2 are those of the two service levels."""
+SCORES = tuple(range(324, 900, 25))
+"""Last scores of their bands: 649 is the last that is rejected."""
+
+
+class CollectedGauge(Collector):
+    """A truth about the whole house, asked of the database or the broker: shown while it is known, absent otherwise.
+
+    Every publisher asks, so several replicas show the same: take the maximum.
+    """
+
+    def __init__(self, name: str, documentation: str, labels: Sequence[str] = (), *, counter: bool = False) -> None:
+        self._name, self._documentation, self._labelnames = name, documentation, tuple(labels)
+        self._counter = counter
+        self._values: Mapping[Any, float] = {}
+
+    def know(self, values: Mapping[Any, float] | float) -> None:
+        """Show these values, by their labels, and no others."""
+        self._values = values if isinstance(values, Mapping) else {(): values}
+
+    def forget(self) -> None:
+        """It could not be found out: what was true a while ago is not shown."""
+        self._values = {}
+
+    def collect(self) -> Iterable[Metric]:
+        """What is known."""
+        family = (CounterMetricFamily if self._counter else GaugeMetricFamily)(
+            self._name, self._documentation, labels=self._labelnames
+        )
+        for labels, value in self._values.items():
+            family.add_metric(labels, value)
+        yield family
+
+
+def _counter(name: str, documentation: str, labels: Sequence[str] = ()) -> Counter:
+    return Counter(name, documentation, labels, registry=None)
+
+
+def _gauge(name: str, documentation: str, labels: Sequence[str] = ()) -> Gauge:
+    return Gauge(name, documentation, labels, registry=None)
+
+
+def _histogram(
+    name: str, documentation: str, labels: Sequence[str] = (), buckets: Sequence[float] = SECONDS
+) -> Histogram:
+    return Histogram(name, documentation, labels, buckets=buckets, registry=None)
+
+
+# ── every process ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+DEPENDENCY_UP = _gauge("dependency_up", "1 while the dependency answers this process.", ["dependency"])
+BREAKER_STATE = _gauge(
+    "breaker_state",
+    "How a dependency is used: 0 closed (freely), 1 half-open (one probe), 2 open (not at all).",
+    ["breaker"],
+)
+RETRIES = _counter("retries_total", "Things tried again, by what was tried.", ["what"])
+DB_CONNECTIONS_ACTIVE = _gauge("db_connections_active", "Connections to PostgreSQL at work.", ["use"])
+DB_CONNECTIONS_IDLE = _gauge("db_connections_idle", "Connections to PostgreSQL open and idle.", ["use"])
+DB_SECONDS = _histogram("db_query_duration_seconds", "Seconds a transaction took, failed ones included.", ["query"])
+
+# ── prequal-api ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+HTTP_REQUESTS = _counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
+HTTP_SECONDS = _histogram(
+    "http_request_duration_seconds",
+    "Seconds from a request's head to its answer: ok (below 400), refused (4xx) or failed (5xx).",
+    ["method", "route", "outcome"],
+)
+HTTP_IN_PROGRESS = _gauge("http_requests_in_progress", "Requests being answered now.")
+DB_CONNECTIONS_LIMIT = _gauge("db_connections_limit", "Most connections to PostgreSQL of that use.", ["use"])
+SUBMITTED = _counter(
+    "applications_submitted_total", "Applications accepted, counted after their commit.", ["loan_type"]
+)
+REQUESTED_INR = _counter("loan_amount_requested_inr_total", "Rupees asked for in accepted applications.", ["loan_type"])
+WAITING = _gauge("applications_waiting", "Applications in the line before the write.")
+WAITING_LIMIT = _gauge("applications_waiting_limit", "Length of that line at which more are refused.")
+
+# ── credit-service and decision-service ─────────────────────────────────────────────────────────────────────────────
+
+CONSUMED = _counter("kafka_messages_consumed_total", "Messages settled, by how.", ["topic", "outcome"])
+DEAD_LETTERS = _counter("dead_letters_total", "Messages put aside because they can never succeed.", ["topic", "reason"])
+CONSUMER_STOPPED = _gauge("consumer_stopped", "1 while too many dead letters in a row have stopped the consumer.")
+PARTITIONS_WITHOUT_KEY = _gauge(
+    "consumer_partitions_without_key", "Partitions that wait for a key nobody gave this process."
+)
+HOP_SECONDS = _histogram(
+    "hop_duration_seconds",
+    "Seconds from fact to broker (outbox) and from broker to settled (topic), of the oldest message of each batch.",
+    ["topic", "hop"],
+)
+SCORE = _histogram("cibil_score_distribution", "Scores of the bureau, of reports that were told.", buckets=SCORES)
+PAN_DECRYPTS = _counter("pan_decrypts_total", "Sealed PANs opened.")
+BY_STATUS = _counter(
+    "applications_by_status_total",
+    "Applications decided, by final status and the rule that fired, counted after their commit.",
+    ["status", "reason", "loan_type"],
+)
+DECIDED_INR = _counter(
+    "loan_amount_decided_inr_total", "Rupees asked for in decided applications.", ["status", "loan_type"]
+)
+DECISION_SECONDS = _histogram(
+    "decision_duration_seconds", "Seconds from an application's acceptance to its final status, by database time."
+)
+
+# ── publisher ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+PUBLISHED = _counter("kafka_messages_published_total", "Messages that the broker acknowledged.", ["topic"])
+PUBLISH_ERRORS = _counter("kafka_publish_errors_total", "Messages that the broker refused or lost.", ["topic", "error"])
+REPUBLISHED = _counter("events_republished_total", "Events told again for applications undecided for too long.")
+
+# ── facts about the whole house, shown by the publisher (`kernel.survey`) ───────────────────────────────────────────
+
+OUTBOX_DEPTH = CollectedGauge("outbox_depth", "Events not yet told, counted up to 100,000.", ["topic"])
+OUTBOX_OLDEST_SECONDS = CollectedGauge(
+    "outbox_oldest_age_seconds", "Seconds that the oldest event has waited to be told for the first time.", ["topic"]
+)
+OUTBOX_PARKED = CollectedGauge(
+    "outbox_parked", "Events that the broker refused, waiting for their next try.", ["topic"]
+)
+ARCHIVE_DAYS_AHEAD = CollectedGauge(
+    "outbox_archive_days_ahead", "Days after today for which the archive has partitions."
+)
+UNDECIDED = CollectedGauge("applications_undecided", "Applications without a decision, counted up to 100,000.")
+OVERDUE = CollectedGauge("applications_overdue", "Applications without a decision for over 2 s, counted up to 100,000.")
+OLDEST_UNDECIDED_SECONDS = CollectedGauge(
+    "oldest_undecided_age_seconds", "Seconds that the oldest application without a decision has waited; 0 for none."
+)
+CONSUMER_LAG = CollectedGauge(
+    "kafka_consumer_lag",
+    "Messages between a group's committed offset and the partition's end, by the broker's word.",
+    ["group", "topic", "partition"],
+)
+DEAD_LETTERS_STORED = CollectedGauge(
+    "dead_letters_stored", "Messages that a dead-letter topic holds, settled or not.", ["topic"]
+)
+DB_SERVER_CONNECTIONS = CollectedGauge("db_server_connections", "Clients connected to the PostgreSQL server.")
+DB_SERVER_CONNECTIONS_LIMIT = CollectedGauge("db_server_connections_limit", "Its max_connections.")
+DB_OLDEST_TRANSACTION_SECONDS = CollectedGauge(
+    "db_oldest_transaction_seconds", "Seconds that the oldest transaction of this database has been open; 0 for none."
+)
+DB_TRANSACTIONS = CollectedGauge(
+    "db_transactions", "Transactions of this database since its statistics began.", ["outcome"], counter=True
+)
+DB_DEADLOCKS = CollectedGauge("db_deadlocks", "Deadlocks in this database since its statistics began.", counter=True)
+DB_SIZE_BYTES = CollectedGauge("db_size_bytes", "Bytes that this database takes on disk.")
+DISK_FREE_BYTES = CollectedGauge(
+    "disk_free_bytes", "Bytes free on the volume of WATCHED_FOLDER; absent without that setting."
+)
+DISK_SIZE_BYTES = CollectedGauge("disk_size_bytes", "Bytes that this volume has in all.")
+
+COLLECTED = (
+    OUTBOX_DEPTH,
+    OUTBOX_OLDEST_SECONDS,
+    OUTBOX_PARKED,
+    ARCHIVE_DAYS_AHEAD,
+    UNDECIDED,
+    OVERDUE,
+    OLDEST_UNDECIDED_SECONDS,
+    CONSUMER_LAG,
+    DEAD_LETTERS_STORED,
+    DB_SERVER_CONNECTIONS,
+    DB_SERVER_CONNECTIONS_LIMIT,
+    DB_OLDEST_TRANSACTION_SECONDS,
+    DB_TRANSACTIONS,
+    DB_DEADLOCKS,
+    DB_SIZE_BYTES,
+    DISK_FREE_BYTES,
+    DISK_SIZE_BYTES,
+)
+
+# ── who shows what ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+Labels: TypeAlias = tuple[str, ...]
+Metrics: TypeAlias = Counter | Gauge | Histogram | CollectedGauge
+
+SUBMIT_ROUTE = "/applications"
+STATUS_ROUTE = "/applications/{application_id}/status"
+
+PUBLISH_ERROR_NAMES = (
+    "MSG_SIZE_TOO_LARGE",
+    "NOT_ENOUGH_REPLICAS",
+    "TOPIC_AUTHORIZATION_FAILED",
+    "UNKNOWN_TOPIC_OR_PART",
+    "_MSG_TIMED_OUT",
+    "_PURGE_QUEUE",
+    "_TRANSPORT",
+    "_UNKNOWN_TOPIC",
+    "other",
+)
+"""librdkafka's names of what may become of a message; all others are counted as one."""
+
+_LOAN_TYPES = [(loan_type.value,) for loan_type in LoanType]
+_OUTCOMES = ("ok", "refused", "failed")
+
+
+def _of(*labels: str) -> list[Labels]:
+    return [(label,) for label in labels]
+
+
+def _own(*queries: str) -> dict[Metrics, list[Labels]]:
+    """What every process shows, with the names of its transactions."""
+    return {
+        DEPENDENCY_UP: _of("database", "kafka"),
+        BREAKER_STATE: _of("database"),
+        DB_CONNECTIONS_ACTIVE: _of("own"),
+        DB_CONNECTIONS_IDLE: _of("own"),
+        DB_SECONDS: _of(*queries),
+    }
+
+
+def _consumer(topic: str, *queries: str) -> dict[Metrics, list[Labels]]:
+    return _own(*queries) | {
+        BREAKER_STATE: _of("database", "kafka_producer"),
+        CONSUMED: [(topic, outcome) for outcome in ("done", "duplicate", "dead")],
+        DEAD_LETTERS: [(topic, reason) for reason in KINDS],
+        CONSUMER_STOPPED: [],
+        PARTITIONS_WITHOUT_KEY: [],
+        HOP_SECONDS: [(topic, "outbox"), (topic, "topic")],
+    }
+
+
+SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
+    Service.API: _own("write", "status")
+    | {
+        HTTP_REQUESTS: [
+            *(("POST", SUBMIT_ROUTE, status) for status in ("202", "400", "409", "422", "500", "503")),
+            *(("GET", STATUS_ROUTE, status) for status in ("200", "404", "422", "500", "503")),
+        ],
+        HTTP_SECONDS: [
+            (*place, outcome) for place in (("POST", SUBMIT_ROUTE), ("GET", STATUS_ROUTE)) for outcome in _OUTCOMES
+        ],
+        HTTP_IN_PROGRESS: [],
+        DB_CONNECTIONS_ACTIVE: _of("own", "pool"),
+        DB_CONNECTIONS_IDLE: _of("own", "pool"),
+        DB_CONNECTIONS_LIMIT: _of("pool"),
+        RETRIES: _of("write", "commit"),
+        SUBMITTED: _LOAN_TYPES,
+        REQUESTED_INR: _LOAN_TYPES,
+        WAITING: [],
+        WAITING_LIMIT: [],
+    },
+    Service.CREDIT: _consumer(topic_of(EventType.APPLICATION_SUBMITTED), "look_up", "record_reads", "append_reports")
+    | {RETRIES: _of("message", "batch", "consumer"), SCORE: [], PAN_DECRYPTS: []},
+    Service.DECISION: _consumer(topic_of(EventType.CREDIT_REPORT_GENERATED), "look_up", "write_decisions")
+    | {
+        RETRIES: _of("message", "batch", "consumer", "optimistic_lock"),
+        BY_STATUS: [
+            (status.value, rule.value, loan_type.value)
+            for (rule, status), loan_type in product(OUTCOME.items(), LoanType)
+        ],
+        DECIDED_INR: [(status.value, loan_type.value) for status, loan_type in product(OUTCOME.values(), LoanType)],
+        DECISION_SECONDS: [],
+    },
+    Service.PUBLISHER: _own("read_and_settle", "settle", "survey", "reconcile")
+    | {
+        BREAKER_STATE: _of("database", "kafka_producer"),
+        RETRIES: _of("publish", "parked", "producer"),
+        PUBLISHED: _of(*TOPICS),
+        PUBLISH_ERRORS: list(product(TOPICS, PUBLISH_ERROR_NAMES)),
+        REPUBLISHED: [],
+    }
+    | {fact: [] for fact in COLLECTED},
+}
+"""What each process shows, with the labels that it shows from its start."""
+
+
+class Labelled(Collector):
+    """What one process shows, each sample with the label `service`."""
+
+    def __init__(self, exporter: Service, service: str) -> None:
+        self._metrics = list(SHOWN[exporter])
+        self._service = service
+        for metric, foreseen in SHOWN[exporter].items():
+            for values in foreseen:
+                assert not isinstance(metric, CollectedGauge)  # nobody foresees a fact
+                metric.labels(*values)
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics of the process, and Python's own, labelled."""
+        for collector in (REGISTRY, *self._metrics):
+            for metric in collector.collect():
+                metric.samples = [self._labelled(sample) for sample in metric.samples]
+                yield metric
+
+    def _labelled(self, sample: Any) -> Any:
+        return sample._replace(labels={**sample.labels, "service": self._service})
