@@ -43,7 +43,7 @@ test-unit: .venv/.develop ## The unit tests: seconds, nothing started
 	$(BIN)/python -m pytest tests/unit
 
 test-integration: .venv/.develop ## API and integration tests, against real parts
-	$(BIN)/python -m pytest tests/api tests/integration tests/local tests/documents tests/workbench tests/shipping
+	$(BIN)/python -m pytest tests/api tests/integration tests/local tests/documents tests/ops tests/shipping tests/tool
 
 test-e2e: .venv/.develop ## The whole system, as `prequal up` starts it
 	$(BIN)/python -m pytest tests/e2e

@@ -11,7 +11,7 @@ from prequal.api.errors import RETRY_AFTER, ApiError, ErrorCode, FieldIssue, err
 from prequal.api.request import parse
 from prequal.core.errors import Refused
 from tests.builders import a_body
-from tests.unit.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
+from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
 CONTRACT = {
     400: {"MALFORMED_REQUEST"},

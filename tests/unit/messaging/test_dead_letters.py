@@ -6,7 +6,7 @@ from hypothesis import given
 from prequal.core.settings import StoresSettings, load
 from prequal.messaging.dead_letters import DeadLetter, DeadLetters, headers
 from tests.builders import DATABASE_URL, MOMENT, a_message
-from tests.unit.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
+from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
 
 def a_letter(message: Message | None = None, words: str = "loan_type: is not one") -> DeadLetter:

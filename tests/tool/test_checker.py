@@ -25,7 +25,7 @@ from faults.journal import (
     Transaction,
 )
 
-from tests.unit.checking import (
+from tests.tool.checking import (
     ID,
     OTHER_ID,
     OTHER_PAN,

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from prequal.telemetry import logs
 from prequal.telemetry.logs import RateLimitFilter
-from tests.unit.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
+from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
 PAN = "ABCDE1234F"
 

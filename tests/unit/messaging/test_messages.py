@@ -7,7 +7,7 @@ from prequal.messaging.messages import Received, Undecodable
 from prequal.messaging.offset_tracker import Partition
 from prequal.messaging.retries import RetrySchedule
 from tests.builders import a_message, a_report_message
-from tests.unit.test_consumer import Clock
+from tests.unit.messaging.test_consumer import Clock
 
 
 def received(partition: int = 0, **headers: bytes | None) -> Received[CreditReportGenerated]:

@@ -16,7 +16,7 @@ from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
 from prequal.security.pan_encryption import TOKEN_BYTES, KeyRing, PanHasher, check_value, key_id
 from tests.builders import APPLICATION_ID, OTHER_APPLICATION_ID, PAN, a_key, a_key_text, a_pan
-from tests.unit.test_pan import NUMBERS
+from tests.unit.domain.test_pan import NUMBERS
 
 
 def a_ring(current: int = 1, *retired: int) -> KeyRing:

@@ -13,7 +13,7 @@ from prequal.core.topology import dead_letter_topic
 from prequal.messaging.dead_letters import DeadLetter, headers
 from prequal.ops.dead_letter import SOURCES, DeadLetterId, Origin, original_headers, read_dead_letter
 from tests.builders import APPLICATION_ID, MOMENT, a_message, a_submitted_message
-from tests.unit.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
+from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
 SOURCE = "loan_applications_submitted"
 TOPIC = f"{SOURCE}_dlq"

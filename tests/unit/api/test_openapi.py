@@ -12,8 +12,8 @@ from prequal.api.errors import ErrorCode
 from prequal.api.openapi import document
 from prequal.api.request import parse
 from tests.builders import a_body, a_request
-from tests.unit.test_app import an_api
-from tests.unit.test_request import status_of
+from tests.unit.api.test_app import an_api
+from tests.unit.api.test_request import status_of
 
 DOCUMENT = document()
 

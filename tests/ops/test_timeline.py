@@ -12,6 +12,7 @@ from prequal.core.settings import StoresSettings
 from prequal.domain.events import EventType, event_id
 from prequal.ops.timeline import because, lasted, trace
 from tests.builders import clients_of
+from tests.ops.conftest import Prequal
 from tests.support.applications import a_rejected_application, an_application
 from tests.support.broker import SUBMITTED_DLQ, Broker, RawMessage
 from tests.support.database import Database
@@ -20,7 +21,6 @@ from tests.support.processes import System
 from tests.support.publishing import INSERT_UNTOLD, an_untold_row
 from tests.support.submissions import Submission, stored
 from tests.support.waiting import eventually
-from tests.workbench.conftest import Prequal
 
 SUBMISSION, REPORT = EventType.APPLICATION_SUBMITTED, EventType.CREDIT_REPORT_GENERATED
 

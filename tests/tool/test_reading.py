@@ -7,7 +7,7 @@ from faults.checker.leaks import Patterns
 from faults.checker.reading import _texts
 from faults.journal import Answered, Entry, Looked, Probed
 
-from tests.unit.checking import ID, PAN, T
+from tests.tool.checking import ID, PAN, T
 
 IN_A_HEADER = {"x-debug": f"pan={PAN}"}
 

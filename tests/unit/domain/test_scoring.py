@@ -10,7 +10,7 @@ from prequal.domain.application import LoanType
 from prequal.domain.scoring import cibil_score, income_points, spread
 from tests import oracle
 from tests.builders import APPLICATION_ID, a_pan
-from tests.unit.test_pan import NUMBERS
+from tests.unit.domain.test_pan import NUMBERS
 
 INCOMES = st.integers(1, 999_999_999_999).map(lambda paise: Decimal(paise) / 100)
 BORDERS = st.sampled_from(["0.01", "29999.99", "30000.00", "30000.01", "74999.99", "75000.00", "75000.01"]).map(Decimal)

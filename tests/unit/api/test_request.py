@@ -12,7 +12,7 @@ from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.domain.application import LoanType
 from tests.builders import PAN, a_body, a_pan, a_request
-from tests.unit.test_pan import NUMBERS
+from tests.unit.domain.test_pan import NUMBERS
 
 INDIVIDUALS = frozenset("P")
 

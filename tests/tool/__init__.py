@@ -1,0 +1,1 @@
+"""Tests of the fault tool itself: its checker, its campaign, its oracle."""
