@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-WORDS = frozenset(
-    ["retell", "retells", "retelling", "retellings", "retold", "untold", "teller", "tellers", "told", "bury", "buries", "buried", "burial", "burials", "condemn", "condemned", "workbench", "outlet", "narrator", "keeper", "keepers", "surroundings", "homeless", "mend", "mends", "mended", "mending", "anew", "whoever"]
+RETIRED = re.compile(
+    r"retell(s|ings?)?|retold|untold|tellers?|told|bury|buried|buries|burials?|condemn(s|ed)?|workbench|outlet|narrator"
+    r"|keepers?|surroundings|homeless|mend(s|ed|ing)?|anew|whoever"
 )
 SEARCHED = (
     *("src", "tests", "harness", "faults", "bench", "observability", "deploy", "tools", "docs", "findings"),
@@ -32,7 +33,7 @@ _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 def retired(text: str) -> set[str]:
     """The retired words in `text`, whole words and parts of names."""
-    return {part.lower() for part in _PARTS.findall(text)} & WORDS
+    return {part for part in map(str.lower, _PARTS.findall(text)) if RETIRED.fullmatch(part)}
 
 
 def findings(files: Iterable[Path]) -> list[str]:
