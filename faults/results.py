@@ -1,4 +1,4 @@
-"""What the campaign found, a line a run, and the table that `docs/reliability.md` makes of it.
+"""What the campaign found, a line a run, and the table that `docs/fault-runs.md` makes of it.
 
     python -m faults.results            writes the table
     python -m faults.results --check    only compares
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-KEPT: Final = ("faults/results.jsonl", "docs/reliability.md")
+KEPT: Final = ("faults/results.jsonl", "docs/fault-runs.md")
 """What is written here, from the checkout's root."""
 RESULTS, DOCUMENT = (Path(__file__).parent.parent / kept for kept in KEPT)
 BEGIN: Final = "<!-- table: made by `python -m faults.results` from faults/results.jsonl -->"
@@ -137,7 +137,7 @@ def main(words: list[str]) -> None:
     if words == ["--check"]:
         text = DOCUMENT.read_text(encoding="utf-8")
         if documented(text, read()) != text:
-            sys.exit("Not what faults/results.jsonl says: docs/reliability.md. Run `make documents`.")
+            sys.exit("Not what faults/results.jsonl says: docs/fault-runs.md. Run `make documents`.")
     elif words == []:
         write()
     else:

@@ -4,7 +4,7 @@
     ONLY=3 RUNS=30 python -m faults.run        one row, thirty seeds; ONLY takes rows and names, comma-separated
     SHORT=1 python -m faults.run               shorter outages and the short load, as CI runs it
     SEED=7 ONLY=credit-after-commit python …   the run of that seed again
-    RECORD=1 python -m faults.run              results go to faults/results.jsonl and docs/reliability.md
+    RECORD=1 python -m faults.run              results go to faults/results.jsonl and docs/fault-runs.md
     ALLOW_NOT_RUN=1 python -m faults.run       what this machine has not the means for is no failure
 
 Invariant: nothing passes that was not tried. A run whose fault did not happen is played again with other seeds, and is

@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="prometheus")
 RUNBOOK = "${runbook}#"
-"""Where docs/operations.md is read: a variable of every board, so that each house names its own place."""
+"""Where docs/runbook.md is read: a variable of every board, so that each house names its own place."""
 HEIGHT = 8
 WHOLE_WIDTH = 24
 
@@ -113,7 +113,7 @@ def board_json(board: Board) -> str:
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .link(_link("The four boards").type(models.DashboardLinkType.DASHBOARDS).tags(["prequal"]).keep_time(True))
         .link(_link("Runbook").url("${runbook}"))
-        .with_variable(dashboard.TextBoxVariable("runbook").label("Runbook at").default_value("docs/operations.md"))
+        .with_variable(dashboard.TextBoxVariable("runbook").label("Runbook at").default_value("docs/runbook.md"))
     )
     numbers = count(1)
     for row in board.rows:

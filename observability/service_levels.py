@@ -88,7 +88,7 @@ def _alert(level: ServiceLevel, pace: str, pairs: tuple[tuple[float, str, str], 
         "annotations": {
             "summary": f"{{{{ $value | humanizePercentage }}}} are not {level.promise}; 99.9 % are promised.",
             "impact": level.impact,
-            "runbook": f"docs/operations.md#{name.lower()}",
+            "runbook": f"docs/runbook.md#{name.lower()}",
         },
     }
 

@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 from .conftest import Watched
 from .watching import WAIT_SECONDS, Prometheus
 
-RUNBOOK = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+RUNBOOK = (Path(__file__).parents[2] / "docs/runbook.md").read_text(encoding="utf-8")
 NOTICED_SECONDS, BACK_SECONDS = 5.0, 10.0
 """Within which `/ready` tells of a fault, and of its end."""
 SEEN_SECONDS = 15.0

@@ -1,4 +1,4 @@
-"""docs/operations.md and what it speaks of: alerts, panels, commands, queries, settings."""
+"""The runbook and the administration page, and what they speak of: alerts, panels, commands, queries, settings."""
 
 import re
 import shlex
@@ -19,7 +19,8 @@ from prequal.telemetry.metrics import PUBLISH_ERROR_NAMES
 from tests.support.database import Database
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+RUNBOOK_PAGE = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+PAGE = RUNBOOK_PAGE + (ROOT / "docs/administration.md").read_text(encoding="utf-8")
 RULES = [
     rule
     for file in sorted((ROOT / "observability/rules").glob("*.yml"))
@@ -27,7 +28,7 @@ RULES = [
     for rule in group["rules"]
 ]
 ALERTS: dict[str, Any] = {rule["alert"]: rule for rule in RULES if "alert" in rule}
-RUNBOOK = PAGE.partition("\n## Alerts\n")[2].partition("\n## ")[0]
+RUNBOOK = RUNBOOK_PAGE.partition("\n## Alerts\n")[2]
 ENTRIES = {entry.partition("\n")[0]: entry for entry in RUNBOOK.split("\n### ")[1:]}
 
 QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
@@ -44,7 +45,7 @@ def test_every_alert_has_its_entry_and_every_entry_its_alert() -> None:
 def test_alert_leads_to_its_entry_and_says_what_the_user_feels(name: str) -> None:
     rule = ALERTS[name]
 
-    assert rule["annotations"]["runbook"] == f"docs/operations.md#{name.lower()}"
+    assert rule["annotations"]["runbook"] == f"docs/runbook.md#{name.lower()}"
     assert set(rule["annotations"]) == {"summary", "impact", "runbook"}
     assert rule["labels"]["severity"] in ("critical", "warning")
 
