@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from prequal.cli import exit_codes
 from prequal.cli.app import app
-from prequal.core.errors import Misconfigured, Refused, Transient
+from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.local.demo import fresh_pan
 from tests.local.machine import Up
 from tests.support.ports import free_ports
@@ -132,9 +132,11 @@ def test_help_lists_every_command_and_every_exit_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("problem", "code"), [(Refused("no"), 1), (Misconfigured("no"), 2), (Transient("no"), 3)], ids=["1", "2", "3"]
+    ("problem", "code"),
+    [(Refused("no"), 1), (Misconfigured("no"), 2), (UsageError("no"), 2), (Transient("no"), 3)],
+    ids=["refused", "misconfigured", "usage", "transient"],
 )
-def test_kind_of_failure_is_the_exit_code(problem: Refused | Misconfigured | Transient, code: int) -> None:
+def test_kind_of_failure_is_the_exit_code(problem: PrequalError, code: int) -> None:
     assert exit_codes.of(problem) == code
 
 

@@ -5,7 +5,7 @@ Invariant: a code means the same for every command.
 
 from typing import Final
 
-from prequal.core.errors import Misconfigured, PrequalError, Transient
+from prequal.core.errors import Misconfigured, PrequalError, Transient, UsageError
 
 DONE: Final = 0
 REFUSED: Final = 1
@@ -16,6 +16,6 @@ INTERRUPTED: Final = 130
 
 def of(problem: PrequalError) -> int:
     """The exit code that a failure ends with."""
-    if isinstance(problem, Misconfigured):
+    if isinstance(problem, (Misconfigured, UsageError)):
         return MISCONFIGURED
     return UNREACHABLE if isinstance(problem, Transient) else REFUSED

@@ -1,4 +1,4 @@
-"""The four kinds of failure, told apart by what the caller must do next.
+"""The kinds of failure, distinguished by what the caller must do next.
 
 Invariant: no message here ever carries a PAN.
 """
@@ -16,7 +16,7 @@ KINDS = (
     "unreadable_token",
     "wrong_event_id",
 )
-"""The reasons that this code puts a message aside for."""
+"""Every reason for which this code makes a message a dead letter."""
 
 
 class PrequalError(Exception):
@@ -31,7 +31,7 @@ class Refused(PrequalError):
 
 
 class Invalid(PrequalError):
-    """The message can never succeed: put it aside as a dead letter.
+    """The message can never succeed: publish it as a dead letter.
 
     `kind` is one of `KINDS`: a short, stable name of the reason, a metric's label and the `dlq.error_kind` header.
     """
@@ -42,7 +42,7 @@ class Invalid(PrequalError):
 
 
 class Transient(PrequalError):
-    """The surroundings failed (database, broker, network): wait and try again."""
+    """The infrastructure failed (database, broker, network): wait and try again."""
 
 
 class UnknownKey(Transient):
@@ -50,4 +50,8 @@ class UnknownKey(Transient):
 
 
 class Misconfigured(PrequalError):
-    """A setting, a key or the database does not fit: stop now, and say how to mend it."""
+    """A setting, a key or the database does not fit: stop now, and say how to correct it."""
+
+
+class UsageError(PrequalError):
+    """An argument of the command line does not fit: say which one, and how to write it."""

@@ -1,9 +1,9 @@
 import pytest
 
-from prequal.core.errors import Invalid, Misconfigured, PrequalError, Refused, Transient, UnknownKey
+from prequal.core.errors import Invalid, Misconfigured, PrequalError, Refused, Transient, UnknownKey, UsageError
 
 
-@pytest.mark.parametrize("kind", [PrequalError, Refused, Transient, UnknownKey, Misconfigured])
+@pytest.mark.parametrize("kind", [PrequalError, Refused, Transient, UnknownKey, Misconfigured, UsageError])
 def test_an_errors_docstring_is_its_default_message(kind: type[PrequalError]) -> None:
     assert str(kind()) == (kind.__doc__ or "").strip()
     assert str(kind())
@@ -19,7 +19,7 @@ def test_an_invalid_message_has_a_kind_and_words() -> None:
     assert (invalid.kind, str(invalid)) == ("unknown_version", "message_version: is v9")
 
 
-def test_the_four_kinds_are_told_apart() -> None:
-    kinds = [Refused, Invalid, Transient, Misconfigured]
+def test_no_kind_of_error_is_a_case_of_another() -> None:
+    kinds = [Refused, Invalid, Transient, Misconfigured, UsageError]
 
     assert not [(one, other) for one in kinds for other in kinds if one is not other and issubclass(one, other)]
