@@ -162,10 +162,27 @@ start_kafka() {
         auto.create.topics.enable=false group.initial.rebalance.delay.ms=0 \
         offsets.topic.replication.factor=1 offsets.topic.num.partitions=1 \
         transaction.state.log.replication.factor=1 transaction.state.log.min.isr=1 \
-        transaction.state.log.num.partitions=1 log.cleaner.dedupe.buffer.size=16777216 "$@" >"$work/server.properties"
+        transaction.state.log.num.partitions=1 share.coordinator.state.topic.replication.factor=1 \
+        share.coordinator.state.topic.min.isr=1 share.coordinator.state.topic.num.partitions=1 \
+        log.cleaner.dedupe.buffer.size=16777216 "$@" >"$work/server.properties"
     "${java[@]}" kafka.tools.StorageTool format --cluster-id=ZmluZGluZ3Mta2Fma2EtMQ \
         --config "$work/server.properties" >"$work/format.log" 2>&1 || fail "Kafka formats its folder" "$work/format.log"
     start kafka "${java[@]}" kafka.Kafka "$work/server.properties"
     kafka_pid=${pids[-1]}
     wait_until "Kafka is started" "$work/kafka.log" grep -q "Kafka Server started" "$work/kafka.log"
+}
+
+# topics NAME[:PARTITIONS]…: make these topics; needs confluent-kafka among the packages.
+topics() {
+    python - "$@" <<'PYTHON'
+import os
+import sys
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+admin = AdminClient({"bootstrap.servers": os.environ["KAFKA"], "log_level": 3})
+named = [name.partition(":") for name in sys.argv[1:]]
+for made in admin.create_topics([NewTopic(name, int(count or 1)) for name, _, count in named]).values():
+    made.result(30)
+PYTHON
 }
