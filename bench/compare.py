@@ -24,10 +24,10 @@ from time import perf_counter
 from typing import Any, Final, Self, TypeAlias
 
 import uvloop
-from faults.ports import reserve
 from pydantic_settings import BaseSettings
 
 from bench.load import Seen, burst, cpu_seconds, settled
+from harness.ports import reserve
 from prequal.core.errors import Transient
 from prequal.local.child_process import Child
 from prequal.local.services import SETTINGS, is_ready

@@ -10,10 +10,7 @@ import argparse
 import asyncio
 import itertools
 import json
-import random
-import string
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -23,9 +20,10 @@ from uuid import UUID
 import asyncpg
 import psutil
 import uvloop
-from tests import oracle
 
-from bench.client import Connection
+from harness import oracle
+from harness.applications import drawn_applications
+from harness.client import Connection
 
 UNDECIDED = "SELECT created_at FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT 1"
 SETTLE_SECONDS = 120.0
@@ -43,24 +41,6 @@ class Seen:
     refused: dict[int, int] = field(default_factory=dict)
 
 
-def applications(seed: int | str | None) -> Iterator[dict[str, str]]:
-    """Distinct applications, none with a sandbox PAN."""
-    chance = random.Random(seed)
-    used = {"ABCDE1234F", "FGHIJ5678K"}
-    while True:
-        letters = "".join(chance.choices(string.ascii_uppercase, k=6))
-        pan = f"{letters[:5]}{chance.randrange(10_000):04}{letters[5]}"
-        if pan not in used:
-            used.add(pan)
-            yield {
-                "pan_number": pan,
-                "applicant_name": "Asha Rao",
-                "monthly_income_inr": f"{chance.randrange(10_000, 150_000)}.{chance.randrange(100):02}",
-                "loan_amount_inr": f"{chance.randrange(50_000, 9_000_000)}.00",
-                "loan_type": chance.choice(["PERSONAL", "HOME", "AUTO"]),
-            }
-
-
 async def submit(connection: Connection, application: dict[str, str], seen: Seen) -> str | None:
     """Post one application; its id when it was accepted."""
     answer = await connection.post("/applications", json.dumps(application).encode())
@@ -75,7 +55,7 @@ async def submit(connection: Connection, application: dict[str, str], seen: Seen
 
 async def burst(port: int, count: int, connections: int, seed: int | None, seen: Seen) -> None:
     """Post `count` applications as fast as the connections go."""
-    source = itertools.islice(applications(seed), count)
+    source = itertools.islice(drawn_applications(seed), count)
 
     async def worker() -> None:
         connection = await Connection.open(port)
@@ -99,7 +79,7 @@ async def steady(port: int, rate: float, seconds: float, sample: int, seed: int 
         idle.append(connection)
 
     async with asyncio.TaskGroup() as group:
-        for number, application in enumerate(itertools.islice(applications(seed), int(rate * seconds))):
+        for number, application in enumerate(itertools.islice(drawn_applications(seed), int(rate * seconds))):
             await asyncio.sleep(max(0.0, began + number / rate - perf_counter()))
             group.create_task(one(number, application))
     for connection in idle:

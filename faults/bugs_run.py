@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from bench.load import applications
-
 from faults.bugs import BUGS, Bug
 from faults.build import BUG
 from faults.plan import SHORT, Post
@@ -24,6 +22,7 @@ from faults.rig import Rig
 from faults.run import FOLDER, Campaign
 from faults.scenario import Run, Scenario, Stage
 from faults.scenarios.kills import dies_at
+from harness.applications import drawn_applications
 from prequal.core.failpoints import Place
 
 SETTLE_SECONDS: Final = 12.0
@@ -60,7 +59,7 @@ def broker_down(run: Run) -> None:
 
 def one_pan_many_times(run: Run) -> None:
     """The same PAN in many posts, each with a key of its own."""
-    body = next(applications(run.seed)) | {"monthly_income_inr": "150000.00", "loan_amount_inr": "50000.00"}
+    body = next(drawn_applications(run.seed)) | {"monthly_income_inr": "150000.00", "loan_amount_inr": "50000.00"}
     run.send([Post(number / 50, body, f"{run.scenario.name}-{run.seed}-{number}") for number in range(POSTS)])
     run.load()
 

@@ -12,10 +12,10 @@ from typing import Final, Self
 import psutil
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from tests.support.waiting import eventually
 
-from faults.ports import reserve
 from faults.rig import Rig, at_once
+from harness.ports import reserve
+from harness.waiting import eventually
 from prequal.core.topology import GROUPS
 from prequal.local.child_process import Child
 from prequal.local.kafka import Kafka

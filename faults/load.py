@@ -16,10 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.client import Answer, Connection
-
-from faults.journal import SERVICES, Answered, Entry, Journal, Looked, Lost, Probed, Sending
 from faults.plan import Post
+from harness.client import Answer, Connection
+from harness.journal import SERVICES, Answered, Entry, Journal, Looked, Lost, Probed, Sending
 
 ANSWER_SECONDS: Final = 10.0
 """How long an app waits for an answer. The service promises one within five."""

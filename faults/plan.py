@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from bench.load import applications
+from harness.applications import drawn_applications
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ WRONG: Final[tuple[dict[str, Any], ...]] = (
 def plan(seed: str, volume: Volume) -> list[Post]:
     """The posts of a load, in the order of their times."""
     chance = random.Random(seed)
-    source = applications(seed)
+    source = drawn_applications(seed)
     fresh: list[Post] = []
     posts = []
     for number in range(volume.count):

@@ -18,13 +18,13 @@ from typing import Any, Final, Self, TypeVar
 
 import httpx
 import psutil
-from tests.support.broker import Broker
-from tests.support.database import Database
-from tests.support.waiting import eventually
 
 from faults.build import ORDERS
 from faults.checker.system import PAN_HASH_KEY, Process, System
-from faults.ports import reserve
+from harness.broker import Broker
+from harness.database import Database
+from harness.ports import reserve
+from harness.waiting import eventually
 from prequal.local.child_process import Child
 from prequal.local.data_folder import DataFolder
 from prequal.local.kafka import Kafka

@@ -29,15 +29,15 @@ from typing import Any, Final
 
 import httpx
 import psycopg
-from tests.support.waiting import eventually
 
 from faults.checker import processes
 from faults.checker.check import Checker
 from faults.checker.probes import RECOVER_SECONDS, RESTART_SECONDS
-from faults.journal import SERVICES, Fault, Journal
 from faults.load import Load
 from faults.plan import NORMAL, SHORT, Post, Volume, plan
 from faults.rig import Rig
+from harness.journal import SERVICES, Fault, Journal
+from harness.waiting import eventually
 
 SETTLE_SECONDS: Final = 60.0
 """Within which everything is as it should be after a fault was mended, by the promise."""

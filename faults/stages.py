@@ -15,9 +15,9 @@ from typing import Final, Self
 from faults.checker.check import Checker
 from faults.checker.reading import baseline
 from faults.checker.watch import Watch
-from faults.journal import Journal
 from faults.rig import Rig
 from faults.scenario import NotRun, Scenario, Stage
+from harness.journal import Journal
 from prequal.local.postgres import _binary
 
 RUNS_A_RIG: Final = 40

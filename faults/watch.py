@@ -12,10 +12,10 @@ from typing import Final, Self
 
 import httpx
 import psycopg
-from tests.support.database import Database
 
-from faults.journal import SERVICES, Transaction
 from faults.scenario import Run
+from harness.database import Database
+from harness.journal import SERVICES, Transaction
 
 LOOK_EVERY_SECONDS: Final = 0.25
 

@@ -6,9 +6,8 @@ Invariant: the scenario, the checker and the errands reach the database directly
 from pathlib import Path
 from typing import Final
 
-from tests.support.wire import COMMIT, Wire
-
 from faults.rig import SERVICES, Rig, reserve_ports
+from harness.wire import COMMIT, Wire
 
 COMMITS: Final = dict.fromkeys(("credit", "decision"), b'"cibil_score":')
 """What the one statement of a service that writes and commits holds, and no other, where it is no COMMIT."""

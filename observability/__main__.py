@@ -5,9 +5,8 @@ Invariant: `--check` changes nothing, and ends with exit code 1 when a file is n
 
 import sys
 
-from tools.__main__ import main
-
 from observability import files
+from tools.__main__ import main
 
 if __name__ == "__main__":
     main(sys.argv[1:], files())

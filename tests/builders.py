@@ -8,7 +8,7 @@ from uuid import UUID
 
 from confluent_kafka import KafkaError, Message
 
-from prequal.core.settings import KafkaSettings, ServiceSettings
+from prequal.core.settings import ServiceSettings
 from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.pan import Pan
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, report_body, rfc3339, submitted_body
@@ -23,11 +23,6 @@ DATABASE_URL = "postgresql://prequal:correct-horse@127.0.0.1:5432/prequal"
 
 
 BROKERS = "127.0.0.1:9092"
-
-
-def clients_of(bootstrap_servers: str = BROKERS, **told: object) -> KafkaSettings:
-    """The settings of a client of these brokers, whatever the environment says."""
-    return KafkaSettings.model_validate({"kafka_bootstrap_servers": bootstrap_servers, **told})
 
 
 def a_service() -> ServiceSettings:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.broker import Broker
+from harness.database import Cluster, Database
+from harness.ports import free_ports
+from harness.stores import started
+from harness.system import System, a_system
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
-from tests.support.broker import Broker
-from tests.support.database import Cluster, Database
-from tests.support.ports import free_ports
-from tests.support.processes import System, a_house
-from tests.support.stores import started
 
 
 @pytest.fixture(scope="session")
@@ -58,21 +58,21 @@ def broker(_broker: Broker) -> Broker:
 
 
 @pytest.fixture
-def house(database: Database, broker: Broker, tmp_path: Path) -> Iterator[System]:
+def system(database: Database, broker: Broker, tmp_path: Path) -> Iterator[System]:
     """The four services, not started yet."""
-    with a_house(database.url, broker.bootstrap_servers, tmp_path) as house:
-        yield house
+    with a_system(database.url, broker.bootstrap_servers, tmp_path) as system:
+        yield system
 
 
-HouseMaker = Callable[..., System]
+SystemMaker = Callable[..., System]
 
 
 @pytest.fixture
-def a_house_with(database: Database, broker: Broker, tmp_path: Path) -> Iterator[HouseMaker]:
-    """Makes a house with settings of the test's choice."""
-    with ExitStack() as houses:
+def a_system_with(database: Database, broker: Broker, tmp_path: Path) -> Iterator[SystemMaker]:
+    """Makes a system with settings of the test's choice."""
+    with ExitStack() as systems:
 
         def make(**told: str) -> System:
-            return houses.enter_context(a_house(database.url, broker.bootstrap_servers, tmp_path, **told))
+            return systems.enter_context(a_system(database.url, broker.bootstrap_servers, tmp_path, **told))
 
         yield make

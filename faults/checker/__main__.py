@@ -10,11 +10,11 @@ from pathlib import Path
 import psycopg
 from confluent_kafka import KafkaException
 
-from faults import journal
 from faults.checker import reading, verdict
 from faults.checker.leaks import Search
 from faults.checker.system import System, Unknown
 from faults.checker.topics import Unread
+from harness import journal
 
 
 def main() -> None:

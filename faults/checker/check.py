@@ -9,7 +9,7 @@ from faults.checker import reading, verdict
 from faults.checker.evidence import Evidence, Violation
 from faults.checker.leaks import Search
 from faults.checker.system import System
-from faults.journal import Connections, Entry, Fault, Measured, Planted, Tail
+from harness.journal import Connections, Entry, Fault, Measured, Planted, Tail
 
 LASTING = (Measured, Connections, Planted, Fault)
 """Entries that later runs are judged by, too."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from faults.checker.evidence import Application, Evidence, Violation, found
-from faults.journal import Answered
+from harness.journal import Answered
 
 CLAIMED = timedelta(hours=24)
 WRITING = timedelta(seconds=5)

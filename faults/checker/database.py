@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 from faults.checker.evidence import Application, AuditRow, OutboxRow
-from faults.journal import Connections, Transaction
+from harness.journal import Connections, Transaction
 
 NAME = "faults checker"
 CONNECT_SECONDS = 3

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tests import oracle
-
 from faults.checker.evidence import FINAL, REPORTED, SUBMITTED, Application, Evidence, Record, Violation, found
-from faults.journal import Fault
+from harness import oracle
+from harness.journal import Fault
 
 TIMES = {SUBMITTED: "created_at", REPORTED: "generated_at"}
 NOT_FACTS = frozenset({*TIMES.values(), "pan_number_encrypted"})

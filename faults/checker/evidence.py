@@ -10,9 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from faults import journal
 from faults.checker.leaks import Finding
-from faults.journal import Connections, Entry, Measured, Planted, Sending, Transaction
+from harness import journal
+from harness.journal import Connections, Entry, Measured, Planted, Sending, Transaction
 
 SUBMITTED = "loan_applications_submitted"
 REPORTED = "credit_reports_generated"

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from faults.checker.evidence import FINAL, Evidence, Violation, found
-from faults.journal import Answered, Looked
+from harness.journal import Answered, Looked
 
 
 def violations(evidence: Evidence) -> list[Violation]:

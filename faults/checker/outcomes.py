@@ -3,9 +3,8 @@
 Invariant: nothing of the service is asked what the right outcome is.
 """
 
-from tests import oracle
-
 from faults.checker.evidence import FINAL, Application, Evidence, Violation, found
+from harness import oracle
 
 
 def violations(evidence: Evidence) -> list[Violation]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from faults.checker.evidence import Evidence, Violation, found
-from faults.journal import Fault, Probed
+from harness.journal import Fault, Probed
 
 NOTICE_SECONDS = 5.0
 RECOVER_SECONDS = 10.0

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import psutil
 
 from faults.checker.system import Process
-from faults.journal import SERVICES, Measured
+from harness.journal import SERVICES, Measured
 
 SECONDS = 3.0
 DECRYPTS = "pan_decrypts_total"

@@ -11,12 +11,12 @@ from contextlib import suppress
 import psycopg
 from confluent_kafka import KafkaException
 
-from faults import journal
 from faults.checker import controls, database, leaks, processes, topics
 from faults.checker.evidence import GROUPS, Evidence, Record
 from faults.checker.leaks import Patterns, Search
 from faults.checker.system import System
-from faults.journal import Answered, Connections, Entry, Looked, Measured, Probed, Sending
+from harness import journal
+from harness.journal import Answered, Connections, Entry, Looked, Measured, Probed, Sending
 
 SETTLE_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 0.1

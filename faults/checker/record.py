@@ -8,7 +8,7 @@ from datetime import datetime
 
 from faults.checker.events import TIMES
 from faults.checker.evidence import REPORTED, Evidence, Violation, found
-from faults.journal import Measured
+from harness.journal import Measured
 
 
 def violations(evidence: Evidence) -> list[Violation]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from faults.checker.evidence import Evidence, Violation, found
-from faults.journal import Connections, Measured, Transaction
+from harness.journal import Connections, Measured, Transaction
 
 TRANSACTION_SECONDS: Final = 10.0
 THREADS_SLACK: Final = {"publisher": 12}

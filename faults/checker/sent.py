@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tests import oracle
-
 from faults.checker.evidence import Application, Evidence
-from faults.journal import Answered, Sending
+from harness import oracle
+from harness.journal import Answered, Sending
 
 Content: TypeAlias = tuple[str, int, int, str]
 """The PAN's HMAC, income and amount in paise, and the type: what tells one application from another."""

@@ -10,7 +10,7 @@ from typing import Self
 import psycopg
 
 from faults.checker import database
-from faults.journal import Journal
+from harness.journal import Journal
 
 LOOK_EVERY_SECONDS = 1.0
 SHORT_SECONDS = 2.0

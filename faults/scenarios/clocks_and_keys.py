@@ -12,13 +12,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from tests.support.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
-
 from faults.build import CLOCK_OFF
-from faults.journal import Planted
 from faults.plan import SHORT
 from faults.rig import SERVICES
 from faults.scenario import Run, Spoilt, scenario
+from harness.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
+from harness.journal import Planted
 from prequal.domain.pan import Pan
 from prequal.local.keys import generate
 from prequal.security.pan_encryption import KeyRing
@@ -71,12 +70,12 @@ def unknown_key(run: Run) -> None:
         run.wait(run.outage_seconds)
         run.demand_soon(lambda: run.says("credit", "wait for an encryption key"), 10, "credit did not say so")
         run.demand(run.rig.broker.lag() > 0, "the offset did not wait")
-        run.demand(run.rig.broker.told(SUBMITTED_DLQ) == 0, "a message was put aside for want of a key")
+        run.demand(run.rig.broker.published(SUBMITTED_DLQ) == 0, "a message was put aside for want of a key")
         run.demand(any(row["status"] != "PENDING" for row in run.applications()), "the other partitions waited too")
         fault.mend()
         run.rig.restart("credit", ENCRYPTION_KEYS_RETIRED=base64.b64encode(key).decode())
     run.settle()
-    run.demand(run.rig.broker.told(SUBMITTED_DLQ) == 0, "a message was put aside in the end")
+    run.demand(run.rig.broker.published(SUBMITTED_DLQ) == 0, "a message was put aside in the end")
     _restart(run, "credit")
 
 
@@ -120,9 +119,9 @@ def _tell_sealed_anew(run: Run, event: dict[str, str], key: bytes) -> None:
     application_id = uuid.UUID(event["application_id"])
     pan = Pan(str(run.seen.accepted[str(application_id)]["pan_number"]))
     token = base64.b64encode(KeyRing(key).encrypt(pan, application_id)).decode()
-    before = run.rig.broker.told(SUBMITTED)
+    before = run.rig.broker.published(SUBMITTED)
     value = json.dumps(event | {"pan_number_encrypted": token}).encode()
-    run.rig.broker.tell(SUBMITTED, [RawMessage(value, str(application_id).encode())])
+    run.rig.broker.publish(SUBMITTED, [RawMessage(value, str(application_id).encode())])
     for message in run.rig.broker.read(SUBMITTED, before + 1):
         if message.value() == value:
             run.journal.write(Planted(SUBMITTED, message.partition() or 0, message.offset() or 0))

@@ -9,14 +9,13 @@ import subprocess
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tests.support.waiting import eventually
-from tests.support.wire import Wire
-
 from faults.plan import SHORT
 from faults.rig import SERVICES, STORES
 from faults.scenario import NotRun, Run, Spoilt, scenario
 from faults.scenarios.stores import pids, refused_in_time
 from faults.wired import WiredRig
+from harness.waiting import eventually
+from harness.wire import Wire
 
 DELAY_SECONDS: Final = (0.02, 0.1)
 COMMITS: Final = 5

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from confluent_kafka import Message
-from tests.support.broker import REPORTED, SUBMITTED, SUBMITTED_DLQ, RawMessage, headers_of
 
-from faults.journal import Planted
 from faults.plan import SHORT, Post, Volume, plan
 from faults.scenario import Run, Spoilt, scenario
+from harness.broker import REPORTED, SUBMITTED, SUBMITTED_DLQ, RawMessage, headers_of
+from harness.journal import Planted
 from prequal.core.failpoints import Place
 from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.events import EventType, event_id
@@ -98,14 +98,14 @@ def nothing_but_poison(run: Run) -> None:
         run.load(Volume(20, 20))
         run.sent()
         run.wait(2)
-        held = run.rig.broker.told(SUBMITTED_DLQ)
+        held = run.rig.broker.published(SUBMITTED_DLQ)
         run.demand(IN_A_ROW <= held < FLOOD, f"{held} dead letters of {FLOOD} when {IN_A_ROW} in a row are too many")
         run.demand(run.rig.broker.lag() > 0, "nothing was left on the topic")
         with run.fault(killed=("credit",)) as fault:
             fault.mend()
             run.rig.restart("credit", DEAD_LETTERS_IN_A_ROW_MAX=str(FLOOD * 10))
     run.settle()
-    held = run.rig.broker.told(SUBMITTED_DLQ)
+    held = run.rig.broker.published(SUBMITTED_DLQ)
     # What was put aside and not yet committed when it was stopped may be put aside again.
     run.demand(FLOOD <= held <= FLOOD + IN_A_ROW, f"{held} dead letters of {FLOOD}")
 
@@ -132,8 +132,9 @@ def killed_after_burial(run: Run) -> None:
 
 def pour(run: Run, letters: list[Poison], topic: str = SUBMITTED) -> dict[Lies, Poison]:
     """Tell them, and write down where they lie; which lies where."""
-    before = run.rig.broker.told(topic)
-    run.rig.broker.tell(topic, [RawMessage(each.value, each.key.encode(), [("poison", each.key)]) for each in letters])
+    before = run.rig.broker.published(topic)
+    messages = [RawMessage(each.value, each.key.encode(), [("poison", each.key)]) for each in letters]
+    run.rig.broker.publish(topic, messages)
     by_name = {each.key: each for each in letters}
     places = {}
     for message in run.rig.broker.read(topic, before + len(letters)):
@@ -258,7 +259,7 @@ def _put_aside_again(run: Run, counts: list[int]) -> bool:
 
 def _put_aside(run: Run) -> list[int]:
     """How many dead letters each consumer has."""
-    return [run.rig.broker.told(dead_letter_topic(topic)) for topic in CONSUMERS.values()]
+    return [run.rig.broker.published(dead_letter_topic(topic)) for topic in CONSUMERS.values()]
 
 
 def _counts(places: Mapping[str, Mapping[Lies, Poison]]) -> list[int]:

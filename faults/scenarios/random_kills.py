@@ -3,10 +3,10 @@
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from faults.journal import SERVICES, Fault
 from faults.plan import Volume
 from faults.rig import EVERYBODY, STORES, Rig, at_once
 from faults.scenario import Run, scenario
+from harness.journal import SERVICES, Fault
 
 RATE = 20.0
 SERVICE_EVERY_SECONDS, STORE_EVERY_SECONDS = 1.0, 15.0

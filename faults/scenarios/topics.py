@@ -10,13 +10,13 @@ from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from tests.support.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, RawMessage
-from tests.support.waiting import eventually
 
-from faults.journal import Planted
 from faults.plan import SHORT, Volume
 from faults.rig import at_once
 from faults.scenario import Run, Spoilt, scenario
+from harness.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, RawMessage
+from harness.journal import Planted
+from harness.waiting import eventually
 from prequal.core.topology import GROUPS
 from prequal.messaging.topics import PARTITIONS
 
@@ -52,7 +52,7 @@ def offsets_set_back(run: Run) -> None:
     run.demand_soon(lambda: run.rig.broker.lag() == 0, 30, "not everything was read again")
     for service, topic in zip(CONSUMERS, GROUPS, strict=True):
         again = run.rig.metric(service, "kafka_messages_consumed_total", 'outcome="duplicate"')
-        told = run.rig.broker.told(topic)
+        told = run.rig.broker.published(topic)
         run.demand(again >= told, f"{service} knew only {again:g} of {told} messages again")
     after = run.rig.database.everything()
     changed = [table for table, rows in before.items() if rows != after[table]]
@@ -69,7 +69,7 @@ def topic_deleted(topic: str, other: str) -> Callable[[Run], None]:
         run.some_moment()
         with run.fault(troubled=("publisher", *CONSUMERS), killed=HELD, lost=(topic,)) as fault:
             with _events_held_back(run, other):
-                told = run.rig.broker.told(other)
+                told = run.rig.broker.published(other)
                 run.rig.broker.delete(topic)
             run.load(Volume(round(run.outage_seconds * 5), 5))
             run.demand_soon(lambda: _parked(run, topic), run.outage_seconds + 10, "no event waits with a reason")
@@ -98,7 +98,7 @@ def message_too_large(run: Run) -> None:
         run.some_moment((0.2, 0.4))
         with run.fault(killed=HELD) as fault:
             with _events_held_back(run, other):
-                told = run.rig.broker.told(other)
+                told = run.rig.broker.published(other)
                 run.rig.broker.configure(topic, max_message_bytes=TINY_BYTES)
             run.load(SHORT)
             run.demand_soon(functools.partial(_parked, run, topic), 15, "no event waits with a reason")
@@ -125,7 +125,7 @@ def no_place_for_dead_letters(run: Run) -> None:
             _plant(run, topic, letters)
         run.wait(run.outage_seconds)
         for service, (topic, group) in zip(CONSUMERS, GROUPS.items(), strict=True):
-            behind = run.rig.broker.told(topic) - run.rig.broker.committed(group)
+            behind = run.rig.broker.published(topic) - run.rig.broker.committed(group)
             run.demand(behind > 0, f"the offsets of {service} went past what was buried nowhere")
             run.demand_soon(functools.partial(run.says, service, WITHOUT_PLACE), 10, f"{service} did not say why")
         run.sent()
@@ -135,7 +135,7 @@ def no_place_for_dead_letters(run: Run) -> None:
         fault.mend()
         run.rig.job("topics")
     run.settle()
-    held = [run.rig.broker.told(topic) for topic in (SUBMITTED_DLQ, REPORTED_DLQ)]
+    held = [run.rig.broker.published(topic) for topic in (SUBMITTED_DLQ, REPORTED_DLQ)]
     run.demand(held == [len(letters)] * 2, f"{held} dead letters of {len(letters)} each")
 
 
@@ -155,9 +155,9 @@ def _events_held_back(run: Run, topic: str) -> Iterator[None]:
     """
     if topic == REPORTED:
         run.rig.freeze("credit")
-        told = run.rig.broker.told(SUBMITTED)
+        told = run.rig.broker.published(SUBMITTED)
         run.load(SHORT)
-        eventually(lambda: run.rig.broker.told(SUBMITTED) >= told + UNREAD, 15)
+        eventually(lambda: run.rig.broker.published(SUBMITTED) >= told + UNREAD, 15)
     run.rig.freeze("publisher")
     run.rig.thaw("credit")
     run.load(SHORT)
@@ -171,7 +171,7 @@ def _waits(run: Run, topic: str) -> bool:
 
 
 def _grew(run: Run, topic: str, before: int) -> bool:
-    return run.rig.broker.told(topic) > before
+    return run.rig.broker.published(topic) > before
 
 
 def _stop_and_set_back(run: Run) -> None:
@@ -201,7 +201,7 @@ def _set_back(run: Run, group: str, topic: str) -> None:
 def _plant(run: Run, topic: str, letters: Iterable[RawMessage]) -> None:
     """Tell messages that are no events of ours, and write down where they lie."""
     before = run.rig.broker.ends(topic)
-    run.rig.broker.tell(topic, letters)
+    run.rig.broker.publish(topic, letters)
     keys = {letter.key for letter in letters}
     for message in run.rig.broker.read(topic, sum(before.values())):
         if message.key() in keys:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from harness.database import Cluster
+from harness.system import a_system
 from prequal.local.kafka import Kafka
 from tests.support.api import Api
-from tests.support.database import Cluster
-from tests.support.processes import a_house
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +17,8 @@ def api(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("api")
     with (
         cluster.database() as database,
-        a_house(database.url, kafka.bootstrap_servers, folder) as house,
-        httpx.Client(base_url=house.api.url, timeout=15, trust_env=False) as client,
+        a_system(database.url, kafka.bootstrap_servers, folder) as system,
+        httpx.Client(base_url=system.api.url, timeout=15, trust_env=False) as client,
     ):
-        house.start("api")
+        system.start("api")
         yield Api(client, database)

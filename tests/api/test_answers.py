@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.oracle import outcome
+from harness.applications import a_pan, an_application
+from harness.oracle import outcome
+from harness.waiting import eventually
 from tests.support.api import Api, assert_error, fields_of
-from tests.support.applications import a_pan, an_application
-from tests.support.waiting import eventually
 
 UNKNOWN = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")

@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 
+from harness.applications import a_key, a_pan, an_application
 from tests.support.api import Api, assert_error
-from tests.support.applications import a_key, a_pan, an_application
 
 
 def settle(api: Api, application_id: str, status: str) -> None:

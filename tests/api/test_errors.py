@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from harness.applications import a_key, a_pan, an_application, without
 from tests.support.api import Api, assert_error, fields_of
-from tests.support.applications import a_key, a_pan, an_application, without
 
 UNKNOWN = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 TOO_LARGE = b" " * (16 * 1024 + 1)

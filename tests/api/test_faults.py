@@ -11,16 +11,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from harness.applications import a_key, a_pan, an_application
+from harness.database import Database
+from harness.ports import free_port
+from harness.waiting import Stopwatch, soon
+from harness.wire import Wire, a_wire, port_of
 from prequal.api import routes
 from prequal.local.kafka import Kafka
 from prequal.security.pan_encryption import PanHasher
 from tests.support.api import api_within, assert_error, ready
-from tests.support.applications import a_key, a_pan, an_application
-from tests.support.database import Database
-from tests.support.ports import free_port
 from tests.support.submissions import HASHER
-from tests.support.waiting import soon
-from tests.support.wire import Stopwatch, Wire, a_wire, port_of
 
 UNAVAILABLE_WITHIN_SECONDS = 4.5
 

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.applications import a_key, a_pan, a_rejected_application, an_application
+from harness.waiting import eventually
 from tests.support.api import Api, assert_error
-from tests.support.applications import a_key, a_pan, a_rejected_application, an_application
 from tests.support.submissions import HASHER
-from tests.support.waiting import eventually
 
 
 def hmac_of(key: str) -> bytes:

@@ -11,8 +11,6 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Message
 from pydantic_settings import BaseSettings
-from tools import asyncapi, env_examples
-from tools.documents import documents, drifted, write
 
 from prequal.core.errors import Misconfigured
 from prequal.core.settings import load
@@ -24,6 +22,8 @@ from prequal.messaging.dead_letters import DeadLetter
 from prequal.messaging.events import Event
 from prequal.publisher import producer
 from prequal.publisher.queries import OutboxRow
+from tools import asyncapi, env_examples
+from tools.documents import documents, drifted, write
 
 ROOT = Path(__file__).parents[2]
 

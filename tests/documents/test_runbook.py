@@ -9,14 +9,14 @@ import psycopg
 import pytest
 import typer
 import yaml
-from observability.boards import BOARDS
-from tools.env_examples import SERVICES
 
+from harness.database import Database
+from observability.boards import BOARDS
 from prequal.cli.app import app
 from prequal.core.errors import KINDS
 from prequal.local.services import SETTINGS
 from prequal.telemetry.metrics import PUBLISH_ERROR_NAMES
-from tests.support.database import Database
+from tools.env_examples import SERVICES
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK_PAGE = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")

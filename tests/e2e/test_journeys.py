@@ -10,25 +10,25 @@ import httpx
 import psycopg
 import pytest
 
+from harness.applications import a_key, a_rejected_application, an_application
+from harness.broker import Broker
+from harness.database import Database
+from harness.load import Load, applications
+from harness.waiting import eventually
 from tests.local.machine import Up
-from tests.support.applications import a_key, a_rejected_application, an_application
-from tests.support.broker import Broker
-from tests.support.database import Database
-from tests.support.load import Load, applications
-from tests.support.waiting import eventually
 
 SECOND_START_SECONDS = 10.0
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    house = Up(tmp_path_factory.mktemp("journey"))
+    stack = Up(tmp_path_factory.mktemp("journey"))
     try:
-        yield house.start().until_ready()
+        yield stack.start().until_ready()
     finally:
-        if house.running:
-            house.end(signal.SIGTERM)
-    assert house.left() == []
+        if stack.running:
+            stack.end(signal.SIGTERM)
+    assert stack.left() == []
 
 
 @pytest.fixture

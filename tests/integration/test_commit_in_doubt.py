@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from harness.applications import a_key, an_application
+from harness.database import Database
+from harness.waiting import Stopwatch, soon
+from harness.wire import Wire, a_wire, port_of
 from prequal.local.kafka import Kafka
 from tests.support.api import api_within, assert_error, ready
-from tests.support.applications import a_key, an_application
-from tests.support.database import Database
-from tests.support.waiting import soon
-from tests.support.wire import Stopwatch, Wire, a_wire, port_of
 
 
 @dataclass(frozen=True)

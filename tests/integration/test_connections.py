@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.database import Database
 from prequal.core.errors import Transient
 from prequal.postgres.connections import SingleConnection
 from prequal.telemetry import metrics
-from tests.support.database import Database
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import psycopg
 import pytest
 
-from tests.support.database import Cluster, Database, Row
+from harness.database import Cluster, Database, Row
 
 VALID: dict[str, Any] = {
     "id": "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44",

@@ -13,6 +13,17 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Message
 
+from harness.broker import (
+    REPORTED,
+    REPORTED_DLQ,
+    SUBMITTED,
+    SUBMITTED_DLQ,
+    Broker,
+    RawMessage,
+    headers_of,
+)
+from harness.database import Cluster, Database
+from harness.waiting import Stopwatch, soon
 from prequal.credit import queries as credit_queries
 from prequal.decision import queries as decision_queries
 from prequal.domain.events import EventType, event_id
@@ -22,20 +33,8 @@ from prequal.messaging import consumer, dead_letters
 from prequal.messaging.kafka_clients import message_headers
 from prequal.security.pan_encryption import KeyRing
 from prequal.telemetry import metrics
-from tests.support.broker import (
-    REPORTED,
-    REPORTED_DLQ,
-    SUBMITTED,
-    SUBMITTED_DLQ,
-    Broker,
-    RawMessage,
-    headers_of,
-)
 from tests.support.consumers import Consuming, assessing, deciding
-from tests.support.database import Cluster, Database
 from tests.support.submissions import Submission, a_submission, store, stored
-from tests.support.waiting import soon
-from tests.support.wire import Stopwatch
 
 SUBMITTED_EVENT = EventType.APPLICATION_SUBMITTED
 NEW_KEY = b"n" * 32
@@ -62,7 +61,7 @@ async def test_submitted_applications_are_scored_as_the_oracle_scores_them(datab
         for income in ("75000.01", "75000.00", "30000.00", "29999.99")
     ]
     store(database, submissions)
-    broker.tell(SUBMITTED, [submission.letter() for submission in submissions])
+    broker.publish(SUBMITTED, [submission.letter() for submission in submissions])
 
     async with assessing(database, broker):
         await soon(lambda: len(unpublished(database)) == len(submissions))
@@ -74,7 +73,7 @@ async def test_submitted_applications_are_scored_as_the_oracle_scores_them(datab
 async def test_documented_pans_have_their_documented_scores(database: Database, broker: Broker) -> None:
     best, worst = a_submission(pan="ABCDE1234F"), a_submission(pan="FGHIJ5678K")
     store(database, [best, worst])
-    broker.tell(SUBMITTED, [best.letter(), worst.letter()])
+    broker.publish(SUBMITTED, [best.letter(), worst.letter()])
 
     async with assessing(database, broker):
         await soon(lambda: len(unpublished(database)) == 2)
@@ -85,7 +84,7 @@ async def test_documented_pans_have_their_documented_scores(database: Database, 
 
 async def test_report_is_told_with_everything_the_decision_needs_and_no_pan(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
-    broker.tell(SUBMITTED, [submission.letter()])
+    broker.publish(SUBMITTED, [submission.letter()])
 
     async with assessing(database, broker):
         await soon(lambda: unpublished(database))
@@ -109,7 +108,7 @@ async def test_report_is_told_with_everything_the_decision_needs_and_no_pan(data
 
 async def test_every_opened_pan_was_recorded_once_before(database: Database, broker: Broker) -> None:
     submissions = stored(database, 20)
-    broker.tell(SUBMITTED, [submission.letter() for submission in submissions])
+    broker.publish(SUBMITTED, [submission.letter() for submission in submissions])
 
     async with assessing(database, broker):
         await soon(lambda: len(unpublished(database)) == 20)
@@ -122,7 +121,7 @@ async def test_every_opened_pan_was_recorded_once_before(database: Database, bro
 async def test_record_of_an_opened_pan_stays_when_its_effect_is_rolled_back(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
     database.execute("ALTER TABLE outbox_events RENAME TO away")
-    broker.tell(SUBMITTED, [submission.letter()])
+    broker.publish(SUBMITTED, [submission.letter()])
 
     async with assessing(database, broker):
         await soon(lambda: database.count("audit_log"))
@@ -149,7 +148,7 @@ async def test_decision_follows_the_policy_and_stores_why(
     database: Database, broker: Broker, score: int, income: str, amount: str, status: str
 ) -> None:
     (submission,) = stored(database, monthly_income_inr=income, loan_amount_inr=amount)
-    broker.tell(REPORTED, [submission.report(score)])
+    broker.publish(REPORTED, [submission.report(score)])
 
     async with deciding(database, broker):
         await soon(lambda: decided(database, submission) != "PENDING")
@@ -200,17 +199,17 @@ def room(request: pytest.FixtureRequest) -> Handler:
 
 async def test_redelivery_of_1000_events_changes_not_one_row(database: Database, broker: Broker, room: Handler) -> None:
     submissions = stored(database, 1000)
-    broker.tell(room.topic, [room.letter(submission) for submission in submissions])
+    broker.publish(room.topic, [room.letter(submission) for submission in submissions])
     async with room.consuming(database, broker) as first:
-        await soon(first.all_settled, within=20)
+        await soon(first.all_handled, within=20)
     before = database.everything()
     assert room.effects(database) == 1000
 
     async with room.consuming(database, broker) as second:
-        await soon(second.all_settled, within=20)
+        await soon(second.all_handled, within=20)
 
     assert database.everything() == before
-    assert broker.told(room.dead_letters) == 0
+    assert broker.published(room.dead_letters) == 0
 
 
 async def test_same_event_twice_in_one_batch_takes_effect_once(
@@ -218,45 +217,45 @@ async def test_same_event_twice_in_one_batch_takes_effect_once(
 ) -> None:
     submissions = stored(database, 3)
     letters = [room.letter(submission) for submission in submissions]
-    broker.tell(room.topic, letters * 3)
+    broker.publish(room.topic, letters * 3)
 
     async with room.consuming(database, broker) as consuming:
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
 
     assert room.effects(database) == 3
     assert database.count("processed_messages") == 3
-    assert broker.told(room.dead_letters) == 0
+    assert broker.published(room.dead_letters) == 0
 
 
 async def test_event_of_a_decided_application_is_a_duplicate_though_the_inbox_forgot_it(
     database: Database, broker: Broker, room: Handler
 ) -> None:
     (submission,) = stored(database)
-    broker.tell(REPORTED, [submission.report()])
+    broker.publish(REPORTED, [submission.report()])
     async with deciding(database, broker):
         await soon(lambda: decided(database, submission) != "PENDING")
     database.execute("DELETE FROM processed_messages")
     broker.renew()
-    broker.tell(room.topic, [room.letter(submission)])
+    broker.publish(room.topic, [room.letter(submission)])
     before = database.everything()
 
     async with room.consuming(database, broker) as consuming:
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
 
     assert database.everything() == before
-    assert broker.told(room.dead_letters) == 0
+    assert broker.published(room.dead_letters) == 0
 
 
 async def test_two_consumers_at_once_take_effect_once(database: Database, broker: Broker, room: Handler) -> None:
     submissions = stored(database, 300)
-    broker.tell(room.topic, [room.letter(submission) for submission in submissions])
+    broker.publish(room.topic, [room.letter(submission) for submission in submissions])
 
     async with room.consuming(database, broker) as one, room.consuming(database, broker) as other:
-        await soon(lambda: one.all_settled() and other.all_settled(), within=20)
+        await soon(lambda: one.all_handled() and other.all_handled(), within=20)
 
     assert room.effects(database) == 300
     assert database.count("processed_messages") == 300
-    assert broker.told(room.dead_letters) == 0
+    assert broker.published(room.dead_letters) == 0
 
 
 async def test_fields_nobody_knows_and_missing_headers_do_no_harm(
@@ -265,7 +264,7 @@ async def test_fields_nobody_knows_and_missing_headers_do_no_harm(
     (submission,) = stored(database)
     letter = room.letter(submission)
     value = json.dumps(json.loads(letter.value or b"") | {"branch": "Pune", "risk": {"band": 3}}).encode()
-    broker.tell(room.topic, [replace(letter, value=value, headers=[], key=None)])
+    broker.publish(room.topic, [replace(letter, value=value, headers=[], key=None)])
 
     async with room.consuming(database, broker):
         await soon(lambda: room.effects(database) == 1)
@@ -373,13 +372,13 @@ async def poisoned(room: Handler, database: Database, broker: Broker) -> Poisone
     for neighbour, (_, spoil) in zip(good[1:], poison.values(), strict=True):
         victim = stored(database)[0]
         letters += [spoil(room.letter(victim, partition=1)), room.letter(neighbour, partition=1)]
-    broker.tell(room.topic, letters)
+    broker.publish(room.topic, letters)
     async with room.consuming(database, broker, dead_letters_in_a_row_max=1000) as consuming:
         watch = Stopwatch()
         await soon(lambda: room.effects(database) == len(good))
         seconds = watch.seconds
         dead = await broker.arrived(room.dead_letters, len(poison))
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
     by_offset = {headers_of(letter)["dlq.offset"]: letter for letter in dead}
     aside = {
         name: Aside(letters[place], place, by_offset[str(place)])
@@ -433,19 +432,19 @@ async def test_dead_letter_leaves_no_inbox_row_so_that_its_replay_works(
     database: Database, broker: Broker, room: Handler
 ) -> None:
     late = a_submission()
-    broker.tell(room.topic, [room.letter(late)])
+    broker.publish(room.topic, [room.letter(late)])
     async with room.consuming(database, broker):
         (letter,) = await broker.arrived(room.dead_letters, 1)
         assert database.count("processed_messages") == 0
         store(database, [late])
 
-        broker.tell(room.topic, [RawMessage(letter.value(), letter.key(), message_headers(letter))])
+        broker.publish(room.topic, [RawMessage(letter.value(), letter.key(), message_headers(letter))])
 
         await soon(lambda: room.effects(database) == 1)
 
 
 async def test_second_burial_names_the_second_place_only(database: Database, broker: Broker, room: Handler) -> None:
-    broker.tell(
+    broker.publish(
         room.topic, [RawMessage(b"poison", headers=[("dlq.offset", "77"), ("dlq.custom", "x"), ("mine", "kept")])]
     )
 
@@ -463,12 +462,12 @@ async def test_same_event_id_with_other_content_is_a_dead_letter_and_changes_not
     database: Database, broker: Broker
 ) -> None:
     (submission,) = stored(database)
-    broker.tell(REPORTED, [submission.report(700)])
+    broker.publish(REPORTED, [submission.report(700)])
     async with deciding(database, broker) as consuming:
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
         before = database.everything()
 
-        broker.tell(REPORTED, [submission.report(500)])
+        broker.publish(REPORTED, [submission.report(500)])
 
         (letter,) = await broker.arrived(REPORTED_DLQ, 1)
     assert headers_of(letter)["dlq.error_kind"] == "different_content"
@@ -479,7 +478,7 @@ async def test_same_event_id_with_other_content_in_one_batch_lets_the_first_take
     database: Database, broker: Broker
 ) -> None:
     (submission,) = stored(database)
-    broker.tell(REPORTED, [submission.report(700, partition=0), submission.report(500, partition=0)])
+    broker.publish(REPORTED, [submission.report(700, partition=0), submission.report(500, partition=0)])
 
     async with deciding(database, broker):
         (letter,) = await broker.arrived(REPORTED_DLQ, 1)
@@ -490,24 +489,24 @@ async def test_same_event_id_with_other_content_in_one_batch_lets_the_first_take
 
 async def test_same_event_told_at_another_time_is_no_other_content(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
-    broker.tell(REPORTED, [submission.report(), changed(submission.report(), generated_at="2027-01-01T00:00:00Z")])
+    broker.publish(REPORTED, [submission.report(), changed(submission.report(), generated_at="2027-01-01T00:00:00Z")])
 
     async with deciding(database, broker) as consuming:
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
 
-    assert broker.told(REPORTED_DLQ) == 0
+    assert broker.published(REPORTED_DLQ) == 0
 
 
 async def test_flipped_bit_in_a_keys_id_names_a_key_that_may_yet_come(database: Database, broker: Broker) -> None:
     victim, neighbour = stored(database, 2)
     token = flipped(victim.encrypted_pan, 5)
-    broker.tell(SUBMITTED, [victim.but(encrypted_pan=token).letter(), neighbour.letter()])
+    broker.publish(SUBMITTED, [victim.but(encrypted_pan=token).letter(), neighbour.letter()])
 
     async with assessing(database, broker) as consuming:
         await soon(lambda: set(unpublished(database)) == {neighbour.id})
         await soon(lambda: consuming.says("encryption key"))
 
-    assert broker.told(SUBMITTED_DLQ) == 0
+    assert broker.published(SUBMITTED_DLQ) == 0
 
 
 # ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -517,22 +516,22 @@ async def test_unknown_key_holds_its_partition_alone_and_is_no_dead_letter(datab
     new = KeyRing(NEW_KEY)
     (waiting,) = stored(database, keys=new)
     before, behind, *others = stored(database, 6)
-    broker.tell(SUBMITTED, [before.letter(partition=0), waiting.letter(partition=0)])
+    broker.publish(SUBMITTED, [before.letter(partition=0), waiting.letter(partition=0)])
 
     async with assessing(database, broker) as consuming:
         reason = await soon(lambda: consuming.says("encryption key"))
-        broker.tell(SUBMITTED, [behind.letter(partition=0), *(other.letter(partition=1) for other in others)])
+        broker.publish(SUBMITTED, [behind.letter(partition=0), *(other.letter(partition=1) for other in others)])
         await soon(lambda: set(unpublished(database)) == {before.id, *(other.id for other in others)})
 
     assert reason.startswith("1 partition")
-    assert broker.told(SUBMITTED_DLQ) == 0
-    assert consuming.settled() == 1 + len(others)
+    assert broker.published(SUBMITTED_DLQ) == 0
+    assert consuming.handled() == 1 + len(others)
 
 
 async def test_partition_goes_on_once_its_key_is_there(database: Database, broker: Broker) -> None:
     (waiting,) = stored(database, keys=KeyRing(NEW_KEY))
     (behind,) = stored(database)
-    broker.tell(SUBMITTED, [waiting.letter(partition=0), behind.letter(partition=0)])
+    broker.publish(SUBMITTED, [waiting.letter(partition=0), behind.letter(partition=0)])
     async with assessing(database, broker) as consuming:
         await soon(lambda: consuming.says("encryption key"))
 
@@ -544,7 +543,7 @@ async def test_partition_goes_on_once_its_key_is_there(database: Database, broke
 
 async def test_pan_sealed_with_a_retired_key_is_opened(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
-    broker.tell(SUBMITTED, [submission.letter()])
+    broker.publish(SUBMITTED, [submission.letter()])
 
     async with assessing(database, broker, keys=KeyRing(NEW_KEY, [bytes(range(32))])):
         await soon(lambda: unpublished(database))
@@ -560,18 +559,18 @@ async def test_too_many_dead_letters_in_a_row_stop_the_consumer_and_leave_the_re
 ) -> None:
     good = stored(database, 3)
     poison = [RawMessage(b"poison %d" % number, partition=0) for number in range(40)]
-    broker.tell(room.topic, [*poison, *(room.letter(each, partition=0) for each in good)])
+    broker.publish(room.topic, [*poison, *(room.letter(each, partition=0) for each in good)])
 
     async with room.consuming(database, broker, dead_letters_in_a_row_max=10) as consuming:
         reason = await soon(lambda: consuming.says("in a row"))
-        await soon(lambda: broker.told(room.dead_letters) == 10)
-        await soon(lambda: consuming.settled() == 10)
+        await soon(lambda: broker.published(room.dead_letters) == 10)
+        await soon(lambda: consuming.handled() == 10)
 
         still = consuming.consumer.reason_not_ready()
 
     assert still == reason == "stopped after 10 dead letters in a row"
-    assert broker.told(room.dead_letters) == 10
-    assert consuming.settled() == 10
+    assert broker.published(room.dead_letters) == 10
+    assert consuming.handled() == 10
 
 
 async def test_good_messages_between_them_keep_the_consumer_going(
@@ -579,13 +578,13 @@ async def test_good_messages_between_them_keep_the_consumer_going(
 ) -> None:
     good = stored(database, 15)
     for submission in good:
-        broker.tell(room.topic, [RawMessage(b"poison", partition=0), room.letter(submission, partition=0)])
+        broker.publish(room.topic, [RawMessage(b"poison", partition=0), room.letter(submission, partition=0)])
 
     async with room.consuming(database, broker, dead_letters_in_a_row_max=10, consumer_batch_max=2) as consuming:
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
 
     assert room.effects(database) == 15
-    assert broker.told(room.dead_letters) == 15
+    assert broker.published(room.dead_letters) == 15
 
 
 async def test_offset_waits_while_the_dead_letter_topic_is_away(
@@ -595,18 +594,18 @@ async def test_offset_waits_while_the_dead_letter_topic_is_away(
     monkeypatch.setattr(dead_letters, "ANSWER_SECONDS", 2.0)
     before, behind = stored(database, 2)
     broker.delete(room.dead_letters)
-    broker.tell(
+    broker.publish(
         room.topic,
         [room.letter(before, partition=0), RawMessage(b"poison", partition=0), room.letter(behind, partition=0)],
     )
     async with room.consuming(database, broker) as consuming:
         await soon(lambda: room.effects(database) == 2)
-        await soon(lambda: consuming.settled() == 1)
+        await soon(lambda: consuming.handled() == 1)
 
         broker.create()
 
-        await soon(consuming.all_settled, within=60)
-    assert broker.told(room.dead_letters) == 1
+        await soon(consuming.all_handled, within=60)
+    assert broker.published(room.dead_letters) == 1
 
 
 # ── bugs, races, surroundings ───────────────────────────────────────────────────────────────────────────────────
@@ -638,12 +637,12 @@ async def test_bug_that_one_message_triggers_ends_as_a_dead_letter_after_its_tri
     monkeypatch.setattr(consumer, "TRIES_AFTER_SECONDS", (0.1, 0.2, 0.4))
     victim, *neighbours = stored(database, 8)
     triggered = break_for(monkeypatch, room, victim.id)
-    broker.tell(room.topic, [room.letter(each) for each in (*neighbours[:4], victim, *neighbours[4:])])
+    broker.publish(room.topic, [room.letter(each) for each in (*neighbours[:4], victim, *neighbours[4:])])
 
     async with room.consuming(database, broker) as consuming:
         await soon(lambda: room.effects(database) == len(neighbours))
         (letter,) = await broker.arrived(room.dead_letters, 1)
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
 
     headers = headers_of(letter)
     assert (headers["dlq.error_kind"], headers["dlq.attempts"]) == ("unexpected_error", "4")
@@ -659,13 +658,13 @@ async def test_bug_that_passes_costs_only_time(
     monkeypatch.setattr(consumer, "TRIES_AFTER_SECONDS", (0.1, 0.2, 0.4))
     (victim,) = stored(database)
     break_for(monkeypatch, room, victim.id, times=3)
-    broker.tell(room.topic, [room.letter(victim)])
+    broker.publish(room.topic, [room.letter(victim)])
 
     async with room.consuming(database, broker) as consuming:
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
 
     assert room.effects(database) == 1
-    assert broker.told(room.dead_letters) == 0
+    assert broker.published(room.dead_letters) == 0
 
 
 async def test_application_that_moved_between_look_and_write_is_looked_at_again(
@@ -682,10 +681,10 @@ async def test_application_that_moved_between_look_and_write_is_looked_at_again(
         return await working(connection, pending)
 
     monkeypatch.setattr(decision_queries, "write_decisions", after_a_move)
-    broker.tell(REPORTED, [moved.report(partition=0), neighbour.report(partition=0)])
+    broker.publish(REPORTED, [moved.report(partition=0), neighbour.report(partition=0)])
 
     async with deciding(database, broker) as consuming:
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
 
     assert [decided(database, each) for each in (moved, neighbour)] == [moved.outcome, neighbour.outcome]
     assert database.application(moved.id)["version"] == 3
@@ -713,13 +712,13 @@ async def test_application_that_was_decided_between_look_and_write_keeps_that_de
         return await working(connection, pending)
 
     monkeypatch.setattr(decision_queries, "write_decisions", after_another)
-    broker.tell(REPORTED, [submission.report()])
+    broker.publish(REPORTED, [submission.report()])
 
     async with deciding(database, broker) as consuming:
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
 
     assert database.application(submission.id)["cibil_score"] == 301
-    assert broker.told(REPORTED_DLQ) == 0
+    assert broker.published(REPORTED_DLQ) == 0
 
 
 def batches_retried() -> float:
@@ -749,16 +748,16 @@ async def test_fault_of_the_surroundings_is_waited_out_and_blames_no_message(
     submissions = stored(database, 3)
     before = batches_retried()
     database.execute(fault)
-    broker.tell(room.topic, [room.letter(submission) for submission in submissions])
+    broker.publish(room.topic, [room.letter(submission) for submission in submissions])
 
     async with room.consuming(database, broker) as consuming:
         await soon(lambda: batches_retried() >= before + 2)
-        assert broker.told(room.dead_letters) == 0
+        assert broker.published(room.dead_letters) == 0
         database.execute(mend)
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
 
     assert room.effects(database) == 3
-    assert broker.told(room.dead_letters) == 0
+    assert broker.published(room.dead_letters) == 0
 
 
 async def test_pan_of_a_message_never_reaches_the_headers_of_its_dead_letter(
@@ -766,7 +765,7 @@ async def test_pan_of_a_message_never_reaches_the_headers_of_its_dead_letter(
 ) -> None:
     (submission,) = stored(database)
     pan = Pan(submission.pan).reveal()
-    broker.tell(SUBMITTED, [changed(submission.letter(), loan_type=pan, message_version=pan)])
+    broker.publish(SUBMITTED, [changed(submission.letter(), loan_type=pan, message_version=pan)])
 
     async with assessing(database, broker):
         (letter,) = await broker.arrived(SUBMITTED_DLQ, 1)

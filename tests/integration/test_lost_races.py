@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from harness.applications import a_key, an_application
+from harness.database import Database
 from prequal.local.kafka import Kafka
 from prequal.telemetry import metrics
 from tests.support.api import api_within, assert_error, ready
-from tests.support.applications import a_key, an_application
-from tests.support.database import Database
 
 MET = ["40001", "40P01"]
 

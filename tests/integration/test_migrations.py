@@ -11,18 +11,18 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from typer.testing import CliRunner
 
+from harness.database import TABLES, Database
+from harness.ports import free_port
+from harness.system import run_once
+from harness.waiting import eventually
 from prequal.cli.app import app
 from prequal.core.errors import Misconfigured, Transient
 from prequal.postgres.connections import connect
 from prequal.schema import migrate
 from prequal.schema.retention import maintain
 from prequal.schema.version import REVISION, check_schema
-from tests.support.database import TABLES, Database
-from tests.support.ports import free_port
-from tests.support.processes import run_once
 from tests.support.publishing import unpublished
 from tests.support.submissions import stored
-from tests.support.waiting import eventually
 
 MIGRATION_LOCK = 0x70726571
 runner = CliRunner()

@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import pytest
 
+from harness.database import Database
 from prequal.api import queries as api
 from prequal.credit import queries as credit
 from prequal.decision import queries as decision
 from prequal.messaging import inbox
 from prequal.postgres import connections
 from prequal.publisher import queries
-from tests.support.database import Database
 
 LEASE = queries.Lease("loan_applications_submitted", uuid4(), 1)
 

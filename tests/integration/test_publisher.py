@@ -11,6 +11,11 @@ import psycopg
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from harness.broker import REPORTED, SUBMITTED, Broker, headers_of
+from harness.database import Database
+from harness.system import System
+from harness.waiting import Stopwatch, eventually, soon
+from harness.wire import a_wire, port_of
 from prequal.core.settings import PublisherSettings, load
 from prequal.domain.events import EventType, event_id
 from prequal.local.kafka import Kafka
@@ -20,13 +25,8 @@ from prequal.publisher import producer, queries, relay
 from prequal.publisher.listener import OutboxListener
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
-from tests.conftest import HouseMaker
-from tests.support.broker import REPORTED, SUBMITTED, Broker, headers_of
-from tests.support.database import Database
-from tests.support.processes import System
-from tests.support.publishing import INSERT_UNTOLD, an_untold_row, publishing, unpublished
-from tests.support.waiting import eventually, soon
-from tests.support.wire import Stopwatch, a_wire, port_of
+from tests.conftest import SystemMaker
+from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row, publishing, unpublished
 
 
 def nothing_waits(database: Database) -> bool:
@@ -86,7 +86,7 @@ async def test_both_topics_are_told(database: Database, broker: Broker) -> None:
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))
 
-    assert (broker.told(SUBMITTED), broker.told(REPORTED)) == (5, 7)
+    assert (broker.published(SUBMITTED), broker.published(REPORTED)) == (5, 7)
 
 
 async def test_events_of_one_application_are_told_in_the_order_they_were_written(
@@ -94,8 +94,8 @@ async def test_events_of_one_application_are_told_in_the_order_they_were_written
 ) -> None:
     application_id = uuid4()
     with database.connect() as connection, connection.cursor() as cursor:
-        rows = [an_untold_row(payload=str(number), application_id=application_id) for number in range(1500)]
-        cursor.executemany(INSERT_UNTOLD, rows)
+        rows = [an_unpublished_row(payload=str(number), application_id=application_id) for number in range(1500)]
+        cursor.executemany(INSERT_UNPUBLISHED, rows)
 
     async with publishing(database, broker, publish_batch_max=100):
         messages = await broker.arrived(SUBMITTED, 1500)
@@ -115,11 +115,11 @@ async def test_row_is_settled_by_its_own_acknowledgement_and_told_once(database:
 
 
 async def test_row_with_a_lower_id_that_is_committed_later_is_told_too(database: Database, broker: Broker) -> None:
-    late, early = an_untold_row(), an_untold_row()
+    late, early = an_unpublished_row(), an_unpublished_row()
     with database.connect() as slow:
-        slow.execute(INSERT_UNTOLD, late)
+        slow.execute(INSERT_UNPUBLISHED, late)
         with database.connect() as quick:
-            quick.execute(INSERT_UNTOLD, early)
+            quick.execute(INSERT_UNPUBLISHED, early)
         async with publishing(database, broker):
             assert await keys(broker, SUBMITTED, 1) == [early[3]]
 
@@ -131,7 +131,7 @@ async def test_row_with_a_lower_id_that_is_committed_later_is_told_too(database:
 async def test_gap_of_ids_that_were_rolled_back_stops_nothing(database: Database, broker: Broker) -> None:
     with database.connect() as undone:
         for _ in range(10):
-            undone.execute(INSERT_UNTOLD, an_untold_row())
+            undone.execute(INSERT_UNPUBLISHED, an_unpublished_row())
         undone.rollback()
     applications = unpublished(database, 3)
 
@@ -174,7 +174,7 @@ async def test_events_of_a_missing_topic_wait_with_a_reason_while_others_flow(
     unpublished(database, 3, topic=REPORTED)
     async with publishing(database, broker):
         unpublished(database, 20, topic=SUBMITTED)
-        await soon(lambda: broker.told(SUBMITTED) == 20)
+        await soon(lambda: broker.published(SUBMITTED) == 20)
         await soon(lambda: database.count("outbox_parked") == 3)
 
         reasons = {row["reason"] for row in database.rows("SELECT reason FROM outbox_parked")}
@@ -182,7 +182,7 @@ async def test_events_of_a_missing_topic_wait_with_a_reason_while_others_flow(
 
         await soon(lambda: nothing_waits(database), within=60)
     assert all(reasons)
-    assert broker.told(REPORTED) == 3
+    assert broker.published(REPORTED) == 3
     assert database.value("SELECT count(*) FROM outbox_archive WHERE topic = %s", REPORTED) == 3
 
 
@@ -202,7 +202,7 @@ async def test_topic_that_is_deleted_and_made_anew_is_told_by_a_producer_that_ne
         broker.create()
 
         await soon(lambda: nothing_waits(database), within=60)
-    assert broker.told(SUBMITTED) == 3
+    assert broker.published(SUBMITTED) == 3
     assert rebuilt._value.get() == before + 1
 
 
@@ -308,7 +308,7 @@ async def test_event_too_large_waits_with_a_reason_and_its_neighbours_are_told(
     (large,) = unpublished(database, payload="x" * 50_000)
     neighbours = unpublished(database, 30, payload="{}")
     async with publishing(database, broker):
-        await soon(lambda: broker.told(SUBMITTED) == 30)
+        await soon(lambda: broker.published(SUBMITTED) == 30)
         await soon(lambda: database.count("outbox_events") == 0)
         parked = database.rows("SELECT * FROM outbox_parked")
         told = await keys(broker, SUBMITTED, 30)
@@ -366,7 +366,7 @@ async def test_event_told_and_not_settled_is_told_again_with_the_same_id(
 
     monkeypatch.setattr(outbox, "archive_published", broken)
     async with publishing(database, broker):
-        await soon(lambda: broker.told(SUBMITTED) == 5)
+        await soon(lambda: broker.published(SUBMITTED) == 5)
     assert database.count("outbox_events") == 5
     monkeypatch.setattr(outbox, "archive_published", working)
 
@@ -394,7 +394,7 @@ async def test_event_that_is_in_flight_is_not_produced_again(
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))
 
-    assert broker.told(SUBMITTED) == 5
+    assert broker.published(SUBMITTED) == 5
     assert database.count("outbox_archive") == 5
 
 
@@ -406,8 +406,9 @@ async def test_two_publishers_at_once_lose_nothing_and_keep_the_order(database: 
     async with publishing(database, broker), publishing(database, broker):
         for start in range(0, 1000, 100):
             with database.connect() as connection, connection.cursor() as cursor:
-                rows = [an_untold_row(payload=str(start + step), application_id=application_id) for step in range(100)]
-                cursor.executemany(INSERT_UNTOLD, rows)
+                payloads = [str(start + step) for step in range(100)]
+                rows = [an_unpublished_row(payload=each, application_id=application_id) for each in payloads]
+                cursor.executemany(INSERT_UNPUBLISHED, rows)
             await asyncio.sleep(0)
         await soon(lambda: nothing_waits(database))
 
@@ -439,14 +440,14 @@ async def test_lane_has_one_holder_at_a_time(database: Database) -> None:
     assert (len(lost), len(held)) == (0, 1)
 
 
-def test_lane_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database: Database, house: System) -> None:
-    house.start("publisher")
-    second = house.further("publisher", "second", LEASE_SECONDS="1")
+def test_lane_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database: Database, system: System) -> None:
+    system.start("publisher")
+    second = system.further("publisher", "second", LEASE_SECONDS="1")
     second.start()
     unpublished(database)
     eventually(lambda: nothing_waits(database))
 
-    house.publisher.kill_9()
+    system.publisher.kill()
     applications = unpublished(database, 20)
     watch = Stopwatch()
 
@@ -455,14 +456,14 @@ def test_lane_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database: 
     assert database.count("outbox_archive") == 1 + len(applications)
 
 
-def test_lane_of_a_publisher_that_stops_is_free_at_once(database: Database, a_house_with: HouseMaker) -> None:
-    house = a_house_with(LEASE_SECONDS="60").start("publisher")
-    second = house.further("publisher", "second", LEASE_SECONDS="60")
+def test_lane_of_a_publisher_that_stops_is_free_at_once(database: Database, a_system_with: SystemMaker) -> None:
+    system = a_system_with(LEASE_SECONDS="60").start("publisher")
+    second = system.further("publisher", "second", LEASE_SECONDS="60")
     second.start()
     unpublished(database)
     eventually(lambda: nothing_waits(database))
 
-    assert house.publisher.end() == 0
+    assert system.publisher.end() == 0
     unpublished(database, 20)
 
     eventually(lambda: nothing_waits(database))
@@ -515,7 +516,7 @@ async def test_error_of_the_database_is_waited_out(database: Database, broker: B
         await soon(lambda: nothing_waits(database))
         database.execute("ALTER TABLE outbox_archive RENAME TO away")
         applications = unpublished(database, 3)
-        await soon(lambda: broker.told(SUBMITTED) == 4)
+        await soon(lambda: broker.published(SUBMITTED) == 4)
 
         database.execute("ALTER TABLE away RENAME TO outbox_archive")
 
@@ -523,14 +524,14 @@ async def test_error_of_the_database_is_waited_out(database: Database, broker: B
     assert set(applications) < set(await keys(broker, SUBMITTED, 4))
 
 
-def test_row_the_application_wrote_is_what_is_told(database: Database, house: System) -> None:
+def test_row_the_application_wrote_is_what_is_told(database: Database, system: System) -> None:
     import httpx
 
-    from tests.support.applications import an_application
+    from harness.applications import an_application
 
-    house.start("api", "publisher")
+    system.start("api", "publisher")
 
-    response = httpx.post(f"{house.api.url}/applications", json=an_application(), trust_env=False)
+    response = httpx.post(f"{system.api.url}/applications", json=an_application(), trust_env=False)
 
     eventually(lambda: nothing_waits(database))
     archived = database.row("SELECT * FROM outbox_archive")

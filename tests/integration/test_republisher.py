@@ -8,32 +8,32 @@ from uuid import UUID
 import httpx
 import pytest
 
+from harness.applications import an_application
+from harness.broker import REPORTED, SUBMITTED, Broker, RawMessage
+from harness.database import Database
+from harness.ports import free_port
+from harness.system import System
+from harness.waiting import eventually
 from prequal.core.settings import PublisherSettings, load
 from prequal.postgres import connections
 from prequal.publisher import republisher
 from prequal.telemetry import metrics
-from tests.support.applications import an_application
-from tests.support.broker import REPORTED, SUBMITTED, Broker, RawMessage
-from tests.support.database import Database
-from tests.support.ports import free_port
-from tests.support.processes import System
 from tests.support.publishing import unpublished
 from tests.support.submissions import stored
-from tests.support.waiting import eventually
 
 ANCIENT = "UPDATE applications SET created_at = created_at - interval '1 minute'"
 
 
 def test_application_whose_events_were_lost_with_the_broker_is_decided(
-    house: System, broker: Broker, database: Database
+    system: System, broker: Broker, database: Database
 ) -> None:
-    house.start("api", "publisher")
-    httpx.post(f"{house.api.url}/applications", json=an_application(), trust_env=False).raise_for_status()
+    system.start("api", "publisher")
+    httpx.post(f"{system.api.url}/applications", json=an_application(), trust_env=False).raise_for_status()
     eventually(lambda: database.count("outbox_archive") == 1)
     broker.renew()
     database.execute(ANCIENT)
 
-    house.start("credit", "decision")
+    system.start("credit", "decision")
 
     eventually(lambda: database.value("SELECT status <> 'PENDING' FROM applications"), within=30)
     assert database.row("SELECT times FROM republications") == {"times": 1}
@@ -186,13 +186,13 @@ async def test_nothing_is_retold_while_the_consumers_are_behind(
 ) -> None:
     first, _ = told_long_ago(database, 2)
     look = looks(republish_max=1)
-    broker.tell(SUBMITTED, [RawMessage(b"x")] * 900)
-    broker.tell(REPORTED, [RawMessage(b"x")] * 100)
+    broker.publish(SUBMITTED, [RawMessage(b"x")] * 900)
+    broker.publish(REPORTED, [RawMessage(b"x")] * 100)
 
     await look()
     as_far_as_may_be = republished(database)
     settle(database)
-    broker.tell(REPORTED, [RawMessage(b"x")])
+    broker.publish(REPORTED, [RawMessage(b"x")])
     await look()
 
     assert (as_far_as_may_be, republished(database)) == ([first], [])

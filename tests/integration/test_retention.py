@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from harness.database import Database
+from harness.ports import free_port
 from prequal.core.errors import Misconfigured, Transient
 from prequal.schema import retention
 from prequal.schema.retention import ARCHIVE_DAYS, INBOX_DAYS, RESOLVED_DAYS, maintain
-from tests.support.database import Database
-from tests.support.ports import free_port
-from tests.support.publishing import INSERT_UNTOLD, an_untold_row
+from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row
 from tests.support.submissions import Submission, stored
 
 TODAY = datetime.now(UTC).date()
@@ -35,7 +35,7 @@ def told(database: Database, submission: Submission, days_ago: int) -> None:
             f"CREATE TABLE {partition_of(-days_ago)} PARTITION OF outbox_archive "
             f"FOR VALUES FROM ('{day} 00:00+00') TO ('{day + timedelta(days=1)} 00:00+00')"
         )
-    database.execute(INSERT_UNTOLD, *an_untold_row(application_id=submission.id))
+    database.execute(INSERT_UNPUBLISHED, *an_unpublished_row(application_id=submission.id))
     database.execute(
         """
         WITH told AS (DELETE FROM outbox_events RETURNING *)

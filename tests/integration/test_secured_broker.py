@@ -11,15 +11,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from harness.broker import SUBMITTED, clients_of
+from harness.ports import free_ports
+from harness.stores import started
 from prequal.core.errors import Transient
 from prequal.core.settings import KafkaSettings
 from prequal.local.kafka import Kafka
 from prequal.messaging import consumer_lag, topics
 from prequal.messaging.kafka_clients import consumer_settings, producer_settings
-from tests.builders import clients_of
-from tests.support.broker import SUBMITTED
-from tests.support.ports import free_ports
-from tests.support.stores import started
 
 USER, PASSWORD = "prequal", "correct-horse"
 

@@ -10,19 +10,19 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.applications import a_pan, an_application
+from harness.broker import SUBMITTED, Broker
+from harness.database import Database
+from harness.load import Load, applications, assert_all_is_well
+from harness.system import NAMES, Service, System
+from harness.waiting import eventually
 from prequal.security.pan_encryption import KeyRing
-from tests.support.applications import a_pan, an_application
-from tests.support.broker import SUBMITTED, Broker
-from tests.support.database import Database
-from tests.support.load import Load, applications, assert_all_is_well
-from tests.support.processes import NAMES, Service, System
 from tests.support.submissions import stored
-from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def load(house: System) -> Iterator[Load]:
-    load = Load(house.api.url)
+def load(system: System) -> Iterator[Load]:
+    load = Load(system.api.url)
     yield load
     load.close()
 
@@ -33,9 +33,9 @@ def post(service: Service, body: dict[str, Any], **headers: str) -> httpx.Respon
 
 
 def test_every_application_is_decided_as_the_oracle_says(
-    database: Database, broker: Broker, house: System, load: Load
+    database: Database, broker: Broker, system: System, load: Load
 ) -> None:
-    house.start()
+    system.start()
 
     load.post(applications(200))
 
@@ -55,15 +55,15 @@ def test_every_application_is_decided_as_the_oracle_says(
     ],
 )
 def test_documented_pan_has_its_documented_outcome(
-    database: Database, house: System, pan: str, income: str, amount: str, score: int, status: str
+    database: Database, system: System, pan: str, income: str, amount: str, score: int, status: str
 ) -> None:
-    house.start()
+    system.start()
     application_id = post(
-        house.api, an_application(pan_number=pan, monthly_income_inr=income, loan_amount_inr=amount)
+        system.api, an_application(pan_number=pan, monthly_income_inr=income, loan_amount_inr=amount)
     ).json()["application_id"]
 
     def decided() -> dict[str, Any] | None:
-        found: dict[str, Any] = house.api.get(f"/applications/{application_id}/status").json()
+        found: dict[str, Any] = system.api.get(f"/applications/{application_id}/status").json()
         return found if found["status"] != "PENDING" else None
 
     answer = eventually(decided)
@@ -71,13 +71,13 @@ def test_documented_pan_has_its_documented_outcome(
     assert (answer["cibil_score"], answer["status"]) == (score, status)
 
 
-def test_status_moves_once_and_never_back(database: Database, house: System) -> None:
-    house.start()
-    application_id = post(house.api, an_application()).json()["application_id"]
+def test_status_moves_once_and_never_back(database: Database, system: System) -> None:
+    system.start()
+    application_id = post(system.api, an_application()).json()["application_id"]
     seen = []
 
     def final() -> bool:
-        seen.append(house.api.get(f"/applications/{application_id}/status").json()["status"])
+        seen.append(system.api.get(f"/applications/{application_id}/status").json()["status"])
         return len(seen) > 3 and seen[-3:] == [seen[-1]] * 3 and seen[-1] != "PENDING"
 
     eventually(final)
@@ -87,10 +87,10 @@ def test_status_moves_once_and_never_back(database: Database, house: System) -> 
     assert len(set(seen[first_final:])) == 1
 
 
-def test_request_id_is_found_at_every_step(database: Database, broker: Broker, house: System) -> None:
-    house.start()
+def test_request_id_is_found_at_every_step(database: Database, broker: Broker, system: System) -> None:
+    system.start()
     response = httpx.post(
-        f"{house.api.url}/applications",
+        f"{system.api.url}/applications",
         json=an_application(),
         headers={"X-Request-ID": "step-by-step"},
         trust_env=False,
@@ -107,49 +107,49 @@ def test_request_id_is_found_at_every_step(database: Database, broker: Broker, h
 
 
 def test_metrics_of_the_contract_are_shown_by_those_who_count_them(
-    house: System, load: Load, database: Database
+    system: System, load: Load, database: Database
 ) -> None:
-    house.start()
+    system.start()
     load.post(applications(20))
     load.wait()
     eventually(lambda: database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'") == 0)
     eventually(lambda: database.count("outbox_events") == 0)
 
     counted = {
-        "applications_submitted_total": house.api.metric("applications_submitted_total{"),
-        "kafka_messages_published_total": house.publisher.metric("kafka_messages_published_total{"),
-        "kafka_messages_consumed_total": house.credit.metric("kafka_messages_consumed_total{"),
-        "cibil_score_distribution": house.credit.metric("cibil_score_distribution_count"),
-        "pan_decrypts_total": house.credit.metric("pan_decrypts_total"),
-        "applications_by_status_total": house.decision.metric("applications_by_status_total{"),
-        "decision_duration_seconds": house.decision.metric("decision_duration_seconds_count"),
+        "applications_submitted_total": system.api.metric("applications_submitted_total{"),
+        "kafka_messages_published_total": system.publisher.metric("kafka_messages_published_total{"),
+        "kafka_messages_consumed_total": system.credit.metric("kafka_messages_consumed_total{"),
+        "cibil_score_distribution": system.credit.metric("cibil_score_distribution_count"),
+        "pan_decrypts_total": system.credit.metric("pan_decrypts_total"),
+        "applications_by_status_total": system.decision.metric("applications_by_status_total{"),
+        "decision_duration_seconds": system.decision.metric("decision_duration_seconds_count"),
     }
 
     assert counted == {name: 40 if name == "kafka_messages_published_total" else 20 for name in counted}
 
 
 def test_ready_says_why_a_consumer_cannot_do_its_work_though_its_dependencies_answer(
-    database: Database, broker: Broker, house: System
+    database: Database, broker: Broker, system: System
 ) -> None:
-    house.start("credit")
+    system.start("credit")
     (submission,) = stored(database, keys=KeyRing(b"a key that nobody gave to credit"))
 
-    broker.tell(SUBMITTED, [submission.letter()])
+    broker.publish(SUBMITTED, [submission.letter()])
 
-    answer = house.credit.becomes(503, database="connected", kafka="connected")
+    answer = system.credit.becomes(503, database="connected", kafka="connected")
     assert "encryption key" in answer["reason"]
-    assert house.credit.get("/health").status_code == 200
+    assert system.credit.get("/health").status_code == 200
 
 
 # ── several of one kind ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_two_apis_at_once_accept_one_application_a_pan(database: Database, house: System) -> None:
-    house.start("api")
-    second = house.further("api", "second api")
+def test_two_apis_at_once_accept_one_application_a_pan(database: Database, system: System) -> None:
+    system.start("api")
+    second = system.further("api", "second api")
     second.start()
     pans = [a_pan() for _ in range(10)]
-    posts = [(service, an_application(pan_number=pan)) for pan in pans for service in (house.api, second)] * 3
+    posts = [(service, an_application(pan_number=pan)) for pan in pans for service in (system.api, second)] * 3
 
     with ThreadPoolExecutor(20) as threads:
         statuses = list(threads.map(lambda post_: post(*post_).status_code, posts))
@@ -162,16 +162,16 @@ def test_two_apis_at_once_accept_one_application_a_pan(database: Database, house
 
 
 def test_each_service_killed_once_in_a_burst_loses_and_doubles_nothing(
-    database: Database, broker: Broker, house: System, load: Load
+    database: Database, broker: Broker, system: System, load: Load
 ) -> None:
-    house.start()
+    system.start()
 
     for name in NAMES:
         before = len(load.accepted)
         load.post(applications(75))
         eventually(lambda before=before: len(load.accepted) - before > 10)  # type: ignore[misc]
-        victim = getattr(house, name)
-        victim.kill_9()
+        victim = getattr(system, name)
+        victim.kill()
         victim.launch()
         load.wait()
 
@@ -180,46 +180,46 @@ def test_each_service_killed_once_in_a_burst_loses_and_doubles_nothing(
 
 
 def test_all_services_killed_at_once_come_back_to_where_they_were(
-    database: Database, broker: Broker, house: System, load: Load
+    database: Database, broker: Broker, system: System, load: Load
 ) -> None:
-    house.start()
+    system.start()
     load.post(applications(100))
     eventually(lambda: len(load.accepted) > 30)
 
     for name in NAMES:
-        getattr(house, name).kill_9()
+        getattr(system, name).kill()
     for name in reversed(NAMES):
-        getattr(house, name).launch()
+        getattr(system, name).launch()
 
     assert_all_is_well(database, broker, load.wait())
 
 
 def test_each_service_stopped_once_under_load_ends_in_order_and_loses_nothing(
-    database: Database, broker: Broker, house: System, load: Load
+    database: Database, broker: Broker, system: System, load: Load
 ) -> None:
-    house.start()
+    system.start()
     codes = []
 
     for name in NAMES:
         before = len(load.accepted)
         load.post(applications(75))
         eventually(lambda before=before: len(load.accepted) - before > 10)  # type: ignore[misc]
-        service = getattr(house, name)
+        service = getattr(system, name)
         codes.append(service.end(within=10))
         service.launch()
         load.wait()
 
     assert codes == [0, 0, 0, 0]
     assert_all_is_well(database, broker, load.accepted)
-    assert all(getattr(house, name).logged("stopped") for name in NAMES)
+    assert all(getattr(system, name).logged("stopped") for name in NAMES)
 
 
 def test_scrape_during_a_shutdown_is_answered_whole_or_refused_and_nothing_is_lost(
-    database: Database, broker: Broker, house: System, load: Load
+    database: Database, broker: Broker, system: System, load: Load
 ) -> None:
-    house.start()
+    system.start()
     for name in NAMES:
-        service, answers = getattr(house, name), list[str]()
+        service, answers = getattr(system, name), list[str]()
         whole = families(service.get("/metrics").text)
         load.post(applications(60))
         with ThreadPoolExecutor(3) as threads:
@@ -257,36 +257,36 @@ def families(exposition: str) -> list[str]:
     return [line for line in exposition.splitlines() if line.startswith("# TYPE")]
 
 
-def test_requests_in_flight_finish_after_sigterm(database: Database, house: System) -> None:
-    house.start("api")
+def test_requests_in_flight_finish_after_sigterm(database: Database, system: System) -> None:
+    system.start("api")
     database.execute(
         "CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS"
         " 'BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END'"
     )
     database.execute("CREATE TRIGGER slow BEFORE INSERT ON applications EXECUTE FUNCTION take_long()")
     with ThreadPoolExecutor(10) as threads:
-        posts = [threads.submit(post, house.api, an_application()) for _ in range(10)]
-        eventually(lambda: house.api.metric("http_requests_in_progress") == 11)  # the question is the eleventh
+        posts = [threads.submit(post, system.api, an_application()) for _ in range(10)]
+        eventually(lambda: system.api.metric("http_requests_in_progress") == 11)  # the question is the eleventh
 
-        house.api.send(signal.SIGTERM)
-        eventually(lambda: house.api.logged("stopping"))
+        system.api.send(signal.SIGTERM)
+        eventually(lambda: system.api.logged("stopping"))
 
         statuses = [answer.result().status_code for answer in posts]
-    assert house.api.exit_code() == 0
+    assert system.api.exit_code() == 0
     assert statuses == [202] * 10
     assert database.count("applications") == 10
 
 
-def test_whoever_has_connected_before_the_door_closed_is_answered(house: System) -> None:
-    house.start("api")
-    with socket.create_connection(("127.0.0.1", house.api.port)) as early:
-        house.api.send(signal.SIGTERM)
-        eventually(lambda: not is_open(house.api.port))
+def test_whoever_has_connected_before_the_door_closed_is_answered(system: System) -> None:
+    system.start("api")
+    with socket.create_connection(("127.0.0.1", system.api.port)) as early:
+        system.api.send(signal.SIGTERM)
+        eventually(lambda: not is_open(system.api.port))
 
         early.sendall(b"GET /health HTTP/1.1\r\nHost: api\r\n\r\n")
 
         assert early.recv(100).startswith(b"HTTP/1.1 200")
-    assert house.api.exit_code() == 0
+    assert system.api.exit_code() == 0
 
 
 def is_open(port: int) -> bool:
@@ -297,39 +297,39 @@ def is_open(port: int) -> bool:
     return True
 
 
-def test_idle_services_end_at_once(house: System) -> None:
-    house.start()
+def test_idle_services_end_at_once(system: System) -> None:
+    system.start()
 
-    codes = [getattr(house, name).end(within=10) for name in NAMES]
+    codes = [getattr(system, name).end(within=10) for name in NAMES]
 
     assert codes == [0, 0, 0, 0]
-    assert all(getattr(house, name).logged("stopped") for name in NAMES)
-    assert not any(getattr(house, name).logged("abandoned") for name in NAMES)
+    assert all(getattr(system, name).logged("stopped") for name in NAMES)
+    assert not any(getattr(system, name).logged("abandoned") for name in NAMES)
 
 
-def test_log_lines_are_json_with_time_level_service_and_event(house: System, load: Load) -> None:
-    house.start()
+def test_log_lines_are_json_with_time_level_service_and_event(system: System, load: Load) -> None:
+    system.start()
     load.post(applications(5))
     load.wait()
-    house.stop()
+    system.stop()
 
     for name, service in zip(NAMES, ("prequal-api", "credit-service", "decision-service", "publisher"), strict=True):
-        lines = [json.loads(line) for line in getattr(house, name).log.read_text().splitlines()]
+        lines = [json.loads(line) for line in getattr(system, name).log.read_text().splitlines()]
         assert lines
         assert all({"timestamp", "level", "service", "event"} <= set(line) for line in lines)
         assert {line["service"] for line in lines} == {service}
 
 
 def test_income_at_the_border_of_the_policy_is_reviewed_and_above_it_approved(
-    database: Database, house: System
+    database: Database, system: System
 ) -> None:
-    house.start()
+    system.start()
     bodies = [
         an_application(monthly_income_inr="100000.00", loan_amount_inr=amount)
         for amount in ("4799999.99", "4800000.00", "4800000.01")
     ]
 
-    ids = [post(house.api, body).json()["application_id"] for body in bodies]
+    ids = [post(system.api, body).json()["application_id"] for body in bodies]
 
     eventually(lambda: database.value("SELECT count(*) FROM applications WHERE status <> 'PENDING'") == 3)
     statuses = [database.application(id_)["status"] for id_ in ids]

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from harness.database import Database
 from prequal.core.circuit_breaker import FAILURES_MAX, State
 from prequal.core.errors import Transient
 from prequal.postgres.connections import ReadPool, SingleConnection
 from prequal.telemetry.breakers import breaker_of
-from tests.support.database import Database
 
 
 async def _look(read_pool: ReadPool) -> None:

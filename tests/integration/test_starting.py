@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.database import Database
+from harness.ports import free_port
+from harness.system import KEYS, NAMES, OTHER_KEY, System, run_once
+from harness.waiting import eventually
 from prequal.local.kafka import Kafka
 from prequal.schema.migrate import downgrade
-from tests.support.database import Database
-from tests.support.ports import free_port
-from tests.support.processes import KEYS, NAMES, OTHER_KEY, System, run_once
-from tests.support.waiting import eventually
 
 NOBODY = "127.0.0.1:1"
 """Where no broker and no database is: bad settings are found before anybody is asked."""
@@ -38,8 +38,8 @@ def assert_refuses(name: str, told: dict[str, str], folder: Path, *words: str) -
 # ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_first_start_records_what_its_keys_are_known_by(database: Database, house: System) -> None:
-    house.start("api")
+def test_first_start_records_what_its_keys_are_known_by(database: Database, system: System) -> None:
+    system.start("api")
 
     rows = database.rows("SELECT purpose, key_id, check_value FROM key_checks ORDER BY purpose")
     assert [row["purpose"] for row in rows] == ["ENCRYPTION_KEY", "PAN_HASH_KEY"]
@@ -47,12 +47,12 @@ def test_first_start_records_what_its_keys_are_known_by(database: Database, hous
     assert [len(row["check_value"]) for row in rows] == [32, 32]
 
 
-def test_later_start_with_the_same_keys_records_nothing(database: Database, house: System) -> None:
-    house.start("api")
+def test_later_start_with_the_same_keys_records_nothing(database: Database, system: System) -> None:
+    system.start("api")
     before = database.everything()["key_checks"]
-    house.api.end()
+    system.api.end()
 
-    house.start("api", "credit")
+    system.start("api", "credit")
 
     assert database.everything()["key_checks"] == before
 
@@ -61,10 +61,10 @@ def test_later_start_with_the_same_keys_records_nothing(database: Database, hous
     ("name", "key"), [("api", "PAN_HASH_KEY"), ("api", "ENCRYPTION_KEY"), ("credit", "ENCRYPTION_KEY")]
 )
 def test_valid_but_wrong_key_stops_the_start(
-    database: Database, house: System, kafka: Kafka, tmp_path: Path, name: str, key: str
+    database: Database, system: System, kafka: Kafka, tmp_path: Path, name: str, key: str
 ) -> None:
-    house.start("api")
-    house.stop()
+    system.start("api")
+    system.stop()
 
     assert_refuses(
         name, settings(database.url, kafka.bootstrap_servers) | {key: OTHER_KEY}, tmp_path, key, "not the key"
@@ -101,10 +101,10 @@ def test_key_that_is_none_stops_the_start(tmp_path: Path, key: str, words: str) 
     assert_refuses("api", settings() | {"ENCRYPTION_KEY": key}, tmp_path, "ENCRYPTION_KEY", words)
 
 
-def test_publisher_and_decision_are_given_no_key(house: System) -> None:
-    house.start("publisher", "decision")
+def test_publisher_and_decision_are_given_no_key(system: System) -> None:
+    system.start("publisher", "decision")
 
-    for service in (house.publisher, house.decision):
+    for service in (system.publisher, system.decision):
         environment = Path(f"/proc/{service.pid}/environ").read_bytes()
         assert not [key for key in KEYS.values() if key.encode() in environment]
 
@@ -132,12 +132,12 @@ def test_missing_setting_is_named(tmp_path: Path, name: str, missing: str) -> No
     ],
 )
 def test_bad_setting_is_named_and_its_value_is_not_repeated(tmp_path: Path, setting: str, value: str) -> None:
-    house = System(NOWHERE, NOBODY, tmp_path, **{setting: value})
-    house.api.environment |= {setting: value}
-    house.api.launch()
+    system = System(NOWHERE, NOBODY, tmp_path, **{setting: value})
+    system.api.environment |= {setting: value}
+    system.api.launch()
 
-    assert house.api.exit_code() == 2
-    (sentence,) = house.api.log.read_text().splitlines()
+    assert system.api.exit_code() == 2
+    (sentence,) = system.api.log.read_text().splitlines()
     assert setting in sentence
     assert "hunter2" not in sentence
     assert value not in sentence
@@ -180,8 +180,8 @@ def test_database_ahead_of_the_code_stops_the_start(database: Database, kafka: K
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_busy_port_stops_the_start(house: System, name: str) -> None:
-    service = getattr(house, name)
+def test_busy_port_stops_the_start(system: System, name: str) -> None:
+    service = getattr(system, name)
     with socket.create_server(("127.0.0.1", service.port)):
         service.launch()
 
@@ -191,25 +191,25 @@ def test_busy_port_stops_the_start(house: System, name: str) -> None:
     assert "HTTP_PORT" in sentence
 
 
-def test_metrics_are_shown_on_a_port_of_their_own_when_told_so(house: System) -> None:
+def test_metrics_are_shown_on_a_port_of_their_own_when_told_so(system: System) -> None:
     port = free_port()
-    service = house.further("decision", "metrics")
+    service = system.further("decision", "metrics")
     service.environment |= {"PROMETHEUS_PORT": str(port)}
     service.start()
 
-    assert "kafka_messages_consumed_total" in house.new("decision", port).get("/metrics").text
+    assert "kafka_messages_consumed_total" in system.new("decision", port).get("/metrics").text
 
 
-def test_taken_metrics_port_is_said_once_and_waited_for_while_the_service_works(house: System) -> None:
+def test_taken_metrics_port_is_said_once_and_waited_for_while_the_service_works(system: System) -> None:
     port = free_port()
-    service = house.further("decision", "metrics")
+    service = system.further("decision", "metrics")
     service.environment |= {"PROMETHEUS_PORT": str(port)}
     with socket.create_server(("127.0.0.1", port)):
         service.start()
         eventually(lambda: service.logged("metrics_port_taken"))
         shown = service.get("/metrics").text
 
-    house.new("decision", port).becomes(200)
+    system.new("decision", port).becomes(200)
 
     assert "kafka_messages_consumed_total" in shown
     assert len(service.logged("metrics_port_taken")) == 1
@@ -222,8 +222,8 @@ def test_taken_metrics_port_is_said_once_and_waited_for_while_the_service_works(
 def test_service_lives_and_says_what_is_away_until_its_database_is_there(
     kafka: Kafka, tmp_path: Path, name: str
 ) -> None:
-    house = System(f"postgresql://u:p@127.0.0.1:{free_port()}/x", kafka.bootstrap_servers, tmp_path)
-    service = getattr(house, name)
+    system = System(f"postgresql://u:p@127.0.0.1:{free_port()}/x", kafka.bootstrap_servers, tmp_path)
+    service = getattr(system, name)
     try:
         service.launch()
         eventually(lambda: service.logged("waiting"))
@@ -234,4 +234,4 @@ def test_service_lives_and_says_what_is_away_until_its_database_is_there(
         assert (status, ready["database"]) == (503, "disconnected")
         assert service.end() == 0
     finally:
-        house.stop()
+        system.stop()

@@ -1,22 +1,22 @@
-"""The survey: what the publisher shows of the whole house is what the database and the broker say."""
+"""The survey: what the publisher shows of the whole system is what the database and the broker say."""
 
 import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from harness.broker import REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, RawMessage
+from harness.database import Database
+from harness.ports import free_port
+from harness.system import System
+from harness.waiting import eventually, soon
 from prequal.core.settings import PublisherSettings, load
 from prequal.postgres import connections
 from prequal.publisher import system_metrics
 from prequal.publisher.system_metrics import SystemMetrics
 from prequal.telemetry import metrics
 from prequal.telemetry.metrics import COLLECTED, CollectedGauge
-from tests.support.broker import REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, RawMessage
-from tests.support.database import Database
-from tests.support.ports import free_port
-from tests.support.processes import System
 from tests.support.submissions import stored
-from tests.support.waiting import eventually, soon
 
 DECIDED = (
     "UPDATE applications SET status = 'REJECTED', cibil_score = 600, decision_rule = 'SCORE_BELOW_MINIMUM',"
@@ -124,21 +124,21 @@ async def test_a_broker_that_is_away_hides_its_facts_and_not_those_of_the_databa
 
 
 def test_lag_is_seen_by_every_publisher_though_no_consumer_lives(
-    house: System, database: Database, broker: Broker
+    system: System, database: Database, broker: Broker
 ) -> None:
-    broker.tell(SUBMITTED, [submission.letter() for submission in stored(database, 5)])
-    other = house.further("publisher", "other")
-    house.start("publisher")
+    broker.publish(SUBMITTED, [submission.letter() for submission in stored(database, 5)])
+    other = system.further("publisher", "other")
+    system.start("publisher")
     other.start()
 
-    eventually(lambda: [each.metric(OF_CREDIT) for each in (house.publisher, other)] == [5, 5], within=20)
-    house.start("credit")
+    eventually(lambda: [each.metric(OF_CREDIT) for each in (system.publisher, other)] == [5, 5], within=20)
+    system.start("credit")
 
-    eventually(lambda: [each.metric(OF_CREDIT) for each in (house.publisher, other)] == [0, 0], within=20)
+    eventually(lambda: [each.metric(OF_CREDIT) for each in (system.publisher, other)] == [0, 0], within=20)
 
 
 async def test_dead_letters_are_counted_where_they_lie(database: Database, broker: Broker) -> None:
-    broker.tell(SUBMITTED_DLQ, [RawMessage(b"{", b"1"), RawMessage(b"{", b"2")])
+    broker.publish(SUBMITTED_DLQ, [RawMessage(b"{", b"1"), RawMessage(b"{", b"2")])
 
     await looked_until(
         settings(database.url, broker.bootstrap_servers),

@@ -7,12 +7,11 @@ import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Producer
 from typer.testing import CliRunner
 
+from harness.broker import SUBMITTED, Broker, clients_of
+from harness.ports import free_port
 from prequal.cli.app import app
 from prequal.core.errors import Transient
 from prequal.messaging import topics
-from tests.builders import clients_of
-from tests.support.broker import SUBMITTED, Broker
-from tests.support.ports import free_port
 
 HOUR_MS = 3_600_000
 

@@ -7,15 +7,15 @@ from functools import partial
 import httpx
 import pytest
 
-from tests.conftest import HouseMaker
-from tests.support.applications import a_pan, an_application, drawn
-from tests.support.broker import REPORTED, SUBMITTED, Broker, RawMessage
-from tests.support.database import Database
-from tests.support.load import Load, applications, assert_all_is_well
+from harness.applications import a_pan, an_application, drawn
+from harness.broker import REPORTED, SUBMITTED, Broker, RawMessage
+from harness.database import Database
+from harness.load import Load, applications, assert_all_is_well
+from harness.ports import free_port
+from harness.system import System
+from harness.waiting import eventually
+from tests.conftest import SystemMaker
 from tests.support.otlp import Place, Receiver, Span, a_receiver
-from tests.support.ports import free_port
-from tests.support.processes import System
-from tests.support.waiting import eventually
 
 HOPS = {
     "POST /applications": ("prequal-api", "SERVER"),
@@ -38,16 +38,16 @@ BATCHES = {
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
-def post(house: System, **headers: str) -> str:
+def post(system: System, **headers: str) -> str:
     answer = httpx.post(
-        f"{house.api.url}/applications", json=an_application(), headers=headers, timeout=10, trust_env=False
+        f"{system.api.url}/applications", json=an_application(), headers=headers, timeout=10, trust_env=False
     )
     application_id: str = answer.json()["application_id"]
     return application_id
 
 
-def decided(house: System, application_id: str) -> bool:
-    return bool(house.api.get(f"/applications/{application_id}/status").json()["status"] != "PENDING")
+def decided(system: System, application_id: str) -> bool:
+    return bool(system.api.get(f"/applications/{application_id}/status").json()["status"] != "PENDING")
 
 
 def trace_of(receiver: Receiver, application_id: str) -> dict[str, Span]:
@@ -64,11 +64,11 @@ def trace_of(receiver: Receiver, application_id: str) -> dict[str, Span]:
     return found
 
 
-def test_an_application_is_one_trace_through_all_four_processes(a_house_with: HouseMaker) -> None:
+def test_an_application_is_one_trace_through_all_four_processes(a_system_with: SystemMaker) -> None:
     with a_receiver() as receiver:
-        house = a_house_with(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_TRACES_SAMPLER_ARG="1").start()
+        system = a_system_with(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_TRACES_SAMPLER_ARG="1").start()
 
-        application_id = post(house)
+        application_id = post(system)
 
         trace = trace_of(receiver, application_id)
     spans = [trace[name] for name in HOPS]
@@ -84,11 +84,11 @@ def test_an_application_is_one_trace_through_all_four_processes(a_house_with: Ho
 
 
 def test_what_is_done_for_many_is_a_trace_of_its_own_and_linked_to_each(
-    a_house_with: HouseMaker, database: Database, broker: Broker
+    a_system_with: SystemMaker, database: Database, broker: Broker
 ) -> None:
     with a_receiver() as receiver:
-        house = a_house_with(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_TRACES_SAMPLER_ARG="1").start()
-        load = Load(house.api.url)
+        system = a_system_with(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_TRACES_SAMPLER_ARG="1").start()
+        load = Load(system.api.url)
 
         load.post(applications(60))
 
@@ -111,17 +111,17 @@ def all_linked(receiver: Receiver, batch: str, members: set[Place]) -> bool:
 
 
 def test_the_callers_trace_goes_on_and_its_word_on_sampling_counts(
-    a_house_with: HouseMaker, database: Database
+    a_system_with: SystemMaker, database: Database
 ) -> None:
     with a_receiver() as receiver:
-        house = a_house_with(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_TRACES_SAMPLER_ARG="0").start()
+        system = a_system_with(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_TRACES_SAMPLER_ARG="0").start()
 
-        sampled = post(house, traceparent=f"00-{TRACE}-{CALLER}-01")
-        others = {post(house, traceparent=f"00-{TRACE}-{CALLER}-00"): f"00-{TRACE}-{CALLER}-00", post(house): None}
+        sampled = post(system, traceparent=f"00-{TRACE}-{CALLER}-01")
+        others = {post(system, traceparent=f"00-{TRACE}-{CALLER}-00"): f"00-{TRACE}-{CALLER}-00", post(system): None}
 
         trace = trace_of(receiver, sampled)
-        eventually(lambda: all(decided(house, each) for each in others))
-        house.stop()  # and with that everything that was recorded is sent
+        eventually(lambda: all(decided(system, each) for each in others))
+        system.stop()  # and with that everything that was recorded is sent
     assert trace["POST /applications"].parent == CALLER
     assert {span.place[0] for span in trace.values()} == {TRACE}
     assert len([span for span in receiver.spans if span.name in HOPS]) == len(HOPS)
@@ -131,12 +131,12 @@ def test_the_callers_trace_goes_on_and_its_word_on_sampling_counts(
         assert [row["traceparent"] for row in told] == [traceparent, traceparent]
 
 
-def test_a_dead_letter_ends_its_span_with_the_kind_of_its_error(a_house_with: HouseMaker, broker: Broker) -> None:
+def test_a_dead_letter_ends_its_span_with_the_kind_of_its_error(a_system_with: SystemMaker, broker: Broker) -> None:
     with a_receiver() as receiver:
-        a_house_with(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url).start("credit")
+        a_system_with(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url).start("credit")
 
         headers: list[tuple[str, str | bytes | None]] = [("traceparent", f"00-{TRACE}-{CALLER}-01")]
-        broker.tell(SUBMITTED, [RawMessage(f'{{"pan_number": "{a_pan()}"'.encode(), headers=headers)])
+        broker.publish(SUBMITTED, [RawMessage(f'{{"pan_number": "{a_pan()}"'.encode(), headers=headers)])
 
         eventually(lambda: receiver.of(TRACE))
         (span,) = receiver.of(TRACE).values()
@@ -154,18 +154,18 @@ def test_a_dead_letter_ends_its_span_with_the_kind_of_its_error(a_house_with: Ho
     ],
 )
 def test_an_endpoint_that_is_away_is_said_once_and_costs_nothing_but_spans(
-    a_house_with: HouseMaker,
+    a_system_with: SystemMaker,
     database: Database,
     broker: Broker,
     endpoint: Callable[[int], AbstractContextManager[Receiver]] | None,
 ) -> None:
     port = free_port()
-    house = a_house_with(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_TRACES_SAMPLER_ARG="1")
-    services = (house.api, house.publisher, house.credit, house.decision)
+    system = a_system_with(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_TRACES_SAMPLER_ARG="1")
+    services = (system.api, system.publisher, system.credit, system.decision)
     away = endpoint(port) if endpoint else a_receiver(free_port())
     with away:
-        house.start()
-        load = Load(house.api.url)
+        system.start()
+        load = Load(system.api.url)
 
         load.post(applications(40))
         accepted = load.wait()
@@ -180,14 +180,14 @@ def test_an_endpoint_that_is_away_is_said_once_and_costs_nothing_but_spans(
         assert [service.end() for service in services] == [0] * 4
 
 
-def test_an_endpoint_that_comes_back_gets_traces_again(a_house_with: HouseMaker) -> None:
+def test_an_endpoint_that_comes_back_gets_traces_again(a_system_with: SystemMaker) -> None:
     port = free_port()
-    house = a_house_with(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_TRACES_SAMPLER_ARG="1").start()
-    post(house)
-    eventually(lambda: house.api.logged("traces_not_sent"), 15)
+    system = a_system_with(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_TRACES_SAMPLER_ARG="1").start()
+    post(system)
+    eventually(lambda: system.api.logged("traces_not_sent"), 15)
 
     with a_receiver(port) as receiver:
-        trace_of(receiver, post(house))
+        trace_of(receiver, post(system))
 
-        (said,) = eventually(lambda: house.api.logged("traces_sent_again")) or [{}]
+        (said,) = eventually(lambda: system.api.logged("traces_sent_again")) or [{}]
     assert said["at_least_lost"] > 0

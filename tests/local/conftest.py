@@ -11,8 +11,8 @@ from tests.local.machine import Up
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[Up]:
-    """A house that has not been started."""
+def stack(tmp_path: Path) -> Iterator[Up]:
+    """A stack that has not been started."""
     up = Up(tmp_path)
     yield up
     if up.running:

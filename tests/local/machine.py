@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.ports import free_ports
-from tests.support.waiting import eventually
+from harness.ports import free_ports
+from harness.waiting import eventually
 
 SERVICE_PORTS = {"API_PORT", "CREDIT_PORT", "DECISION_PORT", "PUBLISHER_PORT"}
 PORT_SETTINGS = (

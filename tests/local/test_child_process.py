@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.waiting import eventually
 from prequal.core.errors import Misconfigured, PrequalError, Transient
 from prequal.local import services
 from prequal.local.child_process import Child, bound_to_parent
 from prequal.local.services import OneShotJob
 from tests.local.machine import lives
-from tests.support.waiting import eventually
 
 PARENT = """
 import sys, time, pathlib

@@ -14,12 +14,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from harness.ports import free_ports
 from prequal.cli import exit_codes
 from prequal.cli.app import app
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.local.demo import fresh_pan
 from tests.local.machine import Up
-from tests.support.ports import free_ports
 
 COMMANDS = [
     "up",
@@ -160,15 +160,15 @@ def test_status_where_nothing_runs_is_one_sentence_and_exit_code_2(tmp_path: Pat
     assert "prequal up" in done.stderr
 
 
-def test_up_on_a_busy_port_is_one_sentence_and_exit_code_2(api: Api, house: Up) -> None:
-    house.ports["API_PORT"] = api.server.server_port
+def test_up_on_a_busy_port_is_one_sentence_and_exit_code_2(api: Api, stack: Up) -> None:
+    stack.ports["API_PORT"] = api.server.server_port
 
-    house.start()
+    stack.start()
 
-    assert house.process is not None
-    assert house.process.wait(30) == 2
-    assert re.fullmatch("prequal: Port .* set API_PORT to a free one\n", house.output.read_text())
-    assert not (house.folder / ".prequal" / "postgres").exists()
+    assert stack.process is not None
+    assert stack.process.wait(30) == 2
+    assert re.fullmatch("prequal: Port .* set API_PORT to a free one\n", stack.output.read_text())
+    assert not (stack.folder / ".prequal" / "postgres").exists()
 
 
 def test_generated_keys_fit_into_a_dotenv() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.ports import free_ports
 from prequal.core.errors import Misconfigured
 from prequal.core.settings import load
 from prequal.local import run_file, supervisor
@@ -19,7 +20,6 @@ from prequal.local.ports import require_free
 from prequal.local.run_file import Process, RunFile
 from prequal.local.settings import UpSettings
 from tests.local.machine import lives
-from tests.support.ports import free_ports
 
 RUN = RunFile("postgresql://prequal:secret@127.0.0.1:1/prequal", "127.0.0.1:2", {"api": Process(3, 4)})
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from harness.database import Database
 from prequal.cli.status import _applications
 from prequal.local import status
 from prequal.local.status import Overview, database_facts
-from tests.support.database import Database
 
 DECIDED = {"MANUAL_REVIEW": 300, "PRE_APPROVED": 1100, "REJECTED": 600}
 UNDECIDED = 40

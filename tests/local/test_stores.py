@@ -12,13 +12,13 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 from confluent_kafka.cimpl import NewTopic
 
+from harness.ports import free_ports
+from harness.waiting import eventually
 from prequal.core.errors import Misconfigured, Transient
 from prequal.local.child_process import Child
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
 from tests.local.machine import lives
-from tests.support.ports import free_ports
-from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,9 @@ from typing import Any
 
 import pytest
 
+from harness.database import Cluster, Database
+from harness.ports import free_port
+from harness.waiting import eventually
 from prequal.core.errors import Transient
 from prequal.core.settings import load
 from prequal.local import supervisor
@@ -27,16 +30,13 @@ from prequal.local.data_folder import DataFolder
 from prequal.local.keys import generate
 from prequal.local.settings import UpSettings
 from tests.local.machine import Up, lives
-from tests.support.database import Cluster, Database
-from tests.support.ports import free_port
-from tests.support.waiting import eventually
 
 NAMES = {"postgres", "kafka", "api", "credit", "decision", "publisher"}
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    up = Up(tmp_path_factory.mktemp("house"))
+    up = Up(tmp_path_factory.mktemp("stack"))
     program = up.folder / "bin" / "prometheus"
     program.parent.mkdir()
     program.touch(0o755)
@@ -131,18 +131,18 @@ def test_second_up_in_the_same_folder_is_one_sentence(running: Up) -> None:
     assert "Another `prequal up` works in" in done.stderr
 
 
-def test_sigint_stops_everything_with_exit_code_0(house: Up) -> None:
-    house.start().until_ready()
-    pids = [process["pid"] for process in house.processes().values()]
+def test_sigint_stops_everything_with_exit_code_0(stack: Up) -> None:
+    stack.start().until_ready()
+    pids = [process["pid"] for process in stack.processes().values()]
     began = time.monotonic()
 
-    code = house.end(signal.SIGINT)
+    code = stack.end(signal.SIGINT)
 
     assert code == 0
     assert time.monotonic() - began < 15
     assert not any(map(lives, pids))
-    assert house.left() == []
-    assert not (house.folder / ".prequal" / "run.json").exists()
+    assert stack.left() == []
+    assert not (stack.folder / ".prequal" / "run.json").exists()
 
 
 def catches(pid: int, number: signal.Signals) -> bool:
@@ -151,14 +151,14 @@ def catches(pid: int, number: signal.Signals) -> bool:
     return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
 
 
-def test_signal_while_it_still_loads_ends_it(house: Up) -> None:
-    house.start()
-    assert house.process is not None
-    pid = house.process.pid
+def test_signal_while_it_still_loads_ends_it(stack: Up) -> None:
+    stack.start()
+    assert stack.process is not None
+    pid = stack.process.pid
     eventually(lambda: catches(pid, signal.SIGTERM))
 
-    assert house.end() == 0
-    assert house.left() == []
+    assert stack.end() == 0
+    assert stack.left() == []
 
 
 def test_signal_that_another_thread_takes_is_heard_as_well() -> None:
@@ -190,100 +190,100 @@ POSTGRES_LOG = ".prequal/logs/postgres.log"
         pytest.param("output", "everything is ready", id="demonstrating"),
     ],
 )
-def test_signal_in_the_middle_of_starting_stops_everything(house: Up, file: str, words: str) -> None:
-    house.start()
-    eventually(lambda: (house.folder / file).exists() and words in (house.folder / file).read_text(), within=60)
+def test_signal_in_the_middle_of_starting_stops_everything(stack: Up, file: str, words: str) -> None:
+    stack.start()
+    eventually(lambda: (stack.folder / file).exists() and words in (stack.folder / file).read_text(), within=60)
 
-    assert house.end() == 0
-    assert house.left() == []
+    assert stack.end() == 0
+    assert stack.left() == []
 
 
-def test_reader_that_leaves_does_not_hold_the_end_by_sighup(house: Up) -> None:
-    reader, house.stdout = os.pipe()
-    house.start()
-    os.close(house.stdout)
+def test_reader_that_leaves_does_not_hold_the_end_by_sighup(stack: Up) -> None:
+    reader, stack.stdout = os.pipe()
+    stack.start()
+    os.close(stack.stdout)
     os.close(reader)
-    eventually(house.ready, within=60)
+    eventually(stack.ready, within=60)
 
-    assert house.end(signal.SIGHUP) == 0
-    assert house.left() == []
+    assert stack.end(signal.SIGHUP) == 0
+    assert stack.left() == []
 
 
-def test_frozen_children_do_not_hold_the_end_by_sigterm(house: Up) -> None:
-    house.start().until_ready()
-    for process in house.processes().values():
+def test_frozen_children_do_not_hold_the_end_by_sigterm(stack: Up) -> None:
+    stack.start().until_ready()
+    for process in stack.processes().values():
         os.kill(process["pid"], signal.SIGSTOP)
     began = time.monotonic()
 
-    assert house.end(signal.SIGTERM) == 0
+    assert stack.end(signal.SIGTERM) == 0
     assert time.monotonic() - began < 15
-    assert house.left() == []
+    assert stack.left() == []
 
 
-def test_nobody_outlives_an_up_that_is_killed_and_the_next_one_starts(house: Up) -> None:
-    house.start().until_ready()
-    house.end(signal.SIGKILL)
-    eventually(lambda: house.left() == [])
+def test_nobody_outlives_an_up_that_is_killed_and_the_next_one_starts(stack: Up) -> None:
+    stack.start().until_ready()
+    stack.end(signal.SIGKILL)
+    eventually(lambda: stack.left() == [])
 
-    house.start().until_ready()
+    stack.start().until_ready()
 
-    assert house.end() == 0
+    assert stack.end() == 0
 
 
-def test_child_that_is_misconfigured_stops_all_with_its_sentence(house: Up) -> None:
-    house.start(**generate()).until_ready()
-    house.end()
+def test_child_that_is_misconfigured_stops_all_with_its_sentence(stack: Up) -> None:
+    stack.start(**generate()).until_ready()
+    stack.end()
 
-    house.start(**generate())
+    stack.start(**generate())
 
-    assert house.process is not None
-    assert house.process.wait(60) == 2
-    assert "is not the key this database was made with" in house.output.read_text()
-    assert house.left() == []
+    assert stack.process is not None
+    assert stack.process.wait(60) == 2
+    assert "is not the key this database was made with" in stack.output.read_text()
+    assert stack.left() == []
 
 
 # ── stores of somebody else's ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def outcome(house: Up, within: float = 60) -> tuple[int, str]:
-    """The exit code of a house that ends by itself, and its last sentence."""
-    assert house.process is not None
-    code = house.process.wait(within)
-    assert house.left() == []
-    return code, house.output.read_text().rstrip().splitlines()[-1]
+def outcome(stack: Up, within: float = 60) -> tuple[int, str]:
+    """The exit code of a stack that ends by itself, and its last sentence."""
+    assert stack.process is not None
+    code = stack.process.wait(within)
+    assert stack.left() == []
+    return code, stack.output.read_text().rstrip().splitlines()[-1]
 
 
 def dead() -> str:
     return f"127.0.0.1:{free_port()}"
 
 
-def test_database_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(house: Up) -> None:
-    house.start(DATABASE_URL=f"postgresql://prequal:hunter2@{dead()}/prequal", KAFKA_BOOTSTRAP_SERVERS=dead())
+def test_database_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(stack: Up) -> None:
+    stack.start(DATABASE_URL=f"postgresql://prequal:hunter2@{dead()}/prequal", KAFKA_BOOTSTRAP_SERVERS=dead())
 
-    code, sentence = outcome(house)
+    code, sentence = outcome(stack)
 
-    log = house.folder / ".prequal" / "logs" / "migrate.log"
+    log = stack.folder / ".prequal" / "logs" / "migrate.log"
     assert code == 3
     assert sentence == f"prequal: migrate: PostgreSQL cannot be reached: ConnectionRefusedError (see {log})"
 
 
-def test_wrong_password_ends_the_start_with_exit_code_2_and_its_sentence(house: Up, cluster: Cluster) -> None:
+def test_wrong_password_ends_the_start_with_exit_code_2_and_its_sentence(stack: Up, cluster: Cluster) -> None:
     address = cluster.url.rpartition("@")[2]
 
-    house.start(DATABASE_URL=f"postgresql://prequal:hunter2@{address}", KAFKA_BOOTSTRAP_SERVERS=dead())
+    stack.start(DATABASE_URL=f"postgresql://prequal:hunter2@{address}", KAFKA_BOOTSTRAP_SERVERS=dead())
 
-    code, sentence = outcome(house)
+    code, sentence = outcome(stack)
     assert code == 2
     assert "migrate: PostgreSQL refuses DATABASE_URL: InvalidPasswordError" in sentence
-    assert "hunter2" not in house.output.read_text()
+    assert "hunter2" not in stack.output.read_text()
 
 
-def test_broker_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(house: Up, database: Database) -> None:
+def test_broker_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(stack: Up, database: Database) -> None:
     broker = dead()
 
-    house.start(DATABASE_URL=database.url, KAFKA_BOOTSTRAP_SERVERS=broker)
+    stack.start(DATABASE_URL=database.url, KAFKA_BOOTSTRAP_SERVERS=broker)
 
-    code, sentence = outcome(house)
+    code, sentence = outcome(stack)
     assert code == 3
     assert f"topics: Kafka at {broker} does not answer" in sentence
 
@@ -292,18 +292,18 @@ def test_store_that_is_away_at_the_daily_maintenance_does_not_end_the_house(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "MAINTAIN_EVERY", timedelta(0))
-    house = supervisor.LocalStack(load(UpSettings), {}, DataFolder(tmp_path), StackConsole(), SimpleQueue())
+    stack = supervisor.LocalStack(load(UpSettings), {}, DataFolder(tmp_path), StackConsole(), SimpleQueue())
     tries: list[int] = []
 
     def job(_: str) -> None:
         tries.append(len(tries))
         if len(tries) == 3:
-            house._ending.set()
+            stack._ending.set()
             return
         raise Transient("PostgreSQL cannot be reached")
 
-    monkeypatch.setattr(house, "_run_job", job)
+    monkeypatch.setattr(stack, "_run_job", job)
 
-    house._maintain_daily()
+    stack._maintain_daily()
 
     assert tries == [0, 1, 2]

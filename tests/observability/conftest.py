@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from faults.rig import Rig
 
+from faults.rig import Rig
 from tests.observability.watching import Prometheus
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.broker import GROUPS, PARTITIONS, REPORTED, SUBMITTED, SUBMITTED_DLQ
 from prequal.core.circuit_breaker import State
 from prequal.telemetry.metrics import SCORES, SECONDS, STATUS_ROUTE, SUBMIT_ROUTE
-from tests.support.broker import GROUPS, PARTITIONS, REPORTED, SUBMITTED, SUBMITTED_DLQ
 
 from .day import Day
 
@@ -127,7 +127,7 @@ def publish_errors(day: Day) -> Numbers:
 
 
 def dead_letters(day: Day) -> float:
-    return float(day.rig.broker.told(SUBMITTED_DLQ))
+    return float(day.rig.broker.published(SUBMITTED_DLQ))
 
 
 def quantiles_of_decisions(day: Day) -> Numbers:
@@ -222,7 +222,7 @@ STATED: dict[tuple[str, str], Stated] = {
     ("prequal-kafka: Breaker: kafka_producer", "{{service}} {{instance}}"): Stated(breaker("kafka_producer")),
     ("prequal-kafka: Consumer lag", "{{group}}"): Stated(
         lambda day: {
-            group: day.rig.broker.told(topic) - day.rig.broker.committed(group) for group, topic in GROUPS.items()
+            group: day.rig.broker.published(topic) - day.rig.broker.committed(group) for group, topic in GROUPS.items()
         }
     ),
     ("prequal-kafka: Lag by partition", "{{topic}} {{partition}}"): Stated(

@@ -18,11 +18,11 @@ from typing import Any
 
 import httpx
 import pytest
-from faults.rig import SERVICES, Rig
 
-from tests.support.applications import a_key, an_application
-from tests.support.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
-from tests.support.waiting import eventually
+from faults.rig import SERVICES, Rig
+from harness.applications import a_key, an_application
+from harness.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
+from harness.waiting import eventually
 
 from .conftest import Watched
 from .watching import WAIT_SECONDS, Prometheus
@@ -104,15 +104,15 @@ def test_frozen_database_alarms_and_needs_nothing_but_to_go_on(rig: Rig, prometh
 
 
 def test_poisoned_topic_alarms_and_the_commands_of_its_entry_mend_it(rig: Rig, prometheus: Prometheus) -> None:
-    before = rig.broker.told(SUBMITTED_DLQ)
-    rig.broker.tell(SUBMITTED, [RawMessage(b"{", str(number).encode()) for number in range(STOPS_AT + 10)])
+    before = rig.broker.published(SUBMITTED_DLQ)
+    rig.broker.publish(SUBMITTED, [RawMessage(b"{", str(number).encode()) for number in range(STOPS_AT + 10)])
 
     eventually(lambda: prometheus.fires("ConsumerStopped", service="credit-service"), FIRES_SECONDS)
     eventually(lambda: prometheus.fires("DeadLettersRising", reason="malformed_json"), FIRES_SECONDS)
     _assert_noticed(rig, HEALTHY | {"credit": NOT_READY})
     assert "dead letters" in rig.ready("credit")[1]["reason"]
     assert _post(rig) == 202
-    assert (_undecided(rig), rig.broker.told(SUBMITTED_DLQ) - before) == (1, STOPS_AT)
+    assert (_undecided(rig), rig.broker.published(SUBMITTED_DLQ) - before) == (1, STOPS_AT)
 
     look, *mend = _commands("ConsumerStopped")
     assert str(STOPS_AT) in _typed(rig, look)
@@ -124,7 +124,7 @@ def test_poisoned_topic_alarms_and_the_commands_of_its_entry_mend_it(rig: Rig, p
     assert json.loads(_typed(rig, "prequal dlq list --json")) == []
     eventually(lambda: _readiness(rig) == HEALTHY, BACK_SECONDS)
     eventually(lambda: not prometheus.fires("ConsumerStopped"), FIRES_SECONDS)
-    assert rig.broker.told(SUBMITTED_DLQ) - before == STOPS_AT + 10
+    assert rig.broker.published(SUBMITTED_DLQ) - before == STOPS_AT + 10
 
 
 def _readiness(rig: Rig) -> dict[str, str]:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.applications import an_application
-from tests.support.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
-from tests.support.load import Load, applications
-from tests.support.waiting import eventually
+from harness.applications import an_application
+from harness.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
+from harness.load import Load, applications
+from harness.waiting import eventually
 
 from .conftest import Watched
 from .day import PANELS, QUERIES, Day
@@ -38,8 +38,8 @@ def day(watched: Watched) -> Day:
     day.posts.update({str(status): count for status, count in load.statuses.items()})
     day.posts.update(_refusals(rig.url))
     day.reads.update(_a_look_for_what_is_not_there(rig.url))
-    rig.broker.tell(SUBMITTED, [RawMessage(b"{", str(number).encode()) for number in range(POISON)])
-    eventually(lambda: rig.broker.told(SUBMITTED_DLQ) == POISON)
+    rig.broker.publish(SUBMITTED, [RawMessage(b"{", str(number).encode()) for number in range(POISON)])
+    eventually(lambda: rig.broker.published(SUBMITTED_DLQ) == POISON)
     eventually(lambda: rig.database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'") == 0, within=30)
     settled = {
         "sum(applications_by_status_total)": rig.database.count("applications"),

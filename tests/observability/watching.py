@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import yaml
 
+from harness.ports import free_port
+from harness.waiting import eventually
 from prequal.core.errors import Transient
 from prequal.local.child_process import STOP_SECONDS, Child
 from prequal.local.prometheus import PATTERN, arguments, configuration
-from tests.support.ports import free_port
-from tests.support.waiting import eventually
 
 START_SECONDS = 20.0
 SCRAPE_SECONDS = 2

@@ -12,11 +12,11 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from hypothesis import settings
 from typer.testing import CliRunner
 
+from harness.broker import GROUPS, SECONDS, Broker
+from harness.database import Database
+from harness.waiting import eventually
 from prequal.cli.app import app
 from prequal.core.settings import StoresSettings
-from tests.support.broker import GROUPS, SECONDS, Broker
-from tests.support.database import Database
-from tests.support.waiting import eventually
 
 settings.register_profile("workbench", max_examples=60, deadline=None, database=None)
 settings.load_profile("workbench")

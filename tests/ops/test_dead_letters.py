@@ -11,17 +11,17 @@ from typing import Any
 import psycopg
 import pytest
 
+from harness.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, Headers, RawMessage
+from harness.database import Database
+from harness.ports import free_port
+from harness.waiting import soon
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.settings import StoresSettings
 from prequal.ops import dead_letter_reader, dead_letters, queries
 from prequal.ops.dead_letter import DeadLetterId, State
 from prequal.ops.dead_letters import DeadLetterSelection, FoundDeadLetter, SelectedDeadLetters
-from tests.support.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, Headers, RawMessage
 from tests.support.consumers import assessing
-from tests.support.database import Database
-from tests.support.ports import free_port
 from tests.support.submissions import a_submission, store
-from tests.support.waiting import soon
 
 
 def a_letter(kind: str = "malformed_json", **changes: Any) -> RawMessage:
@@ -63,8 +63,8 @@ def named(letters: Iterable[Any]) -> list[str]:
 
 
 def test_letters_of_both_topics_are_found_in_order(stores: StoresSettings, broker: Broker) -> None:
-    broker.tell(REPORTED_DLQ, [a_letter(partition=2)])
-    broker.tell(SUBMITTED_DLQ, [a_letter(partition=1), a_letter(), a_letter(value=b"\0" * 900_000)])
+    broker.publish(REPORTED_DLQ, [a_letter(partition=2)])
+    broker.publish(SUBMITTED_DLQ, [a_letter(partition=1), a_letter(), a_letter(value=b"\0" * 900_000)])
 
     assert waiting(stores) == [
         f"{REPORTED_DLQ}:2:0",
@@ -77,7 +77,7 @@ def test_letters_of_both_topics_are_found_in_order(stores: StoresSettings, broke
 def test_looking_leaves_no_trace_in_kafka_or_the_database(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_letter()])
 
     waiting(stores)
 
@@ -86,8 +86,8 @@ def test_looking_leaves_no_trace_in_kafka_or_the_database(
 
 
 def test_filters_choose_by_reason_and_by_topic(stores: StoresSettings, broker: Broker) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version"), a_letter("of_newer_code")])
-    broker.tell(REPORTED_DLQ, [a_letter("unknown_version")])
+    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version"), a_letter("of_newer_code")])
+    broker.publish(REPORTED_DLQ, [a_letter("unknown_version")])
 
     assert waiting(stores, DeadLetterSelection(kind="unknown_version")) == [
         f"{REPORTED_DLQ}:0:0",
@@ -99,7 +99,7 @@ def test_filters_choose_by_reason_and_by_topic(stores: StoresSettings, broker: B
 
 
 def test_filters_choose_by_when_the_letter_was_written(stores: StoresSettings, broker: Broker) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_letter()])
     (found,) = dead_letters.find(stores, DeadLetterSelection())
     written = found.letter.written_at
 
@@ -120,13 +120,13 @@ def test_reason_that_nobody_ever_gave_is_refused_and_one_without_letters_is_not(
 def test_letter_that_is_not_there_is_refused_and_nothing_is_done(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_letter()])
 
     for act in (replay, discard):
         with pytest.raises(Misconfigured, match=rf"no dead letter {SUBMITTED_DLQ}:0:1 "):
             act(stores, f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1")
 
-    assert (broker.told(SUBMITTED), settled(database)) == (0, [])
+    assert (broker.published(SUBMITTED), settled(database)) == (0, [])
 
 
 # ── replaying ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,7 +134,7 @@ def test_letter_that_is_not_there_is_refused_and_nothing_is_done(
 
 def test_replay_sends_the_original_and_nothing_of_ours(stores: StoresSettings, broker: Broker) -> None:
     originals = [(b"key", b'{"a": 1}'), (None, None), (b"", b""), (b"\xff\0", b"\0\xff" * 450_000)]
-    broker.tell(SUBMITTED_DLQ, [a_letter(key=key, value=value) for key, value in originals])
+    broker.publish(SUBMITTED_DLQ, [a_letter(key=key, value=value) for key, value in originals])
 
     replay(stores, which=DeadLetterSelection())
 
@@ -146,7 +146,7 @@ def test_replay_sends_the_original_and_nothing_of_ours(stores: StoresSettings, b
 def test_replayed_letter_waits_no_more_and_is_not_replayed_again(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter()])
     first = f"{SUBMITTED_DLQ}:0:0"
     replay(stores, first)
 
@@ -154,67 +154,67 @@ def test_replayed_letter_waits_no_more_and_is_not_replayed_again(
 
     assert (named(again.letters), named(again.passed_over)) == ([], [first])
     assert waiting(stores) == [f"{SUBMITTED_DLQ}:0:1"]
-    assert (broker.told(SUBMITTED), settled(database)) == (1, [("replayed", first, None)])
+    assert (broker.published(SUBMITTED), settled(database)) == (1, [("replayed", first, None)])
 
 
 def test_replay_by_filter_takes_what_waits(stores: StoresSettings, broker: Broker) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version"), a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version"), a_letter()])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
 
     chosen = replay(stores, which=DeadLetterSelection(kind="malformed_json"))
 
     assert (named(chosen.letters), chosen.passed_over) == ([f"{SUBMITTED_DLQ}:0:2"], [])
-    assert broker.told(SUBMITTED) == 2
+    assert broker.published(SUBMITTED) == 2
 
 
 def test_dry_run_says_which_and_changes_nothing(stores: StoresSettings, broker: Broker, database: Database) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter()])
 
     chosen = [act(stores, which=DeadLetterSelection(), dry_run=True) for act in (replay, discard)]
 
     assert [named(each.letters) for each in chosen] == [[f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"]] * 2
-    assert (broker.told(SUBMITTED), settled(database)) == (0, [])
+    assert (broker.published(SUBMITTED), settled(database)) == (0, [])
 
 
 def test_more_letters_than_are_sent_at_once_are_all_sent(
     stores: StoresSettings, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dead_letters, "AT_ONCE", 3)
-    broker.tell(SUBMITTED_DLQ, [a_letter(partition=number % 3) for number in range(10)])
+    broker.publish(SUBMITTED_DLQ, [a_letter(partition=number % 3) for number in range(10)])
 
     chosen = replay(stores, which=DeadLetterSelection())
 
-    assert len(chosen.letters) == broker.told(SUBMITTED) == 10
+    assert len(chosen.letters) == broker.published(SUBMITTED) == 10
     assert waiting(stores) == []
 
 
 def test_two_replays_at_once_send_each_letter_once(stores: StoresSettings, broker: Broker) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter(partition=number % 3) for number in range(20)])
+    broker.publish(SUBMITTED_DLQ, [a_letter(partition=number % 3) for number in range(20)])
 
     with ThreadPoolExecutor(2) as threads:
         chosen = list(threads.map(lambda _: replay(stores, which=DeadLetterSelection()), range(2)))
 
     assert sorted(len(each.letters) for each in chosen) == [0, 20]
-    assert broker.told(SUBMITTED) == 20
+    assert broker.published(SUBMITTED) == 20
 
 
 async def test_replay_after_the_mend_works_and_again_is_harmless(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     submission = a_submission()
-    broker.tell(SUBMITTED, [submission.letter(partition=1)])
+    broker.publish(SUBMITTED, [submission.letter(partition=1)])
     async with assessing(database, broker) as consuming:
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
         (found,) = await asyncio.to_thread(dead_letters.find, stores, DeadLetterSelection())
         store(database, [submission])
 
         for _ in range(2):
             await asyncio.to_thread(replay, stores, str(found.letter.id), force=True)
-        await soon(consuming.all_settled)
+        await soon(consuming.all_handled)
 
     report = database.row("SELECT event_id, payload::jsonb AS content FROM outbox_events")
     assert (report["event_id"], report["content"]["cibil_score"]) == (submission.report_id, submission.score)
-    assert broker.told(SUBMITTED) == 3
+    assert broker.published(SUBMITTED) == 3
     assert_tells_its_origin(found, submission.id, submission.event_id)
 
 
@@ -228,10 +228,10 @@ def assert_tells_its_origin(found: FoundDeadLetter, application_id: object, even
 
 
 def test_letter_of_a_topic_made_anew_waits_though_its_place_was_settled(stores: StoresSettings, broker: Broker) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_letter()])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
     broker.renew()
-    broker.tell(SUBMITTED_DLQ, [a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_letter()])
 
     assert waiting(stores) == [f"{SUBMITTED_DLQ}:0:0"]
 
@@ -241,7 +241,7 @@ def test_letter_of_a_topic_made_anew_waits_though_its_place_was_settled(stores: 
 
 def test_discard_is_recorded_with_who_and_why(stores: StoresSettings, broker: Broker, database: Database) -> None:
     submission = a_submission()
-    broker.tell(SUBMITTED_DLQ, [a_letter("unknown_version", value=submission.message)])
+    broker.publish(SUBMITTED_DLQ, [a_letter("unknown_version", value=submission.message)])
 
     discard(stores, f"{SUBMITTED_DLQ}:0:0", because="  sent by\n a load test ")
 
@@ -249,29 +249,29 @@ def test_discard_is_recorded_with_who_and_why(stores: StoresSettings, broker: Br
     assert (row["action"], row["reason"], row["resolved_by"]) == ("discarded", "sent by a load test", "asha")
     assert (row["error_kind"], row["event_id"]) == ("unknown_version", str(submission.event_id))
     assert waiting(stores) == []
-    assert broker.told(SUBMITTED) == 0
+    assert broker.published(SUBMITTED) == 0
 
 
 def test_discarded_letter_is_replayed_by_force_only_and_both_stay_recorded(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_letter()])
     id_ = f"{SUBMITTED_DLQ}:0:0"
     discard(stores, id_)
 
     with pytest.raises(Misconfigured, match="--force; nothing was done"):
         replay(stores, id_)
     assert named(replay(stores, which=DeadLetterSelection()).letters) == []
-    assert broker.told(SUBMITTED) == 0
+    assert broker.published(SUBMITTED) == 0
     replay(stores, id_, force=True)
 
     assert settled(database) == [("discarded", id_, "a test"), ("replayed", id_, None)]
-    assert broker.told(SUBMITTED) == 1
+    assert broker.published(SUBMITTED) == 1
     assert [each.state for each in dead_letters.find(stores, DeadLetterSelection())] == [State.REPLAYED]
 
 
 def test_settled_letter_is_not_discarded(stores: StoresSettings, broker: Broker, database: Database) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter()])
     ids = [f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"]
     replay(stores, ids[0])
     discard(stores, ids[1], because="first")
@@ -335,7 +335,7 @@ def test_letter_that_the_source_does_not_take_goes_on_waiting(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     broker.configure(SUBMITTED, max_message_bytes="2000")
-    broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter(value=b"{" * 3000)])
+    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter(value=b"{" * 3000)])
 
     with pytest.raises(Transient, match="took 1 of 2 dead letters back, then not any more: MSG_SIZE_TOO_LARGE"):
         replay(stores, which=DeadLetterSelection())
@@ -359,7 +359,7 @@ def test_another_command_at_work_is_waited_for_and_then_named(
 
 
 def test_list_shows_what_waits_and_all_shows_all(prequal: Any, stores: StoresSettings, broker: Broker) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version")])
+    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version")])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
 
     shown = prequal("dlq", "list").stdout
@@ -372,8 +372,8 @@ def test_list_shows_what_waits_and_all_shows_all(prequal: Any, stores: StoresSet
 
 def test_show_prints_a_letter_whole_and_no_pan(prequal: Any, broker: Broker) -> None:
     headers: Headers = [("dlq.error_kind", b"invalid_fields"), ("ABCDE1234F", b"FGHIJ5678K"), ("none", None)]
-    broker.tell(SUBMITTED_DLQ, [a_letter(value=b'{"pan": "ABCDE1234F"}', key=b"FGHIJ5678K", headers=headers)])
-    broker.tell(SUBMITTED_DLQ, [a_letter(value=b"\0ABCDE1234F")])
+    broker.publish(SUBMITTED_DLQ, [a_letter(value=b'{"pan": "ABCDE1234F"}', key=b"FGHIJ5678K", headers=headers)])
+    broker.publish(SUBMITTED_DLQ, [a_letter(value=b"\0ABCDE1234F")])
     ids = [f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"]
 
     words = prequal("dlq", "show", *ids).stdout
@@ -388,7 +388,7 @@ def test_show_prints_a_letter_whole_and_no_pan(prequal: Any, broker: Broker) -> 
 
 
 def test_replay_and_discard_count_what_they_did(prequal: Any, broker: Broker) -> None:
-    broker.tell(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version")])
+    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version")])
 
     dry = prequal("dlq", "replay", "--all", "--dry-run").stdout
     replayed = prequal("dlq", "replay", "--reason", "unknown_version", "--since", "1h", "--topic", SUBMITTED, "--json")

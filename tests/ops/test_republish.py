@@ -12,6 +12,12 @@ import httpx
 import psycopg
 import pytest
 
+from harness.applications import an_application
+from harness.broker import REPORTED, SUBMITTED, Broker
+from harness.database import Database
+from harness.ports import free_port
+from harness.system import System
+from harness.waiting import eventually
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.topology import topic_of
 from prequal.domain.events import EventType, event_id
@@ -20,13 +26,7 @@ from prequal.ops.republish import RepublishRequest, count, republish
 from prequal.postgres import connections
 from prequal.publisher import queries
 from prequal.schema.migrate import downgrade, upgrade
-from tests.support.applications import an_application
-from tests.support.broker import REPORTED, SUBMITTED, Broker
-from tests.support.database import Database
-from tests.support.ports import free_port
-from tests.support.processes import System
 from tests.support.submissions import Submission, stored
-from tests.support.waiting import eventually
 
 SUBMISSION, REPORT = EventType.APPLICATION_SUBMITTED, EventType.CREDIT_REPORT_GENERATED
 TOLD = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=2)
@@ -236,10 +236,12 @@ def test_retold_rows_do_not_make_the_outbox_look_old(database: Database) -> None
     assert (depth, age) == (1, 0.0)
 
 
-def test_publisher_tells_it_and_leaves_the_archive_as_it_was(database: Database, broker: Broker, house: System) -> None:
+def test_publisher_publishes_it_and_leaves_the_archive_as_it_was(
+    database: Database, broker: Broker, system: System
+) -> None:
     (submission,) = told(database)
     archived = database.rows("SELECT * FROM outbox_archive")
-    house.start("publisher")
+    system.start("publisher")
 
     republish(database.url, RepublishRequest())
     (message,) = broker.read(SUBMITTED, 1)
@@ -251,10 +253,10 @@ def test_publisher_tells_it_and_leaves_the_archive_as_it_was(database: Database,
 
 
 def test_everything_told_again_twice_while_the_services_run_changes_nothing(
-    database: Database, broker: Broker, house: System
+    database: Database, broker: Broker, system: System
 ) -> None:
-    house.start()
-    with httpx.Client(base_url=house.api.url, trust_env=False) as client:
+    system.start()
+    with httpx.Client(base_url=system.api.url, trust_env=False) as client:
         assert [client.post("/applications", json=an_application()).status_code for _ in range(5)] == [202] * 5
     eventually(lambda: database.count("outbox_archive") == 10 and broker.lag() == 0)
     facts = ("applications", "audit_log", "processed_messages", "outbox_archive", "pan_claims")
@@ -263,7 +265,7 @@ def test_everything_told_again_twice_while_the_services_run_changes_nothing(
     for _ in range(2):
         assert republish(database.url, RepublishRequest()) == 10
         eventually(lambda: not unpublished(database))
-    eventually(lambda: broker.told(SUBMITTED) == broker.told(REPORTED) == 15 and broker.lag() == 0)
+    eventually(lambda: broker.published(SUBMITTED) == broker.published(REPORTED) == 15 and broker.lag() == 0)
 
     assert {table: database.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in facts} == before
 

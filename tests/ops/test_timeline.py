@@ -7,27 +7,26 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.applications import a_rejected_application, an_application
+from harness.broker import SUBMITTED_DLQ, Broker, RawMessage, clients_of
+from harness.database import Database
+from harness.ports import free_port
+from harness.system import System
+from harness.waiting import eventually
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.settings import StoresSettings
 from prequal.domain.events import EventType, event_id
 from prequal.ops.timeline import because, lasted, trace
-from tests.builders import clients_of
 from tests.ops.conftest import Prequal
-from tests.support.applications import a_rejected_application, an_application
-from tests.support.broker import SUBMITTED_DLQ, Broker, RawMessage
-from tests.support.database import Database
-from tests.support.ports import free_port
-from tests.support.processes import System
-from tests.support.publishing import INSERT_UNTOLD, an_untold_row
+from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row
 from tests.support.submissions import Submission, stored
-from tests.support.waiting import eventually
 
 SUBMISSION, REPORT = EventType.APPLICATION_SUBMITTED, EventType.CREDIT_REPORT_GENERATED
 
 
-def a_decided(database: Database, house: System, body: dict[str, Any]) -> str:
+def a_decided(database: Database, system: System, body: dict[str, Any]) -> str:
     """Post an application and wait for its decision, and until all of it is settled."""
-    answer = httpx.post(f"{house.api.url}/applications", json=body, timeout=10, trust_env=False)
+    answer = httpx.post(f"{system.api.url}/applications", json=body, timeout=10, trust_env=False)
     application_id: str = answer.json()["application_id"]
     eventually(lambda: database.application(application_id)["status"] != "PENDING")
     eventually(lambda: database.count("outbox_events") == 0)
@@ -37,7 +36,7 @@ def a_decided(database: Database, house: System, body: dict[str, Any]) -> str:
 def an_undecided(database: Database) -> Submission:
     """An application whose first event waits in the outbox."""
     (submission,) = stored(database)
-    database.execute(INSERT_UNTOLD, *an_untold_row(application_id=submission.id))
+    database.execute(INSERT_UNPUBLISHED, *an_unpublished_row(application_id=submission.id))
     return submission
 
 
@@ -60,11 +59,11 @@ def waits(stores: StoresSettings, submission: Submission) -> str:
 
 
 def test_story_of_a_decided_application_names_every_hop_in_order(
-    database: Database, house: System, stores: StoresSettings
+    database: Database, system: System, stores: StoresSettings
 ) -> None:
-    house.start()
+    system.start()
     pan = an_application()
-    application_id = a_decided(database, house, pan)
+    application_id = a_decided(database, system, pan)
 
     story = trace(stores, None, database.application(application_id)["id"])
 
@@ -87,10 +86,10 @@ def test_story_of_a_decided_application_names_every_hop_in_order(
 
 
 def test_story_tells_who_touched_the_pan_and_for_which_request(
-    database: Database, house: System, stores: StoresSettings
+    database: Database, system: System, stores: StoresSettings
 ) -> None:
-    house.start()
-    application_id = a_decided(database, house, an_application())
+    system.start()
+    application_id = a_decided(database, system, an_application())
 
     story = trace(stores, None, database.application(application_id)["id"])
 
@@ -102,11 +101,11 @@ def test_story_tells_who_touched_the_pan_and_for_which_request(
 
 
 def test_page_and_json_tell_the_decision_and_its_reason_and_never_the_pan_or_the_name(
-    database: Database, house: System, prequal: Prequal
+    database: Database, system: System, prequal: Prequal
 ) -> None:
-    house.start()
+    system.start()
     body = a_rejected_application()
-    application_id = a_decided(database, house, body)
+    application_id = a_decided(database, system, body)
     score = database.application(application_id)["cibil_score"]
 
     page = prequal("trace", application_id)
@@ -190,7 +189,7 @@ def test_report_that_was_told_is_waited_for_though_the_inbox_forgot_the_first_ev
     database: Database, stores: StoresSettings
 ) -> None:
     submission = an_undecided(database)
-    database.execute(INSERT_UNTOLD, *an_untold_row("credit_reports_generated", application_id=submission.id))
+    database.execute(INSERT_UNPUBLISHED, *an_unpublished_row("credit_reports_generated", application_id=submission.id))
     tell(database)
 
     waited = waits(stores, submission)
@@ -224,7 +223,7 @@ def test_dead_letter_that_holds_it_is_named(
         ("dlq.error_kind", b"tampered_token"),
         ("dlq.error_message", b"The token was tampered with."),
     ]
-    broker.tell(SUBMITTED_DLQ, [RawMessage(b"{", str(submission.id).encode(), headers, 0)])
+    broker.publish(SUBMITTED_DLQ, [RawMessage(b"{", str(submission.id).encode(), headers, 0)])
 
     held = waits(stores, submission)
     prequal("dlq", "discard", f"{SUBMITTED_DLQ}:0:0", "--because", "a test")
@@ -263,7 +262,7 @@ def test_broker_that_is_away_is_a_note(
 
 
 def test_unknown_application_is_refused(stores: StoresSettings) -> None:
-    unknown = an_untold_row()[3]
+    unknown = an_unpublished_row()[3]
 
     with pytest.raises(Misconfigured, match=f"There is no application {unknown}"):
         trace(stores, None, unknown)
@@ -283,7 +282,7 @@ def test_database_that_is_away_is_out_of_reach() -> None:
     )
 
     with pytest.raises(Transient):
-        trace(nowhere, None, an_untold_row()[3])
+        trace(nowhere, None, an_unpublished_row()[3])
 
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────

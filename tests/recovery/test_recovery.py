@@ -9,19 +9,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.applications import an_application
+from harness.broker import REPORTED, SUBMITTED, Broker
+from harness.database import Database
+from harness.load import Load, applications, assert_all_is_well
+from harness.ports import free_ports
+from harness.stores import started
+from harness.system import NAMES, System, a_system
+from harness.waiting import Stopwatch, eventually
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
 from prequal.schema.migrate import upgrade
 from prequal.schema.retention import maintain
-from tests.support.applications import an_application
-from tests.support.broker import REPORTED, SUBMITTED, Broker
-from tests.support.database import Database
-from tests.support.load import Load, applications, assert_all_is_well
-from tests.support.ports import free_ports
-from tests.support.processes import NAMES, System, a_house
-from tests.support.stores import started
-from tests.support.waiting import eventually
-from tests.support.wire import Stopwatch
 
 READY_AFTER_SECONDS = 10.0
 TURNS_WITHIN_SECONDS = 5.0
@@ -92,153 +91,153 @@ def own_broker(own_kafka: Kafka) -> Broker:
 
 
 @pytest.fixture
-def own_house(own_database: Database, own_broker: Broker, tmp_path: Path) -> Iterator[System]:
-    with a_house(own_database.url, own_broker.bootstrap_servers, tmp_path) as house:
-        yield house
+def own_system(own_database: Database, own_broker: Broker, tmp_path: Path) -> Iterator[System]:
+    with a_system(own_database.url, own_broker.bootstrap_servers, tmp_path) as system:
+        yield system
 
 
 @pytest.fixture
-def load(own_house: System) -> Iterator[Load]:
-    load = Load(own_house.api.url)
+def load(own_system: System) -> Iterator[Load]:
+    load = Load(own_system.api.url)
     yield load
     load.close()
 
 
-def all_ready(house: System, within: float = READY_AFTER_SECONDS) -> None:
+def all_ready(system: System, within: float = READY_AFTER_SECONDS) -> None:
     for name in NAMES:
-        getattr(house, name).becomes(200, within)
+        getattr(system, name).becomes(200, within)
 
 
-def ended(house: System) -> list[int]:
+def ended(system: System) -> list[int]:
     """Send SIGTERM to all four at once; their exit codes, each within ten seconds."""
     with ThreadPoolExecutor(len(NAMES)) as threads:
-        return list(threads.map(lambda name: getattr(house, name).end(within=10), NAMES))
+        return list(threads.map(lambda name: getattr(system, name).end(within=10), NAMES))
 
 
 # ── PostgreSQL ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_services_heal_by_themselves_after_the_database_was_killed(
-    own_postgres: Postgres, own_database: Database, own_broker: Broker, own_house: System, load: Load
+    own_postgres: Postgres, own_database: Database, own_broker: Broker, own_system: System, load: Load
 ) -> None:
-    own_house.start()
-    pids = [getattr(own_house, name).pid for name in NAMES]
+    own_system.start()
+    pids = [getattr(own_system, name).pid for name in NAMES]
     load.post(applications(120))
     eventually(lambda: len(load.accepted) > 30)
 
     own_postgres.kill()
     for name in NAMES:
-        getattr(own_house, name).becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
-    eventually(lambda: own_house.api.get("/ready").json()["breakers"] == {"database": "open"})
+        getattr(own_system, name).becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
+    eventually(lambda: own_system.api.get("/ready").json()["breakers"] == {"database": "open"})
     watch = Stopwatch()
-    refused = httpx.post(f"{own_house.api.url}/applications", json=an_application(), timeout=10, trust_env=False)
+    refused = httpx.post(f"{own_system.api.url}/applications", json=an_application(), timeout=10, trust_env=False)
     seconds = watch.seconds
-    healths = [getattr(own_house, name).get("/health").status_code for name in NAMES]
+    healths = [getattr(own_system, name).get("/health").status_code for name in NAMES]
     own_database.close()
     own_postgres.start()
 
-    all_ready(own_house)
+    all_ready(own_system)
     assert (refused.status_code, refused.json()["error_code"]) == (503, "SERVICE_UNAVAILABLE")
     assert seconds < 4.5
     assert healths == [200] * 4
     assert_all_is_well(own_database, own_broker, load.wait())
-    assert [getattr(own_house, name).pid for name in NAMES] == pids
+    assert [getattr(own_system, name).pid for name in NAMES] == pids
 
 
-def test_services_end_in_order_while_the_database_is_away(own_postgres: Postgres, own_house: System) -> None:
-    own_house.start()
+def test_services_end_in_order_while_the_database_is_away(own_postgres: Postgres, own_system: System) -> None:
+    own_system.start()
     own_postgres.kill()
     for name in NAMES:
-        getattr(own_house, name).becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
+        getattr(own_system, name).becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
 
-    assert ended(own_house) == [0, 0, 0, 0]
+    assert ended(own_system) == [0, 0, 0, 0]
 
 
 # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_killed_broker_stops_no_post_and_everything_is_decided_after_it_is_back(
-    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: System, load: Load
+    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_system: System, load: Load
 ) -> None:
-    own_house.start()
+    own_system.start()
     load.post(applications(60))
     eventually(lambda: len(load.accepted) > 20)
 
     own_kafka.kill()
     for name in ("credit", "decision", "publisher"):
-        getattr(own_house, name).becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
-    degraded = own_house.api.becomes(200, TURNS_WITHIN_SECONDS, kafka="disconnected")
+        getattr(own_system, name).becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
+    degraded = own_system.api.becomes(200, TURNS_WITHIN_SECONDS, kafka="disconnected")
     load.post(applications(40))
     accepted = load.wait()
     own_kafka.start()
 
-    all_ready(own_house)
+    all_ready(own_system)
     assert degraded["status"] == "degraded"
     assert load.statuses == {202: 100}
     assert_all_is_well(own_database, own_broker, accepted)
 
 
 def test_frozen_broker_is_noticed_and_nothing_is_lost(
-    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: System, load: Load
+    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_system: System, load: Load
 ) -> None:
-    own_house.start()
+    own_system.start()
     load.post(applications(20))
     load.wait()
 
     own_kafka.send(signal.SIGSTOP)
     watch = Stopwatch()
     for name in ("credit", "decision", "publisher"):
-        getattr(own_house, name).becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
+        getattr(own_system, name).becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
     noticed = watch.seconds
     load.post(applications(20))
     accepted = load.wait()
-    eventually(lambda: own_house.publisher.get("/ready").json()["breakers"]["kafka_producer"] == "open")
+    eventually(lambda: own_system.publisher.get("/ready").json()["breakers"]["kafka_producer"] == "open")
     oldest = own_database.value(
         "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8 FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     own_kafka.send(signal.SIGCONT)
 
-    all_ready(own_house)
-    own_house.publisher.becomes(200, READY_AFTER_SECONDS, breakers={"database": "closed", "kafka_producer": "closed"})
+    all_ready(own_system)
+    own_system.publisher.becomes(200, READY_AFTER_SECONDS, breakers={"database": "closed", "kafka_producer": "closed"})
     assert noticed < TURNS_WITHIN_SECONDS
     assert oldest < 5
     assert load.statuses == {202: 40}
     assert_all_is_well(own_database, own_broker, accepted)
 
 
-def test_services_end_in_order_while_the_broker_is_frozen(own_kafka: Kafka, own_house: System) -> None:
-    own_house.start()
-    httpx.post(f"{own_house.api.url}/applications", json=an_application(), trust_env=False)
+def test_services_end_in_order_while_the_broker_is_frozen(own_kafka: Kafka, own_system: System) -> None:
+    own_system.start()
+    httpx.post(f"{own_system.api.url}/applications", json=an_application(), trust_env=False)
     own_kafka.send(signal.SIGSTOP)
 
-    assert ended(own_house) == [0, 0, 0, 0]
+    assert ended(own_system) == [0, 0, 0, 0]
 
 
 def test_services_that_start_before_the_broker_wait_for_it(
-    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_house: System
+    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_system: System
 ) -> None:
     own_kafka.stop()
     for name in NAMES:
-        getattr(own_house, name).launch()
-    own_house.api.becomes(200, within=60, kafka="disconnected")
+        getattr(own_system, name).launch()
+    own_system.api.becomes(200, within=60, kafka="disconnected")
     body = an_application()
-    response = httpx.post(f"{own_house.api.url}/applications", json=body, trust_env=False)
+    response = httpx.post(f"{own_system.api.url}/applications", json=body, trust_env=False)
 
     own_kafka.start()
 
-    all_ready(own_house, within=60)
+    all_ready(own_system, within=60)
     assert response.status_code == 202
     assert_all_is_well(own_database, own_broker, {response.json()["application_id"]: body})
 
 
 def test_services_that_start_before_the_topics_wait_for_them(
-    own_database: Database, own_broker: Broker, own_house: System, load: Load
+    own_database: Database, own_broker: Broker, own_system: System, load: Load
 ) -> None:
     own_broker.delete(SUBMITTED)
     for name in NAMES:
-        getattr(own_house, name).launch()
-    own_house.api.becomes(200, within=60)
+        getattr(own_system, name).launch()
+    own_system.api.becomes(200, within=60)
     load.post(applications(10))
     accepted = load.wait()
 
@@ -247,16 +246,16 @@ def test_services_that_start_before_the_topics_wait_for_them(
     assert_all_is_well(own_database, own_broker, accepted)
 
 
-def test_ready_names_a_topic_that_is_missing_and_how_to_mend_it(broker: Broker, house: System) -> None:
-    house.start()
+def test_ready_names_a_topic_that_is_missing_and_how_to_mend_it(broker: Broker, system: System) -> None:
+    system.start()
     broker.delete(REPORTED)
-    httpx.post(f"{house.api.url}/applications", json=an_application(), trust_env=False).raise_for_status()
+    httpx.post(f"{system.api.url}/applications", json=an_application(), trust_env=False).raise_for_status()
 
-    of_publisher = house.publisher.becomes(503, 60, database="connected", kafka="connected")["reason"]
-    of_decision = house.decision.becomes(503, 60, database="connected", kafka="connected")["reason"]
+    of_publisher = system.publisher.becomes(503, 60, database="connected", kafka="connected")["reason"]
+    of_decision = system.decision.becomes(503, 60, database="connected", kafka="connected")["reason"]
     broker.create()
 
     for name in NAMES:
-        getattr(house, name).becomes(200, 60)
+        getattr(system, name).becomes(200, 60)
     assert of_publisher.startswith(f"KAFKA_PUBLISH_ERROR on {REPORTED}")
     assert all("run `prequal topics`" in reason for reason in (of_publisher, of_decision))

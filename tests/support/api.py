@@ -10,14 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.database import Database
+from harness.ports import free_port
+from harness.system import KEYS
+from harness.waiting import soon
 from prequal.api import service
 from prequal.core.settings import ApiSettings, load
 from prequal.service import process
-
-from .database import Database
-from .ports import free_port
-from .processes import KEYS
-from .waiting import soon
 
 JSON = {"Content-Type": "application/json"}
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from harness.broker import Broker
+from harness.database import Database
+from harness.system import ENCRYPTION_KEY
 from prequal.core.settings import CreditSettings, DecisionSettings, load
 from prequal.core.topology import topic_of
 from prequal.credit.handler import CreditHandler
@@ -19,9 +22,6 @@ from prequal.messaging.outbox_notifier import OutboxNotifier
 from prequal.postgres.connections import SingleConnection
 from prequal.security.pan_encryption import KeyRing
 
-from .broker import Broker
-from .database import Database
-from .processes import ENCRYPTION_KEY
 from .submissions import KEY_RING
 
 COMMIT_EVERY_MS = 50
@@ -45,11 +45,11 @@ class Consuming:
         reason = self.consumer.reason_not_ready() or ""
         return reason if words in reason else ""
 
-    def all_settled(self) -> bool:
+    def all_handled(self) -> bool:
         """Whether every message of the topic is behind the group's offsets."""
-        return self.settled() == self._broker.told(self._topic)
+        return self.handled() == self._broker.published(self._topic)
 
-    def settled(self) -> int:
+    def handled(self) -> int:
         """How many messages are behind the group's offsets."""
         return self._broker.committed(self.group, self._topic)
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from .ports import free_port
+from harness.ports import free_port
 
 Place: TypeAlias = tuple[str, str]
 """A trace and a span of it, in hexadecimal."""

@@ -9,15 +9,14 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
+from harness.broker import SUBMITTED, Broker
+from harness.database import Database
+from harness.ports import free_port
 from prequal.core.settings import PublisherSettings, load
 from prequal.core.topology import topic_of
 from prequal.domain.events import EventType, event_id
 from prequal.publisher import service
 from prequal.service import process
-
-from .broker import SUBMITTED, Broker
-from .database import Database
-from .ports import free_port
 
 
 @asynccontextmanager
@@ -42,16 +41,16 @@ async def publishing(database: Database, broker: Broker, **settings: Any) -> Asy
             await running
 
 
-INSERT_UNTOLD = """
+INSERT_UNPUBLISHED = """
     INSERT INTO outbox_events (topic, event_type, event_id, application_id, payload, correlation_id)
     VALUES (%s, %s, %s, %s, %s, %s) RETURNING id
 """
 
 
-def an_untold_row(
+def an_unpublished_row(
     topic: str = SUBMITTED, payload: str = "{}", application_id: UUID | None = None
 ) -> tuple[str, str, UUID, UUID, str, str]:
-    """What `INSERT_UNTOLD` takes: an event that was written and not told yet."""
+    """What `INSERT_UNPUBLISHED` takes: an event that was written and not told yet."""
     application = application_id or uuid7()
     event_type = next(each for each in EventType if topic_of(each) == topic)
     return topic, event_type.value, event_id(event_type, application), application, payload, "request-1"
@@ -59,7 +58,7 @@ def an_untold_row(
 
 def unpublished(database: Database, count: int = 1, **fields: Any) -> list[UUID]:
     """Write events that are still to be told, in one transaction; their applications' ids, in the order of the rows."""
-    rows = [an_untold_row(**fields) for _ in range(count)]
+    rows = [an_unpublished_row(**fields) for _ in range(count)]
     with database.connect() as connection, connection.cursor() as cursor:
-        cursor.executemany(INSERT_UNTOLD, rows)
+        cursor.executemany(INSERT_UNPUBLISHED, rows)
     return [row[3] for row in rows]

@@ -9,17 +9,17 @@ from uuid import UUID
 from pydantic import SecretStr
 from uuid_utils.compat import uuid7
 
+from harness import oracle
+from harness.applications import a_pan
+from harness.broker import RawMessage
+from harness.database import Database
+from harness.system import ENCRYPTION_KEY, PAN_HASH_KEY
 from prequal.core.settings import key_bytes
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
 from prequal.messaging.events import ApplicationSubmitted
 from prequal.security.pan_encryption import KeyRing, PanHasher
-from tests import builders, oracle
-
-from .applications import a_pan
-from .broker import RawMessage
-from .database import Database
-from .processes import ENCRYPTION_KEY, PAN_HASH_KEY
+from tests import builders
 
 KEY_RING = KeyRing(key_bytes(SecretStr(ENCRYPTION_KEY)))
 HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))

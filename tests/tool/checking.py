@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from faults.checker.evidence import REPORTED, SUBMITTED, Application, AuditRow, Evidence, OutboxRow, Record
-from faults.journal import SERVICES, Answered, Connections, Entry, Looked, Measured, Probed, Sending
-
-from tests import oracle
+from harness import oracle
+from harness.journal import SERVICES, Answered, Connections, Entry, Looked, Measured, Probed, Sending
 
 BEGAN = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 T = BEGAN.timestamp()

@@ -1,6 +1,7 @@
 """The seeded bugs: none of those that every review looks for is missing, and each still has code to break."""
 
 import pytest
+
 from faults import bugs
 from faults.bugs import BUGS
 from faults.bugs_run import ACTS, scenario_of

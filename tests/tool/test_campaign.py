@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from faults import run, stages
 from faults.rig import Rig
 from faults.run import TRIES, Campaign

@@ -8,11 +8,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+
 from faults import checker
 from faults.checker import verdict
 from faults.checker.evidence import REPORTED, SUBMITTED, AuditRow, Evidence, OutboxRow, Record, Violation
 from faults.checker.leaks import Finding
-from faults.journal import (
+from harness.journal import (
     Answered,
     Connections,
     Entry,
@@ -24,7 +25,6 @@ from faults.journal import (
     Sending,
     Transaction,
 )
-
 from tests.tool.checking import (
     ID,
     OTHER_ID,

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from faults import journal
-from faults.journal import (
+
+from harness import journal
+from harness.journal import (
     Answered,
     Connections,
     Entry,

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from faults.checker import leaks
 from faults.checker.leaks import Finding, Patterns, Search
 

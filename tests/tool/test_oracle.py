@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import oracle
+from harness import oracle
 
 NO_JITTER = "00000000-0000-0000-0000-000000000000"
 

@@ -1,12 +1,12 @@
 """What the client was told is searched for PANs whole: bodies and headers of every answer, and every record."""
 
 import pytest
+
 from faults.checker import leaks
 from faults.checker.evidence import SUBMITTED, Record
 from faults.checker.leaks import Patterns
 from faults.checker.reading import _texts
-from faults.journal import Answered, Entry, Looked, Probed
-
+from harness.journal import Answered, Entry, Looked, Probed
 from tests.tool.checking import ID, PAN, T
 
 IN_A_HEADER = {"x-debug": f"pan={PAN}"}

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import oracle
 from prequal.domain.application import Status
 from prequal.domain.policy import OUTCOME, POLICY_VERSION, Rule, decide
-from tests import oracle
 
 RUPEES = st.integers(1, 999_999_999_999).map(lambda paise: Decimal(paise).scaleb(-2))
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from harness import oracle
 from prequal.domain import scoring
 from prequal.domain.application import LoanType
 from prequal.domain.scoring import cibil_score, income_points, spread
-from tests import oracle
 from tests.builders import APPLICATION_ID, a_pan
 from tests.unit.domain.test_pan import NUMBERS
 

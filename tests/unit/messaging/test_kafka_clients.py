@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from harness.broker import clients_of
 from prequal.core.settings import KafkaSettings
 from prequal.messaging.kafka_clients import (
     DEAD_LETTER_EXTRA_BYTES,
@@ -15,7 +16,7 @@ from prequal.messaging.kafka_clients import (
     message_headers,
     producer_settings,
 )
-from tests.builders import a_message, clients_of
+from tests.builders import a_message
 
 KINDS = [common_settings, producer_settings, partial(consumer_settings, group="g")]
 

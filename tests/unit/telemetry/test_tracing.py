@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.waiting import eventually
 from prequal.core.errors import Misconfigured
 from prequal.core.settings import DecisionSettings, load
 from prequal.telemetry import tracing
 from tests.support.otlp import Receiver, a_receiver
-from tests.support.waiting import eventually
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PAN = "ABCDE1234F"

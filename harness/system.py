@@ -11,12 +11,11 @@ from typing import Any, Self
 
 import httpx
 
+from harness.applications import drawn
+from harness.ports import free_ports
+from harness.waiting import PATIENCE_SECONDS, eventually
 from prequal.local import services
 from prequal.local.child_process import STOP_SECONDS
-
-from .applications import drawn
-from .ports import free_ports
-from .waiting import PATIENCE_SECONDS, eventually
 
 ENCRYPTION_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 PAN_HASH_KEY = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA="
@@ -75,10 +74,6 @@ class Service(services.Service):
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} did not end within {within:g} s of SIGTERM") from None
 
-    def kill_9(self) -> None:
-        """End it as `kill -9` does, and return when it is gone."""
-        self.kill()
-
     def exit_code(self, within: float = PATIENCE_SECONDS) -> int:
         """Wait until it ends by itself."""
         assert self._worker is not None
@@ -96,11 +91,11 @@ class System:
         self._all = list(self._services)
 
     def new(self, name: str, port: int, log_name: str = "", **told: str) -> Service:
-        """A service of this house that is not yet started and not among its four."""
+        """A service of this system that is not yet started and not among its four."""
         return Service(name, port, self._folder / f"{log_name or name}.log", self._told | told, self._folder)
 
     def further(self, name: str, log_name: str, **told: str) -> Service:
-        """One service more, stopped with the house."""
+        """One service more, stopped with the system."""
         (port,) = free_ports(1)
         service = self.new(name, port, log_name, **told)
         self._all.append(service)
@@ -124,14 +119,14 @@ class System:
 
 
 @contextmanager
-def a_house(database_url: str, bootstrap_servers: str, folder: Path, **told: str) -> Iterator[System]:
-    """A house that is stopped at the end of the block, and that wrote no PAN into a log."""
-    house = System(database_url, bootstrap_servers, folder, **told)
+def a_system(database_url: str, bootstrap_servers: str, folder: Path, **told: str) -> Iterator[System]:
+    """A system that is stopped at the end of the block, and that wrote no PAN into a log."""
+    system = System(database_url, bootstrap_servers, folder, **told)
     try:
-        yield house
+        yield system
     finally:
-        house.stop()
-    words = house.logs()
+        system.stop()
+    words = system.logs()
     assert not [pan for pan in drawn if pan in words]
 
 

@@ -44,3 +44,14 @@ async def soon(truth: Callable[[], Any], within: float = PATIENCE_SECONDS) -> An
             return answer
         assert asked < deadline, f"not true within {within:g} s; the last answer was {answer!r}"
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began

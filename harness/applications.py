@@ -3,6 +3,7 @@
 import random
 import string
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 ACCEPTED_AT_ONCE = "PRE_APPROVED"
@@ -49,3 +50,21 @@ def without(field: str, **changes: Any) -> dict[str, Any]:
 def a_key() -> str:
     """An Idempotency-Key that nobody else has."""
     return str(uuid.uuid4())
+
+
+def drawn_applications(seed: int | str | None = None) -> Iterator[dict[str, str]]:
+    """Applications of every kind without end, with a PAN each; the same seed draws the same."""
+    chance = random.Random(seed)
+    used = set(SANDBOX_PANS)
+    while True:
+        letters = "".join(chance.choices(string.ascii_uppercase, k=6))
+        pan = f"{letters[:5]}{chance.randrange(10_000):04}{letters[5]}"
+        if pan not in used:
+            used.add(pan)
+            yield {
+                "pan_number": pan,
+                "applicant_name": "Asha Rao",
+                "monthly_income_inr": f"{chance.randrange(10_000, 150_000)}.{chance.randrange(100):02}",
+                "loan_amount_inr": f"{chance.randrange(50_000, 9_000_000)}.00",
+                "loan_type": chance.choice(["PERSONAL", "HOME", "AUTO"]),
+            }

@@ -9,13 +9,12 @@ from typing import Any
 
 import httpx
 
+from harness import oracle
+from harness.applications import a_key, a_rejected_application, an_application
+from harness.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, headers_of
+from harness.database import Database
+from harness.waiting import eventually
 from prequal.domain.events import EventType
-from tests import oracle
-
-from .applications import a_key, a_rejected_application, an_application
-from .broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, headers_of
-from .database import Database
-from .waiting import eventually
 
 AGAIN = {409, 503}
 """Answers after which an app posts again, with the same key: in use, or unavailable."""
@@ -93,7 +92,7 @@ def assert_all_is_well(
         _assert_decided_right(found[application_id], body)
     _assert_told(broker, SUBMITTED, EventType.APPLICATION_SUBMITTED, set(accepted))
     _assert_told(broker, REPORTED, EventType.CREDIT_REPORT_GENERATED, set(accepted))
-    assert (broker.told(SUBMITTED_DLQ), broker.told(REPORTED_DLQ)) == (0, 0)
+    assert (broker.published(SUBMITTED_DLQ), broker.published(REPORTED_DLQ)) == (0, 0)
     _assert_recorded(database, set(accepted))
 
 

@@ -1,4 +1,4 @@
-"""The four topics of a test, made afresh, and what tests tell them and read from them."""
+"""The four topics of a test, made anew, and what is published to them and read from them."""
 
 import asyncio
 import time
@@ -12,13 +12,12 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
+from harness.waiting import eventually
+from prequal.core.settings import KafkaSettings
 from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.events import EventType
 from prequal.messaging import topics
 from prequal.messaging.kafka_clients import message_headers
-from tests.builders import clients_of
-
-from .waiting import eventually
 
 SUBMITTED = topic_of(EventType.APPLICATION_SUBMITTED)
 REPORTED = topic_of(EventType.CREDIT_REPORT_GENERATED)
@@ -36,9 +35,14 @@ SECONDS = 15.0
 Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 
 
+def clients_of(bootstrap_servers: str = "127.0.0.1:9092", **settings: object) -> KafkaSettings:
+    """The settings of a client of these brokers, whatever the environment says."""
+    return KafkaSettings.model_validate({"kafka_bootstrap_servers": bootstrap_servers, **settings})
+
+
 @dataclass(frozen=True)
 class RawMessage:
-    """A message that a test tells: to a partition of its choice, or to the one its key leads to."""
+    """A message that a test publishes: to a partition of its choice, or to the one its key leads to."""
 
     value: bytes | None
     key: bytes | None = None
@@ -81,7 +85,7 @@ class Broker:
         for done in self._admin.incremental_alter_configs([resource]).values():
             done.result(SECONDS)
 
-    def tell(self, topic: str, letters: Iterable[RawMessage]) -> None:
+    def publish(self, topic: str, messages: Iterable[RawMessage]) -> None:
         """Produce, in order, and return when the broker holds all."""
         failures: list[object] = []
 
@@ -92,9 +96,9 @@ class Broker:
         producer = Producer(
             {"bootstrap.servers": self.bootstrap_servers, "linger.ms": 0, "message.max.bytes": 2_000_000}
         )
-        for letter in letters:
-            partition = ANY_PARTITION if letter.partition is None else letter.partition
-            producer.produce(topic, letter.value, letter.key, partition, headers=letter.headers, on_delivery=delivered)
+        for message in messages:
+            where = ANY_PARTITION if message.partition is None else message.partition
+            producer.produce(topic, message.value, message.key, where, headers=message.headers, on_delivery=delivered)
         assert producer.flush(SECONDS) == 0
         assert not failures, failures
 
@@ -133,8 +137,8 @@ class Broker:
             self._admin = self._new_admin()  # the old one goes on asking with the leader's epoch that it knows
             return {}
 
-    def told(self, topic: str) -> int:
-        """How many messages a topic of this test has been told."""
+    def published(self, topic: str) -> int:
+        """How many messages a topic holds."""
         return sum(self.ends(topic).values())
 
     def committed(self, group: str, topic: str = "") -> int:
