@@ -86,19 +86,19 @@ def offset_before_commit() -> None:
     """The offset is committed as soon as the messages are in hand."""
     from confluent_kafka import TopicPartition
 
-    from prequal.messaging.consumer import BatchConsumer
+    from prequal.messaging.partitions import Partitions
 
-    take = BatchConsumer._take
+    poll = Partitions._poll
 
-    def taken(self: Any) -> Any:
-        messages: Any = take(self)
+    def committing(self: Any, *arguments: Any) -> Any:
+        messages: Any = poll(self, *arguments)
         ends = {(one.topic(), one.partition()): one.offset() + 1 for one in messages if one.error() is None}
         if ends:
             places = [TopicPartition(*place, end) for place, end in ends.items()]
-            self._consumer.commit(offsets=places, asynchronous=False)
+            self._client.commit(offsets=places, asynchronous=False)
         return messages
 
-    _rebind(BatchConsumer, "_take", taken)
+    _rebind(Partitions, "_poll", committing)
 
 
 @bug("publisher", red="I2 I3", scenario="the broker is down", told=RETELLS_LATE)

@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from prequal import __version__
 from prequal.api.openapi import EXAMPLE_ID, EXAMPLE_TIME
+from prequal.core.errors import Invalid
 from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.application import LoanType
 from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
@@ -21,6 +22,7 @@ from prequal.domain.pan import Pan
 from prequal.messaging import dead_letters, events, topics
 from prequal.messaging.dead_letters import DeadLetter
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event
+from prequal.messaging.messages import ConsumedMessage
 from prequal.security.pan_encryption import TOKEN_BYTES, VERSION, PanHasher
 
 Document = dict[str, Any]
@@ -179,10 +181,10 @@ def _example_headers(event: type[Event]) -> Document:
 def example_dead_letter_headers() -> Document:
     """The headers of a dead letter as the code writes them, at the example's time."""
     message = Message(topic=topic_of(ApplicationSubmitted.type), partition=1, offset=4711, value=b"{")
-    letter = DeadLetter(
-        message, "malformed_json", "the body is not JSON", attempts=1, first_seen=datetime.fromisoformat(EXAMPLE_TIME)
-    )
-    written = {name: str(value) for name, value in dead_letters.headers(letter)}
+    consumed = ConsumedMessage(message)
+    consumed.first_seen = datetime.fromisoformat(EXAMPLE_TIME)
+    dead_letter = DeadLetter(consumed, Invalid("malformed_json", "the body is not JSON"))
+    written = {name: str(value) for name, value in dead_letters.headers(dead_letter)}
     return written | {"dlq.last_seen": written["dlq.first_seen"]}
 
 

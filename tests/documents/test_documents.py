@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,7 +11,7 @@ import pytest
 from confluent_kafka import Message
 from pydantic_settings import BaseSettings
 
-from prequal.core.errors import Misconfigured
+from prequal.core.errors import Invalid, Misconfigured
 from prequal.core.settings import load
 from prequal.local.keys import generate
 from prequal.local.services import Service, environment_of
@@ -20,6 +19,7 @@ from prequal.local.settings import UpSettings
 from prequal.messaging import dead_letters
 from prequal.messaging.dead_letters import DeadLetter
 from prequal.messaging.events import Event
+from prequal.messaging.messages import ConsumedMessage
 from prequal.publisher import producer
 from prequal.publisher.queries import OutboxRow
 from tools import asyncapi, env_examples
@@ -99,10 +99,10 @@ def test_the_published_headers_are_those_that_the_publisher_sends() -> None:
 
 
 def test_the_published_dead_letter_headers_are_those_that_are_sent() -> None:
-    message = Message(topic="topic", partition=0, offset=0, value=b"{")
-    letter = DeadLetter(message, "kind", "words", 1, datetime(2026, 11, 23, tzinfo=UTC))
+    message = ConsumedMessage(Message(topic="topic", partition=0, offset=0, value=b"{"))
+    dead_letter = DeadLetter(message, Invalid("malformed_json", "the body is not JSON"))
 
-    assert [name for name, _ in dead_letters.headers(letter)] == list(asyncapi.DEAD_LETTER_HEADERS)
+    assert [name for name, _ in dead_letters.headers(dead_letter)] == list(asyncapi.DEAD_LETTER_HEADERS)
 
 
 def test_every_reference_leads_somewhere() -> None:

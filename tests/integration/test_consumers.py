@@ -1,4 +1,4 @@
-"""Both consumers with a real database and a real broker: what is settled, what is put aside, and what waits."""
+"""Both consumers with a real database and a real broker: what is handled, what is a dead letter, and what waits."""
 
 import asyncio
 import base64
@@ -29,7 +29,7 @@ from prequal.decision import queries as decision_queries
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
 from prequal.local.kafka import Kafka
-from prequal.messaging import consumer, dead_letters
+from prequal.messaging import dead_letters, retries
 from prequal.messaging.kafka_clients import message_headers
 from prequal.security.pan_encryption import KeyRing
 from prequal.telemetry import metrics
@@ -41,7 +41,7 @@ NEW_KEY = b"n" * 32
 
 
 def unpublished(database: Database) -> dict[Any, dict[str, Any]]:
-    """What waits in the outbox, by application."""
+    """The unpublished events, by application."""
     rows = database.rows("SELECT application_id, payload::jsonb AS content FROM outbox_events")
     assert len({row["application_id"] for row in rows}) == len(rows), "an application has two reports"
     return {row["application_id"]: row["content"] for row in rows}
@@ -51,7 +51,7 @@ def decided(database: Database, submission: Submission) -> str:
     return str(database.application(submission.id)["status"])
 
 
-# ── each does its work ──────────────────────────────────────────────────────────────────────────────────────────
+# ── each does its work ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_submitted_applications_are_scored_as_the_oracle_scores_them(database: Database, broker: Broker) -> None:
@@ -82,7 +82,7 @@ async def test_documented_pans_have_their_documented_scores(database: Database, 
     assert unpublished(database)[worst.id]["cibil_score"] == 610
 
 
-async def test_report_is_told_with_everything_the_decision_needs_and_no_pan(database: Database, broker: Broker) -> None:
+async def test_report_has_everything_the_decision_needs_and_no_pan(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
     broker.publish(SUBMITTED, [submission.letter()])
 
@@ -106,7 +106,7 @@ async def test_report_is_told_with_everything_the_decision_needs_and_no_pan(data
     assert (row["event_id"], row["correlation_id"]) == (submission.report_id, "request-1")
 
 
-async def test_every_opened_pan_was_recorded_once_before(database: Database, broker: Broker) -> None:
+async def test_every_decrypted_pan_was_recorded_once_before(database: Database, broker: Broker) -> None:
     submissions = stored(database, 20)
     broker.publish(SUBMITTED, [submission.letter() for submission in submissions])
 
@@ -118,7 +118,7 @@ async def test_every_opened_pan_was_recorded_once_before(database: Database, bro
     assert {(r["service"], r["action"], r["request_id"]) for r in records} == {("credit-service", "READ", "request-1")}
 
 
-async def test_record_of_an_opened_pan_stays_when_its_effect_is_rolled_back(database: Database, broker: Broker) -> None:
+async def test_record_of_a_decryption_stays_when_its_effect_is_rolled_back(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
     database.execute("ALTER TABLE outbox_events RENAME TO away")
     broker.publish(SUBMITTED, [submission.letter()])
@@ -163,19 +163,19 @@ async def test_decision_follows_the_policy_and_stores_why(
     assert row["updated_at"] > row["created_at"]
 
 
-# ── both rooms, the same promises ───────────────────────────────────────────────────────────────────────────────
+# ── both handlers, the same promises ────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
 class Handler:
-    """One of the two rooms as the tests below see it."""
+    """One of the two handlers as the tests below see it."""
 
     topic: str
     dead_letters: str
     consuming: Callable[..., AbstractAsyncContextManager[Consuming]]
-    letter: Callable[..., RawMessage]
+    message: Callable[..., RawMessage]
     effects: Callable[[Database], int]
-    """How many applications it has taken effect on."""
+    """The number of applications on which it took effect."""
 
 
 CREDIT = Handler(SUBMITTED, SUBMITTED_DLQ, assessing, Submission.letter, lambda database: len(unpublished(database)))
@@ -188,47 +188,49 @@ DECISION = Handler(
 )
 
 
-ROOMS = {"credit": CREDIT, "decision": DECISION}
+HANDLERS = {"credit": CREDIT, "decision": DECISION}
 
 
 @pytest.fixture(params=[CREDIT, DECISION], ids=["credit", "decision"])
-def room(request: pytest.FixtureRequest) -> Handler:
+def handler(request: pytest.FixtureRequest) -> Handler:
     found: Handler = request.param
     return found
 
 
-async def test_redelivery_of_1000_events_changes_not_one_row(database: Database, broker: Broker, room: Handler) -> None:
+async def test_redelivery_of_1000_events_changes_not_one_row(
+    database: Database, broker: Broker, handler: Handler
+) -> None:
     submissions = stored(database, 1000)
-    broker.publish(room.topic, [room.letter(submission) for submission in submissions])
-    async with room.consuming(database, broker) as first:
+    broker.publish(handler.topic, [handler.message(submission) for submission in submissions])
+    async with handler.consuming(database, broker) as first:
         await soon(first.all_handled, within=20)
     before = database.everything()
-    assert room.effects(database) == 1000
+    assert handler.effects(database) == 1000
 
-    async with room.consuming(database, broker) as second:
+    async with handler.consuming(database, broker) as second:
         await soon(second.all_handled, within=20)
 
     assert database.everything() == before
-    assert broker.published(room.dead_letters) == 0
+    assert broker.published(handler.dead_letters) == 0
 
 
 async def test_same_event_twice_in_one_batch_takes_effect_once(
-    database: Database, broker: Broker, room: Handler
+    database: Database, broker: Broker, handler: Handler
 ) -> None:
     submissions = stored(database, 3)
-    letters = [room.letter(submission) for submission in submissions]
-    broker.publish(room.topic, letters * 3)
+    messages = [handler.message(submission) for submission in submissions]
+    broker.publish(handler.topic, messages * 3)
 
-    async with room.consuming(database, broker) as consuming:
+    async with handler.consuming(database, broker) as consuming:
         await soon(consuming.all_handled)
 
-    assert room.effects(database) == 3
+    assert handler.effects(database) == 3
     assert database.count("processed_messages") == 3
-    assert broker.published(room.dead_letters) == 0
+    assert broker.published(handler.dead_letters) == 0
 
 
-async def test_event_of_a_decided_application_is_a_duplicate_though_the_inbox_forgot_it(
-    database: Database, broker: Broker, room: Handler
+async def test_event_of_a_decided_application_is_a_duplicate_without_its_inbox_row(
+    database: Database, broker: Broker, handler: Handler
 ) -> None:
     (submission,) = stored(database)
     broker.publish(REPORTED, [submission.report()])
@@ -236,110 +238,116 @@ async def test_event_of_a_decided_application_is_a_duplicate_though_the_inbox_fo
         await soon(lambda: decided(database, submission) != "PENDING")
     database.execute("DELETE FROM processed_messages")
     broker.renew()
-    broker.publish(room.topic, [room.letter(submission)])
+    broker.publish(handler.topic, [handler.message(submission)])
     before = database.everything()
 
-    async with room.consuming(database, broker) as consuming:
+    async with handler.consuming(database, broker) as consuming:
         await soon(consuming.all_handled)
 
     assert database.everything() == before
-    assert broker.published(room.dead_letters) == 0
+    assert broker.published(handler.dead_letters) == 0
 
 
-async def test_two_consumers_at_once_take_effect_once(database: Database, broker: Broker, room: Handler) -> None:
+async def test_two_consumers_at_once_take_effect_once(database: Database, broker: Broker, handler: Handler) -> None:
     submissions = stored(database, 300)
-    broker.publish(room.topic, [room.letter(submission) for submission in submissions])
+    broker.publish(handler.topic, [handler.message(submission) for submission in submissions])
 
-    async with room.consuming(database, broker) as one, room.consuming(database, broker) as other:
+    async with handler.consuming(database, broker) as one, handler.consuming(database, broker) as other:
         await soon(lambda: one.all_handled() and other.all_handled(), within=20)
 
-    assert room.effects(database) == 300
+    assert handler.effects(database) == 300
     assert database.count("processed_messages") == 300
-    assert broker.published(room.dead_letters) == 0
+    assert broker.published(handler.dead_letters) == 0
 
 
-async def test_fields_nobody_knows_and_missing_headers_do_no_harm(
-    database: Database, broker: Broker, room: Handler
+async def test_unknown_fields_and_missing_headers_do_no_harm(
+    database: Database, broker: Broker, handler: Handler
 ) -> None:
     (submission,) = stored(database)
-    letter = room.letter(submission)
-    value = json.dumps(json.loads(letter.value or b"") | {"branch": "Pune", "risk": {"band": 3}}).encode()
-    broker.publish(room.topic, [replace(letter, value=value, headers=[], key=None)])
+    message = handler.message(submission)
+    value = json.dumps(json.loads(message.value or b"") | {"branch": "Pune", "risk": {"band": 3}}).encode()
+    broker.publish(handler.topic, [replace(message, value=value, headers=[], key=None)])
 
-    async with room.consuming(database, broker):
-        await soon(lambda: room.effects(database) == 1)
-
-
-# ── poison ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    async with handler.consuming(database, broker):
+        await soon(lambda: handler.effects(database) == 1)
 
 
-def changed(letter: RawMessage, **fields: Any) -> RawMessage:
-    """The letter with some of its fields changed."""
-    return replace(letter, value=json.dumps(json.loads(letter.value or b"") | fields).encode())
+# ── dead letters ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def of_another_application(letter: RawMessage) -> RawMessage:
-    """The letter as if it were of an application that nobody knows."""
-    event_type = EventType.CREDIT_REPORT_GENERATED if b"cibil_score" in (letter.value or b"") else SUBMITTED_EVENT
+def changed(message: RawMessage, **fields: Any) -> RawMessage:
+    """The message with some of its fields changed."""
+    return replace(message, value=json.dumps(json.loads(message.value or b"") | fields).encode())
+
+
+def of_an_unknown_application(message: RawMessage) -> RawMessage:
+    """The message as if it were of an application that does not exist."""
+    event_type = EventType.CREDIT_REPORT_GENERATED if b"cibil_score" in (message.value or b"") else SUBMITTED_EVENT
     application_id = uuid4()
-    return changed(letter, application_id=str(application_id), event_id=str(event_id(event_type, application_id)))
+    return changed(message, application_id=str(application_id), event_id=str(event_id(event_type, application_id)))
 
 
-def lacking(letter: RawMessage, field: str) -> RawMessage:
-    content = json.loads(letter.value or b"")
+def lacking(message: RawMessage, field: str) -> RawMessage:
+    content = json.loads(message.value or b"")
     del content[field]
-    return replace(letter, value=json.dumps(content).encode())
+    return replace(message, value=json.dumps(content).encode())
 
 
 POISON: dict[str, tuple[str, Callable[[RawMessage], RawMessage]]] = {
-    "no content": ("empty_message", lambda letter: replace(letter, value=None)),
-    "empty": ("empty_message", lambda letter: replace(letter, value=b"")),
-    "no JSON": ("malformed_json", lambda letter: replace(letter, value=b"PAN ABCDE1234F")),
-    "cut off": ("malformed_json", lambda letter: replace(letter, value=(letter.value or b"")[:-5])),
-    "not UTF-8": ("malformed_json", lambda letter: replace(letter, value=b"\xff\xfe\x00{")),
-    "900 KB": ("malformed_json", lambda letter: replace(letter, value=b"x" * 900_000)),
-    "a list": ("invalid_fields", lambda letter: replace(letter, value=b"[" + (letter.value or b"") + b"]")),
-    "a wrong type": ("invalid_fields", lambda letter: changed(letter, loan_type=7)),
-    "an amount as a number": ("invalid_fields", lambda letter: changed(letter, loan_amount_inr=1500000.5)),
-    "an amount of nothing": ("invalid_fields", lambda letter: changed(letter, loan_amount_inr="0.00")),
-    "an amount of NaN": ("invalid_fields", lambda letter: changed(letter, monthly_income_inr="NaN")),
-    "no application": ("invalid_fields", lambda letter: lacking(letter, "application_id")),
-    "a PAN for a hash": ("invalid_fields", lambda letter: changed(letter, pan_number_hash="ABCDE1234F")),
-    "an unknown version": ("unknown_version", lambda letter: changed(letter, message_version="v2")),
-    "no version": ("invalid_fields", lambda letter: lacking(letter, "message_version")),
-    "an unknown application": ("unknown_application", lambda letter: of_another_application(letter)),
-    "another application's event id": ("wrong_event_id", lambda letter: changed(letter, event_id=str(uuid4()))),
+    "no content": ("empty_message", lambda message: replace(message, value=None)),
+    "empty": ("empty_message", lambda message: replace(message, value=b"")),
+    "no JSON": ("malformed_json", lambda message: replace(message, value=b"PAN ABCDE1234F")),
+    "cut off": ("malformed_json", lambda message: replace(message, value=(message.value or b"")[:-5])),
+    "not UTF-8": ("malformed_json", lambda message: replace(message, value=b"\xff\xfe\x00{")),
+    "900 KB": ("malformed_json", lambda message: replace(message, value=b"x" * 900_000)),
+    "a list": ("invalid_fields", lambda message: replace(message, value=b"[" + (message.value or b"") + b"]")),
+    "a wrong type": ("invalid_fields", lambda message: changed(message, loan_type=7)),
+    "an amount as a number": ("invalid_fields", lambda message: changed(message, loan_amount_inr=1500000.5)),
+    "an amount of nothing": ("invalid_fields", lambda message: changed(message, loan_amount_inr="0.00")),
+    "an amount of NaN": ("invalid_fields", lambda message: changed(message, monthly_income_inr="NaN")),
+    "no application": ("invalid_fields", lambda message: lacking(message, "application_id")),
+    "a PAN for a hash": ("invalid_fields", lambda message: changed(message, pan_number_hash="ABCDE1234F")),
+    "an unknown version": ("unknown_version", lambda message: changed(message, message_version="v2")),
+    "no version": ("invalid_fields", lambda message: lacking(message, "message_version")),
+    "an unknown application": ("unknown_application", lambda message: of_an_unknown_application(message)),
+    "another application's event id": ("wrong_event_id", lambda message: changed(message, event_id=str(uuid4()))),
     "another amount than the application's": (
         "contradicts_application",
-        lambda letter: changed(letter, loan_amount_inr="1.00"),
+        lambda message: changed(message, loan_amount_inr="1.00"),
     ),
 }
-"""What can never succeed in either room, by what it is: the kind of its dead letter, and how it is made."""
+"""Messages that can never succeed in either handler, by name: the kind of the dead letter, and how to spoil one."""
 
 
 POISON_FOR_CREDIT: dict[str, tuple[str, Callable[[RawMessage], RawMessage]]] = {
-    "no token": ("unreadable_token", lambda letter: encrypted(letter, b"")),
-    "a token of another version": ("unreadable_token", lambda letter: encrypted(letter, b"\x02" + bytes(46))),
-    "a token too short": ("unreadable_token", lambda letter: encrypted(letter, token_of(letter)[:-1])),
-    "a token too long": ("unreadable_token", lambda letter: encrypted(letter, token_of(letter) + b"x")),
-    "a token that is no base64": ("invalid_fields", lambda letter: changed(letter, pan_number_encrypted="*" * 64)),
-    "a flipped bit in the nonce": ("tampered_token", lambda letter: encrypted(letter, flipped(token_of(letter), 10))),
-    "a flipped bit in the number": ("tampered_token", lambda letter: encrypted(letter, flipped(token_of(letter), 25))),
-    "a flipped bit in the tag": ("tampered_token", lambda letter: encrypted(letter, flipped(token_of(letter), 46))),
+    "no token": ("unreadable_token", lambda message: encrypted(message, b"")),
+    "a token of another version": ("unreadable_token", lambda message: encrypted(message, b"\x02" + bytes(46))),
+    "a token too short": ("unreadable_token", lambda message: encrypted(message, token_of(message)[:-1])),
+    "a token too long": ("unreadable_token", lambda message: encrypted(message, token_of(message) + b"x")),
+    "a token that is no base64": ("invalid_fields", lambda message: changed(message, pan_number_encrypted="*" * 64)),
+    "a flipped bit in the nonce": (
+        "tampered_token",
+        lambda message: encrypted(message, flipped(token_of(message), 10)),
+    ),
+    "a flipped bit in the number": (
+        "tampered_token",
+        lambda message: encrypted(message, flipped(token_of(message), 25)),
+    ),
+    "a flipped bit in the tag": ("tampered_token", lambda message: encrypted(message, flipped(token_of(message), 46))),
     "another application's encrypted PAN": (
         "tampered_token",
-        lambda letter: encrypted(letter, a_submission().encrypted_pan),
+        lambda message: encrypted(message, a_submission().encrypted_pan),
     ),
 }
-"""What can never succeed where PANs are opened."""
+"""Messages that can never succeed where PANs are decrypted."""
 
 
-def token_of(letter: RawMessage) -> bytes:
-    return base64.b64decode(json.loads(letter.value or b"")["pan_number_encrypted"])
+def token_of(message: RawMessage) -> bytes:
+    return base64.b64decode(json.loads(message.value or b"")["pan_number_encrypted"])
 
 
-def encrypted(letter: RawMessage, token: bytes) -> RawMessage:
-    return changed(letter, pan_number_encrypted=base64.b64encode(token).decode())
+def encrypted(message: RawMessage, token: bytes) -> RawMessage:
+    return changed(message, pan_number_encrypted=base64.b64encode(token).decode())
 
 
 def flipped(token: bytes, byte: int) -> bytes:
@@ -347,53 +355,53 @@ def flipped(token: bytes, byte: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class Aside:
-    """What became of a poison that stood between good messages."""
+class Spoilt:
+    """A spoilt message between good ones, and its dead letter."""
 
-    told: RawMessage
+    published: RawMessage
     offset: int
     dead: Message
 
 
 @dataclass(frozen=True)
 class Poisoned:
-    """What became of every poison, told to one room at once, each between good messages."""
+    """All spoilt messages, published to one handler at once, each between good messages."""
 
-    aside: dict[str, Aside]
-    neighbours: int
+    spoilt: dict[str, Spoilt]
+    good: int
     effects: int
-    seconds_for_the_neighbours: float
+    seconds_for_the_good: float
 
 
-async def poisoned(room: Handler, database: Database, broker: Broker) -> Poisoned:
-    poison = POISON | (POISON_FOR_CREDIT if room is CREDIT else {})
+async def poisoned(handler: Handler, database: Database, broker: Broker) -> Poisoned:
+    poison = POISON | (POISON_FOR_CREDIT if handler is CREDIT else {})
     good = stored(database, len(poison) + 1)
-    letters = [room.letter(good[0], partition=1)]
+    messages = [handler.message(good[0], partition=1)]
     for neighbour, (_, spoil) in zip(good[1:], poison.values(), strict=True):
         victim = stored(database)[0]
-        letters += [spoil(room.letter(victim, partition=1)), room.letter(neighbour, partition=1)]
-    broker.publish(room.topic, letters)
-    async with room.consuming(database, broker, dead_letters_in_a_row_max=1000) as consuming:
+        messages += [spoil(handler.message(victim, partition=1)), handler.message(neighbour, partition=1)]
+    broker.publish(handler.topic, messages)
+    async with handler.consuming(database, broker, dead_letters_in_a_row_max=1000) as consuming:
         watch = Stopwatch()
-        await soon(lambda: room.effects(database) == len(good))
+        await soon(lambda: handler.effects(database) == len(good))
         seconds = watch.seconds
-        dead = await broker.arrived(room.dead_letters, len(poison))
+        dead = await broker.arrived(handler.dead_letters, len(poison))
         await soon(consuming.all_handled)
-    by_offset = {headers_of(letter)["dlq.offset"]: letter for letter in dead}
-    aside = {
-        name: Aside(letters[place], place, by_offset[str(place)])
-        for name, place in zip(poison, range(1, len(letters), 2), strict=True)
+    by_offset = {headers_of(message)["dlq.offset"]: message for message in dead}
+    spoilt = {
+        name: Spoilt(messages[place], place, by_offset[str(place)])
+        for name, place in zip(poison, range(1, len(messages), 2), strict=True)
     }
-    return Poisoned(aside, len(good), room.effects(database), seconds)
+    return Poisoned(spoilt, len(good), handler.effects(database), seconds)
 
 
 @pytest.fixture(scope="module")
-def poisoned_rooms(cluster: Cluster, kafka: Kafka) -> dict[str, Poisoned]:
+def poisoned_handlers(cluster: Cluster, kafka: Kafka) -> dict[str, Poisoned]:
     broker, found = Broker(kafka.bootstrap_servers), {}
-    for name, room in ROOMS.items():
+    for name, handler in HANDLERS.items():
         broker.renew()
         with cluster.database() as database:
-            found[name] = asyncio.run(poisoned(room, database, broker))
+            found[name] = asyncio.run(poisoned(handler, database, broker))
     return found
 
 
@@ -402,59 +410,63 @@ EACH_POISON += [("credit", poison) for poison in POISON_FOR_CREDIT]
 
 
 @pytest.mark.parametrize(("name", "poison"), EACH_POISON)
-def test_poison_is_put_aside_whole_with_where_it_came_from_and_why(
-    poisoned_rooms: dict[str, Poisoned], name: str, poison: str
+def test_dead_letter_is_the_whole_message_with_where_it_came_from_and_why(
+    poisoned_handlers: dict[str, Poisoned], name: str, poison: str
 ) -> None:
-    aside = poisoned_rooms[name].aside[poison]
-    headers = headers_of(aside.dead)
+    spoilt = poisoned_handlers[name].spoilt[poison]
+    headers = headers_of(spoilt.dead)
 
-    assert (aside.dead.value(), aside.dead.key()) == (aside.told.value, aside.told.key)
-    assert (headers["dlq.topic"], headers["dlq.partition"]) == (ROOMS[name].topic, "1")
-    assert headers["dlq.offset"] == str(aside.offset)
+    assert (spoilt.dead.value(), spoilt.dead.key()) == (spoilt.published.value, spoilt.published.key)
+    assert (headers["dlq.topic"], headers["dlq.partition"]) == (HANDLERS[name].topic, "1")
+    assert headers["dlq.offset"] == str(spoilt.offset)
     assert headers["dlq.error_kind"] == (POISON | POISON_FOR_CREDIT)[poison][0]
     assert headers["dlq.attempts"] == "1"
     assert headers["dlq.error_message"]
     first, last = (datetime.fromisoformat(headers[f"dlq.{seen}_seen"]) for seen in ("first", "last"))
     assert timedelta(0) <= last - first < timedelta(seconds=10)
-    assert headers["event_id"] == dict(aside.told.headers)["event_id"]
+    assert headers["event_id"] == dict(spoilt.published.headers)["event_id"]
     assert "ABCDE" not in str(headers)
 
 
 @pytest.mark.parametrize("name", ["credit", "decision"])
-def test_neighbours_of_poison_are_settled_in_normal_time(poisoned_rooms: dict[str, Poisoned], name: str) -> None:
-    result = poisoned_rooms[name]
+def test_messages_beside_dead_letters_are_handled_in_normal_time(
+    poisoned_handlers: dict[str, Poisoned], name: str
+) -> None:
+    result = poisoned_handlers[name]
 
-    assert result.effects == result.neighbours
-    assert result.seconds_for_the_neighbours < sum(consumer.TRIES_AFTER_SECONDS)
+    assert result.effects == result.good
+    assert result.seconds_for_the_good < sum(retries.RETRY_AFTER_SECONDS)
 
 
 async def test_dead_letter_leaves_no_inbox_row_so_that_its_replay_works(
-    database: Database, broker: Broker, room: Handler
+    database: Database, broker: Broker, handler: Handler
 ) -> None:
     late = a_submission()
-    broker.publish(room.topic, [room.letter(late)])
-    async with room.consuming(database, broker):
-        (letter,) = await broker.arrived(room.dead_letters, 1)
+    broker.publish(handler.topic, [handler.message(late)])
+    async with handler.consuming(database, broker):
+        (message,) = await broker.arrived(handler.dead_letters, 1)
         assert database.count("processed_messages") == 0
         store(database, [late])
 
-        broker.publish(room.topic, [RawMessage(letter.value(), letter.key(), message_headers(letter))])
+        broker.publish(handler.topic, [RawMessage(message.value(), message.key(), message_headers(message))])
 
-        await soon(lambda: room.effects(database) == 1)
+        await soon(lambda: handler.effects(database) == 1)
 
 
-async def test_second_burial_names_the_second_place_only(database: Database, broker: Broker, room: Handler) -> None:
+async def test_second_dead_letter_of_a_message_names_its_second_place_only(
+    database: Database, broker: Broker, handler: Handler
+) -> None:
     broker.publish(
-        room.topic, [RawMessage(b"poison", headers=[("dlq.offset", "77"), ("dlq.custom", "x"), ("mine", "kept")])]
+        handler.topic, [RawMessage(b"poison", headers=[("dlq.offset", "77"), ("dlq.custom", "x"), ("mine", "kept")])]
     )
 
-    async with room.consuming(database, broker):
-        (letter,) = await broker.arrived(room.dead_letters, 1)
+    async with handler.consuming(database, broker):
+        (message,) = await broker.arrived(handler.dead_letters, 1)
 
-    names = [name for name, _ in message_headers(letter)]
+    names = [name for name, _ in message_headers(message)]
     assert len(names) == len(set(names))
-    assert headers_of(letter)["dlq.offset"] == "0"
-    assert headers_of(letter)["mine"] == "kept"
+    assert headers_of(message)["dlq.offset"] == "0"
+    assert headers_of(message)["mine"] == "kept"
     assert "dlq.custom" not in names
 
 
@@ -469,8 +481,8 @@ async def test_same_event_id_with_other_content_is_a_dead_letter_and_changes_not
 
         broker.publish(REPORTED, [submission.report(500)])
 
-        (letter,) = await broker.arrived(REPORTED_DLQ, 1)
-    assert headers_of(letter)["dlq.error_kind"] == "different_content"
+        (message,) = await broker.arrived(REPORTED_DLQ, 1)
+    assert headers_of(message)["dlq.error_kind"] == "different_content"
     assert database.everything() == before
 
 
@@ -481,13 +493,13 @@ async def test_same_event_id_with_other_content_in_one_batch_lets_the_first_take
     broker.publish(REPORTED, [submission.report(700, partition=0), submission.report(500, partition=0)])
 
     async with deciding(database, broker):
-        (letter,) = await broker.arrived(REPORTED_DLQ, 1)
+        (message,) = await broker.arrived(REPORTED_DLQ, 1)
 
-    assert headers_of(letter)["dlq.offset"] == "1"
+    assert headers_of(message)["dlq.offset"] == "1"
     assert database.application(submission.id)["cibil_score"] == 700
 
 
-async def test_same_event_told_at_another_time_is_no_other_content(database: Database, broker: Broker) -> None:
+async def test_same_event_with_another_time_is_no_other_content(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
     broker.publish(REPORTED, [submission.report(), changed(submission.report(), generated_at="2027-01-01T00:00:00Z")])
 
@@ -497,29 +509,29 @@ async def test_same_event_told_at_another_time_is_no_other_content(database: Dat
     assert broker.published(REPORTED_DLQ) == 0
 
 
-async def test_flipped_bit_in_a_keys_id_names_a_key_that_may_yet_come(database: Database, broker: Broker) -> None:
+async def test_flipped_bit_in_a_key_id_waits_for_a_key_that_may_yet_come(database: Database, broker: Broker) -> None:
     victim, neighbour = stored(database, 2)
     token = flipped(victim.encrypted_pan, 5)
     broker.publish(SUBMITTED, [victim.but(encrypted_pan=token).letter(), neighbour.letter()])
 
     async with assessing(database, broker) as consuming:
         await soon(lambda: set(unpublished(database)) == {neighbour.id})
-        await soon(lambda: consuming.says("encryption key"))
+        await soon(lambda: consuming.reason_with("encryption key"))
 
     assert broker.published(SUBMITTED_DLQ) == 0
 
 
-# ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_unknown_key_holds_its_partition_alone_and_is_no_dead_letter(database: Database, broker: Broker) -> None:
+async def test_unknown_key_pauses_its_partition_alone_and_is_no_dead_letter(database: Database, broker: Broker) -> None:
     new = KeyRing(NEW_KEY)
     (waiting,) = stored(database, keys=new)
     before, behind, *others = stored(database, 6)
     broker.publish(SUBMITTED, [before.letter(partition=0), waiting.letter(partition=0)])
 
     async with assessing(database, broker) as consuming:
-        reason = await soon(lambda: consuming.says("encryption key"))
+        reason = await soon(lambda: consuming.reason_with("encryption key"))
         broker.publish(SUBMITTED, [behind.letter(partition=0), *(other.letter(partition=1) for other in others)])
         await soon(lambda: set(unpublished(database)) == {before.id, *(other.id for other in others)})
 
@@ -533,7 +545,7 @@ async def test_partition_goes_on_once_its_key_is_there(database: Database, broke
     (behind,) = stored(database)
     broker.publish(SUBMITTED, [waiting.letter(partition=0), behind.letter(partition=0)])
     async with assessing(database, broker) as consuming:
-        await soon(lambda: consuming.says("encryption key"))
+        await soon(lambda: consuming.reason_with("encryption key"))
 
     both = KeyRing(NEW_KEY, [bytes(range(32))])
     async with assessing(database, broker, keys=both) as consuming:
@@ -541,7 +553,7 @@ async def test_partition_goes_on_once_its_key_is_there(database: Database, broke
         assert consuming.consumer.reason_not_ready() is None
 
 
-async def test_pan_sealed_with_a_retired_key_is_opened(database: Database, broker: Broker) -> None:
+async def test_pan_encrypted_with_a_retired_key_is_decrypted(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
     broker.publish(SUBMITTED, [submission.letter()])
 
@@ -551,123 +563,127 @@ async def test_pan_sealed_with_a_retired_key_is_opened(database: Database, broke
     assert unpublished(database)[submission.id]["cibil_score"] == submission.score
 
 
-# ── too many dead letters, and no place for them ────────────────────────────────────────────────────────────────
+# ── too many dead letters, and no topic for them ───────────────────────────────────────────────────────────────────
 
 
 async def test_too_many_dead_letters_in_a_row_stop_the_consumer_and_leave_the_rest(
-    database: Database, broker: Broker, room: Handler
+    database: Database, broker: Broker, handler: Handler
 ) -> None:
     good = stored(database, 3)
     poison = [RawMessage(b"poison %d" % number, partition=0) for number in range(40)]
-    broker.publish(room.topic, [*poison, *(room.letter(each, partition=0) for each in good)])
+    broker.publish(handler.topic, [*poison, *(handler.message(each, partition=0) for each in good)])
 
-    async with room.consuming(database, broker, dead_letters_in_a_row_max=10) as consuming:
-        reason = await soon(lambda: consuming.says("in a row"))
-        await soon(lambda: broker.published(room.dead_letters) == 10)
+    async with handler.consuming(database, broker, dead_letters_in_a_row_max=10) as consuming:
+        reason = await soon(lambda: consuming.reason_with("in a row"))
+        await soon(lambda: broker.published(handler.dead_letters) == 10)
         await soon(lambda: consuming.handled() == 10)
 
         still = consuming.consumer.reason_not_ready()
 
     assert still == reason == "stopped after 10 dead letters in a row"
-    assert broker.published(room.dead_letters) == 10
+    assert broker.published(handler.dead_letters) == 10
     assert consuming.handled() == 10
 
 
-async def test_good_messages_between_them_keep_the_consumer_going(
-    database: Database, broker: Broker, room: Handler
+async def test_good_messages_between_dead_letters_keep_the_consumer_going(
+    database: Database, broker: Broker, handler: Handler
 ) -> None:
     good = stored(database, 15)
     for submission in good:
-        broker.publish(room.topic, [RawMessage(b"poison", partition=0), room.letter(submission, partition=0)])
+        broker.publish(handler.topic, [RawMessage(b"poison", partition=0), handler.message(submission, partition=0)])
 
-    async with room.consuming(database, broker, dead_letters_in_a_row_max=10, consumer_batch_max=2) as consuming:
+    async with handler.consuming(database, broker, dead_letters_in_a_row_max=10, consumer_batch_max=2) as consuming:
         await soon(consuming.all_handled)
 
-    assert room.effects(database) == 15
-    assert broker.published(room.dead_letters) == 15
+    assert handler.effects(database) == 15
+    assert broker.published(handler.dead_letters) == 15
 
 
-async def test_offset_waits_while_the_dead_letter_topic_is_away(
-    database: Database, broker: Broker, room: Handler, monkeypatch: pytest.MonkeyPatch
+async def test_offset_waits_while_the_dead_letter_topic_is_missing(
+    database: Database, broker: Broker, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "DEAD_LETTER_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(dead_letters, "RETRY_SECONDS", 0.2)
     monkeypatch.setattr(dead_letters, "ANSWER_SECONDS", 2.0)
     before, behind = stored(database, 2)
-    broker.delete(room.dead_letters)
+    broker.delete(handler.dead_letters)
     broker.publish(
-        room.topic,
-        [room.letter(before, partition=0), RawMessage(b"poison", partition=0), room.letter(behind, partition=0)],
+        handler.topic,
+        [
+            handler.message(before, partition=0),
+            RawMessage(b"poison", partition=0),
+            handler.message(behind, partition=0),
+        ],
     )
-    async with room.consuming(database, broker) as consuming:
-        await soon(lambda: room.effects(database) == 2)
+    async with handler.consuming(database, broker) as consuming:
+        await soon(lambda: handler.effects(database) == 2)
         await soon(lambda: consuming.handled() == 1)
 
         broker.create()
 
         await soon(consuming.all_handled, within=60)
-    assert broker.published(room.dead_letters) == 1
+    assert broker.published(handler.dead_letters) == 1
 
 
-# ── bugs, races, surroundings ───────────────────────────────────────────────────────────────────────────────────
+# ── failures of the handler, races, infrastructure failures ─────────────────────────────────────────────────────────
 
 
-def test_bug_is_given_three_more_tries_after_1_2_and_4_seconds() -> None:
-    assert consumer.TRIES_AFTER_SECONDS == (1, 2, 4)
+def test_failing_message_is_retried_after_1_2_and_4_seconds() -> None:
+    assert retries.RETRY_AFTER_SECONDS == (1, 2, 4)
 
 
-def break_for(monkeypatch: pytest.MonkeyPatch, room: Handler, application_id: object, times: int = 1000) -> list[int]:
-    """A bug in the room that one application triggers; returns a list that grows with every time it does."""
-    triggered: list[int] = []
-    module, name = (credit_queries, "append_reports") if room is CREDIT else (decision_queries, "write_decisions")
+def fail_on(monkeypatch: pytest.MonkeyPatch, handler: Handler, application_id: object, times: int = 1000) -> list[int]:
+    """Make the handler fail on one application; returns a list that grows with every failure."""
+    failures: list[int] = []
+    module, name = (credit_queries, "append_reports") if handler is CREDIT else (decision_queries, "write_decisions")
     working = getattr(module, name)
 
     async def broken(connection: Any, batch: Any) -> Any:
-        if len(triggered) < times and any(each.application_id == application_id for each in batch):
-            triggered.append(len(batch))
+        if len(failures) < times and any(each.application_id == application_id for each in batch):
+            failures.append(len(batch))
             raise ZeroDivisionError("a bug")
         return await working(connection, batch)
 
     monkeypatch.setattr(module, name, broken)
-    return triggered
+    return failures
 
 
-async def test_bug_that_one_message_triggers_ends_as_a_dead_letter_after_its_tries(
-    database: Database, broker: Broker, room: Handler, monkeypatch: pytest.MonkeyPatch
+async def test_message_that_makes_the_handler_fail_is_a_dead_letter_after_its_retries(
+    database: Database, broker: Broker, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "TRIES_AFTER_SECONDS", (0.1, 0.2, 0.4))
+    monkeypatch.setattr(retries, "RETRY_AFTER_SECONDS", (0.1, 0.2, 0.4))
     victim, *neighbours = stored(database, 8)
-    triggered = break_for(monkeypatch, room, victim.id)
-    broker.publish(room.topic, [room.letter(each) for each in (*neighbours[:4], victim, *neighbours[4:])])
+    failures = fail_on(monkeypatch, handler, victim.id)
+    broker.publish(handler.topic, [handler.message(each) for each in (*neighbours[:4], victim, *neighbours[4:])])
 
-    async with room.consuming(database, broker) as consuming:
-        await soon(lambda: room.effects(database) == len(neighbours))
-        (letter,) = await broker.arrived(room.dead_letters, 1)
+    async with handler.consuming(database, broker) as consuming:
+        await soon(lambda: handler.effects(database) == len(neighbours))
+        (message,) = await broker.arrived(handler.dead_letters, 1)
         await soon(consuming.all_handled)
 
-    headers = headers_of(letter)
+    headers = headers_of(message)
     assert (headers["dlq.error_kind"], headers["dlq.attempts"]) == ("unexpected_error", "4")
     assert "ZeroDivisionError" in headers["dlq.error_message"]
     assert "a bug" not in headers["dlq.error_message"]
-    assert triggered.count(1) == 4
-    assert letter.value() == room.letter(victim).value
+    assert failures.count(1) == 4
+    assert message.value() == handler.message(victim).value
 
 
-async def test_bug_that_passes_costs_only_time(
-    database: Database, broker: Broker, room: Handler, monkeypatch: pytest.MonkeyPatch
+async def test_failure_that_passes_costs_only_time(
+    database: Database, broker: Broker, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "TRIES_AFTER_SECONDS", (0.1, 0.2, 0.4))
+    monkeypatch.setattr(retries, "RETRY_AFTER_SECONDS", (0.1, 0.2, 0.4))
     (victim,) = stored(database)
-    break_for(monkeypatch, room, victim.id, times=3)
-    broker.publish(room.topic, [room.letter(victim)])
+    fail_on(monkeypatch, handler, victim.id, times=3)
+    broker.publish(handler.topic, [handler.message(victim)])
 
-    async with room.consuming(database, broker) as consuming:
+    async with handler.consuming(database, broker) as consuming:
         await soon(consuming.all_handled)
 
-    assert room.effects(database) == 1
-    assert broker.published(room.dead_letters) == 0
+    assert handler.effects(database) == 1
+    assert broker.published(handler.dead_letters) == 0
 
 
-async def test_application_that_moved_between_look_and_write_is_looked_at_again(
+async def test_application_that_changed_between_read_and_write_is_read_again(
     database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved, neighbour = stored(database, 2)
@@ -693,7 +709,7 @@ async def test_application_that_moved_between_look_and_write_is_looked_at_again(
 
 
 @pytest.mark.parametrize("steps", [1, 0], ids=["by us", "by hand, and the version forgotten"])
-async def test_application_that_was_decided_between_look_and_write_keeps_that_decision(
+async def test_application_that_was_decided_between_read_and_write_keeps_that_decision(
     database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     (submission,) = stored(database)
@@ -732,8 +748,8 @@ def batches_retried() -> float:
         pytest.param("REVOKE ALL ON processed_messages FROM CURRENT_USER", id="a right is missing"),
     ],
 )
-async def test_fault_of_the_surroundings_is_waited_out_and_blames_no_message(
-    database: Database, broker: Broker, room: Handler, fault: str
+async def test_infrastructure_failure_is_retried_and_makes_no_dead_letter(
+    database: Database, broker: Broker, handler: Handler, fault: str
 ) -> None:
     if "REVOKE" in fault:
         # The owner of a database passes every check, so the fault is one that even the owner meets.
@@ -742,22 +758,22 @@ async def test_fault_of_the_surroundings_is_waited_out_and_blames_no_message(
             "CREATE FUNCTION no_such_function_1() RETURNS SETOF processed_messages LANGUAGE plpgsql AS "
             "$$BEGIN RAISE insufficient_privilege; END$$"
         )
-        mend = "DROP RULE away ON processed_messages"
+        repair = "DROP RULE away ON processed_messages"
     else:
-        mend = "ALTER TABLE away RENAME TO processed_messages"
+        repair = "ALTER TABLE away RENAME TO processed_messages"
     submissions = stored(database, 3)
     before = batches_retried()
     database.execute(fault)
-    broker.publish(room.topic, [room.letter(submission) for submission in submissions])
+    broker.publish(handler.topic, [handler.message(submission) for submission in submissions])
 
-    async with room.consuming(database, broker) as consuming:
+    async with handler.consuming(database, broker) as consuming:
         await soon(lambda: batches_retried() >= before + 2)
-        assert broker.published(room.dead_letters) == 0
-        database.execute(mend)
+        assert broker.published(handler.dead_letters) == 0
+        database.execute(repair)
         await soon(consuming.all_handled)
 
-    assert room.effects(database) == 3
-    assert broker.published(room.dead_letters) == 0
+    assert handler.effects(database) == 3
+    assert broker.published(handler.dead_letters) == 0
 
 
 async def test_pan_of_a_message_never_reaches_the_headers_of_its_dead_letter(
@@ -768,6 +784,6 @@ async def test_pan_of_a_message_never_reaches_the_headers_of_its_dead_letter(
     broker.publish(SUBMITTED, [changed(submission.letter(), loan_type=pan, message_version=pan)])
 
     async with assessing(database, broker):
-        (letter,) = await broker.arrived(SUBMITTED_DLQ, 1)
+        (message,) = await broker.arrived(SUBMITTED_DLQ, 1)
 
-    assert pan not in str(letter.headers())
+    assert pan not in str(message.headers())

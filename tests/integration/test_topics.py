@@ -16,7 +16,7 @@ from prequal.messaging import topics
 HOUR_MS = 3_600_000
 
 
-def test_a_publishers_clock_neither_dates_a_message_nor_has_it_refused(broker: Broker) -> None:
+def test_clock_of_a_publisher_neither_dates_a_message_nor_has_it_refused(broker: Broker) -> None:
     failures: list[object] = []
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
     for hours in (-2, 2):
@@ -31,7 +31,7 @@ def test_a_publishers_clock_neither_dates_a_message_nor_has_it_refused(broker: B
     assert all(abs(at / 1000 - time.time()) < 60 for _, at in times)
 
 
-def test_broker_that_is_away_is_one_sentence_and_nothing_beside_it(
+def test_broker_that_is_away_is_one_sentence_on_stderr_and_nothing_beside_it(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(topics, "ANSWER_SECONDS", 0.5)
@@ -42,9 +42,9 @@ def test_broker_that_is_away_is_one_sentence_and_nothing_beside_it(
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_topics_made_comes_as_json(broker: Broker) -> None:
-    told = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
+def test_created_topics_are_printed_as_json(broker: Broker) -> None:
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
 
-    done = CliRunner().invoke(app, ["topics", "--json"], env=told)
+    done = CliRunner().invoke(app, ["topics", "--json"], env=environment)
 
     assert json.loads(done.output) == {"created": []}

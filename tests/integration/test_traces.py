@@ -29,9 +29,9 @@ HOPS = {
 BATCHES = {
     "write applications": "POST /applications",
     f"archive {SUBMITTED}": f"publish {SUBMITTED}",
-    f"settle {SUBMITTED}": f"process {SUBMITTED}",
+    f"handle {SUBMITTED}": f"process {SUBMITTED}",
     f"archive {REPORTED}": f"publish {REPORTED}",
-    f"settle {REPORTED}": f"process {REPORTED}",
+    f"handle {REPORTED}": f"process {REPORTED}",
 }
 """What is done for many at once, and which span of each it is linked to."""
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import prequal
-from prequal.core.errors import KINDS, Misconfigured
+from prequal.core.errors import KINDS, Invalid, Misconfigured
 from prequal.core.topology import dead_letter_topic
 from prequal.messaging.dead_letters import DeadLetter, headers
+from prequal.messaging.messages import ConsumedMessage
 from prequal.ops.dead_letter import SOURCES, DeadLetterId, Origin, original_headers, read_dead_letter
 from tests.builders import APPLICATION_ID, MOMENT, a_message, a_submitted_message
 from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
@@ -24,7 +25,9 @@ Headers = list[tuple[str, str | bytes | None]]
 def buried(value: bytes | None, key: bytes | None = b"key", original: Headers | None = None) -> Message:
     """A message as it comes back from the dead letters."""
     message = a_message(value, topic=SOURCE, partition=2, offset=71, key=key, headers=original)
-    found = headers(DeadLetter(message, "invalid_fields", "loan_type: is not one", 3, MOMENT))
+    consumed = ConsumedMessage(message)
+    consumed.attempts, consumed.first_seen = 3, MOMENT
+    found = headers(DeadLetter(consumed, Invalid("invalid_fields", "loan_type: is not one")))
     encoded: Headers = [(name, text.encode() if isinstance(text, str) else text) for name, text in found]
     return a_message(value, topic=TOPIC, partition=1, offset=17, key=key, headers=encoded)
 

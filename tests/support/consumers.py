@@ -16,6 +16,7 @@ from prequal.core.topology import topic_of
 from prequal.credit.handler import CreditHandler
 from prequal.decision.handler import DecisionHandler
 from prequal.domain.events import EventType
+from prequal.messaging import consumer as consumer_module
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.handler import Handler
 from prequal.messaging.outbox_notifier import OutboxNotifier
@@ -28,7 +29,7 @@ COMMIT_EVERY_MS = 50
 """How often offsets are committed: a second, as in production, would be most of what a test takes."""
 
 POLL_SECONDS = 0.05
-"""How long an idle consumer waits before it looks whether it is to stop."""
+"""How long an idle consumer polls before it looks whether it is to stop."""
 
 
 class Consuming:
@@ -40,7 +41,7 @@ class Consuming:
         self._broker = broker
         self._topic = topic
 
-    def says(self, words: str) -> str:
+    def reason_with(self, words: str) -> str:
         """The reason for not being ready, if it holds these words; else nothing."""
         reason = self.consumer.reason_not_ready() or ""
         return reason if words in reason else ""
@@ -61,8 +62,8 @@ async def assessing(
     """credit-service's consumer, for as long as the block lasts."""
     loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
     notifier = OutboxNotifier(database.url, topic_of(EventType.CREDIT_REPORT_GENERATED))
-    room = CreditHandler(SingleConnection(database.url, "credit in a test"), keys, notifier)
-    async with _running(loaded, room, broker) as consuming:
+    handler = CreditHandler(SingleConnection(database.url, "credit in a test"), keys, notifier)
+    async with _running(loaded, handler, broker) as consuming:
         yield consuming
 
 
@@ -70,24 +71,24 @@ async def assessing(
 async def deciding(database: Database, broker: Broker, **settings: Any) -> AsyncIterator[Consuming]:
     """decision-service's consumer, for as long as the block lasts."""
     loaded = load(DecisionSettings, **_common(database, broker), **settings)
-    room = DecisionHandler(SingleConnection(database.url, "decision in a test"))
-    async with _running(loaded, room, broker) as consuming:
+    handler = DecisionHandler(SingleConnection(database.url, "decision in a test"))
+    async with _running(loaded, handler, broker) as consuming:
         yield consuming
 
 
 @asynccontextmanager
 async def _running(
-    settings: CreditSettings | DecisionSettings, room: Handler[Any], broker: Broker
+    settings: CreditSettings | DecisionSettings, handler: Handler[Any], broker: Broker
 ) -> AsyncIterator[Consuming]:
     group = f"test-{uuid.uuid4()}"
-    consumer = BatchConsumer(settings, group, room)
-    consumer._client_settings["auto.commit.interval.ms"] = COMMIT_EVERY_MS
+    consumer = BatchConsumer(settings, group, handler)
+    consumer._partitions._settings["auto.commit.interval.ms"] = COMMIT_EVERY_MS
     stop = asyncio.Event()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(consumer, "POLL_SECONDS", POLL_SECONDS)
+        patch.setattr(consumer_module, "POLL_SECONDS", POLL_SECONDS)
         running = asyncio.create_task(consumer.run(stop))
         try:
-            yield Consuming(consumer, group, broker, topic_of(room.event_class.type))
+            yield Consuming(consumer, group, broker, topic_of(handler.event_class.type))
         finally:
             stop.set()
             await running

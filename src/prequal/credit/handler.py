@@ -1,9 +1,10 @@
-"""Assess submitted applications: open the PAN, ask the bureau, tell the score.
+"""Assess submitted applications: decrypt the PAN, ask the bureau, report the score.
 
-Invariant: a PAN is opened only after the record of it is committed, and not at all for what is settled already.
+Invariant: a PAN is decrypted only after the record of it is committed, and not at all for an event that took effect.
 """
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from prequal.core import failpoints
 from prequal.core.errors import Invalid, UnknownKey
@@ -24,7 +25,7 @@ Submitted = Received[ApplicationSubmitted]
 
 
 class CreditHandler:
-    """Where submitted applications are scored, a batch in two commits: the record first, then the effect."""
+    """Scores submitted applications, a batch in two commits: the record of the decryptions first, then the reports."""
 
     event_class = ApplicationSubmitted
 
@@ -33,53 +34,59 @@ class CreditHandler:
         self._keys = keys
         self._notifier = notifier
 
-    async def settle(self, batch: Sequence[Submitted]) -> list[HandlerResult]:
-        """Score what is new and tell it; see `messaging.handler.Handler`."""
-        results = await self._before_opening(batch)
-        fresh = [received for received, verdict in zip(batch, results, strict=True) if verdict is None]
-        effects = dict(zip(map(id, fresh), await self._assess(fresh) if fresh else [], strict=True))
-        return [effects.get(id(received), verdict) for received, verdict in zip(batch, results, strict=True)]
+    async def handle(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
+        """Score what is new and report it; see `messaging.handler.Handler`."""
+        results = await self._results_before_decryption(batch)
+        fresh = [received for received in batch if received.event.event_id not in results]
+        return results | await self._assess(fresh) if fresh else results
 
     async def close(self) -> None:
         """Let the connection go."""
         await self._link.close()
 
-    async def _before_opening(self, batch: Sequence[Submitted]) -> list[HandlerResult]:
+    async def _results_before_decryption(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
+        """The results of the events whose PAN is not to be decrypted."""
         async with self._link.use("look_up") as connection:
             known = await inbox.look_up(connection, queries.CONSUMER, [received.event for received in batch])
-        return [
-            facts.settled(received.event) or self._key_trouble(received)
-            for received, facts in zip(batch, known, strict=True)
-        ]
+        results: dict[UUID, HandlerResult] = {}
+        for received, facts in zip(batch, known, strict=True):
+            if (result := facts.settled(received.event) or self._key_error(received)) is not None:
+                results[received.event.event_id] = result
+        return results
 
-    def _key_trouble(self, received: Submitted) -> HandlerResult:
+    def _key_error(self, received: Submitted) -> Invalid | UnknownKey | None:
         try:
             self._keys.require_key(received.event.pan_number_encrypted)
-        except (Invalid, UnknownKey) as trouble:
-            return trouble
+        except (Invalid, UnknownKey) as error:
+            return error
         return None
 
-    async def _assess(self, fresh: Sequence[Submitted]) -> list[HandlerResult]:
+    async def _assess(self, fresh: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
         async with self._link.use("record_reads") as connection:
             failpoints.reached(Place.CREDIT_BEFORE_RECORD)
             reads = [(received.event.application_id, received.header("correlation_id")) for received in fresh]
             await queries.record_reads(connection, reads)
         failpoints.reached(Place.CREDIT_AFTER_RECORD)
-        scored = [self._score(received) for received in fresh]
-        reports = [report for report in scored if isinstance(report, queries.Report)]
+        scored = {received.event.event_id: self._score(received) for received in fresh}
+        reports = [report for report in scored.values() if isinstance(report, queries.Report)]
+        appended = await self._append(reports)
+        # An event of which another consumer took effect in between has lost a race: it is found a duplicate next.
+        return {
+            id_: report if isinstance(report, Invalid) else Outcome.DONE if id_ in appended else Outcome.LOST_RACE
+            for id_, report in scored.items()
+        }
+
+    async def _append(self, reports: Sequence[queries.Report]) -> set[UUID]:
+        """Commit the reports to the outbox; returns the ids of the events that had not taken effect before."""
         failpoints.reached(Place.CREDIT_BEFORE_COMMIT)
         async with self._link.use("append_reports") as connection:
-            told = await queries.append_reports(connection, reports) if reports else set()
+            appended = await queries.append_reports(connection, reports) if reports else set()
         failpoints.reached(Place.CREDIT_AFTER_COMMIT)
         self._notifier.ring()
         for report in reports:
-            if report.submitted_event_id in told:
+            if report.submitted_event_id in appended:
                 metrics.SCORE.observe(report.cibil_score)
-        # What another consumer remembered in between is looked at once more, and found a duplicate.
-        return [
-            report if isinstance(report, Invalid) else Outcome.DONE if report.submitted_event_id in told else None
-            for report in scored
-        ]
+        return appended
 
     def _score(self, received: Submitted) -> queries.Report | Invalid:
         event = received.event

@@ -1,10 +1,10 @@
-"""Decide reported applications: apply the policy, move the status once.
+"""Decide reported applications: apply the policy, change the status once.
 
-Invariant: what was not decided by this batch's own statement is explained by the next look, never assumed.
+Invariant: an event is called done only when this batch's own statement decided its application.
 """
 
 import functools
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -25,51 +25,48 @@ Reported = Received[CreditReportGenerated]
 
 
 class DecisionHandler:
-    """Where reported applications are decided, a batch in one commit."""
+    """Decides reported applications, a batch in one commit."""
 
     event_class = CreditReportGenerated
 
     def __init__(self, link: SingleConnection) -> None:
         self._link = link
 
-    async def settle(self, batch: Sequence[Reported]) -> list[HandlerResult]:
+    async def handle(self, batch: Sequence[Reported]) -> dict[UUID, HandlerResult]:
         """Decide what is undecided; see `messaging.handler.Handler`."""
         async with self._link.use("look_up") as connection:
             known = await inbox.look_up(connection, queries.CONSUMER, [received.event for received in batch])
-        results: list[HandlerResult] = [
-            facts.settled(received.event) for received, facts in zip(batch, known, strict=True)
-        ]
-        open_cases = [
-            _pending_decision(received, facts)
-            for received, facts, verdict in zip(batch, known, results, strict=True)
-            if verdict is None
-        ]
-        decided = await self._write(open_cases) if open_cases else set()
-        return [
-            Outcome.DONE if received.event.application_id in decided else verdict
-            for received, verdict in zip(batch, results, strict=True)
-        ]
+        results: dict[UUID, HandlerResult] = {}
+        pending: list[queries.PendingDecision] = []
+        for received, facts in zip(batch, known, strict=True):
+            if (result := facts.settled(received.event)) is None:
+                pending.append(_pending_decision(received, facts))
+            else:
+                results[received.event.event_id] = result
+        return results | await self._decide(pending) if pending else results
 
     async def close(self) -> None:
         """Let the connection go."""
         await self._link.close()
 
-    async def _write(self, pending: Sequence[queries.PendingDecision]) -> Set[UUID]:
-        """Commit `pending`, without those whose application moved since it was read; returns who is decided."""
-        # Two consumers with the same applications in hand lock them in the same order.
-        pending = sorted(pending, key=lambda pending: pending.application_id)
+    async def _decide(self, pending: Sequence[queries.PendingDecision]) -> dict[UUID, HandlerResult]:
+        """Commit `pending`; an event whose application changed since it was read has lost a race."""
+        # Two consumers with the same applications lock them in the same order: no deadlock.
+        pending = sorted(pending, key=lambda each: each.application_id)
         failpoints.reached(Place.DECISION_BEFORE_COMMIT)
         async with self._link.use("write_decisions") as connection:
             seconds = await queries.write_decisions(connection, pending)
         failpoints.reached(Place.DECISION_AFTER_COMMIT)
         metrics.RETRIES.labels("optimistic_lock").inc(len(pending) - len(seconds))
         _count(pending, seconds)
-        return seconds.keys()
+        return {
+            each.event_id: Outcome.DONE if each.application_id in seconds else Outcome.LOST_RACE for each in pending
+        }
 
 
 def _pending_decision(received: Reported, facts: Known) -> queries.PendingDecision:
     event = received.event
-    assert facts.version is not None  # an open case has an application
+    assert facts.version is not None  # an event without a result has an application
     return queries.PendingDecision(
         event_id=event.event_id,
         digest=event.digest,
@@ -92,5 +89,5 @@ def _count(decisions: Sequence[queries.PendingDecision], seconds: Mapping[UUID, 
 
 @functools.cache
 def _series(status: str, rule: str, loan_type: str) -> tuple[Counter, Counter]:
-    """Where decisions of this kind and their rupees are counted; a closed set, looked up once each."""
+    """The counters of decisions of this kind and of their rupees; a closed set, looked up once each."""
     return metrics.BY_STATUS.labels(status, rule, loan_type), metrics.DECIDED_INR.labels(status, loan_type)

@@ -1,6 +1,6 @@
-"""How far the consumer groups are behind and what the dead-letter topics hold, by the broker's own word.
+"""How far the consumer groups are behind, and how many dead letters there are, as the broker knows it.
 
-Invariant: whoever asks joins no group, so that nothing is rebalanced, and no answer is waited for longer than seconds.
+Invariant: reads offsets without joining a group, so nothing is rebalanced, and waits at most seconds for an answer.
 """
 
 from contextlib import closing
@@ -19,7 +19,7 @@ Place: TypeAlias = tuple[str, str, str]
 
 
 def by_group(kafka: KafkaSettings) -> dict[str, int]:
-    """Messages that each group has still before it. Blocks for seconds when the broker does not answer.
+    """Messages that each group has not committed yet. Blocks for seconds when the broker does not answer.
 
     Raises:
         KafkaException: it does not answer.
@@ -32,7 +32,7 @@ def by_group(kafka: KafkaSettings) -> dict[str, int]:
 
 
 def unread(committed: int, low: int, high: int) -> int:
-    """Messages that a group has before it in a partition that reaches from `low` to `high`.
+    """Messages that a group has not committed in a partition that reaches from `low` to `high`.
 
     All of them when its committed offset lies outside: then it is of an earlier life of the topic, or there is none.
     """
@@ -40,18 +40,18 @@ def unread(committed: int, low: int, high: int) -> int:
 
 
 class Offsets:
-    """The broker's answers about offsets. Every question blocks, for seconds when the broker is away.
+    """The offsets as the broker knows them. Every question blocks, for seconds when the broker is away.
 
     A topic that is missing is left out of the answers.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        # What goes wrong is raised, so it need not be logged as well.
+        # Errors are raised, so librdkafka need not log them as well.
         self._settings = common_settings(kafka) | {"client.id": "prequal-lag", "log_level": 0}
         self._consumers: dict[str, Consumer] = {}
 
     def lag(self) -> dict[Place, int]:
-        """Messages that each group has before it: ends of the partitions less its committed offsets.
+        """Messages that each group has not committed: ends of the partitions less its committed offsets.
 
         Raises:
             KafkaException: the broker does not answer.
@@ -76,7 +76,7 @@ class Offsets:
         return held
 
     def close(self) -> None:
-        """Let the connections go; the next question opens others."""
+        """Close the connections; the next question opens others."""
         while self._consumers:
             self._consumers.popitem()[1].close()
 
@@ -90,7 +90,7 @@ class Offsets:
         return [(place, consumer.get_watermark_offsets(place, ASK_SECONDS)) for place in committed]
 
     def _consumer(self, group: str) -> Consumer:
-        # A consumer that never joins: librdkafka 2.16 dies of the admin client's question for a group that is new.
+        # A consumer that never joins: librdkafka 2.16 aborts when the admin client asks for the offsets of a new group.
         if group not in self._consumers:
             self._consumers[group] = Consumer(self._settings | {"group.id": group})
         return self._consumers[group]

@@ -1,4 +1,4 @@
-"""Where a message goes that can never succeed: to its topic's dead letters, whole, with where it came from and why.
+"""Dead letters: messages that can never succeed, published whole to their topic's dead-letter topic, with the reason.
 
 Invariant: key and value are the original's bytes; the headers name a reason and never a PAN.
 """
@@ -8,11 +8,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import TypeAlias
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from prequal.core.errors import Transient
+from prequal.core import failpoints
+from prequal.core.errors import Invalid, Transient
+from prequal.core.failpoints import Place
 from prequal.core.settings import KafkaSettings
 from prequal.core.topology import dead_letter_topic
 from prequal.domain.pan_detection import redact
@@ -23,42 +27,135 @@ from prequal.messaging.kafka_clients import (
     message_headers,
     producer_settings,
 )
-from prequal.messaging.offset_tracker import Partition
+from prequal.messaging.messages import ConsumedMessage
+from prequal.messaging.offset_tracker import MessagePlace, OffsetTracker, Partition
+from prequal.messaging.retries import RetrySchedule
+from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
 
-Delivered: TypeAlias = Callable[[KafkaError | None, Message], None]
+log = structlog.get_logger()
+
+DeliveryCallback: TypeAlias = Callable[[KafkaError | None, Message], None]
 
 PREFIX = "dlq."
+REASON_MAX = 500
 ANSWER_SECONDS = 6.0
+RETRY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message and why it can never succeed."""
+    """A consumed message and why it can never succeed."""
 
-    message: Message
-    kind: str
-    words: str
-    attempts: int
-    first_seen: datetime
+    message: ConsumedMessage
+    invalid: Invalid
 
     @property
     def partition(self) -> Partition:
         """Where the message came from."""
-        return self.message.topic() or "", self.message.partition() or 0
+        return self.message.partition
+
+
+class DeadLetterLimit:
+    """How many dead letters in a row stop a consumer; it stays stopped until the process is restarted.
+
+    So many in a row are no bad messages any more but a bad deployment, and the rest is better left on the topic.
+    """
+
+    def __init__(self, topic: str, in_a_row_max: int) -> None:
+        self._topic = topic
+        self._in_a_row_max = in_a_row_max
+        self._in_a_row = 0
+        self.is_reached = False
+
+    def count(self) -> None:
+        """There is one more."""
+        self._in_a_row += 1
+        if self._in_a_row >= self._in_a_row_max:
+            self.is_reached = True
+            log.critical("too_many_dead_letters", topic=self._topic, in_a_row=self._in_a_row)
+            metrics.CONSUMER_STOPPED.set(1)
+
+    def reset(self) -> None:
+        """A message went well."""
+        self._in_a_row = 0
+
+    def reason_not_ready(self) -> str | None:
+        """Why the consumer is stopped; None while it is not."""
+        return f"stopped after {self._in_a_row} dead letters in a row" if self.is_reached else None
+
+
+class DeadLetterPublisher:
+    """Publishes the dead letters of one topic beside the consumer's loop, and acknowledges what the broker holds."""
+
+    def __init__(self, kafka: KafkaSettings, topic: str, offsets: OffsetTracker) -> None:
+        self._producer = DeadLetterProducer(kafka)
+        self._topic = topic
+        self._offsets = offsets
+        self._unpublished = RetrySchedule[DeadLetter]()
+        self._publications: dict[asyncio.Task[None], DeadLetter] = {}
+        self._refused: set[MessagePlace] = set()
+
+    def add(self, dead_letter: DeadLetter) -> None:
+        """Publish it with the next call of `publish_due`."""
+        self._unpublished.add(dead_letter, 0.0)
+
+    def publish_due(self) -> None:
+        """Begin to publish those that are due, and acknowledge those that the broker holds."""
+        for dead_letter in self._unpublished.due():
+            self._unpublished.remove(dead_letter)
+            failpoints.reached(Place.CONSUMER_BEFORE_DEAD_LETTER)
+            self._publications[asyncio.create_task(self._producer.publish(dead_letter))] = dead_letter
+        for publication in [publication for publication in self._publications if publication.done()]:
+            dead_letter = self._publications.pop(publication)
+            if (error := publication.exception()) is None:
+                self._acknowledge(dead_letter)
+            else:
+                self._publish_later(dead_letter, error)
 
     @property
-    def offset(self) -> int:
-        """Its place there."""
-        return self.message.offset() or 0
+    def in_flight(self) -> int:
+        """How many the broker has not answered for."""
+        return len(self._publications)
 
-    @property
-    def place(self) -> tuple[Partition, int]:
-        """Both."""
-        return self.partition, self.offset
+    def next_at(self) -> float | None:
+        """When the next is due; None when none waits."""
+        return self._unpublished.next_at()
+
+    def reason_not_ready(self) -> str | None:
+        """How many dead letters cannot be written; None when there are none."""
+        return f"{len(self._refused)} dead letters cannot be written" if self._refused else None
+
+    def drop(self, revoked: set[Partition]) -> None:
+        """Leave those of these partitions to the consumer that reads them now."""
+        self._unpublished.drop(revoked)
+        self._refused = {place for place in self._refused if place[0] not in revoked}
+
+    def close(self) -> None:
+        """Wait for nothing more: what is not acknowledged is consumed again after the next start."""
+        for publication in self._publications:
+            publication.cancel()
+        self._producer.close()
+
+    def _acknowledge(self, dead_letter: DeadLetter) -> None:
+        failpoints.reached(Place.CONSUMER_AFTER_DEAD_LETTER)
+        message, invalid = dead_letter.message, dead_letter.invalid
+        self._refused.discard(message.place)
+        self._offsets.acknowledge(message.partition, message.offset)
+        metrics.DEAD_LETTERS.labels(self._topic, invalid.kind).inc()
+        metrics.CONSUMED.labels(self._topic, "dead").inc()
+        place = {"topic": self._topic, "partition": message.partition[1], "offset": message.offset}
+        correlation_id = message.header("correlation_id")
+        log.error("dead_letter", **place, kind=invalid.kind, reason=str(invalid), correlation_id=correlation_id)
+
+    def _publish_later(self, dead_letter: DeadLetter, error: BaseException) -> None:
+        log.error("dead_letter_waits", topic=self._topic, reason=str(error))
+        if dead_letter.message.place in self._offsets:
+            self._refused.add(dead_letter.message.place)
+            self._unpublished.add(dead_letter, monotonic() + RETRY_SECONDS)
 
 
-class DeadLetters:
+class DeadLetterProducer:
     """The producer of dead letters, started with the first one."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
@@ -67,16 +164,16 @@ class DeadLetters:
         self._producer: Producer | None = None
         self._poller: CallbackPoller | None = None
 
-    async def publish(self, letter: DeadLetter) -> None:
-        """Return when the broker holds the letter durably.
+    async def publish(self, dead_letter: DeadLetter) -> None:
+        """Return when the broker holds the dead letter durably.
 
         Raises:
             Transient: it does not; nothing is lost, the offset has not moved.
         """
         with self._breaker.guarding(_blames_broker):
-            await self._publish(letter)
+            await self._publish(dead_letter)
 
-    async def _publish(self, letter: DeadLetter) -> None:
+    async def _publish(self, dead_letter: DeadLetter) -> None:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[KafkaError | None] = loop.create_future()
 
@@ -84,7 +181,7 @@ class DeadLetters:
             loop.call_soon_threadsafe(_set, answer, error)
 
         try:
-            self._produce(letter, delivered)
+            self._produce(dead_letter, delivered)
             error = await asyncio.wait_for(answer, ANSWER_SECONDS)
         except (TimeoutError, KafkaException, BufferError) as failure:
             if isinstance(failure, KafkaException) and is_fatal(failure.args[0]):
@@ -96,27 +193,27 @@ class DeadLetters:
             raise Transient(f"the dead letter could not be written: {error.name()}") from KafkaException(error)
 
     def close(self) -> None:
-        """Let the producer go; the next letter starts another."""
+        """Let the producer go; the next dead letter starts another."""
         if self._poller is not None:
             self._poller.stop()
         self._producer = self._poller = None
 
-    def _produce(self, letter: DeadLetter, delivered: Delivered) -> None:
+    def _produce(self, dead_letter: DeadLetter, delivered: DeliveryCallback) -> None:
         if self._producer is None:
             self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
             self._poller = CallbackPoller(self._producer, lambda: None)
-        message = letter.message
+        message = dead_letter.message
         self._producer.produce(
-            dead_letter_topic(message.topic() or ""),
-            message.value(),
-            message.key(),
-            headers=headers(letter),
+            dead_letter_topic(message.partition[0]),
+            message.message.value(),
+            message.message.key(),
+            headers=headers(dead_letter),
             on_delivery=delivered,
         )
 
 
 def _blames_broker(error: BaseException) -> bool:
-    """Whether the broker did not take a letter for no reason of the letter's or its topic's own."""
+    """Whether the broker did not take a dead letter for no reason of the letter's or its topic's own."""
     cause = error.__cause__
     if isinstance(cause, KafkaException):
         return is_infrastructure_error(cause.args[0])
@@ -128,18 +225,18 @@ def _set(answer: asyncio.Future[KafkaError | None], error: KafkaError | None) ->
         answer.set_result(error)
 
 
-def headers(letter: DeadLetter) -> list[tuple[str, str | bytes | None]]:
+def headers(dead_letter: DeadLetter) -> list[tuple[str, str | bytes | None]]:
     """The original's headers, and ours behind them; those of an earlier publication are left out."""
-    message = letter.message
-    original = [(name, value) for name, value in message_headers(message) if not name.startswith(PREFIX)]
+    message, invalid = dead_letter.message, dead_letter.invalid
+    original = [(name, value) for name, value in message_headers(message.message) if not name.startswith(PREFIX)]
     ours = {
-        "topic": message.topic(),
-        "partition": message.partition(),
-        "offset": message.offset(),
-        "error_kind": letter.kind,
-        "error_message": redact(letter.words)[:500],
-        "first_seen": letter.first_seen.isoformat(timespec="milliseconds"),
+        "topic": message.partition[0],
+        "partition": message.partition[1],
+        "offset": message.offset,
+        "error_kind": invalid.kind,
+        "error_message": redact(str(invalid))[:REASON_MAX],
+        "first_seen": message.first_seen.isoformat(timespec="milliseconds"),
         "last_seen": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "attempts": letter.attempts,
+        "attempts": message.attempts,
     }
     return [*original, *((PREFIX + name, str(value)) for name, value in ours.items())]

@@ -1,11 +1,12 @@
-"""What a service does with a batch of events, and what may come of each message.
+"""What a service does with a batch of events, and what may come of each event.
 
-Invariant: a handler answers for every message it was given, and has committed what it calls done.
+Invariant: a handler answers for every event of its batch, and has committed what it calls done.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol, TypeAlias, TypeVar
+from uuid import UUID
 
 from prequal.core.errors import Invalid, UnknownKey
 from prequal.messaging.events import Event
@@ -15,14 +16,21 @@ E = TypeVar("E", bound=Event)
 
 
 class Outcome(StrEnum):
-    """How a message was settled."""
+    """What became of an event that was handled."""
 
     DONE = "done"
+    """Its effect is committed."""
     DUPLICATE = "duplicate"
+    """It took effect before."""
+    LOST_RACE = "lost_race"
+    """Another consumer changed the same rows in between: nothing was committed, handle it again."""
 
 
-HandlerResult: TypeAlias = Outcome | Invalid | UnknownKey | None
-"""What a room says of one message: settled, dead, waiting for its key, or (None) to be looked at once more."""
+ACKNOWLEDGED = (Outcome.DONE, Outcome.DUPLICATE)
+"""The outcomes that end a message."""
+
+HandlerResult: TypeAlias = Outcome | Invalid | UnknownKey
+"""What comes of one event: an outcome, a dead letter, or a wait for its key."""
 
 
 class Handler(Protocol[E]):
@@ -30,14 +38,14 @@ class Handler(Protocol[E]):
 
     event_class: type[E]
 
-    async def settle(self, batch: Sequence[Received[E]]) -> Sequence[HandlerResult]:
-        """One verdict a message, in order; every effect of those that are `DONE` is committed.
+    async def handle(self, batch: Sequence[Received[E]]) -> Mapping[UUID, HandlerResult]:
+        """The result of each event, by its event id; the effects of all that are `DONE` are committed.
 
         No two messages of the batch have the same event id.
 
         Raises:
-            Transient: nothing was settled; the surroundings failed.
-            Exception: nothing was settled; some message of the batch is to blame.
+            Transient: nothing was committed; the database, the broker or the network failed.
+            Exception: nothing was committed; some message of the batch is to blame.
         """
 
     async def close(self) -> None:

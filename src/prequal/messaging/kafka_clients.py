@@ -1,6 +1,6 @@
-"""How our Kafka clients are set, and the two things a client of this kind needs a hand with.
+"""The settings of our Kafka clients, what their errors mean, and the thread that serves a producer's callbacks.
 
-Invariant: a producer is idempotent, a consumer never stores an offset by itself, no client makes a topic by accident.
+Invariant: a producer is idempotent, a consumer never stores an offset by itself, no client creates a topic by accident.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from prequal.core.settings import KafkaSettings
 Settings = dict[str, str | int | bool | float]
 
 MAX_MESSAGE_BYTES = 1_048_588
-"""What a topic takes: Kafka's own default. Dead-letter topics take 64 KiB more, for the `dlq.*` headers."""
+"""The largest message of a topic: Kafka's default. Dead-letter topics take 64 KiB more, for the `dlq.*` headers."""
 DEAD_LETTER_EXTRA_BYTES = 65_536
 
 
 def common_settings(kafka: KafkaSettings) -> Settings:
-    """What every client shares: quick to notice that a broker is back, quiet while it is away."""
+    """The settings of every client: quick to notice that a broker is back, quiet while it is away."""
     return _security(kafka) | {
         "bootstrap.servers": kafka.kafka_bootstrap_servers,
         "reconnect.backoff.ms": 50,
@@ -35,11 +35,11 @@ def common_settings(kafka: KafkaSettings) -> Settings:
 
 
 def _security(kafka: KafkaSettings) -> Settings:
-    """How the brokers are spoken to. A broker must be named in its certificate: that is librdkafka's default."""
+    """Encryption and authentication; librdkafka checks the name in a broker's certificate by default."""
     protocol = kafka.kafka_security_protocol
-    said: Settings = {"security.protocol": protocol}
+    settings: Settings = {"security.protocol": protocol}
     if protocol.startswith("SASL"):
-        said |= {
+        settings |= {
             "sasl.mechanism": kafka.kafka_sasl_mechanism,
             "sasl.username": kafka.kafka_sasl_username,
             "sasl.password": kafka.kafka_sasl_password.get_secret_value(),
@@ -51,18 +51,18 @@ def _security(kafka: KafkaSettings) -> Settings:
             "ssl.key.location": kafka.kafka_ssl_key_location,
             "ssl.key.password": kafka.kafka_ssl_key_password.get_secret_value(),
         }
-        said |= {name: value for name, value in files.items() if value}
-    return said
+        settings |= {name: value for name, value in files.items() if value}
+    return settings
 
 
 def producer_settings(kafka: KafkaSettings, *, one_at_a_time: bool = False) -> Settings:
-    """Idempotent, so acks=all and in order; what is not acknowledged within five seconds is told again by us.
+    """Idempotent, so acks=all and in order; what is not acknowledged within five seconds is published again by us.
 
     Args:
-        kafka: where to and how.
-        one_at_a_time: for what nothing would tell again. Of several requests on their way, one that is refused while
-            its topic is being made, and sent again, comes behind a later one: the broker takes it for a duplicate, and
-            acknowledges what it does not keep.
+        kafka: the brokers, and how to speak to them.
+        one_at_a_time: for messages that no outbox would publish again. Of several requests in flight, one that is
+            refused while its topic is being created, and sent again, comes behind a later one: the broker takes it for
+            a duplicate, and acknowledges a message that it does not keep.
     """
     return common_settings(kafka) | {
         "max.in.flight.requests.per.connection": 1 if one_at_a_time else 5,
@@ -71,7 +71,7 @@ def producer_settings(kafka: KafkaSettings, *, one_at_a_time: bool = False) -> S
         "delivery.timeout.ms": 5000,
         "linger.ms": 0,
         "allow.auto.create.topics": False,
-        # A topic that is missing is said to be missing after a second, not after thirty.
+        # A missing topic is reported after a second, not after thirty.
         "topic.metadata.propagation.max.ms": 1000,
         "topic.metadata.refresh.interval.ms": 10000,
         "queue.buffering.max.messages": 20000,
@@ -106,7 +106,7 @@ def consumer_settings(kafka: KafkaSettings, group: str, instance: str = "") -> S
 
 
 def is_fatal(error: KafkaError) -> bool:
-    """Whether the client that raised `error` is of no more use; `KafkaError.fatal()` alone does not tell."""
+    """Whether the client that raised `error` is of no more use; `KafkaError.fatal()` alone does not say."""
     return error.fatal() or error.code() == KafkaError._FATAL
 
 
@@ -116,32 +116,32 @@ REFUSALS_OF_A_BATCH = {
     KafkaError.INVALID_MSG,
     KafkaError.INVALID_RECORD,
 }
-"""Refusals that one message brings upon all that travel with it."""
+"""Refusals of a whole batch for the sake of one message in it."""
 
 MISSING_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 
 REFUSALS = REFUSALS_OF_A_BATCH | MISSING_TOPIC | {KafkaError.TOPIC_EXCEPTION, KafkaError.TOPIC_AUTHORIZATION_FAILED}
-"""DeliveryReports that blame this message or its topic."""
+"""Refusals for a reason of the message or its topic."""
 
 
 def is_missing_topic(error: KafkaError) -> bool:
-    """Whether the topic, or the partition, is not there."""
+    """Whether the topic or the partition does not exist."""
     return error.code() in MISSING_TOPIC
 
 
 def is_infrastructure_error(error: KafkaError) -> bool:
-    """Whether a message was not taken for no reason of its own or its topic's."""
+    """Whether a message was refused for no reason of its own or its topic's."""
     return error.code() not in REFUSALS
 
 
 def message_headers(message: Message) -> list[tuple[str, str | bytes | None]]:
-    """A message's headers, none for none."""
+    """The headers of a message; an empty list when it has none."""
     found: Any = message.headers()
     return list(found or [])
 
 
 class CallbackPoller:
-    """Serves a producer's callbacks from a thread of its own and listener the event loop once for many of them."""
+    """Serves a producer's callbacks from a thread of its own, and wakes the event loop once for many of them."""
 
     def __init__(self, producer: Producer, wake: Callable[[], None]) -> None:
         self._producer = producer

@@ -1,6 +1,6 @@
-"""Messages in hand: taken from a partition, read or unreadable, settled or waiting for their time.
+"""Consumed messages: decoded or undecodable, until they are acknowledged.
 
-Invariant: a message keeps its place (partition and offset) and the time it was first seen for as long as it is in hand.
+Invariant: a message keeps its place (partition and offset) and the time it was first seen.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from prequal.core.errors import Invalid
 from prequal.domain.pan_detection import contains_pan
 from prequal.messaging.events import Event
 from prequal.messaging.kafka_clients import message_headers
-from prequal.messaging.offset_tracker import Partition
+from prequal.messaging.offset_tracker import MessagePlace, Partition
 from prequal.telemetry import tracing
 
 HEADER_BYTES_MAX = 128
@@ -20,17 +20,8 @@ HEADER_BYTES_MAX = 128
 E = TypeVar("E", bound=Event)
 
 
-def sane_header(message: Message, name: str) -> str | None:
-    """A header's text, if it is there, short, printable ASCII, and nothing like a PAN."""
-    for key, value in message_headers(message):
-        if key == name and isinstance(value, bytes) and len(value) <= HEADER_BYTES_MAX and value.isascii():
-            text = value.decode()
-            return text if text.isprintable() and not contains_pan(text) else None
-    return None
-
-
-class Taken:
-    """A message in hand."""
+class ConsumedMessage:
+    """A message that was consumed and is not acknowledged yet."""
 
     def __init__(self, message: Message) -> None:
         self.message = message
@@ -41,25 +32,34 @@ class Taken:
         self.span = tracing.UNTRACED
 
     @property
+    def place(self) -> MessagePlace:
+        """Its partition and offset."""
+        return self.partition, self.offset
+
+    @property
     def traceparent(self) -> str | None:
-        """Where whatever comes of the message follows in its trace."""
+        """The `traceparent` of whatever the message causes."""
         return self.span.traceparent or self.header("traceparent")
 
     def header(self, name: str) -> str | None:
-        """A header's text, if it is there and sane."""
-        return sane_header(self.message, name)
+        """A header's text, if it is there, short, printable ASCII, and nothing like a PAN."""
+        for key, value in message_headers(self.message):
+            if key == name and isinstance(value, bytes) and len(value) <= HEADER_BYTES_MAX and value.isascii():
+                text = value.decode()
+                return text if text.isprintable() and not contains_pan(text) else None
+        return None
 
 
-class Received(Taken, Generic[E]):
-    """A message that could be read."""
+class Received(ConsumedMessage, Generic[E]):
+    """A message whose event was decoded."""
 
     def __init__(self, message: Message, event: E) -> None:
         super().__init__(message)
         self.event = event
 
 
-class Undecodable(Taken):
-    """A message that could not be read, and why."""
+class Undecodable(ConsumedMessage):
+    """A message whose event could not be decoded, and why."""
 
     def __init__(self, message: Message, invalid: Invalid) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Messages that wait to be tried again, each at its own time.
+"""Messages that wait for another try: after a failure of the handler, or for an encryption key.
 
 Invariant: nothing of a partition that was revoked is tried again.
 """
@@ -7,7 +7,20 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
+import structlog
+
+from prequal.core.errors import Invalid, UnknownKey
+from prequal.messaging.events import Event
+from prequal.messaging.messages import Received
 from prequal.messaging.offset_tracker import Partition
+from prequal.postgres.connections import describe
+from prequal.telemetry.logs import where
+
+log = structlog.get_logger()
+
+RETRY_AFTER_SECONDS = (1.0, 2.0, 4.0)
+"""Pauses before the second, third and fourth try of a message on which the handler failed."""
+KEY_RETRY_SECONDS = 5.0
 
 
 class FromPartition(Protocol):
@@ -18,11 +31,12 @@ class FromPartition(Protocol):
         """Its topic and number."""
 
 
+E = TypeVar("E", bound=Event)
 W = TypeVar("W", bound=FromPartition)
 
 
 class RetrySchedule(Generic[W]):
-    """Things to be seen to again, each at its time of the monotonic clock."""
+    """Things to be tried again, each at its time of the monotonic clock."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[float, W]] = []
@@ -42,7 +56,7 @@ class RetrySchedule(Generic[W]):
         self._entries = [entry for entry in self._entries if entry[1] is not thing]
 
     def due(self) -> list[W]:
-        """Those whose time has come, oldest first; they stay until removed."""
+        """Those whose time has come, in the order they were added; they stay until removed."""
         return [thing for at, thing in self._entries if at <= monotonic()]
 
     def next_at(self) -> float | None:
@@ -50,5 +64,59 @@ class RetrySchedule(Generic[W]):
         return min((at for at, _ in self._entries), default=None)
 
     def drop(self, revoked: set[Partition]) -> None:
-        """Forget what came from partitions that are no longer ours."""
+        """Remove what came from these partitions."""
         self._entries = [entry for entry in self._entries if entry[1].partition not in revoked]
+
+
+class Retries(Generic[E]):
+    """The messages of one topic that wait for another try."""
+
+    def __init__(self) -> None:
+        self._candidates = RetrySchedule[Received[E]]()
+        self._without_key = RetrySchedule[Received[E]]()
+
+    @property
+    def partitions_without_key(self) -> set[Partition]:
+        """The partitions that wait for an encryption key."""
+        return {received.partition for received in self._without_key}
+
+    def retry(self, received: Received[E], error: Exception) -> Invalid | None:
+        """Schedule another try of a message on which the handler failed; the dead letter's reason after the last."""
+        topic, attempts = received.partition[0], received.attempts
+        log.error("handler_failed", topic=topic, offset=received.offset, attempt=attempts, error=where(error))
+        if attempts > len(RETRY_AFTER_SECONDS):
+            return Invalid("unexpected_error", f"failed {attempts} times: {describe(error)}")
+        self._candidates.add(received, monotonic() + RETRY_AFTER_SECONDS[attempts - 1])
+        received.attempts += 1
+        return None
+
+    def wait_for_key(self, received: Received[E], error: UnknownKey) -> None:
+        """Keep a message until its key is there; its partition is paused meanwhile."""
+        if received.attempts == 1:
+            (topic, number), offset = received.place
+            log.critical("partition_paused", topic=topic, partition=number, offset=offset, reason=str(error))
+        received.attempts += 1
+        self._without_key.add(received, monotonic() + KEY_RETRY_SECONDS)
+
+    def due(self) -> list[Received[E]]:
+        """The messages whose time has come; they stay until removed.
+
+        Of each partition without a key only the oldest: the others behind it wait for the same key.
+        """
+        oldest = {received.partition: received for received in reversed(self._without_key.due())}
+        return [*self._candidates.due(), *oldest.values()]
+
+    def remove(self, received: Received[E]) -> None:
+        """Keep a message no longer."""
+        self._candidates.remove(received)
+        self._without_key.remove(received)
+
+    def next_at(self) -> float | None:
+        """When the next is due; None when nothing waits."""
+        times = (self._candidates.next_at(), self._without_key.next_at())
+        return min((at for at in times if at is not None), default=None)
+
+    def drop(self, revoked: set[Partition]) -> None:
+        """Remove what came from these partitions."""
+        self._candidates.drop(revoked)
+        self._without_key.drop(revoked)

@@ -1,4 +1,4 @@
-"""The topics, made on purpose: two for facts, two for dead letters.
+"""The topics, created on purpose: two for events, two for dead letters.
 
 Invariant: running it again changes nothing.
 """
@@ -16,59 +16,59 @@ from prequal.messaging.kafka_clients import DEAD_LETTER_EXTRA_BYTES, MAX_MESSAGE
 PARTITIONS = 3
 DAY_MS = 24 * 60 * 60 * 1000
 SECONDS = 15.0
-"""How long a topic may take to be made."""
+"""How long creating a topic may take."""
 ANSWER_SECONDS = 8.0
-"""How long a broker may take to say which topics it has; one that is away never does."""
+"""How long listing the topics may take; of a broker that is away it never ends."""
 
 
 def create(kafka: KafkaSettings, replication_factor: int = 1) -> list[str]:
-    """Create what is missing; returns the names that were.
+    """Create the topics that are missing; returns their names.
 
     Raises:
-        Transient: the broker does not answer, for 8 seconds or, while it makes a topic, for 15.
-        Misconfigured: the broker refuses, for instance because it has fewer nodes than copies are asked for.
+        Transient: the broker does not answer, for 8 seconds or, while it creates a topic, for 15.
+        Misconfigured: the broker refuses, for instance because it has fewer nodes than replicas are asked for.
     """
-    # What librdkafka would write to stderr, forty lines a second, is no more than the sentence below.
+    # librdkafka would write the same to stderr as the sentence below, forty lines a second.
     admin = AdminClient(common_settings(kafka) | {"log_level": 0})
     try:
-        there = set(admin.list_topics(timeout=ANSWER_SECONDS).topics)
-        missing = [topic for topic in plan(replication_factor) if topic.topic not in there]
+        existing = set(admin.list_topics(timeout=ANSWER_SECONDS).topics)
+        missing = [topic for topic in plan(replication_factor) if topic.topic not in existing]
         return sorted(_wait(admin, missing)) if missing else []
     except KafkaException as error:
         raise Transient(f"Kafka at {kafka.kafka_bootstrap_servers} does not answer: {error.args[0].str()}") from None
 
 
 def plan(replication_factor: int = 1) -> list[NewTopic]:
-    """The four topics as they should be: facts for 7 days, dead letters for 30 and with room for their headers.
+    """The four topics as they should be: events for 7 days, dead letters for 30 and with room for their headers.
 
-    What has lain for so long is deleted within another day, with its segment.
+    A message of that age is deleted within another day, with its segment.
     """
     common = {
         "min.insync.replicas": str(max(1, replication_factor - 1)),
-        # The broker's time, not the publisher's: what is dated more than an hour ahead it would refuse.
+        # The broker's time, not the publisher's: it refuses messages that are dated more than an hour ahead.
         "message.timestamp.type": "LogAppendTime",
-        # Kafka deletes whole segments, and leaves a quiet one open for a week: what is kept 7 days would lie for 14.
+        # Kafka deletes whole segments, and a quiet one stays open for a week: 7 days of retention would be 14.
         "segment.ms": str(DAY_MS),
     }
     topics = []
     for source in (topic_of(event_type) for event_type in EventType):
-        facts = {"retention.ms": str(7 * DAY_MS), "max.message.bytes": str(MAX_MESSAGE_BYTES)}
-        dead = {
+        events = {"retention.ms": str(7 * DAY_MS), "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+        dead_letters = {
             "retention.ms": str(30 * DAY_MS),
             "max.message.bytes": str(MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES),
         }
-        topics.append(NewTopic(source, PARTITIONS, replication_factor, config=common | facts))
-        topics.append(NewTopic(dead_letter_topic(source), PARTITIONS, replication_factor, config=common | dead))
+        topics.append(NewTopic(source, PARTITIONS, replication_factor, config=common | events))
+        topics.append(NewTopic(dead_letter_topic(source), PARTITIONS, replication_factor, config=common | dead_letters))
     return topics
 
 
 def _wait(admin: AdminClient, topics: list[NewTopic]) -> list[str]:
-    made = []
+    created = []
     for name, future in admin.create_topics(topics, operation_timeout=SECONDS).items():
         try:
             future.result(SECONDS)
-            made.append(name)
+            created.append(name)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise Misconfigured(f"Kafka refuses to create the topic {name}: {error.args[0].str()}") from None
-    return made
+    return created

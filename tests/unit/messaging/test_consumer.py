@@ -1,13 +1,13 @@
 """The consumer's states, driven by a clock that only moves while the consumer waits.
 
-The room and the Kafka client are played here: what is under test is what the consumer makes of their answers, and no
-answer of a real broker would make a difference to that. Kafka itself is in the integration tests.
+The handler and the Kafka client are fakes: under test is what the consumer makes of their answers, and no answer of a
+real broker would make a difference to that. The integration tests have a real one.
 """
 
 import asyncio
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from prequal.core.errors import Invalid, Transient, UnknownKey
 from prequal.core.settings import DecisionSettings, load
 from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
-from prequal.messaging import consumer, retries
+from prequal.messaging import consumer, dead_letters, partitions, retries
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.dead_letters import DeadLetter
 from prequal.messaging.events import CreditReportGenerated
@@ -34,10 +34,10 @@ from tests.builders import DATABASE_URL, a_message, a_report_message, a_submitte
 TOPIC = topic_of(EventType.CREDIT_REPORT_GENERATED)
 POISON = b"not json"
 Behaviour = Callable[[int, float], HandlerResult]
-"""What the room says of a message, or raises, at its n-th try and at a time."""
+"""The handler's result for a message, or what it raises, at its n-th try and at a time."""
 
 
-# ── the room's answers ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── the handler's results ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def done(_: int, __: float) -> HandlerResult:
@@ -57,11 +57,11 @@ def bug(_: int, __: float) -> HandlerResult:
 
 
 def lost_race_once(tries: int, _: float) -> HandlerResult:
-    return None if tries == 1 else Outcome.DUPLICATE
+    return Outcome.LOST_RACE if tries == 1 else Outcome.DUPLICATE
 
 
 def always_lost(_: int, __: float) -> HandlerResult:
-    return None
+    return Outcome.LOST_RACE
 
 
 def bug_until(good_try: int) -> Behaviour:
@@ -81,11 +81,11 @@ def no_key_until(moment: float) -> Behaviour:
     return lambda _, now: UnknownKey("no key with id 00") if now < moment else Outcome.DONE
 
 
-# ── what stands round the consumer ──────────────────────────────────────────────────────────────────────────────────
+# ── the consumer's clock, broker, handler and dead letters ────────────────────────────────────────────────────────────
 
 
 class Clock:
-    """Seconds that pass only when somebody waits."""
+    """Seconds that pass only while the consumer waits."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -95,7 +95,7 @@ class Clock:
 
 
 class Broker:
-    """The client of a topic: hands over what is assigned and not paused, and keeps what it is told."""
+    """The client of a topic: delivers what is assigned and not paused, and keeps the offsets that are stored."""
 
     def __init__(self, clock: Clock, stop: asyncio.Event, until: float, logs: Iterable[Sequence[bytes]]) -> None:
         self.clock = clock
@@ -202,7 +202,7 @@ def places(partitions: list[TopicPartition]) -> set[Partition]:
 
 
 class Handler:
-    """Answers as each application's behaviour says; a batch with a bug in it is settled by nobody."""
+    """Answers as each application's behaviour says; a batch with a bug in it has no effect."""
 
     event_class = CreditReportGenerated
 
@@ -211,52 +211,57 @@ class Handler:
         self.behaviours = behaviours
         self.tries = dict.fromkeys(behaviours, 0)
         self.tried_at: dict[UUID, list[float]] = {id_: [] for id_ in behaviours}
-        self.settled: dict[UUID, list[Outcome]] = {id_: [] for id_ in behaviours}
+        self.outcomes: dict[UUID, list[Outcome]] = {id_: [] for id_ in behaviours}
         self.batches: list[list[UUID]] = []
+        self.left_out: set[UUID] = set()
         self.closed = False
 
-    async def settle(self, batch: Sequence[Received[CreditReportGenerated]]) -> Sequence[HandlerResult]:
-        ids = [received.event.application_id for received in batch]
-        assert len({received.event.event_id for received in batch}) == len(batch)
-        self.batches.append(ids)
-        results = [self._verdict(id_) for id_ in ids]
-        for id_, verdict in zip(ids, results, strict=True):
-            if isinstance(verdict, Outcome):
-                self.settled[id_].append(verdict)
-        return results
+    async def handle(self, batch: Sequence[Received[CreditReportGenerated]]) -> Mapping[UUID, HandlerResult]:
+        applications = {received.event.event_id: received.event.application_id for received in batch}
+        assert len(applications) == len(batch)
+        self.batches.append(list(applications.values()))
+        results = {event_id: self._result(id_) for event_id, id_ in applications.items()}
+        for event_id, result in results.items():
+            if result in (Outcome.DONE, Outcome.DUPLICATE):
+                self.outcomes[applications[event_id]].append(Outcome(str(result)))
+        return {
+            event_id: result
+            for event_id, result in reversed(results.items())
+            if applications[event_id] not in self.left_out
+        }
 
-    def _verdict(self, id_: UUID) -> HandlerResult:
+    def _result(self, id_: UUID) -> HandlerResult:
         self.tries[id_] += 1
         self.tried_at[id_].append(self.clock.now)
-        return Outcome.DUPLICATE if self.settled[id_] else self.behaviours[id_](self.tries[id_], self.clock.now)
+        return Outcome.DUPLICATE if self.outcomes[id_] else self.behaviours[id_](self.tries[id_], self.clock.now)
 
     async def close(self) -> None:
         self.closed = True
 
 
-class Graveyard:
-    """Takes dead letters, after refusing the first few, and answers nobody before it opens."""
+class DeadLetterTopic:
+    """Takes dead letters after refusing the first few, and answers no producer before it opens."""
 
     def __init__(self, clock: Clock, refusals: int = 0) -> None:
         self.clock = clock
         self.refusals = refusals
         self.closed_until = 0.0
-        self.letters: list[DeadLetter] = []
+        self.dead_letters: list[DeadLetter] = []
 
-    async def publish(self, letter: DeadLetter) -> None:
-        while self.clock.now < self.closed_until:  # noqa: ASYNC110  # this clock rings no notifier
+    async def publish(self, dead_letter: DeadLetter) -> None:
+        while self.clock.now < self.closed_until:  # noqa: ASYNC110  # this clock has no event to wait for
             await asyncio.sleep(0)
         if self.refusals:
             self.refusals -= 1
             raise Transient("the dead letter could not be written")
-        self.letters.append(letter)
+        self.dead_letters.append(dead_letter)
 
     def close(self) -> None:
         pass
 
 
 class Scene:
-    """One consumer, its room, its broker and its clock."""
+    """One consumer, its handler, its broker and its clock."""
 
     def __init__(
         self,
@@ -276,8 +281,8 @@ class Scene:
                 values[-1].append(entry if isinstance(entry, bytes) else a_message_that(entry, behaviours))
         self.ids = list(behaviours)
         self.broker = Broker(self.clock, self.stop, 1000.0 + until, values)
-        self.room = Handler(self.clock, behaviours)
-        self.graveyard = Graveyard(self.clock, refusals)
+        self.handler = Handler(self.clock, behaviours)
+        self.dead_letter_topic = DeadLetterTopic(self.clock, refusals)
         settings = load(
             DecisionSettings,
             database_url=DATABASE_URL,
@@ -285,17 +290,17 @@ class Scene:
             dead_letters_in_a_row_max=dead_letters_in_a_row_max,
             consumer_batch_max=consumer_batch_max,
         )
-        self.consumer: BatchConsumer[CreditReportGenerated] = BatchConsumer(settings, "group", self.room)
-        self.consumer._dead_letters = self.graveyard  # type: ignore[assignment]
+        self.consumer: BatchConsumer[CreditReportGenerated] = BatchConsumer(settings, "group", self.handler)
+        self.consumer._dead_letters._producer = self.dead_letter_topic  # type: ignore[assignment]
 
     def at(self, seconds: float, happens: Callable[[], None]) -> None:
         self.broker.events.append((1000.0 + seconds, happens))
 
     def run(self) -> "Scene":
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(consumer, "monotonic", self.clock)
-            patch.setattr(retries, "monotonic", self.clock)
-            patch.setattr(consumer, "Consumer", lambda *_, **__: self.broker)
+            for module in (consumer, dead_letters, partitions, retries):
+                patch.setattr(module, "monotonic", self.clock)
+            patch.setattr(partitions, "Consumer", lambda *_, **__: self.broker)
             asyncio.run(self.consumer.run(self.stop))
         return self
 
@@ -305,14 +310,17 @@ class Scene:
 
     @property
     def outcomes(self) -> list[list[Outcome]]:
-        return list(self.room.settled.values())
+        return list(self.handler.outcomes.values())
 
     @property
-    def graves(self) -> list[tuple[str, int, int]]:
-        return sorted((letter.kind, letter.partition[1], letter.offset) for letter in self.graveyard.letters)
+    def dead_letters(self) -> list[tuple[str, int, int]]:
+        return sorted(
+            (dead_letter.invalid.kind, dead_letter.partition[1], dead_letter.message.offset)
+            for dead_letter in self.dead_letter_topic.dead_letters
+        )
 
     def tried(self, number: int) -> list[float]:
-        return [moment - 1000.0 for moment in self.room.tried_at[self.ids[number]]]
+        return [moment - 1000.0 for moment in self.handler.tried_at[self.ids[number]]]
 
 
 def a_message_that(behaves: Behaviour, behaviours: dict[UUID, Behaviour]) -> bytes:
@@ -327,10 +335,10 @@ def running_again() -> Iterator[None]:
     metrics.CONSUMER_STOPPED.set(0)
 
 
-# ── joining ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── joining ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_who_has_nothing_to_read_looks_for_the_topic_until_it_has() -> None:
+def test_member_without_partitions_looks_for_the_topic_until_it_has_one() -> None:
     scene = Scene([done])
     scene.at(10, lambda: scene.broker.revoke((TOPIC, 0)))
     scene.at(30, lambda: scene.broker.assign((TOPIC, 0)))
@@ -340,50 +348,67 @@ def test_who_has_nothing_to_read_looks_for_the_topic_until_it_has() -> None:
     assert [10 <= moment <= 30 for moment in scene.broker.looked] == [True] * 4
 
 
-# ── settling ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── handling ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_is_settled_moves_the_offset() -> None:
+def test_handled_messages_move_the_offset() -> None:
     scene = Scene([done, done, duplicate], [done]).run()
 
     assert scene.stored == [3, 1]
-    assert scene.graves == []
+    assert scene.dead_letters == []
 
 
-def test_what_has_come_is_settled_as_one_batch() -> None:
+def test_all_that_has_come_is_handled_as_one_batch() -> None:
     scene = Scene([done] * 7, [done] * 3).run()
 
-    assert [len(batch) for batch in scene.room.batches] == [10]
+    assert [len(batch) for batch in scene.handler.batches] == [10]
 
 
-def test_a_batch_is_no_larger_than_its_setting() -> None:
+def test_batch_is_no_larger_than_its_setting() -> None:
     scene = Scene([done] * 7, consumer_batch_max=3).run()
 
-    assert [len(batch) for batch in scene.room.batches] == [3, 3, 1]
+    assert [len(batch) for batch in scene.handler.batches] == [3, 3, 1]
 
 
-def test_the_same_event_twice_in_a_batch_takes_two_rounds_and_is_a_duplicate() -> None:
+def test_same_event_twice_in_a_batch_takes_two_rounds_and_is_a_duplicate() -> None:
     behaviours: dict[UUID, Behaviour] = {}
     message = a_message_that(done, behaviours)
     scene = Scene([done, message, message])
-    scene.room.behaviours |= behaviours
+    scene.handler.behaviours |= behaviours
     id_ = scene.ids[0]
 
     scene.run()
 
-    assert scene.room.batches == [[id_], [id_], [id_]]
-    assert scene.room.settled[id_] == [Outcome.DONE, Outcome.DUPLICATE, Outcome.DUPLICATE]
+    assert scene.handler.batches == [[id_], [id_], [id_]]
+    assert scene.handler.outcomes[id_] == [Outcome.DONE, Outcome.DUPLICATE, Outcome.DUPLICATE]
     assert scene.stored == [3]
 
 
-def test_what_lost_a_race_is_looked_at_once_more_at_once() -> None:
+def test_results_are_matched_by_event_id_in_whatever_order_they_come() -> None:
+    scene = Scene([done, dead, duplicate]).run()
+
+    assert scene.dead_letters == [("unknown_application", 0, 1)]
+    assert scene.outcomes == [[Outcome.DONE], [], [Outcome.DUPLICATE]]
+
+
+def test_event_that_a_handler_leaves_out_is_a_failure_of_the_handler_and_never_acknowledged_in_silence() -> None:
+    scene = Scene([done, done])
+    scene.handler.left_out = {scene.ids[1]}
+
+    scene.run()
+
+    assert scene.dead_letters == [("unexpected_error", 0, 1)]
+    assert str(scene.dead_letter_topic.dead_letters[0].invalid) == "failed 4 times: KeyError"
+
+
+def test_message_that_lost_a_race_is_handled_again_at_once() -> None:
     scene = Scene([lost_race_once, done]).run()
 
     assert scene.outcomes == [[Outcome.DUPLICATE], [Outcome.DONE]]
     assert scene.tried(0) == [0.0, 0.0]
 
 
-def test_what_loses_every_race_does_not_spin() -> None:
+def test_message_that_loses_every_race_does_not_spin() -> None:
     scene = Scene([always_lost, done], until=10).run()
 
     assert scene.stored == [0]
@@ -391,158 +416,158 @@ def test_what_loses_every_race_does_not_spin() -> None:
     assert len(scene.tried(0)) < 20 * 15
 
 
-# ── dead letters ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── dead letters ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_poison_is_buried_and_its_neighbours_go_on() -> None:
+def test_undecodable_message_is_a_dead_letter_and_the_others_go_on() -> None:
     scene = Scene([done, POISON, done]).run()
 
-    assert scene.graves == [("malformed_json", 0, 1)]
+    assert scene.dead_letters == [("malformed_json", 0, 1)]
     assert scene.stored == [3]
 
 
-def test_a_dead_verdict_is_buried_in_its_own_bytes() -> None:
+def test_invalid_event_is_a_dead_letter_in_its_own_bytes() -> None:
     scene = Scene([dead, done]).run()
 
-    assert scene.graves == [("unknown_application", 0, 0)]
-    assert scene.graveyard.letters[0].message.value() == scene.broker.logs[TOPIC, 0][0]
-    assert scene.graveyard.letters[0].attempts == 1
+    assert scene.dead_letters == [("unknown_application", 0, 0)]
+    assert scene.dead_letter_topic.dead_letters[0].message.message.value() == scene.broker.logs[TOPIC, 0][0]
+    assert scene.dead_letter_topic.dead_letters[0].message.attempts == 1
 
 
-def test_an_offset_waits_until_the_broker_holds_the_dead_letter() -> None:
+def test_offset_waits_until_the_broker_holds_the_dead_letter() -> None:
     scene = Scene([done, POISON, done], refusals=10**9, until=30).run()
 
     assert scene.stored == [1]
-    assert scene.graveyard.letters == []
+    assert scene.dead_letter_topic.dead_letters == []
 
 
-def test_a_dead_letter_that_was_refused_is_buried_later_and_once() -> None:
+def test_refused_dead_letter_is_published_later_and_once() -> None:
     scene = Scene([POISON, done], refusals=3).run()
 
-    assert scene.graves == [("malformed_json", 0, 0)]
+    assert scene.dead_letters == [("malformed_json", 0, 0)]
     assert scene.stored == [2]
 
 
 def test_messages_go_on_while_a_dead_letter_is_on_its_way() -> None:
     scene = Scene([POISON], [done], until=5)
-    scene.graveyard.closed_until = math.inf
+    scene.dead_letter_topic.closed_until = math.inf
 
     scene.run()
 
     assert scene.stored == [0, 1]
 
 
-def test_a_dead_letter_of_a_revoked_partition_is_left_to_whoever_has_it_now() -> None:
+def test_dead_letter_of_a_revoked_partition_is_not_published() -> None:
     scene = Scene([POISON], [done], refusals=1, until=10)
     scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
 
     scene.run()
 
-    assert scene.graves == []
+    assert scene.dead_letters == []
     assert scene.stored == [0, 1]
 
 
-def test_a_dead_letter_on_its_way_when_its_partition_was_revoked_is_not_sent_again() -> None:
+def test_dead_letter_refused_after_its_partition_was_revoked_is_not_published_again() -> None:
     scene = Scene([POISON], [done], refusals=1, until=10)
-    scene.graveyard.closed_until = 1001.0
+    scene.dead_letter_topic.closed_until = 1001.0
     scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
 
     scene.run()
 
-    assert scene.graves == []
+    assert scene.dead_letters == []
     assert scene.stored == [0, 1]
 
 
 def test_too_many_dead_letters_in_a_row_stop_the_consumer_before_the_next() -> None:
     scene = Scene([POISON] * 9, dead_letters_in_a_row_max=3).run()
 
-    assert len(scene.graves) == 3
+    assert len(scene.dead_letters) == 3
     assert scene.stored == [3]
     assert scene.consumer.reason_not_ready() == "stopped after 3 dead letters in a row"
     assert metrics.CONSUMER_STOPPED._value.get() == 1
     assert scene.broker.paused == {(TOPIC, 0)}
 
 
-def test_a_consumer_that_stopped_while_it_tried_again_leaves_the_rest_on_the_topic() -> None:
+def test_consumer_that_stopped_at_a_retry_leaves_the_rest_on_the_topic() -> None:
     scene = Scene([bug, bug], dead_letters_in_a_row_max=1).run()
 
-    assert scene.graves == [("unexpected_error", 0, 0)]
+    assert scene.dead_letters == [("unexpected_error", 0, 0)]
     assert scene.stored == [1]
 
 
-def test_an_offset_does_not_wait_for_a_poll_when_its_dead_letter_has_arrived() -> None:
+def test_offset_does_not_wait_for_a_poll_when_its_dead_letter_is_published() -> None:
     scene = Scene([POISON]).run()
 
     assert scene.broker.stored_at[TOPIC, 0] - 1000.0 < 0.1
 
 
-def test_something_good_between_dead_letters_keeps_the_consumer_going() -> None:
+def test_good_message_between_dead_letters_keeps_the_consumer_going() -> None:
     scene = Scene([POISON, POISON, done] * 3, dead_letters_in_a_row_max=3).run()
 
-    assert len(scene.graves) == 6
+    assert len(scene.dead_letters) == 6
     assert scene.stored == [9]
     assert scene.consumer.reason_not_ready() is None
 
 
-def test_a_consumer_that_stopped_in_the_middle_of_a_batch_stays_stopped() -> None:
+def test_consumer_that_stopped_in_the_middle_of_a_batch_stays_stopped() -> None:
     scene = Scene([dead, dead, dead, done], dead_letters_in_a_row_max=2).run()
 
     assert scene.consumer.reason_not_ready() == "stopped after 2 dead letters in a row"
     assert scene.stored == [2]
 
 
-# ── bugs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── failures of the handler ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_message_that_fails_is_tried_again_after_1_2_and_4_seconds_and_then_buried() -> None:
+def test_failing_message_is_retried_after_1_2_and_4_seconds_and_is_then_a_dead_letter() -> None:
     scene = Scene([bug]).run()
 
     assert scene.tried(0) == pytest.approx([0, 1, 3, 7], abs=0.05)
-    assert scene.graves == [("unexpected_error", 0, 0)]
-    assert scene.graveyard.letters[0].attempts == 4
-    assert scene.graveyard.letters[0].words == "failed 4 times: ZeroDivisionError"
+    assert scene.dead_letters == [("unexpected_error", 0, 0)]
+    assert scene.dead_letter_topic.dead_letters[0].message.attempts == 4
+    assert str(scene.dead_letter_topic.dead_letters[0].invalid) == "failed 4 times: ZeroDivisionError"
     assert scene.stored == [1]
 
 
-def test_neighbours_of_a_message_that_fails_go_on_at_once() -> None:
+def test_messages_beside_a_failing_one_go_on_at_once() -> None:
     scene = Scene([done, bug, done], [done], until=0.5).run()
 
     assert scene.outcomes == [[Outcome.DONE], [], [Outcome.DONE], [Outcome.DONE]]
     assert scene.stored == [1, 1]
 
 
-def test_a_message_that_fails_and_then_goes_well_is_done() -> None:
+def test_message_that_fails_and_then_goes_well_is_done() -> None:
     scene = Scene([bug_until(4), done]).run()
 
-    assert scene.graves == []
+    assert scene.dead_letters == []
     assert scene.stored == [2]
 
 
-def test_a_bug_does_not_count_its_neighbours_trial_as_theirs() -> None:
+def test_failure_of_a_batch_is_an_attempt_of_the_failing_message_alone() -> None:
     scene = Scene([bug, done, done]).run()
 
     assert scene.outcomes == [[], [Outcome.DONE], [Outcome.DONE]]
-    assert scene.graves == [("unexpected_error", 0, 0)]
+    assert scene.dead_letters == [("unexpected_error", 0, 0)]
 
 
-# ── surroundings ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── infrastructure failures ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_nothing_is_lost_or_buried_while_the_surroundings_are_away() -> None:
+def test_infrastructure_failure_loses_nothing_and_makes_no_dead_letter() -> None:
     scene = Scene([away_until(1020.0), done], [done], until=40).run()
 
     assert scene.stored == [2, 1]
-    assert scene.graves == []
+    assert scene.dead_letters == []
 
 
-def test_while_the_surroundings_are_away_everything_is_paused_and_the_poll_goes_on() -> None:
+def test_infrastructure_failure_pauses_everything_and_the_poll_goes_on() -> None:
     scene = Scene([away_until(math.inf)], [done], until=30).run()
 
     assert scene.broker.paused == {(TOPIC, 0), (TOPIC, 1)}
     assert scene.stored == [0, 0]
 
 
-def test_pauses_between_tries_grow_to_two_seconds_and_are_spread() -> None:
+def test_pauses_between_tries_grow_to_two_seconds_with_jitter() -> None:
     scene = Scene([away_until(math.inf)], until=30).run()
 
     moments = scene.tried(0)
@@ -553,7 +578,7 @@ def test_pauses_between_tries_grow_to_two_seconds_and_are_spread() -> None:
     assert len({round(gap, 3) for gap in gaps[5:]}) > 1
 
 
-def test_after_the_surroundings_were_back_the_next_pause_is_short_again() -> None:
+def test_first_pause_after_a_success_is_short_again() -> None:
     scene = Scene([away_until(1010.0), away_until(1040.0)], until=60)
     later = scene.broker.logs[TOPIC, 0].pop()
     scene.at(20, lambda: scene.broker.logs[TOPIC, 0].append(later))
@@ -565,25 +590,25 @@ def test_after_the_surroundings_were_back_the_next_pause_is_short_again() -> Non
     assert scene.stored == [2]
 
 
-def test_after_the_surroundings_are_back_everything_is_resumed() -> None:
+def test_everything_is_resumed_after_an_infrastructure_failure() -> None:
     scene = Scene([away_until(1010.0)], [done]).run()
 
     assert scene.broker.paused == set()
 
 
-# ── unknown keys ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── unknown keys ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_unknown_key_pauses_its_own_partition_alone() -> None:
+def test_unknown_key_pauses_its_own_partition_alone() -> None:
     scene = Scene([done, no_key_until(math.inf), done], [done, done], until=20).run()
 
     assert scene.broker.paused == {(TOPIC, 0)}
     assert scene.stored == [1, 2]
-    assert scene.graves == []
+    assert scene.dead_letters == []
     assert scene.consumer.reason_not_ready() == "1 partitions wait for an encryption key"
 
 
-def test_a_message_whose_key_came_is_done_and_its_partition_resumed() -> None:
+def test_message_whose_key_came_is_done_and_its_partition_resumed() -> None:
     scene = Scene([no_key_until(1012.0), done], [done], until=30).run()
 
     assert scene.stored == [2, 1]
@@ -591,16 +616,16 @@ def test_a_message_whose_key_came_is_done_and_its_partition_resumed() -> None:
     assert scene.consumer.reason_not_ready() is None
 
 
-def test_a_held_message_is_looked_at_every_five_seconds() -> None:
+def test_message_without_key_is_retried_every_five_seconds() -> None:
     scene = Scene([no_key_until(math.inf)], until=16).run()
 
     assert scene.tried(0) == pytest.approx([0, 5, 10, 15], abs=0.1)
 
 
-# ── rebalancing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── rebalancing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_was_in_hand_when_its_partition_was_revoked_is_left_to_whoever_has_it_now() -> None:
+def test_messages_of_a_revoked_partition_are_neither_handled_nor_stored() -> None:
     scene = Scene([POISON, bug, no_key_until(math.inf), done], [done], refusals=10**9, until=20)
     scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
 
@@ -611,7 +636,7 @@ def test_what_was_in_hand_when_its_partition_was_revoked_is_left_to_whoever_has_
     assert len(scene.tried(1)) == 1
 
 
-def test_a_partition_that_comes_back_is_read_again_from_its_stored_offset() -> None:
+def test_partition_that_comes_back_is_read_again_from_its_stored_offset() -> None:
     scene = Scene([done, bug_until(3), done], until=20)
     scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
     scene.at(0.6, lambda: scene.broker.assign((TOPIC, 0)))
@@ -622,7 +647,7 @@ def test_a_partition_that_comes_back_is_read_again_from_its_stored_offset() -> N
     assert scene.outcomes == [[Outcome.DONE], [Outcome.DONE], [Outcome.DONE, Outcome.DUPLICATE]]
 
 
-def test_a_partition_that_was_paused_when_it_was_revoked_is_read_when_it_comes_back() -> None:
+def test_partition_that_was_paused_when_revoked_is_read_when_it_comes_back() -> None:
     scene = Scene([no_key_until(1000.2)], [done], until=20)
     scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
     scene.at(0.6, lambda: scene.broker.assign((TOPIC, 0)))
@@ -633,7 +658,7 @@ def test_a_partition_that_was_paused_when_it_was_revoked_is_read_when_it_comes_b
     assert scene.broker.paused == set()
 
 
-def test_what_waited_for_the_surroundings_is_dropped_with_its_partition() -> None:
+def test_batch_that_waits_is_dropped_with_its_partition() -> None:
     scene = Scene([away_until(math.inf)], [done], until=10)
     scene.at(1, lambda: scene.broker.revoke((TOPIC, 0)))
 
@@ -643,7 +668,7 @@ def test_what_waited_for_the_surroundings_is_dropped_with_its_partition() -> Non
     assert scene.stored == [0, 1]
 
 
-def test_what_was_settled_is_stored_before_its_partition_goes() -> None:
+def test_acknowledged_offsets_are_stored_before_their_partition_goes() -> None:
     scene = Scene([done, bug], until=2)
     scene.at(0.5, lambda: scene.broker.revoke((TOPIC, 0)))
 
@@ -652,10 +677,10 @@ def test_what_was_settled_is_stored_before_its_partition_goes() -> None:
     assert scene.stored == [1]
 
 
-# ── the client ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the client ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_error_of_the_client_is_no_message() -> None:
+def test_error_of_the_client_is_no_message() -> None:
     scene = Scene([done])
     scene.broker.errors.append(KafkaError(KafkaError._ALL_BROKERS_DOWN))
 
@@ -664,7 +689,7 @@ def test_an_error_of_the_client_is_no_message() -> None:
     assert scene.stored == [1]
 
 
-def test_a_client_that_died_is_rebuilt_and_reads_on() -> None:
+def test_client_that_died_is_rebuilt_and_reads_on() -> None:
     scene = Scene([done, done])
     later = scene.broker.logs[TOPIC, 0].pop()
     scene.at(1, lambda: scene.broker.errors.append(KafkaError(KafkaError._FATAL, "fenced", fatal=True)))
@@ -677,7 +702,7 @@ def test_a_client_that_died_is_rebuilt_and_reads_on() -> None:
     assert scene.broker.closed
 
 
-def test_a_client_that_reads_nothing_though_there_is_something_to_read_is_rebuilt() -> None:
+def test_client_that_reads_nothing_though_there_is_something_to_read_is_rebuilt() -> None:
     scene = Scene([done, done], until=30)
     later = scene.broker.logs[TOPIC, 0].pop()
     scene.at(1, lambda: setattr(scene.broker, "dead", True))
@@ -689,7 +714,7 @@ def test_a_client_that_reads_nothing_though_there_is_something_to_read_is_rebuil
     assert 8 < scene.broker.stored_at[TOPIC, 0] - 1000.0 < 20
 
 
-def test_a_client_that_has_nothing_to_read_is_kept() -> None:
+def test_client_that_has_nothing_to_read_is_kept() -> None:
     scene = Scene([done], until=60)
 
     scene.run()
@@ -697,7 +722,7 @@ def test_a_client_that_has_nothing_to_read_is_kept() -> None:
     assert scene.broker.subscribed == 1
 
 
-def test_a_client_whose_partition_waits_on_purpose_is_kept() -> None:
+def test_client_whose_partition_is_paused_on_purpose_is_kept() -> None:
     scene = Scene([no_key_until(1040), done], until=60)
 
     scene.run()
@@ -706,7 +731,7 @@ def test_a_client_whose_partition_waits_on_purpose_is_kept() -> None:
     assert scene.stored == [2]
 
 
-def test_a_consumer_without_its_group_is_not_ready() -> None:
+def test_consumer_that_has_not_joined_its_group_is_not_ready() -> None:
     scene = Scene([done])
     before = scene.consumer.reason_not_ready()
 
@@ -715,7 +740,7 @@ def test_a_consumer_without_its_group_is_not_ready() -> None:
     assert (before, scene.consumer.reason_not_ready()) == ("joining its consumer group", None)
 
 
-def test_many_suspects_share_their_tries_and_take_no_longer_than_one() -> None:
+def test_many_failing_messages_share_their_pauses_and_take_no_longer_than_one() -> None:
     scene = Scene([bug_until(3)] * 300, until=20)
 
     scene.run()
@@ -724,7 +749,7 @@ def test_many_suspects_share_their_tries_and_take_no_longer_than_one() -> None:
     assert scene.broker.stored_at[TOPIC, 0] - 1000.0 < 8
 
 
-def test_dead_letter_that_was_turned_away_is_told_of_until_it_is_written() -> None:
+def test_refused_dead_letter_makes_the_consumer_not_ready_until_it_is_written() -> None:
     scene = Scene([dead], refusals=3, until=20)
     reasons: list[str | None] = []
     for tenths in range(5, 100):
@@ -735,14 +760,14 @@ def test_dead_letter_that_was_turned_away_is_told_of_until_it_is_written() -> No
     assert [reason for reason, _ in itertools.groupby(reasons)] == ["1 dead letters cannot be written", None]
 
 
-def test_leaving_closes_client_and_room() -> None:
+def test_leaving_closes_client_and_handler() -> None:
     scene = Scene([done], until=1).run()
 
     assert scene.broker.closed
-    assert scene.room.closed
+    assert scene.handler.closed
 
 
-# ── all of it at once ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── all of it at once ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 ENTRIES = st.one_of(
     st.sampled_from([done, duplicate, dead, bug, lost_race_once]),
@@ -755,7 +780,7 @@ ENTRIES = st.one_of(
 
 @hypothesis_settings(max_examples=60)
 @given(st.lists(st.lists(ENTRIES, max_size=6), min_size=1, max_size=3), st.integers(0, 3), st.data())
-def test_whatever_happens_every_message_is_settled_once_or_buried_and_every_offset_moves(
+def test_every_message_is_done_once_or_a_dead_letter_and_every_offset_moves(
     logs: list[list[Behaviour | bytes]], refusals: int, data: st.DataObject
 ) -> None:
     scene = Scene(*logs, refusals=refusals, until=90)
@@ -767,12 +792,12 @@ def test_whatever_happens_every_message_is_settled_once_or_buried_and_every_offs
     scene.run()
 
     assert scene.stored == [len(log) for log in logs]
-    buried = {(partition, offset) for _, partition, offset in scene.graves}
-    hopeless = {
+    published = {(partition, offset) for _, partition, offset in scene.dead_letters}
+    invalid = {
         (number, offset)
         for number, log in enumerate(logs)
         for offset, entry in enumerate(log)
         if entry in (dead, bug, POISON)
     }
-    assert buried == hopeless
+    assert published == invalid
     assert all(outcomes.count(Outcome.DONE) <= 1 for outcomes in scene.outcomes)

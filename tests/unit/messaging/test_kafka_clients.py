@@ -30,12 +30,12 @@ KINDS = [common_settings, producer_settings, partial(consumer_settings, group="g
         ("delivery.timeout.ms", 5000),
     ],
 )
-def test_a_producer_loses_reorders_and_repeats_nothing(name: str, value: object) -> None:
+def test_producer_loses_reorders_and_repeats_nothing(name: str, value: object) -> None:
     assert producer_settings(clients_of("broker:9092"))[name] == value
 
 
 @pytest.mark.parametrize("name", ["retries", "message.send.max.retries", "max.in.flight", "queue.buffering.max.kbytes"])
-def test_nothing_weakens_a_producers_promises(name: str) -> None:
+def test_nothing_weakens_the_promises_of_a_producer(name: str) -> None:
     assert name not in producer_settings(clients_of("broker:9092"))
 
 
@@ -50,23 +50,23 @@ def test_nothing_weakens_a_producers_promises(name: str) -> None:
         ("group.id", "group"),
     ],
 )
-def test_a_consumer_skips_nothing(name: str, value: object) -> None:
+def test_consumer_skips_nothing(name: str, value: object) -> None:
     assert consumer_settings(clients_of("broker:9092"), "group")[name] == value
 
 
-def test_a_consumer_is_not_expelled_while_it_settles_a_batch() -> None:
+def test_consumer_is_not_expelled_while_it_handles_a_batch() -> None:
     settings = consumer_settings(clients_of("broker:9092"), "group")
 
     assert int(settings["max.poll.interval.ms"]) > int(settings["session.timeout.ms"])
     assert 3 * int(settings["heartbeat.interval.ms"]) <= int(settings["session.timeout.ms"])
 
 
-def test_a_consumer_is_a_static_member_only_when_it_is_named() -> None:
+def test_consumer_is_a_static_member_only_when_it_is_named() -> None:
     assert "group.instance.id" not in consumer_settings(clients_of("broker:9092"), "group")
     assert consumer_settings(clients_of("broker:9092"), "group", "credit-1")["group.instance.id"] == "credit-1"
 
 
-def test_what_the_topics_take_the_clients_take() -> None:
+def test_clients_take_messages_as_large_as_the_topics_do() -> None:
     bytes_max = MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES
 
     assert producer_settings(clients_of("broker:9092"))["message.max.bytes"] == bytes_max
@@ -75,7 +75,7 @@ def test_what_the_topics_take_the_clients_take() -> None:
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_every_client_knows_its_brokers_and_bounds_its_waiting(make: Callable[[KafkaSettings], Settings]) -> None:
+def test_every_client_has_its_brokers_and_bounded_timeouts(make: Callable[[KafkaSettings], Settings]) -> None:
     settings = make(clients_of("b:1"))
 
     assert settings["bootstrap.servers"] == "b:1"
@@ -94,12 +94,12 @@ def test_the_client_knows_every_setting_of_a_consumer(instance: str) -> None:
     consumer.close()
 
 
-def test_the_client_would_say_so_of_a_setting_that_it_does_not_know() -> None:
+def test_client_refuses_an_unknown_setting() -> None:
     with pytest.raises(KafkaException, match=r"enable\.idempotency"):
         Producer(producer_settings(clients_of()) | {"enable.idempotency": True})
 
 
-def test_a_message_without_headers_has_none() -> None:
+def test_message_without_headers_has_none() -> None:
     assert message_headers(a_message(headers=None)) == []
 
 
@@ -117,14 +117,14 @@ SASL = {
 }
 
 
-def test_a_client_speaks_plainly_when_nothing_is_said() -> None:
+def test_client_without_security_settings_uses_plaintext() -> None:
     settings = common_settings(clients_of())
 
     assert settings["security.protocol"] == "PLAINTEXT"
     assert [name for name in settings if name.startswith(("sasl.", "ssl."))] == []
 
 
-def test_a_client_proves_its_user_over_an_encrypted_connection(tmp_path: Path) -> None:
+def test_client_authenticates_its_user_over_an_encrypted_connection(tmp_path: Path) -> None:
     authority = tmp_path / "ca.pem"
     authority.write_text("-----BEGIN CERTIFICATE-----")
 
@@ -139,17 +139,17 @@ def test_a_client_proves_its_user_over_an_encrypted_connection(tmp_path: Path) -
     }
 
 
-def test_a_client_shows_its_own_certificate_when_it_has_one(tmp_path: Path) -> None:
+def test_client_presents_its_own_certificate_when_it_has_one(tmp_path: Path) -> None:
     for name in ("own.pem", "own.key"):
         (tmp_path / name).touch()
-    told = {
+    given = {
         "kafka_security_protocol": "SSL",
         "kafka_ssl_certificate_location": str(tmp_path / "own.pem"),
         "kafka_ssl_key_location": str(tmp_path / "own.key"),
         "kafka_ssl_key_password": "correct-horse",
     }
 
-    settings = common_settings(clients_of(**told))
+    settings = common_settings(clients_of(**given))
 
     assert settings["ssl.certificate.location"] == str(tmp_path / "own.pem")
     assert settings["ssl.key.location"] == str(tmp_path / "own.key")
@@ -161,7 +161,7 @@ def test_every_kind_of_client_is_secured(make: Callable[[KafkaSettings], Setting
     assert make(clients_of(**SASL))["security.protocol"] == "SASL_SSL"
 
 
-def test_nothing_weakens_the_check_of_a_brokers_certificate() -> None:
+def test_nothing_weakens_the_check_of_a_broker_certificate() -> None:
     settings = common_settings(clients_of(**SASL))
 
     assert {"enable.ssl.certificate.verification", "ssl.endpoint.identification.algorithm"}.isdisjoint(settings)

@@ -10,7 +10,7 @@ def setting(topic: NewTopic, name: str) -> str:
     return (topic.config or {})[name]
 
 
-def test_there_are_the_contracts_four_topics_of_three_partitions() -> None:
+def test_there_are_four_topics_of_three_partitions() -> None:
     assert {topic.topic: topic.num_partitions for topic in plan()} == {
         "loan_applications_submitted": 3,
         "loan_applications_submitted_dlq": 3,
@@ -19,7 +19,7 @@ def test_there_are_the_contracts_four_topics_of_three_partitions() -> None:
     }
 
 
-def test_facts_are_kept_for_7_days_and_dead_letters_for_30() -> None:
+def test_events_are_kept_for_7_days_and_dead_letters_for_30() -> None:
     kept = {topic.topic: int(setting(topic, "retention.ms")) // DAY_MS for topic in plan()}
 
     assert {name: 30 if name.endswith("_dlq") else 7 for name in kept} == kept
@@ -30,14 +30,14 @@ def test_segment_of_a_quiet_topic_is_closed_within_a_day() -> None:
 
 
 def test_dead_letter_topics_take_64_kib_more_than_their_sources() -> None:
-    room = {topic.topic: int(setting(topic, "max.message.bytes")) for topic in plan()}
+    bytes_max = {topic.topic: int(setting(topic, "max.message.bytes")) for topic in plan()}
 
-    assert room["loan_applications_submitted_dlq"] - room["loan_applications_submitted"] == 64 * 1024
-    assert room["credit_reports_generated_dlq"] - room["credit_reports_generated"] == 64 * 1024
+    assert bytes_max["loan_applications_submitted_dlq"] - bytes_max["loan_applications_submitted"] == 64 * 1024
+    assert bytes_max["credit_reports_generated_dlq"] - bytes_max["credit_reports_generated"] == 64 * 1024
 
 
 @pytest.mark.parametrize(("copies", "in_sync"), [(1, "1"), (2, "1"), (3, "2")])
-def test_an_acknowledgement_needs_all_copies_but_one(copies: int, in_sync: str) -> None:
+def test_acknowledgement_needs_all_replicas_but_one(copies: int, in_sync: str) -> None:
     topics = plan(copies)
 
     assert {topic.replication_factor for topic in topics} == {copies}

@@ -1,0 +1,233 @@
+"""The partitions of one topic that this process reads, and the Kafka client that reads them.
+
+Invariant: an offset is stored only behind acknowledged messages, and nothing is stored of a partition that was revoked.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import TypeVar
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from prequal.core import failpoints, lifecycle
+from prequal.core.failpoints import Place
+from prequal.core.settings import ConsumerSettings
+from prequal.messaging import consumer_lag
+from prequal.messaging.kafka_clients import consumer_settings, is_fatal
+from prequal.messaging.offset_tracker import OffsetTracker, Partition
+from prequal.telemetry import metrics
+
+log = structlog.get_logger()
+
+UNACKNOWLEDGED_MAX = 5000
+"""Messages consumed and not acknowledged at which everything is paused."""
+CLOSE_SECONDS = 3.0
+REBUILD_EVERY_SECONDS = 15.0
+CHECK_EVERY_SECONDS = 5.0
+ANSWER_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+class Partitions:
+    """What is assigned to this member of the group, for as long as the process lives.
+
+    Every call of the client that may block runs in one thread. Its callbacks run inside a poll, while the loop waits.
+
+    Args:
+        settings: where the brokers are, and this member's name when it is a static one.
+        group: the consumer group.
+        topic: the topic.
+        offsets: which messages are acknowledged; filled by `track`, emptied by `store_offsets` and a revocation.
+        on_revoked: called with the partitions that are no longer ours, before anybody else reads them.
+    """
+
+    def __init__(
+        self,
+        settings: ConsumerSettings,
+        group: str,
+        topic: str,
+        offsets: OffsetTracker,
+        on_revoked: Callable[[set[Partition]], None],
+    ) -> None:
+        self._settings = consumer_settings(settings, group, settings.kafka_group_instance_id)
+        self._topic = topic
+        self._offsets = offsets
+        self._on_revoked = on_revoked
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
+        self._assigned: set[Partition] = set()
+        self._paused: set[Partition] = set()
+        self._pause_everything = False
+        self._pause_these: set[Partition] = set()
+        self._joined = False
+        self._topic_is_missing = False
+        self._is_unfit = False
+        self._rebuild_at = 0.0
+        self._check_at = 0.0
+        self._overlooked = False
+
+    def reason_not_ready(self) -> str | None:
+        """Why nothing can be read; None when it can."""
+        if self._topic_is_missing:
+            return f"the topic {self._topic} is missing: run `prequal topics`"
+        return None if self._joined else "joining its consumer group"
+
+    async def subscribe(self) -> None:
+        """Join the group."""
+        await self._in_thread(self._subscribe)
+
+    async def poll(self, seconds: float, messages_max: int) -> list[Message]:
+        """The messages that have come; waits up to `seconds` for the first."""
+        messages = await self._in_thread(lambda: self._poll(seconds, messages_max))
+        if messages:
+            self._check_at, self._overlooked = monotonic() + CHECK_EVERY_SECONDS, False
+        return [message for message in messages if not self._is_error(message)]
+
+    def track(self, partition: Partition, offset: int) -> bool:
+        """Enter a message as consumed; False when its partition was revoked in the very poll that brought it."""
+        if partition not in self._assigned:
+            return False
+        self._offsets.track(partition, offset)
+        return True
+
+    def store_offsets(self) -> None:
+        """Store how far everything is acknowledged; the client commits it within a second."""
+        if ends := self._offsets.advance():
+            failpoints.reached(Place.CONSUMER_BEFORE_OFFSET)
+            with contextlib.suppress(KafkaException):  # _STATE: the partition was revoked meanwhile
+                self._client.store_offsets(offsets=[TopicPartition(*partition, end) for partition, end in ends])
+            failpoints.reached(Place.CONSUMER_AFTER_OFFSET)
+
+    def pause(self, partitions: set[Partition], *, everything: bool) -> None:
+        """Pause `partitions`, or everything, and resume the rest, where that changes anything.
+
+        Paused partitions are polled all the same: a consumer that does not poll is expelled from its group.
+        """
+        self._pause_these = partitions
+        self._pause_everything = everything or len(self._offsets) > UNACKNOWLEDGED_MAX
+        self._set_pauses()
+
+    async def check(self) -> None:
+        """Rebuild a client that is of no more use; when nothing comes, find out whether there is nothing."""
+        if self._is_unfit and monotonic() >= self._rebuild_at:
+            await self._in_thread(self._rebuild)
+        if not len(self._offsets) and monotonic() >= self._check_at:
+            await self._in_thread(self._look_for_overlooked)
+
+    async def leave(self) -> None:
+        """Close the client, for at most three seconds: on a frozen broker its own close does not return."""
+        closed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def close() -> None:
+            self._client.close()
+            loop.call_soon_threadsafe(closed.set)
+
+        threading.Thread(target=close, daemon=True).start()
+        await lifecycle.pause(closed, CLOSE_SECONDS)
+        if not closed.is_set():
+            lifecycle.abandon("the Kafka consumer")
+
+    # ── in the client's thread ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _subscribe(self) -> None:
+        self._client = Consumer(self._settings, logger=logging.getLogger("librdkafka"))
+        self._client.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+
+    def _poll(self, seconds: float, messages_max: int) -> list[Message]:
+        first = self._client.poll(seconds)
+        if first is None:
+            return []
+        return [first, *self._client.consume(messages_max - 1, 0)]
+
+    def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        if client is not self._client:
+            return
+        client.incremental_assign(partitions)
+        # The client keeps the pause of a partition that was revoked while it was paused, so each is resumed first.
+        client.resume(partitions)
+        assigned = {(partition.topic, partition.partition) for partition in partitions}
+        for partition in assigned:
+            self._offsets.drop(partition)
+        self._joined = True
+        self._topic_is_missing = False
+        self._assigned |= assigned
+        self._paused -= assigned
+        self._set_pauses()
+        log.info("assigned", topic=self._topic, partitions=sorted(partition.partition for partition in partitions))
+
+    def _on_revoke(self, client: Consumer, partitions: list[TopicPartition]) -> None:
+        if client is self._client:  # and not one that was replaced and is being closed
+            self._drop({(partition.topic, partition.partition) for partition in partitions})
+
+    def _drop(self, revoked: set[Partition]) -> None:
+        self.store_offsets()
+        for partition in revoked:
+            self._offsets.drop(partition)
+        self._assigned -= revoked
+        self._paused -= revoked
+        self._on_revoked(revoked)
+        log.info("revoked", topic=self._topic, partitions=sorted(number for _, number in revoked))
+
+    def _set_pauses(self) -> None:
+        wanted = set(self._assigned) if self._pause_everything else self._assigned & self._pause_these
+        if wanted == self._paused:
+            return
+        with contextlib.suppress(KafkaException):  # revoked meanwhile: the next turn sees it
+            self._client.pause([TopicPartition(*partition) for partition in wanted - self._paused])
+            self._client.resume([TopicPartition(*partition) for partition in self._paused - wanted])
+            self._paused = wanted
+
+    def _is_error(self, message: Message) -> bool:
+        """Whether it is no message but an error of the client, which retries by itself unless it is fatal."""
+        if (error := message.error()) is None:
+            return False
+        self._is_unfit |= is_fatal(error)
+        log.warning("retrying", what=self._topic, reason=error.name())
+        return True
+
+    def _rebuild(self) -> None:
+        # Not sooner again: two clients with one instance id would fence each other for ever.
+        self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS
+        log.error("consumer_rebuilt", topic=self._topic)
+        metrics.RETRIES.labels("consumer").inc()
+        self._drop(set(self._assigned))
+        # Closing takes as long as the broker likes.
+        threading.Thread(target=self._client.close, daemon=True).start()
+        self._is_unfit = self._joined = self._overlooked = False
+        self._subscribe()
+
+    def _look_for_overlooked(self) -> None:
+        """Whether there is nothing to read, or this client does not see it.
+
+        A member without partitions because its topic was not there yet learns of the topic only by asking for it.
+
+        A client that knew a topic which was deleted may read nothing of the one that took its place: it takes the lower
+        leader epoch for an outdated one (librdkafka 4898), or never noticed. It is rebuilt when it has left something
+        unread at two looks in a row.
+        """
+        self._check_at = monotonic() + CHECK_EVERY_SECONDS
+        with contextlib.suppress(KafkaException):
+            if not self._assigned:
+                self._topic_is_missing = self._topic not in self._client.list_topics(timeout=ANSWER_SECONDS).topics
+                return
+            overlooks = self._overlooks_something()
+            self._is_unfit |= self._overlooked and overlooks
+            self._overlooked = overlooks
+
+    def _overlooks_something(self) -> bool:
+        readable = [TopicPartition(*partition) for partition in self._assigned - self._paused]
+        places = self._client.committed(readable, timeout=ANSWER_SECONDS)
+        ends = [self._client.get_watermark_offsets(place, ANSWER_SECONDS) for place in places]
+        return any(consumer_lag.unread(place.offset, *reach) for place, reach in zip(places, ends, strict=True))
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
