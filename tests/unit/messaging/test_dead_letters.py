@@ -3,10 +3,11 @@ from datetime import UTC, datetime
 from confluent_kafka import Message
 from hypothesis import given
 
+from harness.broker import clients_of
 from prequal.core.errors import Invalid
 from prequal.messaging.dead_letters import DeadLetter, DeadLetterProducer, headers
 from prequal.messaging.messages import ConsumedMessage
-from tests.builders import MOMENT, a_message, clients_of
+from tests.builders import MOMENT, a_message
 from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
 
