@@ -40,8 +40,22 @@ _pip() { PIP_ROOT_USER_ACTION=ignore "$base_python" -m pip --disable-pip-version
 # packages NAME==VERSION…: `python` is from here on one of its own, with exactly these installed.
 packages() {
     "$base_python" -m venv --without-pip "$work/venv"
-    _pip --python "$work/venv/bin/python" install "$@"
+    _pip --python "$work/venv/bin/python" install --no-compile "$@"
     export PATH="$work/venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
+}
+
+# needs COMMAND…: a finding without them on this machine says so and passes.
+needs() {
+    local command
+    for command in "$@"; do
+        command -v "$command" >/dev/null || { echo "skipped: needs $command" && exit 0; }
+    done
+}
+
+# npm_packages NAME@VERSION…: a script that stands in $work can `require` these.
+npm_packages() {
+    npm install --prefix "$work" --ignore-scripts --no-audit --no-fund --loglevel=error "$@" >"$work/npm.log" 2>&1 ||
+        fail "npm installs the packages" "$work/npm.log"
 }
 
 # _keep FOLDER COMMAND…: run the command with a draft folder as its last argument and rename that in one step.
