@@ -103,20 +103,21 @@ def offset_before_commit() -> None:
 
 @bug("publisher", red="I2 I3", scenario="the broker is down", told=RETELLS_LATE)
 def marked_before_the_ack() -> None:
-    """What was handed to the Kafka client is told."""
-    from prequal.publisher.producer import DeliveryReport, OutboxProducer
+    """What the Kafka client was given counts as published."""
+    from prequal.publisher.delivery import DeliveryReport
+    from prequal.publisher.producer import OutboxProducer
     from prequal.publisher.relay import TopicRelay
 
-    hand_over = TopicRelay._tell
+    give = TopicRelay._publish
 
-    def tell(self: Any, rows: Any) -> Any:
-        handed = hand_over(self, rows)
-        for row in handed:
-            self._answers.add(DeliveryReport(row.id, None))
-        return handed
+    def publish(self: Any, rows: Any) -> Any:
+        published = give(self, rows)
+        for row in published:
+            self._reports.add(DeliveryReport(row.id, None))
+        return published
 
-    _rebind(TopicRelay, "_tell", tell)
-    _rebind(OutboxProducer, "_answered", lambda *_: None)
+    _rebind(TopicRelay, "_publish", publish)
+    _rebind(OutboxProducer, "_delivered", lambda *_: None)
 
 
 @bug("publisher", red="I2 I3 I9", scenario="the broker is down", told=RETELLS_LATE)

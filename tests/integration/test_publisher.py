@@ -19,9 +19,9 @@ from harness.wire import a_wire, port_of
 from prequal.core.settings import PublisherSettings, load
 from prequal.domain.events import EventType, event_id
 from prequal.local.kafka import Kafka
-from prequal.messaging import outbox
 from prequal.postgres.connections import connect
 from prequal.publisher import producer, queries, relay
+from prequal.publisher.delivery import DeliveryReports
 from prequal.publisher.listener import OutboxListener
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
@@ -268,9 +268,9 @@ async def test_row_given_to_the_producer_that_another_lane_has_just_built_is_giv
     settings = load(PublisherSettings, _env_file=None, database_url=database.url, kafka_bootstrap_servers=address)
     stand_in: Any = SimpleNamespace(
         generation=0,
-        answers={SUBMITTED: producer.DeliveryReports()},
+        reports={SUBMITTED: DeliveryReports()},
         breaker=breaker_of("kafka_producer", address),
-        tell=lambda row: given.append(row.id),
+        publish=lambda row: given.append(row.id),
     )
     lane = relay.TopicRelay(SUBMITTED, settings, stand_in, OutboxListener(database.url, [SUBMITTED]))
 
@@ -279,13 +279,13 @@ async def test_row_given_to_the_producer_that_another_lane_has_just_built_is_giv
         stand_in.generation += not given
         return rows
 
-    monkeypatch.setattr(outbox, "read_unpublished", rebuilt_meanwhile)
+    monkeypatch.setattr(queries, "read_unpublished", rebuilt_meanwhile)
 
     for _ in range(3):
-        lane._more = True
+        lane._rows_expected.set()
         await lane._round()
 
-    await lane._link.close()
+    await lane._connection.close()
     assert len(given) == 3
 
 
@@ -364,11 +364,11 @@ async def test_event_told_and_not_settled_is_told_again_with_the_same_id(
     async def broken(*_: Any) -> int:
         raise OSError("the connection is lost")
 
-    monkeypatch.setattr(outbox, "archive_published", broken)
+    monkeypatch.setattr(queries, "archive_published", broken)
     async with publishing(database, broker):
         await soon(lambda: broker.published(SUBMITTED) == 5)
     assert database.count("outbox_events") == 5
-    monkeypatch.setattr(outbox, "archive_published", working)
+    monkeypatch.setattr(queries, "archive_published", working)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))
@@ -389,7 +389,7 @@ async def test_event_that_is_in_flight_is_not_produced_again(
             raise OSError("the connection is lost")
         return await working(*values)
 
-    monkeypatch.setattr(outbox, "archive_published", broken_at_first)
+    monkeypatch.setattr(queries, "archive_published", broken_at_first)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))

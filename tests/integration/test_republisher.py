@@ -93,8 +93,8 @@ async def looks(database: Database, broker: Broker) -> AsyncIterator[LookMaker]:
                 **told,
             )
             made = republisher.Republisher(settings)
-            links.push_async_callback(made._link.close)
-            return made._look
+            links.push_async_callback(made._connection.close)
+            return made._round
 
         yield make
 

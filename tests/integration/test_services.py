@@ -304,7 +304,7 @@ def test_idle_services_end_at_once(system: System) -> None:
 
     assert codes == [0, 0, 0, 0]
     assert all(getattr(system, name).logged("stopped") for name in NAMES)
-    assert not any(getattr(system, name).logged("abandoned") for name in NAMES)
+    assert not any(getattr(system, name).logged("shutdown_forced") for name in NAMES)
 
 
 def test_log_lines_are_json_with_time_level_service_and_event(system: System, load: Load) -> None:

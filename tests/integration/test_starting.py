@@ -226,7 +226,7 @@ def test_service_lives_and_says_what_is_away_until_its_database_is_there(
     service = getattr(system, name)
     try:
         service.launch()
-        eventually(lambda: service.logged("waiting"))
+        eventually(lambda: service.logged("retrying"))
 
         health, (status, ready) = service.get("/health"), service.ready()
 

@@ -32,10 +32,10 @@ OF_CREDIT = 'kafka_consumer_lag{group="credit-service-group"'
 @pytest.fixture(autouse=True)
 def _nothing_known() -> Iterator[None]:
     for fact in COLLECTED:  # a publisher of another test's may have known
-        fact.forget()
+        fact.clear()
     yield
     for fact in COLLECTED:
-        fact.forget()
+        fact.clear()
 
 
 def value(fact: CollectedGauge, *labels: str) -> float | None:
@@ -106,7 +106,7 @@ async def test_disk_is_shown_of_the_folder_that_is_watched_and_of_no_other(
 
 
 async def test_a_database_that_is_away_hides_its_facts_and_not_those_of_the_broker(broker: Broker) -> None:
-    metrics.OUTBOX_DEPTH.know({(SUBMITTED,): 5})
+    metrics.OUTBOX_DEPTH.set({(SUBMITTED,): 5})
     away = f"postgresql://nobody:nothing@127.0.0.1:{free_port()}/nowhere"
 
     await looked(settings(away, broker.bootstrap_servers), metrics.DEAD_LETTERS_STORED, metrics.OUTBOX_DEPTH)
@@ -116,7 +116,7 @@ async def test_a_database_that_is_away_hides_its_facts_and_not_those_of_the_brok
 
 
 async def test_a_broker_that_is_away_hides_its_facts_and_not_those_of_the_database(database: Database) -> None:
-    metrics.CONSUMER_LAG.know({("credit-service-group", SUBMITTED, "0"): 5})
+    metrics.CONSUMER_LAG.set({("credit-service-group", SUBMITTED, "0"): 5})
 
     await looked(settings(database.url, f"127.0.0.1:{free_port()}"), metrics.DB_TRANSACTIONS, metrics.CONSUMER_LAG)
 

@@ -1,6 +1,6 @@
-"""Tasks and pauses of a process that is told to stop, and what it leaves behind to be able to end.
+"""Tasks and pauses of a process that is to stop, and what it leaves behind to be able to end.
 
-Invariant: a pause ends at once when the process is told to stop.
+Invariant: a pause ends at once when the process is to stop.
 """
 
 import asyncio
@@ -15,16 +15,26 @@ _abandoned: list[str] = []
 
 
 def abandon(what: str) -> None:
-    """Leave something behind that would not let the interpreter finish; `run` then exits without it."""
+    """Leave `what` behind, which would not let the interpreter finish; `process.run` then exits without it."""
     log.warning("shutdown_forced", what=what)
     _abandoned.append(what)
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Sleep for `seconds`, or until told to stop."""
+    """Sleep for `seconds`, or until `stop` is set."""
     with contextlib.suppress(asyncio.TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
+
+
+async def first_of(seconds: float, *events: asyncio.Event) -> None:
+    """Wait until one of `events` is set, at most `seconds`; none of them is cleared."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""The start of a service waits here for its database.
+"""The wait for the database at the start of a service.
 
 Invariant: no check is skipped, and a check that fails for good stops the service at once.
 """
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 async def wait_for_database(
     database_url: str, stop: asyncio.Event, *checks: Callable[[Connection], Awaitable[None]]
 ) -> None:
-    """Wait until the database answers and passes `checks`; say so while it does not. Returns early when told to stop.
+    """Wait until the database answers and passes `checks`, logging while it does not. Returns early at `stop`.
 
     Raises:
         Misconfigured: a check did; waiting would not help.
@@ -32,5 +32,5 @@ async def wait_for_database(
                     await check(connection)
             return
         except Transient as error:
-            log.warning("waiting", what="PostgreSQL", reason=str(error))
+            log.warning("retrying", what="PostgreSQL", reason=str(error))
         await pause(stop, backoff.next())

@@ -19,7 +19,7 @@ from prequal.postgres.connections import Connection
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """An event that is still to be told."""
+    """An event that is to be published."""
 
     id: int
     topic: str
@@ -40,8 +40,8 @@ class Lease:
     epoch: int
 
 
-async def take_lease(connection: Connection, lane: str, owner: UUID, seconds: float) -> Lease | None:
-    """Take or renew a lane's lease; None while another publisher holds it."""
+async def take_lease(connection: Connection, name: str, owner: UUID, seconds: float) -> Lease | None:
+    """Take or renew a lease; None while another publisher has it."""
     epoch = await connection.fetchval(
         """
         INSERT INTO publisher_leases AS lease (name, owner, epoch, expires_at)
@@ -53,15 +53,15 @@ async def take_lease(connection: Connection, lane: str, owner: UUID, seconds: fl
         WHERE lease.owner = EXCLUDED.owner OR lease.expires_at <= clock_timestamp()
         RETURNING epoch
         """,
-        lane,
+        name,
         owner,
         seconds,
     )
-    return None if epoch is None else Lease(lane, owner, epoch)
+    return None if epoch is None else Lease(name, owner, epoch)
 
 
 async def release_lease(connection: Connection, lease: Lease) -> None:
-    """Let another publisher take the lane at once."""
+    """Let another publisher take the lease at once."""
     await connection.execute(
         "UPDATE publisher_leases SET expires_at = clock_timestamp() WHERE name = $1 AND owner = $2 AND epoch = $3",
         lease.name,
@@ -73,9 +73,10 @@ async def release_lease(connection: Connection, lease: Lease) -> None:
 async def read_unpublished(
     connection: Connection, lease: Lease, in_flight: Sequence[int], limit: int
 ) -> list[OutboxRow]:
-    """The oldest events of the lease's lane that are not in flight; none when the lease is lost.
+    """The oldest rows of the lease's topic that are not in flight; none when the lease is lost.
 
-    What counts is the row being there, never a cursor over ids: a transaction with a lower id may commit later.
+    A row is unpublished as long as it is there. There is no cursor over ids: a transaction with a lower id may commit
+    later.
     """
     rows = await connection.fetch(
         """
@@ -99,33 +100,33 @@ async def read_unpublished(
     return [OutboxRow(*row) for row in rows]
 
 
-async def archive_published(connection: Connection, lane: str, ids: Sequence[int]) -> int:
-    """Move what the broker acknowledged to the archive; returns how many moved. Settling twice archives once.
+async def archive_published(connection: Connection, topic: str, ids: Sequence[int]) -> int:
+    """Move acknowledged rows to the archive; returns how many moved. Doing it twice archives them once.
 
-    Retold rows just go: the archive has their events already.
+    Republished rows are deleted only: the archive has their events already.
     """
     done: str = await connection.execute(
         f"""
-        WITH told AS (
+        WITH published AS (
             DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2::bigint[])
             RETURNING id, topic, {EVENT}, republished
         )
         INSERT INTO outbox_archive (id, topic, {EVENT})
-        SELECT id, topic, {EVENT} FROM told
+        SELECT id, topic, {EVENT} FROM published
         WHERE NOT republished
         """,
-        lane,
+        topic,
         ids,
     )
     return int(done.rpartition(" ")[2])
 
 
 async def park(
-    connection: Connection, lane: str, refused: Sequence[tuple[int, str]], longest_seconds: float = 60
+    connection: Connection, topic: str, refused: Sequence[tuple[int, str]], longest_seconds: float = 60
 ) -> None:
-    """Move aside what the broker refused, with its reason; the next try comes after 1, 2, 4 … `longest_seconds`.
+    """Park rows that the broker refused, with its reason; each is retried after 1, 2, 4 … `longest_seconds`.
 
-    Refused twice is parked once.
+    A row that is named twice is parked once.
     """
     await connection.execute(
         f"""
@@ -140,15 +141,15 @@ async def park(
                now() + make_interval(secs => least($4, 2 ^ least(attempts, 6)))
         FROM moved JOIN refused USING (id)
         """,
-        lane,
+        topic,
         [id_ for id_, _ in refused],
         [reason for _, reason in refused],
         float(longest_seconds),
     )
 
 
-async def restore_due(connection: Connection, lane: str, limit: int) -> int:
-    """Give parked events whose time has come another try, at the end of their lane; returns how many."""
+async def restore_due(connection: Connection, topic: str, limit: int) -> int:
+    """Put parked rows that are due back into the outbox, behind their topic's others; returns how many."""
     done: str = await connection.execute(
         f"""
         WITH due AS (
@@ -165,7 +166,7 @@ async def restore_due(connection: Connection, lane: str, limit: int) -> int:
         INSERT INTO outbox_events (topic, attempts, {EVENT}, republished)
         SELECT topic, attempts, {EVENT}, republished FROM due
         """,
-        lane,
+        topic,
         limit,
     )
     return int(done.rpartition(" ")[2])

@@ -1,10 +1,9 @@
-"""Tells again for applications that have been undecided for too long: whatever was lost on the way, even the broker.
+"""Republishes the events of applications that have been undecided for too long, whatever was lost on the way.
 
-Invariant: it adds no load where there is too much already: nothing is republished while events wait or consumers lag.
+Invariant: it adds no load to an overloaded system: nothing is republished while events wait or consumers lag.
 """
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -20,52 +19,54 @@ from prequal.core.settings import PublisherSettings
 from prequal.core.topology import GROUPS
 from prequal.messaging import consumer_lag, outbox
 from prequal.postgres.connections import Connection, SingleConnection, describe
-from prequal.publisher import queries
+from prequal.publisher.lease import LeaseHolder
 from prequal.telemetry import metrics
 
 log = structlog.get_logger()
 
-LANE = "reconciler"
-LOOK_EVERY_SECONDS = 5.0
-FIRST_AGAIN_SECONDS, LAST_AGAIN_SECONDS = 30, 3600
+NAME = "republisher"
+"""Of its lease, its connection and its log lines."""
+CHECK_EVERY_SECONDS = 5.0
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 30, 3600
 """An application is republished after 30 s, and again after 30, 60, 120 … at most 3,600 s."""
 OUTBOX_AGE_MAX_SECONDS = 5.0
 LAG_MAX = 1000
 
 
 class Republisher:
-    """Looks every five seconds, tells again for so many applications at a time, oldest first."""
+    """Every five seconds, republishes the events of the oldest applications that are due."""
 
     def __init__(self, settings: PublisherSettings) -> None:
         self._settings = settings
-        self._link = SingleConnection(settings.database_url, LANE)
-        self._owner = uuid.uuid4()
+        self._connection = SingleConnection(settings.database_url, NAME)
+        self._lease = LeaseHolder(NAME, 3 * CHECK_EVERY_SECONDS)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Reconcile until `stop`, waiting out whatever fails."""
+        """Republish until `stop`, retrying whatever fails."""
         while not stop.is_set():
             try:
-                await self._look()
+                await self._round()
             except Transient as error:
-                log.warning("waiting", what=LANE, reason=str(error))
+                log.warning("retrying", what=NAME, reason=str(error))
             except asyncpg.PostgresError as error:
-                log.warning("waiting", what=LANE, reason=describe(error))
-            await pause(stop, LOOK_EVERY_SECONDS)
-        await self._link.close()
+                log.warning("retrying", what=NAME, reason=describe(error))
+            await pause(stop, CHECK_EVERY_SECONDS)
+        await self._connection.close()
 
-    async def _look(self) -> None:
-        async with self._link.use("reconcile") as connection:
-            if not await queries.take_lease(connection, LANE, self._owner, 3 * LOOK_EVERY_SECONDS):
+    async def _round(self) -> None:
+        async with self._connection.use("republish") as connection:
+            await self._lease.keep(connection)
+            if self._lease.held is None:
                 return
             due = await due_for_republishing(
                 connection, self._settings.republish_after_seconds, self._settings.republish_max
             )
-        if due and await self._there_is_room():
+        if due and await self._has_capacity():
             await self._republish(due)
 
-    async def _there_is_room(self) -> bool:
-        """Whether the outbox is young and the consumers keep up; what cannot be found out counts as no."""
-        async with self._link.use("reconcile") as connection:
+    async def _has_capacity(self) -> bool:
+        """Whether the outbox is young and the consumers keep up; when that is unknown, the answer is no."""
+        async with self._connection.use("republish") as connection:
             ages = [(await outbox.depth(connection, topic))[1] for topic in GROUPS]
         if max(ages) > OUTBOX_AGE_MAX_SECONDS:
             return False
@@ -76,11 +77,11 @@ class Republisher:
             return False
 
     async def _republish(self, due: Sequence[UUID]) -> None:
-        async with self._link.use("reconcile") as connection, connection.transaction():
+        async with self._connection.use("republish") as connection, connection.transaction():
             events = await outbox.republish(connection, due)
             await record_republication(connection, due)
-            failpoints.reached(Place.RECONCILER_BEFORE_COMMIT)
-        failpoints.reached(Place.RECONCILER_AFTER_COMMIT)
+            failpoints.reached(Place.REPUBLISHER_BEFORE_COMMIT)
+        failpoints.reached(Place.REPUBLISHER_AFTER_COMMIT)
         metrics.REPUBLISHED.inc(events)
         log.warning("republished", applications=len(due), events=events)
 
@@ -103,7 +104,7 @@ async def due_for_republishing(connection: Connection, after_seconds: float, lim
 
 
 async def record_republication(connection: Connection, application_ids: Sequence[UUID]) -> None:
-    """Count a republication of each application, and put the next one twice as far off as the last."""
+    """Count a republication of each application, and make the next one due after twice the last pause."""
     await connection.execute(
         """
         INSERT INTO republications AS known (application_id, times, next_at)
@@ -115,6 +116,6 @@ async def record_republication(connection: Connection, application_ids: Sequence
             next_at = now() + make_interval(secs => least($3, $2 * 2 ^ least(known.times, 20)))
         """,
         application_ids,
-        float(FIRST_AGAIN_SECONDS),
-        float(LAST_AGAIN_SECONDS),
+        float(FIRST_PAUSE_SECONDS),
+        float(LAST_PAUSE_SECONDS),
     )

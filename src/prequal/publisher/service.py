@@ -1,4 +1,4 @@
-"""The publisher as a process: a relay for each topic, the republisher, and the metrics of the whole system.
+"""The publisher as a process: one relay per topic, the republisher, and the metrics of the whole system.
 
 Invariant: it holds no PAN key.
 """
@@ -29,8 +29,8 @@ def run(settings: PublisherSettings) -> None:
 
 
 async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
-    listener = OutboxListener(settings.database_url, list(TOPICS))
-    producer = OutboxProducer(settings, listener)
+    listener = OutboxListener(settings.database_url, TOPICS)
+    producer = OutboxProducer(settings)
     relays = [TopicRelay(topic, settings, producer, listener) for topic in TOPICS]
     readiness = Readiness(settings, lambda: "; ".join(_reasons(producer, relays)) or None)
     async with started(Service.PUBLISHER, settings, stop, readiness) as running:
@@ -39,7 +39,6 @@ async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
         running.group.create_task(Republisher(settings).run(stop))
         running.group.create_task(SystemMetrics(settings).run(stop))
         await stop.wait()
-        listener.wake_all()
         await asyncio.wait(publishing)
         producer.stop()
 

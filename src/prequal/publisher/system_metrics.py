@@ -1,6 +1,6 @@
-"""What is true of the whole house, for the metrics: asked of the database, the broker and the disk themselves.
+"""Metrics of the whole system, read from the database, the broker and the disk.
 
-Invariant: no question scans a table that grows, and what could not be found out is not shown.
+Invariant: no query scans a table that grows, and a value that could not be read is not shown.
 """
 
 import asyncio
@@ -24,27 +24,28 @@ from prequal.telemetry.metrics import CollectedGauge
 
 log = structlog.get_logger()
 
-LOOK_EVERY_SECONDS = 4.0, 6.0
-"""Between these, by chance: consumers commit their offsets each second, and must not be met always just before."""
+READ_EVERY_SECONDS = 4.0, 6.0
+"""A random pause between these: consumers commit their offsets each second, and a fixed pause might always read just
+before."""
 OVERDUE_SECONDS = 2.0
-"""The promise of the second service level."""
+"""The second service level's bound for a decision."""
 COUNT_MAX = 100_000
 
 BROKER_GAUGES = (metrics.CONSUMER_LAG, metrics.DEAD_LETTERS_STORED)
 DISK_GAUGES = (metrics.DISK_FREE_BYTES, metrics.DISK_SIZE_BYTES)
-DATABASE_GAUGES = tuple(fact for fact in metrics.COLLECTED if fact not in (*BROKER_GAUGES, *DISK_GAUGES))
+DATABASE_GAUGES = tuple(gauge for gauge in metrics.COLLECTED if gauge not in (*BROKER_GAUGES, *DISK_GAUGES))
 
 
 class SystemMetrics:
-    """Looks about every five seconds, at each source by itself: one that hangs keeps no other from being seen."""
+    """Reads each source about every five seconds, in a task of its own: one that hangs does not delay the other."""
 
     def __init__(self, settings: PublisherSettings) -> None:
-        self._link = SingleConnection(settings.database_url, "survey")
+        self._connection = SingleConnection(settings.database_url, "system_metrics")
         self._offsets = Offsets(settings)
         self._folder = settings.watched_folder
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look until `stop`."""
+        """Read until `stop`."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_database(stop))
             group.create_task(self._watch_broker(stop))
@@ -52,59 +53,59 @@ class SystemMetrics:
     async def _watch_database(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                async with self._link.use("survey") as connection:
-                    await _look_at_database(connection)
+                async with self._connection.use("system_metrics") as connection:
+                    await _read_database(connection)
             except (Transient, asyncpg.PostgresError) as error:
-                _forget(DATABASE_GAUGES)
+                _clear(DATABASE_GAUGES)
                 log.debug("probe_failed", what="PostgreSQL", reason=describe(error))
-            self._look_at_disk()
-            await pause(stop, random.uniform(*LOOK_EVERY_SECONDS))
-        await self._link.close()
+            self._read_disk()
+            await pause(stop, random.uniform(*READ_EVERY_SECONDS))
+        await self._connection.close()
 
     async def _watch_broker(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 lag = await asyncio.to_thread(self._offsets.lag)
-                metrics.CONSUMER_LAG.know(lag)
+                metrics.CONSUMER_LAG.set(lag)
                 stored = await asyncio.to_thread(self._offsets.dead_letters)
-                metrics.DEAD_LETTERS_STORED.know({(topic,): count for topic, count in stored.items()})
+                metrics.DEAD_LETTERS_STORED.set({(topic,): count for topic, count in stored.items()})
             except KafkaException as error:
-                _forget(BROKER_GAUGES)
+                _clear(BROKER_GAUGES)
                 await asyncio.to_thread(self._offsets.close)
                 log.debug("probe_failed", what="Kafka", reason=str(error.args[0]))
-            await pause(stop, random.uniform(*LOOK_EVERY_SECONDS))
+            await pause(stop, random.uniform(*READ_EVERY_SECONDS))
         await asyncio.to_thread(self._offsets.close)
 
-    def _look_at_disk(self) -> None:
+    def _read_disk(self) -> None:
         if self._folder is None:
             return
         try:
             usage = shutil.disk_usage(self._folder)
         except OSError:
-            _forget(DISK_GAUGES)
+            _clear(DISK_GAUGES)
             return
-        metrics.DISK_FREE_BYTES.know(usage.free)
-        metrics.DISK_SIZE_BYTES.know(usage.total)
+        metrics.DISK_FREE_BYTES.set(usage.free)
+        metrics.DISK_SIZE_BYTES.set(usage.total)
 
 
-def _forget(facts: tuple[CollectedGauge, ...]) -> None:
-    for fact in facts:
-        fact.forget()
+def _clear(gauges: tuple[CollectedGauge, ...]) -> None:
+    for gauge in gauges:
+        gauge.clear()
 
 
-async def _look_at_database(connection: Connection) -> None:
-    lanes = {(topic,): await outbox.depth(connection, topic) for topic in GROUPS}
-    metrics.OUTBOX_DEPTH.know({lane: depth for lane, (depth, _, _) in lanes.items()})
-    metrics.OUTBOX_OLDEST_SECONDS.know({lane: age for lane, (_, age, _) in lanes.items()})
-    metrics.OUTBOX_PARKED.know({lane: parked for lane, (_, _, parked) in lanes.items()})
-    for fact, value in (await undecided(connection) | await server(connection)).items():
-        fact.know(value)
-    metrics.ARCHIVE_DAYS_AHEAD.know(await archive_days_ahead(connection))
-    metrics.DB_TRANSACTIONS.know(await transactions(connection))
+async def _read_database(connection: Connection) -> None:
+    depths = {(topic,): await outbox.depth(connection, topic) for topic in GROUPS}
+    metrics.OUTBOX_DEPTH.set({topic: depth for topic, (depth, _, _) in depths.items()})
+    metrics.OUTBOX_OLDEST_SECONDS.set({topic: age for topic, (_, age, _) in depths.items()})
+    metrics.OUTBOX_PARKED.set({topic: parked for topic, (_, _, parked) in depths.items()})
+    for gauge, value in (await undecided(connection) | await server(connection)).items():
+        gauge.set(value)
+    metrics.ARCHIVE_DAYS_AHEAD.set(await archive_days_ahead(connection))
+    metrics.DB_TRANSACTIONS.set(await transactions(connection))
 
 
 async def undecided(connection: Connection) -> dict[CollectedGauge, float]:
-    """How many applications wait for a decision, how many for too long, and the oldest one's age in seconds."""
+    """The applications without a decision, those among them that are overdue, and the oldest one's age in seconds."""
     row = await connection.fetchrow(
         """
         SELECT
@@ -129,7 +130,7 @@ async def undecided(connection: Connection) -> dict[CollectedGauge, float]:
 
 
 async def server(connection: Connection) -> dict[CollectedGauge, float]:
-    """What the server says of itself. Of transactions of other roles only who is in pg_read_all_stats sees the age."""
+    """The server's own statistics; of other roles' transactions only members of pg_read_all_stats see the age."""
     row = await connection.fetchrow(
         """
         SELECT
@@ -144,18 +145,18 @@ async def server(connection: Connection) -> dict[CollectedGauge, float]:
         """
     )
     assert row is not None
-    facts = (
+    gauges = (
         metrics.DB_SERVER_CONNECTIONS,
         metrics.DB_SERVER_CONNECTIONS_LIMIT,
         metrics.DB_OLDEST_TRANSACTION_SECONDS,
         metrics.DB_SIZE_BYTES,
         metrics.DB_DEADLOCKS,
     )
-    return dict(zip(facts, row, strict=True))
+    return dict(zip(gauges, row, strict=True))
 
 
 async def archive_days_ahead(connection: Connection) -> int:
-    """For how many days after today (UTC) the archive has partitions."""
+    """The number of days after today (UTC) for which the archive has partitions."""
     days: int = await connection.fetchval(
         """
         SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
@@ -167,7 +168,7 @@ async def archive_days_ahead(connection: Connection) -> int:
 
 
 async def transactions(connection: Connection) -> Mapping[tuple[str, ...], float]:
-    """How many transactions this database has seen end, by how."""
+    """The transactions of this database that have ended, by outcome."""
     row = await connection.fetchrow(
         "SELECT xact_commit, xact_rollback FROM pg_stat_database WHERE datname = current_database()"
     )

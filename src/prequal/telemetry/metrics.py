@@ -1,7 +1,7 @@
 """Every metric, with its unit and meaning. The names are public: dashboards and alerts are written against them.
 
-Invariant: no label carries personal data, an id or anything a client chose, and every series that can be foreseen is
-there from the start, at 0, so that its first event is seen as one.
+Invariant: no label carries personal data, an id or text of a client, and every series that can be foreseen exists from
+the start, at 0, so that its first event counts as an increase.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,15 +19,15 @@ from prequal.domain.events import EventType
 from prequal.domain.policy import OUTCOME
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
-"""Borders that fit the budgets: 0.25 and 2 are those of the two service levels."""
+"""Upper bounds of the buckets; 0.25 and 2 are the bounds of the two service levels."""
 SCORES = tuple(range(324, 900, 25))
-"""Last scores of their bands: 649 is the last that is rejected."""
+"""The last score of each band; 649 is the last that is rejected."""
 
 
 class CollectedGauge(Collector):
-    """A truth about the whole house, asked of the database or the broker: shown while it is known, absent otherwise.
+    """A value of the whole system, read from the database or the broker: shown while it is known, absent otherwise.
 
-    Every publisher asks, so several replicas show the same: take the maximum.
+    Every publisher reads it, so that several replicas show the same: queries take the maximum.
     """
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str] = (), *, counter: bool = False) -> None:
@@ -35,16 +35,16 @@ class CollectedGauge(Collector):
         self._counter = counter
         self._values: Mapping[Any, float] = {}
 
-    def know(self, values: Mapping[Any, float] | float) -> None:
-        """Show these values, by their labels, and no others."""
+    def set(self, values: Mapping[Any, float] | float) -> None:
+        """Show `values`, by their labels, and no others."""
         self._values = values if isinstance(values, Mapping) else {(): values}
 
-    def forget(self) -> None:
-        """It could not be found out: what was true a while ago is not shown."""
+    def clear(self) -> None:
+        """Show nothing, because the value could not be read; an old one would mislead."""
         self._values = {}
 
     def collect(self) -> Iterable[Metric]:
-        """What is known."""
+        """The values as a metric family."""
         family = (CounterMetricFamily if self._counter else GaugeMetricFamily)(
             self._name, self._documentation, labels=self._labelnames
         )
@@ -75,8 +75,8 @@ BREAKER_STATE = _gauge(
     "How a dependency is used: 0 closed (freely), 1 half-open (one probe), 2 open (not at all).",
     ["breaker"],
 )
-RETRIES = _counter("retries_total", "Things tried again, by what was tried.", ["what"])
-DB_CONNECTIONS_ACTIVE = _gauge("db_connections_active", "Connections to PostgreSQL at work.", ["use"])
+RETRIES = _counter("retries_total", "Retries, by what was retried.", ["what"])
+DB_CONNECTIONS_ACTIVE = _gauge("db_connections_active", "Connections to PostgreSQL in use.", ["use"])
 DB_CONNECTIONS_IDLE = _gauge("db_connections_idle", "Connections to PostgreSQL open and idle.", ["use"])
 DB_SECONDS = _histogram("db_query_duration_seconds", "Seconds a transaction took, failed ones included.", ["query"])
 
@@ -99,19 +99,23 @@ WAITING_LIMIT = _gauge("applications_waiting_limit", "Length of that line at whi
 
 # ── credit-service and decision-service ─────────────────────────────────────────────────────────────────────────────
 
-CONSUMED = _counter("kafka_messages_consumed_total", "Messages settled, by how.", ["topic", "outcome"])
-DEAD_LETTERS = _counter("dead_letters_total", "Messages put aside because they can never succeed.", ["topic", "reason"])
+CONSUMED = _counter("kafka_messages_consumed_total", "Messages handled, by outcome.", ["topic", "outcome"])
+DEAD_LETTERS = _counter(
+    "dead_letters_total", "Messages that can never succeed, published as dead letters.", ["topic", "reason"]
+)
 CONSUMER_STOPPED = _gauge("consumer_stopped", "1 while too many dead letters in a row have stopped the consumer.")
 PARTITIONS_WITHOUT_KEY = _gauge(
-    "consumer_partitions_without_key", "Partitions that wait for a key nobody gave this process."
+    "consumer_partitions_without_key", "Partitions paused because this process lacks a key."
 )
 HOP_SECONDS = _histogram(
     "hop_duration_seconds",
-    "Seconds from fact to broker (outbox) and from broker to settled (topic), of the oldest message of each batch.",
+    "Seconds from commit to broker (outbox) and from broker to handled (topic), of the oldest message of each batch.",
     ["topic", "hop"],
 )
-SCORE = _histogram("cibil_score_distribution", "Scores of the bureau, of reports that were told.", buckets=SCORES)
-PAN_DECRYPTS = _counter("pan_decrypts_total", "Sealed PANs opened.")
+SCORE = _histogram(
+    "cibil_score_distribution", "Scores of the bureau, of reports written to the outbox.", buckets=SCORES
+)
+PAN_DECRYPTS = _counter("pan_decrypts_total", "PANs decrypted.")
 BY_STATUS = _counter(
     "applications_by_status_total",
     "Applications decided, by final status and the rule that fired, counted after their commit.",
@@ -128,17 +132,15 @@ DECISION_SECONDS = _histogram(
 
 PUBLISHED = _counter("kafka_messages_published_total", "Messages that the broker acknowledged.", ["topic"])
 PUBLISH_ERRORS = _counter("kafka_publish_errors_total", "Messages that the broker refused or lost.", ["topic", "error"])
-REPUBLISHED = _counter("events_republished_total", "Events told again for applications undecided for too long.")
+REPUBLISHED = _counter("events_republished_total", "Events published again for applications undecided for too long.")
 
-# ── facts about the whole house, shown by the publisher (`kernel.survey`) ───────────────────────────────────────────
+# ── the whole system, shown by the publisher (`publisher.system_metrics`) ───────────────────────────────────────────
 
-OUTBOX_DEPTH = CollectedGauge("outbox_depth", "Events not yet told, counted up to 100,000.", ["topic"])
+OUTBOX_DEPTH = CollectedGauge("outbox_depth", "Events not yet published, counted up to 100,000.", ["topic"])
 OUTBOX_OLDEST_SECONDS = CollectedGauge(
-    "outbox_oldest_age_seconds", "Seconds that the oldest event has waited to be told for the first time.", ["topic"]
+    "outbox_oldest_age_seconds", "Seconds that the oldest event has waited for its first publication.", ["topic"]
 )
-OUTBOX_PARKED = CollectedGauge(
-    "outbox_parked", "Events that the broker refused, waiting for their next try.", ["topic"]
-)
+OUTBOX_PARKED = CollectedGauge("outbox_parked", "Events that the broker refused, waiting for their retry.", ["topic"])
 ARCHIVE_DAYS_AHEAD = CollectedGauge(
     "outbox_archive_days_ahead", "Days after today for which the archive has partitions."
 )
@@ -149,11 +151,11 @@ OLDEST_UNDECIDED_SECONDS = CollectedGauge(
 )
 CONSUMER_LAG = CollectedGauge(
     "kafka_consumer_lag",
-    "Messages between a group's committed offset and the partition's end, by the broker's word.",
+    "Messages between a group's committed offset and the partition's end, as the broker says.",
     ["group", "topic", "partition"],
 )
 DEAD_LETTERS_STORED = CollectedGauge(
-    "dead_letters_stored", "Messages that a dead-letter topic holds, settled or not.", ["topic"]
+    "dead_letters_stored", "Messages that a dead-letter topic holds, resolved or not.", ["topic"]
 )
 DB_SERVER_CONNECTIONS = CollectedGauge("db_server_connections", "Clients connected to the PostgreSQL server.")
 DB_SERVER_CONNECTIONS_LIMIT = CollectedGauge("db_server_connections_limit", "Its max_connections.")
@@ -190,7 +192,7 @@ COLLECTED = (
     DISK_SIZE_BYTES,
 )
 
-# ── who shows what ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the metrics of each process ─────────────────────────────────────────────────────────────────────────────────────
 
 Labels: TypeAlias = tuple[str, ...]
 Metrics: TypeAlias = Counter | Gauge | Histogram | CollectedGauge
@@ -209,7 +211,7 @@ PUBLISH_ERROR_NAMES = (
     "_UNKNOWN_TOPIC",
     "other",
 )
-"""librdkafka's names of what may become of a message; all others are counted as one."""
+"""librdkafka's names of delivery errors; all others are counted as `other`."""
 
 _LOAN_TYPES = [(loan_type.value,) for loan_type in LoanType]
 _OUTCOMES = ("ok", "refused", "failed")
@@ -220,7 +222,7 @@ def _of(*labels: str) -> list[Labels]:
 
 
 def _own(*queries: str) -> dict[Metrics, list[Labels]]:
-    """What every process shows, with the names of its transactions."""
+    """The metrics of every process, with the names of its transactions."""
     return {
         DEPENDENCY_UP: _of("database", "kafka"),
         BREAKER_STATE: _of("database"),
@@ -273,7 +275,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         DECIDED_INR: [(status.value, loan_type.value) for status, loan_type in product(OUTCOME.values(), LoanType)],
         DECISION_SECONDS: [],
     },
-    Service.PUBLISHER: _own("read_and_settle", "settle", "survey", "reconcile")
+    Service.PUBLISHER: _own("archive_and_read", "archive", "system_metrics", "republish")
     | {
         BREAKER_STATE: _of("database", "kafka_producer"),
         RETRIES: _of("publish", "parked", "producer"),
@@ -281,24 +283,24 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         PUBLISH_ERRORS: list(product(TOPICS, PUBLISH_ERROR_NAMES)),
         REPUBLISHED: [],
     }
-    | {fact: [] for fact in COLLECTED},
+    | {gauge: [] for gauge in COLLECTED},
 }
-"""What each process shows, with the labels that it shows from its start."""
+"""The metrics of each process, with the series that exist from its start."""
 
 
 class Labelled(Collector):
-    """What one process shows, each sample with the label `service`."""
+    """The metrics of one process, each sample with the label `service`."""
 
     def __init__(self, exporter: Service, service: str) -> None:
         self._metrics = list(SHOWN[exporter])
         self._service = service
         for metric, foreseen in SHOWN[exporter].items():
             for values in foreseen:
-                assert not isinstance(metric, CollectedGauge)  # nobody foresees a fact
+                assert not isinstance(metric, CollectedGauge)  # its series come with its values
                 metric.labels(*values)
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics of the process, and Python's own, labelled."""
+        """The metrics of the process, and those of Python itself, labelled."""
         for collector in (REGISTRY, *self._metrics):
             for metric in collector.collect():
                 metric.samples = [self._labelled(sample) for sample in metric.samples]

@@ -1,4 +1,4 @@
-"""`publisher.producer`: what the broker's answers mean, and what a message carries."""
+"""`publisher.producer`: which errors blame a message, the headers of a message, and a producer that dies."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,8 +14,7 @@ from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
 from prequal.messaging.kafka_clients import REFUSALS
 from prequal.publisher import producer
-from prequal.publisher.listener import OutboxListener
-from prequal.publisher.producer import DeliveryReport, DeliveryReports, OutboxProducer, headers_of
+from prequal.publisher.producer import OutboxProducer, headers_of
 from prequal.publisher.queries import OutboxRow
 from prequal.telemetry import metrics
 from tests.builders import APPLICATION_ID
@@ -60,16 +59,16 @@ def names(codes: Sequence[str]) -> set[int]:
     return {getattr(KafkaError, code) for code in codes}
 
 
-def test_just_the_answers_that_blame_a_message_or_its_topic_park_it() -> None:
+def test_only_errors_that_blame_a_message_or_its_topic_park_it() -> None:
     assert names(BLAMES_THE_MESSAGE) == REFUSALS
 
 
 @pytest.mark.parametrize("code", BLAMES_THE_BROKER)
-def test_an_answer_that_blames_the_broker_leaves_the_row_to_be_told_again(code: str) -> None:
+def test_error_that_blames_the_broker_leaves_the_row_to_be_published_again(code: str) -> None:
     assert not names([code]) & REFUSALS
 
 
-def test_an_event_is_told_with_the_contractsheaders_of() -> None:
+def test_message_has_the_headers_of_its_row() -> None:
     assert headers_of(a_row(), "00-x") == [
         ("event_id", str(APPLICATION_ID)),
         ("event_type", "ApplicationSubmitted"),
@@ -79,26 +78,8 @@ def test_an_event_is_told_with_the_contractsheaders_of() -> None:
     ]
 
 
-def test_what_a_row_does_not_know_is_no_header() -> None:
+def test_row_without_request_or_trace_has_no_header_for_it() -> None:
     assert [name for name, _ in headers_of(a_row(None, None), None)] == ["event_id", "event_type", "message_version"]
-
-
-def test_answers_are_taken_once_and_in_order() -> None:
-    answers = DeliveryReports()
-    for number in (1, 2, 3):
-        answers.add(DeliveryReport(number, None))
-
-    taken = [answers.take(), answers.take()]
-
-    assert taken == [[DeliveryReport(1, None), DeliveryReport(2, None), DeliveryReport(3, None)], []]
-
-
-def test_answers_say_whether_there_is_something_to_take() -> None:
-    answers = DeliveryReports()
-    before = bool(answers)
-    answers.add(DeliveryReport(1, None))
-
-    assert (before, bool(answers)) == (False, True)
 
 
 # ── a producer that dies ────────────────────────────────────────────────────────────────────────────────────────
@@ -108,7 +89,7 @@ FATAL = KafkaError(KafkaError._FATAL, "the sequence of a partition is broken")
 
 
 class StandIn:
-    """librdkafka's client at its border: holds what it is given until a test reports on it."""
+    """librdkafka's client at its border: keeps what it is given until a test reports on it."""
 
     lives: ClassVar[list["StandIn"]] = []
 
@@ -134,13 +115,13 @@ class StandIn:
 
 @pytest.fixture
 async def mortal(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OutboxProducer]:
-    """A producer whose producers are stand-ins."""
+    """A producer whose clients are stand-ins."""
     monkeypatch.setattr(StandIn, "lives", [])
     monkeypatch.setattr(producer, "Producer", StandIn)
     monkeypatch.setattr(producer, "breaker_of", lambda dependency, _: Breaker(dependency))
     url = "postgresql://nobody@127.0.0.1:1/nowhere"
     settings = load(PublisherSettings, _env_file=None, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
-    made = OutboxProducer(settings, OutboxListener(url, [topic_of(event_type) for event_type in EventType]))
+    made = OutboxProducer(settings)
     yield made
     made.stop()
 
@@ -161,17 +142,15 @@ DEATHS = pytest.mark.parametrize("dies", [dies_by_a_report, dies_by_refusing])
 
 
 @DEATHS
-async def test_producer_that_died_is_let_go_and_another_takes_its_place(
-    mortal: OutboxProducer, dies: Callable[[StandIn], None]
-) -> None:
+async def test_producer_that_died_is_replaced(mortal: OutboxProducer, dies: Callable[[StandIn], None]) -> None:
     before = metrics.RETRIES.labels("producer")._value.get()
-    mortal.tell(a_row_numbered(1))
+    mortal.publish(a_row_numbered(1))
     (first,) = StandIn.lives
     dies(first)
 
     with pytest.raises(Transient, match="died"):
-        mortal.tell(a_row_numbered(2))
-    mortal.tell(a_row_numbered(3))
+        mortal.publish(a_row_numbered(2))
+    mortal.publish(a_row_numbered(3))
 
     _, second = StandIn.lives
     assert (first.purged, second.purged) == (True, False)
@@ -181,36 +160,34 @@ async def test_producer_that_died_is_let_go_and_another_takes_its_place(
 
 
 @DEATHS
-async def test_what_a_dead_producer_still_says_is_forgotten(
-    mortal: OutboxProducer, dies: Callable[[StandIn], None]
-) -> None:
+async def test_reports_of_a_dead_producer_are_dropped(mortal: OutboxProducer, dies: Callable[[StandIn], None]) -> None:
     for number in (1, 2):
-        mortal.tell(a_row_numbered(number))
+        mortal.publish(a_row_numbered(number))
     (first,) = StandIn.lives
     dies(first)
-    mortal.answers[TOPIC].take()
+    mortal.reports[TOPIC].take()
     with pytest.raises(Transient):
-        mortal.tell(a_row_numbered(3))
+        mortal.publish(a_row_numbered(3))
 
     first.reports[0](None, None)
-    mortal.tell(a_row_numbered(1))
+    mortal.publish(a_row_numbered(1))
     StandIn.lives[1].reports[0](None, None)
 
-    assert [(told.id, told.error) for told in mortal.answers[TOPIC].take()] == [(1, None)]
+    assert [(report.id, report.error) for report in mortal.reports[TOPIC].take()] == [(1, None)]
 
 
-async def test_row_whose_report_said_that_the_producer_died_is_answered_as_not_told(mortal: OutboxProducer) -> None:
-    mortal.tell(a_row_numbered(1))
+async def test_row_whose_report_says_that_the_producer_died_is_reported_as_failed(mortal: OutboxProducer) -> None:
+    mortal.publish(a_row_numbered(1))
     dies_by_a_report(StandIn.lives[0])
 
-    assert [(told.id, told.error) for told in mortal.answers[TOPIC].take()] == [(1, FATAL)]
+    assert [(report.id, report.error) for report in mortal.reports[TOPIC].take()] == [(1, FATAL)]
 
 
-async def test_producers_that_die_one_after_the_other_open_the_breaker(mortal: OutboxProducer) -> None:
+async def test_producers_that_die_one_after_another_open_the_breaker(mortal: OutboxProducer) -> None:
     for _ in range(3):
         dies_by_refusing(StandIn.lives[-1])
         with pytest.raises(Transient):
-            mortal.tell(a_row_numbered(1))
+            mortal.publish(a_row_numbered(1))
 
     assert mortal.breaker.state is State.OPEN
     assert mortal.generation == 3

@@ -100,7 +100,7 @@ def test_redacting_never_breaks_a_line(stdout: io.StringIO, text: str) -> None:
 
 
 def test_a_line_has_what_a_reader_needs(stdout: io.StringIO) -> None:
-    structlog.get_logger().warning("waiting", what="PostgreSQL", seconds=1)
+    structlog.get_logger().warning("retrying", what="PostgreSQL", seconds=1)
 
     (line,) = lines(stdout)
     stamp = line.pop("timestamp")
@@ -108,7 +108,7 @@ def test_a_line_has_what_a_reader_needs(stdout: io.StringIO) -> None:
     assert line == {
         "level": "warning",
         "service": "credit-service",
-        "event": "waiting",
+        "event": "retrying",
         "what": "PostgreSQL",
         "seconds": 1,
     }

@@ -44,11 +44,11 @@ def families(exporter: Service) -> dict[str, Metric]:
 
 
 @pytest.mark.parametrize("name", BY_CONTRACT)
-def test_a_public_name_is_shown_by_who_knows_it(name: str) -> None:
+def test_public_metric_is_shown_by_its_process(name: str) -> None:
     assert name.removesuffix("_total") in families(BY_CONTRACT[name])
 
 
-def test_every_declared_metric_is_shown_by_somebody() -> None:
+def test_every_declared_metric_is_shown_by_a_process() -> None:
     assert {id(metric) for metric in declared().values()} == {
         id(metric) for shown in SHOWN.values() for metric in shown
     }
@@ -56,16 +56,16 @@ def test_every_declared_metric_is_shown_by_somebody() -> None:
 
 @pytest.mark.parametrize("exporter", Service)
 def test_every_sample_carries_the_service(exporter: Service) -> None:
-    labelled: Any = Labelled(exporter, "as it is called here")
+    labelled: Any = Labelled(exporter, "a name of its own")
     text = prometheus_client.generate_latest(labelled).decode()
 
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     assert samples
-    assert {sample.labels["service"] for sample in samples} == {"as it is called here"}
+    assert {sample.labels["service"] for sample in samples} == {"a name of its own"}
 
 
 @pytest.mark.parametrize("exporter", Service)
-def test_what_can_be_foreseen_is_there_from_the_start(exporter: Service) -> None:
+def test_series_that_can_be_foreseen_exist_from_the_start(exporter: Service) -> None:
     labelled = families(exporter)
 
     for metric, foreseen in SHOWN[exporter].items():
@@ -75,24 +75,24 @@ def test_what_can_be_foreseen_is_there_from_the_start(exporter: Service) -> None
             assert any(set(values) <= set(sample.labels.values()) for sample in labelled[name].samples), name
 
 
-def test_only_who_counts_a_metric_shows_it() -> None:
+def test_process_shows_only_its_own_metrics() -> None:
     assert "cibil_score_distribution" not in families(Service.PUBLISHER)
     assert "outbox_depth" not in families(Service.API)
     assert "process_open_fds" in families(Service.DECISION)
 
 
-def test_a_fact_is_shown_while_it_is_known_and_not_a_moment_longer() -> None:
-    fact = CollectedGauge("things_waiting", "Things that wait.", ["topic"])
+def test_collected_gauge_is_shown_only_while_its_value_is_known() -> None:
+    gauge = CollectedGauge("things_waiting", "Things that wait.", ["topic"])
 
-    before = next(iter(fact.collect())).samples
-    fact.know({("one",): 3, ("other",): 4})
-    known = {sample.labels["topic"]: sample.value for sample in next(iter(fact.collect())).samples}
-    fact.know({("other",): 5})
-    later = {sample.labels["topic"]: sample.value for sample in next(iter(fact.collect())).samples}
-    fact.forget()
+    before = next(iter(gauge.collect())).samples
+    gauge.set({("one",): 3, ("other",): 4})
+    known = {sample.labels["topic"]: sample.value for sample in next(iter(gauge.collect())).samples}
+    gauge.set({("other",): 5})
+    later = {sample.labels["topic"]: sample.value for sample in next(iter(gauge.collect())).samples}
+    gauge.clear()
 
     assert (before, known, later) == ([], {"one": 3, "other": 4}, {"other": 5})
-    assert next(iter(fact.collect())).samples == []
+    assert next(iter(gauge.collect())).samples == []
 
 
 def test_no_label_could_carry_an_id_or_personal_data() -> None:
@@ -103,7 +103,7 @@ def test_no_label_could_carry_an_id_or_personal_data() -> None:
     assert labels <= allowed | {"loan_type", "dependency", "use", "breaker", "group"}
 
 
-def test_every_metric_has_a_meaning_in_words_and_a_sane_name() -> None:
+def test_every_metric_has_a_documentation_and_a_valid_name() -> None:
     found = [family for metric in declared().values() for family in metric.collect()]
 
     assert len({family.name for family in found}) == len(found) >= len(BY_CONTRACT)
@@ -111,10 +111,10 @@ def test_every_metric_has_a_meaning_in_words_and_a_sane_name() -> None:
     assert all(re.fullmatch(r"[a-z_]+", family.name) for family in found)
 
 
-def test_a_band_of_scores_ends_with_the_last_that_is_rejected() -> None:
+def test_one_band_of_scores_ends_with_the_last_that_is_rejected() -> None:
     assert 649 in metrics.SCORES
     assert 650 not in metrics.SCORES
 
 
-def test_the_borders_of_the_service_levels_are_among_the_buckets() -> None:
+def test_bounds_of_the_service_levels_are_among_the_buckets() -> None:
     assert {0.25, 2} <= set(metrics.SECONDS)

@@ -1,0 +1,68 @@
+"""The rows of one topic that the producer holds, and those that must be published alone.
+
+Invariant: a row in flight is not published again until its report is there, or the producer that held it is dead.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from prequal.publisher.delivery import Deliveries, DeliveryReport
+from prequal.publisher.queries import OutboxRow
+
+
+class InFlight:
+    """Which rows are in flight, and which are retry candidates: refused in a batch, and perhaps not at fault."""
+
+    def __init__(self, generation: int) -> None:
+        self._generation = generation
+        self._ids: set[int] = set()
+        self._retry_candidates: set[int] = set()
+        self._isolated_turn = False
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def ids(self) -> list[int]:
+        """The rows that must not be read again."""
+        return list(self._ids)
+
+    @property
+    def retry_candidates(self) -> Collection[int]:
+        """The rows that are published with nothing beside them."""
+        return self._retry_candidates
+
+    def add(self, row: OutboxRow) -> None:
+        """The producer is given `row`."""
+        self._ids.add(row.id)
+
+    def discard(self, row: OutboxRow) -> None:
+        """The producer has not accepted `row`."""
+        self._ids.discard(row.id)
+
+    def resolve(self, reports: Iterable[DeliveryReport], deliveries: Deliveries) -> None:
+        """The rows of `reports` are archived or parked; the others may be read again."""
+        self._ids.difference_update(report.id for report in reports)
+        self._retry_candidates.difference_update(deliveries.done)
+        self._retry_candidates.update(deliveries.retry_candidates)
+
+    def follow(self, generation: int, reports: Iterable[DeliveryReport]) -> None:
+        """Forget what a producer before `generation` held, for it will not report any more.
+
+        Rows whose `reports` have come, and are not yet written to the database, stay in flight.
+        """
+        if self._generation != generation:
+            self._generation = generation
+            self._ids = {report.id for report in reports}
+
+    def select(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+        """What of `rows` may be published together: all but retry candidates, or one such with nothing beside it.
+
+        A retry candidate is alone only when no other message is on its way: the client puts whatever waits into one
+        batch, and a batch is refused as a whole. Every other turn is left to the other rows, so that a row which is
+        refused again and again does not hold up its topic.
+        """
+        candidates = [row for row in rows if row.id in self._retry_candidates]
+        self._isolated_turn = bool(candidates) and (not self._isolated_turn or len(candidates) == len(rows))
+        if self._isolated_turn:
+            return candidates[:1] if not self._ids else []
+        return [row for row in rows if row.id not in self._retry_candidates]
