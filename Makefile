@@ -6,6 +6,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 message ?= describe the step
+# Tests wait more than they compute: several at a time, each worker with stores of its own.
+WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 .PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-image coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
@@ -28,6 +31,7 @@ help: ## List the targets
 .venv/.develop: requirements/dev.txt .venv/.run
 	@echo "· installing what it is developed with (about 30 s)"
 	@began=$$SECONDS; $(PIP) install --require-hashes -r requirements/dev.txt \
+		&& $(BIN)/python -m prequal.local.maven fetch \
 		&& echo "· installed in $$((SECONDS - began)) s" && touch $@
 
 install: .venv/.develop ## Install everything into .venv/, and the commit hooks
@@ -37,33 +41,31 @@ run: .venv/.run ## Start everything on this machine and decide three application
 	@exec $(BIN)/prequal up
 
 test: .venv/.develop ## The tests, against a real PostgreSQL and a real Kafka of their own
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-unit: .venv/.develop ## The unit tests: seconds, nothing started
-	$(BIN)/python -m pytest tests/unit
+	$(PYTEST) tests/unit
+
+test-unit: WORKERS = 2
 
 test-integration: .venv/.develop ## API and integration tests, against real parts
-	$(BIN)/python -m pytest tests/api tests/integration tests/local tests/documents tests/ops tests/shipping tests/tool
+	$(PYTEST) tests/api tests/integration tests/local tests/documents tests/ops tests/shipping tests/tool
 
 test-e2e: .venv/.develop ## The whole system, as `prequal up` starts it
-	$(BIN)/python -m pytest tests/e2e
+	$(PYTEST) tests/e2e
 
 test-recovery: .venv/.develop ## The stores fail under the services, and come back
-	$(BIN)/python -m pytest tests/recovery
+	$(PYTEST) tests/recovery
 
 test-observability: .venv/.develop ## Every alert and every panel, by a real Prometheus (Debian's package `prometheus`)
 	@command -v promtool >/dev/null || { echo "Prometheus and promtool are needed: apt-get install prometheus"; exit 2; }
-	$(BIN)/python -m pytest tests/observability
+	$(PYTEST) tests/observability
 
 test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without an engine
-	$(BIN)/python -m pytest tests/image
+	$(PYTEST) tests/image
 
-coverage: .venv/.develop ## The tests with coverage; fails under the gates
-	$(BIN)/coverage erase
-	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --fail-under=90
-	$(BIN)/coverage report --fail-under=100 --include='src/prequal/domain/*,src/prequal/security/*,src/prequal/messaging/outbox.py,src/prequal/messaging/inbox.py,src/prequal/publisher/queries.py'
+coverage: .venv/.develop ## The tests with coverage; fails under the gates of tests/coverage_gates.py
+	$(PYTEST) -p tests.coverage_gates
 
 lint: .venv/.develop ## Formatting, lint, types, the rooms' borders, drift of the generated documents
 	$(BIN)/ruff format --check .
@@ -112,7 +114,7 @@ bugs: .venv/.develop ## Every seeded bug, which the checker must see: ONLY=name
 	@$(BIN)/python -m faults.bugs_run $(ONLY)
 
 prove: .venv/.develop ## Two minutes to watch: everything is killed again and again under load, and nothing is lost
-	@ONLY=random-kills SHOW=1 SECONDS=$(or $(SECONDS),120) $(BIN)/python -m faults.run
+	@$(BIN)/python -m faults.prove --seconds $(or $(SECONDS),120)
 
 findings: .venv/bin/python ## Surprises of the libraries we stand on, run again without our product: ONLY="name …"
 	@PYTHON=$(CURDIR)/$(BIN)/python findings/run $(ONLY)
