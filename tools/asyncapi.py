@@ -181,7 +181,7 @@ def _example_headers(event: type[Event]) -> Document:
 def example_dead_letter_headers() -> Document:
     """The headers of a dead letter as the code writes them, at the example's time."""
     message = Message(topic=topic_of(ApplicationSubmitted.type), partition=1, offset=4711, value=b"{")
-    consumed = ConsumedMessage(message)
+    consumed = ConsumedMessage(message, [])
     consumed.first_seen = datetime.fromisoformat(EXAMPLE_TIME)
     dead_letter = DeadLetter(consumed, Invalid("malformed_json", "the body is not JSON"))
     written = {name: str(value) for name, value in dead_letters.headers(dead_letter)}

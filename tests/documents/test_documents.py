@@ -99,7 +99,7 @@ def test_the_published_headers_are_those_that_the_publisher_sends() -> None:
 
 
 def test_the_published_dead_letter_headers_are_those_that_are_sent() -> None:
-    message = ConsumedMessage(Message(topic="topic", partition=0, offset=0, value=b"{"))
+    message = ConsumedMessage(Message(topic="topic", partition=0, offset=0, value=b"{"), [])
     dead_letter = DeadLetter(message, Invalid("malformed_json", "the body is not JSON"))
 
     assert [name for name, _ in dead_letters.headers(dead_letter)] == list(asyncapi.DEAD_LETTER_HEADERS)

@@ -25,7 +25,7 @@ Headers = list[tuple[str, str | bytes | None]]
 def buried(value: bytes | None, key: bytes | None = b"key", original: Headers | None = None) -> Message:
     """A message as it comes back from the dead letters."""
     message = a_message(value, topic=SOURCE, partition=2, offset=71, key=key, headers=original)
-    consumed = ConsumedMessage(message)
+    consumed = ConsumedMessage(message, original or [])
     consumed.attempts, consumed.first_seen = 3, MOMENT
     found = headers(DeadLetter(consumed, Invalid("invalid_fields", "loan_type: is not one")))
     encoded: Headers = [(name, text.encode() if isinstance(text, str) else text) for name, text in found]

@@ -13,6 +13,7 @@ KINDS = (
     "unexpected_error",
     "unknown_application",
     "unknown_version",
+    "unreadable_headers",
     "unreadable_token",
     "wrong_event_id",
 )

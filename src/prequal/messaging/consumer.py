@@ -25,6 +25,7 @@ from prequal.core.topology import topic_of
 from prequal.messaging.dead_letters import DeadLetter, DeadLetterLimit, DeadLetterPublisher
 from prequal.messaging.events import Event
 from prequal.messaging.handler import ACKNOWLEDGED, Handler, HandlerResult, Outcome
+from prequal.messaging.kafka_clients import read_headers
 from prequal.messaging.messages import Received, Undecodable
 from prequal.messaging.offset_tracker import OffsetTracker, Partition
 from prequal.messaging.partitions import Partitions
@@ -122,10 +123,13 @@ class BatchConsumer(Generic[E]):
         return min(max(first - monotonic(), 0.0), POLL_SECONDS)
 
     def _decode(self, message: Message) -> Received[E] | Undecodable:
+        headers = read_headers(message)
+        if headers is None:
+            return Undecodable(message, [], Invalid("unreadable_headers", "the client cannot read the headers"))
         try:
-            return Received(message, self._handler.event_class.decode(message.value()))
+            return Received(message, headers, self._handler.event_class.decode(message.value()))
         except Invalid as invalid:
-            return Undecodable(message, invalid)
+            return Undecodable(message, headers, invalid)
 
     def _begin_span(self, message: Received[E] | Undecodable) -> None:
         message.span = tracing.begin(f"process {self._topic}", "CONSUMER", message.header("traceparent"))

@@ -5,6 +5,7 @@ Invariant: key and value are the original's bytes; the headers name a reason and
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,16 +16,17 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from prequal.core import failpoints
-from prequal.core.errors import Invalid, Transient
+from prequal.core.errors import Invalid, PrequalError, Transient
 from prequal.core.failpoints import Place
 from prequal.core.settings import KafkaSettings
 from prequal.core.topology import dead_letter_topic
 from prequal.domain.pan_detection import redact
 from prequal.messaging.kafka_clients import (
+    REFUSALS_OF_A_BATCH,
     CallbackPoller,
+    Headers,
     is_fatal,
     is_infrastructure_error,
-    message_headers,
     producer_settings,
 )
 from prequal.messaging.messages import ConsumedMessage
@@ -38,6 +40,8 @@ log = structlog.get_logger()
 DeliveryCallback: TypeAlias = Callable[[KafkaError | None, Message], None]
 
 PREFIX = "dlq."
+FIRST_SEEN, ATTEMPTS = PREFIX + "first_seen", PREFIX + "attempts"
+"""The headers that a replayed message carries on, so that its history does not begin again."""
 REASON_MAX = 500
 ANSWER_SECONDS = 6.0
 RETRY_SECONDS = 2.0
@@ -54,6 +58,10 @@ class DeadLetter:
     def partition(self) -> Partition:
         """Where the message came from."""
         return self.message.partition
+
+
+class Unwritable(PrequalError):
+    """No dead-letter topic takes the message, for a reason of the message: no later try can succeed."""
 
 
 class DeadLetterLimit:
@@ -95,6 +103,7 @@ class DeadLetterPublisher:
         self._unpublished = RetrySchedule[DeadLetter]()
         self._publications: dict[asyncio.Task[None], DeadLetter] = {}
         self._refused: set[MessagePlace] = set()
+        self._unwritable: set[MessagePlace] = set()
 
     def add(self, dead_letter: DeadLetter) -> None:
         """Publish it with the next call of `publish_due`."""
@@ -124,12 +133,18 @@ class DeadLetterPublisher:
 
     def reason_not_ready(self) -> str | None:
         """How many dead letters cannot be written; None when there are none."""
+        if self._unwritable:
+            places = ", ".join(
+                f"{topic} {partition} {offset}" for (topic, partition), offset in sorted(self._unwritable)
+            )
+            return f"the broker can never take the dead letter of {places}: see `prequal dlq skip`"
         return f"{len(self._refused)} dead letters cannot be written" if self._refused else None
 
     def drop(self, revoked: set[Partition]) -> None:
         """Leave those of these partitions to the consumer that reads them now."""
         self._unpublished.drop(revoked)
         self._refused = {place for place in self._refused if place[0] not in revoked}
+        self._unwritable = {place for place in self._unwritable if place[0] not in revoked}
 
     def close(self) -> None:
         """Wait for nothing more: what is not acknowledged is consumed again after the next start."""
@@ -149,9 +164,14 @@ class DeadLetterPublisher:
         log.error("dead_letter", **place, kind=invalid.kind, reason=str(invalid), correlation_id=correlation_id)
 
     def _publish_later(self, dead_letter: DeadLetter, error: BaseException) -> None:
-        log.error("dead_letter_waits", topic=self._topic, reason=str(error))
-        if dead_letter.message.place in self._offsets:
-            self._refused.add(dead_letter.message.place)
+        place = dead_letter.message.place
+        log.error("dead_letter_waits", topic=self._topic, partition=place[0][1], offset=place[1], reason=str(error))
+        if place not in self._offsets:
+            return
+        if isinstance(error, Unwritable):
+            self._unwritable.add(place)
+        else:
+            self._refused.add(place)
             self._unpublished.add(dead_letter, monotonic() + RETRY_SECONDS)
 
 
@@ -165,15 +185,25 @@ class DeadLetterProducer:
         self._poller: CallbackPoller | None = None
 
     async def publish(self, dead_letter: DeadLetter) -> None:
-        """Return when the broker holds the dead letter durably.
+        """Return when the broker holds the dead letter durably: whole, or without the original's headers.
 
         Raises:
             Transient: it does not; nothing is lost, the offset has not moved.
+            Unwritable: it never will, for a reason of the message.
         """
-        with self._breaker.guarding(_blames_broker):
-            await self._publish(dead_letter)
+        try:
+            await self._publish(dead_letter, headers(dead_letter))
+        except Unwritable as refusal:
+            (topic, number), offset = dead_letter.message.place
+            reason = str(refusal)
+            log.error("dead_letter_without_headers", topic=topic, partition=number, offset=offset, reason=reason)
+            await self._publish(dead_letter, own_headers(dead_letter))
 
-    async def _publish(self, dead_letter: DeadLetter) -> None:
+    async def _publish(self, dead_letter: DeadLetter, with_headers: Headers) -> None:
+        with self._breaker.guarding(_blames_broker):
+            await self._deliver(dead_letter.message, with_headers)
+
+    async def _deliver(self, message: ConsumedMessage, with_headers: Headers) -> None:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[KafkaError | None] = loop.create_future()
 
@@ -181,16 +211,19 @@ class DeadLetterProducer:
             loop.call_soon_threadsafe(_set, answer, error)
 
         try:
-            self._produce(dead_letter, delivered)
+            self._produce(message, with_headers, delivered)
             error = await asyncio.wait_for(answer, ANSWER_SECONDS)
-        except (TimeoutError, KafkaException, BufferError) as failure:
-            if isinstance(failure, KafkaException) and is_fatal(failure.args[0]):
-                self.close()
+        except KafkaException as failure:
+            error = failure.args[0]
+        except (TimeoutError, BufferError) as failure:
             raise Transient(f"the dead letter could not be written: {type(failure).__name__}") from failure
+        except (TypeError, ValueError, OverflowError, SystemError) as failure:  # the client cannot encode it
+            raise Unwritable(f"the dead letter could not be written: {type(failure).__name__}") from failure
         if error is not None:
             if is_fatal(error):
                 self.close()
-            raise Transient(f"the dead letter could not be written: {error.name()}") from KafkaException(error)
+            kind = Unwritable if error.code() in REFUSALS_OF_A_BATCH else Transient
+            raise kind(f"the dead letter could not be written: {error.name()}") from KafkaException(error)
 
     def close(self) -> None:
         """Let the producer go; the next dead letter starts another."""
@@ -198,16 +231,15 @@ class DeadLetterProducer:
             self._poller.stop()
         self._producer = self._poller = None
 
-    def _produce(self, dead_letter: DeadLetter, delivered: DeliveryCallback) -> None:
+    def _produce(self, message: ConsumedMessage, with_headers: Headers, delivered: DeliveryCallback) -> None:
         if self._producer is None:
             self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
             self._poller = CallbackPoller(self._producer, lambda: None)
-        message = dead_letter.message
         self._producer.produce(
             dead_letter_topic(message.partition[0]),
             message.message.value(),
             message.message.key(),
-            headers=headers(dead_letter),
+            headers=with_headers,
             on_delivery=delivered,
         )
 
@@ -225,18 +257,39 @@ def _set(answer: asyncio.Future[KafkaError | None], error: KafkaError | None) ->
         answer.set_result(error)
 
 
-def headers(dead_letter: DeadLetter) -> list[tuple[str, str | bytes | None]]:
+def headers(dead_letter: DeadLetter) -> Headers:
     """The original's headers, and ours behind them; those of an earlier publication are left out."""
+    original = [(name, value) for name, value in dead_letter.message.headers if not name.startswith(PREFIX)]
+    return [*original, *own_headers(dead_letter)]
+
+
+def own_headers(dead_letter: DeadLetter) -> Headers:
+    """The headers that say where the message came from and why it is dead.
+
+    A message that was replayed keeps the time it was first seen, and its attempts are counted on.
+    """
     message, invalid = dead_letter.message, dead_letter.invalid
-    original = [(name, value) for name, value in message_headers(message.message) if not name.startswith(PREFIX)]
-    ours = {
+    headers = {
         "topic": message.partition[0],
         "partition": message.partition[1],
         "offset": message.offset,
         "error_kind": invalid.kind,
         "error_message": redact(str(invalid))[:REASON_MAX],
-        "first_seen": message.first_seen.isoformat(timespec="milliseconds"),
+        "first_seen": _first_seen(message).isoformat(timespec="milliseconds"),
         "last_seen": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "attempts": message.attempts,
+        "attempts": _attempts_before(message) + message.attempts,
     }
-    return [*original, *((PREFIX + name, str(value)) for name, value in ours.items())]
+    return [(PREFIX + name, str(value)) for name, value in headers.items()]
+
+
+def _first_seen(message: ConsumedMessage) -> datetime:
+    try:
+        earlier = datetime.fromisoformat(message.header(FIRST_SEEN) or "")
+        return min(earlier, message.first_seen)
+    except (ValueError, TypeError):  # missing, no time, or one without a zone
+        return message.first_seen
+
+
+def _attempts_before(message: ConsumedMessage) -> int:
+    attempts = message.header(ATTEMPTS) or ""
+    return int(attempts) if re.fullmatch("[0-9]{1,6}", attempts) else 0

@@ -7,13 +7,14 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from prequal.core.settings import KafkaSettings
 
 Settings = dict[str, str | int | bool | float]
+Headers: TypeAlias = list[tuple[str, str | bytes | None]]
 
 MAX_MESSAGE_BYTES = 1_048_588
 """The largest message of a topic: Kafka's default. Dead-letter topics take 64 KiB more, for the `dlq.*` headers."""
@@ -134,8 +135,20 @@ def is_infrastructure_error(error: KafkaError) -> bool:
     return error.code() not in REFUSALS
 
 
-def message_headers(message: Message) -> list[tuple[str, str | bytes | None]]:
-    """The headers of a message; an empty list when it has none."""
+def read_headers(message: Message) -> Headers | None:
+    """The headers of a message as a list of its own, empty when there are none; None when they cannot be read.
+
+    To be called once a message. The client raises for headers that it cannot decode, and ends the process by SIGSEGV
+    when it is asked for the same message's headers again.
+    """
+    try:
+        return message_headers(message)
+    except Exception:  # whatever it raises: the next read would not raise but crash
+        return None
+
+
+def message_headers(message: Message) -> Headers:
+    """The headers of a message of our own; an empty list when it has none."""
     found: Any = message.headers()
     return list(found or [])
 

@@ -11,7 +11,7 @@ from confluent_kafka import Message
 from prequal.core.errors import Invalid
 from prequal.domain.pan_detection import contains_pan
 from prequal.messaging.events import Event
-from prequal.messaging.kafka_clients import message_headers
+from prequal.messaging.kafka_clients import Headers
 from prequal.messaging.offset_tracker import MessagePlace, Partition
 from prequal.telemetry import tracing
 
@@ -21,10 +21,16 @@ E = TypeVar("E", bound=Event)
 
 
 class ConsumedMessage:
-    """A message that was consumed and is not acknowledged yet."""
+    """A message that was consumed and is not acknowledged yet.
 
-    def __init__(self, message: Message) -> None:
+    Args:
+        message: the message, whose own headers must not be read any more.
+        headers: its headers, read once by `read_headers`; empty when they were unreadable.
+    """
+
+    def __init__(self, message: Message, headers: Headers) -> None:
         self.message = message
+        self.headers = headers
         self.partition: Partition = (message.topic() or "", message.partition() or 0)
         self.offset: int = message.offset() or 0
         self.first_seen = datetime.now(UTC)
@@ -43,7 +49,7 @@ class ConsumedMessage:
 
     def header(self, name: str) -> str | None:
         """A header's text, if it is there, short, printable ASCII, and nothing like a PAN."""
-        for key, value in message_headers(self.message):
+        for key, value in self.headers:
             if key == name and isinstance(value, bytes) and len(value) <= HEADER_BYTES_MAX and value.isascii():
                 text = value.decode()
                 return text if text.isprintable() and not contains_pan(text) else None
@@ -53,14 +59,14 @@ class ConsumedMessage:
 class Received(ConsumedMessage, Generic[E]):
     """A message whose event was decoded."""
 
-    def __init__(self, message: Message, event: E) -> None:
-        super().__init__(message)
+    def __init__(self, message: Message, headers: Headers, event: E) -> None:
+        super().__init__(message, headers)
         self.event = event
 
 
 class Undecodable(ConsumedMessage):
     """A message whose event could not be decoded, and why."""
 
-    def __init__(self, message: Message, invalid: Invalid) -> None:
-        super().__init__(message)
+    def __init__(self, message: Message, headers: Headers, invalid: Invalid) -> None:
+        super().__init__(message, headers)
         self.invalid = invalid

@@ -23,7 +23,7 @@ from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
 from prequal.messaging import consumer, dead_letters, partitions, retries
 from prequal.messaging.consumer import BatchConsumer
-from prequal.messaging.dead_letters import DeadLetter
+from prequal.messaging.dead_letters import DeadLetter, Unwritable
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.handler import HandlerResult, Outcome
 from prequal.messaging.messages import Received
@@ -94,6 +94,19 @@ class Clock:
         return self.now
 
 
+class CountedHeaders(Message):
+    """A message that counts how often its headers are read, and raises when they are unreadable."""
+
+    readable = True
+    reads = 0
+
+    def headers(self) -> Any:
+        self.reads += 1
+        if not self.readable:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+        return [("correlation_id", b"request-1"), ("traceparent", b"00-x")]
+
+
 class Broker:
     """The client of a topic: delivers what is assigned and not paused, and keeps the offsets that are stored."""
 
@@ -115,6 +128,8 @@ class Broker:
         self.looked: list[float] = []
         self.subscribed = 0
         self.closed = False
+        self.unreadable_headers: set[int] = set()
+        self.delivered: list[CountedHeaders] = []
 
     def subscribe(self, topics: list[str], on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
         assert topics == [TOPIC]
@@ -163,7 +178,10 @@ class Broker:
             if offset < len(self.logs[partition]):
                 self.positions[partition] = offset + 1
                 value = self.logs[partition][offset]
-                return a_message(value, topic=TOPIC, partition=partition[1], offset=offset)
+                message = CountedHeaders(topic=TOPIC, partition=partition[1], offset=offset, key=b"key", value=value)
+                message.readable = offset not in self.unreadable_headers
+                self.delivered.append(message)
+                return message
         return None
 
     def store_offsets(self, offsets: list[TopicPartition]) -> None:
@@ -246,14 +264,18 @@ class DeadLetterTopic:
         self.clock = clock
         self.refusals = refusals
         self.closed_until = 0.0
+        self.refusal: Exception = Transient("the dead letter could not be written")
+        self.tries = 0
         self.dead_letters: list[DeadLetter] = []
 
     async def publish(self, dead_letter: DeadLetter) -> None:
         while self.clock.now < self.closed_until:  # noqa: ASYNC110  # this clock has no event to wait for
             await asyncio.sleep(0)
+        self.tries += 1
+        _ = dead_letters.headers(dead_letter)
         if self.refusals:
             self.refusals -= 1
-            raise Transient("the dead letter could not be written")
+            raise self.refusal
         self.dead_letters.append(dead_letter)
 
     def close(self) -> None:
@@ -432,6 +454,42 @@ def test_invalid_event_is_a_dead_letter_in_its_own_bytes() -> None:
     assert scene.dead_letters == [("unknown_application", 0, 0)]
     assert scene.dead_letter_topic.dead_letters[0].message.message.value() == scene.broker.logs[TOPIC, 0][0]
     assert scene.dead_letter_topic.dead_letters[0].message.attempts == 1
+
+
+def test_message_with_unreadable_headers_is_a_dead_letter_without_headers() -> None:
+    scene = Scene([done, done, done])
+    scene.broker.unreadable_headers = {1}
+
+    scene.run()
+
+    (dead_letter,) = scene.dead_letter_topic.dead_letters
+    assert scene.dead_letters == [("unreadable_headers", 0, 1)]
+    assert dead_letter.message.message.value() == scene.broker.logs[TOPIC, 0][1]
+    assert [name for name, _ in dead_letters.headers(dead_letter) if not name.startswith("dlq.")] == []
+    assert scene.stored == [3]
+
+
+def test_headers_of_a_message_are_read_once_whatever_becomes_of_it() -> None:
+    scene = Scene([done, POISON, dead, bug, no_key_until(1003.0), bug_until(3)], refusals=2)
+    scene.broker.unreadable_headers = {0, 1, 3}
+
+    scene.run()
+
+    assert {message.reads for message in scene.broker.delivered} == {1}
+
+
+def test_dead_letter_that_can_never_be_written_is_tried_once_and_named_with_its_place() -> None:
+    scene = Scene([done, POISON, done], [done])
+    scene.dead_letter_topic.refusals = 10**9
+    scene.dead_letter_topic.refusal = Unwritable("the dead letter could not be written: MSG_SIZE_TOO_LARGE")
+
+    scene.run()
+
+    assert scene.dead_letter_topic.tries == 1
+    assert scene.stored == [1, 1]
+    assert scene.consumer.reason_not_ready() == (
+        f"the broker can never take the dead letter of {TOPIC} 0 1: see `prequal dlq skip`"
+    )
 
 
 def test_offset_waits_until_the_broker_holds_the_dead_letter() -> None:

@@ -3,18 +3,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Message, Producer
 
 from harness.broker import clients_of
 from prequal.core.settings import KafkaSettings
 from prequal.messaging.kafka_clients import (
     DEAD_LETTER_EXTRA_BYTES,
     MAX_MESSAGE_BYTES,
+    Headers,
     Settings,
     common_settings,
     consumer_settings,
     message_headers,
     producer_settings,
+    read_headers,
 )
 from tests.builders import a_message
 
@@ -101,6 +103,21 @@ def test_client_refuses_an_unknown_setting() -> None:
 
 def test_message_without_headers_has_none() -> None:
     assert message_headers(a_message(headers=None)) == []
+
+
+class Unreadable(Message):
+    """A message whose headers the client cannot read."""
+
+    def headers(self) -> Headers:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+
+def test_unreadable_headers_are_none_and_no_error() -> None:
+    assert read_headers(Unreadable()) is None
+
+
+def test_read_headers_of_a_message_without_any_are_empty() -> None:
+    assert read_headers(a_message(headers=None)) == []
 
 
 def test_headers_keep_their_order_and_repetitions() -> None:

@@ -7,12 +7,12 @@ from tests.builders import a_message, a_report_message
 
 
 def received(partition: int = 0, **headers: bytes | None) -> Received[CreditReportGenerated]:
-    message = a_message(a_report_message(), partition=partition, offset=7, headers=list(headers.items()))
-    return Received(message, CreditReportGenerated.decode(message.value()))
+    message = a_message(a_report_message(), partition=partition, offset=7)
+    return Received(message, list(headers.items()), CreditReportGenerated.decode(message.value()))
 
 
 def test_consumed_message_knows_its_place() -> None:
-    message = Undecodable(a_message(topic="t", partition=2, offset=71), Invalid("malformed_json", "x"))
+    message = Undecodable(a_message(topic="t", partition=2, offset=71), [], Invalid("malformed_json", "x"))
 
     assert (message.partition, message.offset, message.attempts) == (("t", 2), 71, 1)
     assert message.place == (("t", 2), 71)
