@@ -114,7 +114,7 @@ bugs: .venv/.develop ## Every seeded bug, which the checker must see: ONLY=name
 	@$(BIN)/python -m faults.bugs_run $(ONLY)
 
 prove: .venv/.develop ## Two minutes to watch: everything is killed again and again under load, and nothing is lost
-	@$(BIN)/python -m faults.prove --seconds $(or $(SECONDS),120)
+	@ONLY=random-kills SHOW=1 SECONDS=$(or $(SECONDS),120) $(BIN)/python -m faults.run
 
 findings: .venv/bin/python ## Surprises of the libraries we stand on, run again without our product: ONLY="name …"
 	@PYTHON=$(CURDIR)/$(BIN)/python findings/run $(ONLY)

@@ -18,10 +18,10 @@ from faults.bugs import BUGS, Bug
 from faults.build import BUG
 from faults.plan import SHORT, Post
 from faults.results import Result
-from faults.rig import Rig
 from faults.run import FOLDER, Campaign
 from faults.scenario import Run, Scenario, Stage
 from faults.scenarios.kills import dies_at
+from faults.systems import FaultSystem
 from harness.applications import drawn_applications
 from prequal.core.failpoints import Place
 
@@ -51,10 +51,10 @@ def broker_down(run: Run) -> None:
     run.load()
     run.some_moment()
     with run.fault(away=("kafka",)) as fault:
-        run.rig.kill("kafka")
+        run.system.kill("kafka")
         run.wait(DOWN_SECONDS)
         fault.mend()
-        run.rig.start("kafka")
+        run.system.start("kafka")
 
 
 def one_pan_many_times(run: Run) -> None:
@@ -82,13 +82,13 @@ ACTS: Final[Mapping[str, Act]] = {
 
 
 def scenario_of(bug: Bug, *, seeded: bool = True) -> Scenario:
-    """The bug's scenario, on a rig whose services have the bug, or all but the bug."""
+    """The bug's scenario, on a system whose services have the bug, or all but the bug."""
     told = {service: dict(settings) for service, settings in bug.told.items()}
     if seeded:
         told.setdefault(bug.service, {})[BUG] = bug.name
-    opens = functools.partial(Rig, told=told) if told else Rig
+    opens = functools.partial(FaultSystem, own=told) if told else FaultSystem
     name = bug.name if seeded else bug.scenario.replace(" ", "-")
-    played = Scenario(0, name, ACTS[bug.scenario], volume=SHORT, opens_rig=opens)
+    played = Scenario(0, name, ACTS[bug.scenario], volume=SHORT, opens=opens)
     return replace(played, settle_seconds=SETTLE_SECONDS) if seeded else played
 
 

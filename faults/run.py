@@ -6,6 +6,7 @@
     SEED=7 ONLY=credit-after-commit python …   the run of that seed again
     RECORD=1 python -m faults.run              results go to faults/results.jsonl and docs/fault-runs.md
     ALLOW_NOT_RUN=1 python -m faults.run       what this machine has not the means for is no failure
+    SHOW=1 SECONDS=120 ONLY=random-kills …     says what happens as it happens, with outages of that length
 
 Invariant: nothing passes that was not tried. A run whose fault did not happen is played again with other seeds, and is
 a failure when it never does; so is, unless it is allowed, what the machine has not the means for.
@@ -17,12 +18,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -34,6 +36,7 @@ from faults.scenario import NotRun, Run, Scenario, Spoilt, Stage, every
 from faults.stages import Stages, keep_evidence
 
 FOLDER: Final = Path(".faults")
+SHOW_EVERY_SECONDS: Final = 3.0
 TRIES: Final = 5
 """How often a scenario is played until its fault happens."""
 
@@ -49,7 +52,7 @@ class Campaign:
         short: with shorter outages and the short load.
         record: whether the results go into the committed file.
         allow_not_run: whether it may pass though this machine had not the means for some of it.
-        watch: is given each run before it is played.
+        show: whether what happens is told every few seconds.
     """
 
     scenarios: Sequence[Scenario]
@@ -59,7 +62,7 @@ class Campaign:
     record: bool = False
     allow_not_run: bool = False
     folder: Path = FOLDER
-    watch: Callable[[Run], None] | None = None
+    show: bool = False
     results: list[Result] = field(default_factory=list)
 
     def play(self) -> bool:
@@ -90,7 +93,7 @@ class Campaign:
             result = _without_rig(played, seed, began, not_run=str(reason))
         except Exception as failure:
             traceback.print_exc()
-            words = f"its rig failed: {type(failure).__name__}: {failure}"
+            words = f"its system failed: {type(failure).__name__}: {failure}"
             result = _without_rig(played, seed, began, violations=(words,))
         self._keep(result)
         return result
@@ -100,12 +103,11 @@ class Campaign:
         stage.runs += 1
         run = Run(played, stage, seed, short=self.short)
         not_run, spoilt, violations = "", "", []
-        if self.watch is not None:
-            self.watch(run)
         try:
-            played.act(run)
-            if not run.settled:
-                run.settle()
+            with _shown(run) if self.show else nullcontext():
+                played.act(run)
+                if not run.settled:
+                    run.settle()
             violations = [f"row {played.row}: {words}" for words in run.unmet] + _verdict(run)
         except NotRun as reason:
             not_run = str(reason)
@@ -144,8 +146,32 @@ class Campaign:
             results.write()
 
 
+@contextmanager
+def _shown(run: Run) -> Iterator[None]:
+    """Say every few seconds what the client has seen and what was killed, for as long as the block."""
+    over, began = threading.Event(), time.monotonic()
+
+    def line() -> str:
+        accepted, decided, lost = len(run.seen.accepted), len(run.seen.decided), len(run.seen.lost)
+        killed = ", ".join(f"{name} {count}" for name, count in run.system.killed.items()) or "nothing"
+        posts = f"{accepted} accepted, {decided} decided, {lost} posts without an answer"
+        return f"{time.monotonic() - began:4.0f} s  {posts}; killed: {killed}"
+
+    def speak() -> None:
+        while not over.wait(SHOW_EVERY_SECONDS):
+            print(line(), flush=True)
+
+    speaker = threading.Thread(target=speak, daemon=True)
+    speaker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        speaker.join()
+
+
 def _verdict(run: Run) -> list[str]:
-    return [str(each) for each in run.checker.check(run.rig.system)]
+    return [str(each) for each in run.checker.check(run.system.judged)]
 
 
 def _result(played: Scenario, seed: int, began: float, **ended: Any) -> Result:
@@ -162,7 +188,7 @@ def _result(played: Scenario, seed: int, began: float, **ended: Any) -> Result:
 
 
 def _without_rig(played: Scenario, seed: int, began: float, **ended: Any) -> Result:
-    """How a run ended whose rig did not open, or did not close."""
+    """How a run ended whose system did not open, or did not close."""
     nothing = {"volume": "", "outage_seconds": 0.0, "accepted": 0, "recovery_seconds": 0.0, "violations": ()}
     return _result(played, seed, began, **(nothing | ended))
 
@@ -199,13 +225,17 @@ def chosen(only: str) -> list[Scenario]:
 def main() -> None:
     """Play what the environment asks for; exit code 1 when something was not clean in the end, 2 for nonsense."""
     signal.signal(signal.SIGTERM, interrupted)
+    scenarios = chosen(os.environ.get("ONLY", ""))
+    if seconds := _number("SECONDS", 0):
+        scenarios = [replace(each, outage_seconds=(seconds, seconds)) for each in scenarios]
     campaign = Campaign(
-        chosen(os.environ.get("ONLY", "")),
+        scenarios,
         runs=_number("RUNS", 1),
         seed=_number("SEED", 1),
         short=bool(os.environ.get("SHORT")),
         record=bool(os.environ.get("RECORD")),
         allow_not_run=bool(os.environ.get("ALLOW_NOT_RUN")),
+        show=bool(os.environ.get("SHOW")),
     )
     fine = campaign.play()
     words = Counter(result.word for result in campaign.results)
@@ -215,8 +245,8 @@ def main() -> None:
 
 def _number(name: str, default: int) -> int:
     text = os.environ.get(name) or str(default)
-    if not text.isdecimal() or int(text) < 1:
-        print(f"{name} must be a whole number from 1")
+    if not text.isdecimal() or int(text) < min(1, default):
+        print(f"{name} must be a whole number from {min(1, default)}")
         raise SystemExit(2)
     return int(text)
 

@@ -7,10 +7,10 @@ Invariant: all chance in a run comes from its seed, so that the seed names what 
         run.load()
         run.some_moment()
         with run.fault(away=("kafka",)) as fault:
-            run.rig.freeze("kafka")
+            run.system.freeze("kafka")
             run.wait(run.outage_seconds)
             fault.mend()
-            run.rig.thaw("kafka")
+            run.system.thaw("kafka")
         run.settle()
         run.demand(all(seen.status != 503 for seen in run.seen.answers), "a POST was refused without the broker")
 """
@@ -35,7 +35,7 @@ from faults.checker.check import Checker
 from faults.checker.probes import RECOVER_SECONDS, RESTART_SECONDS
 from faults.load import Load
 from faults.plan import NORMAL, SHORT, Post, Volume, plan
-from faults.rig import Rig
+from faults.systems import FaultSystem
 from harness.journal import SERVICES, Fault, Journal
 from harness.waiting import eventually
 
@@ -76,8 +76,8 @@ class Scenario:
         act: plays it.
         outage_seconds: how long what it takes away is away, and how long in a short run.
         volume: the load on it; a short run has the short load.
-        own_rig: it wants a rig that nobody used, which nobody uses after it.
-        opens_rig: makes its rig, when that is not the usual one; the runner closes it.
+        own_system: it wants a system that nobody used, which nobody uses after it.
+        opens: makes its system, when that is not the usual one; the runner closes it.
         settle_seconds: how long settling may take.
     """
 
@@ -86,8 +86,8 @@ class Scenario:
     act: Callable[["Run"], None]
     outage_seconds: tuple[float, float] = (0.0, 0.0)
     volume: Volume = NORMAL
-    own_rig: bool = False
-    opens_rig: type[Rig] | Callable[..., Rig] = Rig
+    own_system: bool = False
+    opens: type[FaultSystem] | Callable[..., FaultSystem] = FaultSystem
     settle_seconds: float = SETTLE_SECONDS
 
 
@@ -101,15 +101,15 @@ def scenario(
     *,
     outage: tuple[float, float] = (0.0, 0.0),
     volume: Volume = NORMAL,
-    own_rig: bool = False,
-    opens_rig: Callable[..., Rig] = Rig,
+    own_system: bool = False,
+    opens: Callable[..., FaultSystem] = FaultSystem,
     settle_seconds: float = SETTLE_SECONDS,
 ) -> Callable[[Callable[["Run"], None]], Callable[["Run"], None]]:
     """Make a function a scenario; the arguments are those of `Scenario`."""
 
     def register(act: Callable[["Run"], None]) -> Callable[["Run"], None]:
         assert name not in SCENARIOS, f"two scenarios called {name}"
-        SCENARIOS[name] = Scenario(row, name, act, outage, volume, own_rig, opens_rig, settle_seconds)
+        SCENARIOS[name] = Scenario(row, name, act, outage, volume, own_system, opens, settle_seconds)
         return act
 
     return register
@@ -126,9 +126,9 @@ def every() -> list[Scenario]:
 
 @dataclass
 class Stage:
-    """One rig with its journal and its checker, and all the runs that were played on it."""
+    """One system with its journal and its checker, and all the runs that were played on it."""
 
-    rig: Rig
+    system: FaultSystem
     journal: Journal
     checker: Checker
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -154,8 +154,8 @@ class Run:
     """One time that a scenario is played.
 
     Attributes:
-        rig: the system.
-        journal: what is written down, of all runs of this rig.
+        system: the system.
+        journal: what is written down, of all runs of this system.
         checker: what decides, in the end.
         chance: drawn from the seed.
         outage_seconds: how long to take away what is taken away.
@@ -170,7 +170,7 @@ class Run:
 
     def __init__(self, played: Scenario, stage: Stage, seed: int, *, short: bool = False) -> None:
         self.scenario = played
-        self.rig = stage.rig
+        self.system = stage.system
         self.journal = stage.journal
         self.checker = stage.checker
         self.seed = seed
@@ -185,7 +185,7 @@ class Run:
         self._killed: set[str] = set()
         self._loads = 0
         patience = self.outage_seconds + 60 + self.volume.seconds
-        self.seen = Load(self.rig.ports, self.journal, stage.numbers, patience)
+        self.seen = Load(self.system.ports, self.journal, stage.numbers, patience)
 
     def load(self, volume: Volume | None = None) -> None:
         """Put the load on; returns at once. A second call adds to the first."""
@@ -276,7 +276,7 @@ class Run:
 
         Not the slowest: this machine has two cores for all the services, the stores and the load.
         """
-        seconds = self.rig.database.value(
+        seconds = self.system.database.value(
             "SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY seconds) FROM ("
             " SELECT extract(epoch FROM updated_at - created_at)::float8 AS seconds FROM applications"
             " WHERE id = ANY (%s::uuid[])) AS waited",
@@ -292,7 +292,7 @@ class Run:
 
     def says(self, service: str, words: str) -> bool:
         """Whether a service says that it is not ready, and why. Raises httpx's errors."""
-        status, said = self.rig.ready(service)
+        status, said = self.system.ready(service)
         return status == 503 and words in str(said)
 
     def settle(self) -> None:
@@ -310,11 +310,11 @@ class Run:
             eventually(self._all_said_ready, bound - time.time())
         self.seen.end()
         self.recovery_seconds = self._recovery()
-        self.journal.write(*processes.measure(self.rig.system.processes))
+        self.journal.write(*processes.measure(self.system.judged.processes))
 
     def applications(self) -> list[dict[str, Any]]:
         """The rows of what this run's load was told is accepted."""
-        return self.rig.database.rows(
+        return self.system.database.rows(
             "SELECT id, status, cibil_score, version FROM applications WHERE id = ANY (%s::uuid[])",
             list(self.seen.accepted),
         )
@@ -323,9 +323,9 @@ class Run:
         """Whether everything accepted is decided, the outbox is empty and nobody has anything left to read."""
         pending = "SELECT EXISTS (SELECT FROM applications WHERE status = 'PENDING')"
         return (
-            not self.rig.database.value(pending)
-            and self.rig.database.count("outbox_events") == self.rig.database.count("outbox_parked") == 0
-            and self.rig.broker.lag() == 0
+            not self.system.database.value(pending)
+            and self.system.database.count("outbox_events") == self.system.database.count("outbox_parked") == 0
+            and self.system.broker.lag() == 0
         )
 
     def _all_said_ready(self) -> bool:
@@ -333,17 +333,17 @@ class Run:
         return all(self.seen.ready_at.get(service, 0.0) >= self.healed_at for service in SERVICES)
 
     def _is_ready(self, service: str) -> bool:
-        return self.rig.ready(service)[0] == 200
+        return self.system.ready(service)[0] == 200
 
     def _recovery(self) -> float:
         """As the class says of `recovery_seconds`, by the database's clock."""
-        last = self.rig.database.value(
+        last = self.system.database.value(
             "SELECT extract(epoch FROM max(updated_at))::float8 FROM applications"
             " WHERE created_at BETWEEN to_timestamp(%s) AND to_timestamp(%s)",
             self.began_at,
             max(self.healed_at, self.mended_at),
         )
-        first = self.rig.database.value(
+        first = self.system.database.value(
             "SELECT extract(epoch FROM min(created_at))::float8 FROM applications WHERE created_at > to_timestamp(%s)",
             self.mended_at,
         )

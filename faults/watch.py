@@ -63,7 +63,7 @@ class Watch:
         run.demand_soon(
             lambda: (
                 _state(run, service, breaker) == "closed"
-                and run.rig.metric(service, "breaker_state", f'breaker="{breaker}"') == 0
+                and run.system.metric(service, "breaker_state", f'breaker="{breaker}"') == 0
             ),
             10,
             f"{service}'s breaker {breaker} did not close",
@@ -75,7 +75,7 @@ class Watch:
                 self._look_at_database()
             for service in SERVICES:
                 with suppress(httpx.HTTPError, ValueError):
-                    _, said = self._run.rig.ready(service)
+                    _, said = self._run.system.ready(service)
                     for breaker, state in said["breakers"].items():
                         self.breakers[service, breaker].add(state)
             self._over.wait(LOOK_EVERY_SECONDS)
@@ -84,7 +84,7 @@ class Watch:
 
     def _look_at_database(self) -> None:
         if self._database is None:
-            self._database = Database(self._run.rig.database_url)
+            self._database = Database(self._run.system.database_url)
         for oldest in self._database.rows(OLDEST_TRANSACTION):
             seen = Transaction(time.time(), oldest["name"], oldest["seconds"])
             self._longest[seen.name] = max(self._longest.get(seen.name, seen), seen, key=lambda each: each.seconds)
@@ -92,6 +92,6 @@ class Watch:
 
 
 def _state(run: Run, service: str, breaker: str) -> str | None:
-    _, said = run.rig.ready(service)
+    _, said = run.system.ready(service)
     state: str | None = said["breakers"].get(breaker)
     return state

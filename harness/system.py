@@ -1,47 +1,64 @@
-"""The real processes, `python -m prequal …`, as children that never outlive the tests."""
+"""A running system to be tried: the four services over given stores (`harness.own_system`: over stores of its own).
+
+Invariant: nothing comes back by itself.
+"""
 
 import json
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import httpx
 
 from harness.applications import drawn
-from harness.ports import free_ports
+from harness.journal import SERVICES
+from harness.ports import free_port, free_ports
 from harness.waiting import PATIENCE_SECONDS, eventually
 from prequal.local import services
-from prequal.local.child_process import STOP_SECONDS
+from prequal.local.child_process import Child
 
-ENCRYPTION_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-PAN_HASH_KEY = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA="
-OTHER_KEY = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
-KEYS = {"ENCRYPTION_KEY": ENCRYPTION_KEY, "PAN_HASH_KEY": PAN_HASH_KEY}
+ENCRYPTION_KEY: Final = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+PAN_HASH_KEY: Final = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA="
+OTHER_KEY: Final = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
+KEYS: Final = {"ENCRYPTION_KEY": ENCRYPTION_KEY, "PAN_HASH_KEY": PAN_HASH_KEY}
 
-NAMES = ("api", "credit", "decision", "publisher")
+SHUTDOWN_SECONDS: Final = 10.0
+"""Within which SIGTERM ends a service, by its promise."""
+
+T = TypeVar("T")
 
 
 class Service(services.Service):
-    """One service as a process of its own."""
+    """One service as a process of its own; `extra` is what its next start is told besides its settings."""
+
+    module: ClassVar[str] = "prequal"
+    extra: Mapping[str, str] = {}
+
+    def launch(self) -> None:
+        """Start the process."""
+        command = [sys.executable, "-P", "-m", self.module, self.name]
+        self.spawn(command, environment={**self.environment, **self.extra}, folder=self._folder)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=10, trust_env=False)
+        # With nothing to verify, no certificates are loaded, which would be slow.
+        return httpx.get(self.url + path, timeout=10, trust_env=False, verify=False)
 
     def ready(self) -> tuple[int, dict[str, Any]]:
-        """What `/ready` answers."""
+        """What `/ready` answers. Raises httpx's errors."""
         response = self.get("/ready")
         return response.status_code, response.json()
 
     def becomes(self, status: int, within: float = PATIENCE_SECONDS, **body: Any) -> dict[str, Any]:
-        """Wait until `/ready` answers with this status and at least these words."""
+        """Wait until `/ready` answers with this status and at least these fields; the whole answer."""
 
         def answer() -> dict[str, Any] | None:
             try:
@@ -50,9 +67,7 @@ class Service(services.Service):
                 return None
             return said if found == status and body.items() <= said.items() else None
 
-        found = eventually(answer, within)
-        assert found is not None
-        return found
+        return eventually(answer, within) or {}
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The lines of its log with this event."""
@@ -60,68 +75,93 @@ class Service(services.Service):
         objects = [json.loads(line) for line in lines if line.startswith("{")]
         return [line for line in objects if line.get("event") == event]
 
-    def metric(self, sample: str) -> float:
-        """The sum of the samples of `/metrics` that begin with `sample`."""
+    def metric(self, sample: str, label: str = "") -> float:
+        """The sum of the samples of `/metrics` that begin with `sample` and have the label. Raises httpx's errors."""
         lines = self.get("/metrics").text.splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample))
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample) and label in line)
 
-    def end(self, within: float = 10.0) -> int:
-        """Send SIGTERM and return the exit code, failing when it does not end in time."""
+    def end(self, within: float = SHUTDOWN_SECONDS) -> int | None:
+        """Send SIGTERM; the exit code, None when it still runs then."""
         self.send(signal.SIGTERM)
-        assert self._worker is not None
-        try:
-            return self._worker.wait(within)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.name} did not end within {within:g} s of SIGTERM") from None
+        return self.exit_code(within)
 
-    def exit_code(self, within: float = PATIENCE_SECONDS) -> int:
-        """Wait until it ends by itself."""
-        assert self._worker is not None
-        return self._worker.wait(within)
+    def exit_code(self, within: float = PATIENCE_SECONDS) -> int | None:
+        """Wait until it has ended; its exit code (-N: ended by signal N), None when it still runs then."""
+        return exit_code(self, within)
 
 
 class System:
-    """The four services against one database and one broker."""
+    """The four services against one database and one broker.
 
-    def __init__(self, database_url: str, bootstrap_servers: str, folder: Path, **told: str) -> None:
-        self._told = {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, **KEYS, **told}
-        self._folder = folder
-        self._services = [self.new(name, port) for name, port in zip(NAMES, free_ports(len(NAMES)), strict=True)]
-        self.api, self.credit, self.decision, self.publisher = self._services
-        self._all = list(self._services)
+    Attributes:
+        folder: the services' working folder, with their logs in it.
+        services: the four, by name.
+    """
 
-    def new(self, name: str, port: int, log_name: str = "", **told: str) -> Service:
+    build: type[Service] = Service
+
+    def __init__(self, database_url: str, bootstrap_servers: str, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self._settings = {
+            "DATABASE_URL": database_url,
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+            **KEYS,
+            **settings,
+        }
+        self._further: list[Service] = []
+        self._describe(dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True)))
+
+    def _describe(self, ports: Mapping[str, int]) -> None:
+        self.services = {name: self.new(name, ports[name]) for name in SERVICES}
+        self.api, self.credit, self.decision, self.publisher = self.services.values()
+
+    def new(self, name: str, port: int, log_name: str = "", **settings: str) -> Service:
         """A service of this system that is not yet started and not among its four."""
-        return Service(name, port, self._folder / f"{log_name or name}.log", self._told | told, self._folder)
+        log = self.folder / f"{log_name or name}.log"
+        return self.build(name, port, log, self._settings | settings, self.folder)
 
-    def further(self, name: str, log_name: str, **told: str) -> Service:
+    def further(self, name: str, log_name: str, **settings: str) -> Service:
         """One service more, stopped with the system."""
-        (port,) = free_ports(1)
-        service = self.new(name, port, log_name, **told)
-        self._all.append(service)
-        return service
+        self._further.append(self.new(name, free_port(), log_name, **settings))
+        return self._further[-1]
 
-    def start(self, *names: str) -> Self:
-        """Start these services, all of them by default, at the same time, and return when they are ready."""
-        chosen = [service for service in self._services if service.name in (names or NAMES)]
-        with ThreadPoolExecutor(len(chosen)) as threads:
-            list(threads.map(lambda service: service.start(), chosen))
+    def child(self, name: str) -> Child:
+        """The child of that name."""
+        return self.services[name]
+
+    def start(self, *names: str, **environment: str) -> Self:
+        """Start these children, all services by default, at the same time, and return when they are ready.
+
+        Args:
+            names: the children's.
+            environment: what this life of the services is told besides their settings, such as a failpoint, a setting
+                or a library to be preloaded.
+        """
+        at_once(lambda name: self.launch(name, **environment), names or SERVICES)
+        at_once(lambda name: self.child(name).wait_until_ready(), names or SERVICES)
         return self
 
+    def launch(self, name: str, **environment: str) -> None:
+        """`start` without waiting until it is ready."""
+        child = self.child(name)
+        assert not child.running, f"{name} runs already"
+        if isinstance(child, Service):
+            child.extra = environment
+        child.launch()
+
     def stop(self) -> None:
-        """Stop whatever runs."""
-        with ThreadPoolExecutor(len(self._all)) as threads:
-            list(threads.map(lambda service: service.stop_for_good(STOP_SECONDS), self._all))
+        """Stop whatever runs, frozen or not."""
+        at_once(lambda child: child.stop_for_good(services.STOP_SECONDS), [*self.services.values(), *self._further])
 
     def logs(self) -> str:
         """Everything the services wrote."""
-        return "".join(file.read_text() for file in self._folder.glob("*.log"))
+        return "".join(file.read_text() for file in self.folder.glob("*.log"))
 
 
 @contextmanager
-def a_system(database_url: str, bootstrap_servers: str, folder: Path, **told: str) -> Iterator[System]:
+def a_system(database_url: str, bootstrap_servers: str, folder: Path, **settings: str) -> Iterator[System]:
     """A system that is stopped at the end of the block, and that wrote no PAN into a log."""
-    system = System(database_url, bootstrap_servers, folder, **told)
+    system = System(database_url, bootstrap_servers, folder, **settings)
     try:
         yield system
     finally:
@@ -132,14 +172,21 @@ def a_system(database_url: str, bootstrap_servers: str, folder: Path, **told: st
 
 def run_once(name: str, settings: Mapping[str, str], folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run a command that ends by itself."""
-    (port,) = free_ports(1)
-    service = Service(name, port, folder / f"{name}.log", settings, folder)
-    return subprocess.run(
-        services._command(name),
-        env=service.environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    service = Service(name, free_port(), folder / f"{name}.log", settings, folder)
+    command, environment = [sys.executable, "-P", "-m", "prequal", name], service.environment
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+
+
+def exit_code(child: Child, within: float) -> int | None:
+    """Wait until a child has ended; its exit code (-N: ended by signal N), None when it still runs then."""
+    assert child._worker is not None, f"{child.name} was never started"
+    try:
+        return child._worker.wait(within)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def at_once(work: Callable[[T], object], things: Sequence[T]) -> None:
+    """Do the same to all of them at the same time; raises what the first of them did that failed."""
+    with ThreadPoolExecutor(max(1, len(things))) as threads:
+        list(threads.map(work, things))

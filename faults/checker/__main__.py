@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 
 from faults.checker import reading, verdict
 from faults.checker.leaks import Search
-from faults.checker.system import System, Unknown
+from faults.checker.system import JudgedSystem, Unknown
 from faults.checker.topics import Unread
 from harness import journal
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--wait", type=float, default=reading.SETTLE_SECONDS, help="seconds until it must be at rest")
     arguments = parser.parse_args()
     try:
-        system = System.of(arguments.run_file)
+        system = JudgedSystem.of(arguments.run_file)
         entries = journal.read(arguments.journal)
         seconds = reading.settled(system, arguments.wait)
         evidence = reading.gather(system, entries, Search(system.folder, leave_out=[arguments.journal]))

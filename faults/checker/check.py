@@ -8,7 +8,7 @@ from pathlib import Path
 from faults.checker import reading, verdict
 from faults.checker.evidence import Evidence, Violation
 from faults.checker.leaks import Search
-from faults.checker.system import System
+from faults.checker.system import JudgedSystem
 from harness.journal import Connections, Entry, Fault, Measured, Planted, Tail
 
 LASTING = (Measured, Connections, Planted, Fault)
@@ -25,12 +25,12 @@ class Checker:
         self._search.remember()
         self._entries: list[Entry] = []
 
-    def evidence(self, system: System) -> Evidence:
+    def evidence(self, system: JudgedSystem) -> Evidence:
         """Everything there is to know now of the run that the journal's newest entries tell of."""
         lasting = [entry for entry in self._entries if isinstance(entry, LASTING)]
         self._entries = [*lasting, *self._book.read()]
         return reading.gather(system, self._entries, self._search)
 
-    def check(self, system: System) -> list[Violation]:
+    def check(self, system: JudgedSystem) -> list[Violation]:
         """What does not hold, of what the journal has told since the last check and of all that is stored."""
         return verdict.check(self.evidence(system))

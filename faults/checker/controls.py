@@ -11,14 +11,14 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from faults.checker.database import connected
-from faults.checker.system import System
+from faults.checker.system import JudgedSystem
 
 TOPIC = "faults_checker_control"
 SECONDS = 30.0
 THROUGH_KAFKA, THROUGH_POSTGRESQL = "planted through Kafka", "planted through PostgreSQL"
 
 
-def plant(system: System) -> dict[str, str]:
+def plant(system: JudgedSystem) -> dict[str, str]:
     """Plant both; returns where each went, by PAN.
 
     Raises:

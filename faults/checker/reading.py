@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from faults.checker import controls, database, leaks, processes, topics
 from faults.checker.evidence import GROUPS, Evidence, Record
 from faults.checker.leaks import Patterns, Search
-from faults.checker.system import System
+from faults.checker.system import JudgedSystem
 from harness import journal
 from harness.journal import Answered, Connections, Entry, Looked, Measured, Probed, Sending
 
@@ -22,13 +22,13 @@ SETTLE_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 0.1
 
 
-def baseline(system: System) -> tuple[Measured | Connections, ...]:
+def baseline(system: JudgedSystem) -> tuple[Measured | Connections, ...]:
     """What the journal is to begin with: the measure of every later thread, descriptor and connection."""
     with database.connected(system.database_url) as connection:
         return (*processes.measure(system.processes), database.connections(connection))
 
 
-def settled(system: System, within: float = SETTLE_SECONDS) -> float:
+def settled(system: JudgedSystem, within: float = SETTLE_SECONDS) -> float:
     """Wait until everything is decided, told and consumed; seconds it took, `within` when it did not come to that."""
     began = time.monotonic()
     while (seconds := time.monotonic() - began) < within:
@@ -41,7 +41,7 @@ def settled(system: System, within: float = SETTLE_SECONDS) -> float:
     return within
 
 
-def gather(system: System, entries: Iterable[Entry], search: Search) -> Evidence:
+def gather(system: JudgedSystem, entries: Iterable[Entry], search: Search) -> Evidence:
     """Everything there is to know of a system at rest; `entries` is what its client wrote down.
 
     Raises:

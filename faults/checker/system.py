@@ -28,7 +28,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class System:
+class JudgedSystem:
     """What `run.json` names, the folder that everything is kept in, and the key of the PANs' hashes."""
 
     database_url: str

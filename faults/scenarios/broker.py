@@ -6,9 +6,9 @@ Invariant: nobody who posts notices any of it.
 from typing import Final
 
 from faults.plan import Volume
-from faults.rig import SERVICES
 from faults.scenario import Run, scenario
 from faults.watch import Watch
+from harness.journal import SERVICES
 from prequal.core.topology import GROUPS
 
 UNREAD_SECONDS: Final = 0.7
@@ -22,11 +22,11 @@ def frozen(run: Run) -> None:
     run.some_moment()
     with Watch(run) as watch:
         with run.fault(away=("kafka",)) as fault:
-            run.rig.freeze("kafka")
+            run.system.freeze("kafka")
             _stay_away(run)
             fault.mend()
-            run.rig.thaw("kafka")
-            run.rig.child("kafka").wait_until_ready()
+            run.system.thaw("kafka")
+            run.system.child("kafka").wait_until_ready()
         run.settle()
     _nobody_noticed(run, watch)
 
@@ -37,10 +37,10 @@ def killed(run: Run) -> None:
     run.some_moment()
     with Watch(run) as watch:
         with run.fault(away=("kafka",)) as fault:
-            run.rig.kill("kafka")
+            run.system.kill("kafka")
             _stay_away(run)
             fault.mend()
-            run.rig.start("kafka")
+            run.system.start("kafka")
         run.settle()
     _nobody_noticed(run, watch)
 
@@ -52,25 +52,25 @@ for name, outage in {"broker-killed": (20.0, 6.0), "broker-away-for-long": (600.
     scenario(8, name, outage=outage)(killed)
 
 
-@scenario(9, "broker-lost", outage=(10.0, 4.0), own_rig=True, settle_seconds=120.0)
+@scenario(9, "broker-lost", outage=(10.0, 4.0), own_system=True, settle_seconds=120.0)
 def lost(run: Run) -> None:
     """The broker and all that it held are gone for good: an empty one, of another cluster id, takes its place."""
     run.load()
     run.some_moment()
-    lives = {name: run.rig.child(name).pid for name in SERVICES}
+    lives = {name: run.system.child(name).pid for name in SERVICES}
     with run.fault(away=("kafka",), killed=("credit",), lost=tuple(GROUPS)) as fault:
-        run.rig.freeze("credit")  # so that something is told and not yet read
+        run.system.freeze("credit")  # so that something is told and not yet read
         run.wait(UNREAD_SECONDS)
-        run.rig.lose_broker()
-        run.rig.thaw("credit")
+        run.system.lose_broker()
+        run.system.thaw("credit")
         _stay_away(run)
         fault.mend()
-        run.rig.start("kafka")
-        run.rig.job("topics")
+        run.system.start("kafka")
+        run.system.job("topics")
     run.settle()
     run.demand_all_accepted()
-    run.demand(run.rig.metric("publisher", "events_republished_total") > 0, "nothing was told again")
-    run.demand(lives == {name: run.rig.child(name).pid for name in SERVICES}, "a service did not survive it")
+    run.demand(run.system.metric("publisher", "events_republished_total") > 0, "nothing was told again")
+    run.demand(lives == {name: run.system.child(name).pid for name in SERVICES}, "a service did not survive it")
 
 
 def _stay_away(run: Run) -> None:

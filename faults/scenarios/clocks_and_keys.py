@@ -14,10 +14,9 @@ from typing import Final
 
 from faults.build import CLOCK_OFF
 from faults.plan import SHORT
-from faults.rig import SERVICES
 from faults.scenario import Run, Spoilt, scenario
 from harness.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
-from harness.journal import Planted
+from harness.journal import SERVICES, Planted
 from prequal.domain.pan import Pan
 from prequal.local.keys import generate
 from prequal.security.pan_encryption import KeyRing
@@ -38,11 +37,11 @@ def clock_off(service: str) -> Callable[[Run], None]:
             raise Spoilt(f"the clock of {service} is not off")
         run.load()
         run.sent()
-        republished = run.rig.metric("publisher", "events_republished_total")
+        republished = run.system.metric("publisher", "events_republished_total")
         _restart(run, service)
         run.settle()
         run.demand(republished == 0, f"{republished:g} events were told again because of a clock")
-        run.demand(run.rig.database.count("outbox_parked") == 0, "events were put aside because of a clock")
+        run.demand(run.system.database.count("outbox_parked") == 0, "events were put aside because of a clock")
         run.demand_normal_time()
 
     return act
@@ -52,30 +51,30 @@ for name in SERVICES:
     scenario(17, f"clock-off-in-{name}", volume=SHORT)(clock_off(name))
 
 
-@scenario(21, "unknown-key", outage=(6.0, 3.0), own_rig=True)
+@scenario(21, "unknown-key", outage=(6.0, 3.0), own_system=True)
 def unknown_key(run: Run) -> None:
     """A PAN is encrypted with a key that nobody gave the credit service: its partition waits, with no dead letter."""
     key = os.urandom(32)
-    run.rig.freeze("publisher")
+    run.system.freeze("publisher")
     run.load(SHORT)
     run.sent()
-    (event, *_) = run.rig.database.rows("SELECT payload::jsonb AS event FROM outbox_events ORDER BY id LIMIT 1")
+    (event, *_) = run.system.database.rows("SELECT payload::jsonb AS event FROM outbox_events ORDER BY id LIMIT 1")
     with run.fault(troubled=("credit",), killed=("credit",)) as fault:
         _tell_sealed_anew(run, event["event"], key)
-        run.rig.thaw("publisher")
+        run.system.thaw("publisher")
         run.demand_soon(
-            lambda: run.rig.metric("credit", "consumer_partitions_without_key") == 1, 10, "no partition waits"
+            lambda: run.system.metric("credit", "consumer_partitions_without_key") == 1, 10, "no partition waits"
         )
         run.load()
         run.wait(run.outage_seconds)
         run.demand_soon(lambda: run.says("credit", "wait for an encryption key"), 10, "credit did not say so")
-        run.demand(run.rig.broker.lag() > 0, "the offset did not wait")
-        run.demand(run.rig.broker.published(SUBMITTED_DLQ) == 0, "a message was put aside for want of a key")
+        run.demand(run.system.broker.lag() > 0, "the offset did not wait")
+        run.demand(run.system.broker.published(SUBMITTED_DLQ) == 0, "a message was put aside for want of a key")
         run.demand(any(row["status"] != "PENDING" for row in run.applications()), "the other partitions waited too")
         fault.mend()
-        run.rig.restart("credit", ENCRYPTION_KEYS_RETIRED=base64.b64encode(key).decode())
+        run.system.restart("credit", ENCRYPTION_KEYS_RETIRED=base64.b64encode(key).decode())
     run.settle()
-    run.demand(run.rig.broker.published(SUBMITTED_DLQ) == 0, "a message was put aside in the end")
+    run.demand(run.system.broker.published(SUBMITTED_DLQ) == 0, "a message was put aside in the end")
     _restart(run, "credit")
 
 
@@ -92,26 +91,26 @@ def wrong_key(run: Run) -> None:
 
 def _start_with_wrong_key(run: Run, service: str, setting: str) -> None:
     with run.fault(killed=(service,)) as fault:
-        run.rig.terminate(service)
-        run.rig.launch(service, **{setting: generate()[setting]})
-        code = run.rig.exit_code(service, 15)
+        run.system.terminate(service)
+        run.system.launch(service, **{setting: generate()[setting]})
+        code = run.system.exit_code(service, 15)
         run.demand(code == REFUSED_TO_START, f"{service} with a wrong {setting} ended with {code}")
-        words = run.rig.child(service).last_words()
+        words = run.system.child(service).last_words()
         run.demand(setting in words and "is not the key" in words, f"{service} said: {words}")
         fault.mend()
-        run.rig.start(service)
+        run.system.start(service)
 
 
 def _last_start(run: Run, service: str) -> float:
     """When a service was started last, in seconds since 1970, as its log says."""
-    lines = run.rig.data.log(service).read_text().splitlines()
+    lines = run.system.data.log(service).read_text().splitlines()
     starts = [record for record in map(json.loads, lines) if record["event"] == "starting"]
     return datetime.fromisoformat(starts[-1]["timestamp"]).timestamp()
 
 
 def _restart(run: Run, service: str, **environment: str) -> None:
     with run.fault(killed=(service,)):
-        run.rig.restart(service, **environment)
+        run.system.restart(service, **environment)
 
 
 def _tell_sealed_anew(run: Run, event: dict[str, str], key: bytes) -> None:
@@ -119,9 +118,9 @@ def _tell_sealed_anew(run: Run, event: dict[str, str], key: bytes) -> None:
     application_id = uuid.UUID(event["application_id"])
     pan = Pan(str(run.seen.accepted[str(application_id)]["pan_number"]))
     token = base64.b64encode(KeyRing(key).encrypt(pan, application_id)).decode()
-    before = run.rig.broker.published(SUBMITTED)
+    before = run.system.broker.published(SUBMITTED)
     value = json.dumps(event | {"pan_number_encrypted": token}).encode()
-    run.rig.broker.publish(SUBMITTED, [RawMessage(value, str(application_id).encode())])
-    for message in run.rig.broker.read(SUBMITTED, before + 1):
+    run.system.broker.publish(SUBMITTED, [RawMessage(value, str(application_id).encode())])
+    for message in run.system.broker.read(SUBMITTED, before + 1):
         if message.value() == value:
             run.journal.write(Planted(SUBMITTED, message.partition() or 0, message.offset() or 0))

@@ -5,11 +5,11 @@ Invariant: no service is restarted.
 
 from typing import Final
 
-from faults.cluster import ClusterRig
 from faults.plan import Volume
-from faults.rig import SERVICES
 from faults.scenario import Run, scenario
 from faults.scenarios.stores import pids
+from faults.systems import ClusterSystem
+from harness.journal import SERVICES
 
 DECIDED_SECONDS: Final = 40.0
 """Within which an application is decided while one broker of three is gone: the others must notice and take over.
@@ -20,7 +20,7 @@ RATE: Final = 10.0
 WHOLE_SECONDS: Final = 60.0
 
 
-@scenario(24, "each-of-three-brokers-killed", outage=(10.0, 4.0), own_rig=True, opens_rig=ClusterRig)
+@scenario(24, "each-of-three-brokers-killed", outage=(10.0, 4.0), own_system=True, opens=ClusterSystem)
 def each_killed(run: Run) -> None:
     """One broker after the other dies and comes back: nothing stops."""
     cluster, lives = _cluster(run), pids(run)
@@ -35,7 +35,7 @@ def each_killed(run: Run) -> None:
             run.demand_soon(cluster.is_whole, WHOLE_SECONDS, f"{name} did not catch up")
     run.settle()
     run.demand_all_accepted()
-    slowest = run.rig.database.value(
+    slowest = run.system.database.value(
         "SELECT max(extract(epoch FROM updated_at - created_at))::float8 FROM applications WHERE id = ANY (%s::uuid[])",
         list(run.seen.accepted),
     )
@@ -43,7 +43,7 @@ def each_killed(run: Run) -> None:
     run.demand(lives == pids(run), "a service did not survive it")
 
 
-@scenario(24, "two-of-three-brokers-killed", outage=(20.0, 6.0), own_rig=True, opens_rig=ClusterRig)
+@scenario(24, "two-of-three-brokers-killed", outage=(20.0, 6.0), own_system=True, opens=ClusterSystem)
 def two_killed(run: Run) -> None:
     """Two brokers die: applications are taken all the same, and flow again when one of the two is back."""
     cluster, lives = _cluster(run), pids(run)
@@ -55,7 +55,7 @@ def two_killed(run: Run) -> None:
             cluster.kill(name)
         run.load(Volume(round(run.outage_seconds * RATE), RATE))
         run.wait(run.outage_seconds)
-        run.demand(run.rig.database.count("outbox_events") > 0, "the outbox did not grow")
+        run.demand(run.system.database.count("outbox_events") > 0, "the outbox did not grow")
         fault.mend()
         cluster.start(gone[0])
         run.sent()
@@ -67,6 +67,6 @@ def two_killed(run: Run) -> None:
     run.demand(lives == pids(run), "a service did not survive it")
 
 
-def _cluster(run: Run) -> ClusterRig:
-    assert isinstance(run.rig, ClusterRig)
-    return run.rig
+def _cluster(run: Run) -> ClusterSystem:
+    assert isinstance(run.system, ClusterSystem)
+    return run.system

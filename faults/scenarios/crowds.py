@@ -39,7 +39,7 @@ def one_pan(run: Run) -> None:
     others = {each.error_code for each in seen if each.status != 202}
     run.demand(others == {"DUPLICATE_APPLICATION"}, f"the others were told {others}")
     run.settle()
-    accepted = run.rig.database.rows(
+    accepted = run.system.database.rows(
         "SELECT id, status, updated_at FROM applications WHERE id = ANY (%s::uuid[]) ORDER BY created_at",
         [each.application_id for each in seen if each.status == 202],
     )
@@ -71,11 +71,11 @@ def one_key(run: Run) -> None:
 @scenario(23, "two-hundred-at-once", outage=(1.5, 1.5))
 def two_hundred(run: Run) -> None:
     """More posts than the API has room for while the table is locked, clients that never finish, and a pool of one."""
-    run.rig.restart("api", **TIGHT)
+    run.system.restart("api", **TIGHT)
     run.load()
     run.some_moment()
     with ExitStack() as lines:
-        slow = [lines.enter_context(_unhurried(run.rig.ports["api"])) for _ in range(SLOW_CLIENTS)]
+        slow = [lines.enter_context(_unhurried(run.system.ports["api"])) for _ in range(SLOW_CLIENTS)]
         hung_on_at = time.monotonic()
         with run.fault(), _table_locked(run):
             run.send(_crowd(run, FLOOD))
@@ -87,13 +87,13 @@ def two_hundred(run: Run) -> None:
         run.demand(found <= {200, 503}, f"who looked was answered {found}")
         _let_go(run, slow, hung_on_at)
     run.settle()
-    run.rig.restart("api")
+    run.system.restart("api")
 
 
 @contextmanager
 def _table_locked(run: Run) -> Iterator[None]:
     """Everybody who wants to write an application, or to read one, waits."""
-    with run.rig.database.connect() as connection:
+    with run.system.database.connect() as connection:
         connection.execute("LOCK TABLE applications IN ACCESS EXCLUSIVE MODE")
         yield
 
@@ -102,7 +102,7 @@ def _looks_in_the_background(run: Run) -> list[Future[int]]:
     threads = ThreadPoolExecutor(CROWD)
     accepted = list(run.seen.accepted)[:CROWD]
     looks = [
-        threads.submit(lambda one: run.rig.get("api", f"/applications/{one}/status").status_code, each)
+        threads.submit(lambda one: run.system.get("api", f"/applications/{one}/status").status_code, each)
         for each in accepted
     ]
     threads.shutdown(wait=False)

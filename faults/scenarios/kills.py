@@ -40,11 +40,11 @@ def dies_at(service: str, place: Place, demand: Demand, asks: Demand | None = No
 
     def act(run: Run) -> None:
         with run.fault(killed=(service,)) as fault:
-            run.rig.arm(service, f"{place}=die@{run.chance.randint(1, PASSAGES)}")
+            run.system.arm(service, f"{place}=die@{run.chance.randint(1, PASSAGES)}")
             run.load()
             _wait_for_death(run, service)
             fault.mend()
-            run.rig.start(service)
+            run.system.start(service)
         if asks is not None:
             run.sent()
             asks(run)
@@ -56,7 +56,7 @@ def dies_at(service: str, place: Place, demand: Demand, asks: Demand | None = No
 
 def _wait_for_death(run: Run, service: str) -> None:
     for _ in range(3):
-        code = run.rig.exit_code(service, run.volume.seconds + 5)
+        code = run.system.exit_code(service, run.volume.seconds + 5)
         if code == KILLED:
             return
         if code is not None:
@@ -98,7 +98,7 @@ def nothing_more(_: Run) -> None:
 
 def told_twice(run: Run) -> None:
     """Row 2: an event that is on its topic twice proves that the publisher died between the two."""
-    tellings = (Counter(_keys(run.rig.broker.read(topic_of(event), 0))) for event in EventType)
+    tellings = (Counter(_keys(run.system.broker.read(topic_of(event), 0))) for event in EventType)
     again = sum(count - 1 for each in tellings for key, count in each.items() if key in run.seen.accepted)
     run.demand(again > 0, "no event was told twice")
 
@@ -106,7 +106,7 @@ def told_twice(run: Run) -> None:
 def same_score(run: Run) -> None:
     """Row 3: however often an application was delivered, its reports and its row hold one score."""
     scores: dict[str, set[int]] = {}
-    for message in run.rig.broker.read(topic_of(EventType.CREDIT_REPORT_GENERATED), 0):
+    for message in run.system.broker.read(topic_of(EventType.CREDIT_REPORT_GENERATED), 0):
         report = json.loads(message.value() or b"{}")
         scores.setdefault(report["application_id"], set()).add(report["cibil_score"])
     kept = {str(row["id"]): {row["cibil_score"]} for row in run.applications()}
@@ -124,7 +124,7 @@ def redelivered(service: str, demand: Demand) -> Demand:
     """The new process was given again what the dead one had committed, and knew it; and `demand`."""
 
     def both(run: Run) -> None:
-        again = run.rig.metric(service, "kafka_messages_consumed_total", 'outcome="duplicate"')
+        again = run.system.metric(service, "kafka_messages_consumed_total", 'outcome="duplicate"')
         run.demand(again > 0, "nothing was delivered again")
         demand(run)
 

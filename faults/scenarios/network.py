@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from faults.plan import SHORT
-from faults.rig import SERVICES, STORES
 from faults.scenario import NotRun, Run, Spoilt, scenario
 from faults.scenarios.stores import pids, refused_in_time
-from faults.wired import WiredRig
+from faults.systems import WiredSystem
+from harness.journal import SERVICES
+from harness.own_system import STORES
 from harness.waiting import eventually
 from harness.wire import Wire
 
@@ -123,7 +124,7 @@ def sockets_killed(run: Run) -> None:
         run.load(SHORT)
         with run.fault(troubled=SERVICES) as fault:
             for _ in range(KILLS):
-                if not _kill_sockets(run.rig.ports[store]):
+                if not _kill_sockets(run.system.ports[store]):
                     raise NotRun("this kernel ends no connection for `ss -K`")
                 run.wait(run.outage_seconds / KILLS)
             fault.mend()
@@ -137,18 +138,18 @@ for name, harm, outage in (
     ("database-cut", cut, (10.0, 6.0)),
     ("database-black-hole", black_hole, (20.0, 8.0)),
 ):
-    scenario(20, f"{name}-for-all", outage=outage, opens_rig=WiredRig)(without_database(harm, one_by_one=False))
-    scenario(20, f"{name}-for-each", outage=outage, opens_rig=WiredRig)(without_database(harm, one_by_one=True))
-scenario(20, "broker-cut", outage=(20.0, 8.0), opens_rig=WiredRig)(without_broker(cut))
-scenario(20, "broker-black-hole", outage=(20.0, 8.0), opens_rig=WiredRig)(without_broker(black_hole))
-scenario(20, "slow-network", outage=(15.0, 4.0), opens_rig=WiredRig)(slowly)
+    scenario(20, f"{name}-for-all", outage=outage, opens=WiredSystem)(without_database(harm, one_by_one=False))
+    scenario(20, f"{name}-for-each", outage=outage, opens=WiredSystem)(without_database(harm, one_by_one=True))
+scenario(20, "broker-cut", outage=(20.0, 8.0), opens=WiredSystem)(without_broker(cut))
+scenario(20, "broker-black-hole", outage=(20.0, 8.0), opens=WiredSystem)(without_broker(black_hole))
+scenario(20, "slow-network", outage=(15.0, 4.0), opens=WiredSystem)(slowly)
 scenario(20, "sockets-killed", outage=(9.0, 1.5))(sockets_killed)
 
 
 # ── the answer to COMMIT ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@scenario(13, "commit-answer-lost", opens_rig=WiredRig)
+@scenario(13, "commit-answer-lost", opens=WiredSystem)
 def commit_answer_lost(run: Run) -> None:
     """The server commits and nobody hears of it: what was committed is found, and answered 202."""
     wire = _wired(run).to_database["api"]
@@ -158,7 +159,7 @@ def commit_answer_lost(run: Run) -> None:
     run.demand_all_accepted()
 
 
-@scenario(13, "commit-lost", opens_rig=WiredRig)
+@scenario(13, "commit-lost", opens=WiredSystem)
 def commit_lost(run: Run) -> None:
     """The server never hears of the COMMIT: nothing was written, and the answer is 503."""
     wire = _wired(run).to_database["api"]
@@ -168,7 +169,7 @@ def commit_lost(run: Run) -> None:
     refused_in_time(run)
 
 
-@scenario(13, "commit-answer-lost-and-cut", outage=(7.0, 6.0), opens_rig=WiredRig)
+@scenario(13, "commit-answer-lost-and-cut", outage=(7.0, 6.0), opens=WiredSystem)
 def commit_answer_lost_and_cut(run: Run) -> None:
     """The server commits, nobody hears of it, and it cannot be asked: 503, and the same application later."""
     wire = _wired(run).to_database["api"]
@@ -186,7 +187,7 @@ def commit_answer_lost_and_cut(run: Run) -> None:
     run.demand(ids, "no app was given what had been committed for it")
 
 
-@scenario(13, "consumers-commit-answer-lost", opens_rig=WiredRig)
+@scenario(13, "consumers-commit-answer-lost", opens=WiredSystem)
 def consumers_commit_answer_lost(run: Run) -> None:
     """The same for the credit and the decision service: what they had committed is delivered again, and known."""
     known = {service: _delivered_again(run, service) for service in ("credit", "decision")}
@@ -200,7 +201,7 @@ def consumers_commit_answer_lost(run: Run) -> None:
 
 
 def _delivered_again(run: Run, service: str) -> float:
-    return run.rig.metric(service, "kafka_messages_consumed_total", 'outcome="duplicate"')
+    return run.system.metric(service, "kafka_messages_consumed_total", 'outcome="duplicate"')
 
 
 def _lose(run: Run, wire: Wire, lose: Callable[[], None], times: int = COMMITS) -> None:
@@ -221,9 +222,9 @@ def _lose_one(run: Run, wire: Wire, lose: Callable[[], None]) -> None:
 # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _wired(run: Run) -> WiredRig:
-    assert isinstance(run.rig, WiredRig)
-    return run.rig
+def _wired(run: Run) -> WiredSystem:
+    assert isinstance(run.system, WiredSystem)
+    return run.system
 
 
 def _assignments(run: Run) -> dict[str, int]:
@@ -232,7 +233,7 @@ def _assignments(run: Run) -> dict[str, int]:
 
 
 def _said(run: Run, service: str, event: str) -> int:
-    lines = run.rig.data.log(service).read_text().splitlines()
+    lines = run.system.data.log(service).read_text().splitlines()
     return sum(json.loads(line).get("event") == event for line in lines if line.startswith("{"))
 
 

@@ -46,14 +46,14 @@ class Poison:
     key: str
 
 
-@scenario(14, "poison", own_rig=True)
+@scenario(14, "poison", own_system=True)
 def poison(run: Run) -> None:
     """Everything that was ever found on a topic comes down both; its neighbours do not wait for it."""
     events = _events_held_back(run)
     before = {SUBMITTED: _about_the_undecided(events), REPORTED: [_report_of_another_body(events[0])]}
     places = {topic: pour(run, letters, topic) for topic, letters in before.items()}
     run.demand_soon(lambda: _put_aside(run) == _counts(places), 20, "they were not put aside")
-    run.rig.thaw("publisher")
+    run.system.thaw("publisher")
     run.demand_soon(run.is_quiet, 20, "what was held back was not decided")
     run.load()
     run.some_moment()
@@ -68,22 +68,22 @@ def poison(run: Run) -> None:
     _come_back(run, [2 * count for count in _counts(places)], known)
 
 
-@scenario(14, "unknown-bug", volume=SHORT, own_rig=True)
+@scenario(14, "unknown-bug", volume=SHORT, own_system=True)
 def unknown_bug(run: Run) -> None:
     """The code fails for some messages: they are put aside after their tries, and replayed once it is mended."""
     with run.fault():
-        run.rig.arm("credit", ",".join(f"credit.before_commit=fail@{number}" for number in range(1, PASSAGES + 1)))
+        run.system.arm("credit", ",".join(f"credit.before_commit=fail@{number}" for number in range(1, PASSAGES + 1)))
         run.send([Post(0.0, post.body, post.key) for post in _different(run, BROKEN_AT_ONCE)])
         run.demand_soon(lambda: _waiting_letters(run) == BROKEN_AT_ONCE, 30, "they were not put aside")
-        run.rig.arm("credit", "")
+        run.system.arm("credit", "")
     run.load()
     _replay(run, "--reason", "unexpected_error")
     run.settle()
-    again = run.rig.prequal("dlq", "replay", "--all", "--json")
+    again = run.system.prequal("dlq", "replay", "--all", "--json")
     run.demand(json.loads(again.stdout)["replayed"] == [], f"something was replayed twice: {again.stdout}")
 
 
-@scenario(15, "nothing-but-poison", own_rig=True)
+@scenario(15, "nothing-but-poison", own_system=True)
 def nothing_but_poison(run: Run) -> None:
     """A bad deploy floods the topic: the consumer stops, and goes on when somebody lets it."""
     run.load(SHORT)
@@ -93,24 +93,24 @@ def nothing_but_poison(run: Run) -> None:
         run.sent()
         run.demand_soon(run.is_quiet, 20, "not settled before the flood")
         pour(run, letters)
-        run.demand_soon(lambda: run.rig.metric("credit", "consumer_stopped") == 1, 20, "the consumer did not stop")
+        run.demand_soon(lambda: run.system.metric("credit", "consumer_stopped") == 1, 20, "the consumer did not stop")
         run.demand_soon(lambda: run.says("credit", "in a row"), 10, "credit did not say that it has stopped")
         run.load(Volume(20, 20))
         run.sent()
         run.wait(2)
-        held = run.rig.broker.published(SUBMITTED_DLQ)
+        held = run.system.broker.published(SUBMITTED_DLQ)
         run.demand(IN_A_ROW <= held < FLOOD, f"{held} dead letters of {FLOOD} when {IN_A_ROW} in a row are too many")
-        run.demand(run.rig.broker.lag() > 0, "nothing was left on the topic")
+        run.demand(run.system.broker.lag() > 0, "nothing was left on the topic")
         with run.fault(killed=("credit",)) as fault:
             fault.mend()
-            run.rig.restart("credit", DEAD_LETTERS_IN_A_ROW_MAX=str(FLOOD * 10))
+            run.system.restart("credit", DEAD_LETTERS_IN_A_ROW_MAX=str(FLOOD * 10))
     run.settle()
-    held = run.rig.broker.published(SUBMITTED_DLQ)
+    held = run.system.broker.published(SUBMITTED_DLQ)
     # What was put aside and not yet committed when it was stopped may be put aside again.
     run.demand(FLOOD <= held <= FLOOD + IN_A_ROW, f"{held} dead letters of {FLOOD}")
 
 
-@scenario(16, "killed-after-publication", volume=SHORT, own_rig=True)
+@scenario(16, "killed-after-publication", volume=SHORT, own_system=True)
 def killed_after_burial(run: Run) -> None:
     """A consumer dies when its dead letter is on its topic and the offset is not stored: it is there, perhaps twice."""
     for service, topic in CONSUMERS.items():
@@ -118,12 +118,12 @@ def killed_after_burial(run: Run) -> None:
         run.some_moment()
         letters = [Poison("malformed_json", b"{ not json", f"{service}-{number}") for number in range(BURIED)]
         with run.fault(killed=(service,)) as fault:
-            run.rig.arm(service, f"{Place.CONSUMER_AFTER_DEAD_LETTER}=die@{run.chance.randint(1, BURIED)}")
+            run.system.arm(service, f"{Place.CONSUMER_AFTER_DEAD_LETTER}=die@{run.chance.randint(1, BURIED)}")
             places = pour(run, letters, topic)
-            if run.rig.exit_code(service, DEATH_SECONDS) is None:
+            if run.system.exit_code(service, DEATH_SECONDS) is None:
                 raise Spoilt(f"{service} lives")
             fault.mend()
-            run.rig.start(service)
+            run.system.start(service)
         run.sent()
         run.demand_soon(run.is_quiet, 30, f"not settled after the death of {service}")
         _all_buried(run, topic, places)
@@ -132,12 +132,12 @@ def killed_after_burial(run: Run) -> None:
 
 def pour(run: Run, letters: list[Poison], topic: str = SUBMITTED) -> dict[Lies, Poison]:
     """Tell them, and write down where they lie; which lies where."""
-    before = run.rig.broker.published(topic)
+    before = run.system.broker.published(topic)
     messages = [RawMessage(each.value, each.key.encode(), [("poison", each.key)]) for each in letters]
-    run.rig.broker.publish(topic, messages)
+    run.system.broker.publish(topic, messages)
     by_name = {each.key: each for each in letters}
     places = {}
-    for message in run.rig.broker.read(topic, before + len(letters)):
+    for message in run.system.broker.read(topic, before + len(letters)):
         if (name := headers_of(message).get("poison")) in by_name:
             place = message.partition() or 0, message.offset() or 0
             run.journal.write(Planted(topic, *place))
@@ -152,10 +152,10 @@ def _different(run: Run, count: int) -> list[Post]:
 
 def _events_held_back(run: Run) -> list[dict[str, Any]]:
     """Three events of applications that wait, because the publisher is frozen."""
-    run.rig.freeze("publisher")
+    run.system.freeze("publisher")
     run.send([Post(0.0, post.body, post.key) for post in _different(run, 3)])
-    run.demand_soon(lambda: run.rig.database.count("outbox_events") >= 3, 10, "the outbox does not hold them")
-    return [row["event"] for row in run.rig.database.rows("SELECT payload::jsonb AS event FROM outbox_events")]
+    run.demand_soon(lambda: run.system.database.count("outbox_events") >= 3, 10, "the outbox does not hold them")
+    return [row["event"] for row in run.system.database.rows("SELECT payload::jsonb AS event FROM outbox_events")]
 
 
 def _about_the_undecided(events: list[dict[str, Any]]) -> list[Poison]:
@@ -185,7 +185,7 @@ def _report_of_another_body(submitted: Mapping[str, Any]) -> Poison:
 def _report_of(run: Run, submitted: Mapping[str, Any]) -> dict[str, Any]:
     """What its topic tells of an application's score."""
     key = submitted["application_id"].encode()
-    (value, *_) = [one.value() for one in run.rig.broker.read(REPORTED, 1) if one.key() == key and _is_event(one)]
+    (value, *_) = [one.value() for one in run.system.broker.read(REPORTED, 1) if one.key() == key and _is_event(one)]
     report: dict[str, Any] = json.loads(value or b"")
     return report
 
@@ -220,7 +220,7 @@ def _flipped(token: str) -> str:
 
 def _told_where_and_why(run: Run, topic: str, places: Mapping[Lies, Poison]) -> None:
     found = {}
-    for message in run.rig.broker.read(dead_letter_topic(topic), len(places)):
+    for message in run.system.broker.read(dead_letter_topic(topic), len(places)):
         said = headers_of(message)
         found[int(said["dlq.partition"]), int(said["dlq.offset"])] = said["dlq.error_kind"], message.value() or b""
         run.demand(said["dlq.topic"] == topic, f"a dead letter comes from {said['dlq.topic']}")
@@ -232,7 +232,7 @@ def _told_where_and_why(run: Run, topic: str, places: Mapping[Lies, Poison]) -> 
 
 
 def _all_buried(run: Run, topic: str, places: Mapping[Lies, Poison]) -> None:
-    letters = [headers_of(each) for each in run.rig.broker.read(dead_letter_topic(topic), len(places))]
+    letters = [headers_of(each) for each in run.system.broker.read(dead_letter_topic(topic), len(places))]
     buried = [(int(said["dlq.partition"]), int(said["dlq.offset"])) for said in letters]
     run.demand(set(buried) == places.keys(), f"dead letters came from {sorted(buried)}, not {sorted(places)}")
     run.demand(len(buried) <= 2 * len(places), f"{len(buried)} dead letters of {len(places)}")
@@ -241,25 +241,25 @@ def _all_buried(run: Run, topic: str, places: Mapping[Lies, Poison]) -> None:
 def _come_back(run: Run, counts: list[int], known: int) -> None:
     """Replaying what nobody has mended puts it aside again, but for what is `known` by now, and changes no row."""
     counts[0] -= known
-    before = run.rig.database.everything()
+    before = run.system.database.everything()
     _replay(run, "--all")
     run.demand_soon(functools.partial(_put_aside_again, run, counts), 20, "what was replayed was not put aside again")
     for topic in CONSUMERS.values():
-        for message in run.rig.broker.read(topic, 0):
+        for message in run.system.broker.read(topic, 0):
             if not _is_event(message):
                 run.journal.write(Planted(topic, message.partition() or 0, message.offset() or 0))
-    after = run.rig.database.everything()
+    after = run.system.database.everything()
     changed = {table for table, rows in before.items() if rows != after[table]} - {"resolved_dead_letters"}
     run.demand(not changed, f"rows changed in {sorted(changed)}")
 
 
 def _put_aside_again(run: Run, counts: list[int]) -> bool:
-    return _put_aside(run) == counts and run.rig.broker.lag() == 0
+    return _put_aside(run) == counts and run.system.broker.lag() == 0
 
 
 def _put_aside(run: Run) -> list[int]:
     """How many dead letters each consumer has."""
-    return [run.rig.broker.published(dead_letter_topic(topic)) for topic in CONSUMERS.values()]
+    return [run.system.broker.published(dead_letter_topic(topic)) for topic in CONSUMERS.values()]
 
 
 def _counts(places: Mapping[str, Mapping[Lies, Poison]]) -> list[int]:
@@ -267,11 +267,11 @@ def _counts(places: Mapping[str, Mapping[Lies, Poison]]) -> list[int]:
 
 
 def _waiting_letters(run: Run) -> int:
-    listed = run.rig.prequal("dlq", "list", "--json")
+    listed = run.system.prequal("dlq", "list", "--json")
     kinds = Counter(letter["reason"] for letter in json.loads(listed.stdout or "[]"))
     return kinds["unexpected_error"]
 
 
 def _replay(run: Run, *words: str) -> None:
-    done = run.rig.prequal("dlq", "replay", *words)
+    done = run.system.prequal("dlq", "replay", *words)
     run.demand(done.returncode == 0, f"the replay ended with {done.returncode}: {done.stdout} {done.stderr}")

@@ -7,8 +7,10 @@ import time
 from typing import Final
 
 from faults.plan import SHORT
-from faults.rig import EVERYBODY, SERVICES, at_once
 from faults.scenario import Run, scenario
+from harness.journal import SERVICES
+from harness.own_system import EVERYBODY
+from harness.system import at_once
 from prequal.core.failpoints import Place
 
 BACK_SECONDS: Final = 30.0
@@ -24,11 +26,11 @@ def everything_killed(run: Run) -> None:
     run.some_moment()
     order = run.chance.sample(EVERYBODY, len(EVERYBODY))
     with run.fault(away=("database", "kafka"), killed=SERVICES) as fault:
-        at_once(run.rig.kill, EVERYBODY)
+        at_once(run.system.kill, EVERYBODY)
         fault.mend()
         for name in order:
-            run.rig.launch(name)
-        at_once(lambda name: run.rig.child(name).wait_until_ready(), EVERYBODY)
+            run.system.launch(name)
+        at_once(lambda name: run.system.child(name).wait_until_ready(), EVERYBODY)
     seconds = run.healed_at - run.mended_at
     run.demand(seconds <= BACK_SECONDS, f"back only after {seconds:.0f} s (started in the order {', '.join(order)})")
     run.settle()
@@ -44,7 +46,7 @@ def rolling_restart(run: Run) -> None:
             with run.fault(killed=(name,)) as fault:
                 _stops_cleanly(run, name)
                 fault.mend()
-                run.rig.start(name)
+                run.system.start(name)
     _nobody_was_cut_off(run)
     run.settle()
 
@@ -57,7 +59,7 @@ def all_stopped_at_once(run: Run) -> None:
     with run.fault(killed=SERVICES) as fault:
         at_once(lambda name: _stops_cleanly(run, name), SERVICES)
         fault.mend()
-        at_once(run.rig.start, SERVICES)
+        at_once(run.system.start, SERVICES)
     _nobody_was_cut_off(run)
     run.settle()
 
@@ -65,44 +67,44 @@ def all_stopped_at_once(run: Run) -> None:
 @scenario(19, "two-publishers")
 def two_publishers(run: Run) -> None:
     """A second publisher stands by, takes over when the first is frozen, and meets it again when it listener."""
-    with run.rig.one_more("publisher") as second:
+    with run.system.one_more("publisher") as second:
         run.load()
         run.some_moment()
         with run.fault(killed=("publisher",)) as fault:
-            run.rig.freeze("publisher")
+            run.system.freeze("publisher")
             run.wait(LEASE_OVER_SECONDS + run.chance.random())
             run.demand_soon(
-                lambda: run.rig.metric_at(second, "kafka_messages_published_total") > 0,
+                lambda: second.metric("kafka_messages_published_total") > 0,
                 20,
                 "the second publisher never took over",
             )
             fault.mend()
-            run.rig.thaw("publisher")
+            run.system.thaw("publisher")
         run.settle()
 
 
 @scenario(19, "publisher-stalls-past-its-lease", volume=SHORT)
 def publisher_stalls(run: Run) -> None:
     """A publisher stands still with acknowledgements in hand until another one has its lanes, and then goes on."""
-    with run.rig.one_more("publisher") as second:
+    with run.system.one_more("publisher") as second:
         with run.fault(killed=("publisher",)) as fault:
             stall = LEASE_OVER_SECONDS + run.chance.random()
-            run.rig.arm("publisher", f"{Place.PUBLISHER_AFTER_ACK}=stall@{run.chance.randint(1, 10)}:{stall}")
+            run.system.arm("publisher", f"{Place.PUBLISHER_AFTER_ACK}=stall@{run.chance.randint(1, 10)}:{stall}")
             run.load()
             with run.load_meanwhile(10.0):
                 run.demand_soon(
-                    lambda: run.rig.metric_at(second, "kafka_messages_published_total") > 0,
+                    lambda: second.metric("kafka_messages_published_total") > 0,
                     run.volume.seconds + 15,
                     "the second publisher never took over",
                 )
             fault.mend()
-            run.demand_soon(lambda: run.rig.ready("publisher")[0] == 200, stall + 5, "the first one did not go on")
+            run.demand_soon(lambda: run.system.ready("publisher")[0] == 200, stall + 5, "the first one did not go on")
         run.settle()
 
 
 def _stops_cleanly(run: Run, name: str) -> None:
     began = time.monotonic()
-    code = run.rig.terminate(name)
+    code = run.system.terminate(name)
     run.demand(code == 0, f"{name} ended with {code} after {time.monotonic() - began:.1f} s of SIGTERM")
 
 

@@ -4,9 +4,11 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from faults.plan import Volume
-from faults.rig import EVERYBODY, STORES, Rig, at_once
 from faults.scenario import Run, scenario
+from faults.systems import FaultSystem
 from harness.journal import SERVICES, Fault
+from harness.own_system import EVERYBODY, STORES
+from harness.system import at_once
 
 RATE = 20.0
 SERVICE_EVERY_SECONDS, STORE_EVERY_SECONDS = 1.0, 15.0
@@ -20,7 +22,7 @@ class Killer:
     """
 
     def __init__(self, run: Run) -> None:
-        self._rig: Rig = run.rig
+        self._system: FaultSystem = run.system
         self._journal = run.journal
         self._chance = run.chance
         self._store = ThreadPoolExecutor(1, thread_name_prefix="store")
@@ -48,27 +50,27 @@ class Killer:
 
     def _kill_service(self) -> None:
         name = self._chance.choice(SERVICES)
-        death = f"death {self._rig.killed.total() + 1}"
+        death = f"death {self._system.killed.total() + 1}"
         self._journal.write(Fault("begin", death, time.time(), killed=(name,)))
-        self._rig.kill(name)
-        self._rig.launch(name)
+        self._system.kill(name)
+        self._system.launch(name)
         self._journal.write(Fault("heal", death, time.time()))
 
     def _kill_store(self) -> None:
         if self._coming_back is not None and not self._coming_back.done():
             return
         name = self._chance.choice(STORES)
-        self._rig.kill(name)
-        self._coming_back = self._store.submit(self._rig.start, name)
+        self._system.kill(name)
+        self._coming_back = self._store.submit(self._bring_back, name)
 
     def _bring_back(self, name: str) -> None:
-        if self._rig.runs(name):
-            self._rig.child(name).wait_until_ready()
+        if self._system.runs(name):
+            self._system.child(name).wait_until_ready()
         else:
-            self._rig.start(name)
+            self._system.start(name)
 
 
-@scenario(row=25, name="random-kills", outage=(120, 25), own_rig=True)
+@scenario(row=25, name="random-kills", outage=(120, 25), own_system=True)
 def random_kills(run: Run) -> None:
     """See the row."""
     killer = Killer(run)
@@ -78,4 +80,4 @@ def random_kills(run: Run) -> None:
         fault.mend()
         killer.mend()
     run.settle()
-    run.demand(sum(run.rig.killed.values()) >= run.outage_seconds / 2, "hardly anything was killed")
+    run.demand(sum(run.system.killed.values()) >= run.outage_seconds / 2, "hardly anything was killed")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from faults.rig import SERVICES
 from faults.scenario import NotRun, Run, Spoilt, scenario
+from harness.journal import SERVICES
 
 REFUSED_SECONDS: Final = 5.5
 """A 503 is promised within five seconds; the client's own clock takes the rest."""
@@ -20,13 +20,13 @@ DISK_BYTES: Final = {"postgres": 400 * 2**20, "kafka": 128 * 2**20}
 
 def stopped(run: Run) -> None:
     """The server ends at once, as `pg_ctl stop -m immediate` does it, with its backends."""
-    run.rig.child("postgres").send(signal.SIGQUIT)
-    run.rig.exit_code("postgres", 10)
+    run.system.child("postgres").send(signal.SIGQUIT)
+    run.system.exit_code("postgres", 10)
 
 
 def killed(run: Run) -> None:
     """The postmaster is killed; its backends notice by themselves."""
-    run.rig.kill("postgres")
+    run.system.kill("postgres")
 
 
 def goes_away(how: Callable[[Run], None]) -> Callable[[Run], None]:
@@ -40,7 +40,7 @@ def goes_away(how: Callable[[Run], None]) -> Callable[[Run], None]:
             how(run)
             run.wait(run.outage_seconds)
             fault.mend()
-            run.rig.start("postgres")
+            run.system.start("postgres")
         run.settle()
         refused_in_time(run)
         run.demand(lives == pids(run), "a service did not survive it")
@@ -52,7 +52,7 @@ for name, how in {"postgres-stopped": stopped, "postmaster-killed": killed}.item
     scenario(12, name, outage=(10.0, 6.0))(goes_away(how))
 
 
-@scenario(22, "disk-full-under-postgres", outage=(10.0, 4.0), own_rig=True)
+@scenario(22, "disk-full-under-postgres", outage=(10.0, 4.0), own_system=True)
 def disk_full_under_postgres(run: Run) -> None:
     """The database can write nothing more; it answers all the same, or gives up and is started again in the end."""
     _onto_small_disk(run, "postgres")
@@ -60,19 +60,19 @@ def disk_full_under_postgres(run: Run) -> None:
     run.load()
     run.some_moment()
     with run.fault(troubled=SERVICES) as fault:
-        room = _fill(run.rig.postgres.folder)
+        room = _fill(run.system.postgres.folder)
         run.wait(run.outage_seconds)
         fault.mend()
         room.unlink()
-        if not run.rig.runs("postgres"):
-            run.rig.start("postgres")
-        run.rig.child("postgres").wait_until_ready()
+        if not run.system.runs("postgres"):
+            run.system.start("postgres")
+        run.system.child("postgres").wait_until_ready()
     run.settle()
     refused_in_time(run)
     run.demand(lives == pids(run), "a service did not survive it")
 
 
-@scenario(22, "disk-full-under-kafka", outage=(10.0, 4.0), own_rig=True)
+@scenario(22, "disk-full-under-kafka", outage=(10.0, 4.0), own_system=True)
 def disk_full_under_kafka(run: Run) -> None:
     """The broker can write nothing more, and ends, as Kafka does; it is started again once there is room."""
     _onto_small_disk(run, "kafka")
@@ -80,15 +80,15 @@ def disk_full_under_kafka(run: Run) -> None:
     run.load()
     run.some_moment()
     with run.fault(troubled=SERVICES):
-        room = _fill(run.rig.kafka.folder)
+        room = _fill(run.system.kafka.folder)
         # It answers until it needs the room that is not there.
-        if run.rig.exit_code("kafka", run.volume.seconds + 10) is None:
+        if run.system.exit_code("kafka", run.volume.seconds + 10) is None:
             raise Spoilt("the broker had room enough")
         with run.fault(away=("kafka",), troubled=SERVICES) as fault:
             run.wait(run.outage_seconds)
             fault.mend()
             room.unlink()
-            run.rig.start("kafka")
+            run.system.start("kafka")
     run.settle()
     run.demand_none_refused()
     run.demand(lives == pids(run), "a service did not survive it")
@@ -96,7 +96,7 @@ def disk_full_under_kafka(run: Run) -> None:
 
 def pids(run: Run) -> dict[str, int | None]:
     """The processes of the services."""
-    return {name: run.rig.child(name).pid for name in SERVICES}
+    return {name: run.system.child(name).pid for name in SERVICES}
 
 
 def refused_in_time(run: Run) -> None:
@@ -114,18 +114,18 @@ def refused_in_time(run: Run) -> None:
 
 def _onto_small_disk(run: Run, store: str) -> None:
     """Move a store, stopped meanwhile, onto a file system of its own with little room."""
-    folder = {"postgres": run.rig.postgres.folder, "kafka": run.rig.kafka.folder}[store]
+    folder = {"postgres": run.system.postgres.folder, "kafka": run.system.kafka.folder}[store]
     with run.fault(away=("database" if store == "postgres" else "kafka",), troubled=SERVICES) as fault:
-        run.rig.child(store).stop()
+        run.system.child(store).stop()
         aside = folder.with_name(f"{store}.aside")
         folder.rename(aside)
         folder.mkdir()
         _mount(folder, DISK_BYTES[store])
-        run.rig.afterwards.callback(lambda: subprocess.run(["umount", "--lazy", str(folder)], check=False))
+        run.system.afterwards.callback(lambda: subprocess.run(["umount", "--lazy", str(folder)], check=False))
         subprocess.run(["cp", "--archive", f"{aside}/.", folder], check=True)
         shutil.rmtree(aside)
         fault.mend()
-        run.rig.start(store)
+        run.system.start(store)
     run.demand_ready(30)
 
 

@@ -12,10 +12,10 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient
 
 from faults.plan import SHORT, Volume
-from faults.rig import at_once
 from faults.scenario import Run, Spoilt, scenario
 from harness.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, RawMessage
 from harness.journal import Planted
+from harness.system import at_once
 from harness.waiting import eventually
 from prequal.core.topology import GROUPS
 from prequal.messaging.topics import PARTITIONS
@@ -41,20 +41,20 @@ def offsets_set_back(run: Run) -> None:
     with run.fault(killed=CONSUMERS) as fault:
         _stop_and_set_back(run)
         fault.mend()
-        at_once(run.rig.start, CONSUMERS)
+        at_once(run.system.start, CONSUMERS)
     run.sent()
     run.demand_soon(run.is_quiet, 60, "not settled before the second time")
-    before = run.rig.database.everything()
+    before = run.system.database.everything()
     with run.fault(killed=CONSUMERS) as fault:
         _stop_and_set_back(run)
         fault.mend()
-        at_once(run.rig.start, CONSUMERS)
-    run.demand_soon(lambda: run.rig.broker.lag() == 0, 30, "not everything was read again")
+        at_once(run.system.start, CONSUMERS)
+    run.demand_soon(lambda: run.system.broker.lag() == 0, 30, "not everything was read again")
     for service, topic in zip(CONSUMERS, GROUPS, strict=True):
-        again = run.rig.metric(service, "kafka_messages_consumed_total", 'outcome="duplicate"')
-        told = run.rig.broker.published(topic)
+        again = run.system.metric(service, "kafka_messages_consumed_total", 'outcome="duplicate"')
+        told = run.system.broker.published(topic)
         run.demand(again >= told, f"{service} knew only {again:g} of {told} messages again")
-    after = run.rig.database.everything()
+    after = run.system.database.everything()
     changed = [table for table, rows in before.items() if rows != after[table]]
     run.demand(not changed, f"rows changed in {', '.join(changed)}")
     run.settle()
@@ -69,14 +69,14 @@ def topic_deleted(topic: str, other: str) -> Callable[[Run], None]:
         run.some_moment()
         with run.fault(troubled=("publisher", *CONSUMERS), killed=HELD, lost=(topic,)) as fault:
             with _events_held_back(run, other):
-                told = run.rig.broker.published(other)
-                run.rig.broker.delete(topic)
+                told = run.system.broker.published(other)
+                run.system.broker.delete(topic)
             run.load(Volume(round(run.outage_seconds * 5), 5))
             run.demand_soon(lambda: _parked(run, topic), run.outage_seconds + 10, "no event waits with a reason")
             run.demand_soon(lambda: _grew(run, other, told), 10, "the other topic stood still")
             run.wait(run.outage_seconds)
             fault.mend()
-            run.rig.job("topics")
+            run.system.job("topics")
         run.settle()
         run.demand_none_refused()
 
@@ -98,34 +98,34 @@ def message_too_large(run: Run) -> None:
         run.some_moment((0.2, 0.4))
         with run.fault(killed=HELD) as fault:
             with _events_held_back(run, other):
-                told = run.rig.broker.published(other)
-                run.rig.broker.configure(topic, max_message_bytes=TINY_BYTES)
+                told = run.system.broker.published(other)
+                run.system.broker.configure(topic, max_message_bytes=TINY_BYTES)
             run.load(SHORT)
             run.demand_soon(functools.partial(_parked, run, topic), 15, "no event waits with a reason")
             run.demand_soon(functools.partial(_grew, run, other, told), 10, "the other topic stood still")
             run.wait(run.outage_seconds)
             run.demand(not _parked(run, other), "events of the other topic were put aside too")
             fault.mend()
-            run.rig.broker.configure(topic, max_message_bytes=str(2**20))
+            run.system.broker.configure(topic, max_message_bytes=str(2**20))
         run.sent()
         run.demand_soon(run.is_quiet, 60, f"not settled after {topic}")
     run.settle()
     run.demand_none_refused()
 
 
-@scenario(16, "no-place-for-dead-letters", outage=(10.0, 3.0), own_rig=True)
+@scenario(16, "no-place-for-dead-letters", outage=(10.0, 3.0), own_system=True)
 def no_place_for_dead_letters(run: Run) -> None:
     """Poison comes while the dead-letter topics are missing: its offsets wait, its neighbours do not."""
     letters = [RawMessage(b"{", f"poison-{number}".encode()) for number in range(3)]
     run.load()
     run.some_moment()
     with run.fault(troubled=CONSUMERS) as fault:
-        run.rig.broker.delete(SUBMITTED_DLQ, REPORTED_DLQ)
+        run.system.broker.delete(SUBMITTED_DLQ, REPORTED_DLQ)
         for topic in GROUPS:
             _plant(run, topic, letters)
         run.wait(run.outage_seconds)
         for service, (topic, group) in zip(CONSUMERS, GROUPS.items(), strict=True):
-            behind = run.rig.broker.published(topic) - run.rig.broker.committed(group)
+            behind = run.system.broker.published(topic) - run.system.broker.committed(group)
             run.demand(behind > 0, f"the offsets of {service} went past what was buried nowhere")
             run.demand_soon(functools.partial(run.says, service, WITHOUT_PLACE), 10, f"{service} did not say why")
         run.sent()
@@ -133,9 +133,9 @@ def no_place_for_dead_letters(run: Run) -> None:
             lambda: not [row for row in run.applications() if row["status"] == "PENDING"], 30, "neighbours waited"
         )
         fault.mend()
-        run.rig.job("topics")
+        run.system.job("topics")
     run.settle()
-    held = [run.rig.broker.published(topic) for topic in (SUBMITTED_DLQ, REPORTED_DLQ)]
+    held = [run.system.broker.published(topic) for topic in (SUBMITTED_DLQ, REPORTED_DLQ)]
     run.demand(held == [len(letters)] * 2, f"{held} dead letters of {len(letters)} each")
 
 
@@ -143,7 +143,7 @@ def _move_leader_epochs(run: Run) -> None:
     """Restart the broker: a topic that is made anew then begins with a lower leader epoch than the old one had."""
     with run.fault(away=("kafka",)) as fault:
         fault.mend()
-        run.rig.restart("kafka")
+        run.system.restart("kafka")
         run.demand_ready(30)
 
 
@@ -154,35 +154,35 @@ def _events_held_back(run: Run, topic: str) -> Iterator[None]:
     Of reports there are some because the credit service was frozen before, with submissions to be read.
     """
     if topic == REPORTED:
-        run.rig.freeze("credit")
-        told = run.rig.broker.published(SUBMITTED)
+        run.system.freeze("credit")
+        told = run.system.broker.published(SUBMITTED)
         run.load(SHORT)
-        eventually(lambda: run.rig.broker.published(SUBMITTED) >= told + UNREAD, 15)
-    run.rig.freeze("publisher")
-    run.rig.thaw("credit")
+        eventually(lambda: run.system.broker.published(SUBMITTED) >= told + UNREAD, 15)
+    run.system.freeze("publisher")
+    run.system.thaw("credit")
     run.load(SHORT)
     eventually(lambda: _waits(run, topic), 15)
     yield
-    run.rig.thaw("publisher")
+    run.system.thaw("publisher")
 
 
 def _waits(run: Run, topic: str) -> bool:
-    return bool(run.rig.database.value("SELECT EXISTS (SELECT FROM outbox_events WHERE topic = %s)", topic))
+    return bool(run.system.database.value("SELECT EXISTS (SELECT FROM outbox_events WHERE topic = %s)", topic))
 
 
 def _grew(run: Run, topic: str, before: int) -> bool:
-    return run.rig.broker.published(topic) > before
+    return run.system.broker.published(topic) > before
 
 
 def _stop_and_set_back(run: Run) -> None:
-    at_once(run.rig.terminate, CONSUMERS)
+    at_once(run.system.terminate, CONSUMERS)
     for topic, group in GROUPS.items():
         _set_back(run, group, topic)
 
 
 def _set_back(run: Run, group: str, topic: str) -> None:
     """Begin a group that has no members again; the broker refuses until it has forgotten those that it had."""
-    admin = AdminClient({"bootstrap.servers": run.rig.bootstrap_servers, "log_level": 0})
+    admin = AdminClient({"bootstrap.servers": run.system.bootstrap_servers, "log_level": 0})
     first = [TopicPartition(topic, number, 0) for number in range(PARTITIONS)]
 
     def done() -> bool:
@@ -194,16 +194,16 @@ def _set_back(run: Run, group: str, topic: str) -> None:
         return not any(place.error for place in answers)
 
     eventually(done, LEAVE_SECONDS * 2)
-    if run.rig.broker.committed(group, topic):
+    if run.system.broker.committed(group, topic):
         raise Spoilt(f"the offsets of {group} were not set back")
 
 
 def _plant(run: Run, topic: str, letters: Iterable[RawMessage]) -> None:
     """Tell messages that are no events of ours, and write down where they lie."""
-    before = run.rig.broker.ends(topic)
-    run.rig.broker.publish(topic, letters)
+    before = run.system.broker.ends(topic)
+    run.system.broker.publish(topic, letters)
     keys = {letter.key for letter in letters}
-    for message in run.rig.broker.read(topic, sum(before.values())):
+    for message in run.system.broker.read(topic, sum(before.values())):
         if message.key() in keys:
             place = message.topic(), message.partition(), message.offset()
             run.journal.write(Planted(*place))  # type: ignore[arg-type]
@@ -211,4 +211,4 @@ def _plant(run: Run, topic: str, letters: Iterable[RawMessage]) -> None:
 
 def _parked(run: Run, topic: str) -> bool:
     query = "SELECT EXISTS (SELECT FROM outbox_parked WHERE topic = %s AND reason <> '')"
-    return bool(run.rig.database.value(query, topic))
+    return bool(run.system.database.value(query, topic))

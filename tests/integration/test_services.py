@@ -13,8 +13,9 @@ import pytest
 from harness.applications import a_pan, an_application
 from harness.broker import SUBMITTED, Broker
 from harness.database import Database
+from harness.journal import SERVICES
 from harness.load import Load, applications, assert_all_is_well
-from harness.system import NAMES, Service, System
+from harness.system import Service, System
 from harness.waiting import eventually
 from prequal.security.pan_encryption import KeyRing
 from tests.support.submissions import stored
@@ -166,11 +167,11 @@ def test_each_service_killed_once_in_a_burst_loses_and_doubles_nothing(
 ) -> None:
     system.start()
 
-    for name in NAMES:
+    for name in SERVICES:
         before = len(load.accepted)
         load.post(applications(75))
         eventually(lambda before=before: len(load.accepted) - before > 10)  # type: ignore[misc]
-        victim = getattr(system, name)
+        victim = system.services[name]
         victim.kill()
         victim.launch()
         load.wait()
@@ -186,10 +187,10 @@ def test_all_services_killed_at_once_come_back_to_where_they_were(
     load.post(applications(100))
     eventually(lambda: len(load.accepted) > 30)
 
-    for name in NAMES:
-        getattr(system, name).kill()
-    for name in reversed(NAMES):
-        getattr(system, name).launch()
+    for name in SERVICES:
+        system.services[name].kill()
+    for name in reversed(SERVICES):
+        system.services[name].launch()
 
     assert_all_is_well(database, broker, load.wait())
 
@@ -200,26 +201,26 @@ def test_each_service_stopped_once_under_load_ends_in_order_and_loses_nothing(
     system.start()
     codes = []
 
-    for name in NAMES:
+    for name in SERVICES:
         before = len(load.accepted)
         load.post(applications(75))
         eventually(lambda before=before: len(load.accepted) - before > 10)  # type: ignore[misc]
-        service = getattr(system, name)
+        service = system.services[name]
         codes.append(service.end(within=10))
         service.launch()
         load.wait()
 
     assert codes == [0, 0, 0, 0]
     assert_all_is_well(database, broker, load.accepted)
-    assert all(getattr(system, name).logged("stopped") for name in NAMES)
+    assert all(system.services[name].logged("stopped") for name in SERVICES)
 
 
 def test_scrape_during_a_shutdown_is_answered_whole_or_refused_and_nothing_is_lost(
     database: Database, broker: Broker, system: System, load: Load
 ) -> None:
     system.start()
-    for name in NAMES:
-        service, answers = getattr(system, name), list[str]()
+    for name in SERVICES:
+        service, answers = system.services[name], list[str]()
         whole = families(service.get("/metrics").text)
         load.post(applications(60))
         with ThreadPoolExecutor(3) as threads:
@@ -300,11 +301,11 @@ def is_open(port: int) -> bool:
 def test_idle_services_end_at_once(system: System) -> None:
     system.start()
 
-    codes = [getattr(system, name).end(within=10) for name in NAMES]
+    codes = [system.services[name].end(within=10) for name in SERVICES]
 
     assert codes == [0, 0, 0, 0]
-    assert all(getattr(system, name).logged("stopped") for name in NAMES)
-    assert not any(getattr(system, name).logged("shutdown_forced") for name in NAMES)
+    assert all(system.services[name].logged("stopped") for name in SERVICES)
+    assert not any(system.services[name].logged("shutdown_forced") for name in SERVICES)
 
 
 def test_log_lines_are_json_with_time_level_service_and_event(system: System, load: Load) -> None:
@@ -313,8 +314,8 @@ def test_log_lines_are_json_with_time_level_service_and_event(system: System, lo
     load.wait()
     system.stop()
 
-    for name, service in zip(NAMES, ("prequal-api", "credit-service", "decision-service", "publisher"), strict=True):
-        lines = [json.loads(line) for line in getattr(system, name).log.read_text().splitlines()]
+    for name, service in zip(SERVICES, ("prequal-api", "credit-service", "decision-service", "publisher"), strict=True):
+        lines = [json.loads(line) for line in system.services[name].log.read_text().splitlines()]
         assert lines
         assert all({"timestamp", "level", "service", "event"} <= set(line) for line in lines)
         assert {line["service"] for line in lines} == {service}

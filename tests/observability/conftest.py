@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from faults.rig import Rig
+from harness.own_system import OwnSystem
 from tests.observability.watching import Prometheus
 
 
@@ -13,7 +13,7 @@ from tests.observability.watching import Prometheus
 class Watched:
     """A system, and the Prometheus that watches it."""
 
-    rig: Rig
+    rig: OwnSystem
     prometheus: Prometheus
 
 
@@ -21,7 +21,7 @@ class Watched:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """The four services on stores of their own, watched since before their first application."""
     folder = tmp_path_factory.mktemp("watched")
-    with Rig(folder, told={"publisher": {"WATCHED_FOLDER": str(folder)}}) as rig:
+    with OwnSystem(folder, own={"publisher": {"WATCHED_FOLDER": str(folder)}}) as rig:
         prometheus = Prometheus(folder, rig.ports)
         try:
             prometheus.start()

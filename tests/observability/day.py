@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from faults.rig import Rig
+from harness.own_system import OwnSystem
 from observability.boards import BOARDS
 from observability.panels import Kind, Unit
 
@@ -40,7 +40,7 @@ class Day:
     reads: Counter[str] = field(default_factory=Counter)
 
     @property
-    def rig(self) -> Rig:
+    def rig(self) -> OwnSystem:
         """The system."""
         return self.watched.rig
 

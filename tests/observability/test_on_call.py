@@ -19,9 +19,10 @@ from typing import Any
 import httpx
 import pytest
 
-from faults.rig import SERVICES, Rig
 from harness.applications import a_key, an_application
 from harness.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
+from harness.journal import SERVICES
+from harness.own_system import OwnSystem
 from harness.waiting import eventually
 
 from .conftest import Watched
@@ -43,7 +44,7 @@ STOPS_AT = 50
 
 
 @pytest.fixture
-def rig(watched: Watched) -> Iterator[Rig]:
+def rig(watched: Watched) -> Iterator[OwnSystem]:
     """A healthy system, before and after."""
     eventually(lambda: _readiness(watched.rig) == HEALTHY, BACK_SECONDS)
     yield watched.rig
@@ -58,7 +59,7 @@ def prometheus(watched: Watched) -> Prometheus:
     return watched.prometheus
 
 
-def test_broker_that_stopped_alarms_and_needs_nothing_but_to_be_started(rig: Rig, prometheus: Prometheus) -> None:
+def test_broker_that_stopped_alarms_and_needs_nothing_but_to_be_started(rig: OwnSystem, prometheus: Prometheus) -> None:
     rig.kill("kafka")
 
     _assert_noticed(rig, dict.fromkeys(SERVICES, NOT_READY) | {"api": DEGRADED})
@@ -80,7 +81,7 @@ def test_broker_that_stopped_alarms_and_needs_nothing_but_to_be_started(rig: Rig
         eventually(lambda alert=alert: not prometheus.fires(alert), SEEN_SECONDS)  # type: ignore[misc]
 
 
-def test_frozen_database_alarms_and_needs_nothing_but_to_go_on(rig: Rig, prometheus: Prometheus) -> None:
+def test_frozen_database_alarms_and_needs_nothing_but_to_go_on(rig: OwnSystem, prometheus: Prometheus) -> None:
     key, body = a_key(), an_application()
     rig.freeze("postgres")
 
@@ -103,7 +104,7 @@ def test_frozen_database_alarms_and_needs_nothing_but_to_go_on(rig: Rig, prometh
         eventually(lambda alert=alert: not prometheus.fires(alert), SEEN_SECONDS)  # type: ignore[misc]
 
 
-def test_poisoned_topic_alarms_and_the_commands_of_its_entry_mend_it(rig: Rig, prometheus: Prometheus) -> None:
+def test_poisoned_topic_alarms_and_the_commands_of_its_entry_mend_it(rig: OwnSystem, prometheus: Prometheus) -> None:
     before = rig.broker.published(SUBMITTED_DLQ)
     rig.broker.publish(SUBMITTED, [RawMessage(b"{", str(number).encode()) for number in range(STOPS_AT + 10)])
 
@@ -127,7 +128,7 @@ def test_poisoned_topic_alarms_and_the_commands_of_its_entry_mend_it(rig: Rig, p
     assert rig.broker.published(SUBMITTED_DLQ) - before == STOPS_AT + 10
 
 
-def _readiness(rig: Rig) -> dict[str, str]:
+def _readiness(rig: OwnSystem) -> dict[str, str]:
     """What all four say at `/ready`, asked at the same time: status code and word."""
 
     def said(name: str) -> str:
@@ -138,7 +139,7 @@ def _readiness(rig: Rig) -> dict[str, str]:
         return dict(zip(SERVICES, threads.map(said, SERVICES), strict=True))
 
 
-def _assert_noticed(rig: Rig, expected: dict[str, str]) -> None:
+def _assert_noticed(rig: OwnSystem, expected: dict[str, str]) -> None:
     """All four say this when they are asked so long after the fault; how long their answers take is not held against
     them.
     """
@@ -150,7 +151,7 @@ def _assert_noticed(rig: Rig, expected: dict[str, str]) -> None:
         assert asked - began < NOTICED_SECONDS, found
 
 
-def _post(rig: Rig, key: str = "", body: dict[str, Any] | None = None) -> int | None:
+def _post(rig: OwnSystem, key: str = "", body: dict[str, Any] | None = None) -> int | None:
     """The status that an application is answered with; None when the answer does not come."""
     headers = {"Idempotency-Key": key or a_key()}
     with httpx.Client(base_url=rig.url, timeout=ANSWER_SECONDS, trust_env=False) as client:
@@ -160,7 +161,7 @@ def _post(rig: Rig, key: str = "", body: dict[str, Any] | None = None) -> int | 
             return None
 
 
-def _undecided(rig: Rig) -> int:
+def _undecided(rig: OwnSystem) -> int:
     return int(rig.database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'"))
 
 
@@ -170,7 +171,7 @@ def _commands(alert: str) -> list[str]:
     return [line for block in re.findall(r"```sh\n(.*?)```", entry, re.DOTALL) for line in block.splitlines()]
 
 
-def _typed(rig: Rig, line: str) -> str:
+def _typed(rig: OwnSystem, line: str) -> str:
     """What a command prints that is typed where the stores' addresses are set."""
     stores = {"DATABASE_URL": rig.database_url, "KAFKA_BOOTSTRAP_SERVERS": rig.bootstrap_servers}
     done = subprocess.run(

@@ -12,10 +12,11 @@ import pytest
 from harness.applications import an_application
 from harness.broker import REPORTED, SUBMITTED, Broker
 from harness.database import Database
+from harness.journal import SERVICES
 from harness.load import Load, applications, assert_all_is_well
 from harness.ports import free_ports
 from harness.stores import started
-from harness.system import NAMES, System, a_system
+from harness.system import System, a_system
 from harness.waiting import Stopwatch, eventually
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
@@ -104,14 +105,14 @@ def load(own_system: System) -> Iterator[Load]:
 
 
 def all_ready(system: System, within: float = READY_AFTER_SECONDS) -> None:
-    for name in NAMES:
-        getattr(system, name).becomes(200, within)
+    for name in SERVICES:
+        system.services[name].becomes(200, within)
 
 
-def ended(system: System) -> list[int]:
+def ended(system: System) -> list[int | None]:
     """Send SIGTERM to all four at once; their exit codes, each within ten seconds."""
-    with ThreadPoolExecutor(len(NAMES)) as threads:
-        return list(threads.map(lambda name: getattr(system, name).end(within=10), NAMES))
+    with ThreadPoolExecutor(len(SERVICES)) as threads:
+        return list(threads.map(lambda name: system.services[name].end(within=10), SERVICES))
 
 
 # ── PostgreSQL ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -121,18 +122,18 @@ def test_services_heal_by_themselves_after_the_database_was_killed(
     own_postgres: Postgres, own_database: Database, own_broker: Broker, own_system: System, load: Load
 ) -> None:
     own_system.start()
-    pids = [getattr(own_system, name).pid for name in NAMES]
+    pids = [own_system.services[name].pid for name in SERVICES]
     load.post(applications(120))
     eventually(lambda: len(load.accepted) > 30)
 
     own_postgres.kill()
-    for name in NAMES:
-        getattr(own_system, name).becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
+    for name in SERVICES:
+        own_system.services[name].becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
     eventually(lambda: own_system.api.get("/ready").json()["breakers"] == {"database": "open"})
     watch = Stopwatch()
     refused = httpx.post(f"{own_system.api.url}/applications", json=an_application(), timeout=10, trust_env=False)
     seconds = watch.seconds
-    healths = [getattr(own_system, name).get("/health").status_code for name in NAMES]
+    healths = [own_system.services[name].get("/health").status_code for name in SERVICES]
     own_database.close()
     own_postgres.start()
 
@@ -141,14 +142,14 @@ def test_services_heal_by_themselves_after_the_database_was_killed(
     assert seconds < 4.5
     assert healths == [200] * 4
     assert_all_is_well(own_database, own_broker, load.wait())
-    assert [getattr(own_system, name).pid for name in NAMES] == pids
+    assert [own_system.services[name].pid for name in SERVICES] == pids
 
 
 def test_services_end_in_order_while_the_database_is_away(own_postgres: Postgres, own_system: System) -> None:
     own_system.start()
     own_postgres.kill()
-    for name in NAMES:
-        getattr(own_system, name).becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
+    for name in SERVICES:
+        own_system.services[name].becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
 
     assert ended(own_system) == [0, 0, 0, 0]
 
@@ -165,7 +166,7 @@ def test_killed_broker_stops_no_post_and_everything_is_decided_after_it_is_back(
 
     own_kafka.kill()
     for name in ("credit", "decision", "publisher"):
-        getattr(own_system, name).becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
+        own_system.services[name].becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
     degraded = own_system.api.becomes(200, TURNS_WITHIN_SECONDS, kafka="disconnected")
     load.post(applications(40))
     accepted = load.wait()
@@ -187,7 +188,7 @@ def test_frozen_broker_is_noticed_and_nothing_is_lost(
     own_kafka.send(signal.SIGSTOP)
     watch = Stopwatch()
     for name in ("credit", "decision", "publisher"):
-        getattr(own_system, name).becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
+        own_system.services[name].becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
     noticed = watch.seconds
     load.post(applications(20))
     accepted = load.wait()
@@ -218,8 +219,8 @@ def test_services_that_start_before_the_broker_wait_for_it(
     own_kafka: Kafka, own_database: Database, own_broker: Broker, own_system: System
 ) -> None:
     own_kafka.stop()
-    for name in NAMES:
-        getattr(own_system, name).launch()
+    for name in SERVICES:
+        own_system.services[name].launch()
     own_system.api.becomes(200, within=60, kafka="disconnected")
     body = an_application()
     response = httpx.post(f"{own_system.api.url}/applications", json=body, trust_env=False)
@@ -235,8 +236,8 @@ def test_services_that_start_before_the_topics_wait_for_them(
     own_database: Database, own_broker: Broker, own_system: System, load: Load
 ) -> None:
     own_broker.delete(SUBMITTED)
-    for name in NAMES:
-        getattr(own_system, name).launch()
+    for name in SERVICES:
+        own_system.services[name].launch()
     own_system.api.becomes(200, within=60)
     load.post(applications(10))
     accepted = load.wait()
@@ -255,7 +256,7 @@ def test_ready_names_a_topic_that_is_missing_and_how_to_mend_it(broker: Broker, 
     of_decision = system.decision.becomes(503, 60, database="connected", kafka="connected")["reason"]
     broker.create()
 
-    for name in NAMES:
-        getattr(system, name).becomes(200, 60)
+    for name in SERVICES:
+        system.services[name].becomes(200, 60)
     assert of_publisher.startswith(f"KAFKA_PUBLISH_ERROR on {REPORTED}")
     assert all("run `prequal topics`" in reason for reason in (of_publisher, of_decision))

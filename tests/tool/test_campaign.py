@@ -1,4 +1,4 @@
-"""`faults.run`: what a campaign plays again, what it lets pass, and that one broken rig does not end it."""
+"""`faults.run`: what a campaign plays again, what it lets pass, and that one broken system does not end it."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from faults import run, stages
-from faults.rig import Rig
 from faults.run import TRIES, Campaign
 from faults.scenario import NotRun, Run, Scenario, Spoilt, Stage
+from faults.systems import FaultSystem
 
 
 class OfPaper:
@@ -24,17 +24,17 @@ class OfPaper:
 
 @pytest.fixture(autouse=True)
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The folders of the rigs that were opened; none starts anything."""
+    """The folders of the systems that were opened; none starts anything."""
     folders: list[Path] = []
 
     def built(_: ExitStack, folder: Path, played: Scenario) -> Stage:
         folders.append(folder)
-        rig: Any = SimpleNamespace(folder=folder, ports={}, system=None)
-        played.opens_rig(folder)
-        return Stage(rig, SimpleNamespace(write=lambda *_: None), OfPaper())  # type: ignore[arg-type]
+        system: Any = SimpleNamespace(folder=folder, ports={}, judged=None)
+        played.opens(folder)
+        return Stage(system, SimpleNamespace(write=lambda *_: None), OfPaper())  # type: ignore[arg-type]
 
     monkeypatch.setattr(stages, "_built", built)
-    monkeypatch.setattr(run, "keep_evidence", lambda stage, words: stages._name(stage.rig.folder, words))
+    monkeypatch.setattr(run, "keep_evidence", lambda stage, words: stages._name(stage.system.folder, words))
     return folders
 
 
@@ -43,14 +43,14 @@ def a_scenario(act: Callable[[Run], None], name: str = "fault", **changes: Any) 
         one.settled = True
         act(one)
 
-    return Scenario(7, name, settled, **{"opens_rig": _nothing, **changes})
+    return Scenario(7, name, settled, **{"opens": _nothing, **changes})
 
 
-def _nothing(_: Path) -> Rig:
+def _nothing(_: Path) -> FaultSystem:
     return None  # type: ignore[return-value]
 
 
-def _nothing_else(_: Path) -> Rig:
+def _nothing_else(_: Path) -> FaultSystem:
     return None  # type: ignore[return-value]
 
 
@@ -103,11 +103,11 @@ def test_what_the_machine_lacks_passes_only_when_that_is_allowed(allowed: bool, 
     assert played(tmp_path, a_scenario(lacks_something), allow_not_run=allowed) == (allowed, [("fault", 1, "not run")])
 
 
-def test_rig_that_does_not_open_is_that_scenarios_failure_alone(tmp_path: Path, opened: list[Path]) -> None:
-    def breaks(_: Path) -> Rig:
+def test_system_that_does_not_open_is_that_scenarios_failure_alone(tmp_path: Path, opened: list[Path]) -> None:
+    def breaks(_: Path) -> FaultSystem:
         raise OSError("no free ports")
 
-    fine, runs = played(tmp_path, a_scenario(happens, "broken", opens_rig=breaks), a_scenario(happens))
+    fine, runs = played(tmp_path, a_scenario(happens, "broken", opens=breaks), a_scenario(happens))
 
     assert not fine
     assert runs == [("broken", 1, "VIOLATED"), ("fault", 1, "clean")]
@@ -115,7 +115,7 @@ def test_rig_that_does_not_open_is_that_scenarios_failure_alone(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("act", [lacks_something, lambda one: one.demand(False, "wrong")])
-def test_rig_is_not_used_again_after_a_run_that_was_not_clean(
+def test_system_is_not_used_again_after_a_run_that_was_not_clean(
     act: Callable[[Run], None], tmp_path: Path, opened: list[Path]
 ) -> None:
     played(tmp_path, a_scenario(happens, "first"), a_scenario(act, "second"), a_scenario(happens, "third"))
@@ -123,10 +123,10 @@ def test_rig_is_not_used_again_after_a_run_that_was_not_clean(
     assert [folder.name.split("-")[2] for folder in opened] == ["first", "third"]
 
 
-def test_rig_is_shared_by_those_that_want_the_same_kind(tmp_path: Path, opened: list[Path]) -> None:
+def test_system_is_shared_by_those_that_want_the_same_kind(tmp_path: Path, opened: list[Path]) -> None:
     kinds = [_nothing, _nothing, _nothing_else, _nothing]
 
-    played(tmp_path, *(a_scenario(happens, f"fault-{at}", opens_rig=kind) for at, kind in enumerate(kinds)))
+    played(tmp_path, *(a_scenario(happens, f"fault-{at}", opens=kind) for at, kind in enumerate(kinds)))
 
     assert [folder.name.split("-", 2)[2].rpartition("-")[0] for folder in opened] == ["fault-0", "fault-2", "fault-3"]
 

@@ -1,0 +1,195 @@
+"""The systems that faults are played on: test builds of the services, on one broker or three, with or without wires.
+
+Invariant: scenario and checker reach the database directly, and the broker as the services do.
+"""
+
+import base64
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self
+
+import psutil
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from faults.build import ORDERS
+from faults.checker.system import PAN_HASH_KEY, JudgedSystem, Process
+from harness.journal import SERVICES
+from harness.own_system import OwnSystem, reserve_ports
+from harness.ports import reserve
+from harness.system import Service, at_once
+from harness.waiting import eventually
+from harness.wire import COMMIT, Wire
+from prequal.core.topology import GROUPS
+from prequal.local.child_process import Child
+from prequal.local.kafka import Kafka
+from prequal.local.keys import development_keys
+
+CHECKOUT: Final = Path(__file__).parent.parent
+COMMITS: Final = dict.fromkeys(("credit", "decision"), b'"cibil_score":')
+"""What the one statement of a service that writes and commits holds, and no other, where it is no COMMIT."""
+
+COPIES: Final = 3
+STEADY_SECONDS: Final = 4.0
+PROPERTIES: Final = {
+    "compression.type": "uncompressed",
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "share.coordinator.state.topic.replication.factor": "3",
+    "share.coordinator.state.topic.min.isr": "2",
+    "replica.lag.time.max.ms": "5000",
+}
+
+
+class Build(Service):
+    """A service that can be told where to fail (`faults.build`)."""
+
+    module = "faults.build"
+
+
+class FaultSystem(OwnSystem):
+    """The system in test builds, which can be armed while they run."""
+
+    build = Build
+
+    def launch(self, name: str, **environment: str) -> None:
+        """`start` without waiting until it is ready."""
+        super().launch(name, **(self._build(name) if name in self.services else {}), **environment)
+
+    def arm(self, name: str, failpoint: str) -> None:
+        """Tell a service that runs where to die, stall or fail (`faults.build.parse`); passages count from now on."""
+        order = self._orders(name)
+        order.write_text(failpoint)
+        self.child(name).send(signal.SIGUSR1)
+        eventually(lambda: not order.exists())
+
+    @contextmanager
+    def one_more(self, name: str) -> Iterator[Service]:
+        """A second process of a service, for as long as the block, on a port of its own."""
+        (port,) = reserve(1)
+        second = self.new(name, port, f"{name}-2")
+        second.environment["KAFKA_GROUP_INSTANCE_ID"] = f"{name}-2"
+        second.extra = self._build(f"{name}-2")
+        try:
+            second.start()
+            yield second
+        finally:
+            second.stop_for_good()
+
+    @property
+    def judged(self) -> JudgedSystem:
+        """What the checker is to know of it."""
+        processes = {name: Process(self.child(name).pid, self.ports[name]) for name in SERVICES if self.runs(name)}
+        key = base64.b64decode(development_keys(self.data.keys)[PAN_HASH_KEY])
+        return JudgedSystem(self.database_url, self.bootstrap_servers, processes, self.data.path, key)
+
+    def _build(self, name: str) -> dict[str, str]:
+        return {ORDERS: str(self._orders(name)), "PYTHONPATH": str(CHECKOUT)}
+
+    def _orders(self, name: str) -> Path:
+        return self.folder / f"{name}.orders"
+
+
+class WiredSystem(FaultSystem):
+    """The system, each service with a wire of its own to the database, and one wire before the broker.
+
+    Attributes:
+        to_database: the wires to PostgreSQL, by service.
+        to_broker: the wire to Kafka, of all services.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        ports = reserve_ports()
+        self.to_database: Final = {name: Wire(ports["postgres"], COMMITS.get(name, COMMIT)) for name in SERVICES}
+        self.to_broker: Final = Wire(ports["kafka"])
+        super().__init__(folder, ports=ports, advertised_port=self.to_broker.port)
+        for wire in (*self.to_database.values(), self.to_broker):
+            self.afterwards.callback(wire.close)
+
+    def launch(self, name: str, **environment: str) -> None:
+        """`start` without waiting until it is ready."""
+        if name in self.services:
+            environment = {"DATABASE_URL": self.to_database[name].url(self.database_url), **environment}
+        super().launch(name, **environment)
+
+
+class ClusterSystem(FaultSystem):
+    """The system on three brokers, `kafka-1` to `kafka-3`, each its own process and its own controller.
+
+    Three copies of every topic are kept; an acknowledgement needs two, as in production.
+
+    Attributes:
+        nodes: the brokers by name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        ports = reserve(2 * COPIES)
+        controllers = dict(enumerate(ports[COPIES:], 1))
+        voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in controllers.items())
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self.nodes: Final = {
+            f"kafka-{number}": Kafka(
+                self.data.path / f"kafka-{number}",
+                ports[number - 1],
+                controllers[number],
+                log=self.data.log(f"kafka-{number}"),
+                node_id=number,
+                voters=voters,
+                cluster_id=cluster_id,
+                properties=PROPERTIES,
+            )
+            for number in controllers
+        }
+
+    def __enter__(self) -> Self:
+        """Start, and wait until every client has met all the brokers: each costs it a thread, which is no leak."""
+        super().__enter__()
+        eventually(self._is_steady, STEADY_SECONDS * 10)
+        return self
+
+    def _is_steady(self) -> bool:
+        before = self._threads()
+        time.sleep(STEADY_SECONDS)
+        return self._threads() == before
+
+    def _threads(self) -> list[int]:
+        return [psutil.Process(pid).num_threads() for pid in self.pids().values()]
+
+    def _start_broker(self) -> None:
+        self.start(*self.nodes)
+        self.job("topics")
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """All three brokers."""
+        return ",".join(node.bootstrap_servers for node in self.nodes.values())
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What every process of this system is told."""
+        return super().settings | {"KAFKA_REPLICATION_FACTOR": str(COPIES)}
+
+    def child(self, name: str) -> Child:
+        """The child of that name."""
+        return self.nodes[name] if name in self.nodes else super().child(name)
+
+    def stop(self) -> None:
+        """Stop everything that runs."""
+        super().stop()
+        at_once(lambda node: node.stop_for_good(), list(self.nodes.values()))
+
+    def is_whole(self) -> bool:
+        """Whether every partition of the topics of events has all its copies in sync."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
+        try:
+            about = admin.list_topics(timeout=5).topics
+        except KafkaException:
+            return False
+        partitions = [each for topic in GROUPS for each in about[topic].partitions.values()]
+        return all(len(each.isrs) == COPIES for each in partitions)
