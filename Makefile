@@ -106,7 +106,7 @@ bench-compare: .venv/.develop ## CPU µs a decision of two variants, as a ratio:
 	$(BIN)/python -m bench.compare $(if $(BASE),--base $(BASE)) $(if $(OTHER),--other $(OTHER)) \
 		--pairs $(or $(PAIRS),5) $(if $(MOST),--most $(MOST))
 
-faults: .venv/.develop ## Every fault once, then every seeded bug: RUNS=, ONLY=, SEED=, SHORT=1, RECORD=1
+faults: .venv/.develop ## Every fault once, then every seeded bug: RUNS=, ONLY=, SEED=, SHORT=1, RECORD=1, RESUME=1
 	@$(BIN)/python -m faults.run
 	@[ -n "$(ONLY)" ] || $(BIN)/python -m faults.bugs_run
 

@@ -1,28 +1,31 @@
-"""What the campaign found, a line a run, and the table that `docs/fault-runs.md` makes of it.
+"""What campaigns found: one summed line a fault and load, and the table that `docs/fault-runs.md` makes of them.
 
     python -m faults.results            writes the table
     python -m faults.results --check    only compares
 
-Invariant: a run that was not clean stays in the file and in the table.
+Invariant: a violation stays, with its seed and the revision that ran; every run is counted under its revision.
 """
 
 import json
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self, TypeAlias
 
 KEPT: Final = ("faults/results.jsonl", "docs/fault-runs.md")
 """What is written here, from the checkout's root."""
 RESULTS, DOCUMENT = (Path(__file__).parent.parent / kept for kept in KEPT)
 BEGIN: Final = "<!-- table: made by `python -m faults.results` from faults/results.jsonl -->"
 END: Final = "<!-- end of table -->"
-
+LINES_MAX: Final = 100
 
 WORDS: Final = ("clean", "VIOLATED", "spoilt", "not run")
 """How a run can have ended."""
+
+Key: TypeAlias = tuple[int, str, str, float]
+"""Row, name, load and outage in seconds."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,6 @@ class Result:
     `not_run` says why it could not be tried here, and `spoilt` why its fault did not happen: such runs prove nothing.
     """
 
-    date: str
     revision: str
     row: int
     name: str
@@ -46,16 +48,21 @@ class Result:
     not_run: str = ""
     spoilt: str = ""
 
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """The result that was written as these fields."""
+        return cls(**{**fields, "violations": tuple(fields["violations"])})
+
+    @property
+    def key(self) -> Key:
+        """What it is summed under."""
+        return self.row, self.name, self.volume, self.outage_seconds
+
     @property
     def word(self) -> str:
         """One of `WORDS`."""
         clean, violated, spoilt, not_run = WORDS
         return not_run if self.not_run else spoilt if self.spoilt else violated if self.violations else clean
-
-    @property
-    def tried(self) -> bool:
-        """Whether it proves anything."""
-        return not (self.not_run or self.spoilt)
 
     def line(self) -> str:
         """What the runner prints."""
@@ -64,67 +71,86 @@ class Result:
         return f"row {self.row:>2}  {self.name:<34} seed {self.seed:<6} {self.word:<8} {self.seconds:6.1f} s  {words}"
 
 
-def append(result: Result, file: Path = RESULTS) -> None:
-    """Add a line."""
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(asdict(result)) + "\n")
+@dataclass(frozen=True)
+class Sum:
+    """All runs of one fault under one load that prove something.
+
+    Attributes:
+        runs: how many, by revision, in the order they were made.
+        violated: the red ones, each as `seed N at REVISION`.
+        recovery: each run's seconds from the mend until all was decided, sorted.
+    """
+
+    row: int
+    name: str
+    volume: str
+    outage_seconds: float
+    runs: Mapping[str, int] = field(default_factory=dict)
+    violated: tuple[str, ...] = ()
+    recovery: tuple[float, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """What is summed."""
+        return self.row, self.name, self.volume, self.outage_seconds
+
+    def plus(self, result: Result) -> Self:
+        """The sum with one run more."""
+        red = (f"seed {result.seed} at {result.revision}",) if result.violations else ()
+        return replace(
+            self,
+            runs={**self.runs, result.revision: self.runs.get(result.revision, 0) + 1},
+            violated=(*self.violated, *red),
+            recovery=tuple(sorted((*self.recovery, round(result.recovery_seconds, 1)))),
+        )
+
+    def cells(self) -> list[str]:
+        """Its line of the table."""
+        count, red = sum(self.runs.values()), len(self.violated)
+        outage = f"{self.outage_seconds:g} s" if self.outage_seconds else "–"
+        wrong = f"**{red}** ({', '.join(self.violated)})" if red else "0"
+        times = f"{statistics.median(self.recovery):.1f} / {max(self.recovery):.1f} s"
+        # No failure in n runs bounds the rate at 3/n, with 95 % confidence.
+        bound = "–" if red else f"{min(1.0, 3 / count):.0%}"
+        return [str(self.row), self.name, self.volume, outage, str(count), wrong, times, bound, [*self.runs][-1]]
 
 
-def read(file: Path = RESULTS) -> list[Result]:
-    """All that was recorded; none when there is no file."""
-    if not file.exists():
-        return []
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [Result(**(fields | {"violations": tuple(fields["violations"])})) for fields in map(json.loads, lines)]
-
-
-def table(results: Iterable[Result]) -> str:
-    """The table, in Markdown: a line for each fault and load that was tried or could not be."""
-    groups: dict[tuple[int, str, str, float], list[Result]] = {}
+def summed(sums: Iterable[Sum], results: Iterable[Result]) -> list[Sum]:
+    """The sums with these runs, but for those that prove nothing; sorted."""
+    by_key = {each.key: each for each in sums}
     for result in results:
-        groups.setdefault((result.row, result.name, result.volume, result.outage_seconds), []).append(result)
-    heads = ("row", "fault", "load", "outage", "runs", "violated", "recovery p50 / max", "rate below (95 %)")
-    lines = [_row(heads), _row(["---"] * len(heads))]
-    lines += [_row(_cells(*key, groups[key])) for key in sorted(groups)]
-    return "\n".join(lines) + "\n"
+        if not (result.not_run or result.spoilt):
+            by_key[result.key] = by_key.get(result.key, Sum(*result.key)).plus(result)
+    return [by_key[key] for key in sorted(by_key)]
 
 
-def _cells(row: int, name: str, volume: str, outage_seconds: float, results: Sequence[Result]) -> list[str]:
-    tried = [result for result in results if result.tried]
-    violated = [result for result in tried if result.violations]
-    outage = f"{outage_seconds:g} s" if outage_seconds else "–"
-    if not tried:
-        return [
-            str(row),
-            name,
-            volume,
-            outage,
-            "0",
-            "–",
-            f"{results[-1].word}: {results[-1].not_run or results[-1].spoilt}",
-            "–",
-        ]
-    recovery = [result.recovery_seconds for result in tried]
-    times = f"{statistics.median(recovery):.1f} / {max(recovery):.1f} s"
-    seeds = ", ".join(f"{result.seed} at {result.revision}" for result in violated)
-    wrong = f"**{len(violated)}** (seed {seeds})" if violated else "0"
-    return [str(row), name, volume, outage, str(len(tried)), wrong, times, _bound(len(tried), len(violated))]
+def append(*results: Result, file: Path = RESULTS) -> None:
+    """Add runs to the file's sums."""
+    lines = [json.dumps(asdict(each)) + "\n" for each in summed(read(file), results)]
+    file.write_text("".join(lines), encoding="utf-8")
 
 
-def _bound(runs: int, violated: int) -> str:
-    """No failure in n runs bounds the rate at 3/n, with 95 % confidence."""
-    return "–" if violated else f"{min(1.0, 3 / runs):.0%}"
+def read(file: Path = RESULTS) -> list[Sum]:
+    """All that was recorded; none when there is no file."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return [
+        Sum(**{**each, "violated": tuple(each["violated"]), "recovery": tuple(each["recovery"])})
+        for each in map(json.loads, lines)
+    ]
 
 
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def table(sums: Iterable[Sum]) -> str:
+    """The table, in Markdown."""
+    heads = ["row", "fault", "load", "outage", "runs", "violated", "recovery p50 / max", "rate below (95 %)", "last at"]
+    rows = [heads, ["---"] * len(heads), *(each.cells() for each in sums)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
 
 
-def documented(text: str, results: Iterable[Result]) -> str:
-    """The document with its table as the results make it."""
+def documented(text: str, sums: Iterable[Sum]) -> str:
+    """The document with its table as the sums make it."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{table(results)}\n{END}{tail}"
+    return f"{head}{BEGIN}\n\n{table(sums)}\n{END}{tail}"
 
 
 def write() -> None:
@@ -132,16 +158,23 @@ def write() -> None:
     DOCUMENT.write_text(documented(DOCUMENT.read_text(encoding="utf-8"), read()), encoding="utf-8")
 
 
+def check() -> None:
+    """See that the file is summed and sorted, and the document as it says. Raises SystemExit when it is not."""
+    sums, text = read(), DOCUMENT.read_text(encoding="utf-8")
+    if len(sums) >= LINES_MAX or [each.key for each in sums] != sorted({each.key for each in sums}):
+        sys.exit(f"faults/results.jsonl must be one line a fault and load, sorted, and fewer than {LINES_MAX}.")
+    if documented(text, sums) != text:
+        sys.exit("Not what faults/results.jsonl says: docs/fault-runs.md. Run `make documents`.")
+
+
 def main(words: list[str]) -> None:
     """Write, or check."""
-    if words == ["--check"]:
-        text = DOCUMENT.read_text(encoding="utf-8")
-        if documented(text, read()) != text:
-            sys.exit("Not what faults/results.jsonl says: docs/fault-runs.md. Run `make documents`.")
-    elif words == []:
-        write()
-    else:
+    if words not in ([], ["--check"]):
         sys.exit("Usage: python -m faults.results [--check]")
+    if words:
+        check()
+    else:
+        write()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
     SHORT=1 python -m faults.run               shorter outages and the short load, as CI runs it
     SEED=7 ONLY=credit-after-commit python …   the run of that seed again
     RECORD=1 python -m faults.run              results go to faults/results.jsonl and docs/fault-runs.md
+    RESUME=1 python -m faults.run              without what was clean already at this revision, in this checkout
     ALLOW_NOT_RUN=1 python -m faults.run       what this machine has not the means for is no failure
     SHOW=1 SECONDS=120 ONLY=random-kills …     says what happens as it happens, with outages of that length
 
@@ -14,6 +15,7 @@ a failure when it never does; so is, unless it is allowed, what the machine has 
 
 import functools
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -24,8 +26,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -51,6 +52,7 @@ class Campaign:
         seed: of the first run; the next ones have the following numbers.
         short: with shorter outages and the short load.
         record: whether the results go into the committed file.
+        resume: whether runs are left out that were clean already at this revision.
         allow_not_run: whether it may pass though this machine had not the means for some of it.
         show: whether what happens is told every few seconds.
     """
@@ -60,6 +62,7 @@ class Campaign:
     seed: int = 1
     short: bool = False
     record: bool = False
+    resume: bool = False
     allow_not_run: bool = False
     folder: Path = FOLDER
     show: bool = False
@@ -67,11 +70,13 @@ class Campaign:
 
     def play(self) -> bool:
         """Play everything; whether every run was tried in the end, and clean."""
-        fine = True
+        fine, done = True, self._done() if self.resume else set()
         with Stages(self.folder) as stages:
             for played in self.scenarios:
                 spare = itertools.count(self.seed + self.runs)
                 for seed in range(self.seed, self.seed + self.runs):
+                    if (played.name, seed) in done:
+                        continue
                     last = self._until_tried(stages, played, seed, spare)
                     fine = fine and (last.word == "clean" or bool(last.not_run and self.allow_not_run))
         return fine
@@ -138,9 +143,25 @@ class Campaign:
     def _keep_evidence(self, stage: Stage, violations: Sequence[str]) -> None:
         keep_evidence(stage, violations)
 
+    @property
+    def log(self) -> Path:
+        """Every run at this revision with this load, a line each."""
+        return self.folder / f"{revision()}{'-short' if self.short else ''}.jsonl"
+
+    def _done(self) -> set[tuple[str, int]]:
+        """Name and seed of the runs that were clean. Raises SystemExit when the checkout is not as committed."""
+        if revision().endswith("+"):
+            sys.exit("RESUME continues a campaign of one commit, and something here is not committed.")
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        results = (Result.of(json.loads(line)) for line in lines)
+        return {(each.name, each.seed) for each in results if each.word == WORDS[0]}
+
     def _keep(self, result: Result) -> None:
         self.results.append(result)
         print(result.line(), flush=True)
+        self.folder.mkdir(exist_ok=True)
+        with self.log.open("a") as log:
+            log.write(json.dumps(asdict(result)) + "\n")
         if self.record:
             results.append(result)
             results.write()
@@ -177,7 +198,6 @@ def _verdict(run: Run) -> list[str]:
 def _result(played: Scenario, seed: int, began: float, **ended: Any) -> Result:
     """How a run that began then has ended."""
     return Result(
-        date=f"{datetime.now(UTC):%Y-%m-%d}",
         revision=revision(),
         row=played.row,
         name=played.name,
@@ -195,9 +215,10 @@ def _without_rig(played: Scenario, seed: int, began: float, **ended: Any) -> Res
 
 @functools.cache
 def revision() -> str:
-    """The checkout's when it was first asked for, short; with `+` when more was changed since than the results."""
-    change = _git("status", "--porcelain", "--", ":/", *(f":!/{kept}" for kept in results.KEPT))
-    return (_git("rev-parse", "--short=9", "HEAD") or "unknown") + ("+" if change else "")
+    """The last commit that touches what is tried or what tries it, short; with `+` when that is changed since."""
+    tried = *(f":/{each}" for each in ("src", "harness", "faults")), *(f":!/{kept}" for kept in results.KEPT)
+    change = _git("status", "--porcelain", "--", *tried)
+    return (_git("log", "-1", "--abbrev=9", "--format=%h", "--", *tried) or "unknown") + ("+" if change else "")
 
 
 def _git(*words: str) -> str:
@@ -234,6 +255,7 @@ def main() -> None:
         seed=_number("SEED", 1),
         short=bool(os.environ.get("SHORT")),
         record=bool(os.environ.get("RECORD")),
+        resume=bool(os.environ.get("RESUME")),
         allow_not_run=bool(os.environ.get("ALLOW_NOT_RUN")),
         show=bool(os.environ.get("SHOW")),
     )

@@ -149,7 +149,7 @@ for name, kill in {
 for name, kill in {
     "publisher-before-ack": dies_at("publisher", Place.PUBLISHER_BEFORE_ACK, nothing_more),
     "publisher-after-ack": dies_at("publisher", Place.PUBLISHER_AFTER_ACK, told_twice),
-    "publisher-after-settle": dies_at("publisher", Place.PUBLISHER_AFTER_ARCHIVE, nothing_more),
+    "publisher-after-archive": dies_at("publisher", Place.PUBLISHER_AFTER_ARCHIVE, nothing_more),
 }.items():
     scenario(2, name, volume=SHORT)(kill)
 

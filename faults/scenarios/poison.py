@@ -110,7 +110,7 @@ def nothing_but_poison(run: Run) -> None:
     run.demand(FLOOD <= held <= FLOOD + IN_A_ROW, f"{held} dead letters of {FLOOD}")
 
 
-@scenario(16, "killed-after-publication", volume=SHORT, own_system=True)
+@scenario(16, "killed-after-dead-letter", volume=SHORT, own_system=True)
 def killed_after_burial(run: Run) -> None:
     """A consumer dies when its dead letter is on its topic and the offset is not stored: it is there, perhaps twice."""
     for service, topic in CONSUMERS.items():

@@ -113,7 +113,7 @@ def message_too_large(run: Run) -> None:
     run.demand_none_refused()
 
 
-@scenario(16, "no-place-for-dead-letters", outage=(10.0, 3.0), own_system=True)
+@scenario(16, "dead-letter-topics-missing", outage=(10.0, 3.0), own_system=True)
 def no_place_for_dead_letters(run: Run) -> None:
     """Poison comes while the dead-letter topics are missing: its offsets wait, its neighbours do not."""
     letters = [RawMessage(b"{", f"poison-{number}".encode()) for number in range(3)]

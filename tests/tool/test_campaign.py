@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from faults import run, stages
+from faults import results, run, stages
 from faults.run import TRIES, Campaign
 from faults.scenario import NotRun, Run, Scenario, Spoilt, Stage
 from faults.systems import FaultSystem
@@ -165,3 +166,39 @@ def test_scenario_that_is_not_there_is_nonsense(
 
     assert end.value.code == 2
     assert "No scenario 99" in capsys.readouterr().out
+
+
+def test_resumed_campaign_leaves_out_what_was_clean_at_this_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "revision", lambda: "abc")
+    played(tmp_path, a_scenario(happens), a_scenario(fails_to_happen, "other"))
+
+    resumed = played(tmp_path, a_scenario(happens), a_scenario(happens, "other"), resume=True)
+    monkeypatch.setattr(run, "revision", lambda: "def")
+    elsewhere = played(tmp_path, a_scenario(happens), resume=True)
+
+    assert resumed == (True, [("other", 1, "clean")])
+    assert elsewhere == (True, [("fault", 1, "clean")])
+
+
+def test_campaign_of_uncommitted_code_cannot_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "revision", lambda: "abc+")
+
+    with pytest.raises(SystemExit, match="not committed"):
+        played(tmp_path, a_scenario(happens), resume=True)
+
+
+def test_recorded_runs_are_summed_by_fault_and_load_and_counted_by_revision(tmp_path: Path) -> None:
+    clean = results.Result("abc", 7, "fault", 1, "100 at 50/s", 4.0, 9.0, 80, 1.26)
+    red = replace(clean, seed=2, revision="def", recovery_seconds=0.5, violations=("I1 is missing: x",))
+    file = tmp_path / "results.jsonl"
+    results.append(clean, replace(clean, volume="500 at 20/s"), file=file)
+
+    results.append(red, replace(clean, spoilt="nobody met it"), file=file)
+
+    first, second = results.read(file)
+    assert (first.runs, first.violated) == ({"abc": 1, "def": 1}, ("seed 2 at def",))
+    assert first.recovery == (0.5, 1.3)
+    assert (second.volume, second.runs) == ("500 at 20/s", {"abc": 1})
+    assert "| 2 | **1** (seed 2 at def) | 0.9 / 1.3 s | – | def |" in results.table([first])
