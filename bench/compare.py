@@ -94,7 +94,7 @@ class Running(Child):
         deadline = time.monotonic() + START_SECONDS
         while not all(is_ready(self._ports[name.upper()]) for name in PARTS["python"]):
             if not self.running or time.monotonic() > deadline:
-                raise Transient(f"{self._variant.checkout} did not become ready: {self.last_words()}")
+                raise Transient(f"{self._variant.checkout} did not become ready: {self.last_sentence()}")
             time.sleep(0.1)
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ from faults.checker.watch import Watch
 from faults.scenario import NotRun, Scenario, Stage
 from faults.systems import FaultSystem
 from harness.journal import Journal
-from prequal.local.postgres import _binary
+from prequal.local.postgres import binary
 
 RUNS_A_RIG: Final = 40
 """Then a new one: its tables, topics and journal grow with each run, and with them the checker's work."""
@@ -89,7 +89,7 @@ def keep_evidence(stage: Stage, violations: Sequence[str]) -> None:
     """Leave beside the journal and the logs what the tables hold, and say where."""
     folder = stage.system.folder
     with (folder / "tables.sql").open("wb") as dump, suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run([_binary("pg_dump"), stage.system.database_url], stdout=dump, timeout=60, check=False)
+        subprocess.run([binary("pg_dump"), stage.system.database_url], stdout=dump, timeout=60, check=False)
     _name(folder, violations)
 
 

@@ -237,4 +237,4 @@ class OwnSystem(System):
 
     def job(self, name: str) -> None:
         """Run `migrate`, `topics` or `maintain`. Raises Misconfigured when it fails."""
-        OneShotJob(name, self.data.log(name), self.settings).do()
+        OneShotJob(name, self.data.log(name), self.settings).execute()

@@ -20,7 +20,7 @@ from harness.journal import SERVICES
 from harness.ports import free_port, free_ports
 from harness.waiting import PATIENCE_SECONDS, eventually
 from prequal.local import services
-from prequal.local.child_process import Child
+from prequal.local.child_process import STOP_SECONDS, Child
 
 ENCRYPTION_KEY: Final = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 PAN_HASH_KEY: Final = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA="
@@ -33,7 +33,7 @@ SHUTDOWN_SECONDS: Final = 10.0
 T = TypeVar("T")
 
 
-class Service(services.Service):
+class Service(services.ServiceProcess):
     """One service as a process of its own; `extra` is what its next start is told besides its settings."""
 
     module: ClassVar[str] = "prequal"
@@ -151,7 +151,7 @@ class System:
 
     def stop(self) -> None:
         """Stop whatever runs, frozen or not."""
-        at_once(lambda child: child.stop_for_good(services.STOP_SECONDS), [*self.services.values(), *self._further])
+        at_once(lambda child: child.stop_for_good(STOP_SECONDS), [*self.services.values(), *self._further])
 
     def logs(self) -> str:
         """Everything the services wrote."""

@@ -11,19 +11,14 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from prequal.core.settings import ApiSettings, CreditSettings, DecisionSettings, PublisherSettings
+from prequal.core.topology import COMMANDS
 from prequal.local.services import OF_ONE_PROCESS, SETTINGS
 from prequal.local.settings import UpSettings
 
-SERVICES: Mapping[str, type[BaseSettings]] = {
-    "api": ApiSettings,
-    "credit": CreditSettings,
-    "decision": DecisionSettings,
-    "publisher": PublisherSettings,
-}
+SERVICES: Mapping[str, type[BaseSettings]] = {command: SETTINGS[command] for command in COMMANDS}
 
 SET_BY_UP = OF_ONE_PROCESS | {"SHUTDOWN_SECONDS"}
-"""What `prequal up` decides for each of its children."""
+"""What `prequal up` sets for each of its children."""
 
 WIDTH = 116
 HIGHEST_PORT = 65535
@@ -43,7 +38,7 @@ def files() -> dict[str, str]:
 
 
 def passed_on() -> dict[str, FieldInfo]:
-    """What `prequal up` does not read itself but hands to those of its children who know it, by name."""
+    """The settings that `prequal up` only passes on to its children, by name."""
     fields = {name.upper(): field for kind in SETTINGS.values() for name, field in kind.model_fields.items()}
     own = {name.upper() for name in UpSettings.model_fields}
     return {name: field for name, field in fields.items() if name not in own | SET_BY_UP}
@@ -51,11 +46,11 @@ def passed_on() -> dict[str, FieldInfo]:
 
 def _up() -> str:
     head = _HEAD.format(
-        title="Settings of `prequal up`, which runs everything on this machine: nothing of this has to be set.",
+        title="Settings of `prequal up`, which runs everything on this machine: none of them is required.",
         use="Copy it to .env beside this file, or set the same names in the environment, which wins.",
     )
     own = {name.upper(): field for name, field in UpSettings.model_fields.items()}
-    return "\n".join([head, *_lines(own), "# Handed on to the processes that know them:", "", *_lines(passed_on())])
+    return "\n".join([head, *_lines(own), "# Passed on to the processes that have them:", "", *_lines(passed_on())])
 
 
 def _service(name: str) -> str:
@@ -69,15 +64,15 @@ def _service(name: str) -> str:
 
 def _lines(fields: Mapping[str, FieldInfo]) -> Iterable[str]:
     for name, field in fields.items():
-        taken = _taken(field)
-        words = f"{field.description} ({taken})" if taken else str(field.description)
-        yield from wrap(words, WIDTH, initial_indent="# ", subsequent_indent="# ")
+        allowed = _allowed(field)
+        text = f"{field.description} ({allowed})" if allowed else str(field.description)
+        yield from wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ")
         yield f"{name.upper()}=" if field.is_required() else f"# {name.upper()}={_text(field.default)}"
         yield ""
 
 
-def _taken(field: FieldInfo) -> str:
-    """The values that are taken, where the type limits them to some words or to a range other than that of ports."""
+def _allowed(field: FieldInfo) -> str:
+    """The allowed values, where the type limits them to some words or to a range other than that of ports."""
     if get_origin(field.annotation) is Literal:
         return " | ".join(map(str, get_args(field.annotation)))
     signs = {"gt": "over", "ge": "from", "le": "to"}

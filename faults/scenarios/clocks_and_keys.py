@@ -95,7 +95,7 @@ def _start_with_wrong_key(run: Run, service: str, setting: str) -> None:
         run.system.launch(service, **{setting: generate()[setting]})
         code = run.system.exit_code(service, 15)
         run.demand(code == REFUSED_TO_START, f"{service} with a wrong {setting} ended with {code}")
-        words = run.system.child(service).last_words()
+        words = run.system.child(service).last_sentence()
         run.demand(setting in words and "is not the key" in words, f"{service} said: {words}")
         fault.mend()
         run.system.start(service)

@@ -1,4 +1,4 @@
-"""A lender's app in small: posts an application and watches until it is decided.
+"""A client of the API: posts an application and waits for its decision.
 
 Invariant: the PAN goes into the request's body and nowhere else.
 """
@@ -12,14 +12,14 @@ from typing import Any, Self
 import httpx
 
 from prequal.core.errors import Refused, Transient
+from prequal.domain.application import Status
 
-PENDING = "PENDING"
 POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
-class Status:
-    """What the API says about an application."""
+class ApplicationStatus:
+    """The status of an application, as the API gives it."""
 
     application_id: str
     status: str
@@ -29,9 +29,9 @@ class Status:
     updated_at: datetime
 
     @property
-    def final(self) -> bool:
+    def is_final(self) -> bool:
         """Whether it is decided."""
-        return self.status != PENDING
+        return self.status != Status.PENDING
 
     @property
     def milliseconds(self) -> float:
@@ -58,17 +58,17 @@ class ApiClient:
         """Post an application and return its id.
 
         Raises:
-            Refused: the API does not take it; the message lists what it said about each field.
-            Transient: the API cannot be reached, or cannot take it now.
+            Refused: the API refuses it; the message lists the issue of each field.
+            Transient: the API cannot be reached, or cannot accept it now.
         """
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        answer = self._ask("POST", "/applications", json=application, headers=headers)
+        answer = self._request("POST", "/applications", json=application, headers=headers)
         return str(answer["application_id"])
 
-    def status(self, application_id: str) -> Status:
-        """How the application stands. Raises what `submit` does."""
-        answer = self._ask("GET", f"/applications/{application_id}/status")
-        return Status(
+    def status(self, application_id: str) -> ApplicationStatus:
+        """The application's status. Raises what `submit` does."""
+        answer = self._request("GET", f"/applications/{application_id}/status")
+        return ApplicationStatus(
             application_id=answer["application_id"],
             status=answer["status"],
             cibil_score=answer["cibil_score"],
@@ -77,17 +77,17 @@ class ApiClient:
             updated_at=datetime.fromisoformat(answer["updated_at"]),
         )
 
-    def watch(self, application_id: str, timeout_seconds: float) -> Iterator[Status]:
-        """How it stands, again and again, until it is decided or the time is over. Raises what `submit` does."""
+    def watch(self, application_id: str, timeout_seconds: float) -> Iterator[ApplicationStatus]:
+        """Its status, polled until it is decided or the time is over. Raises what `submit` does."""
         deadline = time.monotonic() + timeout_seconds
         while True:
             status = self.status(application_id)
             yield status
-            if status.final or time.monotonic() > deadline:
+            if status.is_final or time.monotonic() > deadline:
                 return
             time.sleep(POLL_SECONDS)
 
-    def _ask(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+    def _request(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         try:
             response = self._http.request(method, path, **content)
             answer = response.json()
@@ -103,5 +103,5 @@ class ApiClient:
 def _refusal(status: int, answer: Any) -> Refused | Transient:
     error = answer if isinstance(answer, dict) else {}
     issues = [f"{detail['field']}: {detail['issue']}" for detail in error.get("details") or []]
-    words = "; ".join([f"{error.get('error_code', status)}: {error.get('message', 'no word about it')}", *issues])
-    return Transient(words) if status >= httpx.codes.INTERNAL_SERVER_ERROR else Refused(words)
+    text = "; ".join([f"{error.get('error_code', status)}: {error.get('message', 'no message')}", *issues])
+    return Transient(text) if status >= httpx.codes.INTERNAL_SERVER_ERROR else Refused(text)

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 from prequal.core.errors import Invalid, Misconfigured
 from prequal.core.settings import load
 from prequal.local.keys import generate
-from prequal.local.services import Service, environment_of
+from prequal.local.services import ServiceProcess, environment_of
 from prequal.local.settings import UpSettings
 from prequal.messaging import dead_letters
 from prequal.messaging.dead_letters import DeadLetter
@@ -157,7 +157,7 @@ def test_the_example_of_up_loads_as_it_stands_and_uncommented(tmp_path: Path) ->
 def test_what_up_is_said_to_hand_on_reaches_a_child(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(name, "7")
 
-    services = [Service(child, 1, tmp_path / "log", {}, tmp_path).environment for child in env_examples.SERVICES]
+    services = [ServiceProcess(child, 1, tmp_path / "log", {}, tmp_path).environment for child in env_examples.SERVICES]
     errands = [environment_of(job, {}) for job in ("migrate", "maintain", "topics")]
 
     assert any(environment.get(name) == "7" for environment in [*services, *errands])

@@ -1,4 +1,4 @@
-"""What a newcomer does after `prequal up`: each outcome, the documented PANs, crashes in the middle, a second start."""
+"""After `prequal up`: each outcome, the documented PANs, crashes in the middle, a second start."""
 
 import os
 import signal
@@ -101,7 +101,7 @@ def test_every_child_killed_in_turn_under_load_loses_nothing(up: Up, client: htt
 
 
 def restarted(up: Up, name: str, pid: int) -> None:
-    """Wait until a child has another process id than this one."""
+    """Wait until the child has another process id than this one."""
     eventually(lambda: up.processes().get(name, {"pid": pid})["pid"] != pid, within=15)
 
 
@@ -113,7 +113,7 @@ def pending(database: Database) -> int:
         return -1
 
 
-def test_second_start_is_quick_and_remembers_everything(up: Up, client: httpx.Client) -> None:
+def test_second_start_is_fast_and_keeps_all_data(up: Up, client: httpx.Client) -> None:
     body, key = an_application(), a_key()
     first = client.post("/applications", json=body, headers={"Idempotency-Key": key})
     code = up.end(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A `prequal up` for whoever asks for one."""
+"""A `prequal up` of a test's own."""
 
 import signal
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.local.machine import Up
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Up]:
-    """A stack that has not been started."""
+    """A `prequal up` that has not been started."""
     up = Up(tmp_path)
     yield up
     if up.running:
@@ -21,6 +21,6 @@ def stack(tmp_path: Path) -> Iterator[Up]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine sets for a `prequal up` of its own is not meant for these tests."""
+    """Settings of this machine's own `prequal up` do not apply to these tests."""
     for name in UpSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)

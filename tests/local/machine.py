@@ -1,4 +1,4 @@
-"""What the tests of one machine share: a whole `prequal up` in a folder, and whether a process lives."""
+"""A whole `prequal up` in a folder, and whether a process is alive."""
 
 import json
 import os
@@ -26,11 +26,11 @@ PORT_SETTINGS = (
 )
 
 ENDS_WITHIN_SECONDS = 60
-"""For a machine that is busy with other things; what is promised on a free one is 15 s."""
+"""For a busy machine; on a free one 15 s are promised."""
 
 
-def lives(pid: int) -> bool:
-    """Whether the process runs; one that is dead and was not yet buried does not."""
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
@@ -43,7 +43,7 @@ def _is_ready(port: int) -> bool:
 
 
 def _hang_up_by_default() -> None:
-    """The tests themselves may run under `nohup`, which a child would inherit."""
+    """The tests may run under `nohup`, whose ignored SIGHUP a child would inherit."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
@@ -56,17 +56,17 @@ class Up:
         self.output = folder / "output"
         self.stdout: int | None = None
         self.process: subprocess.Popen[bytes] | None = None
-        self._said_before = 0
+        self._output_before = 0
 
     def start(self, **settings: str) -> "Up":
-        known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         ports = {name: str(port) for name, port in self.ports.items()}
         with self.output.open("ab") as output:
-            self._said_before = output.tell()
+            self._output_before = output.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "prequal", "up"],
                 cwd=self.folder,
-                env=known | ports | {"PYTHONFAULTHANDLER": "1"} | settings,
+                env=inherited | ports | {"PYTHONFAULTHANDLER": "1"} | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=self.stdout or output,
                 stderr=output,
@@ -75,13 +75,13 @@ class Up:
         return self
 
     def until_ready(self) -> "Up":
-        """Wait until it serves and has said what to try next: its demonstration is over, and nobody disturbs it."""
-        eventually(lambda: (self.ready() and self._said(b"Try next")) or not self.running, within=60)
+        """Wait until it serves and its demonstration is over."""
+        eventually(lambda: (self.ready() and self._has_printed(b"Try next")) or not self.running, within=60)
         assert self.running, self.output.read_text()
         return self
 
-    def _said(self, words: bytes) -> bool:
-        return words in self.output.read_bytes()[self._said_before :]
+    def _has_printed(self, text: bytes) -> bool:
+        return text in self.output.read_bytes()[self._output_before :]
 
     @property
     def running(self) -> bool:
@@ -105,17 +105,19 @@ class Up:
         return content
 
     def left(self) -> list[int]:
-        """Living processes that work in the data folder."""
-        return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and self._works_here(each)]
+        """Running processes whose working folder is the data folder."""
+        return [
+            int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit() and self._is_in_data_folder(each)
+        ]
 
-    def _works_here(self, process: Path) -> bool:
+    def _is_in_data_folder(self, process: Path) -> bool:
         try:
             return (process / "cwd").readlink().is_relative_to(self.folder / ".prequal")
         except OSError:
             return False
 
     def end(self, with_signal: signal.Signals = signal.SIGINT) -> int:
-        """Send the signal, and return the exit code; whoever does not end shows where each thread stands."""
+        """Send the signal, and return the exit code; one that does not end prints the stack of each thread."""
         assert self.process is not None
         self.process.send_signal(with_signal)
         try:

@@ -1,4 +1,4 @@
-"""Children die with their parent, stop when asked, and are what their pid says."""
+"""Children end with their parent, stop on request, and have the pid that is reported."""
 
 import shlex
 import signal
@@ -15,11 +15,11 @@ from prequal.core.errors import Misconfigured, PrequalError, Transient
 from prequal.local import services
 from prequal.local.child_process import Child, bound_to_parent
 from prequal.local.services import OneShotJob
-from tests.local.machine import lives
+from tests.local.machine import is_alive
 
 PARENT = """
 import sys, time, pathlib
-from prequal.local.children import Child
+from prequal.local.child_process import Child
 child = Child("sleeper", 0, pathlib.Path(sys.argv[1]))
 child.spawn(["sleep", "600"], unprivileged=sys.argv[2] == "unprivileged")
 print(child.pid, flush=True)
@@ -39,12 +39,12 @@ def test_child_does_not_outlive_a_parent_that_is_killed(tmp_path: Path, how: str
     parent = subprocess.Popen([sys.executable, "-c", PARENT, tmp_path / "log", how], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
-    assert lives(pid)
+    assert is_alive(pid)
 
     parent.kill()
     parent.communicate()
 
-    eventually(lambda: not lives(pid), within=20)
+    eventually(lambda: not is_alive(pid), within=20)
 
 
 def test_child_outlives_the_thread_that_started_it(child: Child) -> None:
@@ -80,9 +80,9 @@ def test_child_is_in_a_group_of_its_own_so_that_ctrl_c_does_not_reach_it(child: 
     assert int(group) == child.pid
 
 
-def test_stop_insists_when_the_child_does_not_listen(child: Child) -> None:
-    child.spawn(["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.1; done"])
-    eventually(lambda: "deaf" in child.log.read_text())
+def test_stop_kills_a_child_that_ignores_sigterm(child: Child) -> None:
+    child.spawn(["sh", "-c", "trap '' TERM; echo ignoring; while :; do sleep 0.1; done"])
+    eventually(lambda: "ignoring" in child.log.read_text())
 
     child.stop(timeout_seconds=0.3)
 
@@ -98,7 +98,7 @@ def test_stop_reaches_a_frozen_child(child: Child) -> None:
     assert child.wait() == -signal.SIGTERM
 
 
-def test_retired_child_never_starts_again(child: Child) -> None:
+def test_child_that_is_stopped_for_good_never_starts_again(child: Child) -> None:
     child.spawn(["sleep", "600"])
 
     child.stop_for_good()
@@ -108,7 +108,7 @@ def test_retired_child_never_starts_again(child: Child) -> None:
         child.spawn(["sleep", "600"])
 
 
-def test_retiring_interrupts_a_step_of_the_preparation(child: Child) -> None:
+def test_stop_for_good_interrupts_a_step_of_the_preparation(child: Child) -> None:
     failures: list[BaseException] = []
 
     def prepare() -> None:
@@ -128,26 +128,26 @@ def test_retiring_interrupts_a_step_of_the_preparation(child: Child) -> None:
     assert failures
 
 
-def test_step_that_fails_says_its_last_words(child: Child) -> None:
+def test_failed_step_reports_its_last_sentence(child: Child) -> None:
     with pytest.raises(Misconfigured, match="sleeper: no more room"):
         child.run(["sh", "-c", "echo no more room >&2; exit 1"])
 
 
 @pytest.mark.parametrize(("code", "kind"), [(1, Misconfigured), (2, Misconfigured), (3, Transient)])
-def test_errand_that_fails_is_the_kind_of_failure_that_its_exit_code_says(
+def test_exit_code_of_a_job_gives_the_kind_of_its_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[PrequalError]
 ) -> None:
-    monkeypatch.setattr(services, "_command", lambda _: ["sh", "-c", f"echo its sentence; exit {code}"])
+    monkeypatch.setattr(services, "command_of", lambda _: ["sh", "-c", f"echo its sentence; exit {code}"])
 
     with pytest.raises(kind, match="topics: its sentence"):
-        OneShotJob("topics", tmp_path / "topics.log", {}).do()
+        OneShotJob("topics", tmp_path / "topics.log", {}).execute()
 
 
-def test_last_words_are_those_that_are_no_json(child: Child) -> None:
+def test_last_sentence_is_no_json_record(child: Child) -> None:
     child.log.parent.mkdir()
     child.log.write_text('{"event": "starting"}\nprequal: Bad settings: X is missing.\n{"event": "bye"}\n\n')
 
-    assert child.last_words() == "Bad settings: X is missing"
+    assert child.last_sentence() == "Bad settings: X is missing"
 
 
 TRACE = """\
@@ -159,11 +159,11 @@ java.lang.RuntimeException: Stored node id 9 does not match
 """
 
 
-def test_last_words_are_the_exception_and_not_where_it_passed(child: Child) -> None:
+def test_last_sentence_is_the_exception_and_no_frame_of_its_stack(child: Child) -> None:
     child.log.parent.mkdir()
     child.log.write_text(TRACE)
 
-    assert child.last_words() == "java.lang.RuntimeException: Stored node id 9 does not match"
+    assert child.last_sentence() == "java.lang.RuntimeException: Stored node id 9 does not match"
 
 
 def test_on_spawn_knows_the_new_pid(child: Child) -> None:

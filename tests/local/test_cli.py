@@ -1,4 +1,4 @@
-"""The command line: every command explains itself, and every exit code means what `--help` says."""
+"""The command line: every command has its help, and every exit code means what `--help` says."""
 
 import http.server
 import json
@@ -15,8 +15,8 @@ import typer
 from typer.testing import CliRunner
 
 from harness.ports import free_ports
-from prequal.cli import exit_codes
 from prequal.cli.app import app
+from prequal.cli.exit_codes import exit_code_of
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.local.demo import fresh_pan
 from tests.local.machine import Up
@@ -55,7 +55,7 @@ runner = CliRunner()
 
 
 class Api:
-    """An API that answers the same to every POST, and the same to every GET."""
+    """An API with one answer to every POST, and one to every GET."""
 
     def __init__(self, post: tuple[int, dict[str, Any]], get: dict[str, Any]) -> None:
         self.received: list[dict[str, Any]] = []
@@ -137,7 +137,7 @@ def test_help_lists_every_command_and_every_exit_code() -> None:
     ids=["refused", "misconfigured", "usage", "transient"],
 )
 def test_kind_of_failure_is_the_exit_code(problem: PrequalError, code: int) -> None:
-    assert exit_codes.of(problem) == code
+    assert exit_code_of(problem) == code
 
 
 @pytest.mark.parametrize("command", ["api", "credit", "decision", "publisher", "migrate", "topics", "maintain"])
@@ -221,7 +221,7 @@ def test_apply_whose_input_ends_is_one_sentence_and_exit_code_2(tmp_path: Path) 
 
     assert done.returncode == 2
     assert done.stderr.strip() == (
-        "prequal: The input ended before everything was told: give the rest as options, see `prequal apply --help`."
+        "prequal: The input ended before everything was entered: give the rest as options, see `prequal apply --help`."
     )
 
 
@@ -244,7 +244,7 @@ def test_apply_as_json_is_the_final_status(api: Api) -> None:
 
 
 @pytest.mark.parametrize("api", [((422, REFUSAL), DECIDED)], indirect=True)
-def test_refused_application_is_told_field_by_field(api: Api) -> None:
+def test_refusal_lists_the_issue_of_each_field(api: Api) -> None:
     problem = apply(api.url).exception
 
     assert isinstance(problem, Refused)
@@ -252,7 +252,7 @@ def test_refused_application_is_told_field_by_field(api: Api) -> None:
 
 
 @pytest.mark.parametrize("api", [((503, {"error_code": "SERVICE_UNAVAILABLE"}), DECIDED)], indirect=True)
-def test_api_that_cannot_take_it_now_is_out_of_reach(api: Api) -> None:
+def test_api_that_cannot_accept_it_now_is_out_of_reach(api: Api) -> None:
     assert isinstance(apply(api.url).exception, Transient)
 
 

@@ -1,4 +1,4 @@
-"""Ports, keys, `run.json` and the data folder: what stands before anything starts."""
+"""Ports, keys, `run.json` and the data folder: what is checked before anything starts."""
 
 import json
 import signal
@@ -19,12 +19,12 @@ from prequal.local.keys import development_keys, generate
 from prequal.local.ports import require_free
 from prequal.local.run_file import Process, RunFile
 from prequal.local.settings import UpSettings
-from tests.local.machine import lives
+from tests.local.machine import is_alive
 
 RUN = RunFile("postgresql://prequal:secret@127.0.0.1:1/prequal", "127.0.0.1:2", {"api": Process(3, 4)})
 
 
-def test_busy_port_is_named_with_who_needs_it_and_what_moves_it() -> None:
+def test_busy_port_is_named_with_its_user_and_its_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
@@ -32,7 +32,7 @@ def test_busy_port_is_named_with_who_needs_it_and_what_moves_it() -> None:
             require_free({"API_PORT": (port, "the API")})
 
 
-def test_port_that_two_want_is_named() -> None:
+def test_port_that_is_set_twice_is_named() -> None:
     (port,) = free_ports(1)
 
     with pytest.raises(Misconfigured, match="CREDIT_PORT"):
@@ -64,7 +64,7 @@ def test_dotenv_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeypatch:
         load(UpSettings)
 
 
-def test_fresh_keys_are_two_and_fit() -> None:
+def test_fresh_keys_are_two_and_valid() -> None:
     keys = generate()
 
     assert load(UpSettings, **{name.lower(): key for name, key in keys.items()}).keys() == keys
@@ -122,7 +122,7 @@ def test_no_new_keys_are_drawn_for_a_database_that_was_made_with_others(tmp_path
     assert not (tmp_path / "keys.env").exists()
 
 
-def test_keys_are_drawn_for_a_database_of_somebody_elses(tmp_path: Path) -> None:
+def test_keys_are_drawn_for_the_users_own_database(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir()
     settings = load(UpSettings, prequal_data_dir=tmp_path, database_url="postgresql://elsewhere")
 
@@ -132,7 +132,7 @@ def test_keys_are_drawn_for_a_database_of_somebody_elses(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("setting", "value"), [("DATABASE_URL", "mysql://elsewhere"), ("KAFKA_BOOTSTRAP_SERVERS", "nonsense")]
 )
-def test_stores_that_cannot_be_meant_are_refused_before_anything_starts(
+def test_malformed_addresses_are_refused_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch, setting: str, value: str
 ) -> None:
     monkeypatch.setenv(setting, value)
@@ -164,25 +164,25 @@ def test_run_file_is_replaced_in_one_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"processes": 3}', "no json"])
-def test_file_that_is_no_run_file_names_nothing(tmp_path: Path, content: str) -> None:
+def test_file_that_is_no_run_file_is_ignored(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content)
 
     assert run_file.read(tmp_path / "run.json") is None
 
 
-def test_folder_that_is_occupied_is_one_sentence(tmp_path: Path) -> None:
+def test_folder_that_is_locked_is_one_sentence(tmp_path: Path) -> None:
     with (
-        DataFolder(tmp_path).occupied(),
+        DataFolder(tmp_path).locked(),
         pytest.raises(Misconfigured, match="PREQUAL_DATA_DIR"),
-        DataFolder(tmp_path).occupied(),
+        DataFolder(tmp_path).locked(),
     ):
         pass
 
 
-def test_folder_is_free_again_when_its_holder_is_killed(tmp_path: Path) -> None:
+def test_folder_is_unlocked_when_its_holder_is_killed(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time; from prequal.local.data_folder import DataFolder\n"
-        "with DataFolder(pathlib.Path(sys.argv[1])).occupied(): print('in', flush=True); time.sleep(600)"
+        "with DataFolder(pathlib.Path(sys.argv[1])).locked(): print('in', flush=True); time.sleep(600)"
     )
     holder = subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE)
     assert holder.stdout is not None
@@ -190,26 +190,26 @@ def test_folder_is_free_again_when_its_holder_is_killed(tmp_path: Path) -> None:
     holder.kill()
     holder.communicate()
 
-    with DataFolder(tmp_path).occupied():
+    with DataFolder(tmp_path).locked():
         pass
 
 
-def test_what_a_killed_up_left_is_ended(tmp_path: Path) -> None:
-    with subprocess.Popen(["sleep", "600"], cwd=tmp_path) as left:
-        RunFile("", "", {"api": Process(left.pid, 1)}).write(tmp_path / "run.json")
+def test_process_that_a_killed_up_left_is_ended(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "600"], cwd=tmp_path) as leftover:
+        RunFile("", "", {"api": Process(leftover.pid, 1)}).write(tmp_path / "run.json")
 
-        with DataFolder(tmp_path).occupied():
-            assert not lives(left.pid)
-        assert left.wait() == -signal.SIGTERM
+        with DataFolder(tmp_path).locked():
+            assert not is_alive(leftover.pid)
+        assert leftover.wait() == -signal.SIGTERM
 
 
-def test_process_that_only_has_an_old_pid_is_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen(["sleep", "600"], cwd="/") as stranger:
-        RunFile("", "", {"api": Process(stranger.pid, 1)}).write(tmp_path / "run.json")
+def test_other_process_with_a_reused_pid_is_left_alone(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "600"], cwd="/") as other:
+        RunFile("", "", {"api": Process(other.pid, 1)}).write(tmp_path / "run.json")
 
-        with DataFolder(tmp_path).occupied():
-            assert lives(stranger.pid)
-        stranger.kill()
+        with DataFolder(tmp_path).locked():
+            assert is_alive(other.pid)
+        other.kill()
 
 
 def test_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
@@ -217,6 +217,6 @@ def test_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
     with (
         pytest.raises(Misconfigured, match="PREQUAL_DATA_DIR"),
-        DataFolder(tmp_path / "file" / "data").occupied(),
+        DataFolder(tmp_path / "file" / "data").locked(),
     ):
         pass

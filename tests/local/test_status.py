@@ -28,7 +28,7 @@ def fill(database: Database) -> None:
         )
 
 
-def told_in_the_last_minute(database: Database, count: int) -> None:
+def insert_inbox_rows(database: Database, count: int) -> None:
     for consumer, ago in (("decision-service", "5 s"), ("credit-service", "5 s"), ("decision-service", "2 min")):
         database.execute(
             f"""
@@ -40,7 +40,7 @@ def told_in_the_last_minute(database: Database, count: int) -> None:
 
 def test_small_table_is_counted(database: Database) -> None:
     fill(database)
-    told_in_the_last_minute(database, 7)
+    insert_inbox_rows(database, 7)
 
     facts = database_facts(database.url)
 
@@ -66,7 +66,7 @@ def test_large_table_is_estimated_and_its_undecided_are_counted(
     assert facts.applications == pytest.approx(DECIDED, rel=0.02)
 
 
-def test_large_table_that_was_never_analysed_shows_what_is_known(
+def test_large_table_that_was_never_analysed_shows_the_undecided(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(status, "EXACT_BYTES_MAX", 0)

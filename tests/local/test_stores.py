@@ -18,7 +18,7 @@ from prequal.core.errors import Misconfigured, Transient
 from prequal.local.child_process import Child
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
-from tests.local.machine import lives
+from tests.local.machine import is_alive
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 
 @pytest.fixture
 def ended() -> Iterator[Callable[[Child], None]]:
-    """Sees to the end of a test's own children, whatever the test comes to."""
+    """Ends a test's own children, however the test ends."""
     children: list[Child] = []
     yield children.append
     for child in children:
@@ -47,26 +47,26 @@ def ended() -> Iterator[Callable[[Child], None]]:
 
 
 def cluster(port: int) -> ClusterMetadata:
-    """What a new client is told of its cluster; one whose first connection is late is asked again."""
+    """The metadata that a new client gets; asked again where its first connection is late."""
 
-    def told() -> ClusterMetadata | None:
+    def metadata() -> ClusterMetadata | None:
         try:
             return AdminClient({"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0}).list_topics(timeout=5)
         except KafkaException:
             return None
 
-    found = eventually(told, within=60)
+    found = eventually(metadata, within=60)
     assert found is not None
     return found
 
 
-def ask(postgres: Postgres, statement: str) -> object:
+def query(postgres: Postgres, statement: str) -> object:
     with psycopg.connect(postgres.database_url) as connection:
         row = connection.execute(statement.encode()).fetchone()
     return row and row[0]
 
 
-def tell(postgres: Postgres, statement: str) -> None:
+def execute(postgres: Postgres, statement: str) -> None:
     with psycopg.connect(postgres.database_url) as connection:
         connection.execute(statement.encode())
 
@@ -90,7 +90,7 @@ def tell(postgres: Postgres, statement: str) -> None:
     ],
 )
 def test_setting_of_postgres_is_in_effect(postgres: Postgres, setting: str, value: str) -> None:
-    assert ask(postgres, f"SHOW {setting}") == value
+    assert query(postgres, f"SHOW {setting}") == value
 
 
 def test_postgres_asks_for_its_password(postgres: Postgres) -> None:
@@ -99,22 +99,22 @@ def test_postgres_asks_for_its_password(postgres: Postgres) -> None:
 
 
 def test_values_of_a_failing_statement_are_not_logged(postgres: Postgres) -> None:
-    tell(postgres, "CREATE TABLE person (name text UNIQUE); INSERT INTO person VALUES ('Secret Name')")
+    execute(postgres, "CREATE TABLE person (name text UNIQUE); INSERT INTO person VALUES ('Secret Name')")
 
     with pytest.raises(psycopg.errors.UniqueViolation):
-        tell(postgres, "INSERT INTO person VALUES ('Secret Name')")
+        execute(postgres, "INSERT INTO person VALUES ('Secret Name')")
 
     log = eventually(lambda: text if "duplicate key" in (text := postgres.log.read_text()) else "")
     assert "Secret" not in log
 
 
 def test_postgres_keeps_what_was_committed_before_kill_9(postgres: Postgres) -> None:
-    tell(postgres, "CREATE TABLE kept (number int); INSERT INTO kept VALUES (42)")
+    execute(postgres, "CREATE TABLE kept (number int); INSERT INTO kept VALUES (42)")
 
     postgres.kill()
     postgres.start()
 
-    assert ask(postgres, "SELECT number FROM kept") == 42
+    assert query(postgres, "SELECT number FROM kept") == 42
 
 
 def test_backends_end_with_a_killed_postmaster(postgres: Postgres) -> None:
@@ -123,11 +123,11 @@ def test_backends_end_with_a_killed_postmaster(postgres: Postgres) -> None:
 
         postgres.kill()
 
-        eventually(lambda: not lives(backend))
+        eventually(lambda: not is_alive(backend))
     postgres.start()
 
 
-def test_postgres_starts_beside_a_pid_file_whose_pid_is_somebody_elses(postgres: Postgres) -> None:
+def test_postgres_starts_though_the_pid_of_its_pid_file_belongs_to_another_program(postgres: Postgres) -> None:
     pid_file = postgres.folder / "postmaster.pid"
     content = pid_file.read_text()
     postgres.kill()
@@ -135,7 +135,7 @@ def test_postgres_starts_beside_a_pid_file_whose_pid_is_somebody_elses(postgres:
 
     postgres.start()
 
-    assert ask(postgres, "SELECT 1") == 1
+    assert query(postgres, "SELECT 1") == 1
 
 
 def test_stopped_postgres_leaves_a_clean_folder_and_starts_again(postgres: Postgres) -> None:
@@ -182,7 +182,7 @@ def test_postgres_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest
         server.start()
 
 
-def test_kafka_takes_a_message_at_once_and_after_kill_9(kafka: Kafka) -> None:
+def test_kafka_accepts_a_message_at_once_and_after_kill_9(kafka: Kafka) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     admin.create_topics([NewTopic("facts", 1, 1)])["facts"].result(10)
     assert produced(kafka)
@@ -202,7 +202,7 @@ def produced(kafka: Kafka) -> bool:
     return acknowledged == [True]
 
 
-def test_kafka_makes_no_topic_that_nobody_asked_for(kafka: Kafka) -> None:
+def test_kafka_creates_no_topic_by_itself(kafka: Kafka) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
 
     admin.list_topics("typo", timeout=20)
@@ -219,7 +219,7 @@ def test_kafka_keeps_its_cluster_id_over_a_restart(kafka: Kafka) -> None:
     assert cluster(kafka.port).cluster_id == cluster_id
 
 
-def test_kafka_tells_clients_the_advertised_port(tmp_path: Path, ended: Callable[[Child], None]) -> None:
+def test_kafka_advertises_the_advertised_port(tmp_path: Path, ended: Callable[[Child], None]) -> None:
     port, controller_port = free_ports(2)
     broker = Kafka(tmp_path / "kafka", port, controller_port, advertised_port=1)
     ended(broker)

@@ -29,7 +29,7 @@ from prequal.local.console import StackConsole
 from prequal.local.data_folder import DataFolder
 from prequal.local.keys import generate
 from prequal.local.settings import UpSettings
-from tests.local.machine import Up, lives
+from tests.local.machine import Up, is_alive
 
 NAMES = {"postgres", "kafka", "api", "credit", "decision", "publisher"}
 
@@ -55,7 +55,7 @@ def environment(pid: int) -> set[str]:
 
 
 def status(up: Up) -> Any:
-    """What `prequal status` says once everything is well; None before."""
+    """What `prequal status` reports once everything is healthy; None before."""
     command = [sys.executable, "-m", "prequal", "status", "--json"]
     done = subprocess.run(command, cwd=up.folder, capture_output=True, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else None
@@ -79,13 +79,13 @@ def test_run_file_says_how_to_reach_the_stores_to_its_owner_only(running: Up) ->
     assert stat.S_IMODE((running.folder / ".prequal" / "run.json").stat().st_mode) == 0o600
 
 
-def test_process_is_told_only_the_keys_it_needs(running: Up) -> None:
-    told = {name: environment(running.processes()[name]["pid"]) for name in NAMES - {"postgres", "kafka"}}
+def test_process_gets_only_the_keys_it_needs(running: Up) -> None:
+    environments = {name: environment(running.processes()[name]["pid"]) for name in NAMES - {"postgres", "kafka"}}
 
-    assert {"ENCRYPTION_KEY", "PAN_HASH_KEY"} <= told["api"]
-    assert "ENCRYPTION_KEY" in told["credit"]
-    assert "PAN_HASH_KEY" not in told["credit"]
-    assert not {"ENCRYPTION_KEY", "PAN_HASH_KEY"} & (told["decision"] | told["publisher"])
+    assert {"ENCRYPTION_KEY", "PAN_HASH_KEY"} <= environments["api"]
+    assert "ENCRYPTION_KEY" in environments["credit"]
+    assert "PAN_HASH_KEY" not in environments["credit"]
+    assert not {"ENCRYPTION_KEY", "PAN_HASH_KEY"} & (environments["decision"] | environments["publisher"])
 
 
 def test_first_start_shows_one_application_of_each_outcome(running: Up) -> None:
@@ -107,7 +107,7 @@ def test_child_that_is_killed_is_started_again_within_two_seconds(running: Up, n
     eventually(lambda: f"{name} is back" in running.output.read_text(), within=30)
 
 
-def test_status_tells_what_runs(running: Up) -> None:
+def test_status_lists_processes_backlogs_and_lag(running: Up) -> None:
     overview = eventually(lambda: status(running), within=30)
 
     assert {process["name"] for process in overview["processes"]} == NAMES
@@ -115,7 +115,7 @@ def test_status_tells_what_runs(running: Up) -> None:
     assert set(overview["consumer_lag"]) == {"credit-service-group", "decision-service-group"}
 
 
-def test_the_disk_that_the_data_lie_on_is_watched(running: Up) -> None:
+def test_disk_of_the_data_folder_is_watched(running: Up) -> None:
     metrics = urllib.request.urlopen(f"http://127.0.0.1:{running.ports['PUBLISHER_PORT']}/metrics", timeout=5)
 
     shown = [float(line.split()[-1]) for line in metrics.read().decode().splitlines() if "disk_size_bytes{" in line]
@@ -140,7 +140,7 @@ def test_sigint_stops_everything_with_exit_code_0(stack: Up) -> None:
 
     assert code == 0
     assert time.monotonic() - began < 15
-    assert not any(map(lives, pids))
+    assert not any(map(is_alive, pids))
     assert stack.left() == []
     assert not (stack.folder / ".prequal" / "run.json").exists()
 
@@ -161,15 +161,15 @@ def test_signal_while_it_still_loads_ends_it(stack: Up) -> None:
     assert stack.left() == []
 
 
-def test_signal_that_another_thread_takes_is_heard_as_well() -> None:
+def test_signal_that_another_thread_receives_ends_the_stack_as_well() -> None:
     end: supervisor.End = SimpleQueue()
     before = signal.signal(signal.SIGUSR1, lambda *_: end.put(None))
-    watchdog = threading.Timer(20, end.put, [Transient("nobody heard it")])
+    watchdog = threading.Timer(20, end.put, [Transient("the signal was lost")])
     watchdog.start()
     # Later, so that this thread waits by then.
     threading.Timer(0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)).start()
 
-    assert supervisor._first_word(end) is None
+    assert supervisor._wait_for_end(end) is None
 
     watchdog.cancel()
     signal.signal(signal.SIGUSR1, before)
@@ -198,7 +198,7 @@ def test_signal_in_the_middle_of_starting_stops_everything(stack: Up, file: str,
     assert stack.left() == []
 
 
-def test_reader_that_leaves_does_not_hold_the_end_by_sighup(stack: Up) -> None:
+def test_closed_stdout_does_not_delay_the_stop_by_sighup(stack: Up) -> None:
     reader, stack.stdout = os.pipe()
     stack.start()
     os.close(stack.stdout)
@@ -209,7 +209,7 @@ def test_reader_that_leaves_does_not_hold_the_end_by_sighup(stack: Up) -> None:
     assert stack.left() == []
 
 
-def test_frozen_children_do_not_hold_the_end_by_sigterm(stack: Up) -> None:
+def test_frozen_children_do_not_delay_the_stop_by_sigterm(stack: Up) -> None:
     stack.start().until_ready()
     for process in stack.processes().values():
         os.kill(process["pid"], signal.SIGSTOP)
@@ -220,7 +220,7 @@ def test_frozen_children_do_not_hold_the_end_by_sigterm(stack: Up) -> None:
     assert stack.left() == []
 
 
-def test_nobody_outlives_an_up_that_is_killed_and_the_next_one_starts(stack: Up) -> None:
+def test_no_child_outlives_a_killed_up_and_the_next_one_starts(stack: Up) -> None:
     stack.start().until_ready()
     stack.end(signal.SIGKILL)
     eventually(lambda: stack.left() == [])
@@ -242,7 +242,7 @@ def test_child_that_is_misconfigured_stops_all_with_its_sentence(stack: Up) -> N
     assert stack.left() == []
 
 
-# ── stores of somebody else's ───────────────────────────────────────────────────────────────────────────────────────
+# ── the user's own stores ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def outcome(stack: Up, within: float = 60) -> tuple[int, str]:
@@ -253,12 +253,15 @@ def outcome(stack: Up, within: float = 60) -> tuple[int, str]:
     return code, stack.output.read_text().rstrip().splitlines()[-1]
 
 
-def dead() -> str:
+def unreachable_address() -> str:
     return f"127.0.0.1:{free_port()}"
 
 
 def test_database_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(stack: Up) -> None:
-    stack.start(DATABASE_URL=f"postgresql://prequal:hunter2@{dead()}/prequal", KAFKA_BOOTSTRAP_SERVERS=dead())
+    stack.start(
+        DATABASE_URL=f"postgresql://prequal:hunter2@{unreachable_address()}/prequal",
+        KAFKA_BOOTSTRAP_SERVERS=unreachable_address(),
+    )
 
     code, sentence = outcome(stack)
 
@@ -270,7 +273,7 @@ def test_database_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(
 def test_wrong_password_ends_the_start_with_exit_code_2_and_its_sentence(stack: Up, cluster: Cluster) -> None:
     address = cluster.url.rpartition("@")[2]
 
-    stack.start(DATABASE_URL=f"postgresql://prequal:hunter2@{address}", KAFKA_BOOTSTRAP_SERVERS=dead())
+    stack.start(DATABASE_URL=f"postgresql://prequal:hunter2@{address}", KAFKA_BOOTSTRAP_SERVERS=unreachable_address())
 
     code, sentence = outcome(stack)
     assert code == 2
@@ -279,7 +282,7 @@ def test_wrong_password_ends_the_start_with_exit_code_2_and_its_sentence(stack: 
 
 
 def test_broker_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(stack: Up, database: Database) -> None:
-    broker = dead()
+    broker = unreachable_address()
 
     stack.start(DATABASE_URL=database.url, KAFKA_BOOTSTRAP_SERVERS=broker)
 
@@ -288,7 +291,7 @@ def test_broker_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(st
     assert f"topics: Kafka at {broker} does not answer" in sentence
 
 
-def test_store_that_is_away_at_the_daily_maintenance_does_not_end_the_house(
+def test_store_that_is_away_at_the_daily_maintenance_does_not_end_the_stack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "MAINTAIN_EVERY", timedelta(0))
@@ -298,7 +301,7 @@ def test_store_that_is_away_at_the_daily_maintenance_does_not_end_the_house(
     def job(_: str) -> None:
         tries.append(len(tries))
         if len(tries) == 3:
-            stack._ending.set()
+            stack._stopping.set()
             return
         raise Transient("PostgreSQL cannot be reached")
 

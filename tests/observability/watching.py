@@ -65,7 +65,7 @@ class Prometheus(Child):
                     return
             except httpx.HTTPError:  # it does not listen yet, or reads what it kept
                 continue
-        raise Transient(f"Prometheus did not start: {self.last_words()}")
+        raise Transient(f"Prometheus did not start: {self.last_sentence()}")
 
     def stop_for_good(self, timeout_seconds: float = STOP_SECONDS) -> None:
         super().stop_for_good(timeout_seconds)

@@ -1,4 +1,4 @@
-"""Quick properties, and the workbench as a person uses it."""
+"""Quick properties, and `prequal` as a person runs it."""
 
 import json
 import os
@@ -18,8 +18,8 @@ from harness.waiting import eventually
 from prequal.cli.app import app
 from prequal.core.settings import StoresSettings
 
-settings.register_profile("workbench", max_examples=60, deadline=None, database=None)
-settings.load_profile("workbench")
+settings.register_profile("ops", max_examples=60, deadline=None, database=None)
+settings.load_profile("ops")
 
 Prequal = Callable[..., Any]
 
@@ -33,13 +33,13 @@ def _coordinated(_broker: Broker) -> Broker:
 
 
 def _answers(broker: Broker, group: str) -> bool:
-    asked = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": group, "log_level": 0})
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": group, "log_level": 0})
     try:
-        asked.committed([TopicPartition("any", 0)], timeout=SECONDS)
+        consumer.committed([TopicPartition("any", 0)], timeout=SECONDS)
     except KafkaException:
         return False
     finally:
-        asked.close()
+        consumer.close()
     return True
 
 
@@ -68,7 +68,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def nowhere(bare: None) -> Prequal:
+def prequal_without_stores(bare: None) -> Prequal:
     """Runs `prequal …` where nothing is set and nothing runs."""
     return _runner({})
 

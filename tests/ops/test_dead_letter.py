@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import prequal
-from prequal.core.errors import KINDS, Invalid, Misconfigured
+from prequal.core.errors import KINDS, Invalid, UsageError
 from prequal.core.topology import dead_letter_topic
 from prequal.messaging.dead_letters import DeadLetter, headers
 from prequal.messaging.messages import ConsumedMessage
@@ -22,7 +22,7 @@ ANY_BYTES = st.none() | st.binary(max_size=60) | st.text(max_size=60).map(str.en
 Headers = list[tuple[str, str | bytes | None]]
 
 
-def buried(value: bytes | None, key: bytes | None = b"key", original: Headers | None = None) -> Message:
+def a_dead_letter(value: bytes | None, key: bytes | None = b"key", original: Headers | None = None) -> Message:
     """A message as it comes back from the dead letters."""
     message = a_message(value, topic=SOURCE, partition=2, offset=71, key=key, headers=original)
     consumed = ConsumedMessage(message, original or [])
@@ -58,7 +58,7 @@ def test_id_is_read_back_as_it_is_shown(topic: str, partition: int, offset: int)
     ],
 )
 def test_what_is_no_id_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(Misconfigured, match=r"they look like loan_applications_submitted_dlq:0:17\.$"):
+    with pytest.raises(UsageError, match=r"an example is loan_applications_submitted_dlq:0:17\.$"):
         DeadLetterId.read(text)
 
 
@@ -66,47 +66,51 @@ def test_what_is_no_id_is_refused_with_an_example(text: str) -> None:
 def test_any_text_is_an_id_or_refused(text: str) -> None:
     try:
         found = str(DeadLetterId.read(text))
-    except Misconfigured:
+    except UsageError:
         found = text
 
     assert found == text
 
 
-def test_letter_tells_where_it_lies_where_it_came_from_and_why() -> None:
-    letter = read_dead_letter(buried(a_submitted_message()))
+def test_dead_letter_has_its_id_its_origin_and_its_reason() -> None:
+    dead_letter = read_dead_letter(a_dead_letter(a_submitted_message()))
 
-    assert str(letter.id) == f"{TOPIC}:1:17"
-    assert letter.origin == Origin(SOURCE, 2, 71)
-    assert (letter.kind, letter.words, letter.attempts) == ("invalid_fields", "loan_type: is not one", 3)
-    assert letter.first_seen == "2026-11-23T09:30:00.123+00:00"
-    assert letter.application_id == APPLICATION_ID
+    assert str(dead_letter.id) == f"{TOPIC}:1:17"
+    assert dead_letter.origin == Origin(SOURCE, 2, 71)
+    assert (dead_letter.kind, dead_letter.error_message, dead_letter.attempts) == (
+        "invalid_fields",
+        "loan_type: is not one",
+        3,
+    )
+    assert dead_letter.first_seen == "2026-11-23T09:30:00.123+00:00"
+    assert dead_letter.application_id == APPLICATION_ID
 
 
 def test_ids_come_from_the_body_or_else_from_header_and_key() -> None:
     other = UUID(int=5)
-    unreadable = buried(b"{", str(APPLICATION_ID).encode(), [("event_id", str(other).encode())])
+    unreadable = a_dead_letter(b"{", str(APPLICATION_ID).encode(), [("event_id", str(other).encode())])
 
-    letter = read_dead_letter(unreadable)
+    dead_letter = read_dead_letter(unreadable)
 
-    assert (letter.event_id, letter.application_id) == (other, APPLICATION_ID)
+    assert (dead_letter.event_id, dead_letter.application_id) == (other, APPLICATION_ID)
 
 
 @given(
     ANY_BYTES, ANY_BYTES, st.lists(st.tuples(st.sampled_from(["event_id", "dlq.offset", "dlq.error_kind"]), ANY_BYTES))
 )
-def test_any_message_is_a_letter(value: bytes | None, key: bytes | None, found: Headers) -> None:
-    letter = read_dead_letter(a_message(value, topic=TOPIC, key=key, headers=found))
+def test_any_message_is_read_as_a_dead_letter(value: bytes | None, key: bytes | None, found: Headers) -> None:
+    dead_letter = read_dead_letter(a_message(value, topic=TOPIC, key=key, headers=found))
 
-    assert letter.kind
-    assert letter.words.isprintable()
-    assert letter.kind.isprintable()
+    assert dead_letter.kind
+    assert dead_letter.error_message.isprintable()
+    assert dead_letter.kind.isprintable()
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"event_id": 5, "application_id": "no"}', b"[]", b"\xff", b"7"])
-def test_body_that_is_no_event_names_no_ids(body: bytes) -> None:
-    letter = read_dead_letter(a_message(body, topic=TOPIC))
+def test_body_that_is_no_event_gives_no_ids(body: bytes) -> None:
+    dead_letter = read_dead_letter(a_message(body, topic=TOPIC))
 
-    assert (letter.event_id, letter.application_id) == (None, None)
+    assert (dead_letter.event_id, dead_letter.application_id) == (None, None)
 
 
 @given(INFRASTRUCTURE_ERRORS, NUMBERS)
@@ -114,18 +118,18 @@ def test_no_field_holds_a_pan_even_when_the_headers_do(before: str, number: str)
     text = (before + number).encode()
     names = ("dlq.error_kind", "dlq.error_message", "dlq.first_seen", "dlq.partition", "event_id")
 
-    letter = read_dead_letter(a_message(text, topic=TOPIC, key=text, headers=[(name, text) for name in names]))
+    dead_letter = read_dead_letter(a_message(text, topic=TOPIC, key=text, headers=[(name, text) for name in names]))
 
-    assert shown(repr(letter)) == []
+    assert shown(repr(dead_letter)) == []
 
 
-def test_original_headers_are_those_that_are_not_ours() -> None:
+def test_original_headers_exclude_those_that_were_added() -> None:
     original: Headers = [("traceparent", b"00-x"), ("odd", None), ("traceparent", b"\xff")]
 
-    assert original_headers(buried(b"{}", original=original)) == original
+    assert original_headers(a_dead_letter(b"{}", original=original)) == original
 
 
-def test_every_reason_for_a_dead_letter_is_known_here() -> None:
+def test_every_reason_for_a_dead_letter_is_one_of_kinds() -> None:
     sources = [path.read_text(encoding="utf-8") for path in Path(prequal.__file__).parent.rglob("*.py")]
     kinds = {kind for source in sources for kind in re.findall(r'\bInvalid\(\s*"(\w+)"', source)}
 

@@ -1,4 +1,4 @@
-"""Dead letters on a real broker, settled in a real database."""
+"""Dead letters on a real broker, resolved in a real database."""
 
 import asyncio
 import json
@@ -15,21 +15,21 @@ from harness.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Bro
 from harness.database import Database
 from harness.ports import free_port
 from harness.waiting import soon
-from prequal.core.errors import Misconfigured, Transient
+from prequal.core.errors import Misconfigured, Transient, UsageError
 from prequal.core.settings import StoresSettings
 from prequal.ops import dead_letter_reader, dead_letters, queries
-from prequal.ops.dead_letter import DeadLetterId, State
-from prequal.ops.dead_letters import DeadLetterSelection, FoundDeadLetter, SelectedDeadLetters
+from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter
+from prequal.ops.dead_letters import DeadLetterSelection, Resolution
 from tests.support.consumers import assessing
 from tests.support.submissions import a_submission, store
 
 
-def a_letter(kind: str = "malformed_json", **changes: Any) -> RawMessage:
+def a_dead_letter(kind: str = "malformed_json", **changes: Any) -> RawMessage:
     """A dead letter of its topic's first partition."""
     headers: Headers = [
         ("traceparent", b"00-x"),
         ("dlq.error_kind", kind.encode()),
-        ("dlq.error_message", b"words"),
+        ("dlq.error_message", b"a sentence"),
         ("odd", None),
     ]
     return replace(RawMessage(b"{", b"key", headers, 0), **changes)
@@ -37,34 +37,34 @@ def a_letter(kind: str = "malformed_json", **changes: Any) -> RawMessage:
 
 def waiting(stores: StoresSettings, which: DeadLetterSelection | None = None) -> list[str]:
     found = dead_letters.find(stores, which or DeadLetterSelection())
-    return [str(each.letter.id) for each in found if each.state is State.WAITING]
+    return [str(each.id) for each in found if each.state is State.WAITING]
 
 
-def settled(database: Database) -> list[tuple[Any, ...]]:
+def resolutions(database: Database) -> list[tuple[Any, ...]]:
     rows = database.rows("SELECT * FROM resolved_dead_letters ORDER BY id")
     return [(row["action"], f"{row['topic']}:{row['partition']}:{row['offset']}", row["reason"]) for row in rows]
 
 
-def replay(stores: StoresSettings, *ids: str, **options: Any) -> SelectedDeadLetters:
+def replay(stores: StoresSettings, *ids: str, **options: Any) -> Resolution:
     which = options.pop("which", None) or DeadLetterSelection(tuple(map(DeadLetterId.read, ids)))
     return dead_letters.replay(stores, which, by="asha", **options)
 
 
-def discard(stores: StoresSettings, *ids: str, because: str = "a test", **options: Any) -> SelectedDeadLetters:
+def discard(stores: StoresSettings, *ids: str, because: str = "a test", **options: Any) -> Resolution:
     which = options.pop("which", None) or DeadLetterSelection(tuple(map(DeadLetterId.read, ids)))
     return dead_letters.discard(stores, which, because=because, by="asha", **options)
 
 
-def named(letters: Iterable[Any]) -> list[str]:
-    return [str(letter.id) for letter in letters]
+def named(dead_letters: Iterable[Any]) -> list[str]:
+    return [str(each.id) for each in dead_letters]
 
 
 # ── finding ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_letters_of_both_topics_are_found_in_order(stores: StoresSettings, broker: Broker) -> None:
-    broker.publish(REPORTED_DLQ, [a_letter(partition=2)])
-    broker.publish(SUBMITTED_DLQ, [a_letter(partition=1), a_letter(), a_letter(value=b"\0" * 900_000)])
+def test_dead_letters_of_both_topics_are_found_in_order(stores: StoresSettings, broker: Broker) -> None:
+    broker.publish(REPORTED_DLQ, [a_dead_letter(partition=2)])
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(partition=1), a_dead_letter(), a_dead_letter(value=b"\0" * 900_000)])
 
     assert waiting(stores) == [
         f"{REPORTED_DLQ}:2:0",
@@ -74,20 +74,20 @@ def test_letters_of_both_topics_are_found_in_order(stores: StoresSettings, broke
     ]
 
 
-def test_looking_leaves_no_trace_in_kafka_or_the_database(
+def test_reading_changes_nothing_in_kafka_or_the_database(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
 
     waiting(stores)
 
     assert broker.committed("prequal-dlq", SUBMITTED_DLQ) == 0
-    assert settled(database) == []
+    assert resolutions(database) == []
 
 
-def test_filters_choose_by_reason_and_by_topic(stores: StoresSettings, broker: Broker) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version"), a_letter("of_newer_code")])
-    broker.publish(REPORTED_DLQ, [a_letter("unknown_version")])
+def test_filters_select_by_reason_and_by_topic(stores: StoresSettings, broker: Broker) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(), a_dead_letter("unknown_version"), a_dead_letter("of_newer_code")])
+    broker.publish(REPORTED_DLQ, [a_dead_letter("unknown_version")])
 
     assert waiting(stores, DeadLetterSelection(kind="unknown_version")) == [
         f"{REPORTED_DLQ}:0:0",
@@ -98,10 +98,10 @@ def test_filters_choose_by_reason_and_by_topic(stores: StoresSettings, broker: B
     assert waiting(stores, DeadLetterSelection(kind="tampered_token")) == []
 
 
-def test_filters_choose_by_when_the_letter_was_written(stores: StoresSettings, broker: Broker) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter()])
+def test_filters_select_by_the_time_of_writing(stores: StoresSettings, broker: Broker) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
     (found,) = dead_letters.find(stores, DeadLetterSelection())
-    written = found.letter.written_at
+    written = found.written_at
 
     after, later = DeadLetterSelection(since=written), DeadLetterSelection(since=written + timedelta(milliseconds=1))
     before, earlier = DeadLetterSelection(until=written + timedelta(milliseconds=1)), DeadLetterSelection(until=written)
@@ -111,30 +111,30 @@ def test_filters_choose_by_when_the_letter_was_written(stores: StoresSettings, b
     assert waiting(stores, DeadLetterSelection(until=timedelta(hours=1))) == []
 
 
-def test_reason_that_nobody_ever_gave_is_refused_and_one_without_letters_is_not(stores: StoresSettings) -> None:
+def test_unknown_reason_is_refused_and_one_without_dead_letters_is_not(stores: StoresSettings) -> None:
     assert waiting(stores, DeadLetterSelection(kind="malformed_json")) == []
-    with pytest.raises(Misconfigured, match=r"--reason `malformed` is none of .*malformed_json"):
+    with pytest.raises(UsageError, match=r"--reason `malformed` is none of .*malformed_json"):
         waiting(stores, DeadLetterSelection(kind="malformed"))
 
 
-def test_letter_that_is_not_there_is_refused_and_nothing_is_done(
+def test_missing_dead_letter_is_refused_and_nothing_is_done(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
 
     for act in (replay, discard):
-        with pytest.raises(Misconfigured, match=rf"no dead letter {SUBMITTED_DLQ}:0:1 "):
+        with pytest.raises(UsageError, match=rf"no dead letter {SUBMITTED_DLQ}:0:1 "):
             act(stores, f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1")
 
-    assert (broker.published(SUBMITTED), settled(database)) == (0, [])
+    assert (broker.published(SUBMITTED), resolutions(database)) == (0, [])
 
 
 # ── replaying ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_replay_sends_the_original_and_nothing_of_ours(stores: StoresSettings, broker: Broker) -> None:
+def test_replay_sends_the_original_without_our_headers(stores: StoresSettings, broker: Broker) -> None:
     originals = [(b"key", b'{"a": 1}'), (None, None), (b"", b""), (b"\xff\0", b"\0\xff" * 450_000)]
-    broker.publish(SUBMITTED_DLQ, [a_letter(key=key, value=value) for key, value in originals])
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(key=key, value=value) for key, value in originals])
 
     replay(stores, which=DeadLetterSelection())
 
@@ -143,62 +143,62 @@ def test_replay_sends_the_original_and_nothing_of_ours(stores: StoresSettings, b
     assert [message.headers() for message in messages] == [[("traceparent", b"00-x"), ("odd", None)]] * len(originals)
 
 
-def test_replayed_letter_waits_no_more_and_is_not_replayed_again(
-    stores: StoresSettings, broker: Broker, database: Database
-) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter()])
+def test_replayed_dead_letter_is_not_replayed_again(stores: StoresSettings, broker: Broker, database: Database) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(), a_dead_letter()])
     first = f"{SUBMITTED_DLQ}:0:0"
     replay(stores, first)
 
     again = replay(stores, first)
 
-    assert (named(again.letters), named(again.passed_over)) == ([], [first])
+    assert (named(again.resolved), named(again.already_resolved)) == ([], [first])
     assert waiting(stores) == [f"{SUBMITTED_DLQ}:0:1"]
-    assert (broker.published(SUBMITTED), settled(database)) == (1, [("replayed", first, None)])
+    assert (broker.published(SUBMITTED), resolutions(database)) == (1, [("replayed", first, None)])
 
 
-def test_replay_by_filter_takes_what_waits(stores: StoresSettings, broker: Broker) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version"), a_letter()])
+def test_replay_by_filter_selects_the_waiting_ones(stores: StoresSettings, broker: Broker) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(), a_dead_letter("unknown_version"), a_dead_letter()])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
 
-    chosen = replay(stores, which=DeadLetterSelection(kind="malformed_json"))
+    resolution = replay(stores, which=DeadLetterSelection(kind="malformed_json"))
 
-    assert (named(chosen.letters), chosen.passed_over) == ([f"{SUBMITTED_DLQ}:0:2"], [])
+    assert (named(resolution.resolved), resolution.already_resolved) == ([f"{SUBMITTED_DLQ}:0:2"], [])
     assert broker.published(SUBMITTED) == 2
 
 
-def test_dry_run_says_which_and_changes_nothing(stores: StoresSettings, broker: Broker, database: Database) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter()])
+def test_dry_run_lists_the_selection_and_changes_nothing(
+    stores: StoresSettings, broker: Broker, database: Database
+) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(), a_dead_letter()])
 
-    chosen = [act(stores, which=DeadLetterSelection(), dry_run=True) for act in (replay, discard)]
+    found = [act(stores, which=DeadLetterSelection(), dry_run=True) for act in (replay, discard)]
 
-    assert [named(each.letters) for each in chosen] == [[f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"]] * 2
-    assert (broker.published(SUBMITTED), settled(database)) == (0, [])
+    assert [named(each.resolved) for each in found] == [[f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"]] * 2
+    assert (broker.published(SUBMITTED), resolutions(database)) == (0, [])
 
 
-def test_more_letters_than_are_sent_at_once_are_all_sent(
+def test_more_dead_letters_than_one_batch_are_all_sent(
     stores: StoresSettings, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "AT_ONCE", 3)
-    broker.publish(SUBMITTED_DLQ, [a_letter(partition=number % 3) for number in range(10)])
+    monkeypatch.setattr(dead_letters, "BATCH", 3)
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(partition=number % 3) for number in range(10)])
 
-    chosen = replay(stores, which=DeadLetterSelection())
+    resolution = replay(stores, which=DeadLetterSelection())
 
-    assert len(chosen.letters) == broker.published(SUBMITTED) == 10
+    assert len(resolution.resolved) == broker.published(SUBMITTED) == 10
     assert waiting(stores) == []
 
 
-def test_two_replays_at_once_send_each_letter_once(stores: StoresSettings, broker: Broker) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter(partition=number % 3) for number in range(20)])
+def test_two_replays_at_once_send_each_dead_letter_once(stores: StoresSettings, broker: Broker) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(partition=number % 3) for number in range(20)])
 
     with ThreadPoolExecutor(2) as threads:
-        chosen = list(threads.map(lambda _: replay(stores, which=DeadLetterSelection()), range(2)))
+        both = list(threads.map(lambda _: replay(stores, which=DeadLetterSelection()), range(2)))
 
-    assert sorted(len(each.letters) for each in chosen) == [0, 20]
+    assert sorted(len(each.resolved) for each in both) == [0, 20]
     assert broker.published(SUBMITTED) == 20
 
 
-async def test_replay_after_the_mend_works_and_again_is_harmless(
+async def test_replay_after_the_repair_works_and_again_is_harmless(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     submission = a_submission()
@@ -209,17 +209,16 @@ async def test_replay_after_the_mend_works_and_again_is_harmless(
         store(database, [submission])
 
         for _ in range(2):
-            await asyncio.to_thread(replay, stores, str(found.letter.id), force=True)
+            await asyncio.to_thread(replay, stores, str(found.id), force=True)
         await soon(consuming.all_handled)
 
     report = database.row("SELECT event_id, payload::jsonb AS content FROM outbox_events")
     assert (report["event_id"], report["content"]["cibil_score"]) == (submission.report_id, submission.score)
     assert broker.published(SUBMITTED) == 3
-    assert_tells_its_origin(found, submission.id, submission.event_id)
+    assert_has_its_origin(found, submission.id, submission.event_id)
 
 
-def assert_tells_its_origin(found: FoundDeadLetter, application_id: object, event_id: object) -> None:
-    letter = found.letter
+def assert_has_its_origin(letter: StoredDeadLetter, application_id: object, event_id: object) -> None:
     assert (letter.application_id, letter.event_id) == (application_id, event_id)
     assert (letter.kind, letter.attempts) == ("unknown_application", 1)
     assert (letter.origin.topic, letter.origin.partition, letter.origin.offset) == (SUBMITTED, 1, 0)
@@ -227,11 +226,13 @@ def assert_tells_its_origin(found: FoundDeadLetter, application_id: object, even
     assert letter.last_seen is not None
 
 
-def test_letter_of_a_topic_made_anew_waits_though_its_place_was_settled(stores: StoresSettings, broker: Broker) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter()])
+def test_dead_letter_of_a_recreated_topic_waits_though_one_at_its_offset_was_resolved(
+    stores: StoresSettings, broker: Broker
+) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
     broker.renew()
-    broker.publish(SUBMITTED_DLQ, [a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
 
     assert waiting(stores) == [f"{SUBMITTED_DLQ}:0:0"]
 
@@ -241,7 +242,7 @@ def test_letter_of_a_topic_made_anew_waits_though_its_place_was_settled(stores: 
 
 def test_discard_is_recorded_with_who_and_why(stores: StoresSettings, broker: Broker, database: Database) -> None:
     submission = a_submission()
-    broker.publish(SUBMITTED_DLQ, [a_letter("unknown_version", value=submission.message)])
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter("unknown_version", value=submission.message)])
 
     discard(stores, f"{SUBMITTED_DLQ}:0:0", because="  sent by\n a load test ")
 
@@ -252,42 +253,42 @@ def test_discard_is_recorded_with_who_and_why(stores: StoresSettings, broker: Br
     assert broker.published(SUBMITTED) == 0
 
 
-def test_discarded_letter_is_replayed_by_force_only_and_both_stay_recorded(
+def test_discarded_dead_letter_is_replayed_by_force_only_and_both_stay_recorded(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter()])
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
     id_ = f"{SUBMITTED_DLQ}:0:0"
     discard(stores, id_)
 
-    with pytest.raises(Misconfigured, match="--force; nothing was done"):
+    with pytest.raises(UsageError, match="--force; nothing was done"):
         replay(stores, id_)
-    assert named(replay(stores, which=DeadLetterSelection()).letters) == []
+    assert named(replay(stores, which=DeadLetterSelection()).resolved) == []
     assert broker.published(SUBMITTED) == 0
     replay(stores, id_, force=True)
 
-    assert settled(database) == [("discarded", id_, "a test"), ("replayed", id_, None)]
+    assert resolutions(database) == [("discarded", id_, "a test"), ("replayed", id_, None)]
     assert broker.published(SUBMITTED) == 1
     assert [each.state for each in dead_letters.find(stores, DeadLetterSelection())] == [State.REPLAYED]
 
 
-def test_settled_letter_is_not_discarded(stores: StoresSettings, broker: Broker, database: Database) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter()])
+def test_resolved_dead_letter_is_not_discarded(stores: StoresSettings, broker: Broker, database: Database) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(), a_dead_letter()])
     ids = [f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"]
     replay(stores, ids[0])
     discard(stores, ids[1], because="first")
 
-    chosen = discard(stores, *ids, because="second")
+    resolution = discard(stores, *ids, because="second")
 
-    assert named(chosen.passed_over) == ids
-    assert settled(database) == [("replayed", ids[0], None), ("discarded", ids[1], "first")]
+    assert named(resolution.already_resolved) == ids
+    assert resolutions(database) == [("replayed", ids[0], None), ("discarded", ids[1], "first")]
 
 
-@pytest.mark.parametrize("because", ["", " \n", "x" * 501, "notifier\a", "PAN ABCDE1234F was wrong", "abcde 1234 f"])
+@pytest.mark.parametrize("because", ["", " \n", "x" * 501, "bell\a", "PAN ABCDE1234F was wrong", "abcde 1234 f"])
 def test_discard_without_a_good_reason_is_refused(because: str) -> None:
-    nowhere = StoresSettings.model_construct(database_url="", kafka_bootstrap_servers="")
+    without_stores = StoresSettings.model_construct(database_url="", kafka_bootstrap_servers="")
 
-    with pytest.raises(Misconfigured, match=r"^--because ") as refused:
-        discard(nowhere, f"{SUBMITTED_DLQ}:0:0", because=because)
+    with pytest.raises(UsageError, match=r"^--because ") as refused:
+        discard(without_stores, f"{SUBMITTED_DLQ}:0:0", because=because)
 
     assert "1234" not in str(refused.value)
 
@@ -305,7 +306,7 @@ def test_database_takes_no_discard_without_a_reason(reason: str | None, database
         )
 
 
-# ── the surroundings ────────────────────────────────────────────────────────────────────────────────────────────
+# ── the infrastructure ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def without_broker(database_url: str) -> StoresSettings:
@@ -313,7 +314,7 @@ def without_broker(database_url: str) -> StoresSettings:
 
 
 def test_broker_that_is_away_is_out_of_reach(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letter_reader, "SECONDS", 0.5)
+    monkeypatch.setattr(dead_letter_reader, "REQUEST_SECONDS", 0.5)
 
     with pytest.raises(Transient, match=r"^Kafka at .* does not answer"):
         waiting(without_broker(database.url))
@@ -331,23 +332,23 @@ def test_dead_letter_topic_that_is_away_is_named(stores: StoresSettings, broker:
         waiting(stores)
 
 
-def test_letter_that_the_source_does_not_take_goes_on_waiting(
+def test_dead_letter_that_the_source_refuses_goes_on_waiting(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     broker.configure(SUBMITTED, max_message_bytes="2000")
-    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter(value=b"{" * 3000)])
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(), a_dead_letter(value=b"{" * 3000)])
 
     with pytest.raises(Transient, match="took 1 of 2 dead letters back, then not any more: MSG_SIZE_TOO_LARGE"):
         replay(stores, which=DeadLetterSelection())
 
     assert waiting(stores) == [f"{SUBMITTED_DLQ}:0:1"]
-    assert settled(database) == [("replayed", f"{SUBMITTED_DLQ}:0:0", None)]
+    assert resolutions(database) == [("replayed", f"{SUBMITTED_DLQ}:0:0", None)]
 
 
 def test_another_command_at_work_is_waited_for_and_then_named(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "TURN_SECONDS", 0.1)
+    monkeypatch.setattr(queries, "LOCK_SECONDS", 0.1)
 
     with database.connect() as other:
         other.execute("SELECT pg_advisory_lock(%s)", [queries.RESOLVING_LOCK])
@@ -358,37 +359,37 @@ def test_another_command_at_work_is_waited_for_and_then_named(
 # ── as a person meets it ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_list_shows_what_waits_and_all_shows_all(prequal: Any, stores: StoresSettings, broker: Broker) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version")])
+def test_list_shows_the_waiting_ones_and_all_shows_all(prequal: Any, stores: StoresSettings, broker: Broker) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(), a_dead_letter("unknown_version")])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
 
     shown = prequal("dlq", "list").stdout
 
-    assert f"{SUBMITTED_DLQ}:0:1  waiting  unknown_version\n  words\n" in shown
+    assert f"{SUBMITTED_DLQ}:0:1  waiting  unknown_version\n  a sentence\n" in shown
     assert shown.endswith("\n1 dead letter.\n")
     assert [each["state"] for each in prequal("dlq", "list", "--all", "--json")] == ["replayed", "waiting"]
     assert [each["state"] for each in prequal("dlq", "list", f"{SUBMITTED_DLQ}:0:0", "--json")] == ["replayed"]
 
 
-def test_show_prints_a_letter_whole_and_no_pan(prequal: Any, broker: Broker) -> None:
+def test_show_prints_the_whole_message_and_no_pan(prequal: Any, broker: Broker) -> None:
     headers: Headers = [("dlq.error_kind", b"invalid_fields"), ("ABCDE1234F", b"FGHIJ5678K"), ("none", None)]
-    broker.publish(SUBMITTED_DLQ, [a_letter(value=b'{"pan": "ABCDE1234F"}', key=b"FGHIJ5678K", headers=headers)])
-    broker.publish(SUBMITTED_DLQ, [a_letter(value=b"\0ABCDE1234F")])
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(value=b'{"pan": "ABCDE1234F"}', key=b"FGHIJ5678K", headers=headers)])
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(value=b"\0ABCDE1234F")])
     ids = [f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"]
 
-    words = prequal("dlq", "show", *ids).stdout
+    page = prequal("dlq", "show", *ids).stdout
     text, binary = prequal("dlq", "show", *ids, "--json")
 
-    assert "\n  key XXXXX5678K\n" in words
-    assert "\n  XXXXX1234F: XXXXX5678K\n  none: -\n" in words
-    assert '\n{"pan": "XXXXX1234F"}\n' in words
-    assert ".XXXXX1234F" in words
+    assert "\n  key XXXXX5678K\n" in page
+    assert "\n  XXXXX1234F: XXXXX5678K\n  none: -\n" in page
+    assert '\n{"pan": "XXXXX1234F"}\n' in page
+    assert ".XXXXX1234F" in page
     assert (text["payload"]["lines"], binary["payload"]["binary"]) == (['{"pan": "XXXXX1234F"}'], True)
-    assert "ABCDE" not in words + json.dumps([text, binary])
+    assert "ABCDE" not in page + json.dumps([text, binary])
 
 
-def test_replay_and_discard_count_what_they_did(prequal: Any, broker: Broker) -> None:
-    broker.publish(SUBMITTED_DLQ, [a_letter(), a_letter("unknown_version")])
+def test_replay_and_discard_report_their_counts(prequal: Any, broker: Broker) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(), a_dead_letter("unknown_version")])
 
     dry = prequal("dlq", "replay", "--all", "--dry-run").stdout
     replayed = prequal("dlq", "replay", "--reason", "unknown_version", "--since", "1h", "--topic", SUBMITTED, "--json")
@@ -396,8 +397,8 @@ def test_replay_and_discard_count_what_they_did(prequal: Any, broker: Broker) ->
     discarded = prequal("dlq", "discard", "--all", "--because", "no use").stdout
 
     assert dry.endswith("2 dead letters would be replayed.\n")
-    assert replayed == {"dry_run": False, "replayed": [f"{SUBMITTED_DLQ}:0:1"], "passed_over": []}
-    assert over == f"{SUBMITTED_DLQ}:0:1 was settled before.\n0 dead letters discarded.\n"
+    assert replayed == {"dry_run": False, "replayed": [f"{SUBMITTED_DLQ}:0:1"], "already_resolved": []}
+    assert over == f"{SUBMITTED_DLQ}:0:1 was already resolved.\n0 dead letters discarded.\n"
     assert discarded == f"{SUBMITTED_DLQ}:0:0\n1 dead letter discarded.\n"
 
 
@@ -416,9 +417,9 @@ def test_replay_and_discard_count_what_they_did(prequal: Any, broker: Broker) ->
         "list --topic nonsense",
     ],
 )
-def test_nonsense_is_refused_before_anything_is_looked_at(words: str, nowhere: Any) -> None:
-    problem = nowhere("dlq", *words.split()).exception
+def test_malformed_arguments_are_refused_before_any_store_is_asked(words: str, prequal_without_stores: Any) -> None:
+    problem = prequal_without_stores("dlq", *words.split()).exception
 
-    assert isinstance(problem, Misconfigured)
+    assert isinstance(problem, UsageError)
     assert "Bad settings" not in str(problem)
     assert "\n" not in str(problem)

@@ -1,4 +1,4 @@
-"""Archived events told again, in a real database and through a real publisher."""
+"""Archived events republished, in a real database and through a real publisher."""
 
 import asyncio
 import re
@@ -18,25 +18,27 @@ from harness.database import Database
 from harness.ports import free_port
 from harness.system import System
 from harness.waiting import eventually
-from prequal.core.errors import Misconfigured, Transient
+from prequal.core.errors import Misconfigured, Transient, UsageError
 from prequal.core.topology import topic_of
 from prequal.domain.events import EventType, event_id
 from prequal.messaging import outbox
 from prequal.ops.republish import RepublishRequest, count, republish
 from prequal.postgres import connections
 from prequal.publisher import queries
-from prequal.schema.migrate import downgrade, upgrade
 from tests.support.submissions import Submission, stored
 
 SUBMISSION, REPORT = EventType.APPLICATION_SUBMITTED, EventType.CREDIT_REPORT_GENERATED
-TOLD = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=2)
+PUBLISHED = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=2)
 """A time for which the archive has a partition."""
 
 
 def archive(
-    database: Database, submissions: Sequence[Submission], type_: EventType = SUBMISSION, published_at: datetime = TOLD
+    database: Database,
+    submissions: Sequence[Submission],
+    type_: EventType = SUBMISSION,
+    published_at: datetime = PUBLISHED,
 ) -> None:
-    """Write that these events were told, the first as the oldest."""
+    """Insert these events into the archive, the first as the oldest."""
     for submission in submissions:
         database.execute(
             """
@@ -51,16 +53,16 @@ def archive(
         )
 
 
-def told(
-    database: Database, count: int = 1, type_: EventType = SUBMISSION, published_at: datetime = TOLD
+def an_archived(
+    database: Database, count: int = 1, type_: EventType = SUBMISSION, published_at: datetime = PUBLISHED
 ) -> list[Submission]:
-    """New applications whose events were told."""
+    """New applications whose events were published."""
     submissions = stored(database, count)
     archive(database, submissions, type_, published_at)
     return submissions
 
 
-def unpublished(database: Database) -> list[UUID]:
+def in_outbox(database: Database) -> list[UUID]:
     return [row["application_id"] for row in database.rows("SELECT application_id FROM outbox_events ORDER BY id")]
 
 
@@ -76,11 +78,11 @@ async def with_connection(database: Database, work: Callable[[connections.Connec
         await connection.close()
 
 
-# ── what is told again ──────────────────────────────────────────────────────────────────────────────────────────
+# ── the selection ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_retold_event_is_the_same_to_the_last_byte(database: Database) -> None:
-    told(database)
+def test_republished_event_is_the_same_to_the_last_byte(database: Database) -> None:
+    an_archived(database)
 
     assert republish(database.url, RepublishRequest()) == 1
 
@@ -89,18 +91,18 @@ def test_retold_event_is_the_same_to_the_last_byte(database: Database) -> None:
 
 
 def test_events_keep_their_old_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(republish, "BATCH", 3)
-    submissions = told(database, 10)
+    monkeypatch.setattr("prequal.ops.republish.BATCH", 3)
+    submissions = an_archived(database, 10)
     progress: list[int] = []
 
     republish(database.url, RepublishRequest(), progress.append)
 
-    assert unpublished(database) == ids(submissions)
+    assert in_outbox(database) == ids(submissions)
     assert progress == [3, 6, 9, 10]
 
 
-def test_event_that_still_waits_is_not_told_once_more(database: Database) -> None:
-    told(database, 2)
+def test_event_that_still_waits_is_not_added_again(database: Database) -> None:
+    an_archived(database, 2)
     republish(database.url, RepublishRequest(limit=1))
     database.execute(
         f"""
@@ -114,53 +116,53 @@ def test_event_that_still_waits_is_not_told_once_more(database: Database) -> Non
     assert database.count("outbox_events") == 1
 
 
-def test_event_that_was_archived_several_times_is_told_once(database: Database) -> None:
-    submissions = told(database, 3)
+def test_event_that_was_archived_several_times_is_republished_once(database: Database) -> None:
+    submissions = an_archived(database, 3)
     archive(database, submissions)
-    archive(database, submissions[:1], published_at=TOLD + timedelta(days=2))
+    archive(database, submissions[:1], published_at=PUBLISHED + timedelta(days=2))
 
     assert count(database.url, RepublishRequest()) == republish(database.url, RepublishRequest()) == 3
-    assert unpublished(database) == ids(submissions)
+    assert in_outbox(database) == ids(submissions)
 
 
-def test_two_at_once_make_one_row_an_event(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(republish, "BATCH", 7)
-    submissions = told(database, 100)
+def test_two_republications_at_once_make_one_row_an_event(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prequal.ops.republish.BATCH", 7)
+    submissions = an_archived(database, 100)
 
     with ThreadPoolExecutor(4) as threads:
         republished = sum(threads.map(lambda _: republish(database.url, RepublishRequest()), range(4)))
 
     assert republished == 100
-    assert sorted(unpublished(database)) == sorted(ids(submissions))
+    assert sorted(in_outbox(database)) == sorted(ids(submissions))
 
 
-def test_filters_choose_by_time_by_application_and_by_topic(database: Database) -> None:
-    first, second = told(database), told(database, published_at=TOLD + timedelta(days=1))
-    archive(database, first, REPORT, TOLD + timedelta(seconds=1))
+def test_filters_select_by_time_by_application_and_by_topic(database: Database) -> None:
+    first, second = an_archived(database), an_archived(database, published_at=PUBLISHED + timedelta(days=1))
+    archive(database, first, REPORT, PUBLISHED + timedelta(seconds=1))
 
-    def chosen(**wanted: Any) -> int:
-        return count(database.url, RepublishRequest(**wanted))
+    def selected(**request: Any) -> int:
+        return count(database.url, RepublishRequest(**request))
 
-    assert [chosen(since=TOLD), chosen(since=TOLD + timedelta(milliseconds=1))] == [3, 2]
-    assert [chosen(until=TOLD), chosen(until=TOLD + timedelta(milliseconds=1))] == [0, 1]
-    assert chosen(since=TOLD + timedelta(seconds=1), until=TOLD + timedelta(days=1)) == 1
-    assert [chosen(since=timedelta(hours=2)), chosen(until=timedelta(hours=2))] == [3, 0]
-    assert [chosen(application_ids=ids(first)), chosen(application_ids=ids(first + second))] == [2, 3]
-    assert [chosen(topic=REPORTED), chosen(topic=SUBMITTED)] == [1, 2]
-    assert [chosen(limit=1), chosen(limit=2, application_ids=ids(second))] == [1, 1]
+    assert [selected(since=PUBLISHED), selected(since=PUBLISHED + timedelta(milliseconds=1))] == [3, 2]
+    assert [selected(until=PUBLISHED), selected(until=PUBLISHED + timedelta(milliseconds=1))] == [0, 1]
+    assert selected(since=PUBLISHED + timedelta(seconds=1), until=PUBLISHED + timedelta(days=1)) == 1
+    assert [selected(since=timedelta(hours=2)), selected(until=timedelta(hours=2))] == [3, 0]
+    assert [selected(application_ids=ids(first)), selected(application_ids=ids(first + second))] == [2, 3]
+    assert [selected(topic=REPORTED), selected(topic=SUBMITTED)] == [1, 2]
+    assert [selected(limit=1), selected(limit=2, application_ids=ids(second))] == [1, 1]
 
 
-def test_limit_takes_the_oldest_and_the_next_run_the_next(database: Database) -> None:
-    submissions = told(database, 3)
+def test_limit_selects_the_oldest_and_the_next_run_the_next(database: Database) -> None:
+    submissions = an_archived(database, 3)
 
     republish(database.url, RepublishRequest(limit=2))
 
-    assert unpublished(database) == ids(submissions[:2])
+    assert in_outbox(database) == ids(submissions[:2])
     assert count(database.url, RepublishRequest(limit=2)) == 1
 
 
 def test_dry_run_counts_and_changes_nothing(database: Database) -> None:
-    told(database, 2)
+    an_archived(database, 2)
     before = database.everything()
 
     assert count(database.url, RepublishRequest()) == 2
@@ -168,13 +170,13 @@ def test_dry_run_counts_and_changes_nothing(database: Database) -> None:
     assert database.everything() == before
 
 
-def test_application_that_is_not_there_is_refused_and_nothing_is_told(database: Database) -> None:
-    stranger = uuid4()
+def test_unknown_application_is_refused_and_nothing_is_republished(database: Database) -> None:
+    unknown = uuid4()
 
-    with pytest.raises(Misconfigured, match=rf"^There is no application {stranger}\.$"):
-        republish(database.url, RepublishRequest(application_ids=[*ids(told(database)), stranger]))
+    with pytest.raises(UsageError, match=rf"^There is no application {unknown}\.$"):
+        republish(database.url, RepublishRequest(application_ids=[*ids(an_archived(database)), unknown]))
 
-    assert unpublished(database) == []
+    assert in_outbox(database) == []
 
 
 def test_database_that_is_away_is_out_of_reach() -> None:
@@ -182,16 +184,16 @@ def test_database_that_is_away_is_out_of_reach() -> None:
         republish(f"postgresql://127.0.0.1:{free_port()}/prequal", RepublishRequest())
 
 
-def test_database_that_is_not_migrated_is_told_so(empty_database: Database) -> None:
+def test_database_that_is_not_migrated_is_one_sentence(empty_database: Database) -> None:
     with pytest.raises(Misconfigured, match="run `prequal migrate`"):
         count(empty_database.url, RepublishRequest())
 
 
-# ── what becomes of it ──────────────────────────────────────────────────────────────────────────────────────────
+# ── the republished rows ────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_retelling_of_applications_tells_all_their_events_in_one_transaction(database: Database) -> None:
-    submissions = told(database, 3)
+async def test_republishing_applications_adds_all_their_events_in_one_transaction(database: Database) -> None:
+    submissions = an_archived(database, 3)
     archive(database, submissions, REPORT)
 
     async def republish(connection: connections.Connection) -> int:
@@ -199,19 +201,19 @@ async def test_retelling_of_applications_tells_all_their_events_in_one_transacti
             return await outbox.republish(connection, ids(submissions[:2]))
 
     assert await with_connection(database, republish) == 4
-    assert unpublished(database) == ids(submissions[:2]) * 2
+    assert in_outbox(database) == ids(submissions[:2]) * 2
     with pytest.raises(AssertionError):
         await with_connection(database, lambda connection: outbox.republish(connection, ids(submissions)))
 
 
-async def test_retold_row_is_not_archived_again_not_even_after_it_was_parked(database: Database) -> None:
-    told(database)
+async def test_republished_row_is_not_archived_again_not_even_after_it_was_parked(database: Database) -> None:
+    an_archived(database)
     archived = database.rows("SELECT * FROM outbox_archive")
 
     def row_id() -> Any:
         return database.value("SELECT id FROM outbox_events")
 
-    async def refuse_and_settle(connection: connections.Connection) -> None:
+    async def park_and_archive(connection: connections.Connection) -> None:
         async with connection.transaction():
             await outbox.republish(connection, [row["application_id"] for row in archived])
         await queries.park(connection, SUBMITTED, [(row_id(), "too large")])
@@ -221,14 +223,14 @@ async def test_retold_row_is_not_archived_again_not_even_after_it_was_parked(dat
         await queries.restore_due(connection, SUBMITTED, 10)
         assert await queries.archive_published(connection, SUBMITTED, [row_id()]) == 0
 
-    await with_connection(database, refuse_and_settle)
+    await with_connection(database, park_and_archive)
 
     assert database.rows("SELECT * FROM outbox_archive") == archived
-    assert unpublished(database) == []
+    assert in_outbox(database) == []
 
 
-def test_retold_rows_do_not_make_the_outbox_look_old(database: Database) -> None:
-    told(database)
+def test_republished_rows_do_not_make_the_outbox_look_old(database: Database) -> None:
+    an_archived(database)
     republish(database.url, RepublishRequest())
 
     depth, age, _ = asyncio.run(with_connection(database, lambda connection: outbox.depth(connection, SUBMITTED)))
@@ -239,20 +241,20 @@ def test_retold_rows_do_not_make_the_outbox_look_old(database: Database) -> None
 def test_publisher_publishes_it_and_leaves_the_archive_as_it_was(
     database: Database, broker: Broker, system: System
 ) -> None:
-    (submission,) = told(database)
+    (submission,) = an_archived(database)
     archived = database.rows("SELECT * FROM outbox_archive")
     system.start("publisher")
 
     republish(database.url, RepublishRequest())
     (message,) = broker.read(SUBMITTED, 1)
-    eventually(lambda: not unpublished(database))
+    eventually(lambda: not in_outbox(database))
 
     assert (message.key(), message.value()) == (str(submission.id).encode(), b"ApplicationSubmitted body")
     assert dict(message.headers() or [])["event_id"] == str(submission.event_id).encode()
     assert database.rows("SELECT * FROM outbox_archive") == archived
 
 
-def test_everything_told_again_twice_while_the_services_run_changes_nothing(
+def test_everything_republished_twice_while_the_services_run_changes_nothing(
     database: Database, broker: Broker, system: System
 ) -> None:
     system.start()
@@ -264,48 +266,32 @@ def test_everything_told_again_twice_while_the_services_run_changes_nothing(
 
     for _ in range(2):
         assert republish(database.url, RepublishRequest()) == 10
-        eventually(lambda: not unpublished(database))
+        eventually(lambda: not in_outbox(database))
     eventually(lambda: broker.published(SUBMITTED) == broker.published(REPORTED) == 15 and broker.lag() == 0)
 
     assert {table: database.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in facts} == before
 
 
-# ── the migration ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_migration_goes_back_and_forth_without_losing_an_event(database: Database) -> None:
-    told(database)
-    republish(database.url, RepublishRequest())
-
-    downgrade(database.url, "0005")
-    without = database.row("SELECT * FROM outbox_events")
-    upgrade(database.url)
-
-    assert "republished" not in without
-    assert database.row("SELECT republished FROM outbox_events") == {"republished": False}
-    assert {database.count(table) for table in ("republications", "resolved_dead_letters")} == {0}
-
-
 @pytest.mark.parametrize("values", ["0, now()", "1, now() - interval '1 hour'", "NULL, now()", "1, NULL"])
-def test_database_takes_no_nonsensical_retelling(values: str, database: Database) -> None:
+def test_database_refuses_a_nonsensical_republication(values: str, database: Database) -> None:
     with pytest.raises(psycopg.errors.IntegrityError):
         database.execute(
             f"INSERT INTO republications (application_id, times, next_at) VALUES (gen_random_uuid(), {values})"
         )
 
 
-# ── as a person meets it ────────────────────────────────────────────────────────────────────────────────────────
+# ── the command ──────── ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_command_counts_what_it_did(prequal_on_database: Any, database: Database) -> None:
-    (first, *_) = told(database, 3)
+def test_command_reports_its_count(prequal_on_database: Any, database: Database) -> None:
+    (first, *_) = an_archived(database, 3)
 
     dry = prequal_on_database("republish", "--all", "--dry-run")
     one = prequal_on_database("republish", "--application", str(first.id), "--topic", SUBMITTED)
     rest = prequal_on_database("republish", "--since", "2h", "--limit", "9", "--json")
 
-    assert dry.stdout == "3 events would be told again.\n"
-    assert one.stdout == "1 event will be told again.\n"
+    assert dry.stdout == "3 events would be republished.\n"
+    assert one.stdout == "1 event will be republished.\n"
     assert rest == {"dry_run": False, "events": 2}
 
 
@@ -321,9 +307,9 @@ def test_command_counts_what_it_did(prequal_on_database: Any, database: Database
         "--all --until 2026-11-23",
     ],
 )
-def test_nonsense_is_refused_before_anything_is_looked_at(words: str, nowhere: Any) -> None:
-    problem = nowhere("republish", *words.split()).exception
+def test_malformed_arguments_are_refused_before_any_store_is_asked(words: str, prequal_without_stores: Any) -> None:
+    problem = prequal_without_stores("republish", *words.split()).exception
 
-    assert isinstance(problem, Misconfigured)
+    assert isinstance(problem, UsageError)
     assert re.match("Say which events|--", str(problem))
     assert "\n" not in str(problem)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prequal.core.errors import Misconfigured
+from prequal.core.errors import UsageError
+from prequal.core.topology import TOPICS
 from prequal.ops.selection import (
-    TOPICS,
     UNITS,
     Period,
     period,
@@ -26,12 +26,12 @@ MOMENTS = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=ZONE
 
 
 @given(MOMENTS)
-def test_rfc_3339_is_read_as_it_is_meant(moment: datetime) -> None:
+def test_rfc_3339_is_read_as_its_moment(moment: datetime) -> None:
     assert read_moment("--since", moment.isoformat()) == moment
 
 
 @given(st.integers(0, 99_999), st.sampled_from(sorted(UNITS)))
-def test_duration_is_so_long_ago(count: int, unit: str) -> None:
+def test_duration_counts_back_from_now(count: int, unit: str) -> None:
     since = period(read_moment("--since", f"{count}{unit}"), None, NOW).since
 
     assert since == NOW - timedelta(**{UNITS[unit]: count})
@@ -63,8 +63,8 @@ def test_two_hours_are_two_hours() -> None:
         "2026-11-23T09:30:00Z\n",
     ],
 )
-def test_what_is_no_time_is_refused_with_one_sentence(text: str) -> None:
-    with pytest.raises(Misconfigured, match=r"^--until `.*` is no time: give [^\n]*\.$"):
+def test_malformed_time_is_refused_with_one_sentence(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^--until `.*` is not a time: give [^\n]*\.$"):
         read_moment("--until", text)
 
 
@@ -72,7 +72,7 @@ def test_what_is_no_time_is_refused_with_one_sentence(text: str) -> None:
 def test_any_text_is_a_moment_or_refused(text: str) -> None:
     try:
         read_moment("--since", text)
-    except Misconfigured:
+    except UsageError:
         return
     assert re.match("[0-9]", text)
 
@@ -88,7 +88,7 @@ def test_period_holds_what_is_not_before_since_and_before_until(
 
 @pytest.mark.parametrize(("since", "until"), [("1h", "2h"), ("2h", "2h"), ("2026-11-23T09:30:00Z", "30m")])
 def test_period_that_ends_before_it_begins_is_refused(since: str, until: str) -> None:
-    with pytest.raises(Misconfigured, match="no moment lies between"):
+    with pytest.raises(UsageError, match="no moment lies between"):
         period(read_moment("--since", since), read_moment("--until", until), NOW)
 
 
@@ -100,25 +100,25 @@ def test_application_id_is_read_in_either_case(id_: UUID) -> None:
 @pytest.mark.parametrize(
     "text", ["", "7", "{01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44}", "01935f6e7c1a7b529e0b3f6f2a9d1c44"]
 )
-def test_what_is_no_application_id_is_refused(text: str) -> None:
-    with pytest.raises(Misconfigured, match="a UUID is expected"):
+def test_malformed_application_id_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="a UUID is expected"):
         read_application_id(text)
 
 
-def test_source_topic_goes_by_its_name_and_by_that_of_its_dead_letters() -> None:
+def test_source_topic_is_read_from_its_name_and_from_its_dead_letter_topic() -> None:
     assert [read_source_topic(f"{topic}_dlq") for topic in TOPICS] == [read_source_topic(each) for each in TOPICS]
     assert read_topic(TOPICS[1]) == TOPICS[1]
 
 
 @pytest.mark.parametrize("text", ["", "loan_applications", "loan_applications_submitted_dlq_dlq"])
 def test_unknown_topic_is_refused_with_the_known_ones(text: str) -> None:
-    with pytest.raises(Misconfigured, match="loan_applications_submitted and credit_reports_generated"):
+    with pytest.raises(UsageError, match="loan_applications_submitted and credit_reports_generated"):
         read_source_topic(text)
 
 
 @given(INFRASTRUCTURE_ERRORS, NUMBERS, INFRASTRUCTURE_ERRORS)
 def test_what_was_typed_is_repeated_without_a_pan_and_on_one_line(before: str, number: str, after: str) -> None:
-    words = quoted(before + number + after)
+    text = quoted(before + number + after)
 
-    assert shown(words) == []
-    assert words.isprintable()
+    assert shown(text) == []
+    assert text.isprintable()

@@ -1,4 +1,4 @@
-"""The story of one application, from a real database, through the real services, and while it waits."""
+"""The timeline of one application: decided by the real services, and while it waits."""
 
 import json
 from datetime import timedelta
@@ -13,10 +13,10 @@ from harness.database import Database
 from harness.ports import free_port
 from harness.system import System
 from harness.waiting import eventually
-from prequal.core.errors import Misconfigured, Transient
+from prequal.core.errors import Transient, UsageError
 from prequal.core.settings import StoresSettings
 from prequal.domain.events import EventType, event_id
-from prequal.ops.timeline import because, lasted, trace
+from prequal.ops.timeline import format_duration, reason_in_words, trace
 from tests.ops.conftest import Prequal
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row
 from tests.support.submissions import Submission, stored
@@ -25,7 +25,7 @@ SUBMISSION, REPORT = EventType.APPLICATION_SUBMITTED, EventType.CREDIT_REPORT_GE
 
 
 def a_decided(database: Database, system: System, body: dict[str, Any]) -> str:
-    """Post an application and wait for its decision, and until all of it is settled."""
+    """Post an application and wait for its decision, and until all its events are archived."""
     answer = httpx.post(f"{system.api.url}/applications", json=body, timeout=10, trust_env=False)
     application_id: str = answer.json()["application_id"]
     eventually(lambda: database.application(application_id)["status"] != "PENDING")
@@ -40,13 +40,13 @@ def an_undecided(database: Database) -> Submission:
     return submission
 
 
-def tell(database: Database) -> None:
-    """Write that everything in the outbox was told."""
+def publish_all(database: Database) -> None:
+    """Move everything from the outbox into the archive."""
     database.execute(
         """
-        WITH told AS (DELETE FROM outbox_events RETURNING *)
+        WITH published AS (DELETE FROM outbox_events RETURNING *)
         INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload, created_at)
-        SELECT id, topic, event_id, event_type, application_id, payload, created_at FROM told
+        SELECT id, topic, event_id, event_type, application_id, payload, created_at FROM published
         """
     )
 
@@ -58,49 +58,49 @@ def waits(stores: StoresSettings, submission: Submission) -> str:
 # ── decided ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_story_of_a_decided_application_names_every_hop_in_order(
+def test_timeline_of_a_decided_application_has_every_step_in_order(
     database: Database, system: System, stores: StoresSettings
 ) -> None:
     system.start()
     pan = an_application()
     application_id = a_decided(database, system, pan)
 
-    story = trace(stores, None, database.application(application_id)["id"])
+    timeline = trace(stores, None, database.application(application_id)["id"])
 
-    done = [(step.service, step.what) for step in story.steps]
+    done = [(step.service, step.what) for step in timeline.steps]
     assert sorted(done) == sorted(
         [
             ("prequal-api", "accepted it and encrypted the PAN"),
-            ("publisher", "had told ApplicationSubmitted to Kafka"),
-            ("credit-service", "opened the PAN"),
+            ("publisher", "published ApplicationSubmitted to Kafka"),
+            ("credit-service", "decrypted the PAN"),
             ("credit-service", "scored it"),
-            ("publisher", "had told CreditReportGenerated to Kafka"),
+            ("publisher", "published CreditReportGenerated to Kafka"),
             ("decision-service", "decided: PRE_APPROVED"),
         ]
     )
     assert done[0] == ("prequal-api", "accepted it and encrypted the PAN")
-    assert done.index(("credit-service", "opened the PAN")) < done.index(("credit-service", "scored it"))
-    assert [step.at for step in story.steps] == sorted(step.at for step in story.steps)
-    assert (story.status, story.pan_number_masked) == ("PRE_APPROVED", f"XXXXX{pan['pan_number'][5:]}")
-    assert (story.waits_for, story.notes) == ([], [])
+    assert done.index(("credit-service", "decrypted the PAN")) < done.index(("credit-service", "scored it"))
+    assert [step.at for step in timeline.steps] == sorted(step.at for step in timeline.steps)
+    assert (timeline.status, timeline.pan_number_masked) == ("PRE_APPROVED", f"XXXXX{pan['pan_number'][5:]}")
+    assert (timeline.waits_for, timeline.notes) == ([], [])
 
 
-def test_story_tells_who_touched_the_pan_and_for_which_request(
+def test_timeline_lists_the_accesses_to_the_pan_with_their_request(
     database: Database, system: System, stores: StoresSettings
 ) -> None:
     system.start()
     application_id = a_decided(database, system, an_application())
 
-    story = trace(stores, None, database.application(application_id)["id"])
+    timeline = trace(stores, None, database.application(application_id)["id"])
 
-    assert [(each.service, each.action) for each in story.pan_accesses] == [
+    assert [(each.service, each.action) for each in timeline.pan_accesses] == [
         ("prequal-api", "WRITE"),
         ("credit-service", "READ"),
     ]
-    assert {each.request_id for each in story.pan_accesses} == {story.request_id}
+    assert {each.request_id for each in timeline.pan_accesses} == {timeline.request_id}
 
 
-def test_page_and_json_tell_the_decision_and_its_reason_and_never_the_pan_or_the_name(
+def test_page_and_json_show_the_decision_and_its_reason_and_never_the_pan_or_the_name(
     database: Database, system: System, prequal: Prequal
 ) -> None:
     system.start()
@@ -109,19 +109,19 @@ def test_page_and_json_tell_the_decision_and_its_reason_and_never_the_pan_or_the
     score = database.application(application_id)["cibil_score"]
 
     page = prequal("trace", application_id)
-    story = prequal("trace", application_id, "--json")
+    timeline = prequal("trace", application_id, "--json")
 
     assert page.exit_code == 0
     assert f"score {score} is below the minimum of 650." in page.stdout
-    assert story["decision"]["rule"] == "SCORE_BELOW_MINIMUM"
-    assert story["decision"]["because"] == f"score {score} is below the minimum of 650"
-    assert all(step["waited_ms"] >= 0 <= step["after_ms"] for step in story["steps"])
-    for told in (page.stdout, json.dumps(story)):
-        assert body["pan_number"] not in told
-        assert body["applicant_name"] not in told
+    assert timeline["decision"]["rule"] == "SCORE_BELOW_MINIMUM"
+    assert timeline["decision"]["reason"] == f"score {score} is below the minimum of 650"
+    assert all(step["waited_ms"] >= 0 <= step["after_ms"] for step in timeline["steps"])
+    for output in (page.stdout, json.dumps(timeline)):
+        assert body["pan_number"] not in output
+        assert body["applicant_name"] not in output
 
 
-def test_application_older_than_the_archive_still_has_a_story(database: Database, stores: StoresSettings) -> None:
+def test_application_older_than_the_archive_still_has_a_timeline(database: Database, stores: StoresSettings) -> None:
     (submission,) = stored(database)
     database.execute(
         """
@@ -131,15 +131,15 @@ def test_application_older_than_the_archive_still_has_a_story(database: Database
         submission.id,
     )
 
-    story = trace(stores, None, submission.id)
+    timeline = trace(stores, None, submission.id)
 
-    assert [step.service for step in story.steps] == ["prequal-api", "decision-service"]
-    assert story.decision is not None
-    assert story.decision.because == "cibil_score 600"
-    assert "not known any more" in story.notes[0]
+    assert [step.service for step in timeline.steps] == ["prequal-api", "decision-service"]
+    assert timeline.decision is not None
+    assert timeline.decision.reason == "cibil_score 600"
+    assert "not known any more" in timeline.notes[0]
 
 
-def test_looking_changes_nothing(database: Database, stores: StoresSettings) -> None:
+def test_reading_changes_nothing(database: Database, stores: StoresSettings) -> None:
     submission = an_undecided(database)
     before = database.everything()
 
@@ -154,7 +154,7 @@ def test_looking_changes_nothing(database: Database, stores: StoresSettings) -> 
 def test_event_in_the_outbox_is_waited_for(database: Database, stores: StoresSettings) -> None:
     submission = an_undecided(database)
 
-    assert "ApplicationSubmitted waits in the outbox to be told;" in waits(stores, submission)
+    assert "ApplicationSubmitted waits in the outbox to be published;" in waits(stores, submission)
 
 
 def test_parked_event_is_waited_for_with_its_reason_and_its_next_try(
@@ -173,34 +173,34 @@ def test_parked_event_is_waited_for_with_its_reason_and_its_next_try(
     )
 
     assert (
-        "ApplicationSubmitted is parked after 3 tries to tell it: MSG_SIZE_TOO_LARGE. "
+        "ApplicationSubmitted is parked after 3 tries to publish it: MSG_SIZE_TOO_LARGE. "
         "The next try is due at 2030-01-01T00:00:00.000Z." in waits(stores, submission)
     )
 
 
-def test_event_that_was_told_is_waited_for_at_its_consumer(database: Database, stores: StoresSettings) -> None:
+def test_published_event_is_waited_for_at_its_consumer(database: Database, stores: StoresSettings) -> None:
     submission = an_undecided(database)
-    tell(database)
+    publish_all(database)
 
-    assert "credit-service has not taken ApplicationSubmitted, told " in waits(stores, submission)
+    assert "credit-service has not consumed ApplicationSubmitted, published " in waits(stores, submission)
 
 
-def test_report_that_was_told_is_waited_for_though_the_inbox_forgot_the_first_event(
+def test_published_report_is_waited_for_though_the_inbox_has_pruned_the_first_event(
     database: Database, stores: StoresSettings
 ) -> None:
     submission = an_undecided(database)
     database.execute(INSERT_UNPUBLISHED, *an_unpublished_row("credit_reports_generated", application_id=submission.id))
-    tell(database)
+    publish_all(database)
 
-    waited = waits(stores, submission)
+    sentences = waits(stores, submission)
 
-    assert "decision-service has not taken CreditReportGenerated, told " in waited
-    assert "credit-service" not in waited
+    assert "decision-service has not consumed CreditReportGenerated, published " in sentences
+    assert "credit-service" not in sentences
 
 
-def test_retellings_are_told_with_the_time_of_the_next(database: Database, stores: StoresSettings) -> None:
+def test_republications_are_shown_with_the_time_of_the_next(database: Database, stores: StoresSettings) -> None:
     submission = an_undecided(database)
-    tell(database)
+    publish_all(database)
     first = waits(stores, submission)
     database.execute(
         "INSERT INTO republications VALUES (%s, 2, '2030-01-01 00:00+00', '2029-12-31 23:59+00')", submission.id
@@ -208,16 +208,16 @@ def test_retellings_are_told_with_the_time_of_the_next(database: Database, store
 
     again = trace(stores, stores, submission.id)
 
-    assert "Its events were not told again so far." in first
-    assert "told again 2 times; the next time is due at 2030-01-01T00:00:00.000Z." in again.waits_for[-1]
-    assert "told its events again (2 so far)" in [step.what for step in again.steps]
+    assert "Its events were not republished so far." in first
+    assert "republished 2 times; the next time is due at 2030-01-01T00:00:00.000Z." in again.waits_for[-1]
+    assert "republished its events (2 so far)" in [step.what for step in again.steps]
 
 
 def test_dead_letter_that_holds_it_is_named(
     database: Database, broker: Broker, stores: StoresSettings, prequal: Prequal
 ) -> None:
     submission, neighbour = an_undecided(database), an_undecided(database)
-    tell(database)
+    publish_all(database)
     headers: list[tuple[str, str | bytes | None]] = [
         ("event_id", str(event_id(SUBMISSION, submission.id))),
         ("dlq.error_kind", b"tampered_token"),
@@ -235,7 +235,7 @@ def test_dead_letter_that_holds_it_is_named(
     assert f"discarded the dead letter {SUBMITTED_DLQ}:0:0: a test" in [step.what for step in after.steps]
 
 
-def test_without_kafka_the_database_tells_its_part(database: Database, prequal_on_database: Prequal) -> None:
+def test_without_kafka_the_timeline_comes_from_the_database(database: Database, prequal_on_database: Prequal) -> None:
     submission = an_undecided(database)
 
     page = prequal_on_database("trace", str(submission.id))
@@ -248,14 +248,14 @@ def test_without_kafka_the_database_tells_its_part(database: Database, prequal_o
 def test_broker_that_is_away_is_a_note(
     database: Database, stores: StoresSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prequal.ops.dead_letter_reader.SECONDS", 1.0)
+    monkeypatch.setattr("prequal.ops.dead_letter_reader.REQUEST_SECONDS", 1.0)
     submission = an_undecided(database)
-    nowhere = stores.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port()}"})
+    unreachable = stores.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port()}"})
 
-    story = trace(stores, nowhere, submission.id)
+    timeline = trace(stores, unreachable, submission.id)
 
-    assert "waits in the outbox" in story.waits_for[0]
-    assert story.notes[0].startswith("The dead letters were not looked at: Kafka at")
+    assert "waits in the outbox" in timeline.waits_for[0]
+    assert timeline.notes[0].startswith("The dead letters were not searched: Kafka at")
 
 
 # ── refusals ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -264,25 +264,25 @@ def test_broker_that_is_away_is_a_note(
 def test_unknown_application_is_refused(stores: StoresSettings) -> None:
     unknown = an_unpublished_row()[3]
 
-    with pytest.raises(Misconfigured, match=f"There is no application {unknown}"):
+    with pytest.raises(UsageError, match=f"There is no application {unknown}"):
         trace(stores, None, unknown)
 
 
-def test_nonsense_for_an_id_is_refused_and_not_repeated_when_it_is_a_pan(prequal_on_database: Prequal) -> None:
+def test_malformed_id_is_refused_and_its_pan_is_masked(prequal_on_database: Prequal) -> None:
     refused = prequal_on_database("trace", "PQRPS6789T").exception
 
-    assert isinstance(refused, Misconfigured)
-    assert str(refused).startswith("APPLICATION_ID `XXXXX6789T` is no id of an application")
+    assert isinstance(refused, UsageError)
+    assert str(refused).startswith("APPLICATION_ID `XXXXX6789T` is not the id of an application")
 
 
 def test_database_that_is_away_is_out_of_reach() -> None:
     away = clients_of().model_copy()
-    nowhere = StoresSettings.model_validate(
+    unreachable = StoresSettings.model_validate(
         away.model_dump() | {"database_url": f"postgresql://u:p@127.0.0.1:{free_port()}/x"}
     )
 
     with pytest.raises(Transient):
-        trace(nowhere, None, an_unpublished_row()[3])
+        trace(unreachable, None, an_unpublished_row()[3])
 
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -298,7 +298,7 @@ MEASURES: dict[str, object] = {
 
 
 def test_reason_names_the_figures_of_its_rule() -> None:
-    assert because("INCOME_DOES_NOT_COVER_LOAN", MEASURES) == (
+    assert reason_in_words("INCOME_DOES_NOT_COVER_LOAN", MEASURES) == (
         "score 700 reaches the minimum of 650, but 48 months of income, ₹2400000.00, are not more than the loan of "
         "₹2400000.00"
     )
@@ -315,5 +315,5 @@ def test_reason_names_the_figures_of_its_rule() -> None:
         (timedelta(days=3, hours=4), "3 d 4 h"),
     ],
 )
-def test_time_is_told_in_its_two_largest_units(time: timedelta, words: str) -> None:
-    assert lasted(time) == words
+def test_duration_is_shown_in_its_two_largest_units(time: timedelta, words: str) -> None:
+    assert format_duration(time) == words

@@ -1,4 +1,4 @@
-"""What a custom resource may say, by the schema of whoever defined it: names that are unknown are wrong.
+"""The schemas of custom resources, from their operators' definitions: an unknown field is an error.
 
 Invariant: `python -m tests.shipping.schemas CRD …` writes them from the operators' own definitions, so that none is
 written by hand.

@@ -1,4 +1,4 @@
-"""What the containers are told, held against what the code wants: no engine is needed to find a renamed setting."""
+"""The environment of the containers, compared with the settings of the code: no engine is needed."""
 
 import json
 import re
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("prequal:")}
-WANTED: dict[str, type[BaseSettings]] = {
+SETTINGS_OF: dict[str, type[BaseSettings]] = {
     "api": settings.ApiSettings,
     "credit": settings.CreditSettings,
     "decision": settings.DecisionSettings,
@@ -36,8 +36,8 @@ KEYS = generate()
 ASKED = re.compile(r"\$\{(?P<name>\w+)(?::(?P<how>[?-])(?P<rest>[^}]*))?\}")
 
 
-def told(name: str) -> dict[str, str]:
-    """What a service finds in its environment, with secrets filled in."""
+def environment_of(name: str) -> dict[str, str]:
+    """The environment of a service, with secrets filled in."""
     image = dict(re.findall(r"(HTTP_\w+)=(\S+)", (ROOT / "Dockerfile").read_text()))
 
     def filled(asked: re.Match[str]) -> str:
@@ -47,33 +47,33 @@ def told(name: str) -> dict[str, str]:
     return image | own
 
 
-def test_the_file_is_what_a_compose_file_may_be() -> None:
+def test_compose_file_fits_the_schema_of_compose_files() -> None:
     schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
 
     jsonschema.validate(COMPOSE, schema)
 
 
-def test_every_service_of_ours_is_held_against_its_settings() -> None:
-    assert OURS.keys() == WANTED.keys()
+def test_every_service_of_ours_is_compared_with_its_settings() -> None:
+    assert OURS.keys() == SETTINGS_OF.keys()
 
 
-@pytest.mark.parametrize("name", WANTED)
-def test_a_service_is_told_all_that_it_needs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SETTINGS_OF)
+def test_service_gets_every_setting_it_needs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for variable, value in told(name).items():
+    for variable, value in environment_of(name).items():
         monkeypatch.setenv(variable, value)
 
-    loaded = settings.load(WANTED[name])
+    loaded = settings.load(SETTINGS_OF[name])
 
     if isinstance(loaded, settings.ServiceSettings):
         assert (loaded.http_host, loaded.http_port) == ("0.0.0.0", 8000)
 
 
-@pytest.mark.parametrize("name", WANTED)
-def test_a_service_is_told_nothing_that_nobody_reads(name: str) -> None:
+@pytest.mark.parametrize("name", SETTINGS_OF)
+def test_service_gets_no_setting_it_does_not_read(name: str) -> None:
     own = set(OURS[name].get("environment", {}))
 
-    assert own <= {field.upper() for field in WANTED[name].model_fields}
+    assert own <= {field.upper() for field in SETTINGS_OF[name].model_fields}
 
 
 def test_no_secret_has_a_default() -> None:
@@ -93,8 +93,8 @@ def test_everything_starts_after_what_it_needs() -> None:
         assert SERVICES[name]["depends_on"]["topics"] == {"condition": "service_completed_successfully"}
 
 
-@pytest.mark.parametrize("name", WANTED)
-def test_our_containers_can_change_nothing_but_their_scratch(name: str) -> None:
+@pytest.mark.parametrize("name", SETTINGS_OF)
+def test_containers_of_ours_can_write_only_their_scratch(name: str) -> None:
     service = OURS[name]
 
     assert service["read_only"] is True
@@ -107,7 +107,7 @@ def test_stores_are_of_the_versions_that_the_tests_run_on() -> None:
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
 
 
-def test_prometheus_scrapes_every_process_under_the_names_that_the_rules_rest_on() -> None:
+def test_prometheus_scrapes_every_process_under_the_names_that_the_rules_use() -> None:
     here = yaml.safe_load((ROOT / "deploy/docker/prometheus.yml").read_text())["scrape_configs"]
     elsewhere = yaml.safe_load((ROOT / "observability/prometheus.yml").read_text())["scrape_configs"]
 

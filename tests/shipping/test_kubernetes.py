@@ -27,7 +27,7 @@ from prequal.messaging.topics import PARTITIONS
 from prequal.service.process import LAST_RESORT_SECONDS
 
 from .schemas import complaints, is_custom
-from .test_compose import KEYS, WANTED
+from .test_compose import KEYS, SETTINGS_OF
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -88,9 +88,9 @@ def container(pod: Resource) -> Resource:
     return dict(found)
 
 
-def wanted(pod: Resource) -> type[BaseSettings]:
+def settings_of(pod: Resource) -> type[BaseSettings]:
     (command,) = container(pod)["args"]
-    return WANTED[command]
+    return SETTINGS_OF[command]
 
 
 def selects(selector: Resource, labels: dict[str, str]) -> bool:
@@ -143,7 +143,7 @@ def with_component(folder: Path, *components: str) -> None:
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(said))
 
 
-# ── what a container is told ────────────────────────────────────────────────────────────────────────────────────
+# ── the environment of a container ────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_command_that_a_system_is_made_of_is_run() -> None:
@@ -151,11 +151,11 @@ def test_every_command_that_a_system_is_made_of_is_run() -> None:
         commands = [container(pod)["args"] for pod in pods(overlay(name)).values()]
 
         assert pods(overlay(name)).keys() == set(WORKLOADS)
-        assert sorted(commands) == [[command] for command in sorted(WANTED.keys() - {"housekeeper"})]
+        assert sorted(commands) == [[command] for command in sorted(SETTINGS_OF.keys() - {"housekeeper"})]
 
 
-def told(resources: list[Resource], workload: str, scratch: Path) -> dict[str, str]:
-    """What a container finds in its environment, with the Secrets of others filled in and their files made."""
+def environment_of(resources: list[Resource], workload: str, scratch: Path) -> dict[str, str]:
+    """The environment of a container, with the Secrets of others filled in and their files made."""
     pod = pods(resources)[workload]
     files = {mount["mountPath"]: mount["name"] for mount in container(pod)["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
@@ -181,30 +181,30 @@ def told(resources: list[Resource], workload: str, scratch: Path) -> dict[str, s
 
 
 @EVERY_POD
-def test_a_container_is_told_all_that_it_needs(
+def test_container_gets_every_setting_it_needs(
     name: str, workload: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for variable, value in told(overlay(name), workload, tmp_path).items():
+    for variable, value in environment_of(overlay(name), workload, tmp_path).items():
         monkeypatch.setenv(variable, value)
 
-    loaded = settings.load(wanted(pods(overlay(name))[workload]))
+    loaded = settings.load(settings_of(pods(overlay(name))[workload]))
 
     if isinstance(loaded, settings.KafkaSettings):
         assert loaded.kafka_security_protocol == "SASL_SSL"
 
 
 @EVERY_POD
-def test_a_container_is_told_nothing_that_nobody_reads(name: str, workload: str) -> None:
+def test_container_gets_no_setting_it_does_not_read(name: str, workload: str) -> None:
     pod = pods(overlay(name))[workload]
 
     assert "envFrom" not in container(pod)
     assert {variable["name"] for variable in container(pod)["env"]} <= {
-        field.upper() for field in wanted(pod).model_fields
+        field.upper() for field in settings_of(pod).model_fields
     }
 
 
-def test_no_setting_is_written_down_that_nobody_is_told() -> None:
+def test_every_setting_of_the_map_is_passed_to_a_container() -> None:
     for name in OVERLAYS:
         (settings_map,) = those(overlay(name), "ConfigMap").values()
         asked = {
@@ -232,7 +232,7 @@ def test_secrets_come_by_reference_alone(name: str, workload: str) -> None:
     assert not those(overlay(name), "Secret")
 
 
-def test_only_who_seals_or_opens_is_given_keys() -> None:
+def test_only_the_processes_that_encrypt_or_decrypt_get_keys() -> None:
     for name in OVERLAYS:
         given = {
             workload: {v["name"] for v in container(pod)["env"] if "prequal-keys" in str(v)}
@@ -245,12 +245,12 @@ def test_only_who_seals_or_opens_is_given_keys() -> None:
         }
 
 
-def test_who_traces_is_told_where_to_and_let_out(tmp_path: Path) -> None:
+def test_traced_processes_get_the_endpoint_and_may_connect_to_it(tmp_path: Path) -> None:
     with_component(tmp_path / "traced", "tracing")
     resources = built(tmp_path / "traced")
 
     for process in PROCESSES:
-        endpoint = told(resources, process, tmp_path)["OTEL_EXPORTER_OTLP_ENDPOINT"]
+        endpoint = environment_of(resources, process, tmp_path)["OTEL_EXPORTER_OTLP_ENDPOINT"]
         assert ways_out(resources, pods(resources)[process]) >= {int(endpoint.rsplit(":", 1)[1])}
 
 
@@ -275,7 +275,7 @@ def test_our_pods_can_change_nothing_but_their_scratch(name: str, workload: str)
     }
     assert pod["automountServiceAccountToken"] is False
     assert {key for volume in pod["volumes"] for key in volume} == {"name", "emptyDir"} | (
-        {"secret"} if issubclass(wanted({"spec": pod}), settings.KafkaSettings) else set()
+        {"secret"} if issubclass(settings_of({"spec": pod}), settings.KafkaSettings) else set()
     )
 
 
@@ -453,9 +453,9 @@ def test_a_pod_reaches_the_stores_that_it_needs_and_nothing_else(name: str, work
     resources = overlay(name)
     pod = pods(resources)[workload]
     needs = {53}
-    if issubclass(wanted(pod), settings.DatabaseSettings):
+    if issubclass(settings_of(pod), settings.DatabaseSettings):
         needs |= {5432}
-    if issubclass(wanted(pod), settings.KafkaSettings):
+    if issubclass(settings_of(pod), settings.KafkaSettings):
         (settings_map,) = those(resources, "ConfigMap").values()
         brokers = settings_map["data"]["KAFKA_BOOTSTRAP_SERVERS"].split(",")
         needs |= {int(broker.rsplit(":", 1)[1]) for broker in brokers}
@@ -582,7 +582,7 @@ def test_no_error_shows_its_data_in_a_log_of_the_kind_that_the_operator_makes(tm
 # ── how it is watched and applied ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_processes_are_scraped_under_the_names_that_the_rules_rest_on() -> None:
+def test_processes_are_scraped_under_the_names_that_the_rules_use() -> None:
     monitor = one(overlay("production"), "PodMonitor")["spec"]
     elsewhere = yaml.safe_load((ROOT / "observability/prometheus.yml").read_text())["scrape_configs"]
     found = [pod for pod in pods(overlay("production")).values() if selects(monitor["selector"], labels_of(pod))]
@@ -595,7 +595,7 @@ def rules() -> list[Resource]:
     return [rule for group in watching()[0]["spec"]["groups"] for rule in group["rules"]]
 
 
-def test_rules_and_boards_can_be_told_to_the_operators_as_they_are() -> None:
+def test_rules_and_boards_fit_the_schemas_of_the_operators() -> None:
     rule_resource, *boards = watching()
     files = (ROOT / "observability/rules").glob("*.yml")
 

@@ -1,4 +1,4 @@
-"""The commands of `prequal`, by name, and what is said about them all.
+"""The commands of `prequal`, by name, and their common help.
 
 Invariant: loading it loads no service, no store and no terminal graphics.
 """
@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from prequal.cli import apply, dlq, keys, republish, services, setup, status, trace, up
-from prequal.core.errors import Misconfigured
+from prequal.core.errors import UsageError
 
 HELP = """Instant loan prequalification: submit, assess, decide.
 
@@ -33,7 +33,7 @@ Settings come from the environment or the file .env; .env.example lists them all
 
 
 class Commands(TyperGroup):
-    """All commands; when one asks and the input ends, that is bad usage and no refusal."""
+    """All commands; an input that ends at a prompt is bad usage, not a refusal."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was typed."""
@@ -42,8 +42,8 @@ class Commands(TyperGroup):
         except typer.Abort as end:
             if isinstance(end.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
-            raise Misconfigured(
-                "The input ended before everything was told: give the rest as options, "
+            raise UsageError(
+                "The input ended before everything was entered: give the rest as options, "
                 f"see `prequal {ctx.invoked_subcommand} --help`."
             ) from None
 

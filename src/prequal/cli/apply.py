@@ -1,28 +1,20 @@
-"""`prequal apply`: posts one application and watches it decide.
+"""`prequal apply`: posts one application and waits for its decision.
 
-Invariant: the PAN is typed unseen or given on purpose, and printed masked only.
+Invariant: the PAN is typed without an echo or given on purpose, and printed masked only.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prequal.cli import exit_codes
+from prequal.core.topology import PORTS, ExitCode, Service
+from prequal.domain.application import LoanType
 
 if TYPE_CHECKING:
-    from prequal.client import Status
-
-
-class LoanType(StrEnum):
-    """What is lent for."""
-
-    PERSONAL = "PERSONAL"
-    HOME = "HOME"
-    AUTO = "AUTO"
+    from prequal.client import ApplicationStatus
 
 
 def apply(
@@ -30,17 +22,17 @@ def apply(
     income: Annotated[str, typer.Option(prompt="Monthly income, INR", help="Monthly income in INR.")],
     amount: Annotated[str, typer.Option(prompt="Loan amount, INR", help="Loan amount in INR.")],
     pan: Annotated[
-        str, typer.Option(prompt="PAN", hide_input=True, envvar="PREQUAL_PAN", help="PAN; best typed unseen.")
+        str, typer.Option(prompt="PAN", hide_input=True, envvar="PREQUAL_PAN", help="PAN; best typed at the prompt.")
     ],
     name: Annotated[str | None, typer.Option(help="The applicant's name; may be left out.")] = None,
-    url: Annotated[str, typer.Option(help="Where the API is.")] = "http://127.0.0.1:8000",
+    url: Annotated[str, typer.Option(help="Where the API is.")] = f"http://127.0.0.1:{PORTS[Service.API]}",
     idempotency_key: Annotated[str | None, typer.Option(help="Makes a repeated call harmless for 24 hours.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the decision.", min=0)] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="The final status as one JSON object.")] = False,
 ) -> None:
-    """Send one application and watch it decide.
+    """Send one application and wait for its decision.
 
-    What is not given is asked for; the PAN is typed unseen. Exit codes: 0 decided (whatever the decision), 1
+    What is not given is asked for; the PAN is typed without an echo. Exit codes: 0 decided (whatever the decision), 1
     refused or not decided in time, 2 bad usage, 3 out of reach.
 
     \b
@@ -58,30 +50,30 @@ def apply(
     }
     with ApiClient(url) as client:
         application_id = client.submit(application, idempotency_key)
-        seen = client.watch(application_id, timeout)
-        last = _last(seen) if as_json else _shown(seen)
+        statuses = client.watch(application_id, timeout)
+        last = _last(statuses) if as_json else _show(statuses)
     if as_json:
-        typer.echo(json.dumps(_plain(last)))
-    if not last.final:
+        typer.echo(json.dumps(_as_json(last)))
+    if not last.is_final:
         typer.echo(f"prequal: application {application_id} is still undecided after {timeout:g} s", err=True)
-        raise typer.Exit(exit_codes.REFUSED)
+        raise typer.Exit(ExitCode.REFUSED)
 
 
-def _last(seen: Iterator["Status"]) -> "Status":
-    *_, last = seen
+def _last(statuses: Iterator["ApplicationStatus"]) -> "ApplicationStatus":
+    *_, last = statuses
     return last
 
 
-def _shown(seen: Iterator["Status"]) -> "Status":
-    """Watch it on the screen: the wait is a line that moves, the decision is a line that stays."""
+def _show(statuses: Iterator["ApplicationStatus"]) -> "ApplicationStatus":
+    """Show a spinner while it waits, then the decision."""
     from rich.console import Console
 
     console = Console(highlight=False)
-    first = next(seen)
-    console.print(f"Application {first.application_id} for {first.pan_number_masked} is taken.")
+    first = next(statuses)
+    console.print(f"Application {first.application_id} for {first.pan_number_masked} is accepted.")
     with console.status("being assessed"):
-        last = _last(iter([first, *seen]))
-    if last.final:
+        last = _last(iter([first, *statuses]))
+    if last.is_final:
         colour = {"PRE_APPROVED": "green", "REJECTED": "red"}.get(last.status, "yellow")
         console.print(
             f"[bold {colour}]{last.status}[/] with score {last.cibil_score}, after {last.milliseconds:.0f} ms."
@@ -89,6 +81,6 @@ def _shown(seen: Iterator["Status"]) -> "Status":
     return last
 
 
-def _plain(status: "Status") -> dict[str, Any]:
+def _as_json(status: "ApplicationStatus") -> dict[str, Any]:
     times = {"created_at": status.created_at.isoformat(), "updated_at": status.updated_at.isoformat()}
     return asdict(status) | times | {"milliseconds": round(status.milliseconds, 1)}

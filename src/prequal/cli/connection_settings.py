@@ -1,6 +1,6 @@
-"""Where the stores are, for commands that work on what runs already.
+"""The addresses of the stores, for commands that work on a running system.
 
-Invariant: what the settings name wins; the stores come from one place.
+Invariant: settings win over `run.json`, and both addresses come from the same of the two.
 """
 
 from typing import TYPE_CHECKING, TypeVar
@@ -12,19 +12,19 @@ S = TypeVar("S", bound="DatabaseSettings")
 
 
 def stores(kind: type[S]) -> S:
-    """Those that DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name; without either, those of a running `prequal up`.
+    """The stores of DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS; if neither is set, those of a running `prequal up`.
 
     Raises:
-        Misconfigured: nothing names them.
+        Misconfigured: neither names them.
     """
     from prequal.core.settings import load
     from prequal.local.data_folder import DataFolder
     from prequal.local.run_file import read
     from prequal.local.settings import UpSettings
 
-    told = load(UpSettings)
-    here = read(DataFolder(told.prequal_data_dir).run_file)
-    if here is None or told.database_url is not None or told.kafka_bootstrap_servers is not None:
+    settings = load(UpSettings)
+    running = read(DataFolder(settings.prequal_data_dir).run_file)
+    if running is None or settings.database_url is not None or settings.kafka_bootstrap_servers is not None:
         return load(kind)
-    kafka = {"kafka_bootstrap_servers": here.kafka_bootstrap_servers, **told.of_own_broker}
-    return load(kind, database_url=here.database_url, **kafka)
+    kafka = {"kafka_bootstrap_servers": running.kafka_bootstrap_servers, **settings.of_own_broker}
+    return load(kind, database_url=running.database_url, **kafka)

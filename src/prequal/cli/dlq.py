@@ -1,6 +1,6 @@
-"""`prequal dlq`: the dead letters, looked at, replayed, discarded.
+"""`prequal dlq`: dead letters listed, shown, replayed, discarded.
 
-Invariant: no payload is printed but by `show`, and nothing printed holds a PAN.
+Invariant: only `show` prints a payload, and nothing printed holds a PAN.
 """
 
 import getpass
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     from prequal.core.settings import StoresSettings
     from prequal.ops.dead_letter import StoredDeadLetter
-    from prequal.ops.dead_letters import DeadLetterSelection, FoundDeadLetter, SelectedDeadLetters
+    from prequal.ops.dead_letters import DeadLetterSelection, Resolution
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As `prequal dlq list` shows them.")]
-Reason = Annotated[str | None, typer.Option("--reason", metavar="KIND", help="Only of this kind of error.")]
+Kind = Annotated[str | None, typer.Option("--reason", metavar="KIND", help="Only of this kind of error.")]
 Since = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Put aside at or after: 2026-11-23T09:30:00Z, or 2h for 2 hours ago.")
+    str | None, typer.Option(metavar="TIME", help="Written at or after: 2026-11-23T09:30:00Z, or 2h for 2 hours ago.")
 ]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help="Put aside before: a time or a duration, likewise.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Written before: a time or a duration, likewise.")]
 Topic = Annotated[str | None, typer.Option(metavar="TOPIC", help="Only those of this topic.")]
-Every = Annotated[bool, typer.Option("--all", help="Every letter that waits.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say which and how many, and change nothing.")]
+All = Annotated[bool, typer.Option("--all", help="Every dead letter that waits.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show which and how many, and change nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
 
 
@@ -47,11 +47,11 @@ def dlq() -> None:
 @app.command("list")
 def list_(
     ids: Ids = None,
-    reason: Reason = None,
+    kind: Kind = None,
     since: Since = None,
     until: Until = None,
     topic: Topic = None,
-    everything: Annotated[bool, typer.Option("--all", help="Those replayed or discarded too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Those replayed or discarded too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the dead letters that wait, or those named.
@@ -65,14 +65,14 @@ def list_(
     from prequal.ops.dead_letter import State
     from prequal.ops.dead_letters import find
 
-    which = _which(ids, reason, since, until, topic)
-    found = [each for each in find(_stores(), which) if everything or ids or each.state is State.WAITING]
+    selection = _selection(ids, kind, since, until, topic)
+    found = [each for each in find(_stores(), selection) if every or ids or each.state is State.WAITING]
     if as_json:
-        typer.echo(json.dumps([_plain(each) for each in found]))
+        typer.echo(json.dumps([_as_json(each) for each in found]))
         return
     for each in found:
         typer.echo("\n".join(_lines(each)))
-    typer.echo(f"{_counted(len(found))}.")
+    typer.echo(f"{_count(len(found))}.")
 
 
 @app.command()
@@ -80,7 +80,7 @@ def show(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="As `prequal dlq list` shows them.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show dead letters whole, PANs masked.
+    """Show dead letters with key, headers and payload, PANs masked.
 
     \b
     Example:
@@ -88,30 +88,30 @@ def show(
     """
     from prequal.ops.dead_letters import fetch
 
-    which = _which(ids, None, None, None, None)
-    letters = fetch(_stores(), which.ids)
+    selection = _selection(ids, None, None, None, None)
+    found = fetch(_stores(), selection.ids)
     if as_json:
-        typer.echo(json.dumps([_plain(found) | _contents(message) for found, message in letters]))
+        typer.echo(json.dumps([_as_json(each) | _contents(message) for each, message in found]))
         return
-    for found, message in letters:
-        typer.echo("\n".join([*_lines(found), *_content_lines(message)]))
+    for each, message in found:
+        typer.echo("\n".join([*_lines(each), *_content_lines(message)]))
 
 
 @app.command()
 def replay(
     ids: Ids = None,
-    reason: Reason = None,
+    kind: Kind = None,
     since: Since = None,
     until: Until = None,
     topic: Topic = None,
-    everything: Every = False,
+    every: All = False,
     force: Annotated[bool, typer.Option("--force", help="Those replayed or discarded before, too.")] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Send dead letters back to their topics, unchanged.
 
-    Needs ids, a filter or --all. The events keep their ids: what took effect meanwhile takes none again.
+    Needs ids, a filter or --all. The events keep their ids: one that took effect meanwhile has no second effect.
 
     \b
     Examples:
@@ -120,26 +120,26 @@ def replay(
     """
     from prequal.ops import dead_letters
 
-    which = _some(_which(ids, reason, since, until, topic), everything)
-    chosen = dead_letters.replay(_stores(), which, by=_person(), force=force, dry_run=dry_run)
-    _report(chosen, "replayed", dry_run, as_json)
+    selection = _explicit(_selection(ids, kind, since, until, topic), every)
+    resolution = dead_letters.replay(_stores(), selection, by=_user(), force=force, dry_run=dry_run)
+    _report(resolution, "replayed", dry_run, as_json)
 
 
 @app.command()
 def discard(
     ids: Ids = None,
-    reason: Reason = None,
+    kind: Kind = None,
     since: Since = None,
     until: Until = None,
     topic: Topic = None,
-    everything: Every = False,
-    because: Annotated[str, typer.Option(metavar="WORDS", help="Why; it is recorded. Required.")] = "",
+    every: All = False,
+    because: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded. Required.")] = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Settle dead letters without replaying them, for a reason.
+    """Resolve dead letters without replaying them, for a reason.
 
-    Needs ids, a filter or --all. The letters stay on their topic until it forgets them after 30 days.
+    Needs ids, a filter or --all. They stay on their topic until its retention of 30 days is over.
 
     \b
     Example:
@@ -147,9 +147,9 @@ def discard(
     """
     from prequal.ops import dead_letters
 
-    which = _some(_which(ids, reason, since, until, topic), everything)
-    chosen = dead_letters.discard(_stores(), which, because=because, by=_person(), dry_run=dry_run)
-    _report(chosen, "discarded", dry_run, as_json)
+    selection = _explicit(_selection(ids, kind, since, until, topic), every)
+    resolution = dead_letters.discard(_stores(), selection, because=because, by=_user(), dry_run=dry_run)
+    _report(resolution, "discarded", dry_run, as_json)
 
 
 def _stores() -> "StoresSettings":
@@ -158,7 +158,7 @@ def _stores() -> "StoresSettings":
     return stores(StoresSettings)
 
 
-def _which(
+def _selection(
     ids: list[str] | None, kind: str | None, since: str | None, until: str | None, topic: str | None
 ) -> "DeadLetterSelection":
     from prequal.ops.dead_letter import DeadLetterId
@@ -174,83 +174,83 @@ def _which(
     )
 
 
-def _some(which: "DeadLetterSelection", everything: bool) -> "DeadLetterSelection":
-    from prequal.core.errors import Misconfigured
+def _explicit(selection: "DeadLetterSelection", every: bool) -> "DeadLetterSelection":
+    from prequal.core.errors import UsageError
     from prequal.ops.dead_letters import DeadLetterSelection
 
-    if (which == DeadLetterSelection()) != everything:
-        raise Misconfigured("Say which dead letters: ids or filters, or --all alone for every one that waits.")
-    return which
+    if (selection == DeadLetterSelection()) != every:
+        raise UsageError("Say which dead letters: ids or filters, or --all alone for every one that waits.")
+    return selection
 
 
-def _person() -> str:
+def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user need not have a name
         return "unknown"
 
 
-def _report(chosen: "SelectedDeadLetters", done: str, dry_run: bool, as_json: bool) -> None:
-    ids, passed_over = _ids(chosen.letters), _ids(chosen.passed_over)
+def _report(resolution: "Resolution", done: str, dry_run: bool, as_json: bool) -> None:
+    ids, already = _ids(resolution.resolved), _ids(resolution.already_resolved)
     if as_json:
-        typer.echo(json.dumps({"dry_run": dry_run, done: ids, "passed_over": passed_over}))
+        typer.echo(json.dumps({"dry_run": dry_run, done: ids, "already_resolved": already}))
         return
     for id_ in ids:
         typer.echo(id_)
-    for id_ in passed_over:
-        typer.echo(f"{id_} was settled before.")
-    typer.echo(f"{_counted(len(ids))} {'would be ' if dry_run else ''}{done}.")
+    for id_ in already:
+        typer.echo(f"{id_} was already resolved.")
+    typer.echo(f"{_count(len(ids))} {'would be ' if dry_run else ''}{done}.")
 
 
-def _ids(letters: "Iterable[StoredDeadLetter]") -> list[str]:
-    return [str(letter.id) for letter in letters]
+def _ids(dead_letters: "Iterable[StoredDeadLetter]") -> list[str]:
+    return [str(each.id) for each in dead_letters]
 
 
-def _counted(count: int) -> str:
-    return f"{count} dead letter{'' if count == 1 else 's'}"
+def _count(number: int) -> str:
+    return f"{number} dead letter{'' if number == 1 else 's'}"
 
 
-def _plain(found: "FoundDeadLetter") -> dict[str, Any]:
-    letter = found.letter
+def _as_json(dead_letter: "StoredDeadLetter") -> dict[str, Any]:
+    origin = dead_letter.origin
     return {
-        "id": str(letter.id),
-        "state": found.state.value,
-        "event_id": letter.event_id and str(letter.event_id),
-        "application_id": letter.application_id and str(letter.application_id),
-        "reason": letter.kind,
-        "words": letter.words,
-        "origin": {"topic": letter.origin.topic, "partition": letter.origin.partition, "offset": letter.origin.offset},
-        "first_seen": letter.first_seen,
-        "last_seen": letter.last_seen,
-        "attempts": letter.attempts,
+        "id": str(dead_letter.id),
+        "state": dead_letter.state.value,
+        "event_id": dead_letter.event_id and str(dead_letter.event_id),
+        "application_id": dead_letter.application_id and str(dead_letter.application_id),
+        "reason": dead_letter.kind,
+        "error_message": dead_letter.error_message,
+        "origin": {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset},
+        "first_seen": dead_letter.first_seen,
+        "last_seen": dead_letter.last_seen,
+        "attempts": dead_letter.attempts,
     }
 
 
-def _lines(found: "FoundDeadLetter") -> list[str]:
-    letter, origin = found.letter, found.letter.origin
+def _lines(dead_letter: "StoredDeadLetter") -> list[str]:
+    origin = dead_letter.origin
     return [
-        f"{letter.id}  {found.state}  {letter.kind}",
-        f"  {letter.words}",
-        f"  application {_or_none(letter.application_id)}  event {_or_none(letter.event_id)}",
-        f"  from {origin.topic}:{_or_none(origin.partition)}:{_or_none(origin.offset)}"
-        f"  first seen {_or_none(letter.first_seen)}  last seen {_or_none(letter.last_seen)}"
-        f"  attempts {_or_none(letter.attempts)}",
+        f"{dead_letter.id}  {dead_letter.state}  {dead_letter.kind}",
+        f"  {dead_letter.error_message}",
+        f"  application {_or_dash(dead_letter.application_id)}  event {_or_dash(dead_letter.event_id)}",
+        f"  from {origin.topic}:{_or_dash(origin.partition)}:{_or_dash(origin.offset)}"
+        f"  first seen {_or_dash(dead_letter.first_seen)}  last seen {_or_dash(dead_letter.last_seen)}"
+        f"  attempts {_or_dash(dead_letter.attempts)}",
     ]
 
 
-def _or_none(value: object) -> str:
+def _or_dash(value: object) -> str:
     return "-" if value is None else str(value)
 
 
 def _contents(message: "Message") -> dict[str, Any]:
-    from prequal.messaging.kafka_clients import message_headers
+    from prequal.messaging.kafka_clients import read_headers
     from prequal.ops.dead_letter import plain
     from prequal.ops.payload_view import show, show_value
 
     shown = show(message.value() or b"")
     return {
         "key": show_value(message.key()),
-        "headers": [[plain(name), show_value(value)] for name, value in message_headers(message)],
+        "headers": [[plain(name), show_value(value)] for name, value in read_headers(message) or []],
         "payload": {"binary": shown.binary, "lines": shown.lines, "left_out": shown.left_out},
     }
 
@@ -259,5 +259,5 @@ def _content_lines(message: "Message") -> list[str]:
     contents = _contents(message)
     payload = contents["payload"]
     more = [f"  … and {payload['left_out']} more"] if payload["left_out"] else []
-    headers = [f"  {name}: {_or_none(value)}" for name, value in contents["headers"]]
-    return [f"  key {_or_none(contents['key'])}", *headers, "", *payload["lines"], *more, ""]
+    headers = [f"  {name}: {_or_dash(value)}" for name, value in contents["headers"]]
+    return [f"  key {_or_dash(contents['key'])}", *headers, "", *payload["lines"], *more, ""]

@@ -1,21 +1,14 @@
-"""What the exit codes of `prequal` mean.
+"""The exit code of a failure; the codes themselves stand in `core.topology`.
 
 Invariant: a code means the same for every command.
 """
 
-from typing import Final
-
 from prequal.core.errors import Misconfigured, PrequalError, Transient, UsageError
-
-DONE: Final = 0
-REFUSED: Final = 1
-MISCONFIGURED: Final = 2
-UNREACHABLE: Final = 3
-INTERRUPTED: Final = 130
+from prequal.core.topology import ExitCode
 
 
-def of(problem: PrequalError) -> int:
+def exit_code_of(problem: PrequalError) -> ExitCode:
     """The exit code that a failure ends with."""
     if isinstance(problem, (Misconfigured, UsageError)):
-        return MISCONFIGURED
-    return UNREACHABLE if isinstance(problem, Transient) else REFUSED
+        return ExitCode.MISCONFIGURED
+    return ExitCode.UNREACHABLE if isinstance(problem, Transient) else ExitCode.REFUSED

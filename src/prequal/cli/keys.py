@@ -1,6 +1,6 @@
 """`prequal keys`: the keys of PANs.
 
-Invariant: keys go to stdout alone, where they were asked for.
+Invariant: keys are written to stdout alone.
 """
 
 import json
@@ -27,8 +27,8 @@ def generate(
 ) -> None:
     """Print a fresh ENCRYPTION_KEY and PAN_HASH_KEY.
 
-    Each is base64 of 32 random bytes. Keep them where secrets are kept: whoever loses PAN_HASH_KEY loses the
-    24-hour rule, whoever loses ENCRYPTION_KEY loses the PANs.
+    Each is base64 of 32 random bytes. Keep them where secrets are kept: without PAN_HASH_KEY the
+    24-hour rule is lost, without ENCRYPTION_KEY the PANs.
 
     \b
     Example:
@@ -36,5 +36,5 @@ def generate(
     """
     from prequal.local.keys import generate
 
-    drawn = generate()
-    typer.echo(json.dumps(drawn) if as_json else "\n".join(f"{name}={key}" for name, key in drawn.items()))
+    fresh = generate()
+    typer.echo(json.dumps(fresh) if as_json else "\n".join(f"{name}={key}" for name, key in fresh.items()))

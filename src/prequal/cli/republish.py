@@ -1,6 +1,6 @@
-"""`prequal republish`: told events, told again.
+"""`prequal republish`: published events, published once more.
 
-Invariant: it is said on purpose which events are meant: by time, by application, or all.
+Invariant: the events are selected on purpose: by time, by application, or all.
 """
 
 import json
@@ -25,14 +25,14 @@ def republish(
     ] = None,
     topic: Annotated[str | None, typer.Option(metavar="TOPIC", help="Only on this topic.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=2**53, help="At most so many, the oldest first.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Everything in the archive.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many, and change nothing.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Everything in the archive.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how many, and change nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a line.")] = False,
 ) -> None:
-    """Tell events again that were told before.
+    """Republish events of the archive.
 
-    Needs --since, --application or --all. The events keep their ids, so that what took effect takes none again; what
-    still waits in the outbox is left out. New events wait behind them. The archive reaches back at least 7 days.
+    Needs --since, --application or --all. The events keep their ids: one that took effect has no second effect. Those
+    that still wait in the outbox are left out. New events wait behind them. The archive reaches back at least 7 days.
 
     \b
     Examples:
@@ -43,13 +43,13 @@ def republish(
     from prequal.core.settings import DatabaseSettings
     from prequal.ops import republish
 
-    wanted = _request(since, until, application or [], topic, limit, everything)
+    request = _request(since, until, application or [], topic, limit, every)
     database_url = stores(DatabaseSettings).database_url
-    events = republish.count(database_url, wanted) if dry_run else republish.republish(database_url, wanted)
+    events = republish.count(database_url, request) if dry_run else republish.republish(database_url, request)
     if as_json:
         typer.echo(json.dumps({"dry_run": dry_run, "events": events}))
         return
-    typer.echo(f"{events} event{'' if events == 1 else 's'} {'would be' if dry_run else 'will be'} told again.")
+    typer.echo(f"{events} event{'' if events == 1 else 's'} {'would be' if dry_run else 'will be'} republished.")
 
 
 def _request(
@@ -58,14 +58,14 @@ def _request(
     applications: list[str],
     topic: str | None,
     limit: int | None,
-    everything: bool,
+    every: bool,
 ) -> "RepublishRequest":
-    from prequal.core.errors import Misconfigured
+    from prequal.core.errors import UsageError
     from prequal.ops.republish import RepublishRequest
     from prequal.ops.selection import read_application_id, read_moment, read_topic
 
-    if since is None and not applications and not everything:
-        raise Misconfigured("Say which events: --since, --application, or --all for everything in the archive.")
+    if since is None and not applications and not every:
+        raise UsageError("Say which events: --since, --application, or --all for everything in the archive.")
     return RepublishRequest(
         since=None if since is None else read_moment("--since", since),
         until=None if until is None else read_moment("--until", until),

@@ -1,18 +1,18 @@
 """The four processes, one command each.
 
-Invariant: a process loads its own room only, and only its own settings.
+Invariant: a process loads only its own package and its own settings.
 """
 
 import sys
 
 
 def _without_graphics() -> None:
-    """Let structlog find no rich: it would load it to draw tracebacks, 5 MiB in a process that has no terminal."""
+    """Keep structlog from loading rich to draw tracebacks: 5 MiB in a process that has no terminal."""
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # the import system's own way to say "not here"
 
 
 def api() -> None:
-    """Run prequal-api, which takes applications.
+    """Run prequal-api, which accepts applications.
 
     Needs DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS, ENCRYPTION_KEY and PAN_HASH_KEY.
 
@@ -46,7 +46,7 @@ def credit() -> None:
 def decision() -> None:
     """Run decision-service, which decides them.
 
-    Needs DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS, and is given no key.
+    Needs DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS, and uses no key.
 
     \b
     Example:
@@ -62,7 +62,7 @@ def decision() -> None:
 def publisher() -> None:
     """Run the publisher, from outbox to Kafka.
 
-    Needs DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS, and is given no key.
+    Needs DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS, and uses no key.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""What is done to the stores before and beside serving: `migrate`, `topics`, `maintain`.
+"""The jobs on the stores, before and beside serving: `migrate`, `topics`, `maintain`.
 
 Invariant: running any of them twice does no harm.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="What was done, as one JSON object.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a line.")]
 
 
 def migrate(
@@ -17,14 +17,14 @@ def migrate(
     down: Annotated[str | None, typer.Option(help="Downgrade to this revision instead.", metavar="REVISION")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the tables to this code's shape, or back.
+    """Migrate the database to this code's revision, or back.
 
-    Needs DATABASE_URL, of the tables' owner. A downgrade drops what later revisions made, data included.
+    Needs DATABASE_URL, of the tables' owner. A downgrade drops what later revisions added, data included.
 
     \b
     Examples:
       prequal migrate
-      prequal migrate --down 0004
+      prequal migrate --down base
     """
     from prequal.core.settings import DatabaseSettings, load
     from prequal.schema import migrate
@@ -34,7 +34,7 @@ def migrate(
     if as_json:
         typer.echo(json.dumps({"from": done.before, "to": done.after}))
     else:
-        typer.echo("The database is migrated." if down is None else f"The database went back: {down}.")
+        typer.echo("The database is migrated." if down is None else f"The database is downgraded: {down}.")
 
 
 def topics(as_json: AsJson = False) -> None:
@@ -50,15 +50,15 @@ def topics(as_json: AsJson = False) -> None:
     from prequal.messaging.topics import create
 
     settings = load(TopicsSettings)
-    made = create(settings, settings.kafka_replication_factor)
+    created = create(settings, settings.kafka_replication_factor)
     if as_json:
-        typer.echo(json.dumps({"created": made}))
+        typer.echo(json.dumps({"created": created}))
     else:
-        typer.echo("\n".join(f"Created {name}." for name in made) or "All topics are there.")
+        typer.echo("\n".join(f"Created {name}." for name in created) or "All topics are there.")
 
 
 def maintain(as_json: AsJson = False) -> None:
-    """Make partitions ahead, prune what is too old.
+    """Create the partitions of the days ahead, delete what is too old.
 
     Once a day is enough. Needs DATABASE_URL, of the tables' owner.
 

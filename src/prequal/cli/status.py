@@ -1,6 +1,6 @@
-"""`prequal status`: what runs, what waits and what was decided, on one screen.
+"""`prequal status`: processes, backlogs and decisions on one screen.
 
-Invariant: it only looks; nothing is started, stopped, locked or consumed.
+Invariant: it only reads; nothing is started, stopped, locked or consumed.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prequal.cli import exit_codes
+from prequal.core.topology import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a screen.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every second, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every second, until Ctrl-C.")] = False,
 ) -> None:
-    """Show what runs, what waits and what was decided.
+    """Show processes, backlogs and decisions.
 
     Processes, outbox, consumer lag, applications by status, decisions a minute. What waits is counted up to 100,000;
-    in a large table (64 MiB) decided applications are estimated from PostgreSQL's statistics. Looks into
-    PREQUAL_DATA_DIR; without a running `prequal up`, at DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS. Exit codes: 0 all
-    is ready, 1 something is not, 2 nothing is known here.
+    in a large table (64 MiB) decided applications are estimated from PostgreSQL's statistics. Reads run.json of
+    PREQUAL_DATA_DIR; without a running `prequal up`, DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS. Exit codes: 0 all
+    is ready, 1 something is not, 2 there is nothing to ask.
 
     \b
     Examples:
@@ -39,28 +39,28 @@ def status(
     """
     from prequal.core.settings import load
     from prequal.local.settings import UpSettings
-    from prequal.local.status import look
+    from prequal.local.status import collect
 
     settings = load(UpSettings)
     if watch and not as_json:
         _watch(settings)
-    overview = look(settings)
+    overview = collect(settings)
     if as_json:
         typer.echo(json.dumps(asdict(overview)))
     else:
         _print(overview)
-    raise typer.Exit(exit_codes.DONE if overview.well else exit_codes.REFUSED)
+    raise typer.Exit(ExitCode.DONE if overview.is_healthy else ExitCode.REFUSED)
 
 
 def _watch(settings: "UpSettings") -> None:
     from rich.live import Live
 
-    from prequal.local.status import look
+    from prequal.local.status import collect
 
-    with Live(_screen(look(settings)), auto_refresh=False, screen=True) as live:
+    with Live(_screen(collect(settings)), auto_refresh=False, screen=True) as live:
         while True:
             time.sleep(1)
-            live.update(_screen(look(settings)), refresh=True)
+            live.update(_screen(collect(settings)), refresh=True)
 
 
 def _print(overview: "Overview") -> None:
@@ -75,7 +75,7 @@ def _screen(overview: "Overview") -> "RenderableType":
 
     problems = [f"[red]{problem}[/]" for problem in overview.problems]
     return Group(
-        _processes(overview), Columns([_waiting(overview), _applications(overview)], padding=(0, 4)), *problems
+        _processes(overview), Columns([_backlogs(overview), _applications(overview)], padding=(0, 4)), *problems
     )
 
 
@@ -87,11 +87,11 @@ def _processes(overview: "Overview") -> "RenderableType":
     return table
 
 
-def _waiting(overview: "Overview") -> "RenderableType":
-    table = _table("RetrySchedule", "")
+def _backlogs(overview: "Overview") -> "RenderableType":
+    table = _table("Waiting", "")
     if overview.database:
-        table.add_row("outbox", _up_to_most(overview.database.outbox_waiting))
-        table.add_row("outbox, parked", _up_to_most(overview.database.outbox_parked))
+        table.add_row("outbox", _up_to_max(overview.database.outbox_waiting))
+        table.add_row("outbox, parked", _up_to_max(overview.database.outbox_parked))
     for group, lag in (overview.consumer_lag or {}).items():
         table.add_row(group, f"{lag:,}")
     return table
@@ -102,12 +102,12 @@ def _applications(overview: "Overview") -> "Table":
     if overview.database:
         about = "" if overview.database.applications_exact else "about "
         for status, count in overview.database.applications.items():
-            table.add_row(status, _up_to_most(count) if status == "PENDING" else f"{about}{count:,}")
+            table.add_row(status, _up_to_max(count) if status == "PENDING" else f"{about}{count:,}")
         table.add_row("decided in the last minute", f"{overview.database.decisions_last_minute:,}")
     return table
 
 
-def _up_to_most(count: int) -> str:
+def _up_to_max(count: int) -> str:
     from prequal.local.status import COUNTED_MAX
 
     return f"{count:,}" if count < COUNTED_MAX else f"{COUNTED_MAX:,} or more"

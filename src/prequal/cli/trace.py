@@ -1,4 +1,4 @@
-"""`prequal trace`: the story of one application, by its id.
+"""`prequal trace`: the timeline of one application, by its id.
 
 Invariant: it only reads, needs no key, and prints no more of a PAN than its mask.
 """
@@ -20,11 +20,11 @@ def trace(
     application_id: Annotated[str, typer.Argument(metavar="APPLICATION_ID", help="As POST /applications gave it.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a page.")] = False,
 ) -> None:
-    """Tell the story of one application.
+    """Show the timeline of one application.
 
-    When each hop took it and how long it waited, what was decided and why, who saw the PAN (masked), and, while it is
-    undecided, what it waits for. Needs DATABASE_URL, or a running `prequal up`; with KAFKA_BOOTSTRAP_SERVERS it looks
-    through the dead letters of an undecided application too. Needs no key.
+    When each service handled it and how long it waited, the decision and its reason, the accesses to the PAN (masked),
+    and, while it is undecided, what is due next. Needs DATABASE_URL, or a running `prequal up`; with
+    KAFKA_BOOTSTRAP_SERVERS it searches the dead letters of an undecided application too. Needs no key.
 
     \b
     Examples:
@@ -35,9 +35,9 @@ def trace(
     from prequal.ops import timeline
     from prequal.ops.selection import read_application_id
 
-    wanted = read_application_id(application_id, "APPLICATION_ID")
-    told = timeline.trace(stores(DatabaseSettings), _kafka(), wanted)
-    typer.echo(json.dumps(_plain(told)) if as_json else "\n".join(_page(told)))
+    id_ = read_application_id(application_id, "APPLICATION_ID")
+    found = timeline.trace(stores(DatabaseSettings), _kafka(), id_)
+    typer.echo(json.dumps(_as_json(found)) if as_json else "\n".join(_page(found)))
 
 
 def _kafka() -> "StoresSettings | None":
@@ -46,64 +46,72 @@ def _kafka() -> "StoresSettings | None":
 
     try:
         return stores(StoresSettings)
-    except Misconfigured:  # the database alone tells nearly all of it
+    except Misconfigured:  # the database alone holds nearly all of it
         return None
 
 
 def _page(timeline: "Timeline") -> list[str]:
-    from prequal.ops.timeline import moment
-
-    known = [
-        f"{name} {value}" for name, value in (("request", timeline.request_id), ("trace", timeline.trace_id)) if value
-    ]
-    wish = f"{timeline.loan_type} loan of ₹{timeline.loan_amount_inr}"
-    lines = [
+    ids = [f"{name} {id_}" for name, id_ in (("request", timeline.request_id), ("trace", timeline.trace_id)) if id_]
+    return [
         f"Application {timeline.application_id} of {timeline.pan_number_masked}: {timeline.status}",
-        f"  {wish} on a monthly income of ₹{timeline.monthly_income_inr}",
-        *([f"  {', '.join(known)}"] if known else []),
+        f"  {timeline.loan_type} loan of ₹{timeline.loan_amount_inr} on a monthly income of "
+        f"₹{timeline.monthly_income_inr}",
+        *([f"  {', '.join(ids)}"] if ids else []),
         "",
-        *_way(timeline),
+        *_step_lines(timeline),
+        *_decision_lines(timeline),
+        *_access_lines(timeline),
+        *(["", "It waits:", *(f"  {sentence}" for sentence in timeline.waits_for)] if timeline.waits_for else []),
+        *timeline.notes,
     ]
-    if timeline.decision:
-        lines += [
-            "",
-            f"{timeline.status} by rule {timeline.decision.rule} of policy {timeline.decision.policy_version}:",
-        ]
-        lines += [f"  {timeline.decision.because}."]
-    lines += ["", "Who touched the PAN, by the audit record:"]
-    for access in timeline.pan_accesses:
-        request = f"  request {access.request_id}" if access.request_id else ""
-        lines.append(f"  {moment(access.at)}  {access.action:<6}  {access.service}{request}")
-    if timeline.waits_for:
-        lines += ["", "It waits:", *(f"  {sentence}" for sentence in timeline.waits_for)]
-    return [*lines, *timeline.notes]
 
 
-def _way(timeline: "Timeline") -> list[str]:
-    """A line a step: when, how long after it was accepted, how long after the step before, who, what."""
-    from prequal.ops.timeline import lasted, moment
+def _step_lines(timeline: "Timeline") -> list[str]:
+    """A line a step: its time, how long after the acceptance, how long after the step before, who, what."""
+    from prequal.ops.timeline import format_duration, format_time
 
     lines, before = [f"  {'when':<24}  {'after':>10}  {'waited':>10}"], timeline.steps[0].at
     for step in timeline.steps:
-        after, waited = lasted(step.at - timeline.steps[0].at), lasted(step.at - before)
-        lines.append(f"  {moment(step.at)}  {after:>10}  {waited:>10}  {step.service} {step.what}")
+        after, waited = format_duration(step.at - timeline.steps[0].at), format_duration(step.at - before)
+        lines.append(f"  {format_time(step.at)}  {after:>10}  {waited:>10}  {step.service} {step.what}")
         before = step.at
     return lines
 
 
-def _plain(timeline: "Timeline") -> dict[str, Any]:
+def _decision_lines(timeline: "Timeline") -> list[str]:
+    decision = timeline.decision
+    if decision is None:
+        return []
+    return [
+        "",
+        f"{decision.status} by rule {decision.rule} of policy {decision.policy_version}:",
+        f"  {decision.reason}.",
+    ]
+
+
+def _access_lines(timeline: "Timeline") -> list[str]:
+    from prequal.ops.timeline import format_time
+
+    lines = ["", "Accesses to the PAN, by the audit log:"]
+    for access in timeline.pan_accesses:
+        request = f"  request {access.request_id}" if access.request_id else ""
+        lines.append(f"  {format_time(access.at)}  {access.action:<6}  {access.service}{request}")
+    return lines
+
+
+def _as_json(timeline: "Timeline") -> dict[str, Any]:
     from dataclasses import asdict
 
-    plain = asdict(timeline) | {"application_id": str(timeline.application_id)}
+    content = asdict(timeline) | {"application_id": str(timeline.application_id)}
     before = timeline.steps[0].at
-    for step in plain["steps"]:
+    for step in content["steps"]:
         step["after_ms"] = _milliseconds(step["at"] - timeline.steps[0].at)
         step["waited_ms"] = _milliseconds(step["at"] - before)
         before = step["at"]
         step["at"] = step["at"].isoformat()
-    for access in plain["pan_accesses"]:
+    for access in content["pan_accesses"]:
         access["at"] = access["at"].isoformat()
-    return plain
+    return content
 
 
 def _milliseconds(time: timedelta) -> float:

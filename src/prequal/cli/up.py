@@ -1,14 +1,14 @@
 """`prequal up`.
 
-Invariant: it ends with exit code 0 when it was asked to end, however early.
+Invariant: a stop by signal ends with exit code 0, however early.
 """
 
 
 def up() -> None:
     """Run everything on this machine, until Ctrl-C.
 
-    PostgreSQL, Kafka and the four processes start, and whoever dies is started again. Data, logs and development keys
-    lie in .prequal/ (PREQUAL_DATA_DIR). DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name stores of yours instead.
+    PostgreSQL, Kafka and the four processes start, and one that dies is started again. Data, logs and development keys
+    are in .prequal/ (PREQUAL_DATA_DIR). DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name your own stores instead.
     Every port can be moved: POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT, API_PORT, CREDIT_PORT, DECISION_PORT,
     PUBLISHER_PORT. Ctrl-C stops everything.
 

@@ -22,6 +22,14 @@ class Service(StrEnum):
 PORTS: Final = {Service.API: 8000, Service.CREDIT: 8001, Service.DECISION: 8002, Service.PUBLISHER: 8003}
 """The HTTP port of each by default."""
 
+COMMANDS: Final = {
+    "api": Service.API,
+    "credit": Service.CREDIT,
+    "decision": Service.DECISION,
+    "publisher": Service.PUBLISHER,
+}
+"""The command of `prequal` that runs each."""
+
 
 class ExitCode(IntEnum):
     """What an exit code of `prequal` means, the same for every command."""

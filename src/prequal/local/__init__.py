@@ -1,1 +1,1 @@
-"""The parts of one machine: PostgreSQL, Kafka, and whoever keeps everything running."""
+"""One machine: PostgreSQL, Kafka and the four processes, started, watched and stopped by one supervisor."""

@@ -1,4 +1,4 @@
-"""Child processes on a bound_to_parent: each in a group of its own, its output in one log, its end bound to ours.
+"""Child processes: each in a group of its own, with one log, ended with this process however this process ends.
 
 Invariant: `Child.pid` is the worker itself, because every wrapper before it replaces itself by `exec`.
 """
@@ -22,27 +22,27 @@ STOP_SECONDS = 5.0
 """How long a child may take to stop when asked, before it is killed."""
 
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
-"""A log that has grown past this is put aside, as `<name>.1.log`, when its child next starts."""
+"""A log larger than this is renamed to `<name>.1.log` when its child next starts."""
 
 # A parent-death signal follows the death of the *thread* that forked: this one lives as long as the process.
 _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
 
-# The parent may have died before the bound_to_parent was on: then there is nobody left to send the signal.
+# The parent may have died before `setpriv` took effect: no signal would ever come.
 _IF_PARENT_LIVES = '[ "$PPID" = "$0" ] && exec "$@"'
 
-_IS_NO_SENTENCE = re.compile(r"\{|at \S+\(|\.\.\. \d+ more")
-"""A JSON record; a frame of Java's stack, or how many more there are."""
+_NOT_A_SENTENCE = re.compile(r"\{|at \S+\(|\.\.\. \d+ more")
+"""A JSON record; a frame of Java's stack, or the count of further frames."""
 
 
 class Child:
-    """A process that is started, again and again, under one name.
+    """A process that is started, and started again after its end, under one name.
 
     Where the system knows parent-death signals (Linux) the child does not outlive this process, however it
-    ends. Elsewhere (macOS) it may outlive a `kill -9`; the next `prequal up` then clears it.
+    ends. Elsewhere (macOS) it may outlive a `kill -9`; the next `prequal up` then ends it.
 
     Attributes:
-        name: what the child is called in messages, in `run.json` and in its log's name.
-        port: the port that others reach it on, at 127.0.0.1.
+        name: the child's name in messages, in `run.json` and in its log's name.
+        port: its port on 127.0.0.1.
         log: the file that its output and error output are appended to.
         on_spawn: called after each start of the worker, when its new `pid` is known.
     """
@@ -58,14 +58,14 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._worker: subprocess.Popen[bytes] | None = None
         self._is_stopped_for_good = False
-        self._birth = threading.Lock()
+        self._spawn_lock = threading.Lock()
 
     def launch(self) -> None:
         """Prepare what the worker needs, start it, and return without waiting until it is ready."""
         raise NotImplementedError
 
     def wait_until_ready(self) -> None:
-        """Block until the worker does its work.
+        """Block until the worker is ready.
 
         Raises:
             Transient: it ended, or was not ready in time.
@@ -97,17 +97,25 @@ class Child:
         assert self._worker is not None, "an end comes after the first launch"
         return self._worker.wait()
 
+    def exit_code(self, within_seconds: float) -> int | None:
+        """`wait` with a bound; None when the worker still runs then."""
+        assert self._worker is not None, "an end comes after the first launch"
+        try:
+            return self._worker.wait(within_seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def send(self, signal_number: signal.Signals) -> None:
         """Send the worker a signal; does nothing when it has ended."""
         if self._worker is not None:
             self._worker.send_signal(signal_number)
 
     def stop(self, timeout_seconds: float = STOP_SECONDS) -> None:
-        """Ask the process to end, insist after `timeout_seconds`, and return when it is gone."""
+        """Ask the process to end, kill it after `timeout_seconds`, and return when it is gone."""
         if self._process is None:
             return
         self._process.send_signal(self.stop_signal)
-        self._process.send_signal(signal.SIGCONT)  # a frozen process would otherwise never hear the first one
+        self._process.send_signal(signal.SIGCONT)  # a frozen process handles no other signal
         try:
             self._process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
@@ -121,21 +129,19 @@ class Child:
             self._process.wait()
 
     def stop_for_good(self, timeout_seconds: float = STOP_SECONDS) -> None:
-        """Stop whatever runs, be it the worker or a step of its preparation, and never start again."""
-        with self._birth:
+        """Stop what runs, the worker or a step of its preparation, and refuse every later start."""
+        with self._spawn_lock:
             self._is_stopped_for_good = True
         self.stop(timeout_seconds)
 
-    def last_words(self) -> str:
-        """The sentence a failing child leaves: its log's last line that is no JSON record and no frame of a stack."""
+    def last_sentence(self) -> str:
+        """The last line of the log that is neither a JSON record nor a frame of a stack."""
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - 8192))
             lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
-        sentence = next(
-            (line for line in reversed(lines) if line and not _IS_NO_SENTENCE.match(line)), "no word about it"
-        )
+        sentence = next((line for line in reversed(lines) if line and not _NOT_A_SENTENCE.match(line)), "no message")
         return sentence.removeprefix("prequal: ").rstrip(".")
 
     def spawn(
@@ -150,13 +156,13 @@ class Child:
 
         Args:
             argv: the program and its arguments.
-            environment: everything it gets to see; None passes our own on.
+            environment: its whole environment; None passes ours on.
             folder: its working folder; None keeps ours.
-            unprivileged: should we be root, let it believe that it is not.
+            unprivileged: if we are root, run it as another user of a user namespace.
 
         Raises:
             Misconfigured: a tool that starts it is missing.
-            Transient: it was retired.
+            Transient: it was stopped for good.
         """
         self._worker = self._spawned(bound_to_parent(argv, self.death_signal, unprivileged), environment, folder)
         self.on_spawn()
@@ -172,11 +178,11 @@ class Child:
         """Run a step of the preparation to its end.
 
         Raises:
-            PrequalError: it failed; the message holds its last words. `_failure` says of which kind it is.
+            PrequalError: it failed; the message holds its last sentence. `_failure` gives the kind.
         """
         process = self._spawned(bound_to_parent(argv, signal.SIGKILL, unprivileged), environment, stdin=stdin)
         if code := process.wait():
-            raise self._failure(code)(f"{self.name}: {self.last_words()} (see {self.log})")
+            raise self._failure(code)(f"{self.name}: {self.last_sentence()} (see {self.log})")
 
     def _failure(self, code: int) -> type[PrequalError]:
         """What kind of failure an exit code of a step of the preparation is."""
@@ -185,29 +191,35 @@ class Child:
     def _spawned(
         self, command: list[str], environment: Mapping[str, str] | None, folder: Path | None = None, stdin: str = ""
     ) -> subprocess.Popen[bytes]:
-        with self._birth:
+        with self._spawn_lock:
             if self._is_stopped_for_good:
-                raise Transient(f"{self.name} is retired")
+                raise Transient(f"{self.name} is stopped for good")
             self._process = _forker.submit(_popen, command, environment, folder, stdin, self.log).result()
             return self._process
 
 
+def stop_all(children: Sequence[Child], timeout_seconds: float) -> None:
+    """`stop_for_good` of all children at the same time."""
+    with ThreadPoolExecutor(max_workers=len(children) or 1) as threads:
+        list(threads.map(lambda child: child.stop_for_good(timeout_seconds), children))
+
+
 def bound_to_parent(argv: Sequence[str | Path], death_signal: signal.Signals, unprivileged: bool = False) -> list[str]:
-    """Wrap a command so that it gets `death_signal` when this process dies, and need not be root.
+    """Wrap a command so that it gets `death_signal` when this process dies; `unprivileged`, not as root.
 
     The order matters: a change of credentials clears the parent-death signal, so the user namespace comes first.
     """
-    words = [str(word) for word in argv]
+    command = [str(word) for word in argv]
     user_namespace = _as_ordinary_user() if unprivileged and os.geteuid() == 0 else []
     setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
     if setpriv is None:
-        return [*user_namespace, *words]
-    bond = [setpriv, "--pdeathsig", death_signal.name.removeprefix("SIG"), "--"]
-    return [*user_namespace, *bond, "/bin/sh", "-c", _IF_PARENT_LIVES, str(os.getpid()), *words]
+        return [*user_namespace, *command]
+    bound = [setpriv, "--pdeathsig", death_signal.name.removeprefix("SIG"), "--"]
+    return [*user_namespace, *bound, "/bin/sh", "-c", _IF_PARENT_LIVES, str(os.getpid()), *command]
 
 
 def _as_ordinary_user() -> list[str]:
-    """Inside a user namespace of its own root is user 1000; nothing on the machine changes, and files stay root's."""
+    """A user namespace in which root is user 1000; outside of it nothing changes, and files stay root's."""
     user_namespace = [shutil.which("unshare") or "unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
     try:
         subprocess.run([*user_namespace, "true"], check=True, capture_output=True)
@@ -225,9 +237,9 @@ def _popen(
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
         log.replace(log.with_suffix(".1.log"))
-    with log.open("ab") as output, tempfile.TemporaryFile() as words:
-        words.write(stdin.encode())
-        words.seek(0)
+    with log.open("ab") as output, tempfile.TemporaryFile() as content:
+        content.write(stdin.encode())
+        content.seek(0)
         return subprocess.Popen(
-            command, stdin=words, stdout=output, stderr=output, env=environment, cwd=folder, start_new_session=True
+            command, stdin=content, stdout=output, stderr=output, env=environment, cwd=folder, start_new_session=True
         )

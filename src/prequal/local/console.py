@@ -1,4 +1,4 @@
-"""What `prequal up` says while it works: a line for each thing done, and how long it took.
+"""The output of `prequal up`: a line for each step that is done, and how long it took.
 
 Invariant: on a terminal with colours, elsewhere plain lines; never a PAN beyond its mask.
 """
@@ -13,46 +13,46 @@ from rich.markup import escape
 
 
 class StackConsole:
-    """Prints lines, from whichever thread, one at a time."""
+    """Prints whole lines, from any thread."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or _PatientConsole(file=sys.stdout, highlight=False, soft_wrap=True)
-        self._turn = threading.Lock()
+        self._console = console or _PipeConsole(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._lock = threading.Lock()
 
     def done(self, what: str, seconds: float) -> None:
-        """Something that was begun is done."""
+        """A step is done."""
         self._print(f"[green]✓[/] {escape(what):<46} [dim]{seconds:5.1f} s[/]")
 
-    def begun(self, what: str) -> None:
-        """Something that takes a while was begun."""
+    def started(self, what: str) -> None:
+        """A step that takes a while was started."""
         self._print(f"[dim]… {escape(what)}[/]")
 
     def event(self, what: str) -> None:
-        """Something happened by itself: it gets the time of day."""
+        """Something happened by itself; shown with the time of day."""
         self._print(f"[yellow]{datetime.now().astimezone():%H:%M:%S}[/] {escape(what)}")
 
-    def say(self, text: str = "") -> None:
-        """Plain words, without markup."""
+    def text(self, text: str = "") -> None:
+        """Plain text, without markup."""
         self._print(escape(text))
 
     def _print(self, text: str) -> None:
-        with self._turn:
+        with self._lock:
             try:
                 self._console.print(text)
                 self._console.file.flush()
             except OSError:
-                _fall_silent()
+                _discard_output()
 
 
-class _PatientConsole(Console):
-    """A console whose reader may leave: rich would end the process, wherever it just was."""
+class _PipeConsole(Console):
+    """A console whose pipe may be closed: rich would end the process on the spot."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
-def _fall_silent() -> None:
-    """Nobody listens any more: what is still said, and flushed at the very end, goes nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _discard_output() -> None:
+    """The reader is gone: send everything from now on, the flush at exit included, to /dev/null."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -1,4 +1,4 @@
-"""The one folder that everything on this machine writes to, and who may use it.
+"""The one folder that everything on this machine writes to, locked by one process.
 
 Invariant: at most one `prequal up` at a time works in a folder.
 """
@@ -15,12 +15,12 @@ from pathlib import Path
 from prequal.core.errors import Misconfigured
 from prequal.local import run_file
 
-CLEARING_SECONDS = 5.0
-"""How long what a killed `up` left may take to stop before it is killed."""
+LEFTOVER_SECONDS = 5.0
+"""How long a process that a killed `up` left may take to stop before it is killed."""
 
 
 class DataFolder:
-    """Names of what lies in the data folder."""
+    """The paths in the data folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -31,15 +31,15 @@ class DataFolder:
         self.prometheus = self.path / "prometheus"
 
     def log(self, name: str) -> Path:
-        """Where the child called `name` writes."""
+        """The log of the child called `name`."""
         return self.path / "logs" / f"{name}.log"
 
     @contextmanager
-    def occupied(self) -> Iterator[None]:
-        """Hold the folder for this process alone, and clear what a killed one left in it.
+    def locked(self) -> Iterator[None]:
+        """Lock the folder for this process, and end the processes that a killed one left in it.
 
         Raises:
-            Misconfigured: another process holds it, or it cannot be written.
+            Misconfigured: another process has locked it, or it cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -49,18 +49,18 @@ class DataFolder:
                 f"The data folder {self.path} cannot be used ({problem.strerror}): set PREQUAL_DATA_DIR to another one"
             ) from None
         with lock:
-            _hold(lock.fileno(), self.path)
-            self._clear()
+            _lock(lock.fileno(), self.path)
+            self._end_leftovers()
             try:
                 yield
             finally:
                 self.run_file.unlink(missing_ok=True)
 
-    def _clear(self) -> None:
-        """Stop the processes that a killed `up` could not take along, after making sure that they are ours."""
-        left = run_file.read(self.run_file)
-        pids = [process.pid for process in left.processes.values()] if left else []
-        for signal_number, seconds in ((signal.SIGTERM, CLEARING_SECONDS), (signal.SIGKILL, CLEARING_SECONDS)):
+    def _end_leftovers(self) -> None:
+        """End the processes of a killed `up` that outlived it, after making sure that they are ours."""
+        leftover = run_file.read(self.run_file)
+        pids = [process.pid for process in leftover.processes.values()] if leftover else []
+        for signal_number, seconds in ((signal.SIGTERM, LEFTOVER_SECONDS), (signal.SIGKILL, LEFTOVER_SECONDS)):
             self._end([pid for pid in pids if self._is_ours(pid)], signal_number, seconds)
         self.run_file.unlink(missing_ok=True)
 
@@ -73,7 +73,7 @@ class DataFolder:
             time.sleep(0.05)
 
     def _is_ours(self, pid: int) -> bool:
-        """A process id is used again for anything; ours work in this folder (Linux), or are named by it."""
+        """Process ids are reused; ours have their working folder here (Linux), or the folder in their command line."""
         if Path("/proc/self/cwd").exists():
             with suppress(OSError):
                 return Path(f"/proc/{pid}/cwd").readlink().is_relative_to(self.path)
@@ -82,7 +82,7 @@ class DataFolder:
         return str(self.path) in listing.stdout or "-m prequal" in listing.stdout
 
 
-def _hold(lock: int, path: Path) -> None:
+def _lock(lock: int, path: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

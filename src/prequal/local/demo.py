@@ -1,4 +1,4 @@
-"""The first three applications of an empty house: one of each outcome, so that a newcomer sees it work.
+"""The first three applications of an empty database: one of each outcome, so that a newcomer sees it work.
 
 Invariant: the PANs are drawn afresh, and never one of the two that the documentation uses.
 """
@@ -8,13 +8,13 @@ import string
 from collections.abc import Iterator
 from typing import Any, Final
 
-from prequal.client import ApiClient, Status
+from prequal.client import ApiClient, ApplicationStatus
 from prequal.core.errors import Transient
 
-DOCUMENTED: Final = ("ABCDE1234F", "FGHIJ5678K")
+DOCUMENTED_PANS: Final = ("ABCDE1234F", "FGHIJ5678K")
 DECIDED_SECONDS: Final = 30.0
 
-# Contract §4: 650 + 40 + 10 ± 5 with income enough; the same with a loan too large; 650 - 20 - 10 ± 5.
+# Scores: 650 + 40 + 10 ± 5, with enough income; the same, with too large a loan; 650 - 20 - 10 ± 5.
 APPLICATIONS: Final[tuple[dict[str, Any], ...]] = (
     {"loan_type": "HOME", "monthly_income_inr": 100_000, "loan_amount_inr": 1_000_000},
     {"loan_type": "HOME", "monthly_income_inr": 100_000, "loan_amount_inr": 20_000_000},
@@ -23,10 +23,10 @@ APPLICATIONS: Final[tuple[dict[str, Any], ...]] = (
 
 
 def demonstrate(url: str) -> Iterator[str]:
-    """Post one application after the other, with a line about each: how it was decided, its score, how fast.
+    """Post one application after the other; yields a line for each: its status, its score, how fast.
 
     Raises:
-        Refused: the API did not take one.
+        Refused: the API refused one.
         Transient: the API cannot be reached, or one stays undecided.
     """
     with ApiClient(url) as client:
@@ -35,10 +35,10 @@ def demonstrate(url: str) -> Iterator[str]:
 
 
 def is_empty(database_url: str) -> bool:
-    """Whether nobody ever applied.
+    """Whether there is no application yet.
 
     Raises:
-        Transient: the database cannot be asked.
+        Transient: the database does not answer.
     """
     import psycopg
 
@@ -46,7 +46,7 @@ def is_empty(database_url: str) -> bool:
         with psycopg.connect(database_url, connect_timeout=5) as connection:
             return connection.execute("SELECT EXISTS (SELECT FROM applications)").fetchone() == (False,)
     except psycopg.OperationalError as failure:
-        raise Transient(f"the database cannot be asked: {type(failure).__name__}") from None
+        raise Transient(f"the database does not answer: {type(failure).__name__}") from None
 
 
 def fresh_pan() -> str:
@@ -55,18 +55,18 @@ def fresh_pan() -> str:
         letters = [secrets.choice(string.ascii_uppercase) for _ in range(6)]
         letters[3] = "P"
         pan = "".join(letters[:5]) + f"{secrets.randbelow(10_000):04}" + letters[5]
-        if pan not in DOCUMENTED:
+        if pan not in DOCUMENTED_PANS:
             return pan
 
 
-def _decided(client: ApiClient, application: dict[str, Any]) -> Status:
+def _decided(client: ApiClient, application: dict[str, Any]) -> ApplicationStatus:
     application_id = client.submit({"pan_number": fresh_pan(), "applicant_name": "First Visitor"} | application)
     *_, last = client.watch(application_id, DECIDED_SECONDS)
-    if not last.final:
+    if not last.is_final:
         raise Transient(f"application {application_id} was not decided within {DECIDED_SECONDS:.0f} s")
     return last
 
 
-def _line(application: dict[str, Any], decided: Status) -> str:
-    asked = "{loan_type:<8} ₹ {loan_amount_inr:>10,} on ₹ {monthly_income_inr:>7,} a month".format(**application)
-    return f"{decided.status:<13}  score {decided.cibil_score}  in {decided.milliseconds:4.0f} ms   {asked}"
+def _line(application: dict[str, Any], decided: ApplicationStatus) -> str:
+    wish = "{loan_type:<8} ₹ {loan_amount_inr:>10,} on ₹ {monthly_income_inr:>7,} a month".format(**application)
+    return f"{decided.status:<13}  score {decided.cibil_score}  in {decided.milliseconds:4.0f} ms   {wish}"

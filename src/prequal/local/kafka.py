@@ -1,6 +1,6 @@
 """Apache Kafka on this machine: one KRaft node, its jars from the lock, its Java from a wheel.
 
-Invariant: it listens on 127.0.0.1 alone, and makes no topic that nobody asked for.
+Invariant: it listens on 127.0.0.1 alone, and creates no topic by itself.
 """
 
 import base64
@@ -22,7 +22,7 @@ START_SECONDS: Final = 60.0
 """How long the start, with recovery after a crash, may take before it counts as failed."""
 
 FORMAT: Final = "1"
-"""Of the data folder, as its `meta.properties` names it."""
+"""The version of the data folder in `meta.properties`."""
 
 JVM: Final = (
     "-Xmx256m",
@@ -55,7 +55,7 @@ DEFAULTS: Final = {
     "broker.heartbeat.interval.ms": "250",
     "log.cleaner.dedupe.buffer.size": "16777216",  # of a heap of 256 MiB
 }
-"""What one node on a developer's machine needs; whatever is not named here is Kafka's own default."""
+"""What one node on a developer's machine needs; everything else is Kafka's own default."""
 
 
 class Kafka(Child):
@@ -77,14 +77,14 @@ class Kafka(Child):
         """Describe the node; nothing is touched before `start`.
 
         Args:
-            folder: everything it writes but its log lies here.
+            folder: everything that it writes except its log is here.
             port: where clients connect, on 127.0.0.1.
             controller_port: where controllers talk to each other, on 127.0.0.1.
             log: where its messages go; by default `logs/kafka.log` beside the folder.
             node_id: unique within the cluster.
-            advertised_port: the port told to clients, when a proxy stands before the broker.
+            advertised_port: the port in its metadata, when clients go through a proxy.
             voters: `id@host:port,…` of all controllers; by default this node alone.
-            cluster_id: the same for all nodes of a cluster; by default drawn when the folder is made.
+            cluster_id: the same for all nodes of a cluster; by default random, drawn when the folder is formatted.
             properties: further broker properties; they win over `DEFAULTS` and over the arguments here.
         """
         super().__init__("kafka", port, log or folder.parent / "logs" / "kafka.log")
@@ -118,13 +118,13 @@ class Kafka(Child):
             self._check_owner(marker)
         settings = self._write_settings()
         if jars.missing():
-            self.run([sys.executable, "-m", "prequal.local.maven", "fetch"])
+            self.run([sys.executable, "-m", "prequal.local.jars"])
         if not marker.exists():
             self._format(settings)
         self.spawn([*self._java(), "kafka.Kafka", settings], folder=self.folder)
 
     def wait_until_ready(self) -> None:
-        """Block until the node answers a question about its cluster; an open port alone proves nothing.
+        """Block until the node answers a question about its cluster; an open port alone is not enough.
 
         Raises:
             Transient: it ended, or did not answer in time.
@@ -134,21 +134,21 @@ class Kafka(Child):
             if listens(self.port) and _answers(f"127.0.0.1:{self.port}"):
                 return
             time.sleep(0.03)
-        raise Transient(f"Kafka did not start: {self.last_words()} (see {self.log})")
+        raise Transient(f"Kafka did not start: {self.last_sentence()} (see {self.log})")
 
     def _check_owner(self, marker: Path) -> None:
         found = dict(line.split("=", 1) for line in marker.read_text(errors="replace").splitlines() if "=" in line)
         node = self._properties["node.id"]
         if found.get("version") != FORMAT:
-            whose = f"of format {found.get('version', 'unknown')}, not {FORMAT}"
+            problem = f"of format {found.get('version', 'unknown')}, not {FORMAT}"
         elif found.get("node.id") != node:
-            whose = f"of node {found.get('node.id', 'unknown')}, not {node}"
+            problem = f"of node {found.get('node.id', 'unknown')}, not {node}"
         elif self._cluster_id not in (None, found.get("cluster.id")):
-            whose = "of another cluster"
+            problem = "of another cluster"
         else:
             return
         raise Misconfigured(
-            f"{self.folder} holds Kafka's data {whose}: move that folder away to start afresh, "
+            f"{self.folder} holds Kafka's data {problem}: move that folder away to start afresh, "
             f"or start its own broker and name it with KAFKA_BOOTSTRAP_SERVERS"
         )
 

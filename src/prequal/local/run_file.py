@@ -1,6 +1,6 @@
-"""`run.json`: what runs on this machine, for people, tests and the next start.
+"""`run.json`: the running processes and stores, for people, tests and the next start.
 
-Invariant: it is replaced in one step and only its owner reads it, for the database's password is in it.
+Invariant: it is replaced atomically and only its owner may read it, because it holds the database's password.
 """
 
 import json
@@ -12,7 +12,7 @@ from prequal.local.keys import write_secret
 
 @dataclass(frozen=True)
 class Process:
-    """One worker: its process id, and the port on 127.0.0.1 that it is reached on."""
+    """A worker: its process id, and its port on 127.0.0.1."""
 
     pid: int
     port: int
@@ -32,7 +32,7 @@ class RunFile:
 
 
 def read(file: Path) -> RunFile | None:
-    """What `file` names; None when there is no such file, or it is not one of ours."""
+    """The content of `file`; None when there is no such file, or it is not one of ours."""
     try:
         content = json.loads(file.read_text())
         processes = {name: Process(entry["pid"], entry["port"]) for name, entry in content["processes"].items()}

@@ -1,6 +1,6 @@
-"""Our own processes as children: the four services, and the errands that run to their end.
+"""Our own processes as children: the four services, and the jobs that run once.
 
-Invariant: a child's environment holds the settings its own class names, and nothing else of ours.
+Invariant: a child's environment holds the settings of its own class, and no other setting of ours.
 """
 
 import http.client
@@ -23,7 +23,8 @@ from prequal.core.settings import (
     PublisherSettings,
     TopicsSettings,
 )
-from prequal.local.child_process import Child
+from prequal.core.topology import ExitCode
+from prequal.local.child_process import STOP_SECONDS, Child
 
 SETTINGS: Final[Mapping[str, type[BaseSettings]]] = {
     "api": ApiSettings,
@@ -34,37 +35,29 @@ SETTINGS: Final[Mapping[str, type[BaseSettings]]] = {
     "maintain": DatabaseSettings,
     "topics": TopicsSettings,
 }
-"""What each command of ours may be told."""
+"""The settings of each command."""
 
 OF_ONE_PROCESS: Final = {"SERVICE_NAME", "HTTP_HOST", "HTTP_PORT", "PROMETHEUS_PORT", "KAFKA_GROUP_INSTANCE_ID"}
-"""Settings of one process alone: what is set for all of them at once is not passed on."""
+"""Settings of one process alone: a value set for all of them at once is not passed on."""
 
-OF_THE_SYSTEM: Final = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "SSL_CERT_", "OTEL_", "PYTHON", "COVERAGE_")
-"""What a Python process needs besides settings, by how the names begin."""
-
-MISCONFIGURED: Final = 2
-"""The exit code of a service that its settings do not let start: starting it again would not help."""
-
-UNREACHABLE: Final = 3
-"""The exit code of an job whose database or broker did not answer."""
+SYSTEM_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "SSL_CERT_", "OTEL_", "PYTHON", "COVERAGE_")
+"""What a Python process needs besides settings, by prefix."""
 
 READY_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 5.0
-"""How long SIGTERM leaves a service for what is in flight, so that everything stops within 15 s."""
 
 
-class Service(Child):
+class ServiceProcess(Child):
     """One of the four services, `python -m prequal <name>`."""
 
-    def __init__(self, name: str, port: int, log: Path, told: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, name: str, port: int, log: Path, settings: Mapping[str, str], folder: Path) -> None:
         """Describe the service.
 
         Args:
             name: its command, `api`, `credit`, `decision` or `publisher`.
             port: its HTTP port on 127.0.0.1.
-            log: where its output goes.
-            told: settings that win over the environment and `.env`; those that are not the service's are left out.
-            folder: its working folder, where no `.env` lies.
+            log: the file of its output.
+            settings: they win over the environment and `.env`; those of other services are left out.
+            folder: its working folder, which holds no `.env`.
         """
         super().__init__(name, port, log)
         self._folder = folder
@@ -74,11 +67,16 @@ class Service(Child):
             "SHUTDOWN_SECONDS": str(STOP_SECONDS),
             "KAFKA_GROUP_INSTANCE_ID": f"{name}-1",
         }
-        self.environment = environment_of(name, {**told, **own})
+        self.environment = environment_of(name, {**settings, **own})
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:port`."""
+        return f"http://127.0.0.1:{self.port}"
 
     def launch(self) -> None:
         """Start the process."""
-        self.spawn(_command(self.name), environment=self.environment, folder=self._folder)
+        self.spawn(command_of(self.name), environment=self.environment, folder=self._folder)
 
     def wait_until_ready(self) -> None:
         """Block until `GET /ready` answers 200.
@@ -91,39 +89,39 @@ class Service(Child):
             if is_ready(self.port):
                 return
             time.sleep(0.03)
-        raise Transient(f"{self.name} did not become ready: {self.last_words()} (see {self.log})")
+        raise Transient(f"{self.name} did not become ready: {self.last_sentence()} (see {self.log})")
 
 
 class OneShotJob(Child):
-    """A command of ours that runs to its end: `migrate`, `topics` or `maintain`."""
+    """A command of ours that ends by itself: `migrate`, `topics` or `maintain`."""
 
-    def __init__(self, name: str, log: Path, told: Mapping[str, str]) -> None:
+    def __init__(self, name: str, log: Path, settings: Mapping[str, str]) -> None:
         super().__init__(name, 0, log)
-        self.environment = environment_of(name, told)
+        self.environment = environment_of(name, settings)
 
-    def do(self) -> None:
+    def execute(self) -> None:
         """Run the command.
 
         Raises:
-            Transient: the store it is about did not answer; the message holds its last words.
+            Transient: its store did not answer; the message holds its last sentence.
             Misconfigured: it failed otherwise.
         """
-        self.run(_command(self.name), environment=self.environment)
+        self.run(command_of(self.name), environment=self.environment)
 
     def _failure(self, code: int) -> type[PrequalError]:
-        return Transient if code == UNREACHABLE else Misconfigured
+        return Transient if code == ExitCode.UNREACHABLE else Misconfigured
 
 
-def environment_of(name: str, told: Mapping[str, str]) -> dict[str, str]:
-    """What the command `name` gets to see: its own settings, and what Python needs.
+def environment_of(name: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the command `name`: its own settings, and what Python needs.
 
-    `told` wins over the environment, which wins over `.env`.
+    `settings` win over the environment, which wins over `.env`.
     """
-    settings = {field.upper() for field in SETTINGS[name].model_fields}
+    own = {field.upper() for field in SETTINGS[name].model_fields}
     file = {key.upper(): value for key, value in dotenv_values(".env").items() if value is not None}
     general = {key: value for key, value in {**file, **os.environ}.items() if key not in OF_ONE_PROCESS}
     return {
-        key: value for key, value in {**general, **told}.items() if key in settings or key.startswith(OF_THE_SYSTEM)
+        key: value for key, value in {**general, **settings}.items() if key in own or key.startswith(SYSTEM_VARIABLES)
     }
 
 
@@ -139,6 +137,6 @@ def is_ready(port: int) -> bool:
         connection.close()
 
 
-def _command(name: str) -> list[str]:
-    """`-P`: nothing in the working folder can be mistaken for a module."""
+def command_of(name: str) -> list[str]:
+    """The command line of `prequal <name>`; with `-P` nothing in the working folder can shadow a module."""
     return [sys.executable, "-P", "-m", "prequal", name]

@@ -1,15 +1,23 @@
-"""What `prequal up` can be told, from the environment or `.env`: nothing of it has to be.
+"""The settings of `prequal up`, from the environment or `.env`: none is required.
 
 Invariant: every port has a setting that moves it, so that two copies run side by side.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prequal.core.settings import ENV_FILE, Brokers, DatabaseUrl, KeyText, Port, must_differ
+from prequal.core.topology import COMMANDS, PORTS, Service
+
+PORT_SETTINGS: Final = {service: f"{command}_port" for command, service in COMMANDS.items()}
+"""The field that holds each service's port."""
+
+
+def _probes(service: Service) -> str:
+    return f"Port of {service}'s probes and metrics. Default {PORTS[service]}."
 
 
 class UpSettings(BaseSettings):
@@ -25,10 +33,10 @@ class UpSettings(BaseSettings):
     )
 
     database_url: DatabaseUrl | None = Field(
-        None, repr=False, description="A PostgreSQL of yours. Default: none, then one is started. When set it wins."
+        None, repr=False, description="A PostgreSQL of your own. Default: none, then one is started."
     )
     kafka_bootstrap_servers: Brokers | None = Field(
-        None, description="Kafka brokers of yours. Default: none, then one is started. When set they win."
+        None, description="Kafka brokers of your own. Default: none, then one is started."
     )
     prequal_data_dir: Path = Field(
         Path(".prequal"), description="Folder of data, logs and development keys. Default .prequal; one for each copy."
@@ -36,16 +44,16 @@ class UpSettings(BaseSettings):
     postgres_port: Port = Field(55432, description="Port of PostgreSQL. Default 55432: 5432 is often taken.")
     kafka_port: Port = Field(59092, description="Port of Kafka. Default 59092: 9092 is often taken.")
     kafka_controller_port: Port = Field(59093, description="Port of Kafka's own controller. Default 59093.")
-    api_port: Port = Field(8000, description="Port of prequal-api. Default 8000.")
-    credit_port: Port = Field(8001, description="Port of credit-service's probes and metrics. Default 8001.")
-    decision_port: Port = Field(8002, description="Port of decision-service's probes and metrics. Default 8002.")
-    publisher_port: Port = Field(8003, description="Port of the publisher's probes and metrics. Default 8003.")
+    api_port: Port = Field(PORTS[Service.API], description=f"Port of prequal-api. Default {PORTS[Service.API]}.")
+    credit_port: Port = Field(PORTS[Service.CREDIT], description=_probes(Service.CREDIT))
+    decision_port: Port = Field(PORTS[Service.DECISION], description=_probes(Service.DECISION))
+    publisher_port: Port = Field(PORTS[Service.PUBLISHER], description=_probes(Service.PUBLISHER))
     watched_folder: Path | None = Field(
         None,
         description="A folder on the volume whose free space the metrics show. Default: the data folder.",
     )
     encryption_key: KeyText | None = Field(
-        None, description="Seals PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."
+        None, description="Encrypts PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."
     )
     pan_hash_key: KeyText | None = Field(
         None, description="Hashes PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."
@@ -64,11 +72,16 @@ class UpSettings(BaseSettings):
 
     @property
     def of_own_broker(self) -> dict[str, str]:
-        """Settings of clients that a broker of ours decides, whatever is set for others: it is spoken to plainly."""
+        """Settings that connect clients to a broker of ours, whatever is set for others: it speaks plaintext."""
         return {} if self.kafka_bootstrap_servers else {"kafka_security_protocol": "PLAINTEXT"}
 
+    def port_of(self, service: Service) -> int:
+        """The HTTP port of a service."""
+        port: int = getattr(self, PORT_SETTINGS[service])
+        return port
+
     def ports(self) -> dict[str, tuple[int, str]]:
-        """The ports that will be listened on, by the setting that moves each, with who needs it."""
+        """The ports that will be bound, by the setting that moves each, with what needs it."""
         stores = {}
         if self.database_url is None:
             stores["POSTGRES_PORT"] = (self.postgres_port, "PostgreSQL")
@@ -76,8 +89,5 @@ class UpSettings(BaseSettings):
             stores["KAFKA_PORT"] = (self.kafka_port, "Kafka")
             stores["KAFKA_CONTROLLER_PORT"] = (self.kafka_controller_port, "Kafka's controller")
         return stores | {
-            "API_PORT": (self.api_port, "the API"),
-            "CREDIT_PORT": (self.credit_port, "the credit service"),
-            "DECISION_PORT": (self.decision_port, "the decision service"),
-            "PUBLISHER_PORT": (self.publisher_port, "the publisher"),
+            setting.upper(): (self.port_of(service), service.value) for service, setting in PORT_SETTINGS.items()
         }

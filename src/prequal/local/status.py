@@ -1,6 +1,6 @@
-"""What runs, what waits and what was decided: the facts behind `prequal status`.
+"""The facts behind `prequal status`: processes, backlogs and decisions.
 
-Invariant: it only looks: nothing is joined, consumed or locked, and no answer is waited for longer than seconds.
+Invariant: it only reads: nothing is joined, consumed or locked, and every answer is waited for a few seconds at most.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeAlias, TypeVar
 
 from prequal.core.errors import Misconfigured
 from prequal.core.settings import KafkaSettings, load
+from prequal.core.topology import Service
 from prequal.local.data_folder import DataFolder
 from prequal.local.ports import listens
 from prequal.local.run_file import Process, RunFile, read
@@ -18,21 +19,21 @@ from prequal.local.settings import UpSettings
 if TYPE_CHECKING:
     import psycopg
 
-    Asked: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+    Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 STORES: Final = ("postgres", "kafka")
 SECONDS: Final = 5
 EXACT_BYTES_MAX: Final = 64 * 2**20
-"""Up to this size, some 150,000 applications, they are counted; a look at more of them would cost seconds."""
+"""Up to this size, some 150,000 applications, they are counted; a count of more would take seconds."""
 COUNTED_MAX: Final = 100_000
-"""What waits is counted so far and no further."""
+"""What waits is counted up to this number."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ProcessState:
-    """One process of `prequal up`, and whether it answers."""
+    """A process of `prequal up`, and whether it is ready."""
 
     name: str
     pid: int
@@ -42,7 +43,7 @@ class ProcessState:
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """What the tables say now: waiting events up to `COUNTED_MAX`, applications of a large table estimated."""
+    """Counts of the tables: waiting events up to `COUNTED_MAX`, the applications of a large table estimated."""
 
     outbox_waiting: int
     outbox_parked: int
@@ -53,7 +54,7 @@ class DatabaseFacts:
 
 @dataclass(frozen=True)
 class Overview:
-    """Everything on the screen; None where the one who knows does not answer."""
+    """Everything on the screen; None where a store does not answer."""
 
     processes: list[ProcessState]
     database: DatabaseFacts | None
@@ -61,23 +62,23 @@ class Overview:
     problems: list[str] = field(default_factory=list)
 
     @property
-    def well(self) -> bool:
-        """Whether everything that should answer does."""
+    def is_healthy(self) -> bool:
+        """Whether every store answers and every process is ready."""
         return not self.problems and all(process.ready for process in self.processes)
 
 
-def look(settings: UpSettings) -> Overview:
-    """Ask everybody once.
+def collect(settings: UpSettings) -> Overview:
+    """Ask every process and store once.
 
     Raises:
-        Misconfigured: nothing runs in the data folder, and no settings say where to look instead.
+        Misconfigured: nothing runs in the data folder, and the settings name no other stores.
     """
-    here = read(DataFolder(settings.prequal_data_dir).run_file) or _elsewhere(settings)
+    running = read(DataFolder(settings.prequal_data_dir).run_file) or _stores_of_settings(settings)
     problems: list[str] = []
     return Overview(
-        processes=[_state(name, process) for name, process in here.processes.items()],
-        database=_answer(lambda: database_facts(here.database_url), "PostgreSQL", problems),
-        consumer_lag=_answer(lambda: _lag(here, settings), "Kafka", problems),
+        processes=[_state(name, process) for name, process in running.processes.items()],
+        database=_answer_of("PostgreSQL", lambda: database_facts(running.database_url), problems),
+        consumer_lag=_answer_of("Kafka", lambda: _lag(running, settings), problems),
         problems=problems,
     )
 
@@ -86,26 +87,28 @@ def database_facts(database_url: str) -> DatabaseFacts:
     """Count what waits and what was decided, in a time that does not grow with the tables. Raises psycopg's errors."""
     import psycopg
 
-    with psycopg.connect(database_url, connect_timeout=SECONDS, options=f"-c statement_timeout={SECONDS}s") as asked:
-        exact = _value(asked, "SELECT pg_relation_size('applications')") <= EXACT_BYTES_MAX
+    bound = f"-c statement_timeout={SECONDS}s"
+    with psycopg.connect(database_url, connect_timeout=SECONDS, options=bound) as connection:
+        exact = _value(connection, "SELECT pg_relation_size('applications')") <= EXACT_BYTES_MAX
         return DatabaseFacts(
-            outbox_waiting=_count(asked, "SELECT FROM outbox_events"),
-            outbox_parked=_count(asked, "SELECT FROM outbox_parked"),
-            applications=_counted(asked) if exact else _estimated(asked),
+            outbox_waiting=_count(connection, "SELECT FROM outbox_events"),
+            outbox_parked=_count(connection, "SELECT FROM outbox_parked"),
+            applications=_counted(connection) if exact else _estimated(connection),
             applications_exact=exact,
-            decisions_last_minute=_decisions_last_minute(asked),
+            decisions_last_minute=_decisions_last_minute(connection),
         )
 
 
-def _counted(asked: "Asked") -> dict[str, int]:
-    return dict(asked.execute("SELECT status, count(*) FROM applications GROUP BY status ORDER BY status").fetchall())
+def _counted(connection: "Connection") -> dict[str, int]:
+    rows = connection.execute("SELECT status, count(*) FROM applications GROUP BY status ORDER BY status")
+    return dict(rows.fetchall())
 
 
-def _estimated(asked: "Asked") -> dict[str, int]:
-    """The undecided as their index counts them, the decided as the last ANALYZE saw them: a count would read it all."""
-    asked.execute("SET enable_seqscan = off")
-    undecided = _count(asked, "SELECT FROM applications WHERE status = 'PENDING'")
-    decided = asked.execute(
+def _estimated(connection: "Connection") -> dict[str, int]:
+    """Undecided ones are counted by their index, decided ones estimated by the last ANALYZE: a count would read all."""
+    connection.execute("SET enable_seqscan = off")
+    pending = _count(connection, "SELECT FROM applications WHERE status = 'PENDING'")
+    decided = connection.execute(
         """
         SELECT status, round(frequency * reltuples / greatest(relpages, 1) * pg_relation_size(pg_class.oid)
                              / current_setting('block_size')::integer)::bigint
@@ -116,34 +119,35 @@ def _estimated(asked: "Asked") -> dict[str, int]:
         ORDER BY status
         """
     ).fetchall()
-    return {"PENDING": undecided, **dict(decided)}
+    return {"PENDING": pending, **dict(decided)}
 
 
-def _decisions_last_minute(asked: "Asked") -> int:
-    """What decision-service took effect of, by the inbox: its index finds the newest rows, applications have none."""
+def _decisions_last_minute(connection: "Connection") -> int:
+    """By decision-service's inbox rows: an index finds the newest of them, and applications have no such index."""
     return _value(
-        asked,
+        connection,
         """
         SELECT count(*) FROM processed_messages
-        WHERE consumer = 'decision-service' AND processed_at > now() - interval '1 minute'
+        WHERE consumer = %s AND processed_at > now() - interval '1 minute'
         """,
+        Service.DECISION.value,
     )
 
 
-def _count(asked: "Asked", rows: LiteralString) -> int:
+def _count(connection: "Connection", rows: LiteralString) -> int:
     """How many rows a SELECT finds, up to `COUNTED_MAX`."""
-    return _value(asked, f"SELECT count(*) FROM ({rows} LIMIT {COUNTED_MAX}) AS counted")
+    return _value(connection, f"SELECT count(*) FROM ({rows} LIMIT {COUNTED_MAX}) AS counted")
 
 
-def _value(asked: "Asked", query: LiteralString) -> int:
-    row = asked.execute(query).fetchone()
+def _value(connection: "Connection", query: LiteralString, *parameters: str) -> int:
+    row = connection.execute(query, parameters).fetchone()
     return int(row[0]) if row else 0
 
 
-def _lag(here: RunFile, settings: UpSettings) -> dict[str, int]:
+def _lag(running: RunFile, settings: UpSettings) -> dict[str, int]:
     from prequal.messaging import consumer_lag
 
-    bootstrap_servers = here.kafka_bootstrap_servers
+    bootstrap_servers = running.kafka_bootstrap_servers
     return consumer_lag.by_group(
         load(KafkaSettings, kafka_bootstrap_servers=bootstrap_servers, **settings.of_own_broker)
     )
@@ -154,19 +158,19 @@ def _state(name: str, process: Process) -> ProcessState:
     return ProcessState(name, process.pid, process.port, answers(process.port))
 
 
-def _elsewhere(settings: UpSettings) -> RunFile:
+def _stores_of_settings(settings: UpSettings) -> RunFile:
     if settings.database_url is None or settings.kafka_bootstrap_servers is None:
         raise Misconfigured(
             f"Nothing runs in {settings.prequal_data_dir}: start `prequal up`, "
-            f"or set DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS to look elsewhere"
+            f"or set DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS of another system"
         )
     return RunFile(settings.database_url, settings.kafka_bootstrap_servers, {})
 
 
-def _answer(ask: Callable[[], T], whom: str, problems: list[str]) -> T | None:
-    """A status screen shows what it can: whoever does not answer is named, and the rest is shown."""
+def _answer_of(store: str, ask: Callable[[], T], problems: list[str]) -> T | None:
+    """The store's answer; a failure becomes a line of `problems`, and the rest is shown all the same."""
     try:
         return ask()
     except Exception as failure:
-        problems.append(f"{whom} does not answer ({type(failure).__name__})")
+        problems.append(f"{store} does not answer ({type(failure).__name__})")
         return None

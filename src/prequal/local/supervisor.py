@@ -1,6 +1,6 @@
 """`prequal up`: starts everything on this machine, keeps it running, and stops it in the right order.
 
-Invariant: whatever ends the house, services end before stores, and no child is left.
+Invariant: however the stack ends, services stop before stores, and no child is left.
 """
 
 import signal
@@ -14,8 +14,9 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient
+from prequal.core.topology import COMMANDS
 from prequal.local import jars, prometheus
-from prequal.local.child_process import Child
+from prequal.local.child_process import Child, stop_all
 from prequal.local.console import StackConsole
 from prequal.local.data_folder import DataFolder
 from prequal.local.demo import demonstrate, is_empty
@@ -25,21 +26,21 @@ from prequal.local.ports import require_free
 from prequal.local.postgres import Postgres
 from prequal.local.restarter import Restarter
 from prequal.local.run_file import Process, RunFile
-from prequal.local.services import OneShotJob, Service
+from prequal.local.services import OneShotJob, ServiceProcess
 from prequal.local.settings import UpSettings
 
 SERVICES_STOP_SECONDS: Final = 7.5
 STORES_STOP_SECONDS: Final = 5.0
 """Together under the 15 s that Ctrl-C may take."""
 
-LOOK_EVERY_SECONDS: Final = 0.25
+SIGNAL_POLL_SECONDS: Final = 0.25
 
 MAINTAIN_EVERY: Final = timedelta(days=1)
 
 T = TypeVar("T")
 
 End = SimpleQueue[PrequalError | None]
-"""Why the house ends: None when it was asked to, else what went wrong. The first word counts."""
+"""Why the stack ends: None for a signal, else the failure. The first entry counts."""
 
 NEXT_STEPS: Final = """
   Try next:
@@ -57,30 +58,31 @@ def up(settings: UpSettings) -> None:
     """Start everything, serve until SIGINT, SIGTERM or SIGHUP, stop everything.
 
     Raises:
-        Misconfigured: a port, the data folder, a setting or a missing tool stands in the way.
+        Misconfigured: a port, the data folder, a setting or a missing tool prevents the start.
         Transient: something did not start.
     """
     end: End = SimpleQueue()
     for number in _stop_signals():
         signal.signal(number, lambda *_: end.put(None))
     folder = DataFolder(settings.prequal_data_dir)
-    with folder.occupied():
+    with folder.locked():
         require_free(settings.ports())
-        LocalStack(settings, _keys(settings, folder), folder, StackConsole(), end).live()
+        LocalStack(settings, _keys(settings, folder), folder, StackConsole(), end).run()
 
 
-def _first_word(end: End) -> PrequalError | None:
-    """Wait for the first word, with a look now and then.
+def _wait_for_end(end: End) -> PrequalError | None:
+    """Wait for the first entry, polling.
 
-    A signal that a thread in the middle of a fork takes does not wake this one, which alone runs Python's handlers.
+    A signal that another thread receives in the middle of a fork does not wake this one, which alone runs Python's
+    handlers.
     """
     while True:
         with suppress(Empty):
-            return end.get(timeout=LOOK_EVERY_SECONDS)
+            return end.get(timeout=SIGNAL_POLL_SECONDS)
 
 
 def _stop_signals() -> list[signal.Signals]:
-    """`nohup prequal up` wants to outlive its terminal, and has SIGHUP ignored already."""
+    """SIGHUP too, unless it is ignored already: `nohup prequal up` is to outlive its terminal."""
     hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
 
@@ -104,7 +106,7 @@ class LocalStack:
     def __init__(
         self, settings: UpSettings, keys: dict[str, str], folder: DataFolder, console: StackConsole, end: End
     ) -> None:
-        """Describe the house; nothing starts before `live`."""
+        """Describe the stack; nothing starts before `run`."""
         self._settings = settings
         self._keys = keys
         self._folder = folder
@@ -113,20 +115,20 @@ class LocalStack:
         self._api_url = f"http://127.0.0.1:{settings.api_port}"
         self._postgres = None if settings.database_url else _postgres(settings, folder)
         self._kafka = None if settings.kafka_bootstrap_servers else _kafka(settings, folder)
-        self._ending = threading.Event()
-        self._door = threading.Lock()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
         self._stores: list[Child] = []
         self._services: list[Child] = []
-        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="house")
+        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="stack")
 
-    def live(self) -> None:
+    def run(self) -> None:
         """Start, serve until the end, stop.
 
         Raises:
-            PrequalError: what ended the house, unless it was asked to end.
+            PrequalError: the failure that ended the stack, if it was not a signal.
         """
         self._in_background(self._start)
-        reason = _first_word(self._end)
+        reason = _wait_for_end(self._end)
         self._stop()
         if reason is not None:
             raise reason
@@ -134,65 +136,62 @@ class LocalStack:
     def _start(self) -> None:
         began = time.monotonic()
         _all_done([self._in_background(self._open_database), self._in_background(self._open_broker)])
-        self._keep(self._services, self._describe_services())
+        self._start_children(self._services, self._service_children())
         self._console.done("everything is ready", time.monotonic() - began)
         if self._postgres:
             self._demonstrate_once()
-        self._say_what_next()
+        self._show_next_steps()
         self._maintain_daily()
 
     def _open_database(self) -> None:
-        """PostgreSQL, ours or theirs, with its tables and the partitions of the coming days."""
+        """PostgreSQL, ours or the user's, with its tables and the partitions of the coming days."""
         if self._postgres:
-            self._keep(self._stores, [self._postgres])
-        self._run_job("migrate")  # which also makes the partitions of the days ahead
+            self._start_children(self._stores, [self._postgres])
+        self._run_job("migrate")  # which also creates the partitions of the days ahead
 
     def _open_broker(self) -> None:
-        """Kafka, ours or theirs, with its topics."""
+        """Kafka, ours or the user's, with its topics."""
         if self._kafka:
-            if wanted := jars.missing():
-                self._console.begun(f"fetching {len(wanted)} jars of Apache Kafka, once")
-            self._keep(self._stores, [self._kafka])
+            if missing := jars.missing():
+                self._console.started(f"fetching {len(missing)} jars of Apache Kafka, once")
+            self._start_children(self._stores, [self._kafka])
         self._run_job("topics")
 
-    def _told(self) -> dict[str, str]:
-        """Everything there is to tell; each child takes of it what is its own."""
+    def _children_settings(self) -> dict[str, str]:
+        """The settings of all children; each child is given only its own."""
         stores = {"DATABASE_URL": self._database_url, "KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers}
         stores["WATCHED_FOLDER"] = str((self._settings.watched_folder or self._folder.path).absolute())
         return self._keys | stores | {name.upper(): value for name, value in self._settings.of_own_broker.items()}
 
-    def _describe_services(self) -> list[Service]:
-        told = self._told()
-        ports = {
-            "api": self._settings.api_port,
-            "credit": self._settings.credit_port,
-            "decision": self._settings.decision_port,
-            "publisher": self._settings.publisher_port,
-        }
-        return [Service(name, port, self._folder.log(name), told, self._folder.path) for name, port in ports.items()]
+    def _service_children(self) -> list[ServiceProcess]:
+        settings = self._children_settings()
+        return [
+            ServiceProcess(name, self._settings.port_of(service), self._folder.log(name), settings, self._folder.path)
+            for name, service in COMMANDS.items()
+        ]
 
-    def _keep(self, living: list[Child], children: Sequence[Child]) -> None:
-        """Let the children live here from now on, and wait until all are ready."""
-        self._adopt(living, children)
-        restarters = [Restarter(child, self._ending, self._console) for child in children]
+    def _start_children(self, group: list[Child], children: Sequence[Child]) -> None:
+        """Start the children, each with a restarter, and wait until all are ready."""
+        self._register(group, children)
+        restarters = [Restarter(child, self._stopping, self._console) for child in children]
         for child, restarter in zip(children, restarters, strict=True):
             child.on_spawn = self._write_run_file
-            self._in_background(restarter.keep)
+            self._in_background(restarter.run)
         _all_done([restarter.first_ready for restarter in restarters])
 
     def _run_job(self, name: str) -> None:
         began = time.monotonic()
-        job = OneShotJob(name, self._folder.log(name), self._told())
-        self._adopt(self._services, [job])
-        job.do()
+        job = OneShotJob(name, self._folder.log(name), self._children_settings())
+        self._register(self._services, [job])
+        job.execute()
         self._console.done(name, time.monotonic() - began)
 
-    def _adopt(self, living: list[Child], children: Sequence[Child]) -> None:
-        """Whoever comes in before the house ends is stopped at its end; afterwards nobody comes in."""
-        with self._door:
-            if self._ending.is_set():
-                raise Transient("the house is ending")
-            living.extend(children)
+    def _register(self, group: list[Child], children: Sequence[Child]) -> None:
+        """Note the children for `_stop`; once it has begun none is accepted."""
+        with self._lock:
+            if self._stopping.is_set():
+                raise Transient("the stack is stopping")
+            group.extend(children)
 
     @property
     def _database_url(self) -> str:
@@ -204,51 +203,51 @@ class LocalStack:
         return self._settings.kafka_bootstrap_servers or (self._kafka.bootstrap_servers if self._kafka else "")
 
     def _write_run_file(self) -> None:
-        """Name what runs; before PostgreSQL has been made for the first time there is nothing to connect to."""
-        with self._door:
-            living = [child for child in (*self._stores, *self._services) if child.was_started]
+        """Write what runs; before PostgreSQL's first start there is nothing to connect to."""
+        with self._lock:
+            started = [child for child in (*self._stores, *self._services) if child.was_started]
             if self._database_url:
-                processes = {child.name: Process(child.pid, child.port) for child in living}
+                processes = {child.name: Process(child.pid, child.port) for child in started}
                 RunFile(self._database_url, self._bootstrap_servers, processes).write(self._folder.run_file)
 
     def _demonstrate_once(self) -> None:
         try:
             if not is_empty(self._database_url):
                 return
-            self._console.say("\n  The first three applications, sent by `prequal up` itself:")
+            self._console.text("\n  The first three applications, sent by `prequal up` itself:")
             for line in demonstrate(self._api_url):
-                self._console.say(f"    {line}")
+                self._console.text(f"    {line}")
         except (Refused, Transient) as problem:
-            if self._ending.is_set():
+            if self._stopping.is_set():
                 raise
-            self._console.event(f"the demonstration did not succeed: {problem}")
+            self._console.event(f"the demonstration failed: {problem}")
 
-    def _say_what_next(self) -> None:
+    def _show_next_steps(self) -> None:
         command = prometheus.offer(self._settings, self._folder)
         watch = f"    {command}\n" if command else ""
-        self._console.say(NEXT_STEPS.format(url=self._api_url, logs=self._folder.log("*"), watch=watch))
+        self._console.text(NEXT_STEPS.format(url=self._api_url, logs=self._folder.log("*"), watch=watch))
 
     def _maintain_daily(self) -> None:
-        while not self._ending.wait(MAINTAIN_EVERY.total_seconds()):
+        while not self._stopping.wait(MAINTAIN_EVERY.total_seconds()):
             try:
                 self._run_job("maintain")
             except (Misconfigured, Transient) as problem:
-                if self._ending.is_set():
+                if self._stopping.is_set():
                     raise
                 self._console.event(f"maintenance failed and is tried again tomorrow: {problem}")
 
     def _stop(self) -> None:
         began = time.monotonic()
-        with self._door:
-            self._ending.set()
-        self._console.begun("stopping")
-        _stop_for_good(self._services, SERVICES_STOP_SECONDS)
-        _stop_for_good(self._stores, STORES_STOP_SECONDS)
+        with self._lock:
+            self._stopping.set()
+        self._console.started("stopping")
+        stop_all(self._services, SERVICES_STOP_SECONDS)
+        stop_all(self._stores, STORES_STOP_SECONDS)
         self._threads.shutdown()
         self._console.done("everything is stopped", time.monotonic() - began)
 
     def _in_background(self, work: Callable[[], T]) -> Future[T]:
-        """Run `work` in a thread of the house; whatever it raises ends the house, and comes out of the future too."""
+        """Run `work` in a thread; an error ends the stack, and comes out of the future too."""
         return self._threads.submit(self._guarded, work)
 
     def _guarded(self, work: Callable[[], T]) -> T:
@@ -274,8 +273,3 @@ def _all_done(futures: Sequence[Future[Any]]) -> None:
     """Wait for all, and raise the first failure as soon as it happens."""
     for future in as_completed(futures):
         future.result()
-
-
-def _stop_for_good(children: Sequence[Child], timeout_seconds: float) -> None:
-    with ThreadPoolExecutor(max_workers=len(children) or 1) as threads:
-        list(threads.map(lambda child: child.stop_for_good(timeout_seconds), children))

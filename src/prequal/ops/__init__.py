@@ -1,1 +1,1 @@
-"""The workbench of whoever is on call: dead letters settled, facts told again, one application's story told."""
+"""Tools of the person on call: dead letters resolved, events republished, one application traced."""

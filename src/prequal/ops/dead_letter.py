@@ -1,4 +1,4 @@
-"""A dead letter as it is read back: where it lies, where it came from, why, and what it says.
+"""A dead letter as it is read back: its place, its origin, its reason and its content.
 
 Invariant: no field holds a PAN or a control character, whatever was in the message; only `message` is the original.
 """
@@ -14,25 +14,25 @@ from uuid import UUID
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
-from prequal.core.errors import Misconfigured
-from prequal.core.topology import dead_letter_topic
+from prequal.core.errors import UsageError
+from prequal.core.topology import TOPICS, dead_letter_topic
 from prequal.domain.pan_detection import redact
 from prequal.messaging.dead_letters import PREFIX
-from prequal.messaging.kafka_clients import message_headers
-from prequal.ops.selection import TOPICS, quoted
+from prequal.messaging.kafka_clients import read_headers
+from prequal.ops.selection import quoted
 
 SOURCES: Mapping[str, str] = {dead_letter_topic(topic): topic for topic in TOPICS}
-"""Whose dead letters a topic holds."""
+"""The source topic of each dead-letter topic."""
 
 UNKNOWN_KIND = "unknown"
-WORDS_MAX = 500
+HEADER_MAX = 500
 EXAMPLE = "loan_applications_submitted_dlq:0:17"
 
 _ID = re.compile(r"([a-z_]{1,100}):(0|[1-9][0-9]{0,8}):(0|[1-9][0-9]{0,17})", re.ASCII)
 
 
 class State(StrEnum):
-    """What became of a letter: a letter waits until somebody settles it."""
+    """The state of a dead letter: it waits until a person resolves it."""
 
     WAITING = "waiting"
     REPLAYED = "replayed"
@@ -41,7 +41,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class DeadLetterId:
-    """Where a letter lies among the dead letters: its topic, partition and offset there."""
+    """The place of a dead letter: its dead-letter topic, partition and offset."""
 
     topic: str
     partition: int
@@ -52,7 +52,7 @@ class DeadLetterId:
 
     @property
     def source(self) -> str:
-        """The topic that the letter was put aside from, and is replayed to."""
+        """The topic that the message failed on, and is replayed to."""
         return SOURCES[self.topic]
 
     @classmethod
@@ -60,18 +60,18 @@ class DeadLetterId:
         """The id that `str` spells.
 
         Raises:
-            Misconfigured: it is not one. The source's name in its place is not taken: with the offsets of the source it
-                would be another letter.
+            UsageError: it is not one. The source topic is not accepted in place of the dead-letter topic: with an
+                offset of the source it would name another message.
         """
         parts = _ID.fullmatch(text)
         if parts is None or parts[1] not in SOURCES:
-            raise Misconfigured(f"{quoted(text)} is no id of a dead letter: they look like {EXAMPLE}.")
+            raise UsageError(f"{quoted(text)} is not the id of a dead letter; an example is {EXAMPLE}.")
         return cls(parts[1], int(parts[2]), int(parts[3]))
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a letter came from, as far as its headers tell."""
+    """The place of the original message; None where the headers do not give it."""
 
     topic: str
     partition: int | None
@@ -80,33 +80,34 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """A dead letter without its payload."""
+    """A dead letter without its payload, and what was done about it."""
 
     id: DeadLetterId
     written_at: datetime
     event_id: UUID | None
     application_id: UUID | None
     kind: str
-    words: str
+    error_message: str
     origin: Origin
     first_seen: str | None
     last_seen: str | None
     attempts: int | None
+    state: State = State.WAITING
 
 
 def read_dead_letter(message: Message) -> StoredDeadLetter:
-    """What a message of a dead-letter topic says of itself; what is missing or nonsense is None, never an error."""
-    id_ = DeadLetterId(message.topic() or "", message.partition() or 0, message.offset() or 0)
-    told = _headers(message)
-    ours = {name.removeprefix(PREFIX): text for name, text in told.items() if name.startswith(PREFIX)}
+    """Read a message of a dead-letter topic; a field that is missing or malformed is None, never an error."""
+    id_ = id_of(message)
+    headers = _headers(message)
+    ours = {name.removeprefix(PREFIX): text for name, text in headers.items() if name.startswith(PREFIX)}
     body = _body(message.value())
     return StoredDeadLetter(
         id=id_,
         written_at=_written_at(message),
-        event_id=_uuid(body.get("event_id")) or _uuid(told.get("event_id")),
+        event_id=_uuid(body.get("event_id")) or _uuid(headers.get("event_id")),
         application_id=_uuid(body.get("application_id")) or _uuid(_text(message.key())),
         kind=ours.get("error_kind") or UNKNOWN_KIND,
-        words=ours.get("error_message", ""),
+        error_message=ours.get("error_message", ""),
         origin=Origin(id_.source, _number(ours.get("partition")), _number(ours.get("offset"))),
         first_seen=ours.get("first_seen"),
         last_seen=ours.get("last_seen"),
@@ -114,18 +115,23 @@ def read_dead_letter(message: Message) -> StoredDeadLetter:
     )
 
 
+def id_of(message: Message) -> DeadLetterId:
+    """The id of a message of a dead-letter topic."""
+    return DeadLetterId(message.topic() or "", message.partition() or 0, message.offset() or 0)
+
+
 def original_headers(message: Message) -> list[tuple[str, str | bytes | None]]:
-    """The headers that the message had before it was put aside."""
-    return [(name, value) for name, value in message_headers(message) if not name.startswith(PREFIX)]
+    """The headers that the message had before it became a dead letter."""
+    return [(name, value) for name, value in read_headers(message) or [] if not name.startswith(PREFIX)]
 
 
 def plain(text: str) -> str:
-    """`text` without PANs and without anything that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in redact(text))
+    """`text` without PANs and without control characters."""
+    return "".join(character if character.isprintable() else "?" for character in redact(text))
 
 
 def _headers(message: Message) -> dict[str, str]:
-    return {name: plain(_text(value))[:WORDS_MAX] for name, value in message_headers(message)}
+    return {name: plain(_text(value))[:HEADER_MAX] for name, value in read_headers(message) or []}
 
 
 def _text(value: object) -> str:

@@ -1,6 +1,6 @@
-"""Reads the dead-letter topics from end to end, as a bystander: no group is joined, no offset committed.
+"""Reads whole topics without joining a group or committing an offset.
 
-Invariant: it reads up to the ends seen when it began, so that it ends, however fast letters arrive.
+Invariant: it reads up to the end offsets seen at the start, so it ends however fast messages arrive.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,11 @@ from prequal.core.errors import Misconfigured, Transient
 from prequal.core.settings import KafkaSettings
 from prequal.messaging.kafka_clients import consumer_settings
 
-SECONDS = 5.0
+REQUEST_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
-TAKEN_AT_ONCE = 50
+READ_AT_ONCE = 50
 
-_AWAY = "Kafka at {} does not answer: {}."
+_UNREACHABLE = "Kafka at {} does not answer: {}."
 
 
 def read_topics(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Message]:
@@ -31,25 +31,25 @@ def read_topics(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Message
         with closing(_consumer(kafka)) as consumer:
             yield from _until_ends(consumer, _ends(consumer, topics))
     except KafkaException as error:
-        raise Transient(_AWAY.format(kafka.kafka_bootstrap_servers, error.args[0].name())) from None
+        raise Transient(_UNREACHABLE.format(kafka.kafka_bootstrap_servers, error.args[0].name())) from None
     except TimeoutError:
-        raise Transient(_AWAY.format(kafka.kafka_bootstrap_servers, "it fell silent")) from None
+        raise Transient(_UNREACHABLE.format(kafka.kafka_bootstrap_servers, "no message in time")) from None
 
 
 def _consumer(kafka: KafkaSettings) -> Consumer:
-    bystander = {"enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 50, "log_level": 0}
-    return Consumer(consumer_settings(kafka, "prequal-dlq") | bystander)
+    read_only = {"enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 50, "log_level": 0}
+    return Consumer(consumer_settings(kafka, "prequal-dlq") | read_only)
 
 
 def _ends(consumer: Consumer, topics: Sequence[str]) -> dict[tuple[str, int], int]:
     """One past the last message of each partition that holds any."""
-    there = consumer.list_topics(timeout=SECONDS).topics
+    existing = consumer.list_topics(timeout=REQUEST_SECONDS).topics
     for topic in topics:
-        if topic not in there:
+        if topic not in existing:
             raise Misconfigured(f"The topic {topic} does not exist: run `prequal topics`.")
-    places = [TopicPartition(topic, number) for topic in topics for number in there[topic].partitions]
-    marks = [(place, consumer.get_watermark_offsets(place, timeout=SECONDS)) for place in places]
-    return {(place.topic, place.partition): mark[1] for place, mark in marks if mark and mark[0] < mark[1]}
+    partitions = [TopicPartition(topic, number) for topic in topics for number in existing[topic].partitions]
+    marks = [(each, consumer.get_watermark_offsets(each, timeout=REQUEST_SECONDS)) for each in partitions]
+    return {(each.topic, each.partition): mark[1] for each, mark in marks if mark and mark[0] < mark[1]}
 
 
 def _until_ends(consumer: Consumer, ends: dict[tuple[str, int], int]) -> Iterator[Message]:
@@ -57,7 +57,7 @@ def _until_ends(consumer: Consumer, ends: dict[tuple[str, int], int]) -> Iterato
     unread = dict(ends)
     deadline = monotonic() + SILENCE_SECONDS
     while unread:
-        for message in _take(consumer):
+        for message in _poll(consumer):
             partition = message.topic() or "", message.partition() or 0
             if _at_end(message, unread.get(partition, 0)):
                 unread.pop(partition, None)
@@ -68,13 +68,13 @@ def _until_ends(consumer: Consumer, ends: dict[tuple[str, int], int]) -> Iterato
             raise TimeoutError
 
 
-def _take(consumer: Consumer) -> list[Message]:
-    first = consumer.poll(0.1)  # consume() alone would wait its time out
-    return [] if first is None else [first, *consumer.consume(TAKEN_AT_ONCE - 1, 0)]
+def _poll(consumer: Consumer) -> list[Message]:
+    first = consumer.poll(0.1)  # consume() alone would always wait its whole timeout
+    return [] if first is None else [first, *consumer.consume(READ_AT_ONCE - 1, 0)]
 
 
 def _at_end(message: Message, end: int) -> bool:
-    """Whether nothing that was there at the beginning comes behind this message."""
+    """Whether this is the last message before the end offset seen at the start."""
     error = message.error()
     if error is None:
         return (message.offset() or 0) >= end - 1
@@ -82,4 +82,4 @@ def _at_end(message: Message, end: int) -> bool:
         return True
     if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}:
         raise KafkaException(error)
-    return False  # the client goes on by itself, or falls silent
+    return False  # the client recovers by itself, or no message comes and the deadline passes

@@ -1,38 +1,46 @@
-"""Dead letters looked at, sent back to where they came from, or thrown away for a reason.
+"""Dead letters: found, replayed to their source topics, or discarded for a reason.
 
-Invariant: a letter passes for settled only after the broker has its copy, or its discard is committed.
+Invariant: a dead letter is resolved only once the broker has acknowledged its copy, or its discard is committed.
 
     waiting ──replay──► replayed ──replay --force──► replayed
        └────discard───► discarded ──replay --force──► replayed
 
-Kafka's client blocks; each command here is one person's, with nothing beside it on its event loop.
+Kafka's client blocks; each command here runs alone on its event loop.
 """
 
 import asyncio
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from prequal.core.errors import KINDS, Misconfigured, Transient
+from prequal.core.errors import KINDS, Transient, UsageError
 from prequal.core.settings import StoresSettings
 from prequal.core.topology import dead_letter_topic
 from prequal.domain.pan_detection import contains_pan, looks_like_pan
 from prequal.messaging.kafka_clients import producer_settings
 from prequal.ops import queries
-from prequal.ops.dead_letter import SOURCES, DeadLetterId, State, StoredDeadLetter, original_headers, read_dead_letter
+from prequal.ops.dead_letter import (
+    SOURCES,
+    DeadLetterId,
+    State,
+    StoredDeadLetter,
+    id_of,
+    original_headers,
+    read_dead_letter,
+)
 from prequal.ops.dead_letter_reader import read_topics
 from prequal.ops.selection import Moment, Period, period, quoted
 from prequal.postgres.connections import Connection
 from prequal.schema.version import connected_at_revision
 
-AT_ONCE = 50
-"""Letters that are sent back, and recorded, together: at most some 50 MB."""
+BATCH = 50
+"""Dead letters that are produced, and recorded, together: at most some 50 MB."""
 FLUSH_SECONDS = 8.0
 REASON_MAX = 500
 
@@ -41,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterSelection:
-    """The dead letters that a person means: those with these ids that pass every filter; all by default."""
+    """The dead letters that a command is for: those with these ids that pass every filter; by default all."""
 
     ids: Sequence[DeadLetterId] = ()
     kind: str | None = None
@@ -51,190 +59,176 @@ class DeadLetterSelection:
 
     @property
     def topics(self) -> list[str]:
-        """The dead-letter topics in which they can lie."""
+        """The dead-letter topics that have to be read."""
         if self.ids:
             return sorted({id_.topic for id_ in self.ids})
         return list(SOURCES) if self.source is None else [dead_letter_topic(self.source)]
 
-    def means(self, letter: StoredDeadLetter, written: Period) -> bool:
-        """Whether a letter is one of them."""
-        if self.ids and letter.id not in self.ids:
+    def includes(self, dead_letter: StoredDeadLetter, written: Period) -> bool:
+        """Whether a dead letter is selected; `written` is the period of `since` and `until`."""
+        if self.ids and dead_letter.id not in self.ids:
             return False
         return (
-            (self.kind is None or letter.kind == self.kind)
-            and (self.source is None or letter.id.source == self.source)
-            and letter.written_at in written
+            (self.kind is None or dead_letter.kind == self.kind)
+            and (self.source is None or dead_letter.id.source == self.source)
+            and dead_letter.written_at in written
         )
 
 
 @dataclass(frozen=True, slots=True)
-class FoundDeadLetter:
-    """A letter and what became of it."""
+class Resolution:
+    """The dead letters that a command resolved (in a dry run: would resolve), and those resolved before."""
 
-    letter: StoredDeadLetter
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
-class SelectedDeadLetters:
-    """The letters an act is for, and those it passes over because it was done before."""
-
-    letters: list[StoredDeadLetter] = field(default_factory=list)
-    passed_over: list[StoredDeadLetter] = field(default_factory=list)
+    resolved: list[StoredDeadLetter] = field(default_factory=list)
+    already_resolved: list[StoredDeadLetter] = field(default_factory=list)
 
 
-def find(settings: StoresSettings, which: DeadLetterSelection) -> list[FoundDeadLetter]:
-    """The letters meant, in the order of their ids, whatever became of them.
+def find(settings: StoresSettings, selection: DeadLetterSelection) -> list[StoredDeadLetter]:
+    """The selected dead letters in the order of their ids, in whatever state.
 
     Raises:
-        Misconfigured: a letter with one of the ids is not there, no such reason exists, or the period is empty.
+        UsageError: no dead letter has one of the ids, no such kind of error exists, or the period is empty.
+        Misconfigured: a dead-letter topic does not exist, or the database is not migrated.
         Transient: Kafka or the database does not answer.
     """
-    return asyncio.run(_find(settings, which))
+    return asyncio.run(_find(settings, selection))
 
 
-def fetch(settings: StoresSettings, ids: Sequence[DeadLetterId]) -> list[tuple[FoundDeadLetter, Message]]:
-    """The letters with these ids, whole.
-
-    Raises:
-        Misconfigured: one of them is not there.
-        Transient: Kafka or the database does not answer.
-    """
+def fetch(settings: StoresSettings, ids: Sequence[DeadLetterId]) -> list[tuple[StoredDeadLetter, Message]]:
+    """The dead letters with these ids, each with its message. Raises what `find` does."""
     found = find(settings, DeadLetterSelection(ids))
-    messages = {_id(message): message for message in _messages(settings, set(ids))}
-    return [(each, messages[each.letter.id]) for each in found if each.letter.id in messages]
+    messages = {id_of(message): message for message in _messages(settings, set(ids))}
+    return [(each, messages[each.id]) for each in found if each.id in messages]
 
 
 def replay(
-    settings: StoresSettings, which: DeadLetterSelection, *, by: str, force: bool = False, dry_run: bool = False
-) -> SelectedDeadLetters:
-    """Send letters back to their topics, byte for byte, and return when the broker has them; a dry run only chooses.
+    settings: StoresSettings, selection: DeadLetterSelection, *, by: str, force: bool = False, dry_run: bool = False
+) -> Resolution:
+    """Produce dead letters to their source topics, byte for byte, and return when the broker has acknowledged them.
 
-    Of the letters that filters mean, those that wait. A letter with its id given that was replayed before is passed
-    over, unless `force`. The events keep their ids, so that those that took effect meanwhile take none again.
+    Filters select only waiting ones. A dead letter that was selected by its id and was replayed before is left alone,
+    unless `force`. The events keep their ids, so that an event which took effect meanwhile has no second effect.
 
     Raises:
-        Misconfigured: as for `find`; or a letter given by its id was discarded, and there is no `force`.
-        Transient: Kafka or the database does not answer. What was sent back by then is recorded as replayed.
+        UsageError: as for `find`; or one selected by its id was discarded, and there is no `force`.
+        Transient: Kafka or the database does not answer. What was acknowledged by then is recorded as replayed.
     """
-    return asyncio.run(_replay(settings, which, by, force, dry_run))
+    return asyncio.run(_replay(settings, selection, by, force, dry_run))
 
 
 def discard(
-    settings: StoresSettings, which: DeadLetterSelection, *, because: str, by: str, dry_run: bool = False
-) -> SelectedDeadLetters:
-    """Record that letters are not to be replayed, by whom and why; they stay on their topic until it forgets them.
-
-    A letter that was settled before is passed over.
+    settings: StoresSettings, selection: DeadLetterSelection, *, because: str, by: str, dry_run: bool = False
+) -> Resolution:
+    """Record that waiting dead letters are not to be replayed, by whom and why; they stay on their topic.
 
     Raises:
-        Misconfigured: as for `find`; or `because` says nothing, is too long, or holds a PAN.
+        UsageError: as for `find`; or `because` is empty, too long, or holds a PAN.
         Transient: Kafka or the database does not answer; nothing was changed.
     """
-    return asyncio.run(_discard(settings, which, _reason(because), by, dry_run))
+    return asyncio.run(_discard(settings, selection, _reason(because), by, dry_run))
 
 
-async def _find(settings: StoresSettings, which: DeadLetterSelection) -> list[FoundDeadLetter]:
+async def _find(settings: StoresSettings, selection: DeadLetterSelection) -> list[StoredDeadLetter]:
     async with _connected(settings) as connection:
-        return await _look(connection, settings, which)
+        return await _select(connection, settings, selection)
 
 
 async def _replay(
-    settings: StoresSettings, which: DeadLetterSelection, by: str, force: bool, dry_run: bool
-) -> SelectedDeadLetters:
+    settings: StoresSettings, selection: DeadLetterSelection, by: str, force: bool, dry_run: bool
+) -> Resolution:
     async with _connected(settings) as connection:
-        await queries.take_turn(connection)
-        chosen = _to_replay(await _look(connection, settings, which), which, force)
-        if chosen.letters and not dry_run:
-            await _send_back(connection, settings, chosen.letters, by)
-        return chosen
+        await queries.lock_resolutions(connection)
+        found = await _select(connection, settings, selection)
+        resolution = Resolution(found) if force else _without_discarded(found, selection)
+        if resolution.resolved and not dry_run:
+            await _produce_and_record(connection, settings, resolution.resolved, by)
+        return resolution
 
 
 async def _discard(
-    settings: StoresSettings, which: DeadLetterSelection, reason: str, by: str, dry_run: bool
-) -> SelectedDeadLetters:
+    settings: StoresSettings, selection: DeadLetterSelection, reason: str, by: str, dry_run: bool
+) -> Resolution:
     async with _connected(settings) as connection:
-        await queries.take_turn(connection)
-        chosen = _split(await _look(connection, settings, which), which, {State.WAITING})
-        if chosen.letters and not dry_run:
-            await queries.record(connection, State.DISCARDED, chosen.letters, reason, by)
-        return chosen
+        await queries.lock_resolutions(connection)
+        resolution = _waiting(await _select(connection, settings, selection), selection)
+        if resolution.resolved and not dry_run:
+            await queries.record(connection, State.DISCARDED, resolution.resolved, reason, by)
+        return resolution
 
 
-async def _look(connection: Connection, settings: StoresSettings, which: DeadLetterSelection) -> list[FoundDeadLetter]:
-    written = period(which.since, which.until, await queries.now(connection))
+async def _select(
+    connection: Connection, settings: StoresSettings, selection: DeadLetterSelection
+) -> list[StoredDeadLetter]:
+    written = period(selection.since, selection.until, await queries.now(connection))
     states = await queries.read_states(connection)
     kinds, found = set(KINDS), []
-    for message in read_topics(settings, which.topics):
-        letter = read_dead_letter(message)
-        kinds.add(letter.kind)
-        if which.means(letter, written):
-            found.append(FoundDeadLetter(letter, states.get((letter.id, letter.written_at), State.WAITING)))
-    _refuse_unknown(which, kinds, {each.letter.id for each in found})
-    return sorted(found, key=lambda each: each.letter.id)
+    for message in read_topics(settings, selection.topics):
+        dead_letter = read_dead_letter(message)
+        kinds.add(dead_letter.kind)
+        if selection.includes(dead_letter, written):
+            state = states.get((dead_letter.id, dead_letter.written_at), State.WAITING)
+            found.append(replace(dead_letter, state=state))
+    _refuse_unknown(selection, kinds, {each.id for each in found})
+    return sorted(found, key=lambda each: each.id)
 
 
-def _refuse_unknown(which: DeadLetterSelection, kinds: Collection[str], found: Collection[DeadLetterId]) -> None:
-    if which.kind is not None and which.kind not in kinds:
-        raise Misconfigured(f"--reason {quoted(which.kind)} is none of {', '.join(sorted(kinds))}.")
-    if missing := [str(id_) for id_ in which.ids if id_ not in found]:
-        raise Misconfigured(f"There is no dead letter {', '.join(missing)} that passes the filters; nothing was done.")
+def _refuse_unknown(selection: DeadLetterSelection, kinds: Collection[str], found: Collection[DeadLetterId]) -> None:
+    if selection.kind is not None and selection.kind not in kinds:
+        raise UsageError(f"--reason {quoted(selection.kind)} is none of {', '.join(sorted(kinds))}.")
+    if missing := [str(id_) for id_ in selection.ids if id_ not in found]:
+        raise UsageError(f"There is no dead letter {', '.join(missing)} that passes the filters; nothing was done.")
 
 
-def _to_replay(found: Sequence[FoundDeadLetter], which: DeadLetterSelection, force: bool) -> SelectedDeadLetters:
-    if force:
-        return SelectedDeadLetters([each.letter for each in found])
-    if which.ids and (discarded := [str(each.letter.id) for each in found if each.state is State.DISCARDED]):
-        raise Misconfigured(f"Discarded before: {', '.join(discarded)}. Replay it with --force; nothing was done.")
-    return _split(found, which, {State.WAITING})
+def _without_discarded(found: Sequence[StoredDeadLetter], selection: DeadLetterSelection) -> Resolution:
+    if selection.ids and (discarded := [str(each.id) for each in found if each.state is State.DISCARDED]):
+        raise UsageError(f"Discarded before: {', '.join(discarded)}. Replay it with --force; nothing was done.")
+    return _waiting(found, selection)
 
 
-def _split(
-    found: Sequence[FoundDeadLetter], which: DeadLetterSelection, states: Collection[State]
-) -> SelectedDeadLetters:
-    """Those in one of `states`, and of those asked for by their ids the others."""
-    others = [each.letter for each in found if each.state not in states] if which.ids else []
-    return SelectedDeadLetters([each.letter for each in found if each.state in states], others)
+def _waiting(found: Sequence[StoredDeadLetter], selection: DeadLetterSelection) -> Resolution:
+    """Those that wait; of those selected by their ids also the others, as resolved already."""
+    others = [each for each in found if each.state is not State.WAITING] if selection.ids else []
+    return Resolution([each for each in found if each.state is State.WAITING], others)
 
 
-async def _send_back(
-    connection: Connection, settings: StoresSettings, letters: Sequence[StoredDeadLetter], by: str
+async def _produce_and_record(
+    connection: Connection, settings: StoresSettings, dead_letters: Sequence[StoredDeadLetter], by: str
 ) -> None:
-    """Send and record, some letters at a time: a letter that is sent and not recorded is sent again, harmlessly."""
-    chosen = {letter.id: letter for letter in letters}
+    """Batch by batch; one that is produced and then not recorded is produced again by the next run, harmlessly."""
+    selected = {each.id: each for each in dead_letters}
     producer = Producer(
-        # Each letter by itself: of a batch that is too large the broker takes none.
+        # Each message in a request of its own: a batch that is too large is refused as a whole.
         producer_settings(settings, one_at_a_time=True)
         | {"client.id": "prequal-dlq", "log_level": 0, "batch.num.messages": 1},
         logger=logging.getLogger("librdkafka"),
     )
     done = 0
-    for messages in _chunks(_messages(settings, set(chosen))):
-        sent, failure = _send(producer, messages)
-        if sent:
-            await queries.record(connection, State.REPLAYED, [chosen[id_] for id_ in sent], None, by)
-        done += len(sent)
+    for messages in _batches(_messages(settings, set(selected))):
+        acknowledged, failure = _produce(producer, messages)
+        if acknowledged:
+            await queries.record(connection, State.REPLAYED, [selected[id_] for id_ in acknowledged], None, by)
+        done += len(acknowledged)
         if failure is not None:
             raise Transient(
-                f"Kafka took {done} of {len(letters)} dead letters back, then not any more: {failure}. "
+                f"Kafka took {done} of {len(dead_letters)} dead letters back, then not any more: {failure}. "
                 f"Those are recorded as replayed; run it again for the rest."
             )
 
 
-def _send(producer: Producer, messages: Sequence[Message]) -> tuple[list[DeadLetterId], str | None]:
-    """Produce to the sources, and wait; which letters the broker has, and why it has not all."""
-    sent: list[DeadLetterId] = []
+def _produce(producer: Producer, messages: Sequence[Message]) -> tuple[list[DeadLetterId], str | None]:
+    """Produce to the source topics and wait; returns the acknowledged ids, and the first failure if there is any."""
+    acknowledged: list[DeadLetterId] = []
     failures: list[str] = []
 
     def delivered(id_: DeadLetterId, error: KafkaError | None, _: Message) -> None:
         if error is None:
-            sent.append(id_)
+            acknowledged.append(id_)
         else:
             failures.append(error.name())
 
     for message in messages:
         try:
-            id_ = _id(message)
+            id_ = id_of(message)
             producer.produce(
                 id_.source,
                 message.value(),
@@ -246,36 +240,32 @@ def _send(producer: Producer, messages: Sequence[Message]) -> tuple[list[DeadLet
             failures.append(type(failure).__name__)
     if producer.flush(FLUSH_SECONDS):
         failures.append("no answer")
-    return sent, failures[0] if failures else None
+    return acknowledged, failures[0] if failures else None
 
 
 def _messages(settings: StoresSettings, ids: Collection[DeadLetterId]) -> Iterator[Message]:
     topics = sorted({id_.topic for id_ in ids})
-    return (message for message in read_topics(settings, topics) if _id(message) in ids)
+    return (message for message in read_topics(settings, topics) if id_of(message) in ids)
 
 
-def _id(message: Message) -> DeadLetterId:
-    return DeadLetterId(message.topic() or "", message.partition() or 0, message.offset() or 0)
-
-
-def _chunks(things: Iterable[T]) -> Iterator[list[T]]:
-    left = iter(things)
-    while chunk := list(islice(left, AT_ONCE)):
-        yield chunk
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
 
 
 def _reason(because: str) -> str:
     reason = " ".join(because.split())
     if not reason:
-        raise Misconfigured("--because says nothing: a discard is recorded with its reason.")
+        raise UsageError("--because is empty: a discard is recorded with its reason.")
     if len(reason) > REASON_MAX or not reason.isprintable():
-        raise Misconfigured(f"--because must be at most {REASON_MAX} printable characters.")
+        raise UsageError(f"--because must be at most {REASON_MAX} printable characters.")
     if contains_pan(reason) or looks_like_pan(reason):
-        raise Misconfigured("--because holds what looks like a PAN: it is recorded, so say it without.")
+        raise UsageError("--because holds what looks like a PAN: it is recorded, so write it without.")
     return reason
 
 
 def _connected(settings: StoresSettings) -> AbstractAsyncContextManager[Connection]:
-    milliseconds = str(int(queries.TURN_SECONDS * 1000))
+    milliseconds = str(int(queries.LOCK_SECONDS * 1000))
     session = {"lock_timeout": milliseconds, "statement_timeout": "0"}
-    return connected_at_revision(settings.database_url, "dlq", session, queries.TURN_SECONDS + 10)
+    return connected_at_revision(settings.database_url, "dlq", session, queries.LOCK_SECONDS + 10)

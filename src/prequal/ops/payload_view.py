@@ -1,4 +1,4 @@
-"""A payload made fit for a person's eyes: text as text, all else as bytes, and nothing in it that is a PAN.
+"""A payload prepared for the terminal: text as text, everything else as a hex dump, PANs masked.
 
 Invariant: whatever the bytes are, the lines are printable and hold no PAN, neither as text nor as bytes.
 """
@@ -40,12 +40,12 @@ def show(payload: bytes) -> Shown:
 
 
 def _text(payload: bytes) -> str | None:
-    """The payload as text; None when it is none, or holds what a terminal would obey."""
+    """The payload as text; None when it is not UTF-8, or holds control characters."""
     try:
         text = payload.decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
         return None
-    return text if all(letter.isprintable() or letter in _SPACES for letter in text) else None
+    return text if all(character.isprintable() or character in _SPACES for character in text) else None
 
 
 def _mask_bytes(match: re.Match[bytes]) -> bytes:

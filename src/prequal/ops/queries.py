@@ -1,6 +1,6 @@
-"""The SQL of the workbench: what became of dead letters, and which archived events are meant.
+"""SQL of dead letters' resolutions and of the selection of archived events.
 
-Invariant: what was done to a letter is added, never changed.
+Invariant: a resolution is inserted, never updated.
 """
 
 from collections.abc import Sequence
@@ -16,31 +16,35 @@ from prequal.ops.selection import Period
 from prequal.postgres.connections import Connection
 
 RESOLVING_LOCK = 0x646C7173  # "dlqs"
-TURN_SECONDS = 30.0
+LOCK_SECONDS = 30.0
 
 SELECTED = """
     SELECT event_id, application_id FROM (
-        -- told once, however often it was archived
+        -- one row an event, however often it was archived
         SELECT DISTINCT ON (event_id) id, event_id, application_id FROM outbox_archive
         WHERE published_at >= coalesce($1::timestamptz, '-infinity')
           AND published_at < coalesce($2::timestamptz, 'infinity')
           AND ($3::uuid[] IS NULL OR application_id = ANY ($3))
           AND ($4::text IS NULL OR topic = $4)
         ORDER BY event_id, id
-    ) AS told
-    WHERE NOT EXISTS (SELECT FROM outbox_events AS waiting WHERE waiting.event_id = told.event_id)
-      AND NOT EXISTS (SELECT FROM outbox_parked AS parked WHERE parked.event_id = told.event_id)
+    ) AS archived
+    WHERE NOT EXISTS (SELECT FROM outbox_events AS waiting WHERE waiting.event_id = archived.event_id)
+      AND NOT EXISTS (SELECT FROM outbox_parked AS parked WHERE parked.event_id = archived.event_id)
     ORDER BY id
     LIMIT $5::bigint
 """
-"""SQL: the archived events that a `EventSelection` means, the oldest first; what still waits to be told is left out."""
+"""SQL: the archived events of an `EventSelection`, the oldest first, without those that wait in the outbox anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventSelection:
-    """DeadLetterSelection archived events are meant: all of them where nothing is said."""
+    """Selects archived events; by default all.
 
-    told: Period = field(default_factory=Period)
+    Attributes:
+        published: the period in which they were first published.
+    """
+
+    published: Period = field(default_factory=Period)
     application_ids: Sequence[UUID] | None = None
     topic: str | None = None
     limit: int | None = None
@@ -48,7 +52,7 @@ class EventSelection:
     @property
     def values(self) -> tuple[object, ...]:
         """The parameters of `SELECTED`."""
-        return self.told.since, self.told.until, self.application_ids, self.topic, self.limit
+        return self.published.since, self.published.until, self.application_ids, self.topic, self.limit
 
 
 async def now(connection: Connection) -> datetime:
@@ -57,11 +61,11 @@ async def now(connection: Connection) -> datetime:
     return moment
 
 
-async def take_turn(connection: Connection) -> None:
-    """Wait until nobody else settles letters; the turn lasts as long as the connection.
+async def lock_resolutions(connection: Connection) -> None:
+    """Wait until no other command resolves dead letters; the lock is held until the connection closes.
 
     Raises:
-        Transient: the other one is not done within the connection's `lock_timeout`.
+        Transient: the other command is not done within the connection's `lock_timeout`.
     """
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", RESOLVING_LOCK)
@@ -70,7 +74,7 @@ async def take_turn(connection: Connection) -> None:
 
 
 async def read_states(connection: Connection) -> dict[tuple[DeadLetterId, datetime], State]:
-    """What became of every letter that was settled, by its place and the time it was written."""
+    """The latest state of every resolved dead letter, by its id and the time it was written."""
     rows = await connection.fetch(
         """
         SELECT DISTINCT ON (topic, partition, "offset", written_at) topic, partition, "offset", written_at, action
@@ -82,23 +86,27 @@ async def read_states(connection: Connection) -> dict[tuple[DeadLetterId, dateti
 
 
 async def record(
-    connection: Connection, action: State, letters: Sequence[StoredDeadLetter], reason: str | None, resolved_by: str
+    connection: Connection,
+    action: State,
+    dead_letters: Sequence[StoredDeadLetter],
+    reason: str | None,
+    resolved_by: str,
 ) -> None:
-    """Record what was done to these letters, by whom and why."""
+    """Record what was done to these dead letters, by whom and why."""
     await connection.execute(
         """
         INSERT INTO resolved_dead_letters (
             topic, partition, "offset", written_at, event_id, error_kind, action, reason, resolved_by
         )
-        SELECT letter.*, $7, $8, $9
-        FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[]) AS letter
+        SELECT dead_letter.*, $7, $8, $9
+        FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[]) AS dead_letter
         """,
-        [letter.id.topic for letter in letters],
-        [letter.id.partition for letter in letters],
-        [letter.id.offset for letter in letters],
-        [letter.written_at for letter in letters],
-        [letter.event_id and str(letter.event_id) for letter in letters],
-        [letter.kind for letter in letters],
+        [each.id.topic for each in dead_letters],
+        [each.id.partition for each in dead_letters],
+        [each.id.offset for each in dead_letters],
+        [each.written_at for each in dead_letters],
+        [each.event_id and str(each.event_id) for each in dead_letters],
+        [each.kind for each in dead_letters],
         action.value,
         reason,
         resolved_by,
@@ -106,29 +114,29 @@ async def record(
 
 
 async def unknown_applications(connection: Connection, application_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of the ids that no application has."""
+    """Those of the ids that belong to no application."""
     rows = await connection.fetch(
         """
-        SELECT id FROM unnest($1::uuid[]) AS wanted (id)
-        WHERE NOT EXISTS (SELECT FROM applications WHERE applications.id = wanted.id)
+        SELECT id FROM unnest($1::uuid[]) AS requested (id)
+        WHERE NOT EXISTS (SELECT FROM applications WHERE applications.id = requested.id)
         """,
         application_ids,
     )
     return [row[0] for row in rows]
 
 
-async def count_selected(connection: Connection, choice: EventSelection) -> int:
-    """How many events `choice` means."""
-    count: int = await connection.fetchval(f"SELECT count(*) FROM ({SELECTED}) AS chosen", *choice.values)
+async def count_selected(connection: Connection, selection: EventSelection) -> int:
+    """How many events are selected."""
+    count: int = await connection.fetchval(f"SELECT count(*) FROM ({SELECTED}) AS selected", *selection.values)
     return count
 
 
-async def choose(connection: Connection, choice: EventSelection) -> None:
-    """Note which events `choice` means now, in the server, for `next_selected`; no transaction is left open."""
-    await connection.fetch(f"DECLARE chosen NO SCROLL CURSOR WITH HOLD FOR {SELECTED}", *choice.values)
+async def open_selection(connection: Connection, selection: EventSelection) -> None:
+    """Materialise the selection in the server, for `next_selected`; no transaction is left open."""
+    await connection.fetch(f"DECLARE selected NO SCROLL CURSOR WITH HOLD FOR {SELECTED}", *selection.values)
 
 
 async def next_selected(connection: Connection, limit: int) -> list[tuple[UUID, UUID]]:
-    """The next events and their applications; none at the end."""
-    rows = await connection.fetch(f"FETCH {limit} FROM chosen")
+    """The ids of the next events and of their applications; empty at the end."""
+    rows = await connection.fetch(f"FETCH {limit} FROM selected")
     return [(row[0], row[1]) for row in rows]

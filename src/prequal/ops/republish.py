@@ -1,6 +1,6 @@
-"""Tells archived events again: the same facts with the same ids, through the outbox, to whoever lost them.
+"""Republishes archived events: the same bytes with the same ids, through the outbox.
 
-Invariant: an event that still waits to be told is not told once more, and no transaction lasts longer than a batch.
+Invariant: an event that still waits in the outbox is not added once more, and no transaction lasts longer than a batch.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from prequal.core.errors import Misconfigured
+from prequal.core.errors import UsageError
 from prequal.messaging import outbox
 from prequal.ops import queries
 from prequal.ops.queries import EventSelection
@@ -18,12 +18,12 @@ from prequal.postgres.connections import Connection
 from prequal.schema.version import connected_at_revision
 
 BATCH = 1000
-CHOOSING_SECONDS = 600.0
-"""Choosing looks through days of archive; nothing waits for it."""
+SELECT_SECONDS = 600.0
+"""The selection may read days of archive; nothing waits for it."""
 
 # One statement over much of the archive, run once: the planner is free, unlike in the services.
 SESSION = {
-    "statement_timeout": str(int(CHOOSING_SECONDS * 1000) - 500),
+    "statement_timeout": str(int(SELECT_SECONDS * 1000) - 500),
     "lock_timeout": "10000",
     "plan_cache_mode": "force_custom_plan",
     **dict.fromkeys(
@@ -34,7 +34,7 @@ SESSION = {
 
 @dataclass(frozen=True, slots=True)
 class RepublishRequest:
-    """What a person asks to have told again; all of it where nothing is said."""
+    """Which events a person wants republished; by default all in the archive."""
 
     since: Moment | None = None
     until: Moment | None = None
@@ -42,57 +42,56 @@ class RepublishRequest:
     topic: str | None = None
     limit: int | None = None
 
-    def choice(self, now: datetime) -> EventSelection:
-        """What that means at `now`.
+    def selection(self, now: datetime) -> EventSelection:
+        """The events selected at `now`.
 
         Raises:
-            Misconfigured: it ends before it begins.
+            UsageError: the period ends before it begins.
         """
         return EventSelection(period(self.since, self.until, now), self.application_ids or None, self.topic, self.limit)
 
 
-def count(database_url: str, wanted: RepublishRequest) -> int:
-    """How many events `republish` would tell again now; nothing is changed.
+def count(database_url: str, request: RepublishRequest) -> int:
+    """How many events `republish` would republish now; nothing is changed.
 
     Raises:
-        Misconfigured: there is no such application, the period is empty, or the database is not migrated.
+        UsageError: there is no such application, or the period is empty.
+        Misconfigured: the database is not migrated.
         Transient: the database does not answer.
     """
-    return asyncio.run(_count(database_url, wanted))
+    return asyncio.run(_count(database_url, request))
 
 
-def republish(database_url: str, wanted: RepublishRequest, progress: Callable[[int], None] = lambda _: None) -> int:
-    """Put the events into the outbox once more, a thousand at a time in their old order; returns how many.
+def republish(database_url: str, request: RepublishRequest, progress: Callable[[int], None] = lambda _: None) -> int:
+    """Add the events to the outbox once more, a thousand at a time in their old order; returns how many.
 
-    Blocks until all are in the outbox; the publisher tells them from there. `progress` hears the count so far.
-
-    Raises:
-        Misconfigured: as for `count`.
-        Transient: the database does not answer; what `progress` last heard of is in the outbox.
+    Blocks until all are in the outbox; the publisher publishes them from there. `progress` is called with the count so
+    far after each batch is committed. Raises what `count` does.
     """
-    return asyncio.run(_republish(database_url, wanted, progress))
+    return asyncio.run(_republish(database_url, request, progress))
 
 
-async def _count(database_url: str, wanted: RepublishRequest) -> int:
-    async with connected_at_revision(database_url, "republish", SESSION, CHOOSING_SECONDS) as connection:
-        choice = await _choice(connection, wanted)
-        return await queries.count_selected(connection, choice)
+async def _count(database_url: str, request: RepublishRequest) -> int:
+    async with connected_at_revision(database_url, "republish", SESSION, SELECT_SECONDS) as connection:
+        return await queries.count_selected(connection, await _selection(connection, request))
 
 
-async def _republish(database_url: str, wanted: RepublishRequest, progress: Callable[[int], None]) -> int:
+async def _republish(database_url: str, request: RepublishRequest, progress: Callable[[int], None]) -> int:
     republished = 0
-    async with connected_at_revision(database_url, "republish", SESSION, CHOOSING_SECONDS) as connection:
-        await queries.choose(connection, await _choice(connection, wanted))
-        while chosen := await queries.next_selected(connection, BATCH):
+    async with connected_at_revision(database_url, "republish", SESSION, SELECT_SECONDS) as connection:
+        await queries.open_selection(connection, await _selection(connection, request))
+        while selected := await queries.next_selected(connection, BATCH):
             async with connection.transaction():
-                application_ids = [application_id for _, application_id in chosen]
-                republished += await outbox.republish(connection, application_ids, [event_id for event_id, _ in chosen])
+                application_ids = [application_id for _, application_id in selected]
+                republished += await outbox.republish(
+                    connection, application_ids, [event_id for event_id, _ in selected]
+                )
             progress(republished)
     return republished
 
 
-async def _choice(connection: Connection, wanted: RepublishRequest) -> EventSelection:
-    choice = wanted.choice(await queries.now(connection))
-    if unknown := await queries.unknown_applications(connection, wanted.application_ids):
-        raise Misconfigured(f"There is no application {unknown[0]}.")
-    return choice
+async def _selection(connection: Connection, request: RepublishRequest) -> EventSelection:
+    selection = request.selection(await queries.now(connection))
+    if unknown := await queries.unknown_applications(connection, request.application_ids):
+        raise UsageError(f"There is no application {unknown[0]}.")
+    return selection

@@ -1,6 +1,6 @@
-"""What a person types to say which: points in time, ids, topics; read strictly.
+"""Reads the arguments that select something: points in time, ids, topics.
 
-Invariant: what cannot be read is refused with one sentence before anything is looked at, and nothing is guessed.
+Invariant: what cannot be read is refused with one sentence before any store is asked, and nothing is guessed.
 """
 
 import re
@@ -10,15 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
-from prequal.core.errors import Misconfigured
-from prequal.core.topology import dead_letter_topic, topic_of
-from prequal.domain.events import EventType
+from prequal.core.errors import UsageError
+from prequal.core.topology import TOPICS, dead_letter_topic
 from prequal.domain.pan_detection import redact
 
 Moment: TypeAlias = datetime | timedelta
-"""A point in time, or so long ago."""
+"""A point in time, or a duration before now."""
 
-TOPICS = tuple(topic_of(event_type) for event_type in EventType)
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 SHOWN_MAX = 60
 
@@ -42,10 +40,10 @@ class Period:
 
 
 def read_moment(option: str, text: str) -> Moment:
-    """`2026-11-23T09:30:00Z` (RFC 3339), or a duration such as `90s`, `30m`, `2h`, `7d`, `1w`: so long ago.
+    """`2026-11-23T09:30:00Z` (RFC 3339), or a duration such as `90s`, `30m`, `2h`, `7d`, `1w` before now.
 
     Raises:
-        Misconfigured: it is neither; a time without its zone is not taken, for it could mean two moments.
+        UsageError: it is neither; a time without a zone is refused as ambiguous.
     """
     try:
         if duration := _DURATION.fullmatch(text):
@@ -54,20 +52,20 @@ def read_moment(option: str, text: str) -> Moment:
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise Misconfigured(
-        f"{option} {quoted(text)} is no time: give 2026-11-23T09:30:00Z, or a duration such as 90s, 30m, 2h or 7d."
+    raise UsageError(
+        f"{option} {quoted(text)} is not a time: give 2026-11-23T09:30:00Z, or a duration such as 90s, 30m, 2h or 7d."
     )
 
 
 def period(since: Moment | None, until: Moment | None, now: datetime) -> Period:
-    """The time between two moments, as seen at `now`.
+    """The period between two moments; durations count back from `now`.
 
     Raises:
-        Misconfigured: it ends before it begins.
+        UsageError: it ends before it begins.
     """
     found = Period(_at(since, now), _at(until, now))
     if found.since is not None and found.until is not None and found.since >= found.until:
-        raise Misconfigured("--since is not before --until: no moment lies between them.")
+        raise UsageError("--since is not before --until: no moment lies between them.")
     return found
 
 
@@ -75,10 +73,10 @@ def read_application_id(text: str, option: str = "--application") -> UUID:
     """The id of an application.
 
     Raises:
-        Misconfigured: it is no UUID in its usual spelling.
+        UsageError: it is not a UUID in its usual spelling.
     """
     if not _UUID.fullmatch(text.lower()):
-        raise Misconfigured(f"{option} {quoted(text)} is no id of an application: a UUID is expected.")
+        raise UsageError(f"{option} {quoted(text)} is not the id of an application: a UUID is expected.")
     return UUID(text)
 
 
@@ -86,18 +84,18 @@ def read_topic(text: str, topics: Sequence[str] = TOPICS) -> str:
     """One of `topics`.
 
     Raises:
-        Misconfigured: it is none of them.
+        UsageError: it is none of them.
     """
     if text not in topics:
-        raise Misconfigured(f"--topic {quoted(text)} is none of the topics {' and '.join(topics)}.")
+        raise UsageError(f"--topic {quoted(text)} is none of the topics {' and '.join(topics)}.")
     return text
 
 
 def read_source_topic(text: str) -> str:
-    """The topic whose dead letters are meant, by its own name or by theirs.
+    """A source topic, given by its own name or by that of its dead-letter topic.
 
     Raises:
-        Misconfigured: there is no such topic.
+        UsageError: there is no such topic.
     """
     sources = {dead_letter_topic(topic): topic for topic in TOPICS}
     return sources.get(text) or read_topic(text)
@@ -105,7 +103,7 @@ def read_source_topic(text: str) -> str:
 
 def quoted(text: str) -> str:
     """What was typed, fit for a sentence: short, printable, without a PAN."""
-    plain = redact("".join(letter if letter.isprintable() else "?" for letter in text))
+    plain = redact("".join(character if character.isprintable() else "?" for character in text))
     return f"`{plain[:SHOWN_MAX]}…`" if len(plain) > SHOWN_MAX else f"`{plain}`"
 
 

@@ -1,6 +1,6 @@
-"""The SQL of a story: everything that the database holds of one application, as of one moment.
+"""SQL of a timeline: everything that the database holds of one application, as of one moment.
 
-Invariant: it only reads, and neither the encrypted PAN nor the applicant's name is among what it reads.
+Invariant: it only reads, and reads neither the encrypted PAN nor the applicant's name.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,17 @@ from uuid import UUID
 
 import asyncpg
 
+from prequal.core.topology import ROUTES
 from prequal.domain.events import EventType, event_id
 from prequal.postgres.connections import Connection
 
+CONSUMERS = {event_type: route.consumer.value for event_type, route in ROUTES.items()}
+"""The service that consumes each type of event."""
+
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One row of an event, in the `outbox`, `parked`, or in the `archive` of what was told."""
+class OutboxEvent:
+    """A row of an event: in the `outbox`, `parked`, or published and in the `archive`."""
 
     place: str
     event_type: str
@@ -31,16 +35,16 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """An event that a service took effect of."""
+class ProcessedEvent:
+    """An event that took effect in a service, by its inbox row."""
 
     consumer: str
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """One access to the PAN, as it was recorded."""
+class PanAccess:
+    """An access to the PAN, by the audit log."""
 
     at: datetime
     service: str
@@ -50,7 +54,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Republication:
-    """How often the application's events were told again, and when next."""
+    """How often the application's events were republished, and when they are due next."""
 
     times: int
     last_at: datetime
@@ -58,11 +62,11 @@ class Republication:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class ResolvedDeadLetter:
     """What a person did to a dead letter of this application."""
 
     at: datetime
-    letter: str
+    id: str
     action: str
     reason: str | None
     resolved_by: str
@@ -70,15 +74,15 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All of it, read at `now`."""
+    """Everything that the database holds of an application, read at `now`."""
 
     now: datetime
     application: asyncpg.Record
-    events: Sequence[Event]
-    taken: Sequence[Taken]
-    accesses: Sequence[Access]
+    events: Sequence[OutboxEvent]
+    processed: Sequence[ProcessedEvent]
+    accesses: Sequence[PanAccess]
     republication: Republication | None
-    acts: Sequence[Act]
+    resolved: Sequence[ResolvedDeadLetter]
 
 
 async def read(connection: Connection, application_id: UUID) -> Record | None:
@@ -94,11 +98,11 @@ async def read(connection: Connection, application_id: UUID) -> Record | None:
         return Record(
             now=await connection.fetchval("SELECT now()"),
             application=application,
-            events=[Event(*row) for row in await _events(connection, application_id)],
-            taken=[Taken(*row) for row in await _taken(connection, event_ids)],
-            accesses=[Access(*row) for row in await _accesses(connection, application_id)],
+            events=[OutboxEvent(*row) for row in await _events(connection, application_id)],
+            processed=[ProcessedEvent(*row) for row in await _processed(connection, event_ids)],
+            accesses=[PanAccess(*row) for row in await _accesses(connection, application_id)],
             republication=Republication(*republications[0]) if republications else None,
-            acts=[Act(*row) for row in await _acts(connection, event_ids)],
+            resolved=[ResolvedDeadLetter(*row) for row in await _resolved(connection, event_ids)],
         )
 
 
@@ -114,7 +118,7 @@ async def _application(connection: Connection, application_id: UUID) -> asyncpg.
 
 
 async def _events(connection: Connection, application_id: UUID) -> list[asyncpg.Record]:
-    """Archived several times, an event counts as told the first time."""
+    """An event that is archived several times counts as published the first time."""
     return await connection.fetch(
         """
         SELECT 'outbox', event_type, created_at, NULL::timestamptz, republished, attempts, NULL, NULL::timestamptz,
@@ -134,12 +138,13 @@ async def _events(connection: Connection, application_id: UUID) -> list[asyncpg.
     )
 
 
-async def _taken(connection: Connection, event_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+async def _processed(connection: Connection, event_ids: Sequence[UUID]) -> list[asyncpg.Record]:
     return await connection.fetch(
         """
         SELECT consumer, processed_at FROM processed_messages
-        WHERE consumer IN ('credit-service', 'decision-service') AND event_id = ANY ($1::uuid[])
+        WHERE consumer = ANY ($1::text[]) AND event_id = ANY ($2::uuid[])
         """,
+        list(CONSUMERS.values()),
         event_ids,
     )
 
@@ -151,7 +156,7 @@ async def _accesses(connection: Connection, application_id: UUID) -> list[asyncp
     )
 
 
-async def _acts(connection: Connection, event_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+async def _resolved(connection: Connection, event_ids: Sequence[UUID]) -> list[asyncpg.Record]:
     return await connection.fetch(
         """
         SELECT resolved_at, concat_ws(':', topic, partition, "offset"), action, reason, resolved_by
