@@ -23,6 +23,7 @@ from uuid_utils.compat import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prequal import __version__
+from prequal.api.access_record import AccessLog, route_of
 from prequal.api.errors import ApiError, ErrorCode, error_response
 from prequal.api.masking import is_safe_id, shown_path
 from prequal.api.openapi import document
@@ -34,7 +35,6 @@ from prequal.telemetry.metrics import STATUS_ROUTE, SUBMIT_ROUTE
 log = structlog.get_logger()
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-ROUTES = frozenset({SUBMIT_ROUTE, "/health", "/ready", "/metrics", "/docs", "/redoc", "/openapi.json"})
 NO_HTTP = "The request is not well-formed HTTP."
 
 _FRAMEWORK_CODES = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED}
@@ -80,11 +80,12 @@ class Protocol(HttpToolsProtocol):
 
 
 class Envelope:
-    """Gives each request its id, counts and times it, and answers for what nobody else caught."""
+    """Gives each request its id, counts, times and records it, and handles an error that nothing else handled."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._in_progress = 0
+        self._access_log = AccessLog()
         metrics.HTTP_IN_PROGRESS.set_function(lambda: self._in_progress)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +104,9 @@ class Envelope:
             log.error("request_failed", error=where(error), path=shown_path(scope["path"]))
         finally:
             self._in_progress -= 1
-            _count(scope, sending.status, perf_counter() - began)
+            seconds = perf_counter() - began
+            _count(scope, sending.status, seconds)
+            self._access_log.record(scope, sending.status or 500, sending.headers, seconds)
             correlation_id.reset(token)
 
 
@@ -114,10 +117,11 @@ class _Sending:
         self._send = send
         self._request_id = request_id
         self.status: int | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status, self.headers = message["status"], message["headers"]
             MutableHeaders(scope=message)["X-Request-ID"] = self._request_id
         await self._send(message)
 
@@ -132,8 +136,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _count(scope: Scope, status: int | None, seconds: float) -> None:
-    path, method = scope["path"], scope["method"]
-    route = path if path in ROUTES else STATUS_ROUTE if path.endswith("/status") else "other"
+    route, method = route_of(scope["path"]), scope["method"]
     method = method if method in {"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
     requests, durations = _series(method, route, status or 500)
     requests.inc()

@@ -1,0 +1,89 @@
+"""One access record a request, as a line of the log: by its ids a caller's request is found again.
+
+Invariant: a record holds no body, no query and no header's value but the request id, and never a PAN.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from starlette.types import Scope
+
+from prequal.telemetry.metrics import STATUS_ROUTE, SUBMIT_ROUTE
+
+PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
+"""Their answers with a status under 400 are not recorded."""
+ROUTES: Final = PROBES | {SUBMIT_ROUTE, "/docs", "/redoc", "/openapi.json"}
+
+SUCCESSES_A_SECOND: Final = 20
+"""So many records of requests that succeeded, of all statuses under 400 together."""
+ERRORS_A_SECOND: Final = 50
+"""So many records of each status from 400 on."""
+WINDOW_SECONDS: Final = 1.0
+
+log = structlog.get_logger()
+
+
+class AccessLog:
+    """Writes the records; of what exceeds the bounds of a second, the number by status in one line at its end."""
+
+    def __init__(self) -> None:
+        self._recorded: Counter[int] = Counter()
+        self._left_out: Counter[int] = Counter()
+        self._is_window_open = False
+
+    def record(self, scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float) -> None:
+        """Record a request that was answered with these headers after `seconds`."""
+        if status < 400 and scope["path"] in PROBES:
+            return
+        if not self._is_window_open:
+            self._is_window_open = True
+            asyncio.get_running_loop().call_later(WINDOW_SECONDS, self._close_window)
+        bound, kind = (SUCCESSES_A_SECOND, 0) if status < 400 else (ERRORS_A_SECOND, status)
+        if self._recorded[kind] >= bound:
+            self._left_out[status] += 1
+            return
+        self._recorded[kind] += 1
+        log.info("request", **_facts(scope, status, headers, seconds))
+
+    def _close_window(self) -> None:
+        """Sum what was left out, and begin afresh with the next request."""
+        self._is_window_open = False
+        self._recorded.clear()
+        if self._left_out:
+            by_status = {str(status): count for status, count in sorted(self._left_out.items())}
+            log.info("requests_not_recorded", statuses=by_status, seconds=WINDOW_SECONDS)
+            self._left_out.clear()
+
+
+def route_of(path: str) -> str:
+    """The route of a path, out of a closed set."""
+    return path if path in ROUTES else STATUS_ROUTE if path.endswith("/status") else "other"
+
+
+def _facts(scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float) -> dict[str, Any]:
+    client = scope.get("client")
+    return {
+        "request_id": scope["request_id"],
+        "caller": client[0] if client else None,
+        "method": scope["method"],
+        "route": route_of(scope["path"]),
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+        "application_id": _application_id(scope, headers),
+    }
+
+
+def _application_id(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The application of an accepted request, from its `Location`; of a status, from the path."""
+    location = next((value.decode() for name, value in headers if name.lower() == b"location"), scope["path"])
+    parts = location.split("/")
+    if len(parts) != 4 or parts[3] != "status":
+        return None
+    try:
+        return str(UUID(parts[2]))
+    except ValueError:
+        return None
