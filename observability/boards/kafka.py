@@ -94,11 +94,13 @@ ERRORS = Row(
         ),
         Panel(
             "Consumers that stopped, partitions that wait",
-            "1 for a consumer that too many dead letters in a row have stopped; and partitions that wait for a key.",
+            "1 for a consumer that too many dead letters in a row have stopped; and partitions that wait for a key, or "
+            "for the end of an open transaction.",
             Unit.COUNT,
             {
                 "{{service}} stopped": "max by (service) (consumer_stopped)",
                 "{{service}} held": "sum by (service) (consumer_partitions_without_key)",
+                "{{service}} in a transaction": "sum by (service) (consumer_partitions_in_transaction)",
             },
             above(1, 2),
             ("ConsumerStopped", "PartitionHeld"),

@@ -218,6 +218,9 @@ STATED: dict[tuple[str, str], Stated] = {
     ("prequal-kafka: Consumers that stopped, partitions that wait", "{{service}} held"): Stated(
         lambda _: {f"{JOBS[name]} held": 0 for name in ("credit", "decision")}
     ),
+    ("prequal-kafka: Consumers that stopped, partitions that wait", "{{service}} in a transaction"): Stated(
+        lambda _: {f"{JOBS[name]} in a transaction": 0 for name in ("credit", "decision")}
+    ),
     ("prequal-kafka: Reached: kafka", "{{service}} {{instance}}"): Stated(reached("kafka")),
     ("prequal-kafka: Breaker: kafka_producer", "{{service}} {{instance}}"): Stated(breaker("kafka_producer")),
     ("prequal-kafka: Consumer lag", "{{group}}"): Stated(

@@ -106,6 +106,8 @@ class BatchConsumer(Generic[E]):
 
     async def _consume(self) -> None:
         for message in await self._partitions.poll(self._seconds_to_wait(), self._batch_max):
+            if self._partitions.is_event(message):
+                continue
             consumed = self._decode(message)
             if self._partitions.track(consumed.partition, consumed.offset):
                 if tracing.is_on():

@@ -17,6 +17,7 @@ class OffsetTracker:
 
     def __init__(self) -> None:
         self._acknowledged: dict[Partition, dict[int, bool]] = {}
+        self._next: dict[Partition, int] = {}
 
     def __len__(self) -> int:
         """How many messages are consumed and not yet behind a stored offset."""
@@ -29,6 +30,21 @@ class OffsetTracker:
     def track(self, partition: Partition, offset: int) -> None:
         """Enter a message as consumed; offsets of a partition come in rising order."""
         self._acknowledged.setdefault(partition, {})[offset] = False
+        self._next[partition] = offset + 1
+
+    def next(self, partition: Partition) -> int:
+        """One past the last consumed message; 0 before the first."""
+        return self._next.get(partition, 0)
+
+    def reach(self, partition: Partition, end: int) -> None:
+        """Enter that nothing is left to consume before `end`, though the last message may lie further back.
+
+        Behind it are transaction markers then, or messages of an aborted transaction. The offset moves past them when
+        every message is acknowledged: else the group would lag behind for ever.
+        """
+        if end > self.next(partition):
+            self.track(partition, end - 1)
+            self.acknowledge(partition, end - 1)
 
     def acknowledge(self, partition: Partition, offset: int) -> None:
         """Mark a message as acknowledged; one whose partition was revoked meanwhile is ignored."""
@@ -43,6 +59,7 @@ class OffsetTracker:
     def drop(self, partition: Partition) -> None:
         """Track nothing of a partition any more: it was revoked, and is read on from its stored offset elsewhere."""
         self._acknowledged.pop(partition, None)
+        self._next.pop(partition, None)
 
     @staticmethod
     def _advance_over(offsets: dict[int, bool]) -> int | None:

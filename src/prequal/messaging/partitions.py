@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TypeVar
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from prequal.core import failpoints, lifecycle
 from prequal.core.failpoints import Place
@@ -28,6 +28,8 @@ log = structlog.get_logger()
 UNACKNOWLEDGED_MAX = 5000
 """Messages consumed and not acknowledged at which everything is paused."""
 CLOSE_SECONDS = 3.0
+END_EVENTS = {"enable.partition.eof": True}
+"""The client says when it has reached a partition's end: for a reader of committed messages the last stable offset."""
 REBUILD_EVERY_SECONDS = 15.0
 CHECK_EVERY_SECONDS = 5.0
 ANSWER_SECONDS = 1.0
@@ -56,7 +58,7 @@ class Partitions:
         offsets: OffsetTracker,
         on_revoked: Callable[[set[Partition]], None],
     ) -> None:
-        self._settings = consumer_settings(settings, group, settings.kafka_group_instance_id)
+        self._settings = consumer_settings(settings, group, settings.kafka_group_instance_id) | END_EVENTS
         self._topic = topic
         self._offsets = offsets
         self._on_revoked = on_revoked
@@ -71,23 +73,43 @@ class Partitions:
         self._rebuild_at = 0.0
         self._check_at = 0.0
         self._overlooked = False
+        self._ends: dict[Partition, int] = {}
+        self._ends_before: dict[Partition, int] = {}
+        self._held: set[Partition] = set()
+        self._find_held_at = 0.0
 
     def reason_not_ready(self) -> str | None:
         """Why nothing can be read; None when it can."""
         if self._topic_is_missing:
             return f"the topic {self._topic} is missing: run `prequal topics`"
-        return None if self._joined else "joining its consumer group"
+        if not self._joined:
+            return "joining its consumer group"
+        if self._held:
+            numbers = ", ".join(str(number) for _, number in sorted(self._held))
+            return f"partition {numbers} of {self._topic} is held by an open transaction"
+        return None
 
     async def subscribe(self) -> None:
         """Join the group."""
         await self._in_thread(self._subscribe)
 
     async def poll(self, seconds: float, messages_max: int) -> list[Message]:
-        """The messages that have come; waits up to `seconds` for the first."""
-        messages = await self._in_thread(lambda: self._poll(seconds, messages_max))
-        if messages:
-            self._check_at, self._overlooked = monotonic() + CHECK_EVERY_SECONDS, False
-        return [message for message in messages if not self._is_error(message)]
+        """The messages and events that have come, in order; waits up to `seconds` for the first."""
+        return await self._in_thread(lambda: self._poll(seconds, messages_max))
+
+    def is_event(self, message: Message) -> bool:
+        """Whether it is no message but an event of the client, which is taken note of.
+
+        Must be asked in the order of the poll, after the messages before it are tracked.
+        """
+        if (error := message.error()) is None:
+            return False
+        if _is_end(message):
+            self._reach_end((message.topic() or "", message.partition() or 0), message.offset() or 0)
+        else:
+            self._is_unfit |= is_fatal(error)  # else the client retries by itself
+            log.warning("retrying", what=self._topic, reason=error.name())
+        return True
 
     def track(self, partition: Partition, offset: int) -> bool:
         """Enter a message as consumed; False when its partition was revoked in the very poll that brought it."""
@@ -119,6 +141,8 @@ class Partitions:
             await self._in_thread(self._rebuild)
         if not len(self._offsets) and monotonic() >= self._check_at:
             await self._in_thread(self._look_for_overlooked)
+        if monotonic() >= self._find_held_at:
+            self._find_held()
 
     async def leave(self) -> None:
         """Close the client, for at most three seconds: on a frozen broker its own close does not return."""
@@ -143,9 +167,14 @@ class Partitions:
         )
 
     def _poll(self, seconds: float, messages_max: int) -> list[Message]:
+        until = monotonic() + seconds
         first = self._client.poll(seconds)
+        # An end alone is not worth a turn of the loop.
+        while first is not None and _is_end(first) and self.is_event(first):
+            first = self._client.poll(max(0.0, until - monotonic()))
         if first is None:
             return []
+        self._check_at, self._overlooked = monotonic() + CHECK_EVERY_SECONDS, False
         return [first, *self._client.consume(messages_max - 1, 0)]
 
     def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
@@ -172,7 +201,9 @@ class Partitions:
         self.store_offsets()
         for partition in revoked:
             self._offsets.drop(partition)
+            self._ends.pop(partition, None)
         self._assigned -= revoked
+        self._held -= revoked
         self._paused -= revoked
         self._on_revoked(revoked)
         log.info("revoked", topic=self._topic, partitions=sorted(number for _, number in revoked))
@@ -185,14 +216,6 @@ class Partitions:
             self._client.pause([TopicPartition(*partition) for partition in wanted - self._paused])
             self._client.resume([TopicPartition(*partition) for partition in self._paused - wanted])
             self._paused = wanted
-
-    def _is_error(self, message: Message) -> bool:
-        """Whether it is no message but an error of the client, which retries by itself unless it is fatal."""
-        if (error := message.error()) is None:
-            return False
-        self._is_unfit |= is_fatal(error)
-        log.warning("retrying", what=self._topic, reason=error.name())
-        return True
 
     def _rebuild(self) -> None:
         # Not sooner again: two clients with one instance id would fence each other for ever.
@@ -229,5 +252,34 @@ class Partitions:
         ends = [self._client.get_watermark_offsets(place, ANSWER_SECONDS) for place in places]
         return any(consumer_lag.unread(place.offset, *reach) for place, reach in zip(places, ends, strict=True))
 
+    def _reach_end(self, partition: Partition, end: int) -> None:
+        if partition in self._assigned:
+            self._ends[partition] = end
+            self._offsets.reach(partition, end)
+
+    def _find_held(self) -> None:
+        """Find the partitions whose end has not moved between two looks, though the broker has messages behind it.
+
+        Only an open transaction does that: a reader of committed messages gets nothing behind its first message.
+        """
+        self._find_held_at = monotonic() + CHECK_EVERY_SECONDS
+        ends = {partition: end for partition, end in self._ends.items() if self._has_more(partition, end)}
+        self._held = {partition for partition, end in ends.items() if self._ends_before.get(partition) == end}
+        self._ends_before = ends
+        metrics.PARTITIONS_IN_TRANSACTION.set(len(self._held))
+
+    def _has_more(self, partition: Partition, end: int) -> bool:
+        if partition in self._paused or self._offsets.next(partition) > end:
+            return False
+        with contextlib.suppress(KafkaException):
+            # The high watermark of the last fetch, without a question; a query would give the last stable offset.
+            reach = self._client.get_watermark_offsets(TopicPartition(*partition), cached=True)
+            return reach is not None and reach[1] > end
+        return False
+
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+def _is_end(message: Message) -> bool:
+    return (error := message.error()) is not None and error.code() == KafkaError._PARTITION_EOF

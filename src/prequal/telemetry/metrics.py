@@ -107,6 +107,9 @@ CONSUMER_STOPPED = _gauge("consumer_stopped", "1 while too many dead letters in 
 PARTITIONS_WITHOUT_KEY = _gauge(
     "consumer_partitions_without_key", "Partitions paused because this process lacks a key."
 )
+PARTITIONS_IN_TRANSACTION = _gauge(
+    "consumer_partitions_in_transaction", "Partitions of which an open transaction holds back messages."
+)
 HOP_SECONDS = _histogram(
     "hop_duration_seconds",
     "Seconds from commit to broker (outbox) and from broker to handled (topic), of the oldest message of each batch.",
@@ -239,6 +242,7 @@ def _consumer(topic: str, *queries: str) -> dict[Metrics, list[Labels]]:
         DEAD_LETTERS: [(topic, reason) for reason in KINDS],
         CONSUMER_STOPPED: [],
         PARTITIONS_WITHOUT_KEY: [],
+        PARTITIONS_IN_TRANSACTION: [],
         HOP_SECONDS: [(topic, "outbox"), (topic, "topic")],
     }
 

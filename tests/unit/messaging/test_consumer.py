@@ -33,6 +33,8 @@ from tests.builders import DATABASE_URL, a_message, a_report_message, a_submitte
 
 TOPIC = topic_of(EventType.CREDIT_REPORT_GENERATED)
 POISON = b"not json"
+MARKER = b"a transaction marker"
+"""An offset of the log that no reader ever gets."""
 Behaviour = Callable[[int, float], HandlerResult]
 """The handler's result for a message, or what it raises, at its n-th try and at a time."""
 
@@ -130,6 +132,10 @@ class Broker:
         self.closed = False
         self.unreadable_headers: set[int] = set()
         self.delivered: list[CountedHeaders] = []
+        self.open_transactions: dict[Partition, int] = {}
+        self.ends: dict[Partition, int] = {}
+        self.unread: set[Partition] = set()
+        """Partitions of which nothing was delivered since their assignment."""
 
     def subscribe(self, topics: list[str], on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
         assert topics == [TOPIC]
@@ -149,6 +155,8 @@ class Broker:
         for partition in places(partitions):
             self.assigned.add(partition)
             self.positions[partition] = self.stored[partition]
+            self.ends.pop(partition, None)
+            self.unread.add(partition)
 
     def assignment(self) -> list[TopicPartition]:
         return [TopicPartition(*partition) for partition in sorted(self.assigned)]
@@ -162,7 +170,7 @@ class Broker:
         if self.errors:
             self.dead = self.errors[0].fatal()
             return a_message(topic=TOPIC, error=self.errors.pop(0))
-        if (message := self._next()) is None:
+        if (message := self._next()) is None and (message := self._end()) is None:
             self.clock.now += seconds
         if self.clock.now >= self.until:
             self.stop.set()
@@ -175,8 +183,11 @@ class Broker:
     def _next(self) -> Message | None:
         for partition in sorted(self.assigned - self.paused) if not self.dead else ():
             offset = self.positions[partition]
-            if offset < len(self.logs[partition]):
+            while offset < self._last_stable(partition) and self.logs[partition][offset] == MARKER:
+                self.positions[partition] = offset = offset + 1
+            if offset < self._last_stable(partition):
                 self.positions[partition] = offset + 1
+                self.unread.discard(partition)
                 value = self.logs[partition][offset]
                 message = CountedHeaders(topic=TOPIC, partition=partition[1], offset=offset, key=b"key", value=value)
                 message.readable = offset not in self.unreadable_headers
@@ -184,11 +195,23 @@ class Broker:
                 return message
         return None
 
+    def _end(self) -> Message | None:
+        for partition in sorted(self.assigned - self.paused) if not self.dead else ():
+            end = self.positions[partition]
+            if self.ends.get(partition) != end == self._last_stable(partition):
+                self.ends[partition] = end
+                reached = KafkaError(KafkaError._PARTITION_EOF)
+                return a_message(topic=TOPIC, partition=partition[1], offset=end, error=reached)
+        return None
+
+    def _last_stable(self, partition: Partition) -> int:
+        return self.open_transactions.get(partition, len(self.logs[partition]))
+
     def store_offsets(self, offsets: list[TopicPartition]) -> None:
         for place in offsets:
             partition = (place.topic, place.partition)
             assert partition in self.assigned
-            assert place.offset > self.stored[partition]
+            assert place.offset > self.stored[partition] or partition in self.unread
             self.stored[partition] = place.offset
             self.stored_at[partition] = self.clock.now
 
@@ -208,8 +231,11 @@ class Broker:
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         return [TopicPartition(*partition, self.stored[partition]) for partition in places(partitions)]
 
-    def get_watermark_offsets(self, partition: TopicPartition, timeout: float) -> tuple[int, int]:
-        return 0, len(self.logs[partition.topic, partition.partition])
+    def get_watermark_offsets(
+        self, partition: TopicPartition, timeout: float = 0.0, cached: bool = False
+    ) -> tuple[int, int]:
+        place = (partition.topic, partition.partition)
+        return 0, len(self.logs[place]) if cached else self._last_stable(place)
 
     def close(self) -> None:
         self.closed = True
@@ -317,6 +343,7 @@ class Scene:
 
     def at(self, seconds: float, happens: Callable[[], None]) -> None:
         self.broker.events.append((1000.0 + seconds, happens))
+        self.broker.events.sort(key=lambda event: event[0])
 
     def run(self) -> "Scene":
         with pytest.MonkeyPatch.context() as patch:
@@ -780,6 +807,69 @@ def test_client_that_has_nothing_to_read_is_kept() -> None:
     assert scene.broker.subscribed == 1
 
 
+def test_client_behind_a_transaction_marker_is_kept_and_its_offset_moves_past_the_marker() -> None:
+    scene = Scene([done, MARKER], [MARKER, MARKER], [done, MARKER, done, MARKER], until=60)
+
+    scene.run()
+
+    assert scene.broker.subscribed == 1
+    assert scene.stored == [2, 2, 4]
+    assert scene.outcomes == [[Outcome.DONE]] * 3
+
+
+def test_offset_does_not_move_past_a_marker_before_its_message_is_acknowledged() -> None:
+    scene = Scene([POISON, MARKER], refusals=10**9, until=30)
+
+    scene.run()
+
+    assert scene.stored == [0]
+
+
+def test_open_transaction_makes_the_consumer_not_ready_until_it_ends() -> None:
+    scene = Scene([done, done, MARKER], [done], until=60)
+    scene.broker.open_transactions[TOPIC, 0] = 1
+    reasons: list[str | None] = []
+    for second in range(15, 60):
+        scene.at(second, lambda: reasons.append(scene.consumer.reason_not_ready()))
+    scene.at(30, scene.broker.open_transactions.clear)
+
+    scene.run()
+
+    held = f"partition 0 of {TOPIC} is held by an open transaction"
+    assert [reason for reason, _ in itertools.groupby(reasons)] == [held, None]
+    assert scene.broker.subscribed == 1
+    assert scene.stored == [3, 1]
+
+
+def test_open_transaction_is_reported_while_other_partitions_go_on() -> None:
+    scene = Scene([done], [done] * 40, until=30)
+    later = [scene.broker.logs[TOPIC, 1].pop() for _ in range(39)]
+    scene.broker.open_transactions[TOPIC, 0] = 0
+    for second in range(1, 29):
+        scene.at(second, lambda: scene.broker.logs[TOPIC, 1].append(later.pop()))
+
+    scene.run()
+
+    assert scene.consumer.reason_not_ready() == f"partition 0 of {TOPIC} is held by an open transaction"
+    assert metrics.PARTITIONS_IN_TRANSACTION._value.get() == 1
+
+
+def test_short_transactions_in_a_row_are_not_held() -> None:
+    scene = Scene([done] * 20, until=30)
+    log = scene.broker.logs[TOPIC, 0]
+    for second in range(1, 29):
+        stable = second % 20
+        scene.at(second, lambda stable=stable: scene.broker.open_transactions.update({(TOPIC, 0): stable}))  # type: ignore[misc]
+    reasons: set[str | None] = set()
+    for second in range(2, 19):
+        scene.at(second + 0.5, lambda: reasons.add(scene.consumer.reason_not_ready()))
+
+    scene.run()
+
+    assert len(log) == 20
+    assert reasons == {None}
+
+
 def test_client_whose_partition_is_paused_on_purpose_is_kept() -> None:
     scene = Scene([no_key_until(1040), done], until=60)
 
@@ -830,6 +920,7 @@ def test_leaving_closes_client_and_handler() -> None:
 ENTRIES = st.one_of(
     st.sampled_from([done, duplicate, dead, bug, lost_race_once]),
     st.just(POISON),
+    st.just(MARKER),
     st.integers(2, 4).map(bug_until),
     st.integers(1000, 1020).map(away_until),
     st.integers(1000, 1020).map(no_key_until),

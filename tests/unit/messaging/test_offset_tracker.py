@@ -102,6 +102,44 @@ def test_length_counts_messages_that_no_offset_has_passed() -> None:
     assert len(tracker) == 3
 
 
+def test_offset_moves_past_transaction_markers_behind_the_last_message() -> None:
+    tracker = a_tracker(5, 6)
+    for offset in (5, 6):
+        tracker.acknowledge(ONE, offset)
+
+    tracker.reach(ONE, 9)
+
+    assert tracker.advance() == [(ONE, 9)]
+    assert len(tracker) == 0
+
+
+def test_offset_waits_behind_markers_for_the_messages_before_them() -> None:
+    tracker = a_tracker(5, 6)
+    tracker.reach(ONE, 9)
+    tracker.acknowledge(ONE, 6)
+    before = tracker.advance()
+
+    tracker.acknowledge(ONE, 5)
+
+    assert (before, tracker.advance()) == ([], [(ONE, 9)])
+
+
+def test_end_right_behind_the_last_message_acknowledges_nothing() -> None:
+    tracker = a_tracker(5, 6)
+
+    tracker.reach(ONE, 7)
+
+    assert (len(tracker), tracker.advance()) == (2, [])
+
+
+def test_end_of_an_empty_partition_moves_no_offset() -> None:
+    tracker = OffsetTracker()
+
+    tracker.reach(ONE, 0)
+
+    assert tracker.advance() == []
+
+
 class TrackerAgainstABroker(RuleBasedStateMachine):
     """Whatever happens in whatever order, a restart would read every unacknowledged message again."""
 
@@ -131,6 +169,13 @@ class TrackerAgainstABroker(RuleBasedStateMachine):
         partition, offset = message
         self.tracker.acknowledge(partition, offset)
         self.unacknowledged.discard(message)
+
+    @rule(partition=st.sampled_from([ONE, OTHER]), markers=st.integers(0, 2))
+    def reach_the_end(self, partition: Partition, markers: int) -> None:
+        if self.next[partition] + markers == self.stored[partition]:
+            return  # nothing came since the assignment: the end is the stored offset itself
+        self.next[partition] += markers
+        self.tracker.reach(partition, self.next[partition])
 
     @rule()
     def advance(self) -> None:

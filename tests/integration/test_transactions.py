@@ -1,0 +1,88 @@
+"""The consumers on topics to which a transactional producer has written, as exactly-once connectors do."""
+
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer
+
+from harness.broker import REPORTED, Broker, clients_of
+from harness.database import Database
+from harness.waiting import eventually, soon
+from prequal.core.topology import GROUPS
+from prequal.messaging import partitions
+from prequal.messaging.consumer_lag import Offsets
+from prequal.telemetry import metrics
+from tests.support.consumers import deciding
+from tests.support.submissions import stored
+
+SECONDS = 10.0
+
+
+@pytest.fixture
+def transactional(broker: Broker) -> Producer:
+    settings = {"bootstrap.servers": broker.bootstrap_servers, "transactional.id": str(uuid4()), "log_level": 0}
+    producer = Producer(settings)
+    producer.init_transactions(2 * SECONDS)
+    return producer
+
+
+def rebuilds() -> float:
+    return float(metrics.RETRIES.labels("consumer")._value.get())
+
+
+async def test_offset_moves_past_the_marker_of_a_transaction(
+    database: Database, broker: Broker, transactional: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "CHECK_EVERY_SECONDS", 0.2)
+    (submission,) = stored(database)
+    before = rebuilds()
+    transactional.begin_transaction()
+    transactional.produce(REPORTED, submission.report(700).value, partition=0)
+    transactional.commit_transaction(SECONDS)
+    transactional.begin_transaction()
+    transactional.produce(REPORTED, b"aborted", partition=1)
+    transactional.flush(SECONDS)
+    transactional.abort_transaction(SECONDS)
+
+    async with deciding(database, broker) as consuming:
+        await soon(consuming.all_handled)
+
+        assert database.application(submission.id)["status"] != "PENDING"
+        assert consuming.consumer.reason_not_ready() is None
+        assert consuming.handled() == 4
+    assert rebuilds() == before
+
+
+async def test_open_transaction_is_the_reason_for_not_being_ready_until_it_ends(
+    database: Database, broker: Broker, transactional: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "CHECK_EVERY_SECONDS", 0.5)
+    (submission,) = stored(database)
+    before = rebuilds()
+    transactional.begin_transaction()
+    transactional.produce(REPORTED, b"not committed", partition=0)
+    transactional.flush(SECONDS)
+    broker.publish(REPORTED, [submission.report(700, partition=0)])
+
+    async with deciding(database, broker) as consuming:
+        reason = await soon(lambda: consuming.reason_with("transaction"))
+        assert metrics.PARTITIONS_IN_TRANSACTION._value.get() == 1
+        transactional.abort_transaction(SECONDS)
+        await soon(lambda: database.application(submission.id)["status"] != "PENDING")
+        await soon(lambda: consuming.consumer.reason_not_ready() is None)
+
+    assert reason == f"partition 0 of {REPORTED} is held by an open transaction"
+    assert rebuilds() == before
+
+
+def test_lag_ends_at_the_last_stable_offset(broker: Broker, transactional: Producer) -> None:
+    transactional.begin_transaction()
+    transactional.produce(REPORTED, b"not committed", partition=0)
+    transactional.flush(SECONDS)
+    offsets = Offsets(clients_of(broker.bootstrap_servers))
+
+    lag = eventually(lambda: offsets.lag())
+
+    assert lag[GROUPS[REPORTED], REPORTED, "0"] == 0
+    offsets.close()
+    transactional.abort_transaction(SECONDS)
