@@ -5,7 +5,9 @@
 
 A variant is the folder of a checkout that has its `.venv/`, and settings of its own. Each runs as its own `prequal up`,
 on a folder and ports of its own, both for the whole time; bursts go to one and the other in turn, and the order changes
-with each pair. Without `--base` it is this checkout without its metrics and logs (`bench/silent`).
+with each pair.
+
+Invariant: a variant is asked by HTTP and measured by /proc, so that two checkouts need agree on nothing but the API.
 """
 
 import argparse
@@ -24,14 +26,13 @@ from time import perf_counter
 from typing import Any, Final, Self, TypeAlias
 
 import uvloop
-from pydantic_settings import BaseSettings
 
-from bench.load import Seen, burst, cpu_seconds, settled
+from bench.load import Seen, burst, cpu_seconds
+from harness.client import Connection
 from harness.ports import reserve
 from prequal.core.errors import Transient
 from prequal.local.child_process import Child
-from prequal.local.services import SETTINGS, is_ready
-from prequal.local.settings import UpSettings
+from prequal.local.services import is_ready
 
 HERE: Final = Path(__file__).parent.parent
 CONNECTIONS: Final = 64
@@ -40,13 +41,14 @@ MOST: Final = 50_000
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 REST_SECONDS: Final = 1.0
-"""After each burst: what was told is settled, and what is written late is written."""
+"""After each burst: what was published is archived, and what is written late is written."""
 
 PORTS: Final = ("POSTGRES", "KAFKA", "KAFKA_CONTROLLER", "API", "CREDIT", "DECISION", "PUBLISHER")
 PARTS: Final = {"python": ("api", "credit", "decision", "publisher"), "postgres": ("postgres",), "kafka": ("kafka",)}
-KINDS: Final[tuple[type[BaseSettings], ...]] = (UpSettings, *SETTINGS.values())
-SETTINGS_OF_ALL: Final = {field.upper() for kind in KINDS for field in kind.model_fields}
-"""What is set for whoever compares is not meant for what is compared."""
+OF_THE_MACHINE: Final = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
+"""What is passed on: other settings are not meant for what is compared."""
+DECIDED_SECONDS: Final = 180.0
+LOOK_AGAIN_SECONDS: Final = 0.02
 
 Measured: TypeAlias = dict[str, float]
 """CPU µs a decision by part, and decisions a second."""
@@ -83,7 +85,7 @@ class Running(Child):
 
     def launch(self) -> None:
         """Start it, in its own folder, where no `.env` lies."""
-        system = {name: value for name, value in os.environ.items() if name not in SETTINGS_OF_ALL}
+        system = {name: os.environ[name] for name in OF_THE_MACHINE if name in os.environ}
         ports = {f"{name}_PORT": str(port) for name, port in self._ports.items()}
         told = {**system, **ports, "PREQUAL_DATA_DIR": str(self._folder / "data"), **self._variant.told}
         self.death_signal = signal.SIGTERM  # it has children to stop
@@ -109,14 +111,26 @@ class Running(Child):
         running: dict[str, Any] = json.loads((self._folder / "data" / "run.json").read_text())
         seen, before, began = Seen(), cpu_seconds(running["processes"]), perf_counter()
         await burst(self.port, count, CONNECTIONS, None, seen)
-        seconds = await settled(running["database_url"], began, seen)
+        ids = [str(application_id) for application_id in seen.accepted]
+        await self._wait_until_decided(ids[-CONNECTIONS:])
+        seconds = perf_counter() - began
         await asyncio.sleep(REST_SECONDS)
-        if len(seen.accepted) < count:
-            raise RuntimeError(f"of {count} were accepted {len(seen.accepted)}, refused {seen.refused}")
         after = cpu_seconds(running["processes"])
+        await self._wait_until_decided(ids)
+        if len(ids) < count:
+            raise RuntimeError(f"of {count} were accepted {len(ids)}, refused {seen.refused}")
         used = {name: (after[name] - before[name]) / count * 1e6 for name in after}
         parts = {part: sum(used[name] for name in names) for part, names in PARTS.items()}
         return {**parts, "all": sum(used.values()), "a second": count / seconds}
+
+    async def _wait_until_decided(self, ids: list[str]) -> None:
+        """Ask for each of these until it is decided. Raises TimeoutError when they are not in time."""
+        connection = await Connection.open(self.port)
+        async with asyncio.timeout(DECIDED_SECONDS):
+            for application_id in ids:
+                while b'"PENDING"' in (await connection.get(f"/applications/{application_id}/status")).body:
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        connection.close()
 
 
 async def compare(base: Running, other: Running, count: int, pairs: int) -> list[Pair]:
@@ -153,17 +167,16 @@ def report(seen: list[Pair]) -> dict[str, float]:
 def main() -> None:
     """Start both, compare, stop both; exit code 1 when the Python processes' ratio is above `--most`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    silent = [str(HERE), f"PYTHONPATH={HERE / 'bench/silent'}"]
-    parser.add_argument("--base", nargs="*", default=silent, help="[folder] [NAME=value …]")
+    parser.add_argument("--base", nargs="*", required=True, help="[folder] [NAME=value …]")
     parser.add_argument("--other", nargs="*", default=[], help="the same; by default this checkout as it is")
     parser.add_argument("--count", type=int, default=10_000, help=f"applications a burst, at most {MOST:,}")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--most", type=float, help="the highest ratio that is good")
     arguments = parser.parse_args()
     variants = [Variant.parse(list(words)) for words in (arguments.base, arguments.other)]
-    with tempfile.TemporaryDirectory(prefix="compare-") as folder, ExitStack() as house:
+    with tempfile.TemporaryDirectory(prefix="compare-") as folder, ExitStack() as both:
         folders = [Path(tempfile.mkdtemp(prefix=name, dir=folder)) for name in ("base", "other")]
-        base, other = (house.enter_context(Running(*each)) for each in zip(variants, folders, strict=True))
+        base, other = (both.enter_context(Running(*each)) for each in zip(variants, folders, strict=True))
         ratios = report(uvloop.run(compare(base, other, min(arguments.count, MOST), arguments.pairs)))
     sys.exit(arguments.most is not None and ratios["python"] > arguments.most)
 

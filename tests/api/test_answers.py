@@ -227,25 +227,7 @@ def test_id_in_capitals_is_the_same_id(api: Api) -> None:
     assert response.json()["application_id"] == application_id
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "1",
-        "not-a-uuid",
-        "null",
-        UNKNOWN.replace("-", ""),
-        f"{{{UNKNOWN}}}",
-        f"urn:uuid:{UNKNOWN}",
-        f"{UNKNOWN}0",
-        UNKNOWN[:-1],
-        f"{UNKNOWN[:-1]}g",
-        f"----{UNKNOWN.replace('-', '')}",
-        f"{{{UNKNOWN.replace('-', '')}}}--",
-        f"{UNKNOWN[:-2]}_1",
-        "%00",
-        "' OR 1=1",
-    ],
-)
+@pytest.mark.parametrize("text", ["not-a-uuid", UNKNOWN.replace("-", ""), f"{UNKNOWN[:-2]}_1", "%00", "' OR 1=1"])
 def test_id_that_is_no_uuid_is_422(api: Api, text: str) -> None:
     response = api.client.get(f"/applications/{text}/status")
 
@@ -263,43 +245,6 @@ def test_reading_opens_no_pan_and_records_none_opened(api: Api) -> None:
 
 
 # ── X-Request-ID ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("request_id", ["a", "A.b_c-9", "x" * 64, "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"])
-def test_sane_request_id_is_kept(api: Api, request_id: str) -> None:
-    response = api.client.get("/health", headers={"X-Request-ID": request_id})
-
-    assert response.headers["x-request-id"] == request_id
-
-
-@pytest.mark.parametrize(
-    "request_id",
-    [
-        b"",
-        b"x" * 65,
-        b"a b",
-        b"a/b",
-        b"<script>",
-        "é".encode(),
-        b"a\tb",
-        b"ABCDE1234F",
-        b"req-abcde1234f-7",
-        b"a,b",
-        b"ABCDE-1234-F",
-        b"req.abcde_1234.f",
-    ],
-)
-def test_request_id_that_is_not_sane_is_replaced(api: Api, request_id: bytes) -> None:
-    response = api.client.get("/health", headers=[(b"X-Request-ID", request_id)])
-
-    assert UUID(response.headers["x-request-id"]).version == 7
-    assert "1234" not in response.headers["x-request-id"] or b"1234" not in request_id
-
-
-def test_every_request_without_an_id_gets_one_of_its_own(api: Api) -> None:
-    ids = {api.client.get("/health").headers["x-request-id"] for _ in range(20)}
-
-    assert len(ids) == 20
 
 
 @pytest.mark.parametrize(
@@ -326,26 +271,6 @@ def test_pan_in_the_path_is_masked(api: Api, path: str, case: Any) -> None:
     assert response.status_code in (404, 422)
     assert pan[:5] not in response.text.upper()
     assert f"XXXXX{case(pan[5:])}" in response.json()["path"]
-
-
-@pytest.mark.parametrize(
-    "path", ["/{letters}%20{rest}/x", "/{letters}-{rest}", "/x/{letters}%C2%A0{rest}", "/%25{code}{others}{rest}"]
-)
-def test_pan_that_is_spelled_otherwise_in_the_path_is_masked_with_its_whole_segment(api: Api, path: str) -> None:
-    pan = a_pan()
-
-    response = api.client.get(path.format(letters=pan[:5], code=f"{ord(pan[0]):x}", others=pan[1:5], rest=pan[5:]))
-
-    assert "XXXXX" in response.json()["path"]
-    assert pan[1:5] not in response.text
-
-
-def test_percent_encoded_pan_in_the_path_is_masked(api: Api) -> None:
-    pan = a_pan()
-
-    response = api.client.get("/" + "".join(f"%{ord(letter):02X}" for letter in pan))
-
-    assert response.json()["path"] == f"/XXXXX{pan[5:]}"
 
 
 # ── probes and documents ────────────────────────────────────────────────────────────────────────────────────────
