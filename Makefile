@@ -10,6 +10,12 @@ message ?= describe the step
 WORKERS ?= 4
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
+# Programs in .venv/bin begin with the path of their Python: in a checkout that was moved or copied they would fail.
+ifeq ($(shell [ -s .venv/.run ] && [ "$$(cat .venv/.run)" != "$(CURDIR)" ] && echo moved),moved)
+$(info · this checkout was moved: .venv is made again)
+$(shell rm -rf .venv)
+endif
+
 .PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-image coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
@@ -26,7 +32,7 @@ help: ## List the targets
 	@echo "· installing what it runs with (about 20 s)"
 	@began=$$SECONDS; $(PIP) install --require-hashes -r requirements/local.txt \
 		&& $(PIP) install --no-deps --no-build-isolation -e . \
-		&& echo "· installed in $$((SECONDS - began)) s" && touch $@
+		&& echo "· installed in $$((SECONDS - began)) s" && echo "$(CURDIR)" > $@
 
 .venv/.develop: requirements/dev.txt .venv/.run
 	@echo "· installing what it is developed with (about 30 s)"
@@ -131,6 +137,7 @@ migrations-downgrade: .venv/.run ## Take the database of DATABASE_URL one step b
 	$(BIN)/prequal migrate --down -1
 
 COMPOSE = command -v docker >/dev/null || { echo "$@ needs Docker with compose; \`make run\` needs neither."; exit 2; }; \
+	docker compose version >/dev/null 2>&1 || { echo "$@ needs Docker's compose plugin, which this docker lacks: install docker-compose-plugin, or use \`make run\`."; exit 2; }; \
 	docker compose --env-file docker.env
 
 docker.env: | .venv/.run

@@ -103,5 +103,6 @@ class ApiClient:
 def _refusal(status: int, answer: Any) -> Refused | Transient:
     error = answer if isinstance(answer, dict) else {}
     issues = [f"{detail['field']}: {detail['issue']}" for detail in error.get("details") or []]
-    text = "; ".join([f"{error.get('error_code', status)}: {error.get('message', 'no message')}", *issues])
+    message = str(error.get("message", "no message")).removesuffix("." if issues else "")
+    text = "; ".join([f"{error.get('error_code', status)}: {message}", *issues])
     return Transient(text) if status >= httpx.codes.INTERNAL_SERVER_ERROR else Refused(text)

@@ -166,6 +166,14 @@ def test_last_sentence_is_the_exception_and_no_frame_of_its_stack(child: Child) 
     assert child.last_sentence() == "java.lang.RuntimeException: Stored node id 9 does not match"
 
 
+def test_last_line_is_a_record_where_there_is_no_sentence(child: Child) -> None:
+    child.log.parent.mkdir()
+    child.log.write_text('{"event": "starting"}\n{"event": "crashed"}\n')
+
+    assert child.last_line() == '{"event": "crashed"}'
+    assert Child("never started", 0, child.log.with_name("none.log")).last_line() == ""
+
+
 def test_on_spawn_knows_the_new_pid(child: Child) -> None:
     seen: list[int] = []
     child.on_spawn = lambda: seen.append(child.pid)

@@ -251,6 +251,13 @@ def test_refusal_lists_the_issue_of_each_field(api: Api) -> None:
     assert "pan_number: must be 10 characters" in str(problem)
 
 
+@pytest.mark.parametrize(
+    "api", [((422, REFUSAL | {"message": "The request breaks a rule; see details."}), DECIDED)], indirect=True
+)
+def test_refusal_is_one_sentence_without_doubled_punctuation(api: Api) -> None:
+    assert "see details; pan_number: must be" in str(apply(api.url).exception)
+
+
 @pytest.mark.parametrize("api", [((503, {"error_code": "SERVICE_UNAVAILABLE"}), DECIDED)], indirect=True)
 def test_api_that_cannot_accept_it_now_is_out_of_reach(api: Api) -> None:
     assert isinstance(apply(api.url).exception, Transient)

@@ -220,3 +220,7 @@ def test_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
         DataFolder(tmp_path / "file" / "data").locked(),
     ):
         pass
+
+
+def test_default_ports_are_none_that_linux_gives_to_clients() -> None:
+    assert all(port < 32768 for port, _ in UpSettings(_env_file=None).ports().values())  # type: ignore[call-arg]

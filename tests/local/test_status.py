@@ -85,8 +85,8 @@ def test_backlog_is_counted_up_to_a_bound(database: Database, monkeypatch: pytes
 
 @pytest.mark.parametrize(("exact", "shown"), [(True, "9,000,000"), (False, "about 9,000,000")])
 def test_screen_says_what_is_an_estimate(exact: bool, shown: str) -> None:
-    facts = status.DatabaseFacts(0, 0, {"REJECTED": 9_000_000, "PENDING": 100_000}, exact, 0)
+    facts = status.DatabaseFacts(0, 0, 0, {"REJECTED": 9_000_000, "PENDING": 100_000}, exact, 0)
 
-    cells = list(_applications(Overview([], facts, None)).columns[1].cells)
+    cells = list(_applications(Overview([], facts, None, None)).columns[1].cells)
 
     assert cells == [shown, "100,000 or more", "0"]

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -125,6 +127,20 @@ def test_backends_end_with_a_killed_postmaster(postgres: Postgres) -> None:
 
         eventually(lambda: not is_alive(backend))
     postgres.start()
+
+
+def test_killed_postgres_whose_backends_are_frozen_starts_again_at_once(postgres: Postgres) -> None:
+    with psycopg.connect(postgres.database_url) as connection:
+        backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)
+        postgres.kill()
+        began = time.monotonic()
+
+        postgres.start()
+
+    assert not is_alive(backend)
+    assert time.monotonic() - began < 10
+    assert query(postgres, "SELECT 1") == 1
 
 
 def test_postgres_starts_though_the_pid_of_its_pid_file_belongs_to_another_program(postgres: Postgres) -> None:

@@ -27,6 +27,7 @@ from prequal.core.settings import load
 from prequal.local import supervisor
 from prequal.local.console import StackConsole
 from prequal.local.data_folder import DataFolder
+from prequal.local.demo import fresh_pan
 from prequal.local.keys import generate
 from prequal.local.settings import UpSettings
 from tests.local.machine import Up, is_alive
@@ -59,6 +60,18 @@ def status(up: Up) -> Any:
     command = [sys.executable, "-m", "prequal", "status", "--json"]
     done = subprocess.run(command, cwd=up.folder, capture_output=True, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def prequal(up: Up, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """A command in the folder of a running stack, without any setting."""
+    return subprocess.run(
+        [sys.executable, "-m", "prequal", *words],
+        cwd=up.folder,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_run_file_names_the_workers_themselves(running: Up) -> None:
@@ -103,7 +116,8 @@ def test_child_that_is_killed_is_started_again_within_two_seconds(running: Up, n
     os.kill(before, signal.SIGKILL)
 
     eventually(lambda: running.processes()[name]["pid"] != before, within=2)
-    assert f"{name} was ended by SIGKILL: starting it again" in running.output.read_text()
+    eventually(lambda: f"{name} was ended by SIGKILL: starting it again" in running.output.read_text())
+    assert "the last line of its log: " in running.output.read_text()
     eventually(lambda: f"{name} is back" in running.output.read_text(), within=30)
 
 
@@ -112,7 +126,54 @@ def test_status_lists_processes_backlogs_and_lag(running: Up) -> None:
 
     assert {process["name"] for process in overview["processes"]} == NAMES
     assert set(overview["database"]) >= {"outbox_waiting", "outbox_parked", "applications", "decisions_last_minute"}
+    assert overview["dead_letters"] == 0
     assert set(overview["consumer_lag"]) == {"credit-service-group", "decision-service-group"}
+
+
+@pytest.mark.parametrize("name", ["postgres", "kafka"])
+def test_status_shows_a_frozen_store_as_not_ready(running: Up, name: str) -> None:
+    eventually(lambda: status(running), within=30)
+    pid = running.processes()[name]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        shown = prequal(running, "status", "--json")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    overview = json.loads(shown.stdout)
+    assert shown.returncode == 1
+    assert [process["name"] for process in overview["processes"] if not process["ready"]] >= [name]
+
+
+def test_commands_find_the_running_stack_by_its_run_file(running: Up) -> None:
+    application = ("--type", "HOME", "--income", "75000", "--amount", "1500000", "--json")
+    done = [
+        prequal(running, "migrate", "--json"),
+        prequal(running, "topics", "--json"),
+        prequal(running, "maintain", "--json"),
+        prequal(running, "apply", *application, PREQUAL_PAN=fresh_pan()),
+    ]
+
+    assert [(each.returncode, each.stderr) for each in done] == [(0, "")] * 4
+    assert json.loads(done[1].stdout) == {"created": []}
+
+
+def test_status_into_a_full_device_is_one_sentence(running: Up) -> None:
+    for words in (["status"], ["status", "--json"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "prequal", *words],
+                cwd=running.folder,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+
+        assert (done.returncode, done.stderr) == (
+            2,
+            "prequal: The output cannot be written: No space left on device.\n",
+        )
 
 
 def test_disk_of_the_data_folder_is_watched(running: Up) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prequal.core.topology import PORTS, ExitCode, Service
+from prequal.cli.connection_settings import api_url
+from prequal.core.topology import ExitCode
 from prequal.domain.application import LoanType
 
 if TYPE_CHECKING:
@@ -25,14 +26,15 @@ def apply(
         str, typer.Option(prompt="PAN", hide_input=True, envvar="PREQUAL_PAN", help="PAN; best typed at the prompt.")
     ],
     name: Annotated[str | None, typer.Option(help="The applicant's name; may be left out.")] = None,
-    url: Annotated[str, typer.Option(help="Where the API is.")] = f"http://127.0.0.1:{PORTS[Service.API]}",
+    url: Annotated[str | None, typer.Option(help="Where the API is; by default on this machine.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Makes a repeated call harmless for 24 hours.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the decision.", min=0)] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="The final status as one JSON object.")] = False,
 ) -> None:
     """Send one application and wait for its decision.
 
-    What is not given is asked for; the PAN is typed without an echo. Exit codes: 0 decided (whatever the decision), 1
+    What is not given is asked for; the PAN is typed without an echo. Without --url the API of a running `prequal up` is
+    used, or API_PORT. Exit codes: 0 decided (whatever the decision), 1
     refused or not decided in time, 2 bad usage, 3 out of reach.
 
     \b
@@ -48,7 +50,7 @@ def apply(
         "loan_type": loan_type.value,
         **({"applicant_name": name} if name is not None else {}),
     }
-    with ApiClient(url) as client:
+    with ApiClient(url or api_url()) as client:
         application_id = client.submit(application, idempotency_key)
         statuses = client.watch(application_id, timeout)
         last = _last(statuses) if as_json else _show(statuses)

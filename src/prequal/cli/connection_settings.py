@@ -1,4 +1,4 @@
-"""The addresses of the stores, for commands that work on a running system.
+"""The addresses of stores and API, for commands that work on a running system.
 
 Invariant: settings win over `run.json`, and both addresses come from the same of the two.
 """
@@ -6,9 +6,9 @@ Invariant: settings win over `run.json`, and both addresses come from the same o
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from prequal.core.settings import DatabaseSettings
+    from prequal.core.settings import DatabaseSettings, KafkaSettings
 
-S = TypeVar("S", bound="DatabaseSettings")
+S = TypeVar("S", bound="DatabaseSettings | KafkaSettings")
 
 
 def stores(kind: type[S]) -> S:
@@ -28,3 +28,16 @@ def stores(kind: type[S]) -> S:
         return load(kind)
     kafka = {"kafka_bootstrap_servers": running.kafka_bootstrap_servers, **settings.of_own_broker}
     return load(kind, database_url=running.database_url, **kafka)
+
+
+def api_url() -> str:
+    """The API of a running `prequal up`; without one, the port of API_PORT on this machine."""
+    from prequal.core.settings import load
+    from prequal.local.data_folder import DataFolder
+    from prequal.local.run_file import read
+    from prequal.local.settings import UpSettings
+
+    settings = load(UpSettings)
+    running = read(DataFolder(settings.prequal_data_dir).run_file)
+    api = running.processes.get("api") if running else None
+    return f"http://127.0.0.1:{api.port if api else settings.api_port}"

@@ -3,6 +3,7 @@
 Invariant: a `PrequalError` is shown as one sentence on stderr, never as a traceback.
 """
 
+import errno
 import io
 import os
 import signal
@@ -11,6 +12,10 @@ from typing import Final
 
 SERVING: Final = {"up", "api", "credit", "decision", "publisher"}
 """Commands that run until they are stopped: a stop while they still load is not a failure."""
+
+
+FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""Errors of a write to a file or device that takes no more."""
 
 
 def main() -> None:
@@ -33,5 +38,18 @@ def main() -> None:
     except PrequalError as problem:
         sys.stderr.write(f"prequal: {problem}\n")
         sys.exit(exit_code_of(problem))
+    except OSError as problem:
+        if problem.errno not in FULL:
+            raise
+        _discard_output()
+        sys.stderr.write(f"prequal: The output cannot be written: {os.strerror(problem.errno)}.\n")
+        sys.exit(ExitCode.MISCONFIGURED)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+
+
+def _discard_output() -> None:
+    """Send what is still buffered to /dev/null: the flush at exit would fail once more."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from prequal.cli.connection_settings import stores
+
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a line.")]
 
 
@@ -19,17 +21,18 @@ def migrate(
 ) -> None:
     """Migrate the database to this code's revision, or back.
 
-    Needs DATABASE_URL, of the tables' owner. A downgrade drops what later revisions added, data included.
+    Needs DATABASE_URL, of the tables' owner, or a running `prequal up`. A downgrade drops what later revisions added,
+    data included.
 
     \b
     Examples:
       prequal migrate
       prequal migrate --down base
     """
-    from prequal.core.settings import DatabaseSettings, load
+    from prequal.core.settings import DatabaseSettings
     from prequal.schema import migrate
 
-    database_url = load(DatabaseSettings).database_url
+    database_url = stores(DatabaseSettings).database_url
     done = migrate.upgrade(database_url, revision) if down is None else migrate.downgrade(database_url, down)
     if as_json:
         typer.echo(json.dumps({"from": done.before, "to": done.after}))
@@ -40,16 +43,16 @@ def migrate(
 def topics(as_json: AsJson = False) -> None:
     """Create the topics that are missing in Kafka.
 
-    Needs KAFKA_BOOTSTRAP_SERVERS, and KAFKA_REPLICATION_FACTOR=3 in production.
+    Needs KAFKA_BOOTSTRAP_SERVERS, or a running `prequal up`, and KAFKA_REPLICATION_FACTOR=3 in production.
 
     \b
     Example:
       prequal topics
     """
-    from prequal.core.settings import TopicsSettings, load
+    from prequal.core.settings import TopicsSettings
     from prequal.messaging.topics import create
 
-    settings = load(TopicsSettings)
+    settings = stores(TopicsSettings)
     created = create(settings, settings.kafka_replication_factor)
     if as_json:
         typer.echo(json.dumps({"created": created}))
@@ -60,16 +63,16 @@ def topics(as_json: AsJson = False) -> None:
 def maintain(as_json: AsJson = False) -> None:
     """Create the partitions of the days ahead, delete what is too old.
 
-    Once a day is enough. Needs DATABASE_URL, of the tables' owner.
+    Once a day is enough. Needs DATABASE_URL, of the tables' owner, or a running `prequal up`.
 
     \b
     Example, as a scheduled job:
       prequal maintain
     """
-    from prequal.core.settings import DatabaseSettings, load
+    from prequal.core.settings import DatabaseSettings
     from prequal.schema.retention import maintain
 
-    done = asdict(maintain(load(DatabaseSettings).database_url))
+    done = asdict(maintain(stores(DatabaseSettings).database_url))
     if as_json:
         typer.echo(json.dumps(done))
     else:

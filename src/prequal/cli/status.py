@@ -26,10 +26,10 @@ def status(
 ) -> None:
     """Show processes, backlogs and decisions.
 
-    Processes, outbox, consumer lag, applications by status, decisions a minute. What waits is counted up to 100,000;
-    in a large table (64 MiB) decided applications are estimated from PostgreSQL's statistics. Reads run.json of
-    PREQUAL_DATA_DIR; without a running `prequal up`, DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS. Exit codes: 0 all
-    is ready, 1 something is not, 2 there is nothing to ask.
+    Processes, outbox, consumer lag, dead letters, applications by status, decisions a minute. What waits is counted up
+    to 100,000; in a large table (64 MiB) decided applications are estimated from PostgreSQL's statistics. Reads
+    run.json of PREQUAL_DATA_DIR; without a running `prequal up`, DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS. Exit codes:
+    0 all is ready, 1 something is not, 2 there is nothing to ask.
 
     \b
     Examples:
@@ -94,6 +94,8 @@ def _backlogs(overview: "Overview") -> "RenderableType":
         table.add_row("outbox, parked", _up_to_max(overview.database.outbox_parked))
     for group, lag in (overview.consumer_lag or {}).items():
         table.add_row(group, f"{lag:,}")
+    if overview.dead_letters is not None:
+        table.add_row("dead letters", f"{overview.dead_letters:,}")
     return table
 
 

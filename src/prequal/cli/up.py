@@ -14,7 +14,7 @@ def up() -> None:
 
     \b
     Example, a second copy beside the first:
-      PREQUAL_DATA_DIR=.second POSTGRES_PORT=55433 KAFKA_PORT=59192 KAFKA_CONTROLLER_PORT=59193 \\
+      PREQUAL_DATA_DIR=.second POSTGRES_PORT=15433 KAFKA_PORT=19192 KAFKA_CONTROLLER_PORT=19193 \\
       API_PORT=8100 CREDIT_PORT=8101 DECISION_PORT=8102 PUBLISHER_PORT=8103 prequal up
     """
     from prequal.core.settings import load

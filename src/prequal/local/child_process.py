@@ -138,11 +138,21 @@ class Child:
         """The last line of the log that is neither a JSON record nor a frame of a stack."""
         if not self.log.exists():
             return ""
+        sentence = next(
+            (line for line in reversed(self._last_lines()) if not _NOT_A_SENTENCE.match(line)), "no message"
+        )
+        return sentence.removeprefix("prequal: ").rstrip(".")
+
+    def last_line(self) -> str:
+        """The last sentence of the log, or, where it holds only records, its last line; empty without a log."""
+        sentence = self.last_sentence()
+        return self._last_lines()[-1] if sentence == "no message" and self._last_lines() else sentence
+
+    def _last_lines(self) -> list[str]:
+        """The lines of the log's last 8 KiB that are not empty."""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - 8192))
-            lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
-        sentence = next((line for line in reversed(lines) if line and not _NOT_A_SENTENCE.match(line)), "no message")
-        return sentence.removeprefix("prequal: ").rstrip(".")
+            return [line for text in log.read().decode(errors="replace").splitlines() if (line := text.strip())]
 
     def spawn(
         self,

@@ -131,7 +131,7 @@ class Kafka(Child):
         """
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.running:
-            if listens(self.port) and _answers(f"127.0.0.1:{self.port}"):
+            if listens(self.port) and answers(f"127.0.0.1:{self.port}"):
                 return
             time.sleep(0.03)
         raise Transient(f"Kafka did not start: {self.last_sentence()} (see {self.log})")
@@ -170,7 +170,8 @@ class Kafka(Child):
         return [_java_program(), *JVM, *own, "-cp", jars.class_path()]
 
 
-def _answers(bootstrap_servers: str) -> bool:
+def answers(bootstrap_servers: str) -> bool:
+    """Whether a broker answers a question about its cluster within two seconds."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 

@@ -4,10 +4,12 @@ Invariant: it listens on 127.0.0.1 alone, and no statement or parameter ever rea
 """
 
 import importlib.util
+import os
 import secrets
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -97,6 +99,7 @@ class Postgres(Child):
             self._create()
         _check_version(self.folder)
         _check_password(self.folder)
+        _end_remaining(self.folder)
         _clear_foreign_pid(self.folder)
         (self.folder / "postgresql.conf").write_text(SETTINGS.format(port=self.port))
         self._serve()
@@ -113,7 +116,7 @@ class Postgres(Child):
         deadline = time.monotonic() + START_SECONDS
         tries = START_TRIES
         while time.monotonic() < deadline and tries:
-            if self._answers():
+            if answers(self.database_url):
                 return
             time.sleep(0.03)
             if not self.running:
@@ -139,15 +142,17 @@ class Postgres(Child):
         self.run([binary("postgres"), "--single", "-D", draft, "postgres"], stdin=statement, unprivileged=True)
         draft.rename(self.folder)
 
-    def _answers(self) -> bool:
-        import psycopg
 
-        try:
-            with psycopg.connect(self.database_url, connect_timeout=2) as connection:
-                connection.execute("SELECT 1")
-        except psycopg.OperationalError:
-            return False
-        return True
+def answers(database_url: str) -> bool:
+    """Whether the server answers a query within two seconds; a frozen one still accepts the connection."""
+    import psycopg
+
+    try:
+        with psycopg.connect(database_url, connect_timeout=2) as connection:
+            connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _check_version(folder: Path) -> None:
@@ -165,6 +170,19 @@ def _check_password(folder: Path) -> None:
         raise Misconfigured(
             f"{file} is missing: put it back, or move {folder} away to start afresh; without it there is no way in"
         )
+
+
+def _end_remaining(folder: Path) -> None:
+    """Kill the backends of a killed server (Linux).
+
+    They end by themselves when their server dies, but not while they are frozen: then they hold its shared memory, and
+    every start fails. Each is a session of its own, so the server's process group does not hold them.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            in_folder = (process / "cwd").readlink() == folder
+            if in_folder and (process / "exe").readlink() == binary("postgres").resolve():
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _clear_foreign_pid(folder: Path) -> None:

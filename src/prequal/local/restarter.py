@@ -23,6 +23,9 @@ PAUSES_SECONDS: Final = (0.2, 0.4, 0.8, 1.6)
 STEADY_SECONDS: Final = 10.0
 """A child that ran at least this long starts with the shortest pause again."""
 
+LINE_MAX: Final = 300
+"""Characters that are shown of a log's line."""
+
 FIRST_TRIES: Final = 3
 """A child that failed so often before it was ever ready is not started again."""
 
@@ -61,6 +64,8 @@ class Restarter:
             self._raise_if_pointless(code)
             pause = 0 if time.monotonic() - began > STEADY_SECONDS else pause
             self._console.event(f"{self._child.name} {_ended(code)}: starting it again")
+            if line := self._child.last_line():
+                self._console.text(f"         the last line of its log: {line[:LINE_MAX]}")
             self._stopping.wait(PAUSES_SECONDS[pause])
             pause = min(pause + 1, len(PAUSES_SECONDS) - 1)
 

@@ -21,7 +21,11 @@ def _probes(service: Service) -> str:
 
 
 class UpSettings(BaseSettings):
-    """The settings of everything on one machine. All ports are on 127.0.0.1."""
+    """The settings of everything on one machine. All ports are on 127.0.0.1.
+
+    The default ports are below 32768, where Linux begins to give ports to outgoing connections: above, a client of ours
+    could get the port of a store that has just died, and the store could not start again.
+    """
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE,
@@ -41,9 +45,9 @@ class UpSettings(BaseSettings):
     prequal_data_dir: Path = Field(
         Path(".prequal"), description="Folder of data, logs and development keys. Default .prequal; one for each copy."
     )
-    postgres_port: Port = Field(55432, description="Port of PostgreSQL. Default 55432: 5432 is often taken.")
-    kafka_port: Port = Field(59092, description="Port of Kafka. Default 59092: 9092 is often taken.")
-    kafka_controller_port: Port = Field(59093, description="Port of Kafka's own controller. Default 59093.")
+    postgres_port: Port = Field(15432, description="Port of PostgreSQL. Default 15432: 5432 is often taken.")
+    kafka_port: Port = Field(19092, description="Port of Kafka. Default 19092: 9092 is often taken.")
+    kafka_controller_port: Port = Field(19093, description="Port of Kafka's own controller. Default 19093.")
     api_port: Port = Field(PORTS[Service.API], description=f"Port of prequal-api. Default {PORTS[Service.API]}.")
     credit_port: Port = Field(PORTS[Service.CREDIT], description=_probes(Service.CREDIT))
     decision_port: Port = Field(PORTS[Service.DECISION], description=_probes(Service.DECISION))

@@ -4,15 +4,17 @@ Invariant: it only reads: nothing is joined, consumed or locked, and every answe
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeAlias, TypeVar
 
 from prequal.core.errors import Misconfigured
 from prequal.core.settings import KafkaSettings, load
 from prequal.core.topology import Service
+from prequal.local import kafka, postgres
 from prequal.local.data_folder import DataFolder
-from prequal.local.ports import listens
-from prequal.local.run_file import Process, RunFile, read
+from prequal.local.run_file import RunFile, read
 from prequal.local.services import is_ready
 from prequal.local.settings import UpSettings
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
-STORES: Final = ("postgres", "kafka")
 SECONDS: Final = 5
 EXACT_BYTES_MAX: Final = 64 * 2**20
 """Up to this size, some 150,000 applications, they are counted; a count of more would take seconds."""
@@ -47,9 +48,18 @@ class DatabaseFacts:
 
     outbox_waiting: int
     outbox_parked: int
+    resolved_dead_letters: int
     applications: dict[str, int]
     applications_exact: bool
     decisions_last_minute: int
+
+
+@dataclass(frozen=True)
+class BrokerFacts:
+    """The lag of each consumer group, and the messages that the dead-letter topics hold."""
+
+    consumer_lag: dict[str, int]
+    dead_letters: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,7 @@ class Overview:
     processes: list[ProcessState]
     database: DatabaseFacts | None
     consumer_lag: dict[str, int] | None
+    dead_letters: int | None
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -75,10 +86,15 @@ def collect(settings: UpSettings) -> Overview:
     """
     running = read(DataFolder(settings.prequal_data_dir).run_file) or _stores_of_settings(settings)
     problems: list[str] = []
+    with ThreadPoolExecutor(len(running.processes) or 1) as threads:
+        processes = list(threads.map(lambda process: _state(running, process), running.processes))
+    database = _answer_of("PostgreSQL", lambda: database_facts(running.database_url), problems)
+    broker = _answer_of("Kafka", lambda: _broker_facts(running, settings), problems)
     return Overview(
-        processes=[_state(name, process) for name, process in running.processes.items()],
-        database=_answer_of("PostgreSQL", lambda: database_facts(running.database_url), problems),
-        consumer_lag=_answer_of("Kafka", lambda: _lag(running, settings), problems),
+        processes=processes,
+        database=database,
+        consumer_lag=broker.consumer_lag if broker else None,
+        dead_letters=max(0, broker.dead_letters - database.resolved_dead_letters) if broker and database else None,
         problems=problems,
     )
 
@@ -93,10 +109,22 @@ def database_facts(database_url: str) -> DatabaseFacts:
         return DatabaseFacts(
             outbox_waiting=_count(connection, "SELECT FROM outbox_events"),
             outbox_parked=_count(connection, "SELECT FROM outbox_parked"),
+            resolved_dead_letters=_resolved_dead_letters(connection),
             applications=_counted(connection) if exact else _estimated(connection),
             applications_exact=exact,
             decisions_last_minute=_decisions_last_minute(connection),
         )
+
+
+def _resolved_dead_letters(connection: "Connection") -> int:
+    """Those that their topics still hold: resolved ones whose retention is not over."""
+    return _value(
+        connection,
+        """
+        SELECT count(DISTINCT (topic, partition, "offset", written_at)) FROM resolved_dead_letters
+        WHERE written_at > now() - interval '30 days'
+        """,
+    )
 
 
 def _counted(connection: "Connection") -> dict[str, int]:
@@ -144,18 +172,25 @@ def _value(connection: "Connection", query: LiteralString, *parameters: str) -> 
     return int(row[0]) if row else 0
 
 
-def _lag(running: RunFile, settings: UpSettings) -> dict[str, int]:
+def _broker_facts(running: RunFile, settings: UpSettings) -> BrokerFacts:
     from prequal.messaging import consumer_lag
 
-    bootstrap_servers = running.kafka_bootstrap_servers
-    return consumer_lag.by_group(
-        load(KafkaSettings, kafka_bootstrap_servers=bootstrap_servers, **settings.of_own_broker)
-    )
+    client = load(KafkaSettings, kafka_bootstrap_servers=running.kafka_bootstrap_servers, **settings.of_own_broker)
+    with closing(consumer_lag.Offsets(client)) as offsets:
+        return BrokerFacts(consumer_lag.by_group(client), sum(offsets.dead_letters().values()))
 
 
-def _state(name: str, process: Process) -> ProcessState:
-    answers = listens if name in STORES else is_ready
-    return ProcessState(name, process.pid, process.port, answers(process.port))
+def _state(running: RunFile, name: str) -> ProcessState:
+    """The stores are asked a question: a frozen one still accepts connections."""
+    process = running.processes[name]
+    match name:
+        case "postgres":
+            ready = postgres.answers(running.database_url)
+        case "kafka":
+            ready = kafka.answers(running.kafka_bootstrap_servers)
+        case _:
+            ready = is_ready(process.port)
+    return ProcessState(name, process.pid, process.port, ready)
 
 
 def _stores_of_settings(settings: UpSettings) -> RunFile:

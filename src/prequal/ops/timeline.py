@@ -43,6 +43,10 @@ _REASONS = {
 }
 
 
+_ACKNOWLEDGED = "recorded Kafka's acknowledgement of {} (its consumer may have read it before)"
+"""The archive has the time at which the acknowledgement was handled; an effect of the event can be earlier."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Something that was done for the application, and by which service or person."""
@@ -145,7 +149,7 @@ def _steps(record: Record) -> list[Step]:
     application = record.application
     steps = [Step(application["created_at"], Service.API.value, "accepted it and encrypted the PAN")]
     steps += [
-        Step(event.published_at, Service.PUBLISHER.value, f"published {event.event_type} to Kafka")
+        Step(event.published_at, Service.PUBLISHER.value, _ACKNOWLEDGED.format(event.event_type))
         for event in record.events
         if event.published_at is not None
     ]

@@ -1,0 +1,59 @@
+"""What the Makefile does on machines that lack something."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose installation is done, and in which nothing can be run."""
+    for name in ("Makefile", "requirements/local.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/python").touch()
+    (tmp_path / ".venv/.run").write_text(f"{tmp_path}\n")
+    (tmp_path / "docker.env").touch()
+    return tmp_path
+
+
+def make(target: str, checkout: Path) -> "subprocess.CompletedProcess[str]":
+    environment = {"PATH": f"{checkout}/tools:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["make", target], cwd=checkout, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_docker_without_the_compose_plugin_is_one_sentence(checkout: Path) -> None:
+    docker = checkout / "tools/docker"
+    docker.parent.mkdir()
+    docker.write_text("#!/bin/sh\necho \"docker: 'compose' is not a docker command.\" >&2\nexit 1\n")
+    docker.chmod(0o755)
+
+    done = make("docker-up", checkout)
+
+    assert done.returncode != 0
+    assert "docker-up needs Docker's compose plugin" in done.stdout
+    assert "not a docker command" not in done.stdout + done.stderr
+
+
+def test_checkout_that_was_moved_installs_again(checkout: Path) -> None:
+    moved = checkout.rename(checkout.with_name(f"{checkout.name} moved"))
+
+    done = make("help", moved)
+
+    assert done.stdout.startswith("· this checkout was moved: .venv is made again\n")
+    assert not (moved / ".venv").exists()
+
+
+def test_checkout_that_stayed_keeps_its_installation(checkout: Path) -> None:
+    done = make("help", checkout)
+
+    assert "moved" not in done.stdout
+    assert (checkout / ".venv/.run").exists()
