@@ -49,17 +49,17 @@ def test_every_make_target_that_a_page_names_is_there(page: Path) -> None:
 
 
 def test_every_folder_of_tests_is_run_by_make_test_or_by_a_target_of_its_own() -> None:
-    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
-    folders = {f"tests/{file.parent.relative_to(ROOT / 'tests')}" for file in ROOT.glob("tests/**/test_*.py")}
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    folders = {f"tests/{file.relative_to(ROOT / 'tests').parts[0]}" for file in ROOT.glob("tests/**/test_*.py")}
 
-    apart = folders - set(told["testpaths"])
+    apart = folders - set(options["testpaths"])
     assert apart == {"tests/image", "tests/observability", "tests/recovery"}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(f"$(PYTEST) {folder}\n" in makefile for folder in apart)
 
 
 def test_what_make_test_runs_is_run_by_the_targets_of_its_parts_too() -> None:
-    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
     runs = re.findall(r"\$\(PYTEST\) (.+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
 
-    assert set(told["testpaths"]) <= {folder for run in runs for folder in run.split()}
+    assert set(options["testpaths"]) <= {folder for run in runs for folder in run.split()}
