@@ -18,6 +18,7 @@ from harness.database import Database
 from harness.journal import SERVICES, Transaction
 
 LOOK_EVERY_SECONDS: Final = 0.25
+OPEN_SECONDS: Final = 5.0
 
 OLDEST_TRANSACTION: Final = """
     SELECT application_name AS name, extract(epoch FROM clock_timestamp() - xact_start)::float8 AS seconds
@@ -68,6 +69,11 @@ class Watch:
             10,
             f"{service}'s breaker {breaker} did not close",
         )
+
+    def demand_short_transactions(self) -> None:
+        """Demand that nobody held a transaction open while something was away."""
+        long = [f"{each.name}: {each.seconds:.1f} s" for each in self._longest.values() if each.seconds > OPEN_SECONDS]
+        self._run.demand(not long, f"transactions were open for long: {long}")
 
     def _look_on(self) -> None:
         while not self._over.is_set():

@@ -82,3 +82,4 @@ def _nobody_noticed(run: Run, watch: Watch) -> None:
     run.demand_all_accepted()
     run.demand(watch.untold_most > run.outage_seconds * TRICKLE / 2, "the outbox did not grow")
     watch.demand_breaker("publisher", "kafka_producer")
+    watch.demand_short_transactions()

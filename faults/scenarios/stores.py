@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from faults.scenario import NotRun, Run, Spoilt, scenario
+from faults.watch import Watch
 from harness.journal import SERVICES
 
 REFUSED_SECONDS: Final = 5.5
@@ -36,13 +37,15 @@ def goes_away(how: Callable[[Run], None]) -> Callable[[Run], None]:
         lives = pids(run)
         run.load()
         run.some_moment()
-        with run.fault(away=("database",)) as fault:
-            how(run)
-            run.wait(run.outage_seconds)
-            fault.mend()
-            run.system.start("postgres")
-        run.settle()
+        with Watch(run) as watch:
+            with run.fault(away=("database",)) as fault:
+                how(run)
+                run.wait(run.outage_seconds)
+                fault.mend()
+                run.system.start("postgres")
+            run.settle()
         refused_in_time(run)
+        watch.demand_breaker("api", "database")
         run.demand(lives == pids(run), "a service did not survive it")
 
     return act

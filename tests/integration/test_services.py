@@ -48,46 +48,6 @@ def test_every_application_is_decided_as_the_oracle_says(
     }
 
 
-@pytest.mark.parametrize(
-    ("pan", "income", "amount", "score", "status"),
-    [
-        ("ABCDE1234F", "85000.00", "1500000.00", 790, "PRE_APPROVED"),
-        ("FGHIJ5678K", "85000.00", "1500000.00", 610, "REJECTED"),
-    ],
-)
-def test_documented_pan_has_its_documented_outcome(
-    database: Database, system: System, pan: str, income: str, amount: str, score: int, status: str
-) -> None:
-    system.start()
-    application_id = post(
-        system.api, an_application(pan_number=pan, monthly_income_inr=income, loan_amount_inr=amount)
-    ).json()["application_id"]
-
-    def decided() -> dict[str, Any] | None:
-        found: dict[str, Any] = system.api.get(f"/applications/{application_id}/status").json()
-        return found if found["status"] != "PENDING" else None
-
-    answer = eventually(decided)
-    assert answer is not None
-    assert (answer["cibil_score"], answer["status"]) == (score, status)
-
-
-def test_status_moves_once_and_never_back(database: Database, system: System) -> None:
-    system.start()
-    application_id = post(system.api, an_application()).json()["application_id"]
-    seen = []
-
-    def final() -> bool:
-        seen.append(system.api.get(f"/applications/{application_id}/status").json()["status"])
-        return len(seen) > 3 and seen[-3:] == [seen[-1]] * 3 and seen[-1] != "PENDING"
-
-    eventually(final)
-
-    first_final = next(place for place, status in enumerate(seen) if status != "PENDING")
-    assert set(seen[:first_final]) <= {"PENDING"}
-    assert len(set(seen[first_final:])) == 1
-
-
 def test_request_id_is_found_at_every_step(database: Database, broker: Broker, system: System) -> None:
     system.start()
     response = httpx.post(
@@ -160,39 +120,6 @@ def test_two_apis_at_once_accept_one_application_a_pan(database: Database, syste
 
 
 # ── killed and stopped ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_each_service_killed_once_in_a_burst_loses_and_doubles_nothing(
-    database: Database, broker: Broker, system: System, load: Load
-) -> None:
-    system.start()
-
-    for name in SERVICES:
-        before = len(load.accepted)
-        load.post(applications(75))
-        eventually(lambda before=before: len(load.accepted) - before > 10)  # type: ignore[misc]
-        victim = system.services[name]
-        victim.kill()
-        victim.launch()
-        load.wait()
-
-    assert len(load.accepted) == 300
-    assert_all_is_well(database, broker, load.accepted)
-
-
-def test_all_services_killed_at_once_come_back_to_where_they_were(
-    database: Database, broker: Broker, system: System, load: Load
-) -> None:
-    system.start()
-    load.post(applications(100))
-    eventually(lambda: len(load.accepted) > 30)
-
-    for name in SERVICES:
-        system.services[name].kill()
-    for name in reversed(SERVICES):
-        system.services[name].launch()
-
-    assert_all_is_well(database, broker, load.wait())
 
 
 def test_each_service_stopped_once_under_load_ends_in_order_and_loses_nothing(
@@ -319,19 +246,3 @@ def test_log_lines_are_json_with_time_level_service_and_event(system: System, lo
         assert lines
         assert all({"timestamp", "level", "service", "event"} <= set(line) for line in lines)
         assert {line["service"] for line in lines} == {service}
-
-
-def test_income_at_the_border_of_the_policy_is_reviewed_and_above_it_approved(
-    database: Database, system: System
-) -> None:
-    system.start()
-    bodies = [
-        an_application(monthly_income_inr="100000.00", loan_amount_inr=amount)
-        for amount in ("4799999.99", "4800000.00", "4800000.01")
-    ]
-
-    ids = [post(system.api, body).json()["application_id"] for body in bodies]
-
-    eventually(lambda: database.value("SELECT count(*) FROM applications WHERE status <> 'PENDING'") == 3)
-    statuses = [database.application(id_)["status"] for id_ in ids]
-    assert statuses == ["PRE_APPROVED", "MANUAL_REVIEW", "MANUAL_REVIEW"]

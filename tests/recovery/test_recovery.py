@@ -17,7 +17,6 @@ from harness.load import Load, applications, assert_all_is_well
 from harness.ports import free_ports
 from harness.stores import started
 from harness.system import System, a_system
-from harness.waiting import Stopwatch, eventually
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
 from prequal.schema.migrate import upgrade
@@ -118,33 +117,6 @@ def ended(system: System) -> list[int | None]:
 # ── PostgreSQL ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_services_heal_by_themselves_after_the_database_was_killed(
-    own_postgres: Postgres, own_database: Database, own_broker: Broker, own_system: System, load: Load
-) -> None:
-    own_system.start()
-    pids = [own_system.services[name].pid for name in SERVICES]
-    load.post(applications(120))
-    eventually(lambda: len(load.accepted) > 30)
-
-    own_postgres.kill()
-    for name in SERVICES:
-        own_system.services[name].becomes(503, TURNS_WITHIN_SECONDS, database="disconnected")
-    eventually(lambda: own_system.api.get("/ready").json()["breakers"] == {"database": "open"})
-    watch = Stopwatch()
-    refused = httpx.post(f"{own_system.api.url}/applications", json=an_application(), timeout=10, trust_env=False)
-    seconds = watch.seconds
-    healths = [own_system.services[name].get("/health").status_code for name in SERVICES]
-    own_database.close()
-    own_postgres.start()
-
-    all_ready(own_system)
-    assert (refused.status_code, refused.json()["error_code"]) == (503, "SERVICE_UNAVAILABLE")
-    assert seconds < 4.5
-    assert healths == [200] * 4
-    assert_all_is_well(own_database, own_broker, load.wait())
-    assert [own_system.services[name].pid for name in SERVICES] == pids
-
-
 def test_services_end_in_order_while_the_database_is_away(own_postgres: Postgres, own_system: System) -> None:
     own_system.start()
     own_postgres.kill()
@@ -155,56 +127,6 @@ def test_services_end_in_order_while_the_database_is_away(own_postgres: Postgres
 
 
 # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_killed_broker_stops_no_post_and_everything_is_decided_after_it_is_back(
-    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_system: System, load: Load
-) -> None:
-    own_system.start()
-    load.post(applications(60))
-    eventually(lambda: len(load.accepted) > 20)
-
-    own_kafka.kill()
-    for name in ("credit", "decision", "publisher"):
-        own_system.services[name].becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
-    degraded = own_system.api.becomes(200, TURNS_WITHIN_SECONDS, kafka="disconnected")
-    load.post(applications(40))
-    accepted = load.wait()
-    own_kafka.start()
-
-    all_ready(own_system)
-    assert degraded["status"] == "degraded"
-    assert load.statuses == {202: 100}
-    assert_all_is_well(own_database, own_broker, accepted)
-
-
-def test_frozen_broker_is_noticed_and_nothing_is_lost(
-    own_kafka: Kafka, own_database: Database, own_broker: Broker, own_system: System, load: Load
-) -> None:
-    own_system.start()
-    load.post(applications(20))
-    load.wait()
-
-    own_kafka.send(signal.SIGSTOP)
-    watch = Stopwatch()
-    for name in ("credit", "decision", "publisher"):
-        own_system.services[name].becomes(503, TURNS_WITHIN_SECONDS, kafka="disconnected")
-    noticed = watch.seconds
-    load.post(applications(20))
-    accepted = load.wait()
-    eventually(lambda: own_system.publisher.get("/ready").json()["breakers"]["kafka_producer"] == "open")
-    oldest = own_database.value(
-        "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8 FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-    own_kafka.send(signal.SIGCONT)
-
-    all_ready(own_system)
-    own_system.publisher.becomes(200, READY_AFTER_SECONDS, breakers={"database": "closed", "kafka_producer": "closed"})
-    assert noticed < TURNS_WITHIN_SECONDS
-    assert oldest < 5
-    assert load.statuses == {202: 40}
-    assert_all_is_well(own_database, own_broker, accepted)
 
 
 def test_services_end_in_order_while_the_broker_is_frozen(own_kafka: Kafka, own_system: System) -> None:
