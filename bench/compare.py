@@ -57,10 +57,10 @@ Pair: TypeAlias = tuple[Measured, Measured]
 
 @dataclass(frozen=True)
 class Variant:
-    """What is compared: a checkout's folder, and what its processes are told besides."""
+    """What is compared: a checkout's folder, and what its processes are given besides."""
 
     checkout: Path
-    told: dict[str, str]
+    settings: dict[str, str]
 
     @classmethod
     def parse(cls, words: list[str]) -> Self:
@@ -87,9 +87,9 @@ class Running(Child):
         """Start it, in its own folder, where no `.env` lies."""
         system = {name: os.environ[name] for name in OF_THE_MACHINE if name in os.environ}
         ports = {f"{name}_PORT": str(port) for name, port in self._ports.items()}
-        told = {**system, **ports, "PREQUAL_DATA_DIR": str(self._folder / "data"), **self._variant.told}
+        environment = {**system, **ports, "PREQUAL_DATA_DIR": str(self._folder / "data"), **self._variant.settings}
         self.death_signal = signal.SIGTERM  # it has children to stop
-        self.spawn([self._variant.checkout / ".venv/bin/prequal", "up"], environment=told, folder=self._folder)
+        self.spawn([self._variant.checkout / ".venv/bin/prequal", "up"], environment=environment, folder=self._folder)
 
     def wait_until_ready(self) -> None:
         """Block until all four processes are ready."""

@@ -120,7 +120,7 @@ async def disagreements(database_url: str, seen: Seen) -> dict[str, int]:
         waiting = await connection.fetchval(
             "SELECT (SELECT count(*) FROM outbox_events) + (SELECT count(*) FROM outbox_parked)"
         )
-        told = await connection.fetchval(
+        published = await connection.fetchval(
             "SELECT count(*) FROM outbox_archive WHERE application_id = ANY ($1::uuid[])", list(seen.accepted)
         )
     finally:
@@ -131,7 +131,7 @@ async def disagreements(database_url: str, seen: Seen) -> dict[str, int]:
         "not as the oracle says": wrong,
         "moved other than once": sum(row["version"] != 2 for row in rows),
         "still in the outbox": waiting,
-        "events told other than once": abs(told - 2 * len(seen.accepted)),
+        "events published other than once": abs(published - 2 * len(seen.accepted)),
     }
 
 

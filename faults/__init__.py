@@ -1,1 +1,1 @@
-"""Faults on purpose: a system of their own, load on it, what is broken and mended, and the checker that decides."""
+"""Faults on purpose: a system of their own, load on it, what is broken and restored, and the checker that decides."""

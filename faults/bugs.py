@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
-RETELLS_LATE: Final = {"publisher": {"REPUBLISH_AFTER_SECONDS": "86400"}}
-"""Without the reconciler, which would mend within half a minute what these teams lose: they have none."""
+REPUBLISHES_LATE: Final = {"publisher": {"REPUBLISH_AFTER_SECONDS": "86400"}}
+"""Without the republisher, which would restore within half a minute what these teams lose: they have none."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Bug:
         red: the invariants that it must break.
         scenario: what shows it, by its name in `faults.bugs_run`.
         apply: rebinds the product's code in this process.
-        told: what else the services are told, by their names.
+        settings: further settings of the services, by their names.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Bug:
     red: tuple[str, ...]
     scenario: str
     apply: Callable[[], None]
-    told: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -46,12 +46,12 @@ BUGS: Final[dict[str, Bug]] = {}
 
 
 def bug(
-    service: str, red: str, scenario: str, told: Mapping[str, Mapping[str, str]] | None = None
+    service: str, red: str, scenario: str, settings: Mapping[str, Mapping[str, str]] | None = None
 ) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Make a function a bug of its own name; `red` names the invariants, separated by spaces."""
 
     def register(apply: Callable[[], None]) -> Callable[[], None]:
-        BUGS[apply.__name__] = Bug(apply.__name__, service, tuple(red.split()), scenario, apply, told or {})
+        BUGS[apply.__name__] = Bug(apply.__name__, service, tuple(red.split()), scenario, apply, settings or {})
         return apply
 
     return register
@@ -81,7 +81,7 @@ def no_inbox() -> None:
     _rebind(inbox, "look_up", _forgetful(inbox.look_up))
 
 
-@bug("credit", red="I2 I3", scenario="credit dies before its commit", told=RETELLS_LATE)
+@bug("credit", red="I2 I3", scenario="credit dies before its commit", settings=REPUBLISHES_LATE)
 def offset_before_commit() -> None:
     """The offset is committed as soon as the messages are in hand."""
     from confluent_kafka import TopicPartition
@@ -101,7 +101,7 @@ def offset_before_commit() -> None:
     _rebind(Partitions, "_poll", committing)
 
 
-@bug("publisher", red="I2 I3", scenario="the broker is down", told=RETELLS_LATE)
+@bug("publisher", red="I2 I3", scenario="the broker is down", settings=REPUBLISHES_LATE)
 def marked_before_the_ack() -> None:
     """What the Kafka client was given counts as published."""
     from prequal.publisher.delivery import DeliveryReport
@@ -120,7 +120,7 @@ def marked_before_the_ack() -> None:
     _rebind(OutboxProducer, "_delivered", lambda *_: None)
 
 
-@bug("publisher", red="I2 I3 I9", scenario="the broker is down", told=RETELLS_LATE)
+@bug("publisher", red="I2 I3 I9", scenario="the broker is down", settings=REPUBLISHES_LATE)
 def id_cursor() -> None:
     """The publisher reads on from the last id that it has seen."""
     from prequal.publisher import queries

@@ -53,7 +53,7 @@ def broker_down(run: Run) -> None:
     with run.fault(away=("kafka",)) as fault:
         run.system.kill("kafka")
         run.wait(DOWN_SECONDS)
-        fault.mend()
+        fault.restore()
         run.system.start("kafka")
 
 
@@ -83,10 +83,10 @@ ACTS: Final[Mapping[str, Act]] = {
 
 def scenario_of(bug: Bug, *, seeded: bool = True) -> Scenario:
     """The bug's scenario, on a system whose services have the bug, or all but the bug."""
-    told = {service: dict(settings) for service, settings in bug.told.items()}
+    own = {service: dict(settings) for service, settings in bug.settings.items()}
     if seeded:
-        told.setdefault(bug.service, {})[BUG] = bug.name
-    opens = functools.partial(FaultSystem, own=told) if told else FaultSystem
+        own.setdefault(bug.service, {})[BUG] = bug.name
+    opens = functools.partial(FaultSystem, own=own) if own else FaultSystem
     name = bug.name if seeded else bug.scenario.replace(" ", "-")
     played = Scenario(0, name, ACTS[bug.scenario], volume=SHORT, opens=opens)
     return replace(played, settle_seconds=SETTLE_SECONDS) if seeded else played
@@ -127,7 +127,7 @@ def show(bugs: Iterable[Bug], folder: Path = FOLDER) -> list[str]:
     Each scenario is played without its bug first: red without it, it could not show the bug.
     """
     bugs = list(bugs)
-    without = {(bug.scenario, tuple(bug.told)): scenario_of(bug, seeded=False) for bug in bugs}
+    without = {(bug.scenario, tuple(bug.settings)): scenario_of(bug, seeded=False) for bug in bugs}
     print("without a bug:", flush=True)
     controls = Campaign(list(without.values()), short=True, folder=folder)
     controls.play()

@@ -1,4 +1,4 @@
-"""A test build: `prequal`, told by its environment where to die, stall or fail, and what to get wrong.
+"""A test build: `prequal`, which learns from its environment where to die, stall or fail, and what to get wrong.
 
 Invariant: with none of the variables set it does what `prequal` does.
 

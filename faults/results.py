@@ -78,7 +78,7 @@ class Sum:
     Attributes:
         runs: how many, by revision, in the order they were made.
         violated: the red ones, each as `seed N at REVISION`.
-        recovery: each run's seconds from the mend until all was decided, sorted.
+        recovery: each run's seconds from the restore until all was decided, sorted.
     """
 
     row: int

@@ -1,4 +1,4 @@
-"""Plays scenarios, one line a run: load on, fault in, mend, settle, check.
+"""Plays scenarios, one line a run: load on, fault in, restore, settle, check.
 
     python -m faults.run                       each scenario once
     ONLY=3 RUNS=30 python -m faults.run        one row, thirty seeds; ONLY takes rows and names, comma-separated
@@ -54,7 +54,7 @@ class Campaign:
         record: whether the results go into the committed file.
         resume: whether runs are left out that were clean already at this revision.
         allow_not_run: whether it may pass though this machine had not the means for some of it.
-        show: whether what happens is told every few seconds.
+        show: whether what happens is shown every few seconds.
     """
 
     scenarios: Sequence[Scenario]

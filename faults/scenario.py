@@ -1,4 +1,4 @@
-"""A scenario is one fault: what is broken and mended under load, and what its row demands besides the invariants.
+"""A scenario is one fault: what is broken and restored under load, and what its row demands besides the invariants.
 
 Invariant: all chance in a run comes from its seed, so that the seed names what was tried.
 
@@ -9,7 +9,7 @@ Invariant: all chance in a run comes from its seed, so that the seed names what 
         with run.fault(away=("kafka",)) as fault:
             run.system.freeze("kafka")
             run.wait(run.outage_seconds)
-            fault.mend()
+            fault.restore()
             run.system.thaw("kafka")
         run.settle()
         run.demand(all(seen.status != 503 for seen in run.seen.answers), "a POST was refused without the broker")
@@ -40,7 +40,7 @@ from harness.journal import SERVICES, Fault, Journal
 from harness.waiting import eventually
 
 SETTLE_SECONDS: Final = 60.0
-"""Within which everything is as it should be after a fault was mended, by the promise."""
+"""Within which everything is as it should be after a fault was restored, by the promise."""
 
 
 SETTLE_SECONDS_MIN: Final = 10.0
@@ -144,10 +144,10 @@ class Damage:
         self._run = run
         self._name = name
 
-    def mend(self) -> None:
-        """Say that the mending begins."""
-        self._run.mended_at = time.time()
-        self._run.journal.write(Fault("mend", self._name, self._run.mended_at))
+    def restore(self) -> None:
+        """Say that the restoring begins."""
+        self._run.restored_at = time.time()
+        self._run.journal.write(Fault("restore", self._name, self._run.restored_at))
 
 
 class Run:
@@ -162,10 +162,10 @@ class Run:
         volume: the load.
         seen: what the loads of this run saw; several loads share one.
         unmet: demands of the row that were not met, in words.
-        mended_at: when the last mending began, in seconds since 1970.
+        restored_at: when the last restoring began, in seconds since 1970.
         healed_at: when all that was broken last answered again.
         settled: whether `settle` has been called.
-        recovery_seconds: from the mend until all that was accepted before the heal was decided, and something accepted.
+        recovery_seconds: from the restore until all that was accepted before the heal was decided, and one accepted.
     """
 
     def __init__(self, played: Scenario, stage: Stage, seed: int, *, short: bool = False) -> None:
@@ -178,7 +178,7 @@ class Run:
         self.outage_seconds = played.outage_seconds[1 if short else 0]
         self.volume = SHORT if short else played.volume
         self.unmet: list[str] = []
-        self.mended_at = self.healed_at = self.began_at = time.time()
+        self.restored_at = self.healed_at = self.began_at = time.time()
         self.settled = False
         self.recovery_seconds = 0.0
         self._stage = stage
@@ -242,10 +242,10 @@ class Run:
         self._killed |= {*killed}
         self.journal.write(Fault("begin", self.scenario.name, time.time(), away, seen_by, killed, troubled, lost))
         damage = Damage(self, self.scenario.name)
-        before = self.mended_at
+        before = self.restored_at
         yield damage
-        if self.mended_at == before:
-            self.mended_at = time.time()
+        if self.restored_at == before:
+            self.restored_at = time.time()
         self.healed_at = time.time()
         self.journal.write(Fault("heal", self.scenario.name, self.healed_at))
 
@@ -303,7 +303,7 @@ class Run:
         """
         self.settled = True
         self.demand(self.sent(), "the load did not end: some post was never answered")
-        left = max(SETTLE_SECONDS_MIN, self.mended_at + self.scenario.settle_seconds - time.time())
+        left = max(SETTLE_SECONDS_MIN, self.restored_at + self.scenario.settle_seconds - time.time())
         self.demand_soon(self.is_quiet, left, "not settled")
         bound = self.healed_at + (RESTART_SECONDS if self._killed else RECOVER_SECONDS) + LATE_SECONDS
         with suppress(AssertionError):
@@ -313,7 +313,7 @@ class Run:
         self.journal.write(*processes.measure(self.system.judged.processes))
 
     def applications(self) -> list[dict[str, Any]]:
-        """The rows of what this run's load was told is accepted."""
+        """The rows of what this run's load was answered is accepted."""
         return self.system.database.rows(
             "SELECT id, status, cibil_score, version FROM applications WHERE id = ANY (%s::uuid[])",
             list(self.seen.accepted),
@@ -329,7 +329,7 @@ class Run:
         )
 
     def _all_said_ready(self) -> bool:
-        """Whether every service has told those who ask each second that it is ready, since all was healed."""
+        """Whether every service has answered the probes of each second that it is ready, since all was healed."""
         return all(self.seen.ready_at.get(service, 0.0) >= self.healed_at for service in SERVICES)
 
     def _is_ready(self, service: str) -> bool:
@@ -341,13 +341,13 @@ class Run:
             "SELECT extract(epoch FROM max(updated_at))::float8 FROM applications"
             " WHERE created_at BETWEEN to_timestamp(%s) AND to_timestamp(%s)",
             self.began_at,
-            max(self.healed_at, self.mended_at),
+            max(self.healed_at, self.restored_at),
         )
         first = self.system.database.value(
             "SELECT extract(epoch FROM min(created_at))::float8 FROM applications WHERE created_at > to_timestamp(%s)",
-            self.mended_at,
+            self.restored_at,
         )
-        return round(max(0.0, (last or 0.0) - self.mended_at, (first or 0.0) - self.mended_at), 2)
+        return round(max(0.0, (last or 0.0) - self.restored_at, (first or 0.0) - self.restored_at), 2)
 
 
 def _found(truth: Callable[[], object]) -> object:

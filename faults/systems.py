@@ -47,7 +47,7 @@ PROPERTIES: Final = {
 
 
 class Build(Service):
-    """A service that can be told where to fail (`faults.build`)."""
+    """A service that can be armed to fail (`faults.build`)."""
 
     module = "faults.build"
 
@@ -172,7 +172,7 @@ class ClusterSystem(FaultSystem):
 
     @property
     def settings(self) -> dict[str, str]:
-        """What every process of this system is told."""
+        """What every process of this system is given."""
         return super().settings | {"KAFKA_REPLICATION_FACTOR": str(COPIES)}
 
     def child(self, name: str) -> Child:

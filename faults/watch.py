@@ -1,4 +1,4 @@
-"""Looks at a system again and again while something is broken: transactions, breakers, what waits to be told.
+"""Looks at a system again and again while something is broken: transactions, breakers, what waits to be published.
 
 Invariant: it asks by ways of its own, so that what is broken for the services is not broken for it.
 """
@@ -34,7 +34,7 @@ class Watch:
 
     Attributes:
         breakers: the states that each service's breakers were seen in, by service and breaker.
-        untold_most: the most events that waited to be told at one time.
+        unpublished_most: the most events that waited to be published at one time.
     """
 
     def __init__(self, run: Run) -> None:
@@ -44,7 +44,7 @@ class Watch:
         self._thread = threading.Thread(target=self._look_on, name="watch", daemon=True)
         self._longest: dict[str, Transaction] = {}
         self.breakers: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self.untold_most = 0
+        self.unpublished_most = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -94,7 +94,7 @@ class Watch:
         for oldest in self._database.rows(OLDEST_TRANSACTION):
             seen = Transaction(time.time(), oldest["name"], oldest["seconds"])
             self._longest[seen.name] = max(self._longest.get(seen.name, seen), seen, key=lambda each: each.seconds)
-        self.untold_most = max(self.untold_most, self._database.count("outbox_events"))
+        self.unpublished_most = max(self.unpublished_most, self._database.count("outbox_events"))
 
 
 def _state(run: Run, service: str, breaker: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The four topics of a test, made anew, and what is published to them and read from them."""
+"""The four topics of a test, recreated, and what is published to them and read from them."""
 
 import asyncio
 import time
@@ -153,7 +153,7 @@ class Broker:
     def lag(self) -> int:
         """How many messages of this test the two services have not behind them.
 
-        Of a topic that was made anew a group may still hold the old one's offset, which is past the end.
+        Of a topic that was recreated a group may still hold the old one's offset, which is past the end.
         """
         return sum(
             max(0, end - self._committed(group, topic).get(partition, 0))

@@ -81,10 +81,10 @@ class Probed:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault's `begin`, `mend` or `heal`.
+    """A fault's `begin`, `restore` or `heal`.
 
-    `mend` is when the mending starts (SIGCONT sent, the start of the broker begun) and may be left out; `heal` is when
-    what was broken answers again. Between the two nothing is expected of `/ready`.
+    `restore` is when restoring starts (SIGCONT sent, the start of the broker begun) and may be left out; `heal` is
+    when what was broken answers again. Between the two nothing is expected of `/ready`.
     """
 
     stage: str
@@ -112,7 +112,7 @@ class Measured:
     threads: int
     descriptors: int
     decrypts: float | None = None
-    """Of credit: `pan_decrypts_total`, which begins anew with each life of the process."""
+    """Of credit: `pan_decrypts_total`, which begins again with each life of the process."""
 
 
 @dataclass(frozen=True, slots=True)

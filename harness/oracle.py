@@ -1,6 +1,6 @@
 """The contract's §4 worked out a second time, by other means: whole paise and fractions, and nothing of `prequal`.
 
-Whoever doubts a score or a decision asks here. Amounts may be given as strings, decimals or whole rupees.
+Who doubts a score or a decision asks here. Amounts may be given as strings, decimals or whole rupees.
 """
 
 from decimal import Decimal

@@ -221,7 +221,7 @@ class OwnSystem(System):
 
     @property
     def settings(self) -> dict[str, str]:
-        """What every process of this system is told."""
+        """What every process of this system is given."""
         stores = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
         if self.data.postgres.exists():
             stores["DATABASE_URL"] = self.database_url

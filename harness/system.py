@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Service(services.ServiceProcess):
-    """One service as a process of its own; `extra` is what its next start is told besides its settings."""
+    """One service as a process of its own; `extra` is what its next start is given besides its settings."""
 
     module: ClassVar[str] = "prequal"
     extra: Mapping[str, str] = {}
@@ -134,7 +134,7 @@ class System:
 
         Args:
             names: the children's.
-            environment: what this life of the services is told besides their settings, such as a failpoint, a setting
+            environment: what this life of the services is given besides their settings, such as a failpoint, a setting
                 or a library to be preloaded.
         """
         at_once(lambda name: self.launch(name, **environment), names or SERVICES)

@@ -38,19 +38,19 @@ class Wire:
         return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{self._target}", f":{self.port}")))
 
     def cut(self) -> None:
-        """End every connection, and let nobody through until `mend`."""
+        """End every connection, and let nobody through until `restore`."""
         self._cut = True
         self._end_all()
 
     def freeze(self) -> None:
-        """Take connections and bytes, and let nothing through, until `mend`."""
+        """Take connections and bytes, and let nothing through, until `restore`."""
         self.flowing.clear()
 
     def slow_down(self, seconds: float) -> None:
-        """Hold up what comes, in each direction, for so long, until `mend`."""
+        """Hold up what comes, in each direction, for so long, until `restore`."""
         self.delay_seconds = seconds
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self._cut = False
         self.delay_seconds = 0.0
         self.flowing.set()

@@ -1,4 +1,4 @@
-"""PostgreSQL, Kafka and the services for whoever asks for them; nothing starts before it is asked for."""
+"""PostgreSQL, Kafka and the services for who asks for them; nothing starts before it is asked for."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -72,7 +72,7 @@ def a_system_with(database: Database, broker: Broker, tmp_path: Path) -> Iterato
     """Makes a system with settings of the test's choice."""
     with ExitStack() as systems:
 
-        def make(**told: str) -> System:
-            return systems.enter_context(a_system(database.url, broker.bootstrap_servers, tmp_path, **told))
+        def make(**settings: str) -> System:
+            return systems.enter_context(a_system(database.url, broker.bootstrap_servers, tmp_path, **settings))
 
         yield make

@@ -32,5 +32,5 @@ class Checker:
         return reading.gather(system, self._entries, self._search)
 
     def check(self, system: JudgedSystem) -> list[Violation]:
-        """What does not hold, of what the journal has told since the last check and of all that is stored."""
+        """What does not hold, of what the journal says since the last check and of all that is stored."""
         return verdict.check(self.evidence(system))

@@ -98,7 +98,7 @@ def audit(connection: Connection) -> tuple[AuditRow, ...]:
 
 
 def outbox(connection: Connection) -> tuple[OutboxRow, ...]:
-    """What waits, is parked, and was told."""
+    """What waits, is parked, and was published."""
     return tuple(OutboxRow(*row) for row in connection.execute(OUTBOX))
 
 

@@ -38,9 +38,9 @@ class Event:
 
 def violations(evidence: Evidence) -> list[Violation]:
     """What a reader of the topics would find wrong."""
-    told, unreadable = _events(evidence)
+    published, unreadable = _events(evidence)
     by_application: defaultdict[tuple[str, str], dict[str, Event]] = defaultdict(dict)
-    for event in told:
+    for event in published:
         by_application[event.topic, event.application_id].setdefault(event.event_id, event)
     return [
         *found("I3", "is no event", unreadable),
@@ -50,29 +50,29 @@ def violations(evidence: Evidence) -> list[Violation]:
             "has several events of one type",
             [ids[1] for ids, events in by_application.items() if len(events) > 1],
         ),
-        *found("I3", "is told with different content under one event id", _contradictory(told)),
-        *found("I3", "has one event id for several facts", _shared_ids(told)),
-        *found("I3", "is told otherwise than it is stored", _untrue(told, evidence.applications)),
+        *found("I3", "is published with different content under one event id", _contradictory(published)),
+        *found("I3", "has one event id for several facts", _shared_ids(published)),
+        *found("I3", "is published otherwise than it is stored", _untrue(published, evidence.applications)),
         *found("I3", "has its events out of causal order", _out_of_order(evidence, by_application)),
-        *found("I3", "was reported on its topic before it was submitted on its own", _overtaken(evidence, told)),
+        *found("I3", "was reported on its topic before it was submitted on its own", _overtaken(evidence, published)),
         *found("I3", "is archived more than once", _archived_again(evidence)),
     ]
 
 
 def raw_duplicates(evidence: Evidence) -> int:
     """How many records repeat an event that a topic holds already: allowed, and proof that a crash bit."""
-    told, _ = _events(evidence)
-    return len(told) - len({(event.topic, event.event_id) for event in told})
+    published, _ = _events(evidence)
+    return len(published) - len({(event.topic, event.event_id) for event in published})
 
 
 def _events(evidence: Evidence) -> tuple[list[Event], list[str]]:
-    told, unreadable = [], []
-    for record in evidence.told():
+    published, unreadable = [], []
+    for record in evidence.published():
         try:
-            told.append(_event(record))
+            published.append(_event(record))
         except (KeyError, TypeError, ValueError):
             unreadable.append(f"{record.topic} {record.partition} {record.offset}")
-    return told, unreadable
+    return published, unreadable
 
 
 def _event(record: Record) -> Event:
@@ -97,7 +97,7 @@ def _missing(
 ) -> list[Violation]:
     """Applications of this run without an event, unless the topic lost what it held of them.
 
-    What was told between the fault's begin and its mend is lost with the rest: nothing new was there to be told to.
+    What was published between the fault's begin and its restore is lost with the rest: there was no new topic yet.
     """
     everyone = {one.id for one in evidence.of_this_run()}
     silent = {id_ for id_ in everyone - _lost(evidence, topic) if (topic, id_) not in by_application}
@@ -105,11 +105,11 @@ def _missing(
 
 
 def _lost(evidence: Evidence, topic: str) -> set[str]:
-    """Applications whose event was told before its topic lost what it held."""
+    """Applications whose event was published before its topic lost what it held."""
     faults = evidence.of(Fault)
     losses = {fault.name for fault in faults if topic in fault.lost}
     lost_at = max(
-        (fault.at for fault in faults if fault.name in losses and fault.stage in ("begin", "mend")), default=0.0
+        (fault.at for fault in faults if fault.name in losses and fault.stage in ("begin", "restore")), default=0.0
     )
     return {
         row.application_id
@@ -118,10 +118,12 @@ def _lost(evidence: Evidence, topic: str) -> set[str]:
     }
 
 
-def _contradictory(told: list[Event]) -> set[str]:
+def _contradictory(published: list[Event]) -> set[str]:
     first: dict[str, Mapping[str, Any]] = {}
     return {
-        event.application_id for event in told if (facts := _facts(event)) != first.setdefault(event.event_id, facts)
+        event.application_id
+        for event in published
+        if (facts := _facts(event)) != first.setdefault(event.event_id, facts)
     }
 
 
@@ -129,15 +131,15 @@ def _facts(event: Event) -> dict[str, Any]:
     return {"topic": event.topic} | {name: value for name, value in event.fields.items() if name not in NOT_FACTS}
 
 
-def _shared_ids(told: list[Event]) -> Iterator[str]:
+def _shared_ids(published: list[Event]) -> Iterator[str]:
     bearers: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
-    for event in told:
+    for event in published:
         bearers[event.event_id].add((event.topic, event.application_id))
     return (event_id for event_id, facts in bearers.items() if len(facts) > 1)
 
 
-def _untrue(told: list[Event], applications: Mapping[str, Application]) -> set[str]:
-    return {event.application_id for event in told if not _is_true(event, applications.get(event.application_id))}
+def _untrue(published: list[Event], applications: Mapping[str, Application]) -> set[str]:
+    return {event.application_id for event in published if not _is_true(event, applications.get(event.application_id))}
 
 
 def _is_true(event: Event, row: Application | None) -> bool:
@@ -171,10 +173,10 @@ def _out_of_order(evidence: Evidence, by_application: Mapping[tuple[str, str], M
             yield id_
 
 
-def _overtaken(evidence: Evidence, told: list[Event]) -> Iterator[str]:
-    """By the broker's own clock, each first telling; what was told again because its topic was lost has no order."""
+def _overtaken(evidence: Evidence, published: list[Event]) -> Iterator[str]:
+    """By the broker's own clock, each first telling; what was republished because its topic was lost has no order."""
     first: dict[tuple[str, str], int] = {}
-    for event in told:
+    for event in published:
         if event.appended_ms is not None:
             place = event.topic, event.application_id
             first[place] = min(event.appended_ms, first.get(place, event.appended_ms))

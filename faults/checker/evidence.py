@@ -120,7 +120,7 @@ class Evidence:
         began = self.began_at
         return [one for one in self.applications.values() if one.created_at.timestamp() >= began]
 
-    def told(self) -> Iterator[Record]:
+    def published(self) -> Iterator[Record]:
         """The records without those that a test planted, and without planted ones that were replayed."""
         planted = {(one.topic, one.partition, one.offset) for one in self.of(Planted)}
         contents = {

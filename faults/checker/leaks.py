@@ -25,7 +25,7 @@ HASHES = ("sha256", "sha1", "md5", "sha512", "sha3_256", "blake2b")
 SHORT_HASHES = (16, 32)
 """Bytes that BLAKE2b is usually cut to; it gives another hash for each length."""
 HASH_BYTES = 16
-"""Of a hash so much of the beginning is looked for: nothing else begins so, and whoever cuts it keeps as much."""
+"""Of a hash so much of the beginning is looked for: nothing else begins so, and who cuts it keeps as much."""
 CHUNK_BYTES = 2**24
 LONGEST = 32
 """Bytes of the longest form: half of SHA-256, hexadecimal."""

@@ -13,10 +13,14 @@ from faults.checker.sent import Content, Sent, content_of, sends
 def violations(evidence: Evidence) -> list[Violation]:
     """What is there and should not be."""
     sent = sends(evidence)
-    told = [fields.get("application_id") for record in evidence.told() if (fields := record.fields()) is not None]
+    published = [
+        fields.get("application_id") for record in evidence.published() if (fields := record.fields()) is not None
+    ]
     there = evidence.applications
     return [
-        *found("I4", "is told and there is no such application", {str(id_) for id_ in told if id_ not in there}),
+        *found(
+            "I4", "is published and there is no such application", {str(id_) for id_ in published if id_ not in there}
+        ),
         *found(
             "I4", "has outbox rows and no application", {row.application_id for row in evidence.outbox} - set(there)
         ),
@@ -34,7 +38,7 @@ def _ids_on_record(evidence: Evidence) -> set[str]:
 
 
 def _unexplained(evidence: Evidence, sent: list[Sent]) -> list[str]:
-    """Rows of this run that nobody was told of, beyond those that sends with an unknown end may have left."""
+    """Rows of this run that nobody was published of, beyond those that sends with an unknown end may have left."""
     answered = {send.application_id for send in sent}
     unannounced: defaultdict[Content, list[Application]] = defaultdict(list)
     for row in evidence.of_this_run():

@@ -1,10 +1,10 @@
-"""I10: `/health` stayed 200 in faults of the surroundings; `/ready` told the truth within 5 s, and again 10 s after.
+"""I10: `/health` stayed 200 in faults of the infrastructure; `/ready` was right within 5 s, and again 10 s after.
 
 Invariant: a probe is judged by what was so from before it was sent until after it was answered.
 
-    begin ──5 s──► says so ··········► mend ··(anything)··► heal ──10 s──► says ready
+    begin ──5 s──► says so ··········► restore ··(anything)··► heal ──10 s──► says ready
 
-A service that was itself killed is excused until it has answered again, and no longer than 30 s from the mend on.
+A service that was itself killed is excused until it has answered again, and no longer than 30 s from the restore on.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from harness.journal import Fault, Probed
 NOTICE_SECONDS = 5.0
 RECOVER_SECONDS = 10.0
 RESTART_SECONDS = 30.0
-"""How long after the mend a service that was itself killed may take to answer and be ready, at most."""
+"""How long after the restore a service that was itself killed may take to answer and be ready, at most."""
 
 Who: TypeAlias = tuple[str, str]
 """A service and a path: whom a probe asks, and what."""
@@ -26,13 +26,13 @@ Who: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A fault from beginning to end; one that was never mended or healed goes on."""
+    """A fault from beginning to end; one that was never restored or healed goes on."""
 
     began: Fault
-    mended_at: float
+    restored_at: float
     healed_at: float
     back_at: Mapping[Who, float] = field(default_factory=dict)
-    """When each was first asked after the mend and answered well; of a fault that killed somebody."""
+    """When each was first asked after the restore and answered well; of a fault that killed somebody."""
 
     def hits(self, probe: Probed) -> bool:
         """Whether the fault, or its aftermath, has anything to do with a probe."""
@@ -40,7 +40,7 @@ class Outage:
 
     def killed(self, probe: Probed) -> bool:
         """Whether the one that is asked was itself down, or is not yet back."""
-        at_last = self.mended_at + RESTART_SECONDS
+        at_last = self.restored_at + RESTART_SECONDS
         back_at = min(at_last, self.back_at.get((probe.service, probe.path), at_last))
         return probe.service in self.began.killed and self.began.at <= probe.at and probe.sent_at <= back_at
 
@@ -61,7 +61,7 @@ def violations(evidence: Evidence) -> list[Violation]:
 
 
 def _outages(faults: list[Fault], probes: list[Probed]) -> list[Outage]:
-    """The faults by name: each `begin` with the first `mend` and `heal` after it."""
+    """The faults by name: each `begin` with the first `restore` and `heal` after it."""
     answered: defaultdict[Who, list[float]] = defaultdict(list)
     for probe in probes:
         if _is_well(probe):
@@ -73,8 +73,8 @@ def _outages(faults: list[Fault], probes: list[Probed]) -> list[Outage]:
 
     def outage(begin: Fault) -> Outage:
         healed_at = after(begin, "heal")
-        mended_at = min(after(begin, "mend"), healed_at)
-        return Outage(begin, mended_at, healed_at, _first_after(mended_at, answered) if begin.killed else {})
+        restored_at = min(after(begin, "restore"), healed_at)
+        return Outage(begin, restored_at, healed_at, _first_after(restored_at, answered) if begin.killed else {})
 
     return [outage(begin) for begin in faults if begin.stage == "begin"]
 
@@ -95,7 +95,7 @@ def _is_blind(probe: Probed, outages: list[Outage]) -> bool:
         for dependency in outage.began.away
         if probe.service in outage.began.seen_by
         and outage.began.at + NOTICE_SECONDS <= probe.sent_at
-        and probe.at <= outage.mended_at
+        and probe.at <= outage.restored_at
     }
     if not away or _was_killed(probe, outages):
         return False

@@ -1,6 +1,6 @@
 """Brings the evidence together: waits until the system is at rest, then reads every source once.
 
-Invariant: topics are read after the database, so that what was told in between is explained by what was stored.
+Invariant: topics are read after the database, so that what was published in between is explained by what was stored.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ def baseline(system: JudgedSystem) -> tuple[Measured | Connections, ...]:
 
 
 def settled(system: JudgedSystem, within: float = SETTLE_SECONDS) -> float:
-    """Wait until everything is decided, told and consumed; seconds it took, `within` when it did not come to that."""
+    """Wait until everything is decided, published and consumed; the seconds, `within` when it was not in time."""
     began = time.monotonic()
     while (seconds := time.monotonic() - began) < within:
         with suppress(psycopg.OperationalError, KafkaException):  # a store that is not back yet
@@ -93,8 +93,8 @@ def _texts(entries: tuple[Entry, ...], records: Iterable[Record]) -> dict[str, b
         for one in journal.of(Looked, entries)
     }
     probes = {f"{one.service} {one.path} at {one.at}": _said(one.text, one) for one in journal.of(Probed, entries)}
-    told = {f"{one.topic} {one.partition} {one.offset}": _content(one) for one in records}
-    return answers | looks | probes | told
+    held = {f"{one.topic} {one.partition} {one.offset}": _content(one) for one in records}
+    return answers | looks | probes | held
 
 
 def _said(text: str, answer: Answered | Looked | Probed) -> bytes:

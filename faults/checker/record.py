@@ -45,7 +45,7 @@ def _scored(evidence: Evidence) -> set[str]:
 def _opened_too_early(evidence: Evidence, reads: dict[str, list[datetime]]) -> set[str]:
     """A report has the time of its transaction, which began after the record's was over."""
     early = set()
-    for record in evidence.told():
+    for record in evidence.published():
         if record.topic == REPORTED and (fields := record.fields()) and fields.get("application_id") in reads:
             reported_at = datetime.fromisoformat(str(fields.get(TIMES[REPORTED])))
             if min(reads[fields["application_id"]]) >= reported_at:

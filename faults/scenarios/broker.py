@@ -24,7 +24,7 @@ def frozen(run: Run) -> None:
         with run.fault(away=("kafka",)) as fault:
             run.system.freeze("kafka")
             _stay_away(run)
-            fault.mend()
+            fault.restore()
             run.system.thaw("kafka")
             run.system.child("kafka").wait_until_ready()
         run.settle()
@@ -39,7 +39,7 @@ def killed(run: Run) -> None:
         with run.fault(away=("kafka",)) as fault:
             run.system.kill("kafka")
             _stay_away(run)
-            fault.mend()
+            fault.restore()
             run.system.start("kafka")
         run.settle()
     _nobody_noticed(run, watch)
@@ -59,17 +59,17 @@ def lost(run: Run) -> None:
     run.some_moment()
     lives = {name: run.system.child(name).pid for name in SERVICES}
     with run.fault(away=("kafka",), killed=("credit",), lost=tuple(GROUPS)) as fault:
-        run.system.freeze("credit")  # so that something is told and not yet read
+        run.system.freeze("credit")  # so that something is published and not yet read
         run.wait(UNREAD_SECONDS)
         run.system.lose_broker()
         run.system.thaw("credit")
         _stay_away(run)
-        fault.mend()
+        fault.restore()
         run.system.start("kafka")
         run.system.job("topics")
     run.settle()
     run.demand_all_accepted()
-    run.demand(run.system.metric("publisher", "events_republished_total") > 0, "nothing was told again")
+    run.demand(run.system.metric("publisher", "events_republished_total") > 0, "nothing was republished")
     run.demand(lives == {name: run.system.child(name).pid for name in SERVICES}, "a service did not survive it")
 
 
@@ -80,6 +80,6 @@ def _stay_away(run: Run) -> None:
 
 def _nobody_noticed(run: Run, watch: Watch) -> None:
     run.demand_all_accepted()
-    run.demand(watch.untold_most > run.outage_seconds * TRICKLE / 2, "the outbox did not grow")
+    run.demand(watch.unpublished_most > run.outage_seconds * TRICKLE / 2, "the outbox did not grow")
     watch.demand_breaker("publisher", "kafka_producer")
     watch.demand_short_transactions()

@@ -40,7 +40,7 @@ def clock_off(service: str) -> Callable[[Run], None]:
         republished = run.system.metric("publisher", "events_republished_total")
         _restart(run, service)
         run.settle()
-        run.demand(republished == 0, f"{republished:g} events were told again because of a clock")
+        run.demand(republished == 0, f"{republished:g} events were republished because of a clock")
         run.demand(run.system.database.count("outbox_parked") == 0, "events were put aside because of a clock")
         run.demand_normal_time()
 
@@ -60,7 +60,7 @@ def unknown_key(run: Run) -> None:
     run.sent()
     (event, *_) = run.system.database.rows("SELECT payload::jsonb AS event FROM outbox_events ORDER BY id LIMIT 1")
     with run.fault(troubled=("credit",), killed=("credit",)) as fault:
-        _tell_sealed_anew(run, event["event"], key)
+        _publish_encrypted_again(run, event["event"], key)
         run.system.thaw("publisher")
         run.demand_soon(
             lambda: run.system.metric("credit", "consumer_partitions_without_key") == 1, 10, "no partition waits"
@@ -71,7 +71,7 @@ def unknown_key(run: Run) -> None:
         run.demand(run.system.broker.lag() > 0, "the offset did not wait")
         run.demand(run.system.broker.published(SUBMITTED_DLQ) == 0, "a message was put aside for want of a key")
         run.demand(any(row["status"] != "PENDING" for row in run.applications()), "the other partitions waited too")
-        fault.mend()
+        fault.restore()
         run.system.restart("credit", ENCRYPTION_KEYS_RETIRED=base64.b64encode(key).decode())
     run.settle()
     run.demand(run.system.broker.published(SUBMITTED_DLQ) == 0, "a message was put aside in the end")
@@ -97,7 +97,7 @@ def _start_with_wrong_key(run: Run, service: str, setting: str) -> None:
         run.demand(code == REFUSED_TO_START, f"{service} with a wrong {setting} ended with {code}")
         words = run.system.child(service).last_sentence()
         run.demand(setting in words and "is not the key" in words, f"{service} said: {words}")
-        fault.mend()
+        fault.restore()
         run.system.start(service)
 
 
@@ -113,7 +113,7 @@ def _restart(run: Run, service: str, **environment: str) -> None:
         run.system.restart(service, **environment)
 
 
-def _tell_sealed_anew(run: Run, event: dict[str, str], key: bytes) -> None:
+def _publish_encrypted_again(run: Run, event: dict[str, str], key: bytes) -> None:
     """The application's own event, its PAN encrypted with another key, comes before the real one."""
     application_id = uuid.UUID(event["application_id"])
     pan = Pan(str(run.seen.accepted[str(application_id)]["pan_number"]))

@@ -30,7 +30,7 @@ def each_killed(run: Run) -> None:
         with run.fault(troubled=SERVICES) as fault:
             cluster.kill(name)
             run.wait(run.outage_seconds)
-            fault.mend()
+            fault.restore()
             cluster.start(name)
             run.demand_soon(cluster.is_whole, WHOLE_SECONDS, f"{name} did not catch up")
     run.settle()
@@ -56,7 +56,7 @@ def two_killed(run: Run) -> None:
         run.load(Volume(round(run.outage_seconds * RATE), RATE))
         run.wait(run.outage_seconds)
         run.demand(run.system.database.count("outbox_events") > 0, "the outbox did not grow")
-        fault.mend()
+        fault.restore()
         cluster.start(gone[0])
         run.sent()
         run.demand_soon(run.is_quiet, 60, "nothing flowed with two of three")

@@ -1,6 +1,6 @@
 """Many at once: one PAN or one key from fifty sides, and more posts than the API has room for.
 
-Invariant: whoever is turned away is told when to come again, and nobody waits without end.
+Invariant: who is turned away learns when to come again, and nobody waits without end.
 """
 
 import itertools
@@ -37,14 +37,14 @@ def one_pan(run: Run) -> None:
     run.sent()
     seen = _answers_to(run, posts[0].body["pan_number"])
     others = {each.error_code for each in seen if each.status != 202}
-    run.demand(others == {"DUPLICATE_APPLICATION"}, f"the others were told {others}")
+    run.demand(others == {"DUPLICATE_APPLICATION"}, f"the others were answered {others}")
     run.settle()
     accepted = run.system.database.rows(
         "SELECT id, status, updated_at FROM applications WHERE id = ANY (%s::uuid[]) ORDER BY created_at",
         [each.application_id for each in seen if each.status == 202],
     )
     run.demand(accepted, "nobody was accepted")
-    # Whoever is rejected may apply again at once, and some of the fifty come late enough for that: by when they were
+    # Who is rejected may apply again at once, and some of the fifty come late enough for that: by when they were
     # answered, for a transaction begins, and is dated, before it looks whether the PAN is free.
     answered_at = {each.application_id: each.at for each in seen}
     for first, next_ in itertools.pairwise(accepted):
@@ -120,7 +120,7 @@ def _turned_away_with_a_word(run: Run) -> None:
 
 
 def _let_go(run: Run, slow: list[socket.socket], hung_on_at: float) -> None:
-    """Whoever does not finish its body gets 408 within the bound, and holds nobody up."""
+    """Who does not finish its body gets 408 within the bound, and holds nobody up."""
     answers = []
     for line in slow:
         line.settimeout(max(0.1, hung_on_at + BODY_SECONDS + 5 - time.monotonic()))
@@ -145,5 +145,5 @@ def _crowd(run: Run, count: int = CROWD) -> list[Post]:
 
 
 def _answers_to(run: Run, pan: str) -> list[Seen]:
-    """The last word on each post with this PAN: those that were told to come again have done so."""
+    """The last word on each post with this PAN: those that were to come again have done so."""
     return [each for each in run.seen.answers if each.post.body["pan_number"] == pan and each.error_code not in AGAIN]

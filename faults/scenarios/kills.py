@@ -43,7 +43,7 @@ def dies_at(service: str, place: Place, demand: Demand, asks: Demand | None = No
             run.system.arm(service, f"{place}=die@{run.chance.randint(1, PASSAGES)}")
             run.load()
             _wait_for_death(run, service)
-            fault.mend()
+            fault.restore()
             run.system.start(service)
         if asks is not None:
             run.sent()
@@ -69,7 +69,7 @@ def _wait_for_death(run: Run, service: str) -> None:
 
 
 def ask_again(run: Run) -> None:
-    """Row 1: whoever lost an answer posts again with the same key, once more after it was accepted."""
+    """Row 1: who lost an answer posts again with the same key, once more after it was accepted."""
     lost = {post.key for post, _ in run.seen.lost if post.key}
     run.send([Post(0.0, seen.post.body, seen.post.key) for seen in _accepted(run) if seen.post.key in lost])
 
@@ -96,11 +96,11 @@ def nothing_more(_: Run) -> None:
     """The invariants say it all."""
 
 
-def told_twice(run: Run) -> None:
+def published_twice(run: Run) -> None:
     """Row 2: an event that is on its topic twice proves that the publisher died between the two."""
     tellings = (Counter(_keys(run.system.broker.read(topic_of(event), 0))) for event in EventType)
     again = sum(count - 1 for each in tellings for key, count in each.items() if key in run.seen.accepted)
-    run.demand(again > 0, "no event was told twice")
+    run.demand(again > 0, "no event was published twice")
 
 
 def same_score(run: Run) -> None:
@@ -148,7 +148,7 @@ for name, kill in {
 
 for name, kill in {
     "publisher-before-ack": dies_at("publisher", Place.PUBLISHER_BEFORE_ACK, nothing_more),
-    "publisher-after-ack": dies_at("publisher", Place.PUBLISHER_AFTER_ACK, told_twice),
+    "publisher-after-ack": dies_at("publisher", Place.PUBLISHER_AFTER_ACK, published_twice),
     "publisher-after-archive": dies_at("publisher", Place.PUBLISHER_AFTER_ARCHIVE, nothing_more),
 }.items():
     scenario(2, name, volume=SHORT)(kill)

@@ -24,7 +24,7 @@ COMMITS: Final = 5
 STRAGGLING_SECONDS: Final = 8.0
 """How long after the load a busy machine's services may still have something to commit."""
 REJOINS: Final = 2
-"""How often a consumer may be given its partitions anew for one outage: when it was thrown out, and when it is back."""
+"""How often a consumer may be given its partitions again for one outage: when thrown out, and when it is back."""
 KILLS: Final = 3
 """How often all connections to one store are ended."""
 
@@ -67,14 +67,14 @@ def without_database(harm: Harm, *, one_by_one: bool) -> Callable[[Run], None]:
 def _take_away(
     run: Run, dependency: str, harm: Harm, wires: Sequence[Wire], seen_by: tuple[str, ...] = SERVICES
 ) -> None:
-    """Do harm to the wires to a dependency, for as long as the outage, and see that all are ready after the mend."""
+    """Do harm to the wires to a dependency, for as long as the outage, and see that all are ready after the restore."""
     with run.fault(away=(dependency,), seen_by=seen_by) as fault:
         for wire in wires:
             harm(run, wire)
         run.wait(run.outage_seconds)
-        fault.mend()
+        fault.restore()
         for wire in wires:
-            wire.mend()
+            wire.restore()
         run.demand_ready(10)
 
 
@@ -106,9 +106,9 @@ def slowly(run: Run) -> None:
             for wire in wires:
                 slow(run, wire)
             run.wait(run.outage_seconds)
-            fault.mend()
+            fault.restore()
             for wire in wires:
-                wire.mend()
+                wire.restore()
     run.settle()
     _no_storm(run, assigned)
 
@@ -127,7 +127,7 @@ def sockets_killed(run: Run) -> None:
                 if not _kill_sockets(run.system.ports[store]):
                     raise NotRun("this kernel ends no connection for `ss -K`")
                 run.wait(run.outage_seconds / KILLS)
-            fault.mend()
+            fault.restore()
             run.demand_ready(10)
     run.settle()
     _no_storm(run, assigned, KILLS)
@@ -178,8 +178,8 @@ def commit_answer_lost_and_cut(run: Run) -> None:
     with run.fault(away=("database",), seen_by=("api",)) as fault:
         _lose_one(run, wire, wire.lose_answer_to_commit_and_cut)
         run.wait(run.outage_seconds)
-        fault.mend()
-        wire.mend()
+        fault.restore()
+        wire.restore()
         run.demand_ready(10)
     run.settle()
     refused_in_time(run)
@@ -238,8 +238,8 @@ def _said(run: Run, service: str, event: str) -> int:
 
 
 def _no_storm(run: Run, before: dict[str, int], outages: int = 1) -> None:
-    anew = {name: count - before[name] for name, count in _assignments(run).items()}
-    run.demand(max(anew.values()) <= REJOINS * outages, f"consumers were given their partitions anew: {anew}")
+    again = {name: count - before[name] for name, count in _assignments(run).items()}
+    run.demand(max(again.values()) <= REJOINS * outages, f"consumers were given their partitions again: {again}")
 
 
 def _kill_sockets(port: int) -> bool:

@@ -26,7 +26,7 @@ IN_A_ROW: Final = 50
 """After how many the consumer stops, by default."""
 LARGE_BYTES: Final = 900_000
 BROKEN_AT_ONCE: Final = 3
-BURIED: Final = 3
+DEAD_LETTERS: Final = 3
 DEATH_SECONDS: Final = 20.0
 CONSUMERS: Final = {"credit": SUBMITTED, "decision": REPORTED}
 EVENT_OF: Final = {topic_of(event): event for event in EventType}
@@ -70,7 +70,7 @@ def poison(run: Run) -> None:
 
 @scenario(14, "unknown-bug", volume=SHORT, own_system=True)
 def unknown_bug(run: Run) -> None:
-    """The code fails for some messages: they are put aside after their tries, and replayed once it is mended."""
+    """The code fails for some messages: they are put aside after their tries, and replayed once it is restored."""
     with run.fault():
         run.system.arm("credit", ",".join(f"credit.before_commit=fail@{number}" for number in range(1, PASSAGES + 1)))
         run.send([Post(0.0, post.body, post.key) for post in _different(run, BROKEN_AT_ONCE)])
@@ -102,7 +102,7 @@ def nothing_but_poison(run: Run) -> None:
         run.demand(IN_A_ROW <= held < FLOOD, f"{held} dead letters of {FLOOD} when {IN_A_ROW} in a row are too many")
         run.demand(run.system.broker.lag() > 0, "nothing was left on the topic")
         with run.fault(killed=("credit",)) as fault:
-            fault.mend()
+            fault.restore()
             run.system.restart("credit", DEAD_LETTERS_IN_A_ROW_MAX=str(FLOOD * 10))
     run.settle()
     held = run.system.broker.published(SUBMITTED_DLQ)
@@ -111,22 +111,22 @@ def nothing_but_poison(run: Run) -> None:
 
 
 @scenario(16, "killed-after-dead-letter", volume=SHORT, own_system=True)
-def killed_after_burial(run: Run) -> None:
+def killed_after_dead_letter(run: Run) -> None:
     """A consumer dies when its dead letter is on its topic and the offset is not stored: it is there, perhaps twice."""
     for service, topic in CONSUMERS.items():
         run.load()
         run.some_moment()
-        letters = [Poison("malformed_json", b"{ not json", f"{service}-{number}") for number in range(BURIED)]
+        letters = [Poison("malformed_json", b"{ not json", f"{service}-{number}") for number in range(DEAD_LETTERS)]
         with run.fault(killed=(service,)) as fault:
-            run.system.arm(service, f"{Place.CONSUMER_AFTER_DEAD_LETTER}=die@{run.chance.randint(1, BURIED)}")
+            run.system.arm(service, f"{Place.CONSUMER_AFTER_DEAD_LETTER}=die@{run.chance.randint(1, DEAD_LETTERS)}")
             places = pour(run, letters, topic)
             if run.system.exit_code(service, DEATH_SECONDS) is None:
                 raise Spoilt(f"{service} lives")
-            fault.mend()
+            fault.restore()
             run.system.start(service)
         run.sent()
         run.demand_soon(run.is_quiet, 30, f"not settled after the death of {service}")
-        _all_buried(run, topic, places)
+        _all_published_as_dead_letters(run, topic, places)
     run.settle()
 
 
@@ -231,15 +231,15 @@ def _told_where_and_why(run: Run, topic: str, places: Mapping[Lies, Poison]) -> 
     run.demand(not differ, f"put aside for other reasons, or not whole: {differ}")
 
 
-def _all_buried(run: Run, topic: str, places: Mapping[Lies, Poison]) -> None:
+def _all_published_as_dead_letters(run: Run, topic: str, places: Mapping[Lies, Poison]) -> None:
     letters = [headers_of(each) for each in run.system.broker.read(dead_letter_topic(topic), len(places))]
-    buried = [(int(said["dlq.partition"]), int(said["dlq.offset"])) for said in letters]
-    run.demand(set(buried) == places.keys(), f"dead letters came from {sorted(buried)}, not {sorted(places)}")
-    run.demand(len(buried) <= 2 * len(places), f"{len(buried)} dead letters of {len(places)}")
+    dead = [(int(said["dlq.partition"]), int(said["dlq.offset"])) for said in letters]
+    run.demand(set(dead) == places.keys(), f"dead letters came from {sorted(dead)}, not {sorted(places)}")
+    run.demand(len(dead) <= 2 * len(places), f"{len(dead)} dead letters of {len(places)}")
 
 
 def _come_back(run: Run, counts: list[int], known: int) -> None:
-    """Replaying what nobody has mended puts it aside again, but for what is `known` by now, and changes no row."""
+    """Replaying what nobody has restored puts it aside again, but for what is `known` by now, and changes no row."""
     counts[0] -= known
     before = run.system.database.everything()
     _replay(run, "--all")

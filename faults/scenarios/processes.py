@@ -27,11 +27,11 @@ def everything_killed(run: Run) -> None:
     order = run.chance.sample(EVERYBODY, len(EVERYBODY))
     with run.fault(away=("database", "kafka"), killed=SERVICES) as fault:
         at_once(run.system.kill, EVERYBODY)
-        fault.mend()
+        fault.restore()
         for name in order:
             run.system.launch(name)
         at_once(lambda name: run.system.child(name).wait_until_ready(), EVERYBODY)
-    seconds = run.healed_at - run.mended_at
+    seconds = run.healed_at - run.restored_at
     run.demand(seconds <= BACK_SECONDS, f"back only after {seconds:.0f} s (started in the order {', '.join(order)})")
     run.settle()
 
@@ -45,7 +45,7 @@ def rolling_restart(run: Run) -> None:
             run.wait(run.chance.uniform(0.1, 0.4))
             with run.fault(killed=(name,)) as fault:
                 _stops_cleanly(run, name)
-                fault.mend()
+                fault.restore()
                 run.system.start(name)
     _nobody_was_cut_off(run)
     run.settle()
@@ -58,7 +58,7 @@ def all_stopped_at_once(run: Run) -> None:
     run.some_moment()
     with run.fault(killed=SERVICES) as fault:
         at_once(lambda name: _stops_cleanly(run, name), SERVICES)
-        fault.mend()
+        fault.restore()
         at_once(run.system.start, SERVICES)
     _nobody_was_cut_off(run)
     run.settle()
@@ -78,7 +78,7 @@ def two_publishers(run: Run) -> None:
                 20,
                 "the second publisher never took over",
             )
-            fault.mend()
+            fault.restore()
             run.system.thaw("publisher")
         run.settle()
 
@@ -97,7 +97,7 @@ def publisher_stalls(run: Run) -> None:
                     run.volume.seconds + 15,
                     "the second publisher never took over",
                 )
-            fault.mend()
+            fault.restore()
             run.demand_soon(lambda: run.system.ready("publisher")[0] == 200, stall + 5, "the first one did not go on")
         run.settle()
 

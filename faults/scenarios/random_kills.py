@@ -41,7 +41,7 @@ class Killer:
             beat += 1
             time.sleep(max(0.0, began + beat * SERVICE_EVERY_SECONDS - time.monotonic()))
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Bring everything back, and return when all of it is ready."""
         self._store.shutdown()
         if self._coming_back is not None:
@@ -77,7 +77,7 @@ def random_kills(run: Run) -> None:
     run.load(Volume(int(RATE * run.outage_seconds), RATE))
     with run.fault(troubled=SERVICES) as fault:
         killer.work(run.outage_seconds)
-        fault.mend()
-        killer.mend()
+        fault.restore()
+        killer.restore()
     run.settle()
     run.demand(sum(run.system.killed.values()) >= run.outage_seconds / 2, "hardly anything was killed")

@@ -41,7 +41,7 @@ def goes_away(how: Callable[[Run], None]) -> Callable[[Run], None]:
             with run.fault(away=("database",)) as fault:
                 how(run)
                 run.wait(run.outage_seconds)
-                fault.mend()
+                fault.restore()
                 run.system.start("postgres")
             run.settle()
         refused_in_time(run)
@@ -65,7 +65,7 @@ def disk_full_under_postgres(run: Run) -> None:
     with run.fault(troubled=SERVICES) as fault:
         room = _fill(run.system.postgres.folder)
         run.wait(run.outage_seconds)
-        fault.mend()
+        fault.restore()
         room.unlink()
         if not run.system.runs("postgres"):
             run.system.start("postgres")
@@ -89,7 +89,7 @@ def disk_full_under_kafka(run: Run) -> None:
             raise Spoilt("the broker had room enough")
         with run.fault(away=("kafka",), troubled=SERVICES) as fault:
             run.wait(run.outage_seconds)
-            fault.mend()
+            fault.restore()
             room.unlink()
             run.system.start("kafka")
     run.settle()
@@ -127,7 +127,7 @@ def _onto_small_disk(run: Run, store: str) -> None:
         run.system.afterwards.callback(lambda: subprocess.run(["umount", "--lazy", str(folder)], check=False))
         subprocess.run(["cp", "--archive", f"{aside}/.", folder], check=True)
         shutil.rmtree(aside)
-        fault.mend()
+        fault.restore()
         run.system.start(store)
     run.demand_ready(30)
 

@@ -27,8 +27,8 @@ UNREAD: Final = 10
 WITHOUT_PLACE: Final = "dead letters cannot be written"
 LEAVE_SECONDS: Final = 15.0
 """Within which the broker has given up a member that left: longer than the consumers' session."""
-RETOLD_SECONDS: Final = 120.0
-"""Within which the reconciler has told again what a deleted topic held."""
+REPUBLISHED_SECONDS: Final = 120.0
+"""Within which the republisher has republished what a deleted topic held."""
 TINY_BYTES: Final = "120"
 """Less than any event of ours takes."""
 
@@ -40,20 +40,20 @@ def offsets_set_back(run: Run) -> None:
     run.some_moment()
     with run.fault(killed=CONSUMERS) as fault:
         _stop_and_set_back(run)
-        fault.mend()
+        fault.restore()
         at_once(run.system.start, CONSUMERS)
     run.sent()
     run.demand_soon(run.is_quiet, 60, "not settled before the second time")
     before = run.system.database.everything()
     with run.fault(killed=CONSUMERS) as fault:
         _stop_and_set_back(run)
-        fault.mend()
+        fault.restore()
         at_once(run.system.start, CONSUMERS)
     run.demand_soon(lambda: run.system.broker.lag() == 0, 30, "not everything was read again")
     for service, topic in zip(CONSUMERS, GROUPS, strict=True):
         again = run.system.metric(service, "kafka_messages_consumed_total", 'outcome="duplicate"')
-        told = run.system.broker.published(topic)
-        run.demand(again >= told, f"{service} knew only {again:g} of {told} messages again")
+        count = run.system.broker.published(topic)
+        run.demand(again >= count, f"{service} knew only {again:g} of {count} messages again")
     after = run.system.database.everything()
     changed = [table for table, rows in before.items() if rows != after[table]]
     run.demand(not changed, f"rows changed in {', '.join(changed)}")
@@ -69,13 +69,13 @@ def topic_deleted(topic: str, other: str) -> Callable[[Run], None]:
         run.some_moment()
         with run.fault(troubled=("publisher", *CONSUMERS), killed=HELD, lost=(topic,)) as fault:
             with _events_held_back(run, other):
-                told = run.system.broker.published(other)
+                before = run.system.broker.published(other)
                 run.system.broker.delete(topic)
             run.load(Volume(round(run.outage_seconds * 5), 5))
             run.demand_soon(lambda: _parked(run, topic), run.outage_seconds + 10, "no event waits with a reason")
-            run.demand_soon(lambda: _grew(run, other, told), 10, "the other topic stood still")
+            run.demand_soon(lambda: _grew(run, other, before), 10, "the other topic stood still")
             run.wait(run.outage_seconds)
-            fault.mend()
+            fault.restore()
             run.system.job("topics")
         run.settle()
         run.demand_none_refused()
@@ -87,7 +87,7 @@ for name, topics in {
     "topic-of-submissions-deleted": (SUBMITTED, REPORTED),
     "topic-of-reports-deleted": (REPORTED, SUBMITTED),
 }.items():
-    scenario(11, name, outage=(10.0, 4.0), settle_seconds=RETOLD_SECONDS)(topic_deleted(*topics))
+    scenario(11, name, outage=(10.0, 4.0), settle_seconds=REPUBLISHED_SECONDS)(topic_deleted(*topics))
 
 
 @scenario(11, "message-too-large", outage=(5.0, 2.0))
@@ -98,14 +98,14 @@ def message_too_large(run: Run) -> None:
         run.some_moment((0.2, 0.4))
         with run.fault(killed=HELD) as fault:
             with _events_held_back(run, other):
-                told = run.system.broker.published(other)
+                before = run.system.broker.published(other)
                 run.system.broker.configure(topic, max_message_bytes=TINY_BYTES)
             run.load(SHORT)
             run.demand_soon(functools.partial(_parked, run, topic), 15, "no event waits with a reason")
-            run.demand_soon(functools.partial(_grew, run, other, told), 10, "the other topic stood still")
+            run.demand_soon(functools.partial(_grew, run, other, before), 10, "the other topic stood still")
             run.wait(run.outage_seconds)
             run.demand(not _parked(run, other), "events of the other topic were put aside too")
-            fault.mend()
+            fault.restore()
             run.system.broker.configure(topic, max_message_bytes=str(2**20))
         run.sent()
         run.demand_soon(run.is_quiet, 60, f"not settled after {topic}")
@@ -126,13 +126,13 @@ def no_place_for_dead_letters(run: Run) -> None:
         run.wait(run.outage_seconds)
         for service, (topic, group) in zip(CONSUMERS, GROUPS.items(), strict=True):
             behind = run.system.broker.published(topic) - run.system.broker.committed(group)
-            run.demand(behind > 0, f"the offsets of {service} went past what was buried nowhere")
+            run.demand(behind > 0, f"the offsets of {service} went past what had no dead letter")
             run.demand_soon(functools.partial(run.says, service, WITHOUT_PLACE), 10, f"{service} did not say why")
         run.sent()
         run.demand_soon(
             lambda: not [row for row in run.applications() if row["status"] == "PENDING"], 30, "neighbours waited"
         )
-        fault.mend()
+        fault.restore()
         run.system.job("topics")
     run.settle()
     held = [run.system.broker.published(topic) for topic in (SUBMITTED_DLQ, REPORTED_DLQ)]
@@ -140,9 +140,9 @@ def no_place_for_dead_letters(run: Run) -> None:
 
 
 def _move_leader_epochs(run: Run) -> None:
-    """Restart the broker: a topic that is made anew then begins with a lower leader epoch than the old one had."""
+    """Restart the broker: a topic that is recreated then begins with a lower leader epoch than the old one had."""
     with run.fault(away=("kafka",)) as fault:
-        fault.mend()
+        fault.restore()
         run.system.restart("kafka")
         run.demand_ready(30)
 
@@ -155,9 +155,9 @@ def _events_held_back(run: Run, topic: str) -> Iterator[None]:
     """
     if topic == REPORTED:
         run.system.freeze("credit")
-        told = run.system.broker.published(SUBMITTED)
+        before = run.system.broker.published(SUBMITTED)
         run.load(SHORT)
-        eventually(lambda: run.system.broker.published(SUBMITTED) >= told + UNREAD, 15)
+        eventually(lambda: run.system.broker.published(SUBMITTED) >= before + UNREAD, 15)
     run.system.freeze("publisher")
     run.system.thaw("credit")
     run.load(SHORT)

@@ -164,7 +164,7 @@ async def api_on_a_wire(database: Database, kafka: Kafka) -> AsyncIterator[tuple
             try:
                 yield client, wire
             finally:
-                wire.mend()
+                wire.restore()
 
 
 async def answers(client: httpx.AsyncClient, database: str) -> Any:
@@ -195,7 +195,7 @@ async def test_database_away_is_503_within_the_bound_and_heals_by_itself(
             assert_unavailable(response)
         assert_unavailable(read, path)
         await soon(await answers(client, "disconnected"), within=5)
-        wire.mend()
+        wire.restore()
         await soon(await answers(client, "connected"), within=10)
         assert (await client.post("/applications", json=an_application())).status_code == 202
         assert (await client.get(path)).status_code == 200
@@ -206,7 +206,7 @@ async def test_503_posted_again_with_its_key_makes_one_application(database: Dat
     async with api_on_a_wire(database, kafka) as (client, wire):
         wire.cut()
         assert_unavailable(await client.post("/applications", json=application, headers=headers))
-        wire.mend()
+        wire.restore()
 
         async def accepted() -> bool:
             return (await client.post("/applications", json=application, headers=headers)).status_code == 202

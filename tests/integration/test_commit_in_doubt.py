@@ -34,7 +34,7 @@ async def api(database: Database, kafka: Kafka) -> AsyncIterator[OnAWire]:
         async with api_within(wire.url(database.url), kafka.bootstrap_servers) as client:
             await ready(client)
             yield OnAWire(client, wire, database)
-            wire.mend()
+            wire.restore()
 
 
 def nobody_is_in_a_transaction(database: Database) -> bool:
@@ -125,7 +125,7 @@ async def test_outcome_that_cannot_be_found_out_is_503_and_its_key_gives_the_com
     assert watch.seconds < 4.5
     assert_error(response, 503, "SERVICE_UNAVAILABLE")
     await soon(lambda: api.database.count("applications") == 1)
-    api.wire.mend()
+    api.wire.restore()
     await ready(api.client)
     again = await api.post(application, key)
     assert again.status_code == 202
@@ -143,7 +143,7 @@ async def test_outcome_that_cannot_be_found_out_is_503_and_nothing_is_left_of_it
     # The orphan ends by the server's own bound, idle_in_transaction_session_timeout.
     await soon(lambda: nobody_is_in_a_transaction(api.database))
     assert api.database.count("applications") == 0
-    api.wire.mend()
+    api.wire.restore()
     await ready(api.client)
     assert (await api.post(application, key)).status_code == 202
 

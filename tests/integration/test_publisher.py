@@ -486,7 +486,7 @@ async def test_events_wait_while_the_broker_is_away_and_are_told_when_it_is_back
             longest = await longest_transaction(database, for_seconds=2)
 
             # The broker names its own address to whoever asks, so that the way is needed for the first question only.
-            wire.mend()
+            wire.restore()
 
             await soon(lambda: nothing_waits(database), within=60)
     assert longest < 1

@@ -50,14 +50,14 @@ INSERT_UNPUBLISHED = """
 def an_unpublished_row(
     topic: str = SUBMITTED, payload: str = "{}", application_id: UUID | None = None
 ) -> tuple[str, str, UUID, UUID, str, str]:
-    """What `INSERT_UNPUBLISHED` takes: an event that was written and not told yet."""
+    """What `INSERT_UNPUBLISHED` takes: an event that was written and is not published yet."""
     application = application_id or uuid7()
     event_type = next(each for each in EventType if topic_of(each) == topic)
     return topic, event_type.value, event_id(event_type, application), application, payload, "request-1"
 
 
 def unpublished(database: Database, count: int = 1, **fields: Any) -> list[UUID]:
-    """Write events that are still to be told, in one transaction; their applications' ids, in the order of the rows."""
+    """Write events that are to be published, in one transaction; their applications' ids, in the order of the rows."""
     rows = [an_unpublished_row(**fields) for _ in range(count)]
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.executemany(INSERT_UNPUBLISHED, rows)

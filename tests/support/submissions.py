@@ -27,7 +27,7 @@ HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
 
 @dataclass(frozen=True)
 class Submission:
-    """An application that was accepted, and the events that are told of it."""
+    """An application that was accepted, and the events that are published of it."""
 
     id: UUID
     pan: str
@@ -38,7 +38,7 @@ class Submission:
     correlation_id: str = "request-1"
 
     def but(self, **changes: Any) -> Self:
-        """The same application, told otherwise."""
+        """The same application, otherwise."""
         return replace(self, **changes)
 
     @property

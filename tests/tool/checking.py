@@ -108,7 +108,7 @@ def accepted(
 
 
 def a_clean_run() -> Evidence:
-    """Two applications accepted and decided, one of them told twice, one refused, one lost, everything probed."""
+    """Two applications accepted and decided, one of them published twice, one refused, one lost, everything probed."""
     first, second = a_row(), a_row(OTHER_ID, OTHER_PAN, at=2.0)
     return of_rows(
         first,

@@ -151,17 +151,17 @@ def test_application_of_before_this_run_needs_no_event() -> None:
     ("record", "words"),
     [
         (a_record(a_row(), REPORTED, 9, event_id=str(uuid4())), "has several events of one type"),
-        (a_record(a_row(), REPORTED, 9, cibil_score=651), "is told with different content under one event id"),
-        (a_record(a_row(), REPORTED, 9, loan_type="AUTO"), "is told otherwise than it is stored"),
-        (a_record(a_row(), SUBMITTED, 9, monthly_income_inr="1.00"), "is told otherwise than it is stored"),
-        (a_record(a_row(), SUBMITTED, 9, monthly_income_inr="much"), "is told otherwise than it is stored"),
+        (a_record(a_row(), REPORTED, 9, cibil_score=651), "is published with different content under one event id"),
+        (a_record(a_row(), REPORTED, 9, loan_type="AUTO"), "is published otherwise than it is stored"),
+        (a_record(a_row(), SUBMITTED, 9, monthly_income_inr="1.00"), "is published otherwise than it is stored"),
+        (a_record(a_row(), SUBMITTED, 9, monthly_income_inr="much"), "is published otherwise than it is stored"),
         (
             dataclasses.replace(a_record(a_row(), SUBMITTED, 9), key=OTHER_ID.encode()),
-            "is told otherwise than it is stored",
+            "is published otherwise than it is stored",
         ),
         (
             dataclasses.replace(a_record(a_row(), SUBMITTED, 9), headers=(("event_id", b"another"),)),
-            "is told otherwise than it is stored",
+            "is published otherwise than it is stored",
         ),
         (Record(SUBMITTED, 0, 9, ID.encode(), b"not JSON"), "is no event"),
         (Record(SUBMITTED, 0, 9, ID.encode(), b"[]"), "is no event"),
@@ -210,7 +210,7 @@ def test_events_out_of_causal_order_are_seen(topic: str, changes: dict[str, str]
     [
         pytest.param(1000, 1000, (), False, id="in the same millisecond"),
         pytest.param(1001, 1000, (), True, id="before"),
-        pytest.param(1001, 1000, (SUBMITTED,), False, id="told again because its topic was lost"),
+        pytest.param(1001, 1000, (SUBMITTED,), False, id="republished because its topic was lost"),
         pytest.param(None, 1000, (), False, id="by the producer's clock"),
     ],
 )
@@ -249,7 +249,7 @@ STRAY = OutboxRow("outbox_archive", REPORTED, str(uuid4()), PHANTOM.id)
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"records": (a_record(PHANTOM, REPORTED),)}, "is told and there is no such application"),
+        ({"records": (a_record(PHANTOM, REPORTED),)}, "is published and there is no such application"),
         ({"outbox": (STRAY,)}, "has outbox rows and no application"),
         ({"audit": (AuditRow(PHANTOM.id, "WRITE", moment(1)),)}, "is on record and there is no such application"),
         ({"holders": {PHANTOM.id: "pan_claims"}}, "is named by other tables and there is no such application"),
@@ -487,7 +487,7 @@ def test_what_a_healthy_process_varies_by_is_fine(spoil: Callable[[Evidence], Ev
 
 BROKER_AWAY = (
     Fault("begin", "frozen", T + 10, ("kafka",)),
-    Fault("mend", "frozen", T + 30),
+    Fault("restore", "frozen", T + 30),
     Fault("heal", "frozen", T + 31),
 )
 DATABASE_AWAY = (Fault("begin", "gone", T + 10, ("database",)), Fault("heal", "gone", T + 30))
@@ -524,13 +524,13 @@ LATE = ("I10", "did not say that it is ready")
             BROKER_AWAY,
             a_probe("credit", "/ready", 42, 503, kafka="disconnected"),
             LATE,
-            id="away eleven seconds after the mend",
+            id="away eleven seconds after the restore",
         ),
         pytest.param(
             BROKER_AWAY,
             a_probe("api", "/ready", 42, 200, kafka="disconnected"),
             LATE,
-            id="degraded eleven seconds after the mend",
+            id="degraded eleven seconds after the restore",
         ),
         pytest.param(KILLED, a_probe("api", "/ready", 20, 503), LATE, id="not ready for another one's death"),
         pytest.param(KILLED, a_probe("credit", "/ready", 43, 503), LATE, id="not ready long after its restart"),
@@ -552,7 +552,7 @@ def test_probe_that_does_not_tell_the_truth_is_seen(
         pytest.param(BROKER_AWAY, a_probe("credit", "/ready", 12, 503, kafka="disconnected"), id="noticed at once"),
         pytest.param(BROKER_AWAY, a_probe("credit", "/ready", 20, 503, kafka="disconnected"), id="noticed"),
         pytest.param(BROKER_AWAY, a_probe("api", "/ready", 20, 200, kafka="disconnected"), id="the API degraded"),
-        pytest.param(BROKER_AWAY, a_probe("credit", "/ready", 30.5), id="anything between mend and heal"),
+        pytest.param(BROKER_AWAY, a_probe("credit", "/ready", 30.5), id="anything between restore and heal"),
         pytest.param(BROKER_AWAY, a_probe("credit", "/ready", 40, 503), id="not back yet"),
         pytest.param(DATABASE_AWAY, a_probe("api", "/ready", 20, 503, database="disconnected"), id="no database"),
         pytest.param(KILLED, a_probe("credit", "/health", 11, None), id="killed"),

@@ -1,4 +1,4 @@
-"""What the client was told is searched for PANs whole: bodies and headers of every answer, and every record."""
+"""What the client was answered is searched for PANs whole: bodies and headers of every answer, and every record."""
 
 import pytest
 
