@@ -33,7 +33,7 @@ async def main() -> None:
 
     one, again = await asked, await second.fetch(INSERT_OR_GET)
     assert (one, [row["holder"] for row in again]) == ([], ["first"]), (one, again)
-    print("expected: one row, whoever of two sessions was first")
+    print("expected: one row, whichever session was first")
     print(f"seen: {len(one)} rows when the other session commits meanwhile, {len(again)} when asked once more")
 
 

@@ -26,5 +26,5 @@ seen = {name: registry.get_sample_value(name) for name in ("ratio_count", "ratio
 assert (seen["ratio_count"], seen["share_count"]) == (2, 3), seen
 assert math.isnan(seen["ratio_sum"]) and math.isnan(seen["share_sum"]), seen
 print("expected: count and sum agree on what was observed")
-print(f"seen: the histogram counts {seen['ratio_count']:.0f}, the summary {seen['share_count']:.0f}; both sums are nan for good")
+print(f"seen: counts of {seen['ratio_count']:.0f} (histogram) and {seen['share_count']:.0f} (summary); both sums stay nan")
 PYTHON

@@ -19,7 +19,8 @@ import asyncpg
 
 async def main() -> None:
     first, second, watch = [await asyncpg.connect() for _ in range(3)]
-    await first.execute("CREATE TABLE jobs (id int PRIMARY KEY, due int); INSERT INTO jobs VALUES (1, 10), (2, 20), (3, 30)")
+    await first.execute("CREATE TABLE jobs (id int PRIMARY KEY, due int)")
+    await first.execute("INSERT INTO jobs VALUES (1, 10), (2, 20), (3, 30)")
     async with first.transaction():
         await first.execute("UPDATE jobs SET due = 90 WHERE id = 1")
         asked = asyncio.create_task(second.fetch("SELECT due FROM jobs ORDER BY due FOR UPDATE"))

@@ -3,7 +3,7 @@
 #
 # Done: a statement that finds a row by its primary key is prepared and run six times while the table is empty, as an
 #   outbox is when VACUUM comes by. Then 100,000 rows arrive, and the same session runs it again.
-# Expected: the plan is made anew as the table grows; a search by the primary key walks the index anyway.
+# Expected: a new plan is made as the table grows; a search by the primary key walks the index anyway.
 # Seen: the generic plan that was chosen on the empty table, a scan of the whole table, stays for as long as the session
 #   lives or until somebody analyses the table. The same statement typed afresh walks the index.
 set -euo pipefail
@@ -24,7 +24,11 @@ ANALYZE outbox;
 SELECT 'analysed';
 EXPLAIN (COSTS OFF) EXECUTE look (5);
 SQL
-seen=$(awk '/^(prepared|typed|analysed)$/ { getline plan; sub(/ (on|using) .*/, "", plan); printf "%s: %s; ", $1, plan }' "$work/plans")
+seen=$(awk '/^(prepared|typed|analysed)$/ {
+    getline plan
+    sub(/ (on|using) .*/, "", plan)
+    printf "%s: %s; ", $1, plan
+}' "$work/plans")
 [ "$seen" = "prepared: Seq Scan; typed: Index Scan; analysed: Index Scan; " ] || fail "$seen" "$work/plans"
 
 echo "expected: a prepared search by the primary key walks the index once the table has grown"

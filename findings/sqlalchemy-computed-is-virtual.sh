@@ -19,7 +19,8 @@ engine = sa.create_engine("postgresql+psycopg://")
 
 def kind(name, **options):
     """How PostgreSQL keeps the column (s: stored, v: virtual), and whether it can be indexed."""
-    table = sa.Table(name, sa.MetaData(), sa.Column("n", sa.Integer), sa.Column("twice", sa.Integer, sa.Computed("n * 2", **options)))
+    computed = sa.Column("twice", sa.Integer, sa.Computed("n * 2", **options))
+    table = sa.Table(name, sa.MetaData(), sa.Column("n", sa.Integer), computed)
     with engine.begin() as connection:
         table.create(connection)
         kept = connection.scalar(

@@ -35,5 +35,5 @@ days = asyncio.run(by_asyncpg())
 assert days == by_psycopg == [30, 330, 365, 1460], (days, by_psycopg)
 assert added[0].days == 1461, added
 print("expected: twelve months are as long as eleven and one")
-print(f"seen: 1, 11 and 12 months are {days[0]}, {days[1]} and {days[2]} days; 48 are {days[3]}, where the database adds 1461")
+print(f"seen: 1, 11, 12 months are {days[0]}, {days[1]}, {days[2]} days; 48 are {days[3]}, where the database adds 1461")
 PYTHON
