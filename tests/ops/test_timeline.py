@@ -268,6 +268,32 @@ def test_broker_that_is_away_is_a_note(
     assert timeline.notes[0].startswith("The dead letters were not searched: Kafka at")
 
 
+@pytest.mark.parametrize("where", ["outbox", "archive"])
+def test_request_of_an_accepted_application_leads_to_its_timeline(
+    database: Database, stores: StoresSettings, where: str
+) -> None:
+    submission = an_undecided(database)
+    an_undecided(database)
+    database.execute(
+        "UPDATE outbox_events SET correlation_id = 'my-request.7' WHERE application_id = %s", submission.id
+    )
+    if where == "archive":
+        database.execute(
+            """
+            WITH published AS (DELETE FROM outbox_events RETURNING *)
+            INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload, correlation_id)
+            SELECT id, topic, event_id, event_type, application_id, payload, correlation_id FROM published
+            """
+        )
+
+    assert trace(stores, None, "my-request.7").application_id == submission.id
+
+
+def test_request_that_was_refused_is_to_be_looked_up_in_the_log(stores: StoresSettings) -> None:
+    with pytest.raises(UsageError, match="a refused request is a line `request` in the API's log"):
+        trace(stores, None, "refused-7")
+
+
 # ── refusals ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -282,7 +308,7 @@ def test_malformed_id_is_refused_and_its_pan_is_masked(prequal_on_database: Preq
     refused = prequal_on_database("trace", "PQRPS6789T").exception
 
     assert isinstance(refused, UsageError)
-    assert str(refused).startswith("APPLICATION_ID `XXXXX6789T` is not the id of an application")
+    assert str(refused).startswith("ID `XXXXX6789T` is neither the id of an application nor of a request")
 
 
 def test_database_that_is_away_is_out_of_reach() -> None:

@@ -1,4 +1,4 @@
-"""`prequal trace`: the timeline of one application, by its id.
+"""`prequal trace`: the timeline of one application, by its id or by that of its request.
 
 Invariant: it only reads, needs no key, and prints no more of a PAN than its mask.
 """
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def trace(
-    application_id: Annotated[str, typer.Argument(metavar="APPLICATION_ID", help="As POST /applications gave it.")],
+    id_: Annotated[str, typer.Argument(metavar="ID", help="application_id or request_id of POST /applications.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a page.")] = False,
 ) -> None:
     """Show the timeline of one application.
 
     When each service handled it and how long it waited, the decision and its reason, the accesses to the PAN (masked),
-    and, while it is undecided, what is due next. Needs DATABASE_URL, or a running `prequal up`; with
+    and, while it is undecided, what is due next. The request_id of an accepted request leads there for 7 days; that of
+    a refused one is in the API's log. Needs DATABASE_URL, or a running `prequal up`; with
     KAFKA_BOOTSTRAP_SERVERS it searches the dead letters of an undecided application too. Needs no key.
 
     \b
@@ -33,10 +34,10 @@ def trace(
     """
     from prequal.core.settings import DatabaseSettings
     from prequal.ops import timeline
-    from prequal.ops.selection import read_application_id
+    from prequal.ops.selection import read_trace_id
 
-    id_ = read_application_id(application_id, "APPLICATION_ID")
-    found = timeline.trace(stores(DatabaseSettings), _kafka(), id_)
+    wanted = read_trace_id(id_)
+    found = timeline.trace(stores(DatabaseSettings), _kafka(), wanted)
     typer.echo(json.dumps(_as_json(found)) if as_json else "\n".join(_page(found)))
 
 

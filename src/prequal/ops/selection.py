@@ -24,6 +24,7 @@ _DURATION = re.compile(r"([0-9]{1,5})([smhdw])", re.ASCII)
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
 )
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -78,6 +79,19 @@ def read_application_id(text: str, option: str = "--application") -> UUID:
     if not _UUID.fullmatch(text.lower()):
         raise UsageError(f"{option} {quoted(text)} is not the id of an application: a UUID is expected.")
     return UUID(text)
+
+
+def read_trace_id(text: str) -> UUID | str:
+    """The id of an application or of a request.
+
+    Raises:
+        UsageError: it is neither; an id with a PAN in it was never taken from a client.
+    """
+    if _UUID.fullmatch(text.lower()):
+        return UUID(text)
+    if not _REQUEST_ID.fullmatch(text) or redact(text) != text:
+        raise UsageError(f"ID {quoted(text)} is neither the id of an application nor of a request.")
+    return text
 
 
 def read_topic(text: str, topics: Sequence[str] = TOPICS) -> str:

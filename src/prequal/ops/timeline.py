@@ -87,17 +87,26 @@ class Timeline:
     notes: Sequence[str]
 
 
-def trace(database: DatabaseSettings, kafka: StoresSettings | None, application_id: UUID) -> Timeline:
+def trace(database: DatabaseSettings, kafka: StoresSettings | None, id_: UUID | str) -> Timeline:
     """The timeline of one application; while it is undecided the dead letters are searched too, given Kafka.
 
+    Args:
+        database: where the application is.
+        kafka: where its dead letters are, if they are to be searched.
+        id_: the application's id, or the id of the request that submitted it, within 7 days.
+
     Raises:
-        UsageError: there is no such application.
+        UsageError: there is no such application; the id of a request that was refused is in the API's log alone.
         Misconfigured: the database is not migrated.
         Transient: the database does not answer. Kafka that does not answer is a note in the timeline.
     """
-    record = asyncio.run(_read(database.database_url, application_id))
+    record = asyncio.run(_read(database.database_url, id_))
     if record is None:
-        raise UsageError(f"There is no application {application_id}.")
+        raise UsageError(
+            f"There is no application {id_}, and no accepted request of this id within 7 days: a refused request is a "
+            f"line `request` in the API's log, with its request_id."
+        )
+    application_id: UUID = record.application["id"]
     if record.application["status"] != Status.PENDING:
         return build_timeline(record, [])
     if kafka is None:
@@ -108,10 +117,13 @@ def trace(database: DatabaseSettings, kafka: StoresSettings | None, application_
         return build_timeline(record, [], [f"The dead letters were not searched: {problem}"])
 
 
-async def _read(database_url: str, application_id: UUID) -> Record | None:
+async def _read(database_url: str, id_: UUID | str) -> Record | None:
     session = SESSION | {"statement_timeout": str(int(READ_SECONDS * 1000) - 500)}
     async with connected_at_revision(database_url, "trace", session, READ_SECONDS) as connection:
-        return await timeline_queries.read(connection, application_id)
+        record = await timeline_queries.read(connection, id_) if isinstance(id_, UUID) else None
+        if record is None and (found := await timeline_queries.application_of_request(connection, str(id_))):
+            record = await timeline_queries.read(connection, found)
+        return record
 
 
 def _waiting_dead_letters(kafka: StoresSettings, application_id: UUID) -> list[StoredDeadLetter]:

@@ -106,6 +106,22 @@ async def read(connection: Connection, application_id: UUID) -> Record | None:
         )
 
 
+async def application_of_request(connection: Connection, request_id: str) -> UUID | None:
+    """The application that a request submitted, while its event waits or is in the archive (7 days)."""
+    found: UUID | None = await connection.fetchval(
+        """
+        SELECT application_id FROM outbox_archive WHERE correlation_id = $1 AND event_type = 'ApplicationSubmitted'
+        UNION ALL
+        SELECT application_id FROM outbox_events WHERE correlation_id = $1 AND event_type = 'ApplicationSubmitted'
+        UNION ALL
+        SELECT application_id FROM outbox_parked WHERE correlation_id = $1 AND event_type = 'ApplicationSubmitted'
+        LIMIT 1
+        """,
+        request_id,
+    )
+    return found
+
+
 async def _application(connection: Connection, application_id: UUID) -> asyncpg.Record | None:
     return await connection.fetchrow(
         """

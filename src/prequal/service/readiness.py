@@ -91,6 +91,7 @@ class Readiness:
 
     def _note(self, name: str, *, up: bool) -> None:
         if self._up[name] != up:
-            log.info("dependency", dependency=name, state="connected" if up else "disconnected")
+            report = log.info if up else log.warning
+            report("dependency", dependency=name, state="connected" if up else "disconnected")
         self._up[name] = up
         metrics.DEPENDENCY_UP.labels(name).set(up)
