@@ -16,7 +16,7 @@ from harness.waiting import eventually
 from prequal.core.errors import Transient, UsageError
 from prequal.core.settings import StoresSettings
 from prequal.domain.events import EventType, event_id
-from prequal.ops.timeline import format_duration, reason_in_words, trace
+from prequal.ops.timeline import format_duration, trace
 from tests.ops.conftest import Prequal
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row
 from tests.support.submissions import Submission, stored
@@ -322,22 +322,6 @@ def test_database_that_is_away_is_out_of_reach() -> None:
 
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-MEASURES: dict[str, object] = {
-    "cibil_score": 700,
-    "minimum_cibil_score": 650,
-    "monthly_income_inr": "50000.00",
-    "loan_amount_inr": "2400000.00",
-    "term_months": 48,
-    "income_over_term_inr": "2400000.00",
-}
-
-
-def test_reason_names_the_figures_of_its_rule() -> None:
-    assert reason_in_words("INCOME_DOES_NOT_COVER_LOAN", MEASURES) == (
-        "score 700 reaches the minimum of 650, but 48 months of income, ₹2400000.00, are not more than the loan of "
-        "₹2400000.00"
-    )
 
 
 @pytest.mark.parametrize(

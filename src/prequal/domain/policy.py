@@ -3,6 +3,7 @@
 Invariant: exact decimal arithmetic and no division, so that the border itself is always on the same side.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -15,7 +16,7 @@ TERM_MONTHS = 48
 
 
 class Rule(StrEnum):
-    """DeadLetterSelection rule of the policy fired; stored with the decision and shown to risk officers."""
+    """The rule of the policy that decided; stored with the decision and shown to risk officers."""
 
     SCORE_BELOW_MINIMUM = "SCORE_BELOW_MINIMUM"
     INCOME_COVERS_LOAN = "INCOME_COVERS_LOAN"
@@ -29,9 +30,22 @@ OUTCOME = {
 }
 
 
+_REASONS = {
+    Rule.SCORE_BELOW_MINIMUM: "score {cibil_score} is below the minimum of {minimum_cibil_score}",
+    Rule.INCOME_COVERS_LOAN: (
+        "score {cibil_score} reaches the minimum of {minimum_cibil_score}, and {term_months} months of income, "
+        "₹{income_over_term_inr}, are more than the loan of ₹{loan_amount_inr}"
+    ),
+    Rule.INCOME_DOES_NOT_COVER_LOAN: (
+        "score {cibil_score} reaches the minimum of {minimum_cibil_score}, but {term_months} months of income, "
+        "₹{income_over_term_inr}, are not more than the loan of ₹{loan_amount_inr}"
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A settled application: what was decided, by which rule, from which figures, under which policy."""
+    """A decided application: what was decided, by which rule, from which figures, under which policy."""
 
     rule: Rule
     cibil_score: int
@@ -62,6 +76,14 @@ def decide(cibil_score: int, monthly_income_inr: Decimal, loan_amount_inr: Decim
     return Decision(
         _rule(cibil_score, monthly_income_inr, loan_amount_inr), cibil_score, monthly_income_inr, loan_amount_inr
     )
+
+
+def reason_in_words(rule: str, measures: Mapping[str, object]) -> str:
+    """The rule and its figures in a sentence; of a rule that this code does not know, the figures alone."""
+    try:
+        return _REASONS[Rule(rule)].format_map(measures)
+    except (ValueError, KeyError):
+        return ", ".join(f"{name} {value}" for name, value in measures.items())
 
 
 def _rule(cibil_score: int, monthly_income_inr: Decimal, loan_amount_inr: Decimal) -> Rule:

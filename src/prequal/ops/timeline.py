@@ -16,7 +16,7 @@ from prequal.core.topology import ROUTES, Service, group_of
 from prequal.domain.application import Status
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan_detection import redact
-from prequal.domain.policy import Rule
+from prequal.domain.policy import reason_in_words
 from prequal.ops import timeline_queries
 from prequal.ops.dead_letter import State, StoredDeadLetter
 from prequal.ops.dead_letters import DeadLetterSelection, find
@@ -29,18 +29,6 @@ READ_SECONDS = 30.0
 
 SCORER = ROUTES[EventType.APPLICATION_SUBMITTED].consumer.value
 DECIDER = ROUTES[EventType.CREDIT_REPORT_GENERATED].consumer.value
-
-_REASONS = {
-    Rule.SCORE_BELOW_MINIMUM: "score {cibil_score} is below the minimum of {minimum_cibil_score}",
-    Rule.INCOME_COVERS_LOAN: (
-        "score {cibil_score} reaches the minimum of {minimum_cibil_score}, and {term_months} months of income, "
-        "₹{income_over_term_inr}, are more than the loan of ₹{loan_amount_inr}"
-    ),
-    Rule.INCOME_DOES_NOT_COVER_LOAN: (
-        "score {cibil_score} reaches the minimum of {minimum_cibil_score}, but {term_months} months of income, "
-        "₹{income_over_term_inr}, are not more than the loan of ₹{loan_amount_inr}"
-    ),
-}
 
 
 _ACKNOWLEDGED = "recorded Kafka's acknowledgement of {} (its consumer may have read it before)"
@@ -194,14 +182,6 @@ def _decision(record: Record) -> DecisionRecord | None:
         measures=measures,
         policy_version=application["policy_version"],
     )
-
-
-def reason_in_words(rule: str, measures: dict[str, object]) -> str:
-    """The rule and its figures in a sentence; for a rule that this code does not know, the figures alone."""
-    try:
-        return _REASONS[Rule(rule)].format_map(measures)
-    except (ValueError, KeyError):
-        return ", ".join(f"{name} {value}" for name, value in measures.items())
 
 
 def _waits_for(record: Record, dead_letters: Sequence[StoredDeadLetter]) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness import oracle
 from prequal.domain.application import Status
-from prequal.domain.policy import OUTCOME, POLICY_VERSION, Rule, decide
+from prequal.domain.policy import OUTCOME, POLICY_VERSION, Rule, decide, reason_in_words
 
 RUPEES = st.integers(1, 999_999_999_999).map(lambda paise: Decimal(paise).scaleb(-2))
 
@@ -69,3 +69,29 @@ def test_a_decision_carries_the_policys_version() -> None:
 def test_every_rule_leads_to_a_final_status_of_its_own() -> None:
     assert sorted(OUTCOME.values()) == sorted(set(Status) - {Status.PENDING})
     assert set(OUTCOME) == set(Rule)
+
+
+MEASURES: dict[str, object] = {
+    "cibil_score": 700,
+    "minimum_cibil_score": 650,
+    "monthly_income_inr": "50000.00",
+    "loan_amount_inr": "2400000.00",
+    "term_months": 48,
+    "income_over_term_inr": "2400000.00",
+}
+
+
+def test_reason_names_the_figures_of_its_rule() -> None:
+    assert reason_in_words("INCOME_DOES_NOT_COVER_LOAN", MEASURES) == (
+        "score 700 reaches the minimum of 650, but 48 months of income, ₹2400000.00, are not more than the loan of "
+        "₹2400000.00"
+    )
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_every_rule_has_its_reason_in_words(rule: Rule) -> None:
+    assert reason_in_words(rule, MEASURES).startswith("score 700 ")
+
+
+def test_reason_of_an_unknown_rule_is_its_figures() -> None:
+    assert reason_in_words("SCORE_TOO_ROUND", {"cibil_score": 700}) == "cibil_score 700"
