@@ -1,4 +1,4 @@
-"""`python -m tools.documents` writes the generated files; with `--check` it only compares.
+"""`python -m tools` writes the generated files; with `--check` it only compares.
 
 Invariant: `--check` changes nothing, and ends with exit code 1 when a file is not what the code says.
 """

@@ -19,7 +19,7 @@ from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.application import LoanType
 from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
 from prequal.domain.pan import Pan
-from prequal.messaging import dead_letters, events, topics
+from prequal.messaging import dead_letters, topics
 from prequal.messaging.dead_letters import DeadLetter
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event
 from prequal.messaging.messages import ConsumedMessage
@@ -36,20 +36,20 @@ HEADERS = {
     "event_id": "The event's id, as in the body.",
     "event_type": "What happened.",
     "message_version": "The version of the body's format, as in the body.",
-    "correlation_id": "The id of the request that started it all. Absent when nobody knows it.",
-    "traceparent": "W3C trace context: where the message was told, of a traced application. Absent when there is none.",
+    "correlation_id": "The id of the request that the application came with. Absent when it is not known.",
+    "traceparent": "W3C trace context of the publication, when the application is traced. Absent when it is not.",
 }
-"""What the publisher sends beside the body. A reader needs none of them: the body rules."""
+"""What the publisher sends beside the body. A consumer needs none of them: the body rules."""
 OPTIONAL_HEADERS = ("correlation_id", "traceparent")
 
 DEAD_LETTER_HEADERS = {
-    "dlq.topic": "Where the message stood.",
+    "dlq.topic": "The topic of the message.",
     "dlq.partition": "Its partition there.",
     "dlq.offset": "Its offset there.",
     "dlq.error_kind": "A short, stable name of the reason, such as `malformed_json` or `unknown_application`.",
     "dlq.error_message": "The reason in words; never a PAN.",
     "dlq.first_seen": "When the consumer first had it in hand (the consumer's clock).",
-    "dlq.last_seen": "When it was put aside (the consumer's clock).",
+    "dlq.last_seen": "When it was made a dead letter (the consumer's clock).",
     "dlq.attempts": "How often it was tried.",
 }
 
@@ -66,9 +66,9 @@ def document() -> Document:
         "info": {
             "title": "Loan Prequalification",
             "version": __version__,
-            "description": "What the services tell each other. The same fact always has the same event_id: a reader "
-            "keeps the ids it has taken effect of, ignores fields it does not know, and puts aside versions it does "
-            "not know.",
+            "description": "What the services publish to each other. The same fact always has the same event_id: a "
+            "consumer keeps the ids it has taken effect of, ignores fields it does not know, and makes a dead letter "
+            "of a version it does not know.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
@@ -79,19 +79,16 @@ def document() -> Document:
 
 
 def example_body(event: type[Event]) -> Document:
-    """An event's body as the code writes it, closed with a time as the database does."""
-    application_id = UUID(EXAMPLE_ID)
-    money = Decimal("85000.00"), Decimal("1500000.00")
-    pan_hash = PanHasher(bytes(32)).hash(_EXAMPLE_PAN)
-    body = events.submitted_body(application_id, _EXAMPLE_TOKEN, pan_hash, *money, LoanType.HOME)
-    if event is CreditReportGenerated:
-        body = events.report_body(ApplicationSubmitted.decode(_closed(body, ApplicationSubmitted)), 790)
-    example: Document = json.loads(_closed(body, event))
-    return example
-
-
-def _closed(open_body: str, event: type[Event]) -> bytes:
-    return f'{open_body},"{event.time_field}":"{EXAMPLE_TIME}"}}'.encode()
+    """An event's body as the code writes it, with a time as the database adds it."""
+    fields: dict[str, object] = {
+        "pan_number_hash": PanHasher(bytes(32)).hash(_EXAMPLE_PAN),
+        "monthly_income_inr": Decimal("85000.00"),
+        "loan_amount_inr": Decimal("1500000.00"),
+        "loan_type": LoanType.HOME,
+    }
+    own = {"cibil_score": 790} if event is CreditReportGenerated else {"pan_number_encrypted": _EXAMPLE_TOKEN}
+    example: Document = json.loads(event.body(UUID(EXAMPLE_ID), **fields, **own))
+    return example | {event.time_field: EXAMPLE_TIME}
 
 
 def _channels() -> Document:
@@ -121,15 +118,15 @@ def _operations() -> Document:
     operations: Document = {}
     for event in EVENTS:
         kind, name = event.type, event.__name__
-        operations[f"send{name}"] = _operation(
-            "send", topic_of(kind), f"{PUBLISHED_BY[kind]} tells it, by way of its outbox."
+        operations[f"publish{name}"] = _operation(
+            "send", topic_of(kind), f"{PUBLISHED_BY[kind]} publishes it, by way of its outbox."
         )
-        received = _operation("receive", topic_of(kind), f"{CONSUMED_BY[kind]} takes it.")
+        consumed = _operation("receive", topic_of(kind), f"{CONSUMED_BY[kind]} consumes it.")
         group = {"type": "string", "const": f"{CONSUMED_BY[kind]}-group"}
-        received["bindings"] = {"kafka": {"groupId": group, "bindingVersion": "0.5.0"}}
-        operations[f"receive{name}"] = received
-        buried = f"{CONSUMED_BY[kind]} puts aside what can never succeed."
-        operations[f"publish{name}"] = _operation("send", dead_letter_topic(topic_of(kind)), buried)
+        consumed["bindings"] = {"kafka": {"groupId": group, "bindingVersion": "0.5.0"}}
+        operations[f"consume{name}"] = consumed
+        dead_letter = f"{CONSUMED_BY[kind]} publishes what can never succeed."
+        operations[f"publish{name}DeadLetter"] = _operation("send", dead_letter_topic(topic_of(kind)), dead_letter)
     return operations
 
 

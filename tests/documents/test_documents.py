@@ -1,6 +1,7 @@
 """The generated documents say what the code says, and their examples work."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ REQUIRED = {
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A process that was told nothing, in a folder of its own."""
+    """A process without settings, in a folder of its own."""
     kinds: list[type[BaseSettings]] = [UpSettings, *env_examples.SERVICES.values()]
     for kind in kinds:
         for name in kind.model_fields:
@@ -169,8 +170,9 @@ def _asyncapi() -> dict[str, Any]:
 
 
 def _run(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "tools.documents", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tools", *words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def _filled(example: Path) -> str:

@@ -7,9 +7,8 @@ from functools import cache
 from typing import Any
 
 from prequal import __version__
+from prequal.api import schemas
 from prequal.api.errors import ErrorCode
-from prequal.core.circuit_breaker import State
-from prequal.domain.application import LoanType, Status
 
 Document = dict[str, Any]
 
@@ -33,9 +32,6 @@ ERRORS_OF_STATUS = (ErrorCode.APPLICATION_NOT_FOUND, ErrorCode.VALIDATION_ERROR,
 
 EXAMPLE_ID = "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"
 EXAMPLE_TIME = "2026-11-23T09:30:00.123456Z"
-AMOUNT_PATTERN = r"^(?=.*[1-9])(0*[0-9]{1,10}(\.([0-9]{1,2}0*)?)?|\.[0-9]{1,2}0*)$"
-"""What `domain.money.amount_from_text` takes, of `AMOUNT_CHARACTERS_MAX` at most."""
-AMOUNT_CHARACTERS_MAX = 100
 
 
 @cache
@@ -52,15 +48,16 @@ def document() -> Document:
         "paths": {
             "/applications": {"post": _submit()},
             "/applications/{application_id}/status": {"get": _show_status()},
-            "/health": {"get": _probe("health", "Whether the process lives.", {"200": {"status": "healthy"}})},
-            "/ready": {"get": _probe("ready", "Whether applications can be taken.", _READY)},
+            "/health": {"get": _probe("health", "Whether the process lives.", schemas.Health, _HEALTH)},
+            "/ready": {"get": _probe("ready", "Whether applications can be taken.", schemas.Readiness, _READY)},
             "/metrics": {"get": _metrics()},
         },
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": {model.__name__: model.schema_of() for model in schemas.COMPONENTS}},
     }
 
 
-_READY = {
+_HEALTH: dict[str, Document] = {"200": {"status": "healthy"}}
+_READY: dict[str, Document] = {
     "200": {"status": "ready", "database": "connected", "kafka": "connected", "breakers": {"database": "closed"}},
     "503": {"status": "not_ready", "database": "disconnected", "kafka": "connected", "breakers": {"database": "open"}},
 }
@@ -125,7 +122,9 @@ def _show_status() -> Document:
     }
 
 
-def _probe(name: str, summary: str, answers: dict[str, Document]) -> Document:
+def _probe(
+    name: str, summary: str, body: type[schemas.Health] | type[schemas.Readiness], examples: dict[str, Document]
+) -> Document:
     return {
         "operationId": name,
         "summary": summary,
@@ -133,26 +132,11 @@ def _probe(name: str, summary: str, answers: dict[str, Document]) -> Document:
             status: {
                 "description": example["status"],
                 "headers": _REQUEST_ID_HEADER,
-                "content": {
-                    "application/json": {
-                        "schema": {
-                            "type": "object",
-                            "properties": {key: _type_of(value) for key, value in example.items()},
-                            "required": list(example),
-                        },
-                        "example": example,
-                    }
-                },
+                "content": {"application/json": {"schema": body.schema_of(), "example": example}},
             }
-            for status, example in answers.items()
+            for status, example in examples.items()
         },
     }
-
-
-def _type_of(example: str | Document) -> Document:
-    if isinstance(example, str):
-        return {"type": "string"}
-    return {"type": "object", "additionalProperties": {"enum": [state.word for state in State]}}
 
 
 def _metrics() -> Document:
@@ -209,71 +193,6 @@ def _error_answer(codes: list[ErrorCode]) -> Document:
 def _content(description: str, schema: str, example: Document) -> Document:
     content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
     return {"description": description, "content": {"application/json": content}}
-
-
-def _schemas() -> Document:
-    text: Document = {"type": "string"}
-    moment: Document = {"type": "string", "format": "date-time"}
-    identifier: Document = {"type": "string", "format": "uuid"}
-    amount: Document = {
-        "description": "Rupees, 0.01 … 9999999999.99. More than two decimals are refused, zeros behind them not "
-        "counted; no rule of this schema says so of a number, because a float is no multiple of 0.01. "
-        "A string is safe from floats.",
-        "anyOf": [
-            {"type": "number", "minimum": 0.01, "maximum": 9999999999.99},
-            {"type": "string", "pattern": AMOUNT_PATTERN, "maxLength": AMOUNT_CHARACTERS_MAX},
-        ],
-    }
-    score: Document = {"type": ["integer", "null"], "minimum": 300, "maximum": 900}
-    masked: Document = {"type": "string", "pattern": "^XXXXX[0-9]{4}[A-Z]$"}
-    detail = _object({"field": text, "issue": text})
-    return {
-        "ApplicationRequest": _object(
-            {
-                "pan_number": {"type": "string", "pattern": "^[A-Z]{5}[0-9]{4}[A-Z]$", "description": "The PAN."},
-                "applicant_name": {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "\\S"},
-                "monthly_income_inr": amount,
-                "loan_amount_inr": amount,
-                "loan_type": {"enum": [loan_type.value for loan_type in LoanType]},
-            },
-            optional=("applicant_name",),
-        ),
-        "ApplicationAccepted": _object(
-            {"application_id": identifier, "status": {"const": "PENDING"}, "created_at": moment, "request_id": text}
-        ),
-        "ApplicationStatus": _object(
-            {
-                "application_id": identifier,
-                "status": {"enum": [status.value for status in Status]},
-                "cibil_score": score,
-                "pan_number_masked": masked,
-                "created_at": moment,
-                "updated_at": moment,
-                "request_id": text,
-            }
-        ),
-        "Error": {
-            "type": "object",
-            "properties": {
-                "error_code": {"enum": [code.name for code in ErrorCode]},
-                "message": text,
-                "details": {"type": ["array", "null"], "items": detail},
-                "request_id": text,
-                "timestamp": moment,
-                "path": text,
-            },
-            "required": ["error_code", "message", "details", "request_id", "timestamp", "path"],
-        },
-    }
-
-
-def _object(properties: Document, optional: tuple[str, ...] = ()) -> Document:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-        "additionalProperties": False,
-    }
 
 
 def _request_example() -> Document:

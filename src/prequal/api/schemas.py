@@ -1,0 +1,144 @@
+"""The API's bodies as models, for its description alone: requests are read and answers are written by hand.
+
+Invariant: nothing is validated with these models; the tests compare what they say with what the API does.
+"""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
+
+from prequal.api.errors import ErrorCode
+from prequal.core.circuit_breaker import State
+from prequal.domain.application import LoanType, Status
+
+Schema = dict[str, Any]
+
+AMOUNT_PATTERN = r"^(?=.*[1-9])(0*[0-9]{1,10}(\.([0-9]{1,2}0*)?)?|\.[0-9]{1,2}0*)$"
+"""What `domain.money.amount_from_text` takes, of `AMOUNT_CHARACTERS_MAX` at most."""
+AMOUNT_CHARACTERS_MAX = 100
+
+
+class _Generator(GenerateJsonSchema):
+    """Schemas without titles and defaults, which would say nothing here."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: Any) -> Schema:
+        return self.generate_inner(schema["schema"])
+
+
+class _Body(BaseModel):
+    @classmethod
+    def schema_of(cls) -> Schema:
+        """The body's JSON Schema, whole."""
+        schema = cls.model_json_schema(schema_generator=_Generator)
+        return {name: value for name, value in schema.items() if name not in {"title", "description"}}
+
+
+class _Closed(_Body):
+    """A body without any other fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _one_of(*words: str) -> WithJsonSchema:
+    return WithJsonSchema({"enum": list(words)})
+
+
+def _names(kind: type[Enum]) -> WithJsonSchema:
+    return _one_of(*(member.name for member in kind))
+
+
+Amount = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "description": "Rupees, 0.01 … 9999999999.99. More than two decimals are refused, zeros behind them not "
+            "counted; no rule of this schema says so of a number, because a float is no multiple of 0.01. "
+            "A string is safe from floats.",
+            "anyOf": [
+                {"type": "number", "minimum": 0.01, "maximum": 9999999999.99},
+                {"type": "string", "pattern": AMOUNT_PATTERN, "maxLength": AMOUNT_CHARACTERS_MAX},
+            ],
+        }
+    ),
+]
+Name = Annotated[
+    str | None, WithJsonSchema({"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "\\S"})
+]
+Score = Annotated[int | None, WithJsonSchema({"type": ["integer", "null"], "minimum": 300, "maximum": 900})]
+
+
+class ApplicationRequest(_Closed):
+    """The body of `POST /applications`."""
+
+    pan_number: str = Field(pattern="^[A-Z]{5}[0-9]{4}[A-Z]$", description="The PAN.")
+    applicant_name: Name = None
+    monthly_income_inr: Amount
+    loan_amount_inr: Amount
+    loan_type: Annotated[str, _names(LoanType)]
+
+
+class ApplicationAccepted(_Closed):
+    """The answer 202."""
+
+    application_id: UUID
+    status: Annotated[str, WithJsonSchema({"const": Status.PENDING.value})]
+    created_at: datetime
+    request_id: str
+
+
+class ApplicationStatus(_Closed):
+    """Where an application stands."""
+
+    application_id: UUID
+    status: Annotated[str, _names(Status)]
+    cibil_score: Score
+    pan_number_masked: str = Field(pattern="^XXXXX[0-9]{4}[A-Z]$")
+    created_at: datetime
+    updated_at: datetime
+    request_id: str
+
+
+class ErrorDetail(_Closed):
+    """What is wrong with one field."""
+
+    field: str
+    issue: str
+
+
+class Error(_Body):
+    """Every error."""
+
+    error_code: Annotated[str, _names(ErrorCode)]
+    message: str
+    details: Annotated[
+        list[ErrorDetail] | None, WithJsonSchema({"type": ["array", "null"], "items": ErrorDetail.schema_of()})
+    ]
+    request_id: str
+    timestamp: datetime
+    path: str
+
+
+class Health(_Body):
+    """The answer of `/health`."""
+
+    status: str
+
+
+class Readiness(_Body):
+    """The answer of `/ready`."""
+
+    status: str
+    database: str
+    kafka: str
+    breakers: dict[str, Annotated[str, _one_of(*(state.word for state in State))]]
+
+
+COMPONENTS: tuple[type[_Body], ...] = (ApplicationRequest, ApplicationAccepted, ApplicationStatus, Error)
+"""What the document names; the rest stands where it is used."""
