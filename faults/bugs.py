@@ -167,19 +167,25 @@ def pan_logged() -> None:
 @bug("api", red="I1", scenario="the API dies before its commit")
 def answered_before_the_commit() -> None:
     """The client need not wait for the disk: the rows are inserted, so it will commit."""
+    from prequal.api.batch_write import BatchWriter
     from prequal.api.submit import Submissions
 
-    effects = Submissions._effects
+    write, commit = Submissions._write, BatchWriter._commit
+    being_written: Any = []
 
-    async def answered(self: Any, connection: Any, batch: Any) -> Any:
-        answers = await effects(self, connection, batch)
-        for waiting in self._being_written:
-            if waiting.new.application.id in answers:
-                waiting.settle(answers[waiting.new.application.id])
+    async def remembered(self: Any, batch: Any) -> Any:
+        being_written[:] = batch
+        return await write(self, batch)
+
+    async def answered(self: Any, connection: Any, lock: Any, answers: Any) -> Any:
+        for submission in being_written:
+            if submission.new.application.id in answers:
+                submission.answer(answers[submission.new.application.id])
         await asyncio.sleep(0.01)
-        return answers
+        return await commit(self, connection, lock, answers)
 
-    _rebind(Submissions, "_effects", answered)
+    _rebind(Submissions, "_write", remembered)
+    _rebind(BatchWriter, "_commit", answered)
 
 
 @bug("decision", red="I2", scenario="decision dies after its commit")
@@ -317,7 +323,10 @@ def _forgetful(look_up: Any) -> Any:
 
     async def look(*arguments: Any) -> Any:
         known = await look_up(*arguments)
-        return [replace(each, digest=None, status=Status.PENDING if each.status else None) for each in known]
+        return {
+            event_id: replace(each, digest=None, status=Status.PENDING if each.status else None)
+            for event_id, each in known.items()
+        }
 
     return look
 

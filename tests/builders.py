@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message
 from prequal.core.settings import ServiceSettings
 from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.pan import Pan
-from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, report_body, rfc3339, submitted_body
+from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event, rfc3339
 
 APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44")
 OTHER_APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c45")
@@ -87,18 +87,36 @@ def a_submitted_message(
     loan_type: str = "AUTO",
     created_at: datetime = MOMENT,
 ) -> bytes:
-    """`ApplicationSubmitted` as the outbox tells it."""
-    money = Decimal(monthly_income_inr), Decimal(loan_amount_inr)
-    body = submitted_body(application_id, encrypted_pan, pan_number_hash, *money, LoanType(loan_type))
-    return f'{body},"created_at":"{rfc3339(created_at)}"}}'.encode()
+    """`ApplicationSubmitted` as it is published."""
+    body = ApplicationSubmitted.body(
+        application_id,
+        pan_number_encrypted=encrypted_pan,
+        pan_number_hash=pan_number_hash,
+        monthly_income_inr=Decimal(monthly_income_inr),
+        loan_amount_inr=Decimal(loan_amount_inr),
+        loan_type=LoanType(loan_type),
+    )
+    return _at(created_at, ApplicationSubmitted, body)
 
 
 def a_report_message(
     submitted: ApplicationSubmitted | None = None, cibil_score: int = 700, generated_at: datetime = MOMENT
 ) -> bytes:
-    """`CreditReportGenerated` as the outbox tells it."""
-    body = report_body(submitted or ApplicationSubmitted.decode(a_submitted_message()), cibil_score)
-    return f'{body},"generated_at":"{rfc3339(generated_at)}"}}'.encode()
+    """`CreditReportGenerated` as it is published."""
+    submitted = submitted or ApplicationSubmitted.decode(a_submitted_message())
+    body = CreditReportGenerated.body(
+        submitted.application_id,
+        pan_number_hash=submitted.pan_number_hash,
+        monthly_income_inr=submitted.monthly_income_inr,
+        loan_amount_inr=submitted.loan_amount_inr,
+        loan_type=submitted.loan_type,
+        cibil_score=cibil_score,
+    )
+    return _at(generated_at, CreditReportGenerated, body)
+
+
+def _at(moment: datetime, event: type[Event], body: str) -> bytes:
+    return json.dumps(json.loads(body) | {event.time_field: rfc3339(moment)}).encode()
 
 
 def a_submitted_event(application_id: UUID = APPLICATION_ID) -> ApplicationSubmitted:

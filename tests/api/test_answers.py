@@ -87,14 +87,14 @@ def test_accepted_application_leaves_one_write_in_the_audit_log(api: Api) -> Non
 
 
 def test_accepted_application_leaves_one_event_in_the_outbox(api: Api) -> None:
-    application_id = api.post(an_application(), X_Request_ID="told").json()["application_id"]
+    application_id = api.post(an_application(), X_Request_ID="mine").json()["application_id"]
 
     event = api.database.row(
         "SELECT *, payload::jsonb AS content FROM outbox_events WHERE application_id = %s", application_id
     )
     stored = api.database.application(application_id)
     assert (event["topic"], event["event_type"]) == ("loan_applications_submitted", "ApplicationSubmitted")
-    assert event["correlation_id"] == "told"
+    assert event["correlation_id"] == "mine"
     assert event["content"] == {
         "event_id": str(event["event_id"]),
         "application_id": application_id,
@@ -159,17 +159,17 @@ def test_text_that_is_no_trace_is_dropped(api: Api) -> None:
         ("0.07", "0.07"),
     ],
 )
-def test_amount_is_stored_and_told_to_the_paisa(api: Api, field: str, literal: str, stored: str) -> None:
+def test_amount_is_stored_and_published_to_the_paisa(api: Api, field: str, literal: str, stored: str) -> None:
     content = json.dumps(an_application(**{field: "@"})).replace('"@"', literal)
 
     response = api.post_raw(content.encode())
 
     application_id = response.json()["application_id"]
-    told = api.database.row(
+    published = api.database.row(
         "SELECT payload::jsonb AS content FROM outbox_events WHERE application_id = %s", application_id
     )
     assert api.database.application(application_id)[field] == Decimal(stored)
-    assert told["content"][field] == stored
+    assert published["content"][field] == stored
 
 
 # ── GET …/status ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -49,7 +49,7 @@ def test_duplicate_is_refused_whatever_else_it_says(api: Api) -> None:
     assert_error(response, 409, "DUPLICATE_APPLICATION")
 
 
-def test_duplicate_is_not_told_the_other_applications_id(api: Api) -> None:
+def test_duplicate_does_not_learn_the_other_applications_id(api: Api) -> None:
     pan = a_pan()
     application_id = api.accepted(an_application(pan_number=pan))
 
@@ -88,7 +88,7 @@ def test_rejected_application_lets_its_pan_go(api: Api) -> None:
     assert response.status_code == 202
 
 
-def test_application_after_a_rejected_one_holds_the_pan_anew(api: Api) -> None:
+def test_application_after_a_rejected_one_claims_the_pan_again(api: Api) -> None:
     pan = a_pan()
     settle(api, api.accepted(an_application(pan_number=pan)), "REJECTED")
     api.accepted(an_application(pan_number=pan))
@@ -116,7 +116,7 @@ def test_same_pan_is_a_duplicate_shortly_before_24_hours(api: Api) -> None:
     assert_error(response, 409, "DUPLICATE_APPLICATION")
 
 
-def test_24_hours_begin_anew_with_the_next_accepted_application(api: Api) -> None:
+def test_24_hours_begin_again_with_the_next_accepted_application(api: Api) -> None:
     pan = a_pan()
     let_a_day_pass(api, api.accepted(an_application(pan_number=pan)))
     api.accepted(an_application(pan_number=pan))

@@ -1,4 +1,4 @@
-"""The contract's error table through a real process; every variety of a row is tried in `tests/unit/api`."""
+"""The error table through a real process; every variety of a row is tried in `tests/unit/api`."""
 
 import json
 import socket

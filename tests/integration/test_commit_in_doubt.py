@@ -148,7 +148,7 @@ async def test_outcome_that_cannot_be_found_out_is_503_and_nothing_is_left_of_it
     assert (await api.post(application, key)).status_code == 202
 
 
-async def test_duplicate_is_told_so_though_the_answer_to_its_commit_was_lost(api: OnAWire) -> None:
+async def test_duplicate_is_a_409_though_the_answer_to_its_commit_was_lost(api: OnAWire) -> None:
     application = an_application()
     await api.post(application)
     api.wire.lose_answer_to_commit()

@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever asks."""
+"""What the database itself refuses, whatever the caller."""
 
 from collections.abc import Iterator
 from typing import Any, TypeAlias

@@ -53,7 +53,7 @@ async def test_lost_race_is_tried_again_and_nobody_notices(
     assert again._value.get() == before + 3
 
 
-async def test_who_loses_every_race_is_told_to_come_again_and_has_left_nothing(
+async def test_application_that_loses_every_race_is_503_and_leaves_nothing(
     database: Database, client: httpx.AsyncClient
 ) -> None:
     lose(database, 5, "40P01")

@@ -38,7 +38,7 @@ class Submission:
     correlation_id: str = "request-1"
 
     def but(self, **changes: Any) -> Self:
-        """The same application, otherwise."""
+        """The same application with other values."""
         return replace(self, **changes)
 
     @property

@@ -1,6 +1,6 @@
 """The API's outside: one envelope round every request, and FastAPI within it.
 
-Invariant: whatever happens inside, the caller gets one answer of the contract's shape, with `X-Request-ID`.
+Invariant: whatever happens inside, the caller gets one answer of the one shape, with `X-Request-ID`.
 """
 
 import functools
@@ -49,7 +49,7 @@ def build(submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler]) -> 
         version=__version__,
         redirect_slashes=False,
         swagger_ui_oauth2_redirect_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # its own would tell of bodies and exceptions
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # its own would carry bodies and exceptions
     )
     routes: list[BaseRoute] = [
         Route(SUBMIT_ROUTE, submit, methods=["POST"]),

@@ -52,7 +52,7 @@ RETRY_AFTER = {
     ErrorCode.IDEMPOTENCY_KEY_IN_USE: "1",
     ErrorCode.SERVICE_UNAVAILABLE: "2",
 }
-"""Seconds, for the errors that time may mend."""
+"""Seconds, for the errors that may pass with time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class ApiError(Refused):
 
 
 def error_response(error: ApiError, request_id: str, path: str) -> Response:
-    """The one shape. `X-Request-ID` is set by whoever sends it."""
+    """The one shape. `X-Request-ID` is set where it is sent."""
     code = error.code
     body = {
         "error_code": code.name,

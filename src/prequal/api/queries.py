@@ -1,4 +1,4 @@
-"""The SQL of the API: the one write that many requests share, what became of its losers, and one read.
+"""The SQL of the API: the one write that many requests share, what became of the refused, and one read.
 
 Invariant: only the database says duplicate, by its own clock, in one statement.
 """
@@ -10,9 +10,10 @@ from uuid import UUID
 
 from prequal.core.topology import topic_of
 from prequal.domain.application import LoanApplication
-from prequal.domain.events import EventType, event_id
-from prequal.messaging.events import submitted_body
-from prequal.messaging.outbox import close_body
+from prequal.domain.events import event_id
+from prequal.messaging.events import ApplicationSubmitted
+from prequal.messaging.outbox import with_time
+from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
 
@@ -50,15 +51,38 @@ class CurrentStatus:
     updated_at: datetime
 
 
+def _body(new: NewApplication) -> str:
+    application = new.application
+    return ApplicationSubmitted.body(
+        application.id,
+        pan_number_encrypted=new.encrypted_pan,
+        pan_number_hash=new.pan_number_hash,
+        monthly_income_inr=application.monthly_income_inr,
+        loan_amount_inr=application.loan_amount_inr,
+        loan_type=application.loan_type,
+    )
+
+
+_APPLICATIONS = Columns[NewApplication](
+    ("application_id", "uuid", lambda new: new.application.id),
+    ("encrypted_pan", "bytea", lambda new: new.encrypted_pan),
+    ("pan_number_hash", "text", lambda new: new.pan_number_hash),
+    ("masked_pan", "text", lambda new: new.application.pan.masked),
+    ("applicant_name", "text", lambda new: new.application.applicant_name),
+    ("income", "text", lambda new: str(new.application.monthly_income_inr)),
+    ("amount", "text", lambda new: str(new.application.loan_amount_inr)),
+    ("loan_type", "text", lambda new: new.application.loan_type.value),
+    ("request_id", "text", lambda new: new.request_id),
+    ("key_hmac", "bytea", lambda new: new.key_hmac),
+    ("request_hmac", "bytea", lambda new: new.request_hmac),
+    ("event_id", "uuid", lambda new: event_id(ApplicationSubmitted.type, new.application.id)),
+    ("body", "text", _body),
+    ("traceparent", "text", lambda new: new.traceparent),
+)
+
 WRITE = f"""
     WITH input AS (
-        SELECT * FROM unnest(
-            $1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::bytea[], $11::bytea[], $12::uuid[], $13::text[], $14::text[]
-        ) AS input (
-            application_id, encrypted_pan, pan_number_hash, masked_pan, applicant_name, income, amount, loan_type,
-            request_id, key_hmac, request_hmac, event_id, body, traceparent
-        )
+        SELECT * FROM {_APPLICATIONS.table("input", first=4)}
     ), keys AS (
         -- Keys before claims, each in sorted order: two writers that meet wait for each other in one direction only.
         INSERT INTO idempotency_keys AS known (key_hmac, request_hmac, application_id, request_id, expires_at)
@@ -97,13 +121,14 @@ WRITE = f"""
         RETURNING id, created_at
     ), recorded AS (
         INSERT INTO audit_log (application_id, service, action, request_id)
-        SELECT application_id, $15, 'WRITE', request_id
+        SELECT application_id, $1, 'WRITE', request_id
         FROM input WHERE application_id = ANY (ARRAY (SELECT id FROM accepted))
-    ), told AS (
+    ), appended AS (
         INSERT INTO outbox_events (
             topic, event_type, event_id, application_id, payload, correlation_id, traceparent
         )
-        SELECT $16, $17, event_id, application_id, {close_body("body", "created_at")}, request_id, traceparent
+        SELECT $2, $3, event_id, application_id, {with_time("body", ApplicationSubmitted.time_field)},
+               request_id, traceparent
         FROM input WHERE application_id = ANY (ARRAY (SELECT id FROM accepted))
     )
     SELECT id, created_at FROM accepted
@@ -113,27 +138,14 @@ WRITE = f"""
 async def write(connection: Connection, batch: Sequence[NewApplication], service: str) -> dict[UUID, datetime]:
     """Write what may be accepted of `batch`, all of it in the transaction at hand; returns ids and acceptance times.
 
-    Who is missing from the answer lost its key or its PAN to another application. No two rows have the same key.
+    An application that is missing from the answer lost its key or its PAN to another. No two rows have the same key.
     """
     rows = await connection.fetch(
         WRITE,
-        [new.application.id for new in batch],
-        [new.encrypted_pan for new in batch],
-        [new.pan_number_hash for new in batch],
-        [new.application.pan.masked for new in batch],
-        [new.application.applicant_name for new in batch],
-        [str(new.application.monthly_income_inr) for new in batch],
-        [str(new.application.loan_amount_inr) for new in batch],
-        [new.application.loan_type.value for new in batch],
-        [new.request_id for new in batch],
-        [new.key_hmac for new in batch],
-        [new.request_hmac for new in batch],
-        [event_id(EventType.APPLICATION_SUBMITTED, new.application.id) for new in batch],
-        [_body(new) for new in batch],
-        [new.traceparent for new in batch],
         service,
-        topic_of(EventType.APPLICATION_SUBMITTED),
-        EventType.APPLICATION_SUBMITTED.value,
+        topic_of(ApplicationSubmitted.type),
+        ApplicationSubmitted.type.value,
+        *_APPLICATIONS.arrays(batch),
     )
     return {row[0]: row[1] for row in rows}
 
@@ -161,10 +173,10 @@ async def remembered(connection: Connection, key_hmacs: Sequence[bytes]) -> dict
     return {row[0]: Remembered(*row[1:]) for row in rows}
 
 
-async def accepted_among(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, datetime]:
-    """Which of these applications are there, with their acceptance times."""
-    rows = await connection.fetch("SELECT id, created_at FROM applications WHERE id = ANY ($1::uuid[])", ids)
-    return {row[0]: row[1] for row in rows}
+async def accepted_among(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these applications are there."""
+    rows = await connection.fetch("SELECT id FROM applications WHERE id = ANY ($1::uuid[])", ids)
+    return {row[0] for row in rows}
 
 
 async def end_backend(connection: Connection, pid: int, application_name: str) -> None:
@@ -186,15 +198,3 @@ async def current_status(connection: Connection, application_id: UUID) -> Curren
         application_id,
     )
     return None if row is None else CurrentStatus(*row)
-
-
-def _body(new: NewApplication) -> str:
-    application = new.application
-    return submitted_body(
-        application.id,
-        new.encrypted_pan,
-        new.pan_number_hash,
-        application.monthly_income_inr,
-        application.loan_amount_inr,
-        application.loan_type,
-    )

@@ -1,4 +1,4 @@
-"""From the bytes of a body to a valid application, or to the first error that the contract's order names.
+"""From the bytes of a body to a valid application, or to the error of its first wrong field.
 
 Invariant: an amount is a decimal from its first digit on; no float is ever made.
 """

@@ -13,9 +13,10 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from prequal.api import queries
+from prequal.api.batch_write import Accepted
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
 from prequal.api.request import ApplicationRequest, checked_key, parse
-from prequal.api.submit import Accepted, Refusal, Submissions
+from prequal.api.submit import Submissions
 from prequal.core.errors import Transient
 from prequal.domain.application import LoanApplication, Status
 from prequal.messaging.events import rfc3339
@@ -27,14 +28,6 @@ from prequal.telemetry.metrics import SUBMIT_ROUTE
 BODY_BYTES_MAX = 16 * 1024
 BODY_SECONDS = 10.0
 READ_SECONDS = 4.0
-
-REFUSALS = {
-    Refusal.DUPLICATE: ErrorCode.DUPLICATE_APPLICATION,
-    Refusal.KEY_REUSED: ErrorCode.IDEMPOTENCY_KEY_REUSED,
-    Refusal.KEY_IN_USE: ErrorCode.IDEMPOTENCY_KEY_IN_USE,
-    Refusal.UNAVAILABLE: ErrorCode.SERVICE_UNAVAILABLE,
-    Refusal.FAILED: ErrorCode.DATABASE_ERROR,
-}
 
 
 class SubmitApplication:
@@ -70,8 +63,8 @@ class SubmitApplication:
         key = _key(scope["headers"])
         new = self._prepare(request, key, scope["request_id"], span.traceparent)
         answer = await self._submissions.submit(new)
-        if isinstance(answer, Refusal):
-            raise ApiError(REFUSALS[answer])
+        if isinstance(answer, ErrorCode):
+            raise ApiError(answer)
         return answer
 
     def _prepare(

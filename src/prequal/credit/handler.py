@@ -13,7 +13,7 @@ from prequal.credit import queries
 from prequal.domain.events import EventType, event_id
 from prequal.domain.scoring import cibil_score
 from prequal.messaging import inbox
-from prequal.messaging.events import ApplicationSubmitted, report_body
+from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.handler import HandlerResult, Outcome
 from prequal.messaging.messages import Received
 from prequal.messaging.outbox_notifier import OutboxNotifier
@@ -49,9 +49,10 @@ class CreditHandler:
         async with self._link.use("look_up") as connection:
             known = await inbox.look_up(connection, queries.CONSUMER, [received.event for received in batch])
         results: dict[UUID, HandlerResult] = {}
-        for received, facts in zip(batch, known, strict=True):
-            if (result := facts.settled(received.event) or self._key_error(received)) is not None:
-                results[received.event.event_id] = result
+        for received in batch:
+            id_ = received.event.event_id
+            if (result := known[id_].settled(received.event) or self._key_error(received)) is not None:
+                results[id_] = result
         return results
 
     def _key_error(self, received: Submitted) -> Invalid | UnknownKey | None:
@@ -82,7 +83,7 @@ class CreditHandler:
         async with self._link.use("append_reports") as connection:
             appended = await queries.append_reports(connection, reports) if reports else set()
         failpoints.reached(Place.CREDIT_AFTER_COMMIT)
-        self._notifier.ring()
+        self._notifier.notify()
         for report in reports:
             if report.submitted_event_id in appended:
                 metrics.SCORE.observe(report.cibil_score)
@@ -102,7 +103,18 @@ class CreditHandler:
             event_id=event_id(EventType.CREDIT_REPORT_GENERATED, event.application_id),
             application_id=event.application_id,
             cibil_score=score,
-            body=report_body(event, score),
+            body=_body(event, score),
             correlation_id=received.header("correlation_id"),
             traceparent=received.traceparent,
         )
+
+
+def _body(event: ApplicationSubmitted, cibil_score: int) -> str:
+    return CreditReportGenerated.body(
+        event.application_id,
+        pan_number_hash=event.pan_number_hash,
+        monthly_income_inr=event.monthly_income_inr,
+        loan_amount_inr=event.loan_amount_inr,
+        loan_type=event.loan_type,
+        cibil_score=cibil_score,
+    )

@@ -1,6 +1,6 @@
-"""The SQL of the credit room: the record of every PAN that is opened, and the effect of an assessment.
+"""The SQL of credit-service: the record of every PAN that is decrypted, and the effect of an assessment.
 
-Invariant: a report is told in the statement that remembers its event, once.
+Invariant: a report is put into the outbox by the statement that remembers its event, once.
 """
 
 from collections.abc import Sequence
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from prequal.core.topology import topic_of
-from prequal.domain.events import EventType
+from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.inbox import INSERT_REMEMBERED
-from prequal.messaging.outbox import close_body
+from prequal.messaging.outbox import with_time
+from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
 CONSUMER = "credit-service"
@@ -18,7 +19,7 @@ CONSUMER = "credit-service"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A score to be told, and the event it answers."""
+    """A score to be published, and the event it answers."""
 
     submitted_event_id: UUID
     digest: bytes
@@ -31,7 +32,7 @@ class Report:
 
 
 async def record_reads(connection: Connection, reads: Sequence[tuple[UUID, str | None]]) -> None:
-    """Record that the PANs of these applications are about to be opened, for these request ids."""
+    """Record that the PANs of these applications are about to be decrypted, for these request ids."""
     await connection.execute(
         """
         INSERT INTO audit_log (application_id, service, action, request_id)
@@ -44,34 +45,39 @@ async def record_reads(connection: Connection, reads: Sequence[tuple[UUID, str |
     )
 
 
+_REPORTS = Columns[Report](
+    ("event_id", "uuid", lambda report: report.submitted_event_id),
+    ("digest", "bytea", lambda report: report.digest),
+    ("report_id", "uuid", lambda report: report.event_id),
+    ("application_id", "uuid", lambda report: report.application_id),
+    ("body", "text", lambda report: report.body),
+    ("correlation_id", "text", lambda report: report.correlation_id),
+    ("traceparent", "text", lambda report: report.traceparent),
+)
+
+
 async def append_reports(connection: Connection, reports: Sequence[Report]) -> set[UUID]:
-    """Remember the events and tell their reports; returns the ids of those events that nobody had remembered."""
+    """Remember the events and put their reports into the outbox; returns the ids of the events that were new."""
     rows = await connection.fetch(
         f"""
         WITH input AS (
-            SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[])
-            AS input (event_id, digest, report_id, application_id, body, correlation_id, traceparent)
+            SELECT * FROM {_REPORTS.table("input", first=4)}
         ), remembered AS (
-            {INSERT_REMEMBERED.format(consumer="$8", events="input")}
-        ), told AS (
+            {INSERT_REMEMBERED.format(consumer="$1", events="input")}
+        ), appended AS (
             INSERT INTO outbox_events (
                 topic, event_type, event_id, application_id, payload, correlation_id, traceparent
             )
-            SELECT $9, $10, report_id, application_id, {close_body("body", "generated_at")}, correlation_id, traceparent
+            SELECT $2, $3, report_id, application_id, {with_time("body", CreditReportGenerated.time_field)},
+                   correlation_id, traceparent
             FROM input
             WHERE event_id = ANY (ARRAY (SELECT event_id FROM remembered))
         )
         SELECT event_id FROM remembered
         """,
-        [report.submitted_event_id for report in reports],
-        [report.digest for report in reports],
-        [report.event_id for report in reports],
-        [report.application_id for report in reports],
-        [report.body for report in reports],
-        [report.correlation_id for report in reports],
-        [report.traceparent for report in reports],
         CONSUMER,
-        topic_of(EventType.CREDIT_REPORT_GENERATED),
-        EventType.CREDIT_REPORT_GENERATED.value,
+        topic_of(CreditReportGenerated.type),
+        CreditReportGenerated.type.value,
+        *_REPORTS.arrays(reports),
     )
     return {row[0] for row in rows}

@@ -38,11 +38,11 @@ class DecisionHandler:
             known = await inbox.look_up(connection, queries.CONSUMER, [received.event for received in batch])
         results: dict[UUID, HandlerResult] = {}
         pending: list[queries.PendingDecision] = []
-        for received, facts in zip(batch, known, strict=True):
-            if (result := facts.settled(received.event)) is None:
-                pending.append(_pending_decision(received, facts))
+        for event in (received.event for received in batch):
+            if (result := known[event.event_id].settled(event)) is None:
+                pending.append(_pending_decision(event, known[event.event_id]))
             else:
-                results[received.event.event_id] = result
+                results[event.event_id] = result
         return results | await self._decide(pending) if pending else results
 
     async def close(self) -> None:
@@ -64,8 +64,7 @@ class DecisionHandler:
         }
 
 
-def _pending_decision(received: Reported, facts: Known) -> queries.PendingDecision:
-    event = received.event
+def _pending_decision(event: CreditReportGenerated, facts: Known) -> queries.PendingDecision:
     assert facts.version is not None  # an event without a result has an application
     return queries.PendingDecision(
         event_id=event.event_id,

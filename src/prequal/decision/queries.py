@@ -1,4 +1,4 @@
-"""The SQL of the decision room: one statement, a transaction by itself, that moves the statuses and remembers why.
+"""The SQL of decision-service: one statement, a transaction by itself, that moves the statuses and remembers why.
 
 Invariant: a status moves only from PENDING, only from the version that was read, and `version` and the inbox with it.
 """
@@ -11,6 +11,7 @@ from uuid import UUID
 from prequal.domain.application import LoanType
 from prequal.domain.policy import Decision
 from prequal.messaging.inbox import INSERT_REMEMBERED
+from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
 CONSUMER = "decision-service"
@@ -28,6 +29,19 @@ class PendingDecision:
     decision: Decision
 
 
+_DECISIONS = Columns[PendingDecision](
+    ("event_id", "uuid", lambda pending: pending.event_id),
+    ("digest", "bytea", lambda pending: pending.digest),
+    ("application_id", "uuid", lambda pending: pending.application_id),
+    ("version", "integer", lambda pending: pending.version),
+    ("status", "text", lambda pending: pending.decision.status.value),
+    ("score", "integer", lambda pending: pending.decision.cibil_score),
+    ("rule", "text", lambda pending: pending.decision.rule.value),
+    ("measures", "jsonb", lambda pending: json.dumps(pending.decision.measures)),
+    ("policy_version", "text", lambda pending: pending.decision.policy_version),
+)
+
+
 async def write_decisions(connection: Connection, pending: Sequence[PendingDecision]) -> dict[UUID, float]:
     """Decide the applications and remember the events; returns seconds since acceptance, by application.
 
@@ -36,10 +50,7 @@ async def write_decisions(connection: Connection, pending: Sequence[PendingDecis
     rows = await connection.fetch(
         f"""
         WITH input AS (
-            SELECT * FROM unnest(
-                $1::uuid[], $2::bytea[], $3::uuid[], $4::integer[], $5::text[], $6::integer[], $7::text[], $8::jsonb[],
-                $9::text[]
-            ) AS input (event_id, digest, application_id, version, status, score, rule, measures, policy_version)
+            SELECT * FROM {_DECISIONS.table("input", first=2)}
         ), undecided AS MATERIALIZED (
             -- One look-up a row by its id, whatever the planner thinks of the table's size.
             SELECT input.*, found.place
@@ -63,19 +74,11 @@ async def write_decisions(connection: Connection, pending: Sequence[PendingDecis
             WHERE application.ctid = undecided.place AND application.version = undecided.version
             RETURNING application.id, event_id, digest, application.created_at
         ), remembered AS (
-            {INSERT_REMEMBERED.format(consumer="$10", events="moved")}
+            {INSERT_REMEMBERED.format(consumer="$1", events="moved")}
         )
         SELECT id, extract(epoch FROM clock_timestamp() - created_at)::float8 FROM moved
         """,
-        [pending.event_id for pending in pending],
-        [pending.digest for pending in pending],
-        [pending.application_id for pending in pending],
-        [pending.version for pending in pending],
-        [pending.decision.status.value for pending in pending],
-        [pending.decision.cibil_score for pending in pending],
-        [pending.decision.rule.value for pending in pending],
-        [json.dumps(pending.decision.measures) for pending in pending],
-        [pending.decision.policy_version for pending in pending],
         CONSUMER,
+        *_DECISIONS.arrays(pending),
     )
     return {row[0]: row[1] for row in rows}

@@ -1,4 +1,4 @@
-"""What an applicant asks for, and the states the asking goes through.
+"""What an applicant asks for, and the states of an application.
 
 Invariant: a status moves once, from PENDING, and never back.
 
@@ -32,7 +32,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoanApplication:
-    """A valid application: whoever holds one need not check it again.
+    """A valid application: it need not be checked again.
 
     Amounts are rupees, 0.01 … 9,999,999,999.99, at most two decimals. The name is trimmed, or absent.
     """

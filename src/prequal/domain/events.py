@@ -1,6 +1,6 @@
-"""The two facts that are told between the services, and their names.
+"""The two facts that the services publish, and their names.
 
-Invariant: the same fact always has the same `event_id`, however often it is told and by whomever.
+Invariant: the same fact always has the same `event_id`, however often it is published, by any process.
 """
 
 from enum import StrEnum

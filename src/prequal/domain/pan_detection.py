@@ -9,7 +9,7 @@ import unicodedata
 from prequal.domain.pan import MASK, SHAPE
 
 # Ids are kept as they are: a random UUID or trace id holds five letters, four digits and a letter by chance
-# once in some hundreds, and an id that is masked here and there is of no use to whoever is on call.
+# once in some hundreds, and an id that is masked in places is of no use to the person on call.
 _IDS_OR_PAN = re.compile(
     r"(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![0-9A-Za-z])[0-9a-f]{16,64}(?![0-9A-Za-z]))"
     r"|[A-Za-z]{5}(?=[0-9]{4}[A-Za-z])"

@@ -1,15 +1,16 @@
-"""The events as they stand on the wire: JSON objects, read strictly, written by the same names.
+"""The events as they stand on the wire: JSON objects, written and read strictly by one class each.
 
-Invariant: what `body` writes, `decode` reads back equal; times are written by the database, never here.
+Invariant: what `body` writes, `decode` reads back equal once the database has added the time.
 """
 
 import base64
 import binascii
-import json
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Annotated, ClassVar, Literal, Self
+from operator import attrgetter
+from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
@@ -47,24 +48,42 @@ Token = Annotated[
     PlainSerializer(lambda token: base64.b64encode(token).decode()),
     Field(json_schema_extra={"type": "string", "contentEncoding": "base64"}),
 ]
+NO_FACTS = ("event_id", "message_version", "pan_number_encrypted")
+"""Beside the time, the fields that may differ while the fact is the same."""
+
 PanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="HMAC-SHA-256 of the PAN, hexadecimal.")]
 
 
 class Event(BaseModel):
-    """What every event carries."""
+    """What every event carries; the order of the fields is that of the digest."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     type: ClassVar[EventType]
     time_field: ClassVar[str]
+    _facts: ClassVar[Callable[["Event"], tuple[object, ...]]]
 
-    event_id: UUID = Field(description="The same for the same fact, however often it is told.")
+    event_id: UUID = Field(description="The same for the same fact, however often it is published.")
     application_id: UUID = Field(description="The application; also the message's key.")
     pan_number_hash: PanHash
     monthly_income_inr: Amount = Field(description="Rupees a month.")
     loan_amount_inr: Amount = Field(description="Rupees.")
     loan_type: LoanType = Field(description="What the loan is for.")
     message_version: Literal["v1"] = Field(description="The version of this message's format.")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        cls._facts = attrgetter(*(name for name in cls.model_fields if name not in {*NO_FACTS, cls.time_field}))
+
+    @classmethod
+    def body(cls, application_id: UUID, **fields: object) -> str:
+        """The event as a JSON object, whole but for its time, which the statement that stores it adds.
+
+        `fields` are all the others but `event_id` and `message_version`, valid as they are.
+        """
+        own = {"application_id": application_id, "message_version": MESSAGE_VERSION}
+        whole: dict[str, Any] = {"event_id": event_id(cls.type, application_id), **own, **fields}
+        return cls.model_construct(**whole).model_dump_json()
 
     @classmethod
     def decode(cls, content: bytes | None) -> Self:
@@ -91,12 +110,8 @@ class Event(BaseModel):
 
     @property
     def digest(self) -> bytes:
-        """16 bytes that stand for the facts told: all but the times, and the PAN's sealing, which may be renewed."""
-        return blake2b("|".join(self._facts()).encode(), digest_size=16).digest()
-
-    def _facts(self) -> list[str]:
-        money = [str(self.monthly_income_inr), str(self.loan_amount_inr)]
-        return [str(self.application_id), self.pan_number_hash, *money, self.loan_type]
+        """16 bytes that stand for the facts: all but the times, and the encrypted PAN, which may be encrypted again."""
+        return blake2b("|".join(map(str, type(self)._facts(self))).encode(), digest_size=16).digest()
 
 
 class ApplicationSubmitted(Event):
@@ -118,56 +133,10 @@ class CreditReportGenerated(Event):
     cibil_score: Annotated[int, Field(strict=True, ge=300, le=900, description="The bureau's score.")]
     generated_at: AwareDatetime = Field(description="When the score was made (database time).")
 
-    def _facts(self) -> list[str]:
-        return [*super()._facts(), str(self.cibil_score)]
-
-
-def submitted_body(
-    application_id: UUID,
-    encrypted_pan: bytes,
-    pan_number_hash: str,
-    monthly_income_inr: Decimal,
-    loan_amount_inr: Decimal,
-    loan_type: LoanType,
-) -> str:
-    """`ApplicationSubmitted` as an open JSON object: the outbox closes it with the database's time."""
-    return _open_object(
-        {
-            "event_id": str(event_id(EventType.APPLICATION_SUBMITTED, application_id)),
-            "application_id": str(application_id),
-            "pan_number_encrypted": base64.b64encode(encrypted_pan).decode(),
-            "pan_number_hash": pan_number_hash,
-            "monthly_income_inr": str(monthly_income_inr),
-            "loan_amount_inr": str(loan_amount_inr),
-            "loan_type": loan_type.value,
-            "message_version": MESSAGE_VERSION,
-        }
-    )
-
-
-def report_body(submitted: ApplicationSubmitted, cibil_score: int) -> str:
-    """`CreditReportGenerated` as an open JSON object: the outbox closes it with the database's time."""
-    return _open_object(
-        {
-            "event_id": str(event_id(EventType.CREDIT_REPORT_GENERATED, submitted.application_id)),
-            "application_id": str(submitted.application_id),
-            "pan_number_hash": submitted.pan_number_hash,
-            "cibil_score": cibil_score,
-            "monthly_income_inr": str(submitted.monthly_income_inr),
-            "loan_amount_inr": str(submitted.loan_amount_inr),
-            "loan_type": submitted.loan_type.value,
-            "message_version": MESSAGE_VERSION,
-        }
-    )
-
 
 def rfc3339(moment: datetime) -> str:
     """`moment`, which is UTC, as `2026-11-23T09:30:00.123456Z`: always with six decimals."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _open_object(fields: dict[str, str | int]) -> str:
-    return json.dumps(fields, separators=(",", ":"))[:-1]
 
 
 def _invalid(error: ValidationError) -> Invalid:

@@ -5,11 +5,13 @@ Invariant: an inbox row is written by the statement that takes effect, or not at
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from prequal.core.errors import Invalid
 from prequal.domain.application import Status
 from prequal.messaging.events import Event
 from prequal.messaging.handler import Outcome
+from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
 INSERT_REMEMBERED = """
@@ -31,7 +33,7 @@ class Known:
     agrees: bool
 
     def settled(self, event: Event) -> Outcome | Invalid | None:
-        """How the event is settled already, or why it can never be; None when it is to take effect.
+        """What the event is already, or why it can never take effect; None when it is to take effect.
 
         An application that is final already makes its events duplicates, whether or not the inbox still knows them.
         """
@@ -46,11 +48,22 @@ class Known:
         return None
 
 
-async def look_up(connection: Connection, consumer: str, events: Sequence[Event]) -> list[Known]:
-    """What is known of each event, in order."""
+_EVENTS = Columns[Event](
+    ("event_id", "uuid", lambda event: event.event_id),
+    ("application_id", "uuid", lambda event: event.application_id),
+    ("pan_number_hash", "text", lambda event: event.pan_number_hash),
+    ("monthly_income_inr", "text", lambda event: str(event.monthly_income_inr)),
+    ("loan_amount_inr", "text", lambda event: str(event.loan_amount_inr)),
+    ("loan_type", "text", lambda event: event.loan_type.value),
+)
+
+
+async def look_up(connection: Connection, consumer: str, events: Sequence[Event]) -> dict[UUID, Known]:
+    """What is known of each event, by its id."""
     rows = await connection.fetch(
-        """
-        SELECT (SELECT digest FROM processed_messages WHERE consumer = $1 AND event_id = event.event_id),
+        f"""
+        SELECT event.event_id,
+               (SELECT digest FROM processed_messages WHERE consumer = $1 AND event_id = event.event_id),
                application.status, application.version,
                coalesce(
                    application.pan_number_hash = event.pan_number_hash
@@ -59,19 +72,12 @@ async def look_up(connection: Connection, consumer: str, events: Sequence[Event]
                    AND application.loan_type = event.loan_type,
                    false
                )
-        FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
-             AS event (event_id, application_id, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type, place)
+        FROM {_EVENTS.table("event", first=2)}
         LEFT JOIN LATERAL (
             SELECT * FROM applications WHERE id = event.application_id LIMIT 1
         ) AS application ON true
-        ORDER BY event.place
         """,
         consumer,
-        [event.event_id for event in events],
-        [event.application_id for event in events],
-        [event.pan_number_hash for event in events],
-        [str(event.monthly_income_inr) for event in events],
-        [str(event.loan_amount_inr) for event in events],
-        [event.loan_type.value for event in events],
+        *_EVENTS.arrays(events),
     )
-    return [Known(row[0], Status(row[1]) if row[1] else None, row[2], row[3]) for row in rows]
+    return {row[0]: Known(row[1], Status(row[2]) if row[2] else None, row[3], row[4]) for row in rows}

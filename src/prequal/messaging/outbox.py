@@ -1,6 +1,6 @@
-"""The outbox in SQL: what is written beside an effect, read under a lease, and settled when it was told.
+"""The outbox in SQL: how an event gets the time of its fact, how it is published once more, and how many wait.
 
-Invariant: an event leaves `outbox_events` only for the archive (told) or the parked rows (refused).
+Invariant: an event leaves `outbox_events` only for the archive (acknowledged) or the parked rows (refused).
 
     outbox_events ──acknowledged──► outbox_archive ──republished──► outbox_events ──acknowledged──► gone
          │  ▲
@@ -21,9 +21,9 @@ NOW_TEXT = """to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 """SQL: the transaction's time as the events spell it."""
 
 
-def close_body(body: str, time_field: str) -> str:
-    """SQL that closes the open JSON object in the expression `body` with the transaction's time."""
-    return f"""{body} || ',"{time_field}":"' || {NOW_TEXT} || '"}}'"""
+def with_time(body: str, time_field: str) -> str:
+    """SQL: the JSON object in the expression `body`, with the transaction's time as its field `time_field`; text."""
+    return f"({body}::jsonb || jsonb_build_object('{time_field}', (SELECT {NOW_TEXT})))::text"
 
 
 async def republish(
@@ -60,10 +60,10 @@ async def republish(
     return int(done.rpartition(" ")[2])
 
 
-async def depth(connection: Connection, lane: str) -> tuple[int, float, int]:
-    """How many events wait in a lane (up to 100,000), the oldest one's age in seconds, and how many are parked.
+async def depth(connection: Connection, topic: str) -> tuple[int, float, int]:
+    """How many events of a topic wait (up to 100,000), the oldest one's age in seconds, and how many are parked.
 
-    Retold events are as old as their facts, so their age says nothing of the wait: it is that of the others.
+    Republished events are as old as their facts, so their age says nothing of the wait: it is that of the others.
     """
     row = await connection.fetchrow(
         """
@@ -73,7 +73,7 @@ async def depth(connection: Connection, lane: str) -> tuple[int, float, int]:
              FROM outbox_events WHERE topic = $1 AND NOT republished ORDER BY id LIMIT 1),
             (SELECT count(*) FROM outbox_parked WHERE topic = $1)
         """,
-        lane,
+        topic,
     )
     assert row is not None
     return row[0], max(0.0, row[1] or 0.0), row[2]

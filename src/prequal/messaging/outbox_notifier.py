@@ -1,6 +1,6 @@
-"""Wake-ups between processes: after a commit, a NOTIFY tells the publisher that there is work.
+"""Notifications between processes: after a commit, a NOTIFY says to the publisher that there is work.
 
-Invariant: a lost wake-up costs a poll's pause and nothing else.
+Invariant: a lost notification costs a poll's pause and nothing else.
 
 A NOTIFY inside the writing transaction would take a lock of the whole cluster at its commit; this one goes on a
 connection of its own, after the commit, once for many commits.
@@ -17,35 +17,35 @@ from prequal.postgres.connections import SingleConnection
 log = structlog.get_logger()
 
 CHANNEL = "prequal_outbox"
-RING_AT_MOST_EVERY_SECONDS = 0.003
+NOTIFY_AT_MOST_EVERY_SECONDS = 0.003
 
 
 class OutboxNotifier:
-    """Rings for one topic: at once when idle, at most every three milliseconds under load."""
+    """Notifies for one topic: at once when idle, at most every three milliseconds under load."""
 
     def __init__(self, database_url: str, topic: str) -> None:
         self._topic = topic
-        self._rung = asyncio.Event()
-        # A notification is lost in a crash with whoever would have heard it: it need not wait for the disk.
+        self._asked = asyncio.Event()
+        # A crash loses a notification together with its listeners: it need not wait for the disk.
         self._link = SingleConnection(database_url, "notifier", synchronous_commit="off")
 
-    def ring(self) -> None:
-        """Ask for a wake-up; returns at once."""
-        self._rung.set()
+    def notify(self) -> None:
+        """Ask for a notification; returns at once."""
+        self._asked.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Carry the rings to the database until `stop`; one that fails is dropped."""
+        """Send the notifications to the database until `stop`; one that fails is dropped."""
         while not stop.is_set():
             with contextlib.suppress(asyncio.TimeoutError):
                 async with asyncio.timeout(0.5):
-                    await self._rung.wait()
-            if self._rung.is_set():
-                self._rung.clear()
-                await self._notify()
-                await asyncio.sleep(RING_AT_MOST_EVERY_SECONDS)
+                    await self._asked.wait()
+            if self._asked.is_set():
+                self._asked.clear()
+                await self._send()
+                await asyncio.sleep(NOTIFY_AT_MOST_EVERY_SECONDS)
         await self._link.close()
 
-    async def _notify(self) -> None:
+    async def _send(self) -> None:
         try:
             async with self._link.use() as connection:
                 await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, self._topic)

@@ -190,7 +190,7 @@ async def test_a_client_that_hangs_up_is_counted_as_499_and_as_no_error_of_ours(
 
 
 async def sent_by(api: ASGIApp, path: str, received: Message) -> list[Message]:
-    """What the API itself sends, with no client between that would mend it."""
+    """What the API itself sends, with no client between that would correct it."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -240,7 +240,7 @@ async def test_route_and_method_come_before_size(path: str, code: str) -> None:
     assert code_of(response) == code
 
 
-async def test_a_bad_key_is_told_without_its_value() -> None:
+async def test_a_bad_key_is_reported_without_its_value() -> None:
     response = await submitted(idempotency_key="ABCDE1234F " * 30)
 
     assert response.json()["details"][0]["field"] == "Idempotency-Key"

@@ -73,7 +73,7 @@ def test_an_errors_time_is_now_in_utc() -> None:
 
 
 @pytest.mark.parametrize("code", ErrorCode)
-def test_what_time_may_mend_says_when_to_try_again(code: ErrorCode) -> None:
+def test_error_that_may_pass_says_when_to_try_again(code: ErrorCode) -> None:
     headers = error_response(ApiError(code), "request-1", "/").headers
 
     assert ("retry-after" in headers) is (code in RETRY_AFTER)
@@ -118,18 +118,18 @@ def test_a_pan_at_the_cut_of_a_long_field_name_is_masked(length: int) -> None:
     with pytest.raises(ApiError) as refused:
         parse(a_body(**{"-" * length + "ABCDE1234F": 1}))
 
-    told = rendered(refused.value)["details"][0]["field"]
-    assert set(told) <= set("-X1234F")
+    shown = rendered(refused.value)["details"][0]["field"]
+    assert set(shown) <= set("-X1234F")
 
 
 @given(st.text(max_size=20))
-def test_any_path_and_field_can_be_told(text: str) -> None:
+def test_any_path_and_field_can_be_shown(text: str) -> None:
     error = ApiError(ErrorCode.VALIDATION_ERROR, [FieldIssue(text, "is not a field of this request")])
 
     assert rendered(error, path=text)["path"] is not None
 
 
-def test_a_lone_surrogate_in_a_field_name_can_be_told() -> None:
+def test_a_lone_surrogate_in_a_field_name_can_be_shown() -> None:
     error = ApiError(ErrorCode.VALIDATION_ERROR, [FieldIssue("\ud800", "is not a field of this request")])
 
     assert rendered(error)["details"][0]["field"] == "\ud800"

@@ -396,7 +396,7 @@ WRONG = {
 
 
 @given(st.sets(st.sampled_from(list(WRONG)), min_size=1), st.randoms())
-def test_all_wrong_fields_are_told_and_the_first_gives_the_code(wrong: set[str], random: Any) -> None:
+def test_all_wrong_fields_are_listed_and_the_first_gives_the_code(wrong: set[str], random: Any) -> None:
     fields = list(a_request(**{name: WRONG[name][0] for name in wrong}).items())
     random.shuffle(fields)
 

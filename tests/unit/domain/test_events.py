@@ -8,7 +8,7 @@ from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
 
 
-# Pinned: an event told again after a deployment must find its own inbox row.
+# Pinned: an event published again after a deployment must find its own inbox row.
 @pytest.mark.parametrize(
     ("event_type", "application_id", "known"),
     [

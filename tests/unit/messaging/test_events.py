@@ -318,7 +318,7 @@ def verdict(event_class: type[Event], content: bytes) -> Invalid | None:
 
 
 @given(st.sampled_from(CLASSES), st.data())
-def test_any_value_in_any_field_is_read_or_invalid_and_no_pan_is_told(
+def test_any_value_in_any_field_is_read_or_invalid_and_no_pan_is_shown(
     event_class: type[Event], data: st.DataObject
 ) -> None:
     name = data.draw(st.sampled_from(sorted(json.loads(VALID[event_class]))))

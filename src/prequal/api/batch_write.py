@@ -1,0 +1,172 @@
+"""Writing a batch of applications: one transaction, tried again when it loses a race, and an answer for each.
+
+Invariant: an `Accepted` is returned only after its commit; when nobody can say whether there was one, it is Transient.
+"""
+
+import functools
+import random
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+import asyncpg
+from prometheus_client import Counter
+
+from prequal.api import queries
+from prequal.api.commit_in_doubt import Transaction, resolve
+from prequal.api.errors import ErrorCode
+from prequal.api.queries import NewApplication
+from prequal.core import failpoints
+from prequal.core.errors import Transient
+from prequal.core.failpoints import Place
+from prequal.postgres.connections import INFRASTRUCTURE_ERRORS, Connection, LostRace, SingleConnection
+from prequal.telemetry import metrics, tracing
+
+COMMIT_SECONDS = 1.5
+RACES_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Committed; `replayed` when this is the first answer to the same key, given again."""
+
+    application_id: UUID
+    created_at: datetime
+    request_id: str
+    replayed: bool = False
+
+
+Answer: TypeAlias = Accepted | ErrorCode
+Answers: TypeAlias = dict[UUID, Answer]
+"""Answers by the application's id."""
+
+
+class Locked(Exception):
+    """Another writer holds a key or a PAN of this batch for longer than we wait."""
+
+    def __init__(self, error: asyncpg.LockNotAvailableError) -> None:
+        super().__init__()
+        context: str | None = error.context  # where the server waited
+        self.by_key = "idempotency_keys" in (context or "")
+
+
+class BatchWriter:
+    """Writes over one connection, which it opens when it is needed."""
+
+    def __init__(self, database_url: str, service: str) -> None:
+        self._database_url = database_url
+        self._service = service
+        self._link = SingleConnection(database_url, f"{service} write")
+
+    async def write(self, batch: Sequence[NewApplication]) -> Answers:
+        """Write and commit `batch`; no two rows of it have the same key.
+
+        Raises:
+            Transient: the database is away, or whether the batch was committed cannot be found out.
+            Locked: another writer holds a key or a PAN for too long; nothing was written.
+            asyncpg.PostgresError: the data are to blame; nothing was written.
+        """
+        for _ in range(RACES_MAX):
+            try:
+                with tracing.batch("write applications", [new.traceparent for new in batch]):
+                    answers = await self._transaction(batch)
+            except LostRace:
+                metrics.RETRIES.labels("write").inc()
+            else:
+                _count(batch, answers)
+                return answers
+        raise Transient("the write keeps losing races against other writers")
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        await self._link.close()
+
+    async def _transaction(self, batch: Sequence[NewApplication]) -> Answers:
+        # The lock is the batch's name: the next holder knows that the batch is over, one way or the other.
+        lock = random.getrandbits(62)
+        failpoints.reached(Place.API_BEFORE_BEGIN)
+        async with self._link.use("write") as connection:
+            await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({lock})")
+            try:
+                accepted = await queries.write(connection, batch, self._service)
+                answers = await _answers(connection, batch, accepted)
+            except asyncpg.PostgresError as error:
+                await connection.execute("ROLLBACK")
+                if isinstance(error, asyncpg.LockNotAvailableError):
+                    raise Locked(error) from error
+                raise
+            answers = await self._commit(connection, lock, answers)
+        failpoints.reached(Place.API_AFTER_COMMIT)
+        return answers
+
+    async def _commit(self, connection: Connection, lock: int, answers: Answers) -> Answers:
+        transaction = Transaction(connection.get_server_pid(), connection.get_settings().application_name, lock)
+        failpoints.reached(Place.API_BEFORE_COMMIT)
+        try:
+            await connection.execute("COMMIT", timeout=COMMIT_SECONDS)
+        except asyncpg.TransactionRollbackError:
+            raise
+        except INFRASTRUCTURE_ERRORS as error:
+            connection.terminate()
+            there = await resolve(self._database_url, f"{self._service} resolve", transaction, list(answers), error)
+            return answers if _committed(answers, there) else dict.fromkeys(answers, ErrorCode.SERVICE_UNAVAILABLE)
+        return answers
+
+
+async def _answers(
+    connection: Connection, batch: Sequence[NewApplication], accepted: Mapping[UUID, datetime]
+) -> Answers:
+    """What each is answered once it is committed: accepted, or what became of those that were not."""
+    answers: Answers = {
+        new.application.id: Accepted(new.application.id, accepted[new.application.id], new.request_id)
+        for new in batch
+        if new.application.id in accepted
+    }
+    if refused := [new for new in batch if new.application.id not in accepted]:
+        answers |= await _refused(connection, refused)
+    return answers
+
+
+async def _refused(connection: Connection, refused: Sequence[NewApplication]) -> Answers:
+    """A key's first answer, or that another application has the PAN; a duplicate does not use its key up."""
+    keyed = [new for new in refused if new.key_hmac is not None]
+    known = await queries.remembered(connection, [new.key_hmac for new in keyed if new.key_hmac]) if keyed else {}
+    answers = {new.application.id: _refusal(new, known.get(new.key_hmac) if new.key_hmac else None) for new in refused}
+    if duplicates := [new for new in keyed if answers[new.application.id] is ErrorCode.DUPLICATE_APPLICATION]:
+        await queries.release_keys(connection, duplicates)
+    return answers
+
+
+def _refusal(new: NewApplication, first: queries.Remembered | None) -> Answer:
+    if first is None:
+        return ErrorCode.DUPLICATE_APPLICATION
+    if first.request_hmac != new.request_hmac:
+        return ErrorCode.IDEMPOTENCY_KEY_REUSED
+    return Accepted(first.application_id, first.created_at, first.request_id, replayed=True)
+
+
+def _committed(answers: Answers, there: Set[UUID]) -> bool:
+    """Whether a batch whose COMMIT was in doubt is there: it is one transaction, so one row of it speaks for all."""
+    new = [id_ for id_, answer in answers.items() if _is_new(answer)]
+    return not new or any(id_ in there for id_ in new)
+
+
+def _is_new(answer: Answer | None) -> bool:
+    return isinstance(answer, Accepted) and not answer.replayed
+
+
+def _count(batch: Sequence[NewApplication], answers: Answers) -> None:
+    """Count what was committed; the first answer given again counts nothing."""
+    for new in batch:
+        if _is_new(answers.get(new.application.id)):
+            submitted, rupees = _series(new.application.loan_type.value)
+            submitted.inc()
+            rupees.inc(float(new.application.loan_amount_inr))
+
+
+@functools.cache
+def _series(loan_type: str) -> tuple[Counter, Counter]:
+    """Where applications of this kind and their rupees are counted; looked up once each."""
+    return metrics.SUBMITTED.labels(loan_type), metrics.REQUESTED_INR.labels(loan_type)
