@@ -73,6 +73,7 @@ class Partitions:
         self._rebuild_at = 0.0
         self._check_at = 0.0
         self._overlooked = False
+        self._unread_before: dict[int, int] = {}
         self._ends: dict[Partition, int] = {}
         self._ends_before: dict[Partition, int] = {}
         self._held: set[Partition] = set()
@@ -187,7 +188,8 @@ class Partitions:
         for partition in assigned:
             self._offsets.drop(partition)
         self._joined = True
-        self._topic_is_missing = False
+        self._topic_is_missing &= not assigned
+        self._unread_before = {}
         self._assigned |= assigned
         self._paused -= assigned
         self._set_pauses()
@@ -226,12 +228,15 @@ class Partitions:
         # Closing takes as long as the broker likes.
         threading.Thread(target=self._client.close, daemon=True).start()
         self._is_unfit = self._joined = self._overlooked = False
+        self._unread_before = {}
         self._subscribe()
 
     def _look_for_overlooked(self) -> None:
         """Whether there is nothing to read, or this client does not see it.
 
-        A member without partitions because its topic was not there yet learns of the topic only by asking for it.
+        A member that joined while its topic was missing may stay without partitions for good, though asking for the
+        topic shows it. It is rebuilt when the whole group has left something unread, and stored nothing, between two
+        looks; a member that is one too many beside others that read is kept.
 
         A client that knew a topic which was deleted may read nothing of the one that took its place: it takes the lower
         leader epoch for an outdated one (librdkafka 4898), or never noticed. It is rebuilt when it has left something
@@ -240,17 +245,28 @@ class Partitions:
         self._check_at = monotonic() + CHECK_EVERY_SECONDS
         with contextlib.suppress(KafkaException):
             if not self._assigned:
-                self._topic_is_missing = self._topic not in self._client.list_topics(timeout=ANSWER_SECONDS).topics
+                self._is_unfit |= self._group_stands_still()
                 return
             overlooks = self._overlooks_something()
             self._is_unfit |= self._overlooked and overlooks
             self._overlooked = overlooks
 
+    def _group_stands_still(self) -> bool:
+        """Whether no member of the group has stored an offset since the last look, though there is something unread."""
+        found = self._client.list_topics(timeout=ANSWER_SECONDS).topics.get(self._topic)
+        self._topic_is_missing = found is None
+        places = self._unread([TopicPartition(self._topic, number) for number in found.partitions]) if found else {}
+        before, self._unread_before = self._unread_before, places
+        return bool(places) and places == before
+
     def _overlooks_something(self) -> bool:
-        readable = [TopicPartition(*partition) for partition in self._assigned - self._paused]
-        places = self._client.committed(readable, timeout=ANSWER_SECONDS)
-        ends = [self._client.get_watermark_offsets(place, ANSWER_SECONDS) for place in places]
-        return any(consumer_lag.unread(place.offset, *reach) for place, reach in zip(places, ends, strict=True))
+        return bool(self._unread([TopicPartition(*partition) for partition in self._assigned - self._paused]))
+
+    def _unread(self, partitions: list[TopicPartition]) -> dict[int, int]:
+        """The offset that the group has stored, by partition, of those that hold messages behind it."""
+        places = self._client.committed(partitions, timeout=ANSWER_SECONDS)
+        reaches = [(place, self._client.get_watermark_offsets(place, ANSWER_SECONDS)) for place in places]
+        return {place.partition: place.offset for place, reach in reaches if consumer_lag.unread(place.offset, *reach)}
 
     def _reach_end(self, partition: Partition, end: int) -> None:
         if partition in self._assigned:

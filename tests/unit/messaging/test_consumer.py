@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -395,6 +396,47 @@ def test_member_without_partitions_looks_for_the_topic_until_it_has_one() -> Non
     scene.run()
 
     assert [10 <= moment <= 30 for moment in scene.broker.looked] == [True] * 4
+
+
+def topic_is_shown(broker: Broker) -> None:
+    """The broker answers for its topic from now on."""
+    topic = SimpleNamespace(partitions={number: None for _, number in broker.logs})
+    broker.list_topics = lambda timeout: SimpleNamespace(topics={TOPIC: topic})  # type: ignore[method-assign,assignment]
+
+
+def test_member_without_partitions_is_rebuilt_when_its_group_leaves_messages_unread() -> None:
+    scene = Scene([done, done], until=40)
+    later = scene.broker.logs[TOPIC, 0].pop()
+    topic_is_shown(scene.broker)
+    scene.at(2, lambda: scene.broker.revoke((TOPIC, 0)))
+    scene.at(3, lambda: scene.broker.logs[TOPIC, 0].append(later))
+
+    scene.run()
+
+    assert scene.broker.subscribed == 2
+    assert scene.stored == [2]
+
+
+def test_member_without_partitions_is_kept_beside_members_that_read() -> None:
+    scene = Scene([done] * 40, until=40)
+    topic_is_shown(scene.broker)
+    scene.at(0, lambda: scene.broker.revoke((TOPIC, 0)))
+    for second in range(1, 39):
+        scene.at(second, lambda: scene.broker.stored.__setitem__((TOPIC, 0), scene.broker.stored[TOPIC, 0] + 1))
+
+    scene.run()
+
+    assert scene.broker.subscribed == 1
+
+
+def test_member_without_partitions_is_kept_while_there_is_nothing_to_read() -> None:
+    scene = Scene([done], until=60)
+    topic_is_shown(scene.broker)
+    scene.at(10, lambda: scene.broker.revoke((TOPIC, 0)))
+
+    scene.run()
+
+    assert scene.broker.subscribed == 1
 
 
 # ── handling ──────────────────────────────────────────────────────────────────────────────────────────────────────────
