@@ -1,4 +1,4 @@
-# Everything a newcomer types. Needs Python 3.11 or later and make; all else comes from the locks, into .venv/.
+# Everything a newcomer types. Needs Python 3.11 or later and make; the rest comes from the locks, into .venv/.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -60,7 +60,7 @@ test-integration: .venv/.develop ## API and integration tests, against real part
 test-e2e: .venv/.develop ## The whole system, as `prequal up` starts it
 	$(PYTEST) tests/e2e
 
-test-recovery: .venv/.develop ## The stores fail under the services, and come back
+test-recovery: .venv/.develop ## The stores fail under the running services, and come back
 	$(PYTEST) tests/recovery
 
 test-observability: .venv/.develop ## Every alert and every panel, by a real Prometheus (Debian's package `prometheus`)
@@ -73,7 +73,7 @@ test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without 
 coverage: .venv/.develop ## The tests with coverage; fails under the gates of tests/coverage_gates.py
 	$(PYTEST) -p tests.coverage_gates
 
-lint: .venv/.develop ## Formatting, lint, types, the rooms' borders, drift of the generated documents
+lint: .venv/.develop ## Formatting, lint, types, the packages' borders, drift of the generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -82,18 +82,18 @@ lint: .venv/.develop ## Formatting, lint, types, the rooms' borders, drift of th
 	$(BIN)/python -m observability --check
 	$(BIN)/python -m faults.results --check
 
-format: .venv/.develop ## Format the code and mend what can be mended
+format: .venv/.develop ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-documents: .venv/.develop ## Write OpenAPI, AsyncAPI, the .env examples, boards and rules anew from the code
+documents: .venv/.develop ## Write OpenAPI, AsyncAPI, the .env examples, boards and rules from the code
 	$(BIN)/python -m tools
 	$(BIN)/python -m observability
 	$(BIN)/python -m faults.results
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	pyproject.toml
-lock: .venv/.develop ## Lock the dependencies anew, with hashes
+lock: .venv/.develop ## Lock the dependencies again, with hashes
 	$(LOCK) -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build -o requirements/build.txt
 	$(LOCK) --extra local --group build -c requirements/runtime.txt -o requirements/local.txt

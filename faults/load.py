@@ -1,4 +1,4 @@
-"""Lenders' apps under faults: they post a plan, post again as the contract tells them to, and look how it stands.
+"""Lenders' apps under faults: they post a plan, post again as a 503 asks them to, and look how it stands.
 
 Invariant: every send is in the journal before it leaves, every answer before anybody acts upon it; nobody who waits for
 the disk holds up the others.

@@ -1,4 +1,4 @@
-"""Lenders' apps that post as the contract asks them to, and the checker of what became of their applications."""
+"""Lenders' apps that post as the API asks them to, and the checker of what became of their applications."""
 
 import threading
 import time

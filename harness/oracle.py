@@ -1,4 +1,4 @@
-"""The contract's §4 worked out a second time, by other means: whole paise and fractions, and nothing of `prequal`.
+"""Scoring and policy worked out a second time, by other means: whole paise and fractions, and nothing of `prequal`.
 
 Who doubts a score or a decision asks here. Amounts may be given as strings, decimals or whole rupees.
 """

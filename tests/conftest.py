@@ -1,4 +1,7 @@
-"""PostgreSQL, Kafka and the services for who asks for them; nothing starts before it is asked for."""
+"""PostgreSQL, Kafka and the services as fixtures.
+
+Invariant: nothing starts before a test asks for it, and each worker has stores of its own.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +20,7 @@ from prequal.local.postgres import Postgres
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One PostgreSQL server for all tests, with a migrated template in it."""
+    """One PostgreSQL server for all tests of a worker, with a migrated template in it."""
     with started(Postgres(tmp_path_factory.mktemp("postgresql") / "data", *free_ports(1))) as server:
         cluster = Cluster(server.database_url)
         cluster.make_template()
@@ -26,7 +29,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """One Kafka broker for all tests that do it no harm."""
+    """One Kafka broker for all tests of a worker that do it no harm."""
     with started(Kafka(tmp_path_factory.mktemp("kafka") / "data", *free_ports(2))) as node:
         yield node
 
@@ -40,7 +43,7 @@ def database(cluster: Cluster) -> Iterator[Database]:
 
 @pytest.fixture
 def empty_database(cluster: Cluster) -> Iterator[Database]:
-    """A database in which nothing is yet."""
+    """A database without a table."""
     with cluster.database("template0") as database:
         yield database
 
@@ -52,7 +55,7 @@ def _broker(kafka: Kafka) -> Broker:
 
 @pytest.fixture
 def broker(_broker: Broker) -> Broker:
-    """The broker, with empty topics that nobody has read."""
+    """The broker, with empty topics that no group has read."""
     _broker.renew()
     return _broker
 

@@ -53,7 +53,7 @@ class JudgedSystem:
         return cls(*stores, processes, run_file.parent, _key(run_file.with_name("keys.env")))
 
     def pan_hash(self, pan: str) -> str:
-        """What the service is to store in place of a PAN (contract §6)."""
+        """What the service is to store in place of a PAN."""
         return hmac.digest(self.pan_hash_key, pan.encode(), "sha256").hex()
 
 

@@ -24,7 +24,7 @@ UNHURRIED: Final = (
     b"POST /applications HTTP/1.1\r\nHost: slow\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n{"
 )
 BODY_SECONDS: Final = 10.0
-"""Within which a body must have come, by the contract."""
+"""Within which a body must have come."""
 
 
 @scenario(18, "one-pan-fifty-at-once")

@@ -1,4 +1,4 @@
-"""The oracle itself, against the words of the contract's §4."""
+"""The oracle itself, against the words of scoring and policy."""
 
 import pytest
 

@@ -26,7 +26,10 @@ def upgrade() -> None:
     """Make all of them, the referenced before the referring."""
     _applications()
     _audit_log()
-    _outbox()
+    _outbox_events()
+    _outbox_archive()
+    _outbox_parked()
+    _publisher_leases()
     _inbox()
     _claims()
     _key_checks()
@@ -103,8 +106,7 @@ def _audit_log() -> None:
     op.execute("ALTER TABLE audit_log ENABLE ALWAYS TRIGGER audit_log_is_append_only")
 
 
-def _outbox() -> None:
-    """What is still to be published, what was published by day, what the broker refused, and who may publish."""
+def _outbox_events() -> None:
     op.execute(f"""
         CREATE TABLE outbox_events (
             id             bigint GENERATED ALWAYS AS IDENTITY,
@@ -120,6 +122,9 @@ def _outbox() -> None:
             autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 1000000000
         )
     """)
+
+
+def _outbox_archive() -> None:
     op.execute(f"""
         CREATE TABLE outbox_archive (
             id             bigint NOT NULL,
@@ -135,6 +140,9 @@ def _outbox() -> None:
         CREATE INDEX outbox_archive_request ON outbox_archive (correlation_id)
         WHERE event_type = 'ApplicationSubmitted'
     """)
+
+
+def _outbox_parked() -> None:
     op.execute(f"""
         CREATE TABLE outbox_parked (
             id             bigint PRIMARY KEY,
@@ -148,6 +156,9 @@ def _outbox() -> None:
         )
     """)
     op.execute("CREATE INDEX outbox_parked_due ON outbox_parked (next_try_at)")
+
+
+def _publisher_leases() -> None:
     op.execute("""
         CREATE TABLE publisher_leases (
             -- a topic, or the republisher

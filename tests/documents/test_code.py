@@ -1,0 +1,76 @@
+"""The code stays small, and cites nothing that a reader cannot open."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools import retired_words
+
+ROOT = Path(__file__).parents[2]
+MOST_LINES_OF_A_FILE = 350
+MOST_LINES_OF_A_BODY = 40
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+CITED = re.compile(r"\bdocs/[\w/-]+\.(?:md|json)\b")
+NOWHERE = re.compile(r"\b[Tt]he contract\b|\b[Cc]ontract(?:.s)? ?§")
+"""How a page is cited that no reader of this repository has."""
+
+
+def tracked() -> list[Path]:
+    """Every text file of ours that is under version control, or about to be."""
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    kinds = {".py", ".md", ".yml", ".yaml", ".toml", ".sh", ".sql", ""}
+    return [ROOT / name for name in names if (ROOT / name).is_file() and (ROOT / name).suffix in kinds]
+
+
+def bodies(file: Path) -> Iterator[tuple[str, int]]:
+    """Each function of a file, and how many lines its body has, docstring left out."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            yield node.name, body[-1].end_lineno - body[0].lineno + 1 if body else 0  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT / "src/prequal")))
+def test_file_and_its_functions_stay_small(file: Path) -> None:
+    lines = len(file.read_text(encoding="utf-8").splitlines())
+    long = {name: length for name, length in bodies(file) if length > MOST_LINES_OF_A_BODY}
+
+    assert lines <= MOST_LINES_OF_A_FILE
+    assert long == {}
+
+
+def test_every_page_that_code_or_a_page_cites_is_there() -> None:
+    missing = {
+        f"{file.relative_to(ROOT)}: {page}"
+        for file in tracked()
+        for page in CITED.findall(file.read_text(encoding="utf-8"))
+        if not (ROOT / page).exists()
+    }
+
+    assert missing == set()
+
+
+def test_no_page_or_comment_cites_a_page_that_no_reader_has() -> None:
+    lines = [
+        f"{file.relative_to(ROOT)}:{number}: {line.strip()}"
+        for file in tracked()
+        if file != Path(__file__)
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if NOWHERE.search(line)
+    ]
+
+    assert lines == []
+
+
+def test_retired_word_that_is_put_back_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"The event is published.\nThe event is {'dloter'[::-1]}.\n", encoding="utf-8")
+
+    assert [line.partition(": ")[0] for line in retired_words.findings([page])] == [f"{page}:2"]
