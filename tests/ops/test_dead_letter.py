@@ -12,7 +12,7 @@ from prequal.core.errors import KINDS, Invalid, UsageError
 from prequal.core.topology import dead_letter_topic
 from prequal.messaging.dead_letters import DeadLetter, headers
 from prequal.messaging.messages import ConsumedMessage
-from prequal.ops.dead_letter import SOURCES, DeadLetterId, Origin, original_headers, read_dead_letter
+from prequal.ops.dead_letter import SOURCES, DeadLetterId, Origin, read_dead_letter, replay_headers
 from tests.builders import APPLICATION_ID, MOMENT, a_message, a_submitted_message
 from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
@@ -123,10 +123,33 @@ def test_no_field_holds_a_pan_even_when_the_headers_do(before: str, number: str)
     assert shown(repr(dead_letter)) == []
 
 
-def test_original_headers_exclude_those_that_were_added() -> None:
+class ReadTwiceCrashes(Message):
+    """A message whose headers cannot be read: the first read raises, the second would end the process."""
+
+    reads = 0
+
+    def headers(self) -> Headers:
+        self.reads += 1
+        assert self.reads == 1, "the process has crashed"
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+
+def test_dead_letter_with_unreadable_headers_is_read_without_them() -> None:
+    dead_letter = read_dead_letter(ReadTwiceCrashes(topic=TOPIC, partition=0, offset=1, value=a_submitted_message()))
+
+    assert (dead_letter.kind, dead_letter.application_id) == ("unknown", APPLICATION_ID)
+
+
+def test_dead_letter_with_unreadable_headers_is_replayed_without_them() -> None:
+    assert replay_headers(ReadTwiceCrashes(topic=TOPIC)) == []
+
+
+def test_replay_headers_are_the_originals_and_the_history() -> None:
     original: Headers = [("traceparent", b"00-x"), ("odd", None), ("traceparent", b"\xff")]
 
-    assert original_headers(a_dead_letter(b"{}", original=original)) == original
+    found = replay_headers(a_dead_letter(b"{}", original=original))
+
+    assert found == [*original, ("dlq.first_seen", b"2026-11-23T09:30:00.123+00:00"), ("dlq.attempts", b"3")]
 
 
 def test_every_reason_for_a_dead_letter_is_one_of_kinds() -> None:

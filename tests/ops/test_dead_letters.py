@@ -218,6 +218,24 @@ async def test_replay_after_the_repair_works_and_again_is_harmless(
     assert_has_its_origin(found, submission.id, submission.event_id)
 
 
+async def test_dead_letter_that_is_replayed_and_dies_again_keeps_its_history(
+    stores: StoresSettings, broker: Broker, database: Database
+) -> None:
+    broker.publish(SUBMITTED, [RawMessage(b"{", b"key", [], 1)])
+    async with assessing(database, broker):
+        await broker.arrived(SUBMITTED_DLQ, 1)
+        (first,) = await asyncio.to_thread(dead_letters.find, stores, DeadLetterSelection())
+
+        await asyncio.to_thread(replay, stores, str(first.id))
+
+        await broker.arrived(SUBMITTED_DLQ, 2)
+    found = await asyncio.to_thread(dead_letters.find, stores, DeadLetterSelection())
+    (second,) = [each for each in found if each.id != first.id]
+    assert (first.attempts, second.attempts) == (1, 2)
+    assert second.first_seen == first.first_seen
+    assert second.last_seen != first.last_seen
+
+
 def assert_has_its_origin(letter: StoredDeadLetter, application_id: object, event_id: object) -> None:
     assert (letter.application_id, letter.event_id) == (application_id, event_id)
     assert (letter.kind, letter.attempts) == ("unknown_application", 1)

@@ -152,6 +152,28 @@ def discard(
     _report(resolution, "discarded", dry_run, as_json)
 
 
+@app.command()
+def skip(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The source topic, not its dead letters.")],
+    partition: Annotated[int, typer.Argument(metavar="PARTITION", min=0)],
+    offset: Annotated[int, typer.Argument(metavar="OFFSET", min=0, help="As the log or /ready names it.")],
+    because: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded. Required.")] = "",
+) -> None:
+    """Skip one message that no consumer gets past. Stop the consumers of its topic first.
+
+    It must be the next message of its consumer group, and becomes no dead letter: read it before, if you need it.
+
+    \b
+    Example:
+      prequal dlq skip loan_applications_submitted 0 4711 --because "ends the process, ticket 12"
+    """
+    from prequal.ops.selection import read_topic
+    from prequal.ops.skip import skip as skip_message
+
+    skip_message(_stores(), read_topic(topic), partition, offset, because=because, by=_user())
+    typer.echo(f"{topic} {partition} {offset} is skipped: start the consumers again.")
+
+
 def _stores() -> "StoresSettings":
     from prequal.core.settings import StoresSettings
 

@@ -17,8 +17,8 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 from prequal.core.errors import UsageError
 from prequal.core.topology import TOPICS, dead_letter_topic
 from prequal.domain.pan_detection import redact
-from prequal.messaging.dead_letters import PREFIX
-from prequal.messaging.kafka_clients import read_headers
+from prequal.messaging.dead_letters import ATTEMPTS, FIRST_SEEN, PREFIX
+from prequal.messaging.kafka_clients import Headers, read_headers
 from prequal.ops.selection import quoted
 
 SOURCES: Mapping[str, str] = {dead_letter_topic(topic): topic for topic in TOPICS}
@@ -120,9 +120,13 @@ def id_of(message: Message) -> DeadLetterId:
     return DeadLetterId(message.topic() or "", message.partition() or 0, message.offset() or 0)
 
 
-def original_headers(message: Message) -> list[tuple[str, str | bytes | None]]:
-    """The headers that the message had before it became a dead letter."""
-    return [(name, value) for name, value in read_headers(message) or [] if not name.startswith(PREFIX)]
+def replay_headers(message: Message) -> Headers:
+    """The headers that the message had before it became a dead letter, and those that carry its history on."""
+    return [
+        (name, value)
+        for name, value in read_headers(message) or []
+        if not name.startswith(PREFIX) or name in (FIRST_SEEN, ATTEMPTS)
+    ]
 
 
 def plain(text: str) -> str:

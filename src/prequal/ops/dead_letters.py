@@ -31,8 +31,8 @@ from prequal.ops.dead_letter import (
     State,
     StoredDeadLetter,
     id_of,
-    original_headers,
     read_dead_letter,
+    replay_headers,
 )
 from prequal.ops.dead_letter_reader import read_topics
 from prequal.ops.selection import Moment, Period, period, quoted
@@ -125,18 +125,18 @@ def discard(
         UsageError: as for `find`; or `because` is empty, too long, or holds a PAN.
         Transient: Kafka or the database does not answer; nothing was changed.
     """
-    return asyncio.run(_discard(settings, selection, _reason(because), by, dry_run))
+    return asyncio.run(_discard(settings, selection, read_reason(because), by, dry_run))
 
 
 async def _find(settings: StoresSettings, selection: DeadLetterSelection) -> list[StoredDeadLetter]:
-    async with _connected(settings) as connection:
+    async with connection_for_dlq(settings) as connection:
         return await _select(connection, settings, selection)
 
 
 async def _replay(
     settings: StoresSettings, selection: DeadLetterSelection, by: str, force: bool, dry_run: bool
 ) -> Resolution:
-    async with _connected(settings) as connection:
+    async with connection_for_dlq(settings) as connection:
         await queries.lock_resolutions(connection)
         found = await _select(connection, settings, selection)
         resolution = Resolution(found) if force else _without_discarded(found, selection)
@@ -148,7 +148,7 @@ async def _replay(
 async def _discard(
     settings: StoresSettings, selection: DeadLetterSelection, reason: str, by: str, dry_run: bool
 ) -> Resolution:
-    async with _connected(settings) as connection:
+    async with connection_for_dlq(settings) as connection:
         await queries.lock_resolutions(connection)
         resolution = _waiting(await _select(connection, settings, selection), selection)
         if resolution.resolved and not dry_run:
@@ -233,7 +233,7 @@ def _produce(producer: Producer, messages: Sequence[Message]) -> tuple[list[Dead
                 id_.source,
                 message.value(),
                 message.key(),
-                headers=original_headers(message),
+                headers=replay_headers(message),
                 on_delivery=partial(delivered, id_),
             )
         except (KafkaException, BufferError) as failure:
@@ -254,10 +254,15 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-def _reason(because: str) -> str:
+def read_reason(because: str) -> str:
+    """The reason that a person gives, in one line.
+
+    Raises:
+        UsageError: it is empty, too long, or holds what looks like a PAN.
+    """
     reason = " ".join(because.split())
     if not reason:
-        raise UsageError("--because is empty: a discard is recorded with its reason.")
+        raise UsageError("--because is empty: what is done is recorded with its reason.")
     if len(reason) > REASON_MAX or not reason.isprintable():
         raise UsageError(f"--because must be at most {REASON_MAX} printable characters.")
     if contains_pan(reason) or looks_like_pan(reason):
@@ -265,7 +270,8 @@ def _reason(because: str) -> str:
     return reason
 
 
-def _connected(settings: StoresSettings) -> AbstractAsyncContextManager[Connection]:
+def connection_for_dlq(settings: StoresSettings) -> AbstractAsyncContextManager[Connection]:
+    """A connection for one command, which waits a bounded time for locks."""
     milliseconds = str(int(queries.LOCK_SECONDS * 1000))
     session = {"lock_timeout": milliseconds, "statement_timeout": "0"}
     return connected_at_revision(settings.database_url, "dlq", session, queries.LOCK_SECONDS + 10)

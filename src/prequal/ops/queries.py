@@ -79,6 +79,7 @@ async def read_states(connection: Connection) -> dict[tuple[DeadLetterId, dateti
         """
         SELECT DISTINCT ON (topic, partition, "offset", written_at) topic, partition, "offset", written_at, action
         FROM resolved_dead_letters
+        WHERE action <> 'skipped'
         ORDER BY topic, partition, "offset", written_at, id DESC
         """
     )
@@ -110,6 +111,24 @@ async def record(
         action.value,
         reason,
         resolved_by,
+    )
+
+
+async def record_skip(
+    connection: Connection, topic: str, partition: int, offset: int, reason: str, skipped_by: str
+) -> None:
+    """Record that the message at this place of a source topic is skipped, by whom and why."""
+    await connection.execute(
+        """
+        INSERT INTO resolved_dead_letters (
+            topic, partition, "offset", written_at, error_kind, action, reason, resolved_by
+        ) VALUES ($1, $2, $3, now(), 'skipped', 'skipped', $4, $5)
+        """,
+        topic,
+        partition,
+        offset,
+        reason,
+        skipped_by,
     )
 
 

@@ -247,13 +247,13 @@ def _resolved_dead_letters() -> None:
             -- when the dead letter was written: a topic that is recreated counts its offsets from 0 again, and its
             -- dead letters must not pass for resolved ones
             written_at  timestamptz NOT NULL,
-            action      text NOT NULL CHECK (action IN ('replayed', 'discarded')),
+            action      text NOT NULL CHECK (action IN ('replayed', 'discarded', 'skipped')),
             event_id    text CHECK (event_id <> ''),
             error_kind  text NOT NULL CHECK (error_kind <> ''),
             reason      text CHECK (char_length(reason) <= 500),
             resolved_by text NOT NULL CHECK (resolved_by <> ''),
             resolved_at timestamptz NOT NULL DEFAULT now(),
-            -- no dead letter is discarded without a reason
+            -- no dead letter is discarded, and no message skipped, without a reason
             CONSTRAINT discarded_for_a_reason CHECK (action = 'replayed' OR coalesce(reason, '') ~ '[^[:space:]]')
         )
     """)
