@@ -81,6 +81,7 @@ lint: .venv/.develop ## Formatting, lint, types, the packages' borders, drift of
 	$(BIN)/python -m tools --check
 	$(BIN)/python -m observability --check
 	$(BIN)/python -m faults.results --check
+	$(BIN)/python -m tools.retired_words
 
 format: .venv/.develop ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .

@@ -81,7 +81,7 @@ def assert_all_is_well(
     """Wait until nothing is on its way any more, and see that every accepted application ended as it should.
 
     Each is there, with the status that the oracle works out; nothing else is there; nothing waits; every event was
-    told, with one id a fact; every PAN that was opened is on record.
+    published, with one id a fact; every decryption is on record.
     """
     eventually(lambda: database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'") == 0, within)
     eventually(lambda: database.count("outbox_events") == database.count("outbox_parked") == 0, within)
@@ -90,8 +90,8 @@ def assert_all_is_well(
     assert set(found) == set(accepted)
     for application_id, body in accepted.items():
         _assert_decided_right(found[application_id], body)
-    _assert_told(broker, SUBMITTED, EventType.APPLICATION_SUBMITTED, set(accepted))
-    _assert_told(broker, REPORTED, EventType.CREDIT_REPORT_GENERATED, set(accepted))
+    _assert_published(broker, SUBMITTED, EventType.APPLICATION_SUBMITTED, set(accepted))
+    _assert_published(broker, REPORTED, EventType.CREDIT_REPORT_GENERATED, set(accepted))
     assert (broker.published(SUBMITTED_DLQ), broker.published(REPORTED_DLQ)) == (0, 0)
     _assert_recorded(database, set(accepted))
 
@@ -104,7 +104,7 @@ def _assert_decided_right(row: dict[str, Any], body: dict[str, Any]) -> None:
     assert row["version"] == 2
 
 
-def _assert_told(broker: Broker, topic: str, event_type: EventType, accepted: set[str]) -> None:
+def _assert_published(broker: Broker, topic: str, event_type: EventType, accepted: set[str]) -> None:
     messages = broker.read(topic, len(accepted))
     facts = {(headers_of(message)["event_id"], bytes(message.key() or b"").decode()) for message in messages}
     assert len(facts) == len(accepted)

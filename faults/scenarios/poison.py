@@ -61,7 +61,7 @@ def poison(run: Run) -> None:
         places[topic] |= pour(run, _of_every_kind(run, decided, EVENT_OF[topic]), topic)
     run.settle()
     for topic, poured in places.items():
-        _told_where_and_why(run, topic, poured)
+        _tells_where_and_why(run, topic, poured)
     run.demand_normal_time({event["application_id"] for event in events})
     # The sealing is no part of the fact: with its application decided, such a message is a mere duplicate.
     known = sum(each.kind == "tampered_token" for each in places[SUBMITTED].values())
@@ -218,7 +218,7 @@ def _flipped(token: str) -> str:
     return body[:-4] + ("A" if body[-4] != "A" else "B") + body[-3:] + padding
 
 
-def _told_where_and_why(run: Run, topic: str, places: Mapping[Lies, Poison]) -> None:
+def _tells_where_and_why(run: Run, topic: str, places: Mapping[Lies, Poison]) -> None:
     found = {}
     for message in run.system.broker.read(dead_letter_topic(topic), len(places)):
         said = headers_of(message)

@@ -163,8 +163,8 @@ SATURATION = Row(
             most=1,
         ),
         Panel(
-            "Started anew",
-            "Times that each process was started anew within a quarter of an hour.",
+            "Restarts",
+            "Times that each process was restarted within a quarter of an hour.",
             Unit.COUNT,
             {
                 "{{job}} {{instance}}": "changes(process_start_time_seconds"

@@ -38,7 +38,7 @@ TRAFFIC = Row(
     [
         Panel(
             "Transactions",
-            "Transactions that ended in this database a second, whoever ran them.",
+            "Transactions that ended in this database a second, by any client.",
             Unit.PER_SECOND,
             {"{{outcome}}": "max by (outcome) (rate(db_transactions_total[$__rate_interval]))"},
             width=12,

@@ -23,7 +23,7 @@ LATENCY = Row(
             width=16,
         ),
         Panel(
-            "Oldest event not yet told",
+            "Oldest unpublished event",
             "Seconds that the oldest event of each lane has waited in the outbox for its first telling.",
             Unit.SECONDS,
             {"{{topic}}": "max by (topic) (outbox_oldest_age_seconds)"},
@@ -53,7 +53,7 @@ TRAFFIC = Row(
         ),
         Panel(
             "Republished",
-            "Events of the chosen time that were told again because their applications stayed undecided for too long.",
+            "Events of the chosen time that were republished because their applications stayed undecided for too long.",
             Unit.COUNT,
             {"events": "sum(increase(events_republished_total[$__range]))"},
             above(1, 100),
@@ -131,7 +131,7 @@ SATURATION = Row(
         ),
         Panel(
             "Outbox",
-            "Events not yet told, and events that the broker refused and that wait for their next try.",
+            "Unpublished events, and events that the broker refused and that wait for their next try.",
             Unit.COUNT,
             {
                 "{{topic}}": "max by (topic) (outbox_depth)",

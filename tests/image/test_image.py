@@ -1,6 +1,6 @@
 """The Dockerfile's own steps, carried out in a plain folder as a user who is not root: no engine is needed for that.
 
-Not part of `make test`: it fetches every runtime dependency anew (`make test-image`).
+Not part of `make test`: it fetches every runtime dependency again (`make test-image`).
 """
 
 import os
@@ -31,14 +31,14 @@ class Plain:
         """Words of the Dockerfile with its absolute paths moved under the folder."""
         return re.sub(r"(?<![\w.])/(?=opt/|build\b)", f"{self.root}/", words)
 
-    def run(self, command: str, folder: Path, **told: str) -> subprocess.CompletedProcess[str]:
+    def run(self, command: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         """Carry out a command as the image's user would."""
         environment = {"PATH": f"{self.root / 'bin'}:/usr/bin:/bin", "HOME": str(self.root), "TMPDIR": str(self.root)}
         certificates = {name: value for name, value in os.environ.items() if name in ("PIP_CERT", "SSL_CERT_FILE")}
         return subprocess.run(
             [*nobody_special(), "bash", "-c", command],
             cwd=folder,
-            env=environment | certificates | told,
+            env=environment | certificates | settings,
             capture_output=True,
             text=True,
             timeout=STEP_SECONDS,

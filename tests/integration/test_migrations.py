@@ -158,10 +158,10 @@ def as_(url: str, user: str, password: str) -> str:
 
 
 def test_what_migrate_did_comes_as_json(empty_database: Database) -> None:
-    told = {"DATABASE_URL": empty_database.url}
+    environment = {"DATABASE_URL": empty_database.url}
 
     done = [
-        json.loads(runner.invoke(app, ["migrate", "--json", *words], env=told).output)
+        json.loads(runner.invoke(app, ["migrate", "--json", *words], env=environment).output)
         for words in ([], ["--down", "base"])
     ]
 
@@ -207,7 +207,7 @@ def test_database_that_does_not_exist_is_one_sentence_and_exit_code_2(empty_data
     assert "hunter2" not in done.stderr
 
 
-def test_user_who_may_not_change_the_tables_is_told_whose_to_take(empty_database: Database) -> None:
+def test_user_who_may_not_change_the_tables_learns_which_user_to_take(empty_database: Database) -> None:
     empty_database.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
     try:
         with pytest.raises(Misconfigured, match="of the tables' owner"):

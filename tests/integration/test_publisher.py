@@ -1,4 +1,4 @@
-"""The outbox and its publisher: what was committed is told, once enough, in order, whatever happens in between."""
+"""The outbox and its publisher: what was committed is published, once enough, in order, whatever happens in between."""
 
 import asyncio
 import json
@@ -34,14 +34,14 @@ def nothing_waits(database: Database) -> bool:
 
 
 async def keys(broker: Broker, topic: str, count: int) -> list[UUID]:
-    """The applications that were told of, in order within a partition."""
+    """The applications whose events were published, in order within a partition."""
     return [UUID(bytes(message.key() or b"").decode()) for message in await broker.arrived(topic, count)]
 
 
 # ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_event_is_told_with_its_key_its_headers_and_its_bytes(database: Database, broker: Broker) -> None:
+async def test_event_is_published_with_its_key_its_headers_and_its_bytes(database: Database, broker: Broker) -> None:
     (application_id,) = unpublished(database, payload='{"name": "आशा"}')
 
     async with publishing(database, broker):
@@ -68,7 +68,7 @@ async def test_trace_of_a_row_becomes_a_header(database: Database, broker: Broke
     assert "correlation_id" not in headers_of(message)
 
 
-async def test_told_event_moves_to_the_archive_unchanged(database: Database, broker: Broker) -> None:
+async def test_published_event_moves_to_the_archive_unchanged(database: Database, broker: Broker) -> None:
     unpublished(database, 3, payload='{"a": 1}')
     columns = "id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
     before = database.rows(f"SELECT {columns} FROM outbox_events ORDER BY id")
@@ -79,7 +79,7 @@ async def test_told_event_moves_to_the_archive_unchanged(database: Database, bro
     assert database.rows(f"SELECT {columns} FROM outbox_archive ORDER BY id") == before
 
 
-async def test_both_topics_are_told(database: Database, broker: Broker) -> None:
+async def test_both_topics_are_published(database: Database, broker: Broker) -> None:
     unpublished(database, 5, topic=SUBMITTED)
     unpublished(database, 7, topic=REPORTED)
 
@@ -89,7 +89,7 @@ async def test_both_topics_are_told(database: Database, broker: Broker) -> None:
     assert (broker.published(SUBMITTED), broker.published(REPORTED)) == (5, 7)
 
 
-async def test_events_of_one_application_are_told_in_the_order_they_were_written(
+async def test_events_of_one_application_are_published_in_the_order_they_were_written(
     database: Database, broker: Broker
 ) -> None:
     application_id = uuid4()
@@ -103,18 +103,20 @@ async def test_events_of_one_application_are_told_in_the_order_they_were_written
     assert [int(message.value() or b"") for message in messages] == list(range(1500))
 
 
-async def test_row_is_settled_by_its_own_acknowledgement_and_told_once(database: Database, broker: Broker) -> None:
+async def test_row_is_archived_by_its_own_acknowledgement_and_published_once(
+    database: Database, broker: Broker
+) -> None:
     applications = unpublished(database, 3000)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database), within=60)
 
-    told = Counter(await keys(broker, SUBMITTED, 3000))
-    assert told == Counter(applications)
+    published = Counter(await keys(broker, SUBMITTED, 3000))
+    assert published == Counter(applications)
     assert database.count("outbox_archive") == 3000
 
 
-async def test_row_with_a_lower_id_that_is_committed_later_is_told_too(database: Database, broker: Broker) -> None:
+async def test_row_with_a_lower_id_that_is_committed_later_is_published_too(database: Database, broker: Broker) -> None:
     late, early = an_unpublished_row(), an_unpublished_row()
     with database.connect() as slow:
         slow.execute(INSERT_UNPUBLISHED, late)
@@ -148,11 +150,11 @@ async def test_bell_wakes_a_publisher_that_would_look_only_much_later(database: 
     async with publishing(database, broker, publish_poll_seconds=10):
         unpublished(database)
 
-        async def rung_and_told() -> bool:
+        async def notified_and_published() -> bool:
             database.execute(f"SELECT pg_notify('prequal_outbox', '{SUBMITTED}')")
             return nothing_waits(database)
 
-        await soon(rung_and_told, within=9)
+        await soon(notified_and_published, within=9)
 
 
 async def test_lost_bell_costs_a_pause_between_two_looks(database: Database, broker: Broker) -> None:
@@ -186,7 +188,7 @@ async def test_events_of_a_missing_topic_wait_with_a_reason_while_others_flow(
     assert database.value("SELECT count(*) FROM outbox_archive WHERE topic = %s", REPORTED) == 3
 
 
-async def test_topic_that_is_deleted_and_made_anew_is_told_by_a_producer_that_never_knew_the_old_one(
+async def test_topic_that_is_deleted_and_recreated_is_published_by_a_producer_that_never_knew_the_old_one(
     database: Database, broker: Broker
 ) -> None:
     rebuilt = metrics.RETRIES.labels("producer")
@@ -208,7 +210,7 @@ async def test_topic_that_is_deleted_and_made_anew_is_told_by_a_producer_that_ne
 
 class Dying:
     """A producer whose first life ends with its third message: no report comes of the first, it tells the second, and
-    of the third it says that it is dead. Whoever comes after it lives.
+    of the third it says that it is dead. Its successor lives.
     """
 
     lives = 0
@@ -240,7 +242,7 @@ class Dying:
 
 
 @pytest.mark.parametrize("rows", [3, 20])
-async def test_producer_that_dies_is_replaced_and_what_it_held_is_told_by_the_next(
+async def test_producer_that_dies_is_replaced_and_what_it_held_is_published_by_the_next(
     rows: int, database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Dying, "lives", 0)
@@ -252,10 +254,10 @@ async def test_producer_that_dies_is_replaced_and_what_it_held_is_told_by_the_ne
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database), within=60)
 
-    told = Counter(await keys(broker, SUBMITTED, rows))
-    assert set(told) == set(applications)
-    # The second alone may be told twice: its answer may have come after the death, and was then forgotten.
-    assert {application for application, times in told.items() if times > 1} <= {applications[1]}
+    published = Counter(await keys(broker, SUBMITTED, rows))
+    assert set(published) == set(applications)
+    # The second alone may be published twice: its answer may have come after the death, and was then forgotten.
+    assert {application for application, times in published.items() if times > 1} <= {applications[1]}
     assert database.count("outbox_archive") == rows
     assert (Dying.lives, rebuilt._value.get() - before) == (2, 1)
 
@@ -301,7 +303,7 @@ async def test_row_that_was_refused_twice_is_parked_once(database: Database) -> 
     assert (database.count("outbox_events"), database.count("outbox_parked")) == (0, 1)
 
 
-async def test_event_too_large_waits_with_a_reason_and_its_neighbours_are_told(
+async def test_event_too_large_waits_with_a_reason_and_its_neighbours_are_published(
     database: Database, broker: Broker
 ) -> None:
     broker.configure(SUBMITTED, max_message_bytes="20000")
@@ -311,12 +313,12 @@ async def test_event_too_large_waits_with_a_reason_and_its_neighbours_are_told(
         await soon(lambda: broker.published(SUBMITTED) == 30)
         await soon(lambda: database.count("outbox_events") == 0)
         parked = database.rows("SELECT * FROM outbox_parked")
-        told = await keys(broker, SUBMITTED, 30)
+        published = await keys(broker, SUBMITTED, 30)
 
         broker.configure(SUBMITTED, max_message_bytes="1048588")
 
         await soon(lambda: nothing_waits(database), within=60)
-    assert set(told) == set(neighbours)
+    assert set(published) == set(neighbours)
     assert [row["application_id"] for row in parked] == [large]
     assert parked[0]["reason"]
     assert parked[0]["attempts"] >= 1
@@ -355,7 +357,7 @@ async def test_settling_the_same_rows_twice_archives_them_once(database: Databas
     assert database.count("outbox_archive") == 5
 
 
-async def test_event_told_and_not_settled_is_told_again_with_the_same_id(
+async def test_event_published_and_not_archived_is_published_again_with_the_same_id(
     database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpublished(database, 5)
@@ -373,9 +375,9 @@ async def test_event_told_and_not_settled_is_told_again_with_the_same_id(
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))
 
-    told = Counter(headers_of(message)["event_id"] for message in await broker.arrived(SUBMITTED, 10))
-    assert set(told.values()) == {2}
-    assert len(told) == database.count("outbox_archive") == 5
+    published = Counter(headers_of(message)["event_id"] for message in await broker.arrived(SUBMITTED, 10))
+    assert set(published.values()) == {2}
+    assert len(published) == database.count("outbox_archive") == 5
 
 
 async def test_event_that_is_in_flight_is_not_produced_again(
@@ -469,10 +471,10 @@ def test_lane_of_a_publisher_that_stops_is_free_at_once(database: Database, a_sy
     eventually(lambda: nothing_waits(database))
 
 
-# ── the surroundings ────────────────────────────────────────────────────────────────────────────────────────────
+# ── the infrastructure ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_events_wait_while_the_broker_is_away_and_are_told_when_it_is_back(
+async def test_events_wait_while_the_broker_is_away_and_are_published_when_it_is_back(
     database: Database, broker: Broker
 ) -> None:
     with a_wire(port_of(f"kafka://{broker.bootstrap_servers}")) as wire:
@@ -485,7 +487,7 @@ async def test_events_wait_while_the_broker_is_away_and_are_told_when_it_is_back
             assert nothing_waits(database) is False
             longest = await longest_transaction(database, for_seconds=2)
 
-            # The broker names its own address to whoever asks, so that the way is needed for the first question only.
+            # The broker names its own address to each client, so that the way is needed for the first question only.
             wire.restore()
 
             await soon(lambda: nothing_waits(database), within=60)
@@ -524,7 +526,7 @@ async def test_error_of_the_database_is_waited_out(database: Database, broker: B
     assert set(applications) < set(await keys(broker, SUBMITTED, 4))
 
 
-def test_row_the_application_wrote_is_what_is_told(database: Database, system: System) -> None:
+def test_row_the_application_wrote_is_what_is_published(database: Database, system: System) -> None:
     import httpx
 
     from harness.applications import an_application
@@ -546,9 +548,9 @@ def test_without_partitions_for_today_nothing_is_archived_and_nothing_lost(datab
 
     with pytest.raises(psycopg.errors.CheckViolation):
         database.execute(
-            "WITH told AS (DELETE FROM outbox_events RETURNING *) "
+            "WITH published AS (DELETE FROM outbox_events RETURNING *) "
             "INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload) "
-            "SELECT id, topic, event_id, event_type, application_id, payload FROM told"
+            "SELECT id, topic, event_id, event_type, application_id, payload FROM published"
         )
 
     assert database.count("outbox_events") == 1

@@ -1,4 +1,4 @@
-"""The reconciler: an application whose events were lost after they were told is decided all the same."""
+"""The republisher: an application whose events were lost after they were published is decided all the same."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -58,7 +58,7 @@ async def test_only_undecided_applications_of_some_age_are_due_and_then_not_at_o
     assert (first, again) == ([old.id], [])
 
 
-async def test_pause_before_the_next_retelling_doubles(database: Database) -> None:
+async def test_pause_before_the_next_republication_doubles(database: Database) -> None:
     (old,) = stored(database, 1)
     connection = await connections.connect(database.url, "test")
     pauses = []
@@ -80,17 +80,17 @@ LookMaker = Callable[..., Look]
 
 @pytest.fixture
 async def looks(database: Database, broker: Broker) -> AsyncIterator[LookMaker]:
-    """Makes reconcilers that look when they are told to."""
+    """Makes republishers that look when a test asks them to."""
     async with AsyncExitStack() as links:
 
-        def make(bootstrap_servers: str = broker.bootstrap_servers, **told: Any) -> Look:
+        def make(bootstrap_servers: str = broker.bootstrap_servers, **changes: Any) -> Look:
             settings = load(
                 PublisherSettings,
                 _env_file=None,
                 database_url=database.url,
                 kafka_bootstrap_servers=bootstrap_servers,
                 http_port=free_port(),
-                **told,
+                **changes,
             )
             made = republisher.Republisher(settings)
             links.push_async_callback(made._connection.close)
@@ -99,8 +99,8 @@ async def looks(database: Database, broker: Broker) -> AsyncIterator[LookMaker]:
         yield make
 
 
-def told_long_ago(database: Database, count: int) -> list[UUID]:
-    """Undecided applications, the oldest first, whose events were told and lost."""
+def published_long_ago(database: Database, count: int) -> list[UUID]:
+    """Undecided applications, the oldest first, whose events were published and lost."""
     applications = [submission.id for submission in stored(database, count)]
     for minutes, application in zip(range(count, 0, -1), applications, strict=True):
         database.execute(
@@ -112,12 +112,12 @@ def told_long_ago(database: Database, count: int) -> list[UUID]:
 
 
 def settle(database: Database) -> None:
-    """Let what waits have been told; an event that was told before is in the archive already."""
+    """Let what waits have been published; an event that was published before is in the archive already."""
     columns = "id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
     database.execute(
         f"""
-        WITH told AS (DELETE FROM outbox_events RETURNING {columns}, republished)
-        INSERT INTO outbox_archive ({columns}) SELECT {columns} FROM told WHERE NOT republished
+        WITH published AS (DELETE FROM outbox_events RETURNING {columns}, republished)
+        INSERT INTO outbox_archive ({columns}) SELECT {columns} FROM published WHERE NOT republished
         """
     )
 
@@ -134,8 +134,10 @@ def let_an_hour_pass(database: Database) -> None:
     )
 
 
-async def test_no_more_than_so_many_are_retold_at_once_the_oldest_first(database: Database, looks: LookMaker) -> None:
-    first, second, third, fourth, fifth = told_long_ago(database, 5)
+async def test_no_more_than_so_many_are_republished_at_once_the_oldest_first(
+    database: Database, looks: LookMaker
+) -> None:
+    first, second, third, fourth, fifth = published_long_ago(database, 5)
     look = looks(republish_max=2)
     each_time = []
 
@@ -147,17 +149,17 @@ async def test_no_more_than_so_many_are_retold_at_once_the_oldest_first(database
     assert each_time == [{first, second}, {third, fourth}, {fifth}, set()]
 
 
-async def test_application_that_stays_undecided_is_retold_after_pauses_that_double(
+async def test_application_that_stays_undecided_is_republished_after_pauses_that_double(
     database: Database, looks: LookMaker
 ) -> None:
-    (application,) = told_long_ago(database, 1)
+    (application,) = published_long_ago(database, 1)
     look = looks()
     seen = []
 
     for _ in range(3):
         await look()
         settle(database)
-        await look()  # too early: nothing is told
+        await look()  # too early: nothing is published
         assert republished(database) == []
         pause = "SELECT times, extract(epoch FROM next_at - last_at)::integer AS pause FROM republications"
         seen.append(tuple(database.row(pause).values()))
@@ -167,8 +169,8 @@ async def test_application_that_stays_undecided_is_retold_after_pauses_that_doub
     assert database.value("SELECT application_id FROM republications") == application
 
 
-async def test_nothing_is_retold_while_the_outbox_is_old(database: Database, looks: LookMaker) -> None:
-    told_long_ago(database, 1)
+async def test_nothing_is_republished_while_the_outbox_is_old(database: Database, looks: LookMaker) -> None:
+    published_long_ago(database, 1)
     unpublished(database, topic=REPORTED)
     database.execute("UPDATE outbox_events SET created_at = now() - interval '6 seconds'")
     look = looks()
@@ -181,10 +183,10 @@ async def test_nothing_is_retold_while_the_outbox_is_old(database: Database, loo
     assert (len(while_it_is_old), len(republished(database))) == (0, 1)
 
 
-async def test_nothing_is_retold_while_the_consumers_are_behind(
+async def test_nothing_is_republished_while_the_consumers_are_behind(
     database: Database, broker: Broker, looks: LookMaker
 ) -> None:
-    first, _ = told_long_ago(database, 2)
+    first, _ = published_long_ago(database, 2)
     look = looks(republish_max=1)
     broker.publish(SUBMITTED, [RawMessage(b"x")] * 900)
     broker.publish(REPORTED, [RawMessage(b"x")] * 100)
@@ -198,10 +200,10 @@ async def test_nothing_is_retold_while_the_consumers_are_behind(
     assert (as_far_as_may_be, republished(database)) == ([first], [])
 
 
-async def test_nothing_is_retold_while_it_cannot_be_found_out_how_far_behind_they_are(
+async def test_nothing_is_republished_while_it_cannot_be_found_out_how_far_behind_they_are(
     database: Database, looks: LookMaker
 ) -> None:
-    told_long_ago(database, 1)
+    published_long_ago(database, 1)
 
     await looks(f"127.0.0.1:{free_port()}")()
 
@@ -209,8 +211,8 @@ async def test_nothing_is_retold_while_it_cannot_be_found_out_how_far_behind_the
     assert database.count("republications") == 0
 
 
-async def test_what_is_retold_is_counted_by_events(database: Database, looks: LookMaker) -> None:
-    _, scored = told_long_ago(database, 2)
+async def test_what_is_republished_is_counted_by_events(database: Database, looks: LookMaker) -> None:
+    _, scored = published_long_ago(database, 2)
     unpublished(database, topic=REPORTED, application_id=scored)
     settle(database)
     before = metrics.REPUBLISHED._value.get()
@@ -221,7 +223,7 @@ async def test_what_is_retold_is_counted_by_events(database: Database, looks: Lo
 
 
 async def test_of_two_reconcilers_one_stands_by(database: Database, looks: LookMaker) -> None:
-    first, second = told_long_ago(database, 2)
+    first, second = published_long_ago(database, 2)
     one, other = looks(republish_max=1), looks(republish_max=1)
 
     await one()

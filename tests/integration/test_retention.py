@@ -27,8 +27,8 @@ def partition_of(days: int) -> str:
     return f"outbox_archive_{TODAY + timedelta(days=days):%Y%m%d}"
 
 
-def told(database: Database, submission: Submission, days_ago: int) -> None:
-    """Archive an event of an application as told some days ago, in that day's partition."""
+def published(database: Database, submission: Submission, days_ago: int) -> None:
+    """Archive an event of an application as published some days ago, in that day's partition."""
     day = TODAY - timedelta(days=days_ago)
     if partition_of(-days_ago) not in partitions(database):
         database.execute(
@@ -38,9 +38,9 @@ def told(database: Database, submission: Submission, days_ago: int) -> None:
     database.execute(INSERT_UNPUBLISHED, *an_unpublished_row(application_id=submission.id))
     database.execute(
         """
-        WITH told AS (DELETE FROM outbox_events RETURNING *)
+        WITH published AS (DELETE FROM outbox_events RETURNING *)
         INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload, created_at, published_at)
-        SELECT id, topic, event_id, event_type, application_id, payload, created_at, %s::timestamptz FROM told
+        SELECT id, topic, event_id, event_type, application_id, payload, created_at, %s::timestamptz FROM published
         """,
         f"{day} 12:00+00",
     )
@@ -104,7 +104,7 @@ def test_two_at_once_do_no_harm(database: Database) -> None:
 def test_partition_whose_last_event_is_older_than_seven_days_is_dropped(database: Database) -> None:
     (submission,) = stored(database)
     decide(database, submission)
-    told(database, submission, days_ago=ARCHIVE_DAYS + 1)
+    published(database, submission, days_ago=ARCHIVE_DAYS + 1)
 
     done = maintain(database.url)
 
@@ -116,7 +116,7 @@ def test_partition_whose_last_event_is_older_than_seven_days_is_dropped(database
 def test_partition_of_seven_days_ago_is_kept(database: Database) -> None:
     (submission,) = stored(database)
     decide(database, submission)
-    told(database, submission, days_ago=ARCHIVE_DAYS)
+    published(database, submission, days_ago=ARCHIVE_DAYS)
 
     done = maintain(database.url)
 
@@ -127,8 +127,8 @@ def test_partition_of_seven_days_ago_is_kept(database: Database) -> None:
 def test_events_of_an_undecided_application_are_carried_over(database: Database) -> None:
     undecided, decided = stored(database, 2)
     decide(database, decided)
-    told(database, undecided, days_ago=30)
-    told(database, decided, days_ago=30)
+    published(database, undecided, days_ago=30)
+    published(database, decided, days_ago=30)
     columns = "id, event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
     before = database.rows(f"SELECT {columns} FROM outbox_archive WHERE application_id = %s", undecided.id)
 
@@ -240,7 +240,7 @@ def test_partition_that_is_being_read_for_long_is_left_for_the_next_run(
 ) -> None:
     (submission,) = stored(database)
     decide(database, submission)
-    told(database, submission, days_ago=30)
+    published(database, submission, days_ago=30)
 
     monkeypatch.setattr(retention, "SESSION", {**retention.SESSION, "lock_timeout": "200"})
     with database.connect() as reader:

@@ -48,7 +48,7 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
-    """A broker with a second listener for SASL_SSL, and what a client must be told to use it."""
+    """A broker with a second listener for SASL_SSL, and the settings of a client that uses it."""
     folder = tmp_path_factory.mktemp("secured")
     own, authority = write_certificate(folder)
     port, controller_port, secured_port = free_ports(3)
@@ -83,12 +83,12 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]
 
 def test_who_proves_its_user_over_tls_makes_topics_tells_and_reads(secured: KafkaSettings) -> None:
     topics.create(secured)
-    told: list[object] = []
+    delivered: list[object] = []
     producer = Producer(producer_settings(secured))
-    producer.produce(SUBMITTED, b"an event", on_delivery=lambda error, _: told.append(error))
+    producer.produce(SUBMITTED, b"an event", on_delivery=lambda error, _: delivered.append(error))
     producer.flush(10)
 
-    assert told == [None]
+    assert delivered == [None]
     assert read_one(secured).value() == b"an event"
     assert sum(consumer_lag.by_group(secured).values()) == 1
     assert topics.create(secured) == []
@@ -101,10 +101,10 @@ def test_who_proves_nothing_is_not_let_in(
     secured: KafkaSettings, wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topics, "ANSWER_SECONDS", 3.0)
-    told = secured.model_dump() | wrong
+    changed = secured.model_dump() | wrong
 
     with pytest.raises(Transient):
-        topics.create(KafkaSettings.model_validate(told))
+        topics.create(KafkaSettings.model_validate(changed))
 
 
 def read_one(kafka: KafkaSettings) -> Message:

@@ -205,7 +205,7 @@ def test_requests_in_flight_finish_after_sigterm(database: Database, system: Sys
     assert database.count("applications") == 10
 
 
-def test_whoever_has_connected_before_the_door_closed_is_answered(system: System) -> None:
+def test_client_that_connected_before_the_door_closed_is_answered(system: System) -> None:
     system.start("api")
     with socket.create_connection(("127.0.0.1", system.api.port)) as early:
         system.api.send(signal.SIGTERM)

@@ -24,9 +24,9 @@ def settings(database_url: str = NOWHERE, bootstrap_servers: str = NOBODY) -> di
     return {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, **KEYS}
 
 
-def assert_refuses(name: str, told: dict[str, str], folder: Path, *words: str) -> None:
+def assert_refuses(name: str, given: dict[str, str], folder: Path, *words: str) -> None:
     """See that a command ends by itself with code 2 and one sentence with these words, and without a secret."""
-    done = run_once(name, told, folder)
+    done = run_once(name, given, folder)
 
     assert done.returncode == 2, (done.stdout, done.stderr)
     (sentence,) = done.stderr.splitlines()
@@ -116,9 +116,9 @@ def test_publisher_and_decision_are_given_no_key(system: System) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.parametrize("missing", ["DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"])
 def test_missing_setting_is_named(tmp_path: Path, name: str, missing: str) -> None:
-    told = {key: value for key, value in settings().items() if key != missing}
+    given = {key: value for key, value in settings().items() if key != missing}
 
-    assert_refuses(name, told, tmp_path, missing, "missing")
+    assert_refuses(name, given, tmp_path, missing, "missing")
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_wrong_password_stops_the_start(database: Database, kafka: Kafka, tmp_pa
 
 
 def test_missing_database_stops_the_start(database: Database, kafka: Kafka, tmp_path: Path) -> None:
-    told = settings(database.url, kafka.bootstrap_servers) | {"DATABASE_URL": database.url + "_that_is_not_there"}
+    given = settings(database.url, kafka.bootstrap_servers) | {"DATABASE_URL": database.url + "_that_is_not_there"}
 
-    assert_refuses("publisher", told, tmp_path, "DATABASE_URL")
+    assert_refuses("publisher", given, tmp_path, "DATABASE_URL")
 
 
 # ── the database's revision, the port ───────────────────────────────────────────────────────────────────────────
@@ -192,7 +192,7 @@ def test_busy_port_stops_the_start(system: System, name: str) -> None:
     assert "HTTP_PORT" in sentence
 
 
-def test_metrics_are_shown_on_a_port_of_their_own_when_told_so(system: System) -> None:
+def test_metrics_are_shown_on_a_port_of_their_own_when_set(system: System) -> None:
     port = free_port()
     service = system.further("decision", "metrics")
     service.environment |= {"PROMETHEUS_PORT": str(port)}

@@ -58,8 +58,8 @@ async def looked_until(settings: PublisherSettings, truth: Callable[[], bool]) -
         await surveying
 
 
-def settings(database_url: str, bootstrap_servers: str, **told: object) -> PublisherSettings:
-    return load(PublisherSettings, database_url=database_url, kafka_bootstrap_servers=bootstrap_servers, **told)
+def settings(database_url: str, bootstrap_servers: str, **changes: object) -> PublisherSettings:
+    return load(PublisherSettings, database_url=database_url, kafka_bootstrap_servers=bootstrap_servers, **changes)
 
 
 async def test_what_waits_is_counted_in_the_database(database: Database, broker: Broker) -> None:

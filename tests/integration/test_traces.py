@@ -127,8 +127,8 @@ def test_the_callers_trace_goes_on_and_its_word_on_sampling_counts(
     assert len([span for span in receiver.spans if span.name in HOPS]) == len(HOPS)
     assert {link for span in receiver.spans for link in span.links} <= {span.place for span in trace.values()}
     for application_id, traceparent in others.items():
-        told = database.rows("SELECT traceparent FROM outbox_archive WHERE application_id = %s", application_id)
-        assert [row["traceparent"] for row in told] == [traceparent, traceparent]
+        archived = database.rows("SELECT traceparent FROM outbox_archive WHERE application_id = %s", application_id)
+        assert [row["traceparent"] for row in archived] == [traceparent, traceparent]
 
 
 def test_a_dead_letter_ends_its_span_with_the_kind_of_its_error(a_system_with: SystemMaker, broker: Broker) -> None:

@@ -55,7 +55,7 @@ class Day:
     def shown(self, name: str, legend: str) -> dict[str, float]:
         """The latest numbers of a query, by what the panel calls their series.
 
-        What is counted is asked over the whole day, which ends with the last scrape of whoever counted it, so that
+        What is counted is asked over the whole day, which ends with the last scrape of its process, so that
         nothing is extrapolated; of two that count, what is extrapolated of the other is more, never less. What is
         counted a second is given as what it comes to in that time.
         """

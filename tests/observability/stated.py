@@ -29,7 +29,7 @@ Numbers = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Stated:
-    """The numbers of one query, by whoever knows them besides the processes that count.
+    """The numbers of one query, by sources other than the processes that count.
 
     Attributes:
         by: the numbers, by what the panel calls their series; all others there are 0.
@@ -116,7 +116,7 @@ def share_of_our_errors(day: Day) -> Numbers:
 
 
 def publish_errors(day: Day) -> Numbers:
-    """What the publisher's log says was not told."""
+    """What the publisher's log says was not published."""
     found: dict[str, float] = {}
     for line in day.rig.data.log("publisher").read_text("utf-8").splitlines():
         said = json.loads(line) if line.startswith("{") else {}
@@ -185,10 +185,10 @@ STATED: dict[tuple[str, str], Stated] = {
         of_the_system(lambda process: process.num_fds() / process.rlimit(psutil.RLIMIT_NOFILE)[0]), rel=0.3
     ),
     ("prequal-api: Up", "{{job}} {{instance}}"): Stated(each(1)),
-    ("prequal-api: Started anew", "{{job}} {{instance}}"): Stated(each(0)),
+    ("prequal-api: Restarts", "{{job}} {{instance}}"): Stated(each(0)),
     ("prequal-api: Reached: database", "{{service}} {{instance}}"): Stated(reached("database")),
     # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────
-    ("prequal-kafka: Oldest event not yet told", "{{topic}}"): Stated(
+    ("prequal-kafka: Oldest unpublished event", "{{topic}}"): Stated(
         lambda day: (
             {SUBMITTED: 0, REPORTED: 0}
             | sql("SELECT topic, extract(epoch FROM now() - min(created_at)) FROM outbox_events GROUP BY 1")(day)
@@ -241,7 +241,7 @@ STATED: dict[tuple[str, str], Stated] = {
         )
     ),
     # ── database ────────────────────────────────────────────────────────────────────────────────────────────────
-    # The publisher asks every four to six seconds, and whoever waits for work goes on: near is all there can be.
+    # The publisher asks every four to six seconds, and new work goes on: near is all there can be.
     ("prequal-database: Transactions", "{{outcome}}"): Stated(
         lambda day: {name: number - day.transactions[name] for name, number in TRANSACTIONS(day).items()},
         rel=0.3,

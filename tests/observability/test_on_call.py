@@ -1,4 +1,4 @@
-"""Tried as on call would: something breaks, the right alert fires, and its runbook entry mends it.
+"""Tried as on call would: something breaks, the right alert fires, and its runbook entry repairs it.
 
 Each alert has its own windows and bounds, and a `for` of ten seconds at most: long enough to see that the real fault
 keeps its expression true without a gap. What its own `for` adds is tried by promtool (cases.yml).
@@ -104,7 +104,7 @@ def test_frozen_database_alarms_and_needs_nothing_but_to_go_on(rig: OwnSystem, p
         eventually(lambda alert=alert: not prometheus.fires(alert), SEEN_SECONDS)  # type: ignore[misc]
 
 
-def test_poisoned_topic_alarms_and_the_commands_of_its_entry_mend_it(rig: OwnSystem, prometheus: Prometheus) -> None:
+def test_poisoned_topic_alarms_and_the_commands_of_its_entry_repair_it(rig: OwnSystem, prometheus: Prometheus) -> None:
     before = rig.broker.published(SUBMITTED_DLQ)
     rig.broker.publish(SUBMITTED, [RawMessage(b"{", str(number).encode()) for number in range(STOPS_AT + 10)])
 
@@ -115,11 +115,11 @@ def test_poisoned_topic_alarms_and_the_commands_of_its_entry_mend_it(rig: OwnSys
     assert _post(rig) == 202
     assert (_undecided(rig), rig.broker.published(SUBMITTED_DLQ) - before) == (1, STOPS_AT)
 
-    look, *mend = _commands("ConsumerStopped")
+    look, *repair = _commands("ConsumerStopped")
     assert str(STOPS_AT) in _typed(rig, look)
     rig.restart("credit")
     eventually(lambda: _undecided(rig) == 0, DRAINED_SECONDS)
-    for command in mend:
+    for command in repair:
         _typed(rig, command)
 
     assert json.loads(_typed(rig, "prequal dlq list --json")) == []
@@ -166,7 +166,7 @@ def _undecided(rig: OwnSystem) -> int:
 
 
 def _commands(alert: str) -> list[str]:
-    """What an entry of the runbook has whoever is on call type, in its order."""
+    """What an entry of the runbook has the person on call type, in its order."""
     entry = RUNBOOK.partition(f"### {alert}\n")[2].partition("\n### ")[0]
     return [line for block in re.findall(r"```sh\n(.*?)```", entry, re.DOTALL) for line in block.splitlines()]
 

@@ -114,7 +114,7 @@ def test_prometheus_can_evaluate_every_rule(day: Day) -> None:
     eventually(lambda: day.watched.prometheus.unhealthy_rules() == [])
 
 
-def test_system_that_is_well_raises_no_alarm_but_for_the_poison_it_was_told(day: Day) -> None:
+def test_system_that_is_well_raises_no_alarm_but_for_the_poison_it_was_given(day: Day) -> None:
     """The budgets and latency are left out: how soon answers came says how busy the machine of the tests is."""
     judged = [alert for alert in rules() if "BudgetBurns" not in alert and alert != "HighLatency"]
     prometheus = day.watched.prometheus

@@ -169,7 +169,7 @@ def test_services_that_start_before_the_topics_wait_for_them(
     assert_all_is_well(own_database, own_broker, accepted)
 
 
-def test_ready_names_a_topic_that_is_missing_and_how_to_mend_it(broker: Broker, system: System) -> None:
+def test_ready_names_a_topic_that_is_missing_and_how_to_fix_it(broker: Broker, system: System) -> None:
     system.start()
     broker.delete(REPORTED)
     httpx.post(f"{system.api.url}/applications", json=an_application(), trust_env=False).raise_for_status()

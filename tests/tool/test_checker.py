@@ -135,7 +135,7 @@ def test_event_of_before_the_loss_of_its_topic_is_not_missed() -> None:
     assert verdict.check(changed(clean, records=())) == []
 
 
-def test_event_that_was_told_after_the_loss_of_its_topic_is_missed() -> None:
+def test_event_that_was_published_after_the_loss_of_its_topic_is_missed() -> None:
     clean = with_entries(a_clean_run(), Fault("begin", "broker lost", T + 1, lost=(SUBMITTED, REPORTED)))
 
     assert seen(changed(clean, records=()))[0] == ("I3", f"has no event in {SUBMITTED}")

@@ -23,7 +23,7 @@ IN_A_HEADER = {"x-debug": f"pan={PAN}"}
         pytest.param(Probed("credit", "/health", T, T, 200, {}, "", IN_A_HEADER), id="header of a probe"),
     ],
 )
-def test_whatever_the_client_was_told_is_searched(entry: Entry) -> None:
+def test_everything_the_client_was_answered_is_searched(entry: Entry) -> None:
     later = Looked(ID, T + 1, T + 1, 200, "PENDING", "")
 
     findings = leaks.in_texts(Patterns({PAN: leaks.masked(PAN)}), _texts((entry, later), ()))

@@ -1,4 +1,4 @@
-"""What each process needs to be told, from the environment or `.env`, and nothing it does not need.
+"""The settings of each process, from the environment or `.env`, and nothing it does not need.
 
 Invariant: no message about a bad setting repeats its value.
 """
@@ -72,7 +72,7 @@ def must_differ(encryption_key: SecretStr, pan_hash_key: SecretStr) -> None:
     """See that the two keys are two.
 
     Raises:
-        ValueError: they are one: whoever may open PANs could then also look for one by its hash.
+        ValueError: they are one: a holder of the encryption key could then also look for a PAN by its hash.
     """
     if key_bytes(encryption_key) == key_bytes(pan_hash_key):
         raise ValueError(
@@ -124,7 +124,7 @@ class _Settings(BaseSettings):
 
 
 class DatabaseSettings(_Settings):
-    """What whoever talks to PostgreSQL needs."""
+    """The settings of a connection to PostgreSQL."""
 
     database_url: DatabaseUrl = Field(
         repr=False, description="postgresql://user:password@host:port/database of PostgreSQL 15 or later. Required."
@@ -132,7 +132,7 @@ class DatabaseSettings(_Settings):
 
 
 class KafkaSettings(_Settings):
-    """What whoever talks to Kafka needs."""
+    """The settings of a client of Kafka."""
 
     kafka_bootstrap_servers: Brokers = Field(description="host:port[,host:port …] of the brokers. Required.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -266,7 +266,7 @@ class PublisherSettings(ServiceSettings):
     publish_in_flight_max: int = Field(2000, ge=1, description="Most events at the broker and not yet acknowledged.")
     publish_poll_seconds: float = Field(0.1, gt=0, le=10, description="How often an idle publisher looks, in seconds.")
     republish_after_seconds: float = Field(
-        30.0, ge=5, description="Age of an undecided application, in seconds, after which its events are told again."
+        30.0, ge=5, description="Age of an undecided application, in seconds, after which its events are republished."
     )
     republish_max: int = Field(200, ge=1, le=5000, description="Most applications that are republished at once.")
     watched_folder: Path | None = Field(

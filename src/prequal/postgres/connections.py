@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: how they are opened, healed and bounded, and whose fault an error is.
 
 Invariant: no call waits without a bound, or at all while the breaker is open; a connection that failed is thrown away,
-never mended.
+never used again.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ _MISCONFIGURED = (
 
 
 def blames_data(error: BaseException) -> bool:
-    """Whether the server blames the data sent (SQLSTATE class 22 or 23); all else is surroundings."""
+    """Whether the server blames the data sent (SQLSTATE class 22 or 23); all else is an infrastructure error."""
     return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {"22", "23"}
 
 
@@ -130,7 +130,7 @@ async def connected(
     session: Mapping[str, str] = MappingProxyType({}),
     command_seconds: float = COMMAND_SECONDS,
 ) -> AsyncIterator[Connection]:
-    """One connection for as long as the block lasts, for whoever needs it once.
+    """One connection for as long as the block lasts, for a single use.
 
     Raises:
         Transient: the database cannot be reached, or failed.
@@ -242,7 +242,7 @@ class SingleConnection:
 
     @asynccontextmanager
     async def use(self, query: str | None = None) -> AsyncIterator[Connection]:
-        """The living connection, or a new one, for some statements; a failure of the surroundings throws it away.
+        """The living connection, or a new one, for some statements; an infrastructure failure throws it away.
 
         Args:
             query: under which name the time until they are done is measured; None for not at all.

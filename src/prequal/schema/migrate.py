@@ -76,7 +76,7 @@ async def _revision(database_url: str) -> str | None:
 
 
 def _translated(error: DBAPIError) -> Exception:
-    """What the caller can do about it; what is neither the surroundings' fault nor the user's is a bug of ours."""
+    """What the caller can do about it; what is neither the infrastructure's fault nor the user's is a bug of ours."""
     if getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
         return Misconfigured("The database cannot be migrated by this user: set DATABASE_URL of the tables' owner.")
     if isinstance(error, OperationalError) and error.orig:

@@ -112,7 +112,7 @@ async def make_partitions(connection: Connection) -> int:
 
 
 async def drop_old_partitions(connection: Connection) -> tuple[int, int]:
-    """Drop partitions whose last event was told over seven days ago; events of undecided applications move to today's.
+    """Drop partitions of events published over seven days ago; events of undecided applications move to today's.
 
     Returns how many events were carried over, and how many partitions went.
     """

@@ -74,7 +74,7 @@ class KeyRing:
             )
 
     def open(self, token: bytes, application_id: UUID) -> Pan:
-        """The PAN in `token`. Whoever calls this has recorded the access, and committed the record, before.
+        """The PAN in `token`. The caller has recorded the access, and committed the record, before.
 
         Raises:
             Invalid: the token was altered, or encrypted for another application.

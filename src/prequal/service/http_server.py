@@ -125,7 +125,7 @@ class _Server(uvicorn.Server):
         """Let nobody in, wait for the requests that are on their way, then let those in flight finish.
 
         The kernel connects clients before anybody here hears of them, and resets those when the door closes: so it is
-        told to stop first, and whoever it has connected by then is let in.
+        stopped first, and clients that it has connected by then are let in.
         """
         for listener in sockets or []:
             listener.listen(0)
@@ -163,7 +163,7 @@ async def _tell(server: uvicorn.Server, stop: asyncio.Event) -> None:
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
-    """A socket that listens already, so that of two processes that want the port one is told; or a sentence.
+    """A socket that listens already, so that of two processes that want the port one fails; or a sentence.
 
     Raises:
         Misconfigured: the port is taken or the address is not ours.

@@ -1,4 +1,4 @@
-"""One service as one process: it starts, says when it is ready, and stops cleanly when it is told to.
+"""One service as one process: it starts, says when it is ready, and stops cleanly on a signal.
 
 Invariant: SIGTERM ends the process with exit code 0 within ten seconds, frozen dependencies or not.
 """
@@ -67,7 +67,7 @@ def _stop(stop: asyncio.Event, seconds: float) -> None:
 
 
 def _exit_at_once() -> None:
-    """A dependency that does not let go must not keep the process: what was in flight is told again."""
+    """A dependency that does not let go must not keep the process: what was in flight is published again."""
     os._exit(0)
 
 

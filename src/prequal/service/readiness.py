@@ -1,4 +1,4 @@
-"""Whether the database and the broker answer: asked each second, told at once.
+"""Whether the database and the broker answer: asked each second, answered at once.
 
 Invariant: an answer is never older than about four seconds, and a dependency that hangs counts as away.
 """

@@ -28,7 +28,7 @@ class NonBlockingHandler(logging.Handler):
         self._stream = stream
         self._kept: deque[bytes] = deque()
         self._given_up = 0
-        self._is_told = False
+        self._is_reported = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record's line after those that still wait, as far as they are taken."""
@@ -60,8 +60,8 @@ class NonBlockingHandler(logging.Handler):
 
     def _give_up(self, lines: int) -> None:
         self._given_up += lines
-        if not self._is_told:
-            self._is_told = True
+        if not self._is_reported:
+            self._is_reported = True
             _say(f"Log lines of {sys.argv[0]} are not taken and will be lost; the service works on.\n")
 
     def _write_out(self) -> bool:

@@ -166,7 +166,7 @@ def test_all_who_use_one_address_share_one_breaker() -> None:
     assert breaker_of("database", "here") is not breaker_of("database", "there")
 
 
-def test_pauses_double_to_the_last_and_begin_anew_after_a_success() -> None:
+def test_pauses_double_to_the_last_and_begin_again_after_a_success() -> None:
     backoff = Backoff(0.1, 1.0)
 
     pauses = [backoff.next() for _ in range(6)]

@@ -178,7 +178,7 @@ def test_a_workers_bad_setting_is_named(kind: type[ServiceSettings], name: str, 
     assert sentence(kind, **{name: value}).startswith(f"Bad settings: {name.upper()} ")
 
 
-def test_all_bad_settings_are_told_at_once() -> None:
+def test_all_bad_settings_are_named_at_once() -> None:
     words = sentence(database_url=..., http_port="x", log_level="x")
 
     assert [name in words for name in ("DATABASE_URL", "HTTP_PORT", "LOG_LEVEL")] == [True, True, True]

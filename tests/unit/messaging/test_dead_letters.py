@@ -109,7 +109,7 @@ def test_replayed_message_keeps_when_it_was_first_seen_and_its_attempts_are_coun
 
 
 class Answering:
-    """A Kafka producer that answers each attempt as it is told, and keeps the headers of each."""
+    """A Kafka producer that answers each attempt as set, and keeps the headers of each."""
 
     def __init__(self, *answers: KafkaError | Exception | None) -> None:
         self.answers = list(answers)

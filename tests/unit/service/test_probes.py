@@ -94,7 +94,7 @@ async def test_a_process_that_lives_is_healthy_whatever_is_away() -> None:
     assert (response.status_code, response.json()) == (200, {"status": "healthy"})
 
 
-async def test_readiness_is_told_as_status_and_body_and_never_cached() -> None:
+async def test_readiness_is_answered_as_status_and_body_and_never_cached() -> None:
     response = await asked("/ready", a_readiness(kafka=False))
 
     assert (response.status_code, response.json()) == (503, {"status": "not_ready", **NO_KAFKA})

@@ -6,7 +6,7 @@ from prequal.core.errors import Misconfigured
 from prequal.core.lifecycle import pause, together
 
 
-async def test_a_pause_ends_when_told_to_stop() -> None:
+async def test_a_pause_ends_at_a_stop() -> None:
     stop = asyncio.Event()
     stop.set()
 

@@ -1,4 +1,4 @@
-"""`telemetry.log_handler`: a process logs on, whoever reads its lines or does not."""
+"""`telemetry.log_handler`: a process logs on, whether its lines are read or not."""
 
 import json
 import logging
@@ -36,10 +36,10 @@ def pipe() -> Iterator[Pipe]:
 
 
 def a_logger(stream: TextIO) -> logging.Logger:
-    log = logging.Logger("outlet")
-    outlet = NonBlockingHandler(stream)
-    outlet.setFormatter(logging.Formatter('{"event": "%(message)s", "count": "%(count)s"}', defaults={"count": ""}))
-    log.addHandler(outlet)
+    log = logging.Logger("handler")
+    handler = NonBlockingHandler(stream)
+    handler.setFormatter(logging.Formatter('{"event": "%(message)s", "count": "%(count)s"}', defaults={"count": ""}))
+    log.addHandler(handler)
     return log
 
 
@@ -94,7 +94,7 @@ def test_what_is_too_much_to_keep_is_given_up_and_counted(pipe: Pipe, capfd: pyt
     assert capfd.readouterr().err.count("will be lost") == 1
 
 
-def test_reader_who_is_gone_is_told_of_once_and_nothing_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+def test_reader_who_is_gone_is_reported_once_and_nothing_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as stream:

@@ -86,7 +86,7 @@ def test_no_way_of_logging_shows_a_pan(stdout: io.StringIO, way: str) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=INFRASTRUCTURE_ERRORS.filter(lambda text: text.isascii() and text.isprintable()), number=NUMBERS)
-def test_no_pan_in_any_surroundings_is_logged(stdout: io.StringIO, before: str, number: str) -> None:
+def test_no_pan_in_any_context_is_logged(stdout: io.StringIO, before: str, number: str) -> None:
     structlog.get_logger().info(before + number)
 
     assert shown(stdout.getvalue()) == []
