@@ -37,7 +37,7 @@ help: ## List the targets
 .venv/.develop: requirements/dev.txt .venv/.run
 	@echo "· installing what it is developed with (about 30 s)"
 	@began=$$SECONDS; $(PIP) install --require-hashes -r requirements/dev.txt \
-		&& $(BIN)/python -m prequal.local.maven fetch \
+		&& $(BIN)/python -m prequal.local.jars \
 		&& echo "· installed in $$((SECONDS - began)) s" && touch $@
 
 install: .venv/.develop ## Install everything into .venv/, and the commit hooks
