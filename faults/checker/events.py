@@ -15,7 +15,7 @@ from harness.journal import Fault
 
 TIMES = {SUBMITTED: "created_at", REPORTED: "generated_at"}
 NOT_FACTS = frozenset({*TIMES.values(), "pan_number_encrypted"})
-"""What may differ between two tellings of one fact: its time, and the PAN's sealing, which may be renewed."""
+"""What may differ between two publications of one fact: its time, and the PAN's ciphertext, which may be renewed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def poison(run: Run) -> None:
     for topic, poured in places.items():
         _tells_where_and_why(run, topic, poured)
     run.demand_normal_time({event["application_id"] for event in events})
-    # The sealing is no part of the fact: with its application decided, such a message is a mere duplicate.
+    # The ciphertext is no part of the fact: with its application decided, such a message is a mere duplicate.
     known = sum(each.kind == "tampered_token" for each in places[SUBMITTED].values())
     _come_back(run, [2 * count for count in _counts(places)], known)
 

@@ -65,7 +65,7 @@ def test_answer_gives_the_time_that_the_database_wrote(api: Api) -> None:
     assert datetime.fromisoformat(response.json()["created_at"]) == stored
 
 
-def test_application_is_stored_whole_and_its_pan_sealed(api: Api) -> None:
+def test_application_is_stored_whole_and_its_pan_encrypted(api: Api) -> None:
     pan = a_pan()
 
     application_id = api.accepted(an_application(pan_number=pan, loan_type="AUTO"))
@@ -235,7 +235,7 @@ def test_id_that_is_no_uuid_is_422(api: Api, text: str) -> None:
     assert fields_of(body) == ["application_id"]
 
 
-def test_reading_opens_no_pan_and_records_none_opened(api: Api) -> None:
+def test_reading_decrypts_no_pan_and_records_no_decryption(api: Api) -> None:
     application_id = api.accepted(an_application())
 
     api.status(application_id)

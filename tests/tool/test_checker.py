@@ -182,10 +182,10 @@ def test_event_id_of_two_facts_is_seen() -> None:
 
 
 def test_times_and_sealing_may_differ_between_two_tellings() -> None:
-    resealed = a_record(a_row(), SUBMITTED, 9, pan_number_encrypted="BBBB")
+    reencrypted = a_record(a_row(), SUBMITTED, 9, pan_number_encrypted="BBBB")
     later = a_record(a_row(), REPORTED, 9, generated_at=moment(1.7).isoformat())
 
-    assert verdict.check(with_records(resealed, later)) == []
+    assert verdict.check(with_records(reencrypted, later)) == []
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
 
 
 class EncryptionSettings(ServiceSettings):
-    """What a service needs that seals or opens PANs."""
+    """The settings of a service that encrypts or decrypts PANs."""
 
     encryption_key: KeyText = Field(description="Seals PANs: base64 of 32 bytes. Required; `prequal keys generate`.")
     encryption_keys_retired: KeyTexts = Field(
@@ -226,7 +226,7 @@ class ConsumerSettings(ServiceSettings):
 
 
 class ApiSettings(EncryptionSettings):
-    """What `prequal api` needs: both keys, because it seals and hashes."""
+    """What `prequal api` needs: both keys, because it encrypts and hashes."""
 
     service_name: str = Field("prequal-api", min_length=1, max_length=64, description="Name in logs and metrics.")
     pan_hash_key: KeyText = Field(description="Hashes PANs for the 24-hour rule: base64 of 32 bytes. Required.")
@@ -244,7 +244,7 @@ class ApiSettings(EncryptionSettings):
 
 
 class CreditSettings(EncryptionSettings, ConsumerSettings):
-    """What `prequal credit` needs: the key that opens, not the one that hashes."""
+    """What `prequal credit` needs: the key that decrypts, not the one that hashes."""
 
     service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8001, description="Port of /health, /ready and /metrics.")

@@ -1,1 +1,1 @@
-"""credit-service: takes submitted applications, opens the PAN, scores it, and tells the report."""
+"""credit-service: takes submitted applications, decrypts the PAN, scores it, and reports the score."""

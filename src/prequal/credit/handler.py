@@ -92,7 +92,7 @@ class CreditHandler:
     def _score(self, received: Submitted) -> queries.Report | Invalid:
         event = received.event
         try:
-            pan = self._keys.open(event.pan_number_encrypted, event.application_id)
+            pan = self._keys.decrypt(event.pan_number_encrypted, event.application_id)
         except Invalid as invalid:
             return invalid
         metrics.PAN_DECRYPTS.inc()

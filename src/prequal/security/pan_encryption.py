@@ -1,6 +1,6 @@
-"""Sealing, opening and hashing of PANs, and the check values that notice a wrong key.
+"""Encryption, decryption and hashing of PANs, and the check values by which a wrong key is noticed.
 
-Invariant: a encrypted PAN opens only beside the application it was encrypted for.
+Invariant: an encrypted PAN can be decrypted only beside the application it was encrypted for.
 
     token = version (1 byte, 0x01) · key id (8) · nonce (12) · ciphertext (10) · tag (16)
 """
@@ -35,7 +35,7 @@ def key_id(key: bytes) -> bytes:
 
 
 class KeyRing:
-    """AES-256-GCM under one current key, and under retired ones for opening only."""
+    """AES-256-GCM under one current key, and under retired ones for decryption only."""
 
     def __init__(self, current: bytes, retired: Iterable[bytes] = ()) -> None:
         self.current_id = key_id(current)
@@ -51,7 +51,7 @@ class KeyRing:
         return f"KeyRing(current={self.current_id.hex()}, keys={len(self._ciphers)})"
 
     def encrypt(self, pan: Pan, application_id: UUID) -> bytes:
-        """A token that only `open` with the same application id gives the PAN back for; a fresh nonce each time."""
+        """A token that only `decrypt` with the same application id gives the PAN back for; a fresh nonce each time."""
         header = VERSION + self.current_id
         nonce = os.urandom(NONCE_BYTES)
         encrypted = self._ciphers[self.current_id].encrypt(
@@ -60,7 +60,7 @@ class KeyRing:
         return header + nonce + encrypted
 
     def require_key(self, token: bytes) -> None:
-        """See that `token` is of our format and its key is on the ring; opens nothing.
+        """See that `token` is of our format and its key is on the ring; decrypts nothing.
 
         Raises:
             Invalid: it is no token of ours.
@@ -73,7 +73,7 @@ class KeyRing:
                 f"no key with id {token[1:HEADER_BYTES].hex()} here: add it to ENCRYPTION_KEYS_RETIRED and restart"
             )
 
-    def open(self, token: bytes, application_id: UUID) -> Pan:
+    def decrypt(self, token: bytes, application_id: UUID) -> Pan:
         """The PAN in `token`. The caller has recorded the access, and committed the record, before.
 
         Raises:

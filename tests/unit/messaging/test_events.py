@@ -368,7 +368,7 @@ def test_a_digest_ignores_times() -> None:
     assert CreditReportGenerated.decode(a_report_message(generated_at=later)).digest == a_report().digest
 
 
-def test_a_digest_ignores_how_the_pan_is_sealed() -> None:
+def test_a_digest_ignores_how_the_pan_is_encrypted() -> None:
     renewed = ApplicationSubmitted.decode(a_submitted_message(encrypted_pan=TOKEN[::-1]))
 
     assert renewed.digest == a_submitted_event().digest
