@@ -12,7 +12,6 @@ from harness.ports import free_port
 from harness.system import KEYS, OTHER_KEY, System, run_once
 from harness.waiting import eventually
 from prequal.local.kafka import Kafka
-from prequal.schema.migrate import downgrade
 
 NOBODY = "127.0.0.1:1"
 """Where no broker and no database is: bad settings are found before anybody is asked."""
@@ -168,10 +167,14 @@ def test_database_without_tables_stops_the_start(
     assert_refuses(name, settings(empty_database.url, kafka.bootstrap_servers), tmp_path, "prequal migrate")
 
 
-def test_database_behind_the_code_stops_the_start(database: Database, kafka: Kafka, tmp_path: Path) -> None:
-    downgrade(database.url, "-1")
+def test_database_of_code_before_the_first_release_stops_the_start(
+    database: Database, kafka: Kafka, tmp_path: Path
+) -> None:
+    database.execute("UPDATE alembic_version SET version_num = '0006'")
 
-    assert_refuses("api", settings(database.url, kafka.bootstrap_servers), tmp_path, "before", "prequal migrate")
+    given = settings(database.url, kafka.bootstrap_servers)
+    assert_refuses("api", given, tmp_path, "0006", "before the first release", "empty database")
+    assert_refuses("migrate", {"DATABASE_URL": database.url}, tmp_path, "0006", "before the first release")
 
 
 def test_database_ahead_of_the_code_stops_the_start(database: Database, kafka: Kafka, tmp_path: Path) -> None:

@@ -301,3 +301,23 @@ def test_worker_does_not_load_the_api(command: str) -> None:
 @pytest.mark.parametrize("command", ["api", "credit", "decision", "publisher"])
 def test_service_does_not_load_what_draws_on_terminals(command: str) -> None:
     assert not loads(command, "rich")
+
+
+def test_sentence_of_a_failed_start_is_the_last_word_though_a_request_was_on_its_way() -> None:
+    script = """
+from prequal.cli import app, main
+from prequal.core.errors import Misconfigured
+
+async def request() -> None: ...
+
+def fails(**_: object) -> None:
+    global left
+    left = request()
+    raise Misconfigured("PAN_HASH_KEY is not the key.")
+
+app.app = fails
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (2, "prequal: PAN_HASH_KEY is not the key.\n")

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from typing import Final
 
 SERVING: Final = {"up", "api", "credit", "decision", "publisher"}
@@ -36,6 +37,8 @@ def main() -> None:
     try:
         app(prog_name="prequal")
     except PrequalError as problem:
+        # A request that was on its way is never answered now; Python's warning of it would have the last word.
+        warnings.simplefilter("ignore")
         sys.stderr.write(f"prequal: {problem}\n")
         sys.exit(exit_code_of(problem))
     except OSError as problem:
