@@ -59,7 +59,7 @@ test-integration: .venv/.develop ## API and integration tests, against real part
 	$(PYTEST) tests/api tests/integration tests/local tests/documents tests/ops tests/shipping tests/tool
 
 test-e2e: .venv/.develop ## The whole system, as `prequal up` starts it
-	$(PYTEST) tests/e2e
+	$(PYTEST) -n 0 tests/e2e
 
 test-recovery: .venv/.develop ## The stores fail under the running services, and come back
 	$(PYTEST) tests/recovery
@@ -72,7 +72,6 @@ test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without 
 	$(PYTEST) tests/image
 
 coverage: .venv/.develop ## The tests with coverage; fails under the gates of tests/coverage_gates.py
-	$(PYTEST) -n 0 tests/e2e
 	$(PYTEST) --ignore=tests/e2e -p tests.coverage_gates
 
 lint: .venv/.develop ## Formatting, lint, types, the packages' borders, drift of the generated documents
