@@ -48,7 +48,7 @@ run: .venv/.run ## Start everything on this machine and decide three application
 
 test: .venv/.develop ## The tests, against a real PostgreSQL and a real Kafka of their own
 	$(PYTEST) -n 0 tests/e2e
-	$(PYTEST) --ignore=tests/e2e
+	$(PYTEST)
 
 test-unit: .venv/.develop ## The unit tests: seconds, nothing started
 	$(PYTEST) tests/unit
@@ -72,7 +72,7 @@ test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without 
 	$(PYTEST) tests/image
 
 coverage: .venv/.develop ## The tests with coverage; fails under the gates of tests/coverage_gates.py
-	$(PYTEST) --ignore=tests/e2e -p tests.coverage_gates
+	$(PYTEST) -p tests.coverage_gates
 
 lint: .venv/.develop ## Formatting, lint, types, the packages' borders, drift of the generated documents
 	$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,12 @@ class Up:
         self.stdout: int | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self._output_before = 0
+        self._began = 0.0
+        self.start_seconds = 0.0
+        """How long the last start took, its demonstration included."""
 
     def start(self, **settings: str) -> "Up":
+        self._began = time.monotonic()
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         ports = {name: str(port) for name, port in self.ports.items()}
         with self.output.open("ab") as output:
@@ -78,6 +83,7 @@ class Up:
         """Wait until it serves and its demonstration is over."""
         eventually(lambda: (self.ready() and self._has_printed(b"Try next")) or not self.running, within=60)
         assert self.running, self.output.read_text()
+        self.start_seconds = time.monotonic() - self._began
         return self
 
     def _has_printed(self, text: bytes) -> bool:
