@@ -264,7 +264,7 @@ def health_check_leaks() -> None:
     async def ask(self: Any, stop: asyncio.Event) -> None:
         while not stop.is_set():
             opened.append(await connect(self._database._database_url, "ready"))
-            self._note("database", up=True)
+            self._record("database", up=True)
             await pause(stop, ASK_EVERY_SECONDS)
 
     _rebind(Readiness, "_ask_database", ask)
@@ -284,15 +284,15 @@ def never_ready_again() -> None:
     """A dependency that was away is away until somebody has looked into it."""
     from prequal.service.readiness import Readiness
 
-    note = Readiness._note
+    record = Readiness._record
     mistrusted = set()
 
     def remember(self: Any, name: str, *, up: bool) -> None:
         if self._up[name] and not up:
             mistrusted.add(name)
-        note(self, name, up=up and name not in mistrusted)
+        record(self, name, up=up and name not in mistrusted)
 
-    _rebind(Readiness, "_note", remember)
+    _rebind(Readiness, "_record", remember)
 
 
 # ── how it is done ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-"""How long to wait before something is tried again: longer each time, never all at the same moment.
+"""Pauses between retries: longer each time, and never the same for all processes.
 
 Invariant: a pause is within a fifth of its nominal length, and no longer than the last one allows.
 """

@@ -1,6 +1,6 @@
-"""Circuit breakers: a dependency that keeps failing is left alone for a moment, and then asked by one caller first.
+"""Circuit breakers: a dependency that keeps failing is left alone for a moment, and then tried by one caller first.
 
-Invariant: while a breaker is open nobody waits for the dependency, and nothing is taken in hand for it.
+Invariant: while a breaker is open nothing waits for the dependency, and no work that needs it is begun.
 
     closed ──three failures in a row──► open ──half a second to two──► half-open ──success──► closed
                                           ▲                                │
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 FAILURES_MAX = 3
 FIRST_OPEN_SECONDS, LAST_OPEN_SECONDS = 0.5, 2.0
 PROBE_SECONDS = 8.0
-"""A probe whose outcome nobody reported by then is given up, and another may go."""
+"""A probe without an outcome by then is given up, and another call may go."""
 
 
 class State(IntEnum):
@@ -83,7 +83,7 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """The dependency did what it was asked."""
+        """The dependency did what it was asked to."""
         self._failures = 0
         if self._state is not State.CLOSED:
             self._open_seconds = FIRST_OPEN_SECONDS
@@ -101,7 +101,7 @@ class Breaker:
 
     @contextmanager
     def guarding(self, blames: Callable[[BaseException], bool]) -> Iterator[None]:
-        """Let the body through or not, and take note of how it ends; `blames` tells the dependency's own failures.
+        """Run the body unless the breaker is open, and record how it ends; `blames` tells the dependency's failures.
 
         Raises:
             BreakerOpen: the body was not run.

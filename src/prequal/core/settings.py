@@ -136,23 +136,23 @@ class KafkaSettings(_Settings):
 
     kafka_bootstrap_servers: Brokers = Field(description="host:port[,host:port …] of the brokers. Required.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How the brokers are spoken to. Over any network that is not yours alone: SASL_SSL."
+        "PLAINTEXT", description="Protocol of the brokers. Over any network that is not yours alone: SASL_SSL."
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="How the user is proved to the brokers; for the two SASL protocols."
+        "SCRAM-SHA-512", description="How the user is authenticated; for the two SASL protocols."
     )
     kafka_sasl_username: str = Field("", description="User of the brokers; required for the two SASL protocols.")
     kafka_sasl_password: SecretStr = Field(
         SecretStr(""), description="The user's password; required for the two SASL protocols."
     )
     kafka_ssl_ca_location: FileName = Field(
-        "", description="PEM file of the authority that the brokers' certificates come from; the system's own if empty."
+        "", description="PEM file of the authority that signs the brokers' certificates; the system's own if empty."
     )
     kafka_ssl_certificate_location: FileName = Field(
         "", description="PEM file of this client's own certificate, where the brokers ask for one."
     )
     kafka_ssl_key_location: FileName = Field("", description="PEM file of the certificate's private key.")
-    kafka_ssl_key_password: SecretStr = Field(SecretStr(""), description="Opens that key, when it is encrypted.")
+    kafka_ssl_key_password: SecretStr = Field(SecretStr(""), description="Password of that key, if it is encrypted.")
 
     @model_validator(mode="after")
     def _sasl_has_a_user(self) -> Self:
@@ -166,11 +166,11 @@ class KafkaSettings(_Settings):
 
 
 class StoresSettings(DatabaseSettings, KafkaSettings):
-    """What a command needs that works on both stores, such as `prequal dlq`: no key."""
+    """The settings of a command that uses both stores, such as `prequal dlq`: no key."""
 
 
 class TopicsSettings(KafkaSettings):
-    """What `prequal topics` needs."""
+    """The settings of `prequal topics`."""
 
     kafka_replication_factor: int = Field(
         1,
@@ -181,7 +181,7 @@ class TopicsSettings(KafkaSettings):
 
 
 class ServiceSettings(DatabaseSettings, KafkaSettings):
-    """What every service needs."""
+    """The settings of every service."""
 
     service_name: str = Field(
         "", min_length=1, max_length=64, description="Name in logs and metrics; the service's own by default."
@@ -207,14 +207,14 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
 class EncryptionSettings(ServiceSettings):
     """The settings of a service that encrypts or decrypts PANs."""
 
-    encryption_key: KeyText = Field(description="Seals PANs: base64 of 32 bytes. Required; `prequal keys generate`.")
+    encryption_key: KeyText = Field(description="Encrypts PANs: base64 of 32 bytes. Required; `prequal keys generate`.")
     encryption_keys_retired: KeyTexts = Field(
-        SecretStr(""), description="Keys that may still open PANs, comma-separated, base64 of 32 bytes each."
+        SecretStr(""), description="Keys that may still decrypt PANs, comma-separated, base64 of 32 bytes each."
     )
 
 
 class ConsumerSettings(ServiceSettings):
-    """What a service needs that consumes a topic."""
+    """The settings of a service that consumes a topic."""
 
     kafka_group_instance_id: str = Field(
         "", description="Static membership, for replicas with stable names; empty for none."
@@ -251,20 +251,22 @@ class CreditSettings(EncryptionSettings, ConsumerSettings):
 
 
 class DecisionSettings(ConsumerSettings):
-    """What `prequal decision` needs: no key at all."""
+    """The settings of `prequal decision`: no key at all."""
 
     service_name: str = Field("decision-service", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8002, description="Port of /health, /ready and /metrics.")
 
 
 class PublisherSettings(ServiceSettings):
-    """What `prequal publisher` needs: no key at all."""
+    """The settings of `prequal publisher`: no key at all."""
 
     service_name: str = Field("publisher", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8003, description="Port of /health, /ready and /metrics.")
     publish_batch_max: int = Field(500, ge=1, le=5000, description="Most events read at once.")
     publish_in_flight_max: int = Field(2000, ge=1, description="Most events at the broker and not yet acknowledged.")
-    publish_poll_seconds: float = Field(0.1, gt=0, le=10, description="How often an idle publisher looks, in seconds.")
+    publish_poll_seconds: float = Field(
+        0.1, gt=0, le=10, description="How often an idle publisher polls the outbox, in seconds."
+    )
     republish_after_seconds: float = Field(
         30.0, ge=5, description="Age of an undecided application, in seconds, after which its events are republished."
     )
@@ -273,7 +275,7 @@ class PublisherSettings(ServiceSettings):
         None, description="A folder on the volume whose free space the metrics show; by default none is watched."
     )
     lease_seconds: float = Field(
-        3.0, ge=1, le=60, description="How long a silent publisher keeps its lanes, in seconds."
+        3.0, ge=1, le=60, description="How long a silent publisher keeps its topics, in seconds."
     )
 
 
@@ -288,7 +290,7 @@ def load(kind: type[S], **overrides: Any) -> S:
             there and cannot be read.
     """
     file = Path(ENV_FILE).absolute()
-    if file.is_dir() or (os.path.lexists(file) and not file.exists()):  # or it would be passed over in silence
+    if file.is_dir() or (os.path.lexists(file) and not file.exists()):  # or it would be ignored in silence
         raise Misconfigured(
             f"{file} is a folder, or a link that leads nowhere: make it a file of settings, or remove it."
         )

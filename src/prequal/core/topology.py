@@ -43,7 +43,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of one type of event: who publishes it, where, and who consumes it."""
+    """The way of one type of event: its topic, the service that publishes it, and the one that consumes it."""
 
     topic: str
     publisher: Service
@@ -77,5 +77,5 @@ def group_of(event_type: EventType) -> str:
 
 
 def dead_letter_topic(topic: str) -> str:
-    """Where a message of `topic` goes that can never succeed."""
+    """The topic of the messages of `topic` that can never succeed."""
     return f"{topic}_dlq"

@@ -13,12 +13,12 @@ KEY_CHECK_LOCK = 0x70726573
 
 
 def recorded_key(purpose: str, key_id: bytes, check_value: bytes) -> Callable[[Connection], Awaitable[None]]:
-    """A check that compares a key with what the database has seen, and records it at the first start.
+    """A check that compares a key with those recorded in the database, and records it at the first start.
 
     Args:
         purpose: the setting's name, `ENCRYPTION_KEY` or `PAN_HASH_KEY`.
         key_id: the key's public name, 8 bytes.
-        check_value: proof of knowing the key that tells nothing about it, 32 bytes.
+        check_value: proof of knowing the key that reveals nothing about it, 32 bytes.
     """
 
     async def check(connection: Connection) -> None:

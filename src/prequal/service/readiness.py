@@ -1,4 +1,4 @@
-"""Whether the database and the broker answer: asked each second, answered at once.
+"""Whether the database and the broker answer: asked each second, so that a probe never waits.
 
 Invariant: an answer is never older than about four seconds, and a dependency that hangs counts as away.
 """
@@ -29,7 +29,7 @@ ANSWER_SECONDS = 2.0
 
 
 class Readiness:
-    """What the dependencies last said, and whether the service itself has a reason not to be ready."""
+    """The last answers of the dependencies, and the service's own reason not to be ready, if it has one."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Readiness:
         self._kafka = settings
         self._needs_kafka = needs_kafka
         self._breakers = {"database": breaker_of("database", settings.database_url)}
-        if needs_kafka:  # only who cannot work without the broker ever produces to it
+        if needs_kafka:  # a process that works without the broker never produces to it
             self._breakers["kafka_producer"] = breaker_of("kafka_producer", settings.kafka_bootstrap_servers)
         self._up: dict[str, bool | None] = {"database": None, "kafka": None}
         self._reason_not_ready = reason_not_ready
@@ -68,15 +68,16 @@ class Readiness:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS), self._database.use() as connection:
                     await connection.fetchval("SELECT 1")
-                self._note("database", up=True)
+                self._record("database", up=True)
             except (TimeoutError, PrequalError):
-                self._note("database", up=False)
+                self._record("database", up=False)
             await pause(stop, ASK_EVERY_SECONDS)
         await self._database.close()
 
     async def _ask_kafka(self, stop: asyncio.Event) -> None:
-        # A frozen broker still accepts TCP, so it is asked something that it must answer itself. Not the description of
-        # the cluster, nor anything else of the administration: librdkafka 2.16 aborts when a broker dies of answering.
+        # A frozen broker still accepts TCP, so it is asked for a topic's metadata, which it must answer itself. Not for
+        # the description of the cluster, nor anything else of the admin API: librdkafka 2.16 aborts the process when a
+        # broker dies while it answers.
         admin = AdminClient(
             common_settings(self._kafka) | {"client.id": "prequal-ready"},
             logger=logging.getLogger("librdkafka"),
@@ -84,12 +85,12 @@ class Readiness:
         while not stop.is_set():
             try:
                 await asyncio.to_thread(admin.list_topics, topic_of(EventType.APPLICATION_SUBMITTED), ANSWER_SECONDS)
-                self._note("kafka", up=True)
+                self._record("kafka", up=True)
             except KafkaException:
-                self._note("kafka", up=False)
+                self._record("kafka", up=False)
             await pause(stop, ASK_EVERY_SECONDS)
 
-    def _note(self, name: str, *, up: bool) -> None:
+    def _record(self, name: str, *, up: bool) -> None:
         if self._up[name] != up:
             report = log.info if up else log.warning
             report("dependency", dependency=name, state="connected" if up else "disconnected")

@@ -11,7 +11,7 @@ from prequal.telemetry import metrics
 
 @functools.cache
 def breaker_of(dependency: str, address: str) -> Breaker:
-    """The one breaker of this process for a dependency, however many hold connections to it.
+    """The one breaker of this process for a dependency, however many connections it has.
 
     Args:
         dependency: `database` or `kafka_producer`, as the metric and `/ready` call it.

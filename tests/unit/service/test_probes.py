@@ -24,8 +24,8 @@ def a_readiness(
 ) -> Readiness:
     readiness = Readiness(a_service(), lambda: reason, needs_kafka=needs_kafka)
     readiness.started = started
-    readiness._note("database", up=database)
-    readiness._note("kafka", up=kafka)
+    readiness._record("database", up=database)
+    readiness._record("kafka", up=kafka)
     return readiness
 
 
