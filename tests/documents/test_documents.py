@@ -164,6 +164,16 @@ def test_what_up_is_said_to_hand_on_reaches_a_child(name: str, monkeypatch: pyte
     assert any(environment.get(name) == "7" for environment in [*services, *errands])
 
 
+def test_empty_variable_does_not_hide_the_env_file_from_a_child(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("LOG_LEVEL=DEBUG\n")
+    monkeypatch.setenv("LOG_LEVEL", "")
+
+    assert environment_of("decision", {})["LOG_LEVEL"] == "DEBUG"
+
+
 def _asyncapi() -> dict[str, Any]:
     document: dict[str, Any] = json.loads((ROOT / "docs/asyncapi.json").read_text())
     return document

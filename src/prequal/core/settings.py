@@ -119,7 +119,12 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 class _Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_file=ENV_FILE, env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,  # operators inject empty variables: they are unset
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
 

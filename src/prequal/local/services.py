@@ -119,7 +119,8 @@ def environment_of(name: str, settings: Mapping[str, str]) -> dict[str, str]:
     """
     own = {field.upper() for field in SETTINGS[name].model_fields}
     file = {key.upper(): value for key, value in dotenv_values(".env").items() if value is not None}
-    general = {key: value for key, value in {**file, **os.environ}.items() if key not in OF_ONE_PROCESS}
+    ours = {key: value for key, value in os.environ.items() if value}  # an empty variable is unset
+    general = {key: value for key, value in {**file, **ours}.items() if key not in OF_ONE_PROCESS}
     return {
         key: value for key, value in {**general, **settings}.items() if key in own or key.startswith(SYSTEM_VARIABLES)
     }

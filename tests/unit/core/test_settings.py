@@ -212,6 +212,22 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert load(ApiSettings).http_port == 9000
 
 
+@pytest.mark.parametrize("name", ["PROMETHEUS_PORT", "HTTP_PORT", "SERVICE_NAME", "LOG_LEVEL", "LEASE_SECONDS"])
+def test_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for each, value in good().items():
+        monkeypatch.setenv(each.upper(), value)
+    monkeypatch.setenv(name, "")
+
+    assert load(PublisherSettings) == load(PublisherSettings, **good())
+
+
+def test_empty_variable_that_is_required_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+
+    with pytest.raises(Misconfigured, match="DATABASE_URL is missing"):
+        load(DatabaseSettings)
+
+
 def test_settings_come_from_the_env_file_and_the_environment_wins(
     bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
