@@ -20,7 +20,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prequal import __version__
 from prequal.api.access_record import AccessLog, route_of
@@ -28,6 +27,7 @@ from prequal.api.errors import ApiError, ErrorCode, error_response
 from prequal.api.masking import is_safe_id, shown_path
 from prequal.api.openapi import document
 from prequal.api.routes import ClientGone
+from prequal.service import http_protocol
 from prequal.telemetry import metrics
 from prequal.telemetry.logs import correlation_id, where
 from prequal.telemetry.metrics import STATUS_ROUTE, SUBMIT_ROUTE
@@ -35,7 +35,6 @@ from prequal.telemetry.metrics import STATUS_ROUTE, SUBMIT_ROUTE
 log = structlog.get_logger()
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-NO_HTTP = "The request is not well-formed HTTP."
 
 _FRAMEWORK_CODES = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED}
 
@@ -65,13 +64,13 @@ def build(submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler]) -> 
     return Envelope(app)
 
 
-class Protocol(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it; what is no HTTP at all is refused in the one shape, too."""
+class Protocol(http_protocol.Protocol):
+    """HTTP as every process speaks it; what is no HTTP at all is refused in the one shape, too."""
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that cannot be parsed, count it, and hang up."""
         request_id = str(uuid7())
-        answer = error_response(ApiError(ErrorCode.MALFORMED_REQUEST, words=NO_HTTP), request_id, "")
+        answer = error_response(ApiError(ErrorCode.MALFORMED_REQUEST, words=msg), request_id, "")
         metrics.HTTP_REQUESTS.labels("other", "other", "400").inc()
         head = {**answer.headers, "X-Request-ID": request_id, "Connection": "close"}
         lines = ["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in head.items()), "", ""]

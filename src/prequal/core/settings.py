@@ -194,6 +194,12 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     http_host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     http_port: Port = Field(8000, description="Port of /health, /ready and /metrics (and the API's own).")
+    http_keep_alive_seconds: int = Field(
+        75,
+        ge=1,
+        le=3600,
+        description="Seconds that an idle connection is kept; longer than the load balancer in front keeps it.",
+    )
     prometheus_port: Port | None = Field(None, description="Port of /metrics; the HTTP port by default.")
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
         "", repr=False, description="http://host:4318 of an OTLP collector that takes traces over HTTP; off if empty."

@@ -16,12 +16,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prequal.core.errors import Misconfigured
 from prequal.core.lifecycle import pause
 from prequal.core.settings import ServiceSettings
 from prequal.core.topology import Service
+from prequal.service.http_protocol import Protocol
 from prequal.service.readiness import Readiness
 from prequal.telemetry import metrics
 
@@ -65,7 +65,7 @@ async def serve(
     settings: ServiceSettings,
     stop: asyncio.Event,
     beside: Starlette,
-    protocol: type[HttpToolsProtocol] = HttpToolsProtocol,
+    protocol: type[Protocol] = Protocol,
 ) -> None:
     """Answer until `stop`, then let requests in flight finish; at `PROMETHEUS_PORT`, if it is another, with `beside`.
 
@@ -91,11 +91,11 @@ async def _serve_beside(app: Starlette, settings: ServiceSettings, stop: asyncio
             is_said = True
             await pause(stop, BIND_EVERY_SECONDS)
             continue
-        await _serve_one(app, settings, stop, listener, HttpToolsProtocol)
+        await _serve_one(app, settings, stop, listener, Protocol)
 
 
 async def _serve_one(
-    app: Any, settings: ServiceSettings, stop: asyncio.Event, listener: socket.socket, protocol: type[HttpToolsProtocol]
+    app: Any, settings: ServiceSettings, stop: asyncio.Event, listener: socket.socket, protocol: type[Protocol]
 ) -> None:
     config = uvicorn.Config(
         app,
@@ -107,7 +107,7 @@ async def _serve_one(
         http=protocol,
         ws="none",
         backlog=BACKLOG,
-        timeout_keep_alive=30,
+        timeout_keep_alive=settings.http_keep_alive_seconds,
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
     )
     server = _Server(config)

@@ -9,8 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from prequal.core import lifecycle
 from prequal.core.settings import ServiceSettings
 from prequal.core.topology import Service
@@ -18,6 +16,7 @@ from prequal.postgres.connections import Connection
 from prequal.postgres.startup import wait_for_database
 from prequal.schema.version import check_schema
 from prequal.service import http_server, process
+from prequal.service.http_protocol import Protocol
 from prequal.service.readiness import Readiness
 
 Check = Callable[[Connection], Awaitable[None]]
@@ -39,7 +38,7 @@ async def started(
     readiness: Readiness,
     *checks: Check,
     app: Any = None,
-    protocol: type[HttpToolsProtocol] = HttpToolsProtocol,
+    protocol: type[Protocol] = Protocol,
 ) -> AsyncIterator[Running]:
     """Answer HTTP, wait for the database and its checks, and hold the process together while the block works.
 

@@ -1,0 +1,79 @@
+"""`service.http_protocol`, behind a real socket: what every port of every process makes of what clients send."""
+
+import asyncio
+import logging
+
+import pytest
+
+from tests.builders import a_service
+from tests.support.edge import OFFER, a_request, an_answer, an_edge, answers
+
+AN_H2C_OFFER = (*OFFER, b"X-Kept: yes")
+A_WEBSOCKET = (b"Connection: keep-alive, Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")
+
+
+@pytest.mark.parametrize("offer", [AN_H2C_OFFER, A_WEBSOCKET], ids=["h2c", "websocket"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "chunked"])
+async def test_message_with_an_offer_is_served_with_its_body(offer: tuple[bytes, ...], chunked: bool) -> None:
+    async with an_edge() as port:
+        [answer] = await answers(port, a_request("POST /a", offer, b"hello", chunked=chunked))
+
+    assert answer == (200, b"POST /a hello")
+
+
+async def test_body_of_an_offer_may_come_in_later_packets() -> None:
+    request = a_request("POST /a", AN_H2C_OFFER, b"hello")
+    async with an_edge() as port:
+        [answer] = await answers(port, request[:40], request[40:-5], request[-5:-2], request[-2:])
+
+    assert answer == (200, b"POST /a hello")
+
+
+async def test_connection_goes_on_after_an_offer() -> None:
+    first, second = a_request("POST /a", AN_H2C_OFFER, b"one"), a_request("POST /b", AN_H2C_OFFER, b"two")
+    third = a_request("GET /c")
+    async with an_edge() as port:
+        one_by_one = await answers(port, first, second, third, number=3)
+        at_once = await answers(port, first + second + third, number=3)
+
+    expected = [(200, b"POST /a one"), (200, b"POST /b two"), (200, b"GET /c ")]
+    assert one_by_one == at_once == expected
+
+
+async def test_offer_is_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with an_edge() as port:
+            await answers(port, a_request("POST /a", AN_H2C_OFFER, b"hello"))
+
+    assert [record for record in caplog.records if record.name.startswith("uvicorn") and record.levelno > 20] == []
+
+
+async def test_message_is_closed_after_if_the_offer_came_with_close() -> None:
+    offer = (b"Connection: close, Upgrade, HTTP2-Settings", *OFFER[1:])
+    async with an_edge() as port:
+        [answer] = await answers(port, a_request("POST /a", offer, b"hello"))
+
+    assert answer == (200, b"POST /a hello")
+
+
+async def test_connect_is_no_http_that_is_spoken_here() -> None:
+    async with an_edge() as port:
+        [answer] = await answers(port, b"CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\nhello")
+
+    assert answer[0] == 400
+
+
+async def test_idle_connection_is_closed_after_the_seconds_of_the_setting() -> None:
+    async with an_edge(http_keep_alive_seconds=1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(a_request("GET /a"))
+        await an_answer(reader)
+
+        rest = await asyncio.wait_for(reader.read(), 30)
+
+        writer.close()
+    assert rest == b""
+
+
+def test_connection_is_kept_longer_than_common_balancers_keep_theirs() -> None:
+    assert a_service().http_keep_alive_seconds == 75
