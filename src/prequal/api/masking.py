@@ -13,6 +13,8 @@ DECODINGS_MAX = 4
 """What is still percent-encoded after so many times is not worth showing."""
 SEGMENTS_MAX = 100
 """The rest of a longer path counts as one segment."""
+NORMALISED_CHARACTERS_MAX = 256
+"""Longer text beyond ASCII is not shown: normalising it (Unicode) takes time that grows with its square."""
 
 # By chance a random UUID spells a PAN across its hyphens: one in about a hundred.
 _IDS = re.compile(
@@ -50,5 +52,10 @@ def _shown(text: str) -> str:
 
 
 def _hides_pan(text: str) -> bool:
-    """Whether a person would read a PAN in `text` where `redact` finds none; what is masked or an id is passed over."""
+    """Whether a person would read a PAN in `text` where `redact` finds none; what is masked or an id is passed over.
+
+    Of long text beyond ASCII it is assumed.
+    """
+    if len(text) > NORMALISED_CHARACTERS_MAX and not text.isascii():
+        return True
     return looks_like_pan(_IDS.sub(_IN_NO_PAN, text.replace(MASK, _IN_NO_PAN)))

@@ -5,7 +5,7 @@ Invariant: an amount is a decimal from its first digit on; no float is ever made
 
 import json
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -21,6 +21,8 @@ NUMBER_CHARACTERS_MAX = 100
 DEPTH_MAX = 32
 NAME_CHARACTERS_MAX = 255
 KEY_CHARACTERS_MAX = 255
+UNKNOWN_FIELDS_MAX = 20
+"""So many unknown fields are named; the rest are counted."""
 FIELDS = ("pan_number", "monthly_income_inr", "loan_amount_inr", "loan_type", "applicant_name")
 """All the fields, in the order in which the first wrong one gives the error its code."""
 
@@ -76,13 +78,18 @@ def parse(body: bytes, holder_types: frozenset[str] | None = None) -> Applicatio
     loan_type = read("loan_type", _loan_type)
     name = read("applicant_name", _name)
     problems += [
-        (ErrorCode.VALIDATION_ERROR, FieldIssue(shown_name(field)[:100], "is not a field of this request"))
-        for field in fields
-        if field not in FIELDS
+        (ErrorCode.VALIDATION_ERROR, issue) for issue in _unknown([each for each in fields if each not in FIELDS])
     ]
     if problems or pan is None or income is None or loan is None or loan_type is None:
         raise ApiError(problems[0][0], [issue for _, issue in problems])
     return ApplicationRequest(pan, name, income, loan, loan_type)
+
+
+def _unknown(fields: Sequence[str]) -> Iterator[FieldIssue]:
+    for field in fields[:UNKNOWN_FIELDS_MAX]:
+        yield FieldIssue(shown_name(field)[:100], "is not a field of this request")
+    if more := len(fields[UNKNOWN_FIELDS_MAX:]):
+        yield FieldIssue("", f"has {more} more fields that are not of this request")
 
 
 def checked_key(text: str | None) -> str | None:

@@ -28,6 +28,9 @@ from prequal.telemetry.metrics import SUBMIT_ROUTE
 BODY_BYTES_MAX = 16 * 1024
 BODY_SECONDS = 10.0
 READ_SECONDS = 4.0
+UTF_8 = frozenset({b"utf-8", b"utf8", b"us-ascii"})
+"""Names of UTF-8 and of what is a part of it."""
+CANNOT_READ = "The service cannot answer now: try again."
 
 
 class SubmitApplication:
@@ -101,7 +104,7 @@ class ShowStatus:
             async with asyncio.timeout(READ_SECONDS), self._read_pool.use("status") as connection:
                 current = await queries.current_status(connection, application_id)
         except (TimeoutError, Transient):
-            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from None
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
         if current is None:
             raise ApiError(ErrorCode.APPLICATION_NOT_FOUND)
         await _status(application_id, current, scope["request_id"])(scope, receive, send)
@@ -199,13 +202,11 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _is_json(headers: Mapping[bytes, bytes]) -> bool:
-    kind, _, parameters = headers.get(b"content-type", b"").lower().partition(b";")
-    charset = parameters.replace(b" ", b"").replace(b'"', b"")
-    return (
-        kind.strip() == b"application/json"
-        and charset in (b"", b"charset=utf-8")
-        and b"content-encoding" not in headers
-    )
+    """Whether the body's bytes are JSON as they stand; parameters mean nothing to JSON (RFC 8259, 11)."""
+    kind, *parameters = headers.get(b"content-type", b"").lower().replace(b" ", b"").split(b";")
+    charsets = {each.removeprefix(b"charset=").strip(b'"') for each in parameters if each.startswith(b"charset=")}
+    encoding = headers.get(b"content-encoding", b"identity").lower()
+    return kind == b"application/json" and charsets <= UTF_8 and encoding == b"identity"
 
 
 class ClientGone(Exception):

@@ -98,6 +98,10 @@ async def test_a_valid_application_before_the_database_was_found_right_is_unavai
         "application/json; charset=utf-8",
         "Application/JSON;charset=UTF-8",
         'application/json; charset="utf-8"',
+        "application/json; charset=utf8",
+        "application/json; charset=US-ASCII",
+        "application/json ; version=1; charset=utf-8",
+        "application/json;",
     ],
 )
 async def test_json_in_utf_8_is_the_media_type(content_type: str) -> None:
@@ -112,6 +116,8 @@ async def test_json_in_utf_8_is_the_media_type(content_type: str) -> None:
         "application/x-www-form-urlencoded",
         "application/jsonp",
         "application/json; charset=latin-1",
+        "application/json; charset=utf-16",
+        "application/json; charset=utf-8; charset=utf-16",
         "text/json",
         "application/problem+json",
     ],
@@ -127,7 +133,12 @@ async def test_no_media_type_is_unsupported() -> None:
     assert code_of(response) == "UNSUPPORTED_MEDIA_TYPE"
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+@pytest.mark.parametrize("encoding", ["identity", "Identity"])
+async def test_body_that_is_encoded_as_itself_is_read(encoding: str) -> None:
+    assert code_of(await submitted(content_encoding=encoding)) == "SERVICE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity, gzip", ""])
 async def test_an_encoded_body_is_unsupported(encoding: str) -> None:
     assert code_of(await submitted(content_encoding=encoding)) == "UNSUPPORTED_MEDIA_TYPE"
 

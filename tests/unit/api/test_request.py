@@ -383,6 +383,19 @@ def test_a_long_name_of_an_unknown_field_is_cut() -> None:
     assert list(issues(error)) == ["x" * 100]
 
 
+def test_of_many_unknown_fields_20_are_named_and_the_rest_counted() -> None:
+    error = refusal(a_body(**{f"field{number}": 1 for number in range(50)}))
+
+    assert list(issues(error)) == [*(f"field{number}" for number in range(20)), ""]
+    assert issues(error)[""] == "has 30 more fields that are not of this request"
+
+
+def test_long_name_of_an_unknown_field_beyond_ascii_is_not_shown() -> None:
+    error = refusal(a_body(**{"é" * 300: 1}))
+
+    assert list(issues(error)) == ["XXXXX"]
+
+
 # ── order, completeness, silence ────────────────────────────────────────────────────────────────────────────────────
 
 WRONG = {
