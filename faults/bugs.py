@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
+from uuid import UUID
 
 REPUBLISHES_LATE: Final = {"publisher": {"REPUBLISH_AFTER_SECONDS": "86400"}}
 """Without the republisher, which would restore within half a minute what these teams lose: they have none."""
@@ -75,10 +76,16 @@ def apply(name: str) -> None:
 def no_inbox() -> None:
     """Kafka delivers once, so nobody keeps what was already done."""
     from prequal.credit import queries
-    from prequal.messaging import inbox
+
+    record_reads = queries.record_reads
+
+    async def record_all(connection: Any, reads: Any) -> Any:
+        new_or_not = _Reworded(connection, "digest IS NULL AND agrees AND status = 'PENDING'", "agrees")
+        known = await record_reads(new_or_not, reads)  # type: ignore[arg-type]
+        return _forgotten(known)
 
     _rebind(queries, "INSERT_REMEMBERED", "SELECT event_id FROM {events} WHERE {consumer}::text IS NOT NULL")
-    _rebind(inbox, "look_up", _forgetful(inbox.look_up))
+    _rebind(queries, "record_reads", record_all)
 
 
 @bug("credit", red="I2 I3", scenario="credit dies before its commit", settings=REPUBLISHES_LATE)
@@ -192,18 +199,15 @@ def answered_before_the_commit() -> None:
 def no_status_guard() -> None:
     """Each report is decided, whether or not its application was decided before."""
     from prequal.decision import queries
-    from prequal.messaging import inbox
+    from prequal.messaging.inbox import DIGEST
 
     write_decisions = queries.write_decisions
 
     async def overwrite(connection: Any, pending: Any) -> Any:
-        return await write_decisions(
-            _Reworded(connection, "WHERE found.status = 'PENDING'", "WHERE found.status <> ''"),  # type: ignore[arg-type]
-            pending,
-        )
+        unguarded = _Reworded(connection, "WHERE found.status = 'PENDING'", "WHERE found.status <> ''")
+        return await write_decisions(_Reworded(unguarded, f"{DIGEST.format(consumer='$1')} IS NULL", "true"), pending)  # type: ignore[arg-type]
 
     _rebind(queries, "write_decisions", overwrite)
-    _rebind(inbox, "look_up", _forgetful(inbox.look_up))
 
 
 @bug("api", red="I5", scenario="one PAN many times")
@@ -232,8 +236,10 @@ def opened_off_the_record() -> None:
     """The record of who saw a PAN is written when there is time for it."""
     from prequal.credit import queries
 
-    async def later(*_: Any) -> None:
-        return
+    record_reads = queries.record_reads
+
+    async def later(connection: Any, reads: Any) -> Any:
+        return await record_reads(_Reworded(connection, "WHERE has_key AND", "WHERE false AND"), reads)  # type: ignore[arg-type]
 
     _rebind(queries, "record_reads", later)
 
@@ -317,18 +323,14 @@ class _Reworded:
         return query.replace(self._old, self._new)
 
 
-def _forgetful(look_up: Any) -> Any:
-    """The inbox's look-up, for a team that has no inbox: whatever has an application is new."""
+def _forgotten(known: dict[UUID, Any]) -> dict[UUID, Any]:
+    """What the inbox says to a team that has none: whatever has an application is new."""
     from prequal.domain.application import Status
 
-    async def look(*arguments: Any) -> Any:
-        known = await look_up(*arguments)
-        return {
-            event_id: replace(each, digest=None, status=Status.PENDING if each.status else None)
-            for event_id, each in known.items()
-        }
-
-    return look
+    return {
+        event_id: replace(each, digest=None, status=Status.PENDING if each.status else None)
+        for event_id, each in known.items()
+    }
 
 
 def _rebind(owner: object, name: str, new: object) -> None:

@@ -631,6 +631,10 @@ def test_failing_message_is_retried_after_1_2_and_4_seconds() -> None:
     assert retries.RETRY_AFTER_SECONDS == (1, 2, 4)
 
 
+def application_of(row: Any) -> object:
+    return row.event.application_id if hasattr(row, "event") else row.application_id
+
+
 def fail_on(monkeypatch: pytest.MonkeyPatch, handler: Handler, application_id: object, times: int = 1000) -> list[int]:
     """Make the handler fail on one application; returns a list that grows with every failure."""
     failures: list[int] = []
@@ -638,7 +642,7 @@ def fail_on(monkeypatch: pytest.MonkeyPatch, handler: Handler, application_id: o
     working = getattr(module, name)
 
     async def broken(connection: Any, batch: Any) -> Any:
-        if len(failures) < times and any(each.application_id == application_id for each in batch):
+        if len(failures) < times and any(application_of(each) == application_id for each in batch):
             failures.append(len(batch))
             raise ZeroDivisionError("a bug")
         return await working(connection, batch)
@@ -683,54 +687,50 @@ async def test_failure_that_passes_costs_only_time(
     assert broker.published(handler.dead_letters) == 0
 
 
-async def test_application_that_changed_between_read_and_write_is_read_again(
-    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+def waits_for_a_lock(database: Database) -> bool:
+    """Whether a decision waits for somebody else's change of its application."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return bool(database.value(waiting))
+
+
+async def test_application_that_changes_while_it_is_decided_is_decided_in_the_next_round(
+    database: Database, broker: Broker
 ) -> None:
     moved, neighbour = stored(database, 2)
-    working = decision_queries.write_decisions
-    asked: list[int] = []
-
-    async def after_a_move(connection: Any, pending: Any) -> Any:
-        asked.append(len(pending))
-        if len(asked) == 1:
-            database.execute("UPDATE applications SET version = version + 1 WHERE id = %s", moved.id)
-        return await working(connection, pending)
-
-    monkeypatch.setattr(decision_queries, "write_decisions", after_a_move)
-    broker.publish(REPORTED, [moved.report(partition=0), neighbour.report(partition=0)])
+    races = metrics.RETRIES.labels("optimistic_lock")
+    before = races._value.get()
 
     async with deciding(database, broker) as consuming:
+        with database.connect() as other:
+            other.execute("UPDATE applications SET version = version + 1 WHERE id = %s", [moved.id])
+            broker.publish(REPORTED, [moved.report(partition=0), neighbour.report(partition=0)])
+            await soon(lambda: waits_for_a_lock(database))
         await soon(consuming.all_handled)
 
     assert [decided(database, each) for each in (moved, neighbour)] == [moved.outcome, neighbour.outcome]
     assert database.application(moved.id)["version"] == 3
     assert database.count("processed_messages") == 2
-    assert len(asked) == 2
+    assert races._value.get() == before + 1
 
 
 @pytest.mark.parametrize("steps", [1, 0], ids=["by us", "by hand, and the version forgotten"])
-async def test_application_that_was_decided_between_read_and_write_keeps_that_decision(
-    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch, steps: int
+async def test_application_that_another_decides_meanwhile_keeps_that_decision(
+    database: Database, broker: Broker, steps: int
 ) -> None:
     (submission,) = stored(database)
-    working = decision_queries.write_decisions
-
-    async def after_another(connection: Any, pending: Any) -> Any:
-        database.execute(
-            """
-            UPDATE applications SET status = 'REJECTED', cibil_score = 301, decision_rule = 'other',
-                   decision_measures = '{}', policy_version = 'other', version = version + %s
-            WHERE id = %s
-            """,
-            steps,
-            submission.id,
-        )
-        return await working(connection, pending)
-
-    monkeypatch.setattr(decision_queries, "write_decisions", after_another)
-    broker.publish(REPORTED, [submission.report()])
 
     async with deciding(database, broker) as consuming:
+        with database.connect() as other:
+            other.execute(
+                """
+                UPDATE applications SET status = 'REJECTED', cibil_score = 301, decision_rule = 'other',
+                       decision_measures = '{}', policy_version = 'other', version = version + %s
+                WHERE id = %s
+                """,
+                [steps, submission.id],
+            )
+            broker.publish(REPORTED, [submission.report()])
+            await soon(lambda: waits_for_a_lock(database))
         await soon(consuming.all_handled)
 
     assert database.application(submission.id)["cibil_score"] == 301

@@ -12,7 +12,6 @@ from prequal.core.failpoints import Place
 from prequal.credit import queries
 from prequal.domain.events import EventType, event_id
 from prequal.domain.scoring import cibil_score
-from prequal.messaging import inbox
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.handler import HandlerResult, Outcome
 from prequal.messaging.messages import Received
@@ -36,7 +35,7 @@ class CreditHandler:
 
     async def handle(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
         """Score what is new and report it; see `messaging.handler.Handler`."""
-        results = await self._results_before_decryption(batch)
+        results = await self._record_reads(batch)
         fresh = [received for received in batch if received.event.event_id not in results]
         return results | await self._assess(fresh) if fresh else results
 
@@ -44,16 +43,20 @@ class CreditHandler:
         """Let the connection go."""
         await self._link.close()
 
-    async def _results_before_decryption(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
-        """The results of the events whose PAN is not to be decrypted."""
-        async with self._link.use("look_up") as connection:
-            known = await inbox.look_up(connection, queries.CONSUMER, [received.event for received in batch])
-        results: dict[UUID, HandlerResult] = {}
-        for received in batch:
-            id_ = received.event.event_id
-            if (result := known[id_].settled(received.event) or self._key_error(received)) is not None:
-                results[id_] = result
-        return results
+    async def _record_reads(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
+        """Commit the record of the PANs to be decrypted; returns the results of the other events."""
+        errors = {received.event.event_id: self._key_error(received) for received in batch}
+        reads = [
+            queries.Read(received.event, errors[received.event.event_id] is None, received.header("correlation_id"))
+            for received in batch
+        ]
+        failpoints.reached(Place.CREDIT_BEFORE_RECORD)
+        async with self._link.use("record_reads") as connection:
+            known = await queries.record_reads(connection, reads)
+        failpoints.reached(Place.CREDIT_AFTER_RECORD)
+        settled = {read.event.event_id: known[read.event.event_id].settled(read.event) for read in reads}
+        results = {id_: result or errors[id_] for id_, result in settled.items()}
+        return {id_: result for id_, result in results.items() if result is not None}
 
     def _key_error(self, received: Submitted) -> Invalid | UnknownKey | None:
         try:
@@ -63,11 +66,6 @@ class CreditHandler:
         return None
 
     async def _assess(self, fresh: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
-        async with self._link.use("record_reads") as connection:
-            failpoints.reached(Place.CREDIT_BEFORE_RECORD)
-            reads = [(received.event.application_id, received.header("correlation_id")) for received in fresh]
-            await queries.record_reads(connection, reads)
-        failpoints.reached(Place.CREDIT_AFTER_RECORD)
         scored = {received.event.event_id: self._score(received) for received in fresh}
         reports = [report for report in scored.values() if isinstance(report, queries.Report)]
         appended = await self._append(reports)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from prequal.core.topology import topic_of
-from prequal.messaging.events import CreditReportGenerated
-from prequal.messaging.inbox import INSERT_REMEMBERED
+from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
+from prequal.messaging.inbox import FACTS, INSERT_REMEMBERED, KNOWN, Known, known_by_id
 from prequal.messaging.outbox import with_time
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
@@ -31,18 +31,42 @@ class Report:
     traceparent: str | None
 
 
-async def record_reads(connection: Connection, reads: Sequence[tuple[UUID, str | None]]) -> None:
-    """Record that the PANs of these applications are about to be decrypted, for these request ids."""
-    await connection.execute(
-        """
-        INSERT INTO audit_log (application_id, service, action, request_id)
-        SELECT application_id, $3, 'READ', request_id
-        FROM unnest($1::uuid[], $2::text[]) AS reads (application_id, request_id)
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An event whose PAN is to be decrypted for this request, if its key is there and nothing speaks against it."""
+
+    event: ApplicationSubmitted
+    has_key: bool
+    request_id: str | None
+
+
+_READS = Columns[Read](
+    *FACTS,
+    ("has_key", "boolean", lambda read: read.has_key),
+    ("request_id", "text", lambda read: read.request_id),
+)
+
+
+async def record_reads(connection: Connection, reads: Sequence[Read]) -> dict[UUID, Known]:
+    """Look the events up, and record that the PANs of those that are new and have their key are about to be decrypted.
+
+    Returns what is known of each event, by its id.
+    """
+    rows = await connection.fetch(
+        f"""
+        WITH known AS MATERIALIZED (
+            {KNOWN.format(consumer="$1", events=_READS.table("event", first=2))}
+        ), recorded AS (
+            INSERT INTO audit_log (application_id, service, action, request_id)
+            SELECT application_id, $1, 'READ', request_id FROM known
+            WHERE has_key AND digest IS NULL AND agrees AND status = 'PENDING'
+        )
+        SELECT event_id, digest, status, version, agrees FROM known
         """,
-        [application_id for application_id, _ in reads],
-        [request_id for _, request_id in reads],
         CONSUMER,
+        *_READS.arrays(reads),
     )
+    return known_by_id(rows)
 
 
 _REPORTS = Columns[Report](

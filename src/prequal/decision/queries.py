@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from prequal.domain.application import LoanType
 from prequal.domain.policy import Decision
-from prequal.messaging.inbox import INSERT_REMEMBERED
+from prequal.messaging.events import CreditReportGenerated
+from prequal.messaging.inbox import AGREES, DIGEST, FACTS, INSERT_REMEMBERED
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
@@ -19,21 +19,15 @@ CONSUMER = "decision-service"
 
 @dataclass(frozen=True, slots=True)
 class PendingDecision:
-    """A decision to be written, the event it answers and the version of the application it was made on."""
+    """A decision to be written, if its application is undecided and the one of which the report speaks."""
 
-    event_id: UUID
-    digest: bytes
-    application_id: UUID
-    version: int
-    loan_type: LoanType
+    event: CreditReportGenerated
     decision: Decision
 
 
 _DECISIONS = Columns[PendingDecision](
-    ("event_id", "uuid", lambda pending: pending.event_id),
-    ("digest", "bytea", lambda pending: pending.digest),
-    ("application_id", "uuid", lambda pending: pending.application_id),
-    ("version", "integer", lambda pending: pending.version),
+    *FACTS,
+    ("digest", "bytea", lambda pending: pending.event.digest),
     ("status", "text", lambda pending: pending.decision.status.value),
     ("score", "integer", lambda pending: pending.decision.cibil_score),
     ("rule", "text", lambda pending: pending.decision.rule.value),
@@ -45,21 +39,21 @@ _DECISIONS = Columns[PendingDecision](
 async def write_decisions(connection: Connection, pending: Sequence[PendingDecision]) -> dict[UUID, float]:
     """Decide the applications and remember the events; returns seconds since acceptance, by application.
 
-    An application that is missing from the answer moved since it was read: nothing was written for it.
+    Nothing is written for an application that is missing from the answer: its event took effect before or speaks of
+    another one, or it moved while the statement ran.
     """
     rows = await connection.fetch(
         f"""
-        WITH input AS (
-            SELECT * FROM {_DECISIONS.table("input", first=2)}
-        ), undecided AS MATERIALIZED (
+        WITH undecided AS MATERIALIZED (
             -- One look-up a row by its id, whatever the planner thinks of the table's size.
-            SELECT input.*, found.place
-            FROM input
+            SELECT event.*, found.place, found.version
+            FROM {_DECISIONS.table("event", first=2)}
             CROSS JOIN LATERAL (
-                SELECT ctid AS place, status, version FROM applications WHERE id = input.application_id LIMIT 1
+                SELECT *, ctid AS place FROM applications WHERE id = event.application_id LIMIT 1
             ) AS found
             WHERE found.status = 'PENDING'
-              AND found.version = input.version
+              AND {AGREES}
+              AND {DIGEST.format(consumer="$1")} IS NULL
         ), moved AS (
             UPDATE applications AS application
             SET status = undecided.status,

@@ -3,15 +3,18 @@
 Invariant: an inbox row is written by the statement that takes effect, or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
+
+import asyncpg
 
 from prequal.core.errors import Invalid
 from prequal.domain.application import Status
 from prequal.messaging.events import Event
 from prequal.messaging.handler import Outcome
-from prequal.postgres.columns import Columns
+from prequal.postgres.columns import Column, Columns
 from prequal.postgres.connections import Connection
 
 INSERT_REMEMBERED = """
@@ -48,36 +51,59 @@ class Known:
         return None
 
 
-_EVENTS = Columns[Event](
-    ("event_id", "uuid", lambda event: event.event_id),
-    ("application_id", "uuid", lambda event: event.application_id),
-    ("pan_number_hash", "text", lambda event: event.pan_number_hash),
-    ("monthly_income_inr", "text", lambda event: str(event.monthly_income_inr)),
-    ("loan_amount_inr", "text", lambda event: str(event.loan_amount_inr)),
-    ("loan_type", "text", lambda event: event.loan_type.value),
+class HasEvent(Protocol):
+    """A row of a statement about an event."""
+
+    @property
+    def event(self) -> Event:
+        """The event."""
+
+
+FACTS: tuple[Column[HasEvent], ...] = (
+    ("event_id", "uuid", lambda row: row.event.event_id),
+    ("application_id", "uuid", lambda row: row.event.application_id),
+    ("pan_number_hash", "text", lambda row: row.event.pan_number_hash),
+    ("monthly_income_inr", "text", lambda row: str(row.event.monthly_income_inr)),
+    ("loan_amount_inr", "text", lambda row: str(row.event.loan_amount_inr)),
+    ("loan_type", "text", lambda row: row.event.loan_type.value),
 )
+"""What is compared with the event's application."""
+
+AGREES = """
+    found.pan_number_hash = event.pan_number_hash
+    AND found.monthly_income_inr = event.monthly_income_inr::numeric
+    AND found.loan_amount_inr = event.loan_amount_inr::numeric
+    AND found.loan_type = event.loan_type
+"""
+"""SQL: whether the application `found` is the one of which `event` speaks."""
+
+DIGEST = "(SELECT digest FROM processed_messages WHERE consumer = {consumer} AND event_id = event.event_id)"
+"""SQL: the digest of `event`, if `consumer` remembers it."""
+
+KNOWN = f"""
+    SELECT event.*, {DIGEST} AS digest, found.status, found.version, coalesce({AGREES}, false) AS agrees
+    FROM {{events}}
+    -- One look-up a row by its id, whatever the planner thinks of the table's size.
+    LEFT JOIN LATERAL (SELECT * FROM applications WHERE id = event.application_id LIMIT 1) AS found ON true
+"""
+"""SQL: what is known of each row of the table `events`, whose alias is `event`."""
+
+_EVENTS = Columns[HasEvent](*FACTS)
 
 
-async def look_up(connection: Connection, consumer: str, events: Sequence[Event]) -> dict[UUID, Known]:
-    """What is known of each event, by its id."""
-    rows = await connection.fetch(
+async def look_up(connection: Connection, consumer: str, rows: Sequence[HasEvent]) -> dict[UUID, Known]:
+    """What is known of the event of each row, by its id."""
+    found = await connection.fetch(
         f"""
-        SELECT event.event_id,
-               (SELECT digest FROM processed_messages WHERE consumer = $1 AND event_id = event.event_id),
-               application.status, application.version,
-               coalesce(
-                   application.pan_number_hash = event.pan_number_hash
-                   AND application.monthly_income_inr = event.monthly_income_inr::numeric
-                   AND application.loan_amount_inr = event.loan_amount_inr::numeric
-                   AND application.loan_type = event.loan_type,
-                   false
-               )
-        FROM {_EVENTS.table("event", first=2)}
-        LEFT JOIN LATERAL (
-            SELECT * FROM applications WHERE id = event.application_id LIMIT 1
-        ) AS application ON true
+        SELECT event_id, digest, status, version, agrees
+        FROM ({KNOWN.format(consumer="$1", events=_EVENTS.table("event", first=2))}) AS known
         """,
         consumer,
-        *_EVENTS.arrays(events),
+        *_EVENTS.arrays(rows),
     )
+    return known_by_id(found)
+
+
+def known_by_id(rows: Iterable[asyncpg.Record]) -> dict[UUID, Known]:
+    """Rows of (event id, digest, status, version, agrees), by event id."""
     return {row[0]: Known(row[1], Status(row[2]) if row[2] else None, row[3], row[4]) for row in rows}

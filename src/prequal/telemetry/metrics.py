@@ -267,7 +267,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         WAITING: [],
         WAITING_LIMIT: [],
     },
-    Service.CREDIT: _consumer(topic_of(EventType.APPLICATION_SUBMITTED), "look_up", "record_reads", "append_reports")
+    Service.CREDIT: _consumer(topic_of(EventType.APPLICATION_SUBMITTED), "record_reads", "append_reports")
     | {RETRIES: _of("message", "batch", "consumer"), SCORE: [], PAN_DECRYPTS: []},
     Service.DECISION: _consumer(topic_of(EventType.CREDIT_REPORT_GENERATED), "look_up", "write_decisions")
     | {
