@@ -235,6 +235,7 @@ class DeadLetterProducer:
         if self._producer is None:
             self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
             self._poller = CallbackPoller(self._producer, lambda: None)
+            self._poller.watch()
         self._producer.produce(
             dead_letter_topic(message.partition[0]),
             message.message.value(),

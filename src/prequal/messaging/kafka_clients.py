@@ -154,22 +154,40 @@ def message_headers(message: Message) -> Headers:
 
 
 class CallbackPoller:
-    """Serves a producer's callbacks from a thread of its own, and wakes the event loop once for many of them."""
+    """Serves a producer's callbacks: from a thread of its own while somebody waits for them, else when it is asked to.
+
+    Under load the event loop serves many at once. In a thread each of them would take the interpreter's lock from it.
+    """
 
     def __init__(self, producer: Producer, wake: Callable[[], None]) -> None:
         self._producer = producer
         self._wake = wake
         self._loop = asyncio.get_running_loop()
+        self._wanted = threading.Event()
         self._stopped = False
         self._thread = threading.Thread(target=self._serve, name="kafka-callbacks", daemon=True)
         self._thread.start()
 
+    def serve(self) -> None:
+        """Run the callbacks that are due, here and now."""
+        if self._producer.poll(0):
+            self._wake()
+
+    def watch(self) -> None:
+        """Run each callback as soon as it is due, in the thread, and wake the event loop."""
+        self._wanted.set()
+
+    def rest(self) -> None:
+        """Leave the callbacks to `serve`."""
+        self._wanted.clear()
+
     def stop(self) -> None:
         """Stop serving; returns at once."""
         self._stopped = True
+        self._wanted.set()
 
     def _serve(self) -> None:
-        while not self._stopped:
+        while self._wanted.wait() and not self._stopped:
             if self._producer.poll(0.2) and not self._stopped:
                 with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
                     self._loop.call_soon_threadsafe(self._wake)

@@ -16,6 +16,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from prequal.core import failpoints, lifecycle
+from prequal.core.batching import gathering_seconds
 from prequal.core.failpoints import Place
 from prequal.core.settings import ConsumerSettings
 from prequal.messaging import consumer_lag
@@ -40,7 +41,8 @@ T = TypeVar("T")
 class Partitions:
     """What is assigned to this member of the group, for as long as the process lives.
 
-    Every call of the client that may block runs in one thread. Its callbacks run inside a poll, while the loop waits.
+    Every call of the client that may block runs in one thread. Its callbacks run inside a poll, while the loop waits or
+    polls itself.
 
     Args:
         settings: where the brokers are, and this member's name when it is a static one.
@@ -73,6 +75,7 @@ class Partitions:
         self._rebuild_at = 0.0
         self._check_at = 0.0
         self._overlooked = False
+        self._polled = 0
         self._unread_before: dict[int, int] = {}
         self._ends: dict[Partition, int] = {}
         self._ends_before: dict[Partition, int] = {}
@@ -95,8 +98,17 @@ class Partitions:
         await self._in_thread(self._subscribe)
 
     async def poll(self, seconds: float, messages_max: int) -> list[Message]:
-        """The messages and events that have come, in order; waits up to `seconds` for the first."""
-        return await self._in_thread(lambda: self._poll(seconds, messages_max))
+        """The messages and events that have come, in order; waits up to `seconds` for the first.
+
+        Under load more have come after a short pause, and are taken without a change of threads.
+        """
+        messages: list[Message] = []
+        if pause := gathering_seconds(self._polled):
+            await asyncio.sleep(pause)
+            messages = self._poll(0.0, messages_max)
+        messages = messages or await self._in_thread(lambda: self._poll(seconds, messages_max))
+        self._polled = len(messages)
+        return messages
 
     def is_event(self, message: Message) -> bool:
         """Whether it is no message but an event of the client, which is taken note of.

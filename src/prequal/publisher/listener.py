@@ -22,11 +22,13 @@ class OutboxListener:
     Attributes:
         rows_expected: by topic, set while there may be rows that no relay has read. The listener sets it at a
             notification; the topic's relay sets and clears it as well.
+        is_listening: whether notifications come.
     """
 
     def __init__(self, database_url: str, topics: Sequence[str]) -> None:
         self.rows_expected = {topic: asyncio.Event() for topic in topics}
         self._connection = SingleConnection(database_url, "publisher listen")
+        self.is_listening = False
 
     async def listen(self, stop: asyncio.Event) -> None:
         """Listen until `stop`, on a new connection when one is lost."""
@@ -36,10 +38,10 @@ class OutboxListener:
                 async with self._connection.use() as connection:
                     if connection is not listening:
                         await connection.add_listener(CHANNEL, self._notified)
-                        listening = connection
+                        listening, self.is_listening = connection, True
                     await connection.fetchval("SELECT 1")
             except Transient:
-                listening = None
+                listening, self.is_listening = None, False
             await pause(stop, LISTEN_CHECK_SECONDS)
         await self._connection.close()
 

@@ -4,9 +4,11 @@ Invariant: every report belongs to the producer that was given the row; those of
 """
 
 import asyncio
+import contextlib
 import functools
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -48,6 +50,7 @@ class OutboxProducer:
         self.warm = False
         self.reports = {topic: DeliveryReports() for topic in TOPICS}
         self.generation = 0
+        self._watchers = 0
         self._start()
 
     def publish(self, row: OutboxRow) -> None:
@@ -74,6 +77,22 @@ class OutboxProducer:
                 raise Transient(f"the Kafka producer died: {reason.name()}") from None
             self.reports[row.topic].add(DeliveryReport(row.id, reason))
 
+    def serve(self) -> None:
+        """Take the delivery reports that have come."""
+        self._poller.serve()
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Take each delivery report as it comes, for as long as the block lasts."""
+        self._watchers += 1
+        self._poller.watch()
+        try:
+            yield
+        finally:
+            self._watchers -= 1
+            if not self._watchers:
+                self._poller.rest()
+
     async def flush(self) -> None:
         """Wait for the reports of all rows that the client holds, at most three seconds."""
         await asyncio.to_thread(self._producer.flush, FLUSH_SECONDS)
@@ -88,6 +107,8 @@ class OutboxProducer:
         self._known_topics: set[str] = set()
         self._producer = Producer(self._settings, logger=logging.getLogger("librdkafka"))
         self._poller = CallbackPoller(self._producer, self._reports_arrived)
+        if self._watchers:
+            self._poller.watch()
 
     def _read_statistics(self, statistics: str) -> None:
         # An idempotent producer needs an id of the broker before its first message, and a broker that has just started

@@ -15,6 +15,7 @@ import structlog
 
 from prequal.core import failpoints, lifecycle
 from prequal.core.backoff import Backoff
+from prequal.core.batching import gathering_seconds
 from prequal.core.circuit_breaker import State
 from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
@@ -31,11 +32,9 @@ from prequal.telemetry import metrics, tracing
 
 log = structlog.get_logger()
 
-UNDER_LOAD_SECONDS = 0.003
-"""Pause between two rounds under load: it makes batches, and saves a third of the CPU."""
-REPORT_SECONDS = 0.05
-"""How long a round waits for the first delivery report; what comes later is archived in a later round."""
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
+NOTIFIED_POLL_SECONDS = 1.0
+"""The pause between two polls while notifications come: only a writer whose connection was lost sends none."""
 UNKNOWN_TOPIC_SECONDS = 4.0
 """The longest pause before a row is retried whose topic is missing: the fault is not the row's."""
 PROBE_ROWS = 1
@@ -56,6 +55,7 @@ class TopicRelay:
         self._settings = settings
         self._producer = producer
         self._reports = producer.reports[topic]
+        self._listener = listener
         self._rows_expected = listener.rows_expected[topic]
         # An archived row that a crash of the server brings back is published again: no commit need wait for the disk.
         self._connection = SingleConnection(settings.database_url, f"publisher {topic}", synchronous_commit="off")
@@ -78,8 +78,9 @@ class TopicRelay:
                 continue
             self.failure = self._failure_now()
             self._backoff.reset()
-            if published:
-                await asyncio.sleep(UNDER_LOAD_SECONDS)
+            if pause := gathering_seconds(published):
+                await asyncio.sleep(pause)
+                self._producer.serve()
             else:
                 await self._idle(stop)
         await self._finish()
@@ -101,7 +102,16 @@ class TopicRelay:
         awaited = [self._reports.arrived]
         if not self._rows_expected.is_set():
             awaited.append(self._rows_expected)
-        await lifecycle.first_of(self._settings.publish_poll_seconds, stop, *awaited)
+        asked = len(self._in_flight) or not self._producer.warm
+        with self._producer.watched() if asked else contextlib.nullcontext():
+            await lifecycle.first_of(self._poll_seconds, stop, *awaited)
+        self._producer.serve()
+
+    @property
+    def _poll_seconds(self) -> float:
+        """How long to wait at most: briefly for what no notification tells."""
+        notified = self._listener.is_listening and not self._rows_expected.is_set()
+        return max(self._settings.publish_poll_seconds, NOTIFIED_POLL_SECONDS if notified else 0.0)
 
     def _failure_now(self) -> str | None:
         if self._producer.breaker.state is State.OPEN:
@@ -111,7 +121,7 @@ class TopicRelay:
         return None
 
     async def _round(self) -> int:
-        """Archive what is reported, read, publish, archive again; how many rows were published."""
+        """Archive what is reported, read, publish; how many rows were published."""
         self._in_flight.follow(self._producer.generation, self._unwritten)
         async with self._connection.use("archive_and_read") as connection:
             await self._archive(connection)
@@ -123,9 +133,6 @@ class TopicRelay:
             self._rows_expected.set()
         if published:
             failpoints.reached(Place.PUBLISHER_BEFORE_ACK)
-            await lifecycle.first_of(REPORT_SECONDS, self._reports.arrived)
-            async with self._connection.use("archive") as connection:
-                await self._archive(connection)
         return len(published)
 
     async def _restore_parked(self, connection: Connection) -> None:
@@ -140,8 +147,8 @@ class TopicRelay:
         limit = self._limit()
         if self._lease.held is None or not self._rows_expected.is_set() or limit <= 0:
             return []
-        self._poll_at = now + self._settings.publish_poll_seconds
         self._rows_expected.clear()  # before the read, so that a commit during it is read by the next round
+        self._poll_at = now + self._poll_seconds
         rows = await queries.read_unpublished(connection, self._lease.held, self._in_flight.ids, limit)
         admitted = not rows or self._producer.breaker.try_enter()
         if len(rows) == limit or not admitted:
