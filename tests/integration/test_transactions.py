@@ -33,7 +33,7 @@ def rebuilds() -> float:
 async def test_offset_moves_past_the_marker_of_a_transaction(
     database: Database, broker: Broker, transactional: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partitions, "CHECK_EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(partitions, "CHECK_EVERY_SECONDS", 1.0)
     (submission,) = stored(database)
     before = rebuilds()
     transactional.begin_transaction()
