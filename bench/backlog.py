@@ -21,6 +21,7 @@ import psutil
 import uvloop
 
 from bench.load import Seen, burst, disagreements, settled
+from harness.keys import DRAW_KEYS, key
 
 CONNECTIONS = 128
 LOOK_SECONDS = 0.5
@@ -76,7 +77,7 @@ async def main() -> None:
     async with watching_memory(running["processes"]) as most:
         healthy = await rate_of(count // 5, running, seen)
         backlog = await drained(count, running, seen)
-    wrong = await disagreements(running["database_url"], seen)
+    wrong = await disagreements(running["database_url"], seen, key(arguments.data / "keys.env", DRAW_KEYS))
     print(f"healthy {healthy:.0f}/s; a backlog of {count} drained at {backlog:.0f}/s: {backlog / healthy:.2f} of it")
     print("  most memory: " + ", ".join(f"{name} {mebibytes:.0f} MiB" for name, mebibytes in most.items()))
     print("  " + ", ".join(f"{name}: {number}" for name, number in wrong.items()))

@@ -24,6 +24,7 @@ import uvloop
 from harness import oracle
 from harness.applications import drawn_applications
 from harness.client import Connection
+from harness.keys import DRAW_KEYS, key
 
 UNDECIDED = "SELECT created_at FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT 1"
 SETTLE_SECONDS = 120.0
@@ -110,7 +111,7 @@ async def settled(database_url: str, began: float, seen: Seen) -> float:
         await connection.close()
 
 
-async def disagreements(database_url: str, seen: Seen) -> dict[str, int]:
+async def disagreements(database_url: str, seen: Seen, draw_key: bytes) -> dict[str, int]:
     """What a load left that it should not have: all zero when every 202 ended once, as the oracle says."""
     connection = await asyncpg.connect(database_url)
     try:
@@ -125,7 +126,7 @@ async def disagreements(database_url: str, seen: Seen) -> dict[str, int]:
         )
     finally:
         await connection.close()
-    wrong = sum((row["cibil_score"], row["status"]) != _expected(row["id"], seen) for row in rows)
+    wrong = sum((row["cibil_score"], row["status"]) != _expected(row["id"], seen, draw_key) for row in rows)
     return {
         "missing": len(seen.accepted) - len(rows),
         "not as the oracle says": wrong,
@@ -135,10 +136,10 @@ async def disagreements(database_url: str, seen: Seen) -> dict[str, int]:
     }
 
 
-def _expected(application_id: UUID, seen: Seen) -> tuple[int, str]:
+def _expected(application_id: UUID, seen: Seen, draw_key: bytes) -> tuple[int, str]:
     application = seen.accepted[application_id]
     money = application["monthly_income_inr"], application["loan_amount_inr"]
-    return oracle.outcome(application_id, application["pan_number"], *money, application["loan_type"])
+    return oracle.outcome(draw_key, application["pan_number"], *money, application["loan_type"])
 
 
 def percentiles(seconds: list[float]) -> str:
@@ -199,7 +200,7 @@ async def main() -> None:
     seconds = await settled(running["database_url"], began, seen)
     report(seen, seconds, processes, before)
     await asyncio.sleep(0.5)
-    wrong = await disagreements(running["database_url"], seen)
+    wrong = await disagreements(running["database_url"], seen, key(arguments.data / "keys.env", DRAW_KEYS))
     print("  " + ", ".join(f"{name}: {count}" for name, count in wrong.items()))
     if arguments.pans:
         arguments.pans.write_text("".join(f"{application['pan_number']}\n" for application in seen.accepted.values()))

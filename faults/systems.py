@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from faults.build import ORDERS
-from faults.checker.system import PAN_HASH_KEY, JudgedSystem, Process
+from faults.checker.system import JudgedSystem, Process
 from harness.journal import SERVICES
 from harness.own_system import OwnSystem, reserve_ports
 from harness.ports import reserve
@@ -85,8 +85,11 @@ class FaultSystem(OwnSystem):
     def judged(self) -> JudgedSystem:
         """What the checker is to know of it."""
         processes = {name: Process(self.child(name).pid, self.ports[name]) for name in SERVICES if self.runs(name)}
-        key = base64.b64decode(development_keys(self.data.keys)[PAN_HASH_KEY])
-        return JudgedSystem(self.database_url, self.bootstrap_servers, processes, self.data.path, key)
+        keys = development_keys(self.data.keys)
+        pan_hash_key, draw_key = (base64.b64decode(keys[name]) for name in ("PAN_HASH_KEY", "ENCRYPTION_KEY"))
+        return JudgedSystem(
+            self.database_url, self.bootstrap_servers, processes, self.data.path, pan_hash_key, draw_key
+        )
 
     def _build(self, name: str) -> dict[str, str]:
         return {ORDERS: str(self._orders(name)), "PYTHONPATH": str(CHECKOUT)}

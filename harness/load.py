@@ -13,6 +13,7 @@ from harness import oracle
 from harness.applications import a_key, a_rejected_application, an_application
 from harness.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, headers_of
 from harness.database import Database
+from harness.system import DRAW_KEY
 from harness.waiting import eventually
 from prequal.domain.events import EventType
 
@@ -98,7 +99,7 @@ def assert_all_is_well(
 
 def _assert_decided_right(row: dict[str, Any], body: dict[str, Any]) -> None:
     score, status = oracle.outcome(
-        row["id"], body["pan_number"], body["monthly_income_inr"], body["loan_amount_inr"], body["loan_type"]
+        DRAW_KEY, body["pan_number"], body["monthly_income_inr"], body["loan_amount_inr"], body["loan_type"]
     )
     assert (row["cibil_score"], row["status"]) == (score, status)
     assert row["version"] == 2

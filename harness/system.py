@@ -3,6 +3,7 @@
 Invariant: nothing comes back by itself.
 """
 
+import base64
 import json
 import signal
 import subprocess
@@ -24,6 +25,8 @@ from prequal.local.child_process import STOP_SECONDS, Child
 
 ENCRYPTION_KEY: Final = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 PAN_HASH_KEY: Final = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA="
+DRAW_KEY: Final = base64.b64decode(ENCRYPTION_KEY)
+"""What the simulated scores of such a system are drawn with."""
 OTHER_KEY: Final = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
 KEYS: Final = {"ENCRYPTION_KEY": ENCRYPTION_KEY, "PAN_HASH_KEY": PAN_HASH_KEY}
 

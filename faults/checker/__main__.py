@@ -12,9 +12,10 @@ from confluent_kafka import KafkaException
 
 from faults.checker import reading, verdict
 from faults.checker.leaks import Search
-from faults.checker.system import JudgedSystem, Unknown
+from faults.checker.system import JudgedSystem
 from faults.checker.topics import Unread
 from harness import journal
+from harness.keys import Unknown
 
 
 def main() -> None:

@@ -88,6 +88,8 @@ class Evidence:
     entries: tuple[Entry, ...] = ()
     pan_hashes: Mapping[str, str] = field(default_factory=dict)
     """HMAC by PAN, of every PAN that was sent."""
+    draw_key: bytes = b""
+    """What the simulated scores are drawn with."""
     applications: Mapping[str, Application] = field(default_factory=dict)
     audit: tuple[AuditRow, ...] = ()
     outbox: tuple[OutboxRow, ...] = ()

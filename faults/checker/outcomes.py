@@ -17,7 +17,9 @@ def violations(evidence: Evidence) -> list[Violation]:
         *found("I2", "moved other than once", [one.id for one in decided if one.version != 2]),
         *found("I2", "is decided against the policy", [one.id for one in decided if one.status != _decision(one)]),
         *found(
-            "I2", "has another score than the oracle's", [one.id for one in decided if not _scored_right(one, pans)]
+            "I2",
+            "has another score than the oracle's",
+            [one.id for one in decided if not _scored_right(one, pans, evidence.draw_key)],
         ),
     ]
 
@@ -28,7 +30,7 @@ def _decision(one: Application) -> str | None:
     return oracle.decision(one.cibil_score, one.monthly_income_inr, one.loan_amount_inr)
 
 
-def _scored_right(one: Application, pans: dict[str, str]) -> bool:
+def _scored_right(one: Application, pans: dict[str, str], draw_key: bytes) -> bool:
     """Whose PAN the client did not send cannot be scored again, and passes."""
     pan = pans.get(one.pan_number_hash)
-    return pan is None or one.cibil_score == oracle.score(one.id, pan, one.monthly_income_inr, one.loan_type)
+    return pan is None or one.cibil_score == oracle.score(draw_key, pan, one.monthly_income_inr, one.loan_type)

@@ -57,6 +57,7 @@ def gather(system: JudgedSystem, entries: Iterable[Entry], search: Search) -> Ev
     return dataclasses.replace(
         stored,
         entries=entries,
+        draw_key=system.draw_key,
         pan_hashes={pan: system.pan_hash(pan) for pan in pans},
         records=records,
         dead_letters=topics.held(system.bootstrap_servers, [f"{topic}_dlq" for topic in GROUPS]),

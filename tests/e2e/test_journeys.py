@@ -4,18 +4,23 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
+from harness import oracle
 from harness.applications import a_key, a_rejected_application, an_application
 from harness.broker import Broker
 from harness.database import Database
 from harness.load import Load, applications
 from harness.waiting import eventually
+from prequal.domain.policy import Rule
 from tests.local.machine import Up
+
+SANDBOX_PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
 
 SECOND_START_SECONDS = 10.0
 """Promised on a free machine; on a busy one a second start takes at most as long as the first."""
@@ -71,12 +76,27 @@ def test_application_of_each_outcome_is_decided_within_two_seconds(
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize(("pan", "score"), [("ABCDE1234F", 790), ("FGHIJ5678K", 610)])
-def test_documented_pan_scores_as_documented(client: httpx.Client, pan: str, score: int) -> None:
-    answer = decided(client, an_application(pan_number=pan))
+def test_sandbox_reaches_every_outcome_and_every_reason_as_published(up: Up, client: httpx.Client) -> None:
+    published = sandbox_table()
+    database = Database(up.run_file()["database_url"])
 
-    assert answer["cibil_score"] == score
-    assert answer["pan_number_masked"] == f"XXXXX{pan[5:]}"
+    found = []
+    for pan, _, income, amount, *_ in published:
+        answer = decided(client, an_application(pan_number=pan, monthly_income_inr=income, loan_amount_inr=amount))
+        stored = database.row("SELECT decision_rule FROM applications WHERE id = %s", answer["application_id"])
+        score = str(answer["cibil_score"])
+        found.append((pan, score, income, amount, answer["status"], stored["decision_rule"]))
+    database.close()
+
+    assert found == published
+    assert {row[0] for row in published} == set(oracle.PUBLISHED)
+    assert {row[5] for row in published} == set(Rule)
+
+
+def sandbox_table() -> list[tuple[str, ...]]:
+    """The rows of the table that docs/sandbox.md publishes."""
+    rows = [line for line in SANDBOX_PAGE.read_text().splitlines() if line.startswith("| `")]
+    return [tuple(cell.strip(" `") for cell in row.strip("|").split("|")) for row in rows]
 
 
 def test_every_child_killed_in_turn_under_load_loses_nothing(up: Up, client: httpx.Client) -> None:

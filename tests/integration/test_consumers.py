@@ -82,6 +82,18 @@ async def test_documented_pans_have_their_documented_scores(database: Database, 
     assert unpublished(database)[worst.id]["cibil_score"] == 610
 
 
+async def test_rejected_applicant_who_applies_again_has_the_same_score(database: Database, broker: Broker) -> None:
+    first = a_submission()
+    tries = [first, *(a_submission(pan=first.pan) for _ in range(9))]
+    store(database, tries)
+    broker.publish(SUBMITTED, [submission.letter() for submission in tries])
+
+    async with assessing(database, broker):
+        await soon(lambda: len(unpublished(database)) == len(tries))
+
+    assert len({content["cibil_score"] for content in unpublished(database).values()}) == 1
+
+
 async def test_report_has_everything_the_decision_needs_and_no_pan(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
     broker.publish(SUBMITTED, [submission.letter()])

@@ -10,11 +10,12 @@ import pytest
 
 from harness.broker import Broker
 from harness.database import Database
-from harness.system import ENCRYPTION_KEY
+from harness.system import DRAW_KEY, ENCRYPTION_KEY
 from prequal.core.settings import CreditSettings, DecisionSettings, load
 from prequal.core.topology import topic_of
 from prequal.credit.handler import CreditHandler
 from prequal.decision.handler import DecisionHandler
+from prequal.domain import sandbox
 from prequal.domain.events import EventType
 from prequal.messaging import consumer as consumer_module
 from prequal.messaging.consumer import BatchConsumer
@@ -22,6 +23,7 @@ from prequal.messaging.handler import Handler
 from prequal.messaging.outbox_notifier import OutboxNotifier
 from prequal.postgres.connections import SingleConnection
 from prequal.security.pan_encryption import KeyRing
+from prequal.security.score_draws import ScoreDraws
 
 from .submissions import KEY_RING
 
@@ -62,7 +64,8 @@ async def assessing(
     """credit-service's consumer, for as long as the block lasts."""
     loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
     notifier = OutboxNotifier(database.url, topic_of(EventType.CREDIT_REPORT_GENERATED))
-    handler = CreditHandler(SingleConnection(database.url, "credit in a test"), keys, notifier)
+    link = SingleConnection(database.url, "credit in a test")
+    handler = CreditHandler(link, keys, ScoreDraws(DRAW_KEY), sandbox.SCORES, notifier)
     async with _running(loaded, handler, broker) as consuming:
         yield consuming
 

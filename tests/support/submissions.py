@@ -13,7 +13,7 @@ from harness import oracle
 from harness.applications import a_pan
 from harness.broker import RawMessage
 from harness.database import Database
-from harness.system import ENCRYPTION_KEY, PAN_HASH_KEY
+from harness.system import DRAW_KEY, ENCRYPTION_KEY, PAN_HASH_KEY
 from prequal.core.settings import key_bytes
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
@@ -56,7 +56,7 @@ class Submission:
     @property
     def score(self) -> int:
         """What the oracle scores it."""
-        return oracle.score(self.id, self.pan, self.monthly_income_inr, self.loan_type)
+        return oracle.score(DRAW_KEY, self.pan, self.monthly_income_inr, self.loan_type)
 
     @property
     def outcome(self) -> str:

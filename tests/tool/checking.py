@@ -16,6 +16,7 @@ T = BEGAN.timestamp()
 ID = "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"
 OTHER_ID = "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c45"
 PAN, OTHER_PAN = "PQRPS6789T", "LMNPS1234K"
+DRAW_KEY = bytes(range(32))
 HASHES = {PAN: "5e" * 32, OTHER_PAN: "6f" * 32}
 READY = {"status": "ready", "database": "connected", "kafka": "connected"}
 
@@ -32,7 +33,7 @@ def a_body(pan: str = PAN, **changes: Any) -> dict[str, Any]:
 
 def a_row(id: str = ID, pan: str = PAN, at: float = 1.0, **changes: Any) -> Application:  # noqa: A002
     """An application as the database has it when all is over: decided a second after it was accepted."""
-    score, status = oracle.outcome(id, pan, "85000.00", "1500000.00", "HOME")
+    score, status = oracle.outcome(DRAW_KEY, pan, "85000.00", "1500000.00", "HOME")
     facts = HASHES[pan], Decimal("85000.00"), Decimal("1500000.00"), "HOME"
     row = Application(id, *facts, status, score, 2, moment(at), moment(at + 1))
     return dataclasses.replace(row, **changes)
@@ -82,6 +83,7 @@ def of_rows(*rows: Application, entries: tuple[Entry, ...] = (), **changes: Any)
     facts: dict[str, Any] = {
         "entries": (Sending(0, T, {}), *entries),
         "pan_hashes": HASHES,
+        "draw_key": DRAW_KEY,
         "applications": {row.id: row for row in rows},
         "audit": tuple(line for row in rows for line in on_record(row)),
         "outbox": tuple(archived(row, topic) for row in rows for topic in topics),

@@ -19,7 +19,10 @@ from prequal.postgres.connections import Connection
 
 @dataclass(frozen=True, slots=True)
 class NewApplication:
-    """A valid application, encrypted and ready to be written; key and request are HMACs, absent without a key."""
+    """A valid application, encrypted and ready to be written; key and request are HMACs, absent without a key.
+
+    One that `claims_pan` not is the sandbox's: the 24-hour rule does not hold for it.
+    """
 
     application: LoanApplication
     encrypted_pan: bytes
@@ -28,6 +31,7 @@ class NewApplication:
     key_hmac: bytes | None
     request_hmac: bytes | None
     traceparent: str | None = None
+    claims_pan: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ _APPLICATIONS = Columns[NewApplication](
     ("event_id", "uuid", lambda new: event_id(ApplicationSubmitted.type, new.application.id)),
     ("body", "text", _body),
     ("traceparent", "text", lambda new: new.traceparent),
+    ("claims_pan", "boolean", lambda new: new.claims_pan),
 )
 
 WRITE = f"""
@@ -102,7 +107,7 @@ WRITE = f"""
         -- The 24-hour rule. Of equal PANs in one batch the first claims; the claim of a rejected application is free.
         INSERT INTO pan_claims AS held (pan_number_hash, application_id, expires_at)
         SELECT DISTINCT ON (pan_number_hash) pan_number_hash, application_id, now() + interval '24 hours'
-        FROM eligible ORDER BY pan_number_hash, application_id
+        FROM eligible WHERE claims_pan ORDER BY pan_number_hash, application_id
         ON CONFLICT (pan_number_hash) DO UPDATE
         SET application_id = EXCLUDED.application_id, expires_at = EXCLUDED.expires_at
         WHERE held.expires_at <= now()
@@ -116,7 +121,7 @@ WRITE = f"""
         )
         SELECT application_id, encrypted_pan, pan_number_hash, masked_pan, applicant_name,
                income::numeric, amount::numeric, loan_type
-        FROM eligible WHERE application_id = ANY (ARRAY (SELECT application_id FROM claims))
+        FROM eligible WHERE NOT claims_pan OR application_id = ANY (ARRAY (SELECT application_id FROM claims))
         ON CONFLICT (id) DO NOTHING
         RETURNING id, created_at
     ), recorded AS (

@@ -19,6 +19,7 @@ from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.api.submit import Submissions
 from prequal.core.errors import Transient
 from prequal.domain.application import LoanApplication, Status
+from prequal.domain.sandbox import is_free_of_claims
 from prequal.messaging.events import rfc3339
 from prequal.postgres.connections import ReadPool
 from prequal.security.pan_encryption import KeyRing, PanHasher
@@ -37,12 +38,18 @@ class SubmitApplication:
     """`POST /applications`."""
 
     def __init__(
-        self, submissions: Submissions, keys: KeyRing, hasher: PanHasher, holder_types: frozenset[str] | None
+        self,
+        submissions: Submissions,
+        keys: KeyRing,
+        hasher: PanHasher,
+        holder_types: frozenset[str] | None,
+        sandbox: bool = False,
     ) -> None:
         self._submissions = submissions
         self._keys = keys
         self._hasher = hasher
         self._holder_types = holder_types
+        self._sandbox = sandbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -89,6 +96,7 @@ class SubmitApplication:
             key_hmac=None if key is None else self._hasher.fingerprint("idempotency key", key.encode()),
             request_hmac=None if key is None else self._hasher.fingerprint("request body", request.canonical()),
             traceparent=traceparent,
+            claims_pan=not (self._sandbox and is_free_of_claims(application.pan)),
         )
 
 

@@ -43,7 +43,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     read_pool = ReadPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
     served = asyncio.Event()
     async with read_pool:
-        submit = SubmitApplication(submissions, keys, hasher, _holder_types(settings))
+        submit = SubmitApplication(submissions, keys, hasher, _holder_types(settings), settings.sandbox)
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
         api = app.build(submit, ShowStatus(read_pool), health)
         async with started(Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol) as running:

@@ -222,6 +222,11 @@ class EncryptionSettings(ServiceSettings):
     encryption_keys_retired: KeyTexts = Field(
         SecretStr(""), description="Keys that may still decrypt PANs, comma-separated, base64 of 32 bytes each."
     )
+    sandbox: bool = Field(
+        False,
+        description="Whether the published PANs of docs/sandbox.md have their published scores, and are free of the "
+        "24-hour rule. The same for API and credit-service; never on where real applicants are scored.",
+    )
 
 
 class ConsumerSettings(ServiceSettings):
@@ -258,6 +263,11 @@ class CreditSettings(EncryptionSettings, ConsumerSettings):
     """What `prequal credit` needs: the key that decrypts, not the one that hashes."""
 
     service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")
+    score_draw_key: KeyText | None = Field(
+        None,
+        description="Draws the ± 5 of the simulated score, base64 of 32 bytes. Default: ENCRYPTION_KEY. Set it to the "
+        "first ENCRYPTION_KEY when another takes its place, and nobody's score changes.",
+    )
     http_port: Port = Field(8001, description="Port of /health, /ready and /metrics.")
 
 

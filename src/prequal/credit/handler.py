@@ -3,7 +3,7 @@
 Invariant: a PAN is decrypted only after the record of it is committed, and not at all for an event that took effect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from prequal.core import failpoints
@@ -11,6 +11,7 @@ from prequal.core.errors import Invalid, UnknownKey
 from prequal.core.failpoints import Place
 from prequal.credit import queries
 from prequal.domain.events import EventType, event_id
+from prequal.domain.pan import Pan
 from prequal.domain.scoring import cibil_score
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.handler import HandlerResult, Outcome
@@ -18,6 +19,7 @@ from prequal.messaging.messages import Received
 from prequal.messaging.outbox_notifier import OutboxNotifier
 from prequal.postgres.connections import SingleConnection
 from prequal.security.pan_encryption import KeyRing
+from prequal.security.score_draws import ScoreDraws
 from prequal.telemetry import metrics
 
 Submitted = Received[ApplicationSubmitted]
@@ -28,9 +30,18 @@ class CreditHandler:
 
     event_class = ApplicationSubmitted
 
-    def __init__(self, link: SingleConnection, keys: KeyRing, notifier: OutboxNotifier) -> None:
+    def __init__(
+        self,
+        link: SingleConnection,
+        keys: KeyRing,
+        draws: ScoreDraws,
+        published: Mapping[Pan, int],
+        notifier: OutboxNotifier,
+    ) -> None:
         self._link = link
         self._keys = keys
+        self._draws = draws
+        self._published = published
         self._notifier = notifier
 
     async def handle(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
@@ -94,7 +105,8 @@ class CreditHandler:
         except Invalid as invalid:
             return invalid
         metrics.PAN_DECRYPTS.inc()
-        score = cibil_score(event.application_id, pan, event.monthly_income_inr, event.loan_type)
+        draw = self._draws.draw(pan)
+        score = cibil_score(pan, draw, event.monthly_income_inr, event.loan_type, self._published)
         return queries.Report(
             submitted_event_id=event.event_id,
             digest=event.digest,

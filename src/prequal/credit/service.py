@@ -6,15 +6,17 @@ Invariant: it holds the key that decrypts PANs, and not the one that hashes them
 import asyncio
 import functools
 
-from prequal.core.settings import CreditSettings
+from prequal.core.settings import CreditSettings, key_bytes
 from prequal.core.topology import Service, group_of, topic_of
 from prequal.credit.handler import CreditHandler
+from prequal.domain import sandbox
 from prequal.domain.events import EventType
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.outbox_notifier import OutboxNotifier
 from prequal.postgres.connections import SingleConnection
 from prequal.postgres.key_checks import recorded_key
 from prequal.security.pan_encryption import KeyRing
+from prequal.security.score_draws import ScoreDraws
 from prequal.service import process
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
@@ -34,7 +36,10 @@ def run(settings: CreditSettings) -> None:
 async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     keys = KeyRing.from_settings(settings.encryption_key, settings.encryption_keys_retired)
     notifier = OutboxNotifier(settings.database_url, topic_of(EventType.CREDIT_REPORT_GENERATED))
-    handler = CreditHandler(SingleConnection(settings.database_url, settings.service_name), keys, notifier)
+    draws = ScoreDraws(key_bytes(settings.score_draw_key or settings.encryption_key))
+    published = sandbox.SCORES if settings.sandbox else {}
+    link = SingleConnection(settings.database_url, settings.service_name)
+    handler = CreditHandler(link, keys, draws, published, notifier)
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready)
     check = recorded_key("ENCRYPTION_KEY", keys.current_id, keys.check_value)

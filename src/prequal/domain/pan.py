@@ -38,7 +38,7 @@ class Pan:
         return self._number[3]
 
     def reveal(self) -> str:
-        """The number in the clear. Every call is worth a search: only encryption, hashing and scoring need it."""
+        """The number in the clear. Every call is worth a search: only encryption and hashing need it."""
         return self._number
 
     def __eq__(self, other: object) -> bool:

@@ -56,6 +56,9 @@ class UpSettings(BaseSettings):
         None,
         description="A folder on the volume whose free space the metrics show. Default: the data folder.",
     )
+    sandbox: bool = Field(
+        True, description="Whether the published PANs of docs/sandbox.md have their published scores. Default true."
+    )
     encryption_key: KeyText | None = Field(
         None, description="Encrypts PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."
     )

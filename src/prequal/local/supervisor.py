@@ -161,6 +161,7 @@ class LocalStack:
         """The settings of all children; each child is given only its own."""
         stores = {"DATABASE_URL": self._database_url, "KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers}
         stores["WATCHED_FOLDER"] = str((self._settings.watched_folder or self._folder.path).absolute())
+        stores["SANDBOX"] = str(self._settings.sandbox)
         return self._keys | stores | {name.upper(): value for name, value in self._settings.of_own_broker.items()}
 
     def _service_children(self) -> list[ServiceProcess]:
