@@ -116,6 +116,26 @@ def test_request_that_is_no_http_is_400_in_the_same_shape_says_so_and_is_counted
     assert unparsable(api) == before + 1
 
 
+@pytest.mark.parametrize(
+    ("line", "header", "status", "code"),
+    [
+        (f"GET /{'a' * 2048}", "x", 414, "URI_TOO_LONG"),
+        ("GET /health", "x" * SIZE_MAX, 431, "HEADERS_TOO_LARGE"),
+    ],
+)
+def test_head_or_target_that_is_too_large_is_refused_in_the_same_shape(
+    api: Api, line: str, header: str, status: int, code: str
+) -> None:
+    with socket.create_connection(("127.0.0.1", api.client.base_url.port or 0), timeout=5) as connection:
+        connection.sendall(f"{line} HTTP/1.1\r\nHost: x\r\nX: {header}\r\n\r\n".encode())
+
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"X-Request-ID: " in head
+    assert json.loads(body)["error_code"] == code
+
+
 def unparsable(api: Api) -> float:
     """How many requests were counted that could not be parsed."""
     sample = 'http_requests_total{method="other",route="other",service="prequal-api",status="400"} '

@@ -36,6 +36,13 @@ log = structlog.get_logger()
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+_PROTOCOL_CODES = {
+    400: ErrorCode.MALFORMED_REQUEST,
+    408: ErrorCode.REQUEST_TIMEOUT,
+    414: ErrorCode.URI_TOO_LONG,
+    431: ErrorCode.HEADERS_TOO_LARGE,
+    503: ErrorCode.SERVICE_UNAVAILABLE,
+}
 _FRAMEWORK_CODES = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED}
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -65,17 +72,15 @@ def build(submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler]) -> 
 
 
 class Protocol(http_protocol.Protocol):
-    """HTTP as every process speaks it; what is no HTTP at all is refused in the one shape, too."""
+    """HTTP as every process speaks it; what cannot be a request is refused in the one shape, too."""
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer a request that cannot be parsed, count it, and hang up."""
+    def refusal(self, status: int) -> bytes:
+        """The answer with which the connection ends, counted."""
         request_id = str(uuid7())
-        answer = error_response(ApiError(ErrorCode.MALFORMED_REQUEST, words=msg), request_id, "")
-        metrics.HTTP_REQUESTS.labels("other", "other", "400").inc()
-        head = {**answer.headers, "X-Request-ID": request_id, "Connection": "close"}
-        lines = ["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in head.items()), "", ""]
-        self.transport.write("\r\n".join(lines).encode() + bytes(answer.body))
-        self.transport.close()
+        error = ApiError(_PROTOCOL_CODES[status], words=http_protocol.WORDS[status])
+        answer = error_response(error, request_id, "")
+        metrics.HTTP_REQUESTS.labels("other", "other", str(status)).inc()
+        return http_protocol.refusal(status, bytes(answer.body), {**answer.headers, "X-Request-ID": request_id})
 
 
 class Envelope:

@@ -12,7 +12,7 @@ from prequal.api.errors import ErrorCode
 
 Document = dict[str, Any]
 
-ERRORS_OF_ALL = (ErrorCode.INTERNAL_ERROR,)
+ERRORS_OF_ALL = (ErrorCode.URI_TOO_LONG, ErrorCode.HEADERS_TOO_LARGE, ErrorCode.INTERNAL_ERROR)
 ERRORS_OF_SUBMIT = (
     ErrorCode.MALFORMED_REQUEST,
     ErrorCode.REQUEST_TIMEOUT,

@@ -200,6 +200,11 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
         le=3600,
         description="Seconds that an idle connection is kept; longer than the load balancer in front keeps it.",
     )
+    http_connections_max: int = Field(
+        8192,
+        ge=16,
+        description="Most connections that are open, fewer if descriptors are short; then the longest idle one goes.",
+    )
     prometheus_port: Port | None = Field(None, description="Port of /metrics; the HTTP port by default.")
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
         "", repr=False, description="http://host:4318 of an OTLP collector that takes traces over HTTP; off if empty."

@@ -1,69 +1,309 @@
 """HTTP as every process speaks it: uvicorn's protocol, and what the open network needs beyond it.
 
-Invariant: an offer to change the protocol is declined by answering the message it rides on (RFC 9110, 7.8).
+Invariant: what a connection can make us hold is bounded before anybody is asked who it is; an offer to change the
+protocol is declined by answering the message it rides on (RFC 9110, 7.8).
 """
 
+import asyncio
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
-NO_HTTP: Final = "The request is not well-formed HTTP."
+from prequal.service.http_connections import Connections
 
+HEAD_BYTES_MAX: Final = 16 * 1024
+TARGET_BYTES_MAX: Final = 2 * 1024
+PIPELINE_MAX: Final = 8
+"""So many requests wait on a connection; no more are read until half of them are answered."""
+LINGER_SECONDS: Final = 1.0
+PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
+
+WORDS: Final = {
+    400: "The request is not well-formed HTTP.",
+    408: "The request's head did not arrive within 10 seconds.",
+    414: "The request's target is over 2 KiB.",
+    431: "The request's head is over 16 KiB.",
+    503: "There are too many connections: only probes are answered on this one.",
+}
+"""What is refused before it is a request, by status."""
+
+_REASONS: Final = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    414: b"URI Too Long",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+}
+_HEAD_END: Final = b"\r\n\r\n"
 _OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
 """The headers of an offer, and the words for them in `Connection`."""
+
+
+class Silent(asyncio.Protocol):
+    """A connection on which nothing has come yet: it costs next to nothing, and becomes a `Protocol`."""
+
+    __slots__ = ("_app_state", "_config", "_has_room", "_kind", "_server_state", "_waits", "transport")
+
+    transport: asyncio.Transport
+
+    def __init__(
+        self,
+        kind: "type[Protocol]",
+        waits: Connections,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._kind = kind
+        self._waits = waits
+        self._config = config
+        self._server_state = server_state
+        self._app_state = app_state
+        self._has_room = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for its first byte."""
+        self.transport = transport  # type: ignore[assignment]  # uvloop's has no base class
+        self._server_state.connections.add(self)  # type: ignore[arg-type]  # it can be shut down
+        self._has_room = self._waits.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Become what can read it."""
+        self._server_state.connections.discard(self)
+        protocol = self._kind(self._waits, self._config, self._server_state, self._app_state)
+        protocol.only_probes = not self._has_room
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        self._waits.replace(self, protocol)
+        protocol.data_received(data)
+
+    def connection_lost(self, _: BaseException | None) -> None:
+        """Be counted out."""
+        self._server_state.connections.discard(self)
+        self._waits.closed(self)
+
+    def shutdown(self) -> None:
+        """Hang up, because the process is to end."""
+        self.transport.close()
+
+    def late(self) -> None:
+        """Nothing is late that has not begun."""
+
+
+class _Flow(FlowControl):
+    """Does not read while requests enough wait."""
+
+    is_full = False
+
+    def resume_reading(self) -> None:
+        if not self.is_full:
+            super().resume_reading()
+
+
+class _Refused(Exception):
+    """The request is refused with a status before it is one; raised out of the parser."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
 
 
 class Protocol(HttpToolsProtocol):
     """HTTP/1.1 on one connection."""
 
-    def data_received(self, data: bytes) -> None:
-        """Parse what has come."""
-        self._unset_keepalive_if_required()
-        try:
-            while data:
-                data = self._parse(data)
-        except httptools.HttpParserError:
-            self.send_400_response(NO_HTTP)
+    transport: asyncio.Transport
+    flow: _Flow
 
-    def _parse(self, data: bytes) -> bytes:
-        """Parse, up to an offer at most: that message is begun again without it; returns what is still to be parsed."""
+    only_probes = False
+
+    def __init__(
+        self, waits: Connections, config: Config, server_state: ServerState, app_state: dict[str, Any]
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self._waits = waits
+        self._parsing = 0
+        self._head_bytes = 0
+        self._held = b""
+        self._refusal: int | None = None
+
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to speak HTTP."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what has come and is not served."""
+        self._held = b""
+        self._waits.closed(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what has come, or hold it while requests enough wait."""
+        first = data.find(_HEAD_END)
+        if self._held or self.pipeline or (first >= 0 and data.find(_HEAD_END, first + 4) >= 0):
+            self._held += data
+            self._read_held()
+        else:
+            self._read(data)
+
+    def _read_held(self) -> None:
+        """Read one request after the other while there is room for them, and nothing more from the client before."""
+        position = 0
+        while position < len(self._held) and len(self.pipeline) < PIPELINE_MAX and self._refusal is None:
+            end = self._held.find(_HEAD_END, position)
+            after = len(self._held) if end < 0 else end + 4
+            self._read(self._held[position:after])
+            position = after
+        self._held = self._held[position:]
+        self.flow.is_full = bool(self._held)
+        if self.flow.is_full:
+            self.flow.pause_reading()
+        else:
+            self.flow.resume_reading()
+
+    def _read(self, data: bytes) -> None:
+        """Parse what holds the end of one head at most."""
+        if self._refusal is not None:
+            return
+        self._parsing = len(data)
         try:
             self.parser.feed_data(data)
+            if self.scope is not None and "method" not in self.scope:
+                self._measure_head()
         except httptools.HttpParserUpgrade as offer:
-            self._begin_again()
-            return data[offer.args[0] :]
-        return b""
+            self._decline(data[offer.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(error.__context__.status if isinstance(error.__context__, _Refused) else 400)
+        except _Refused as refused:
+            self._refuse(refused.status)
 
-    def on_headers_complete(self) -> None:
-        """Begin to answer, unless the message comes a second time, without its offer."""
-        if not self._offers():
-            super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """Note that the body is whole; an offer's seems to be, before it was read."""
-        if not self._offers():
-            super().on_message_complete()
-
-    def _offers(self) -> bool:
-        offers: bool = self.parser.should_upgrade()
-        return offers
-
-    def _begin_again(self) -> None:
-        """Parse the head that has just come without its offer, with a new parser.
-
-        Raises:
-            HttpParserError: it is a CONNECT, which is an offer by its method.
-        """
+    def _decline(self, rest: bytes) -> None:
+        """Parse the message whose head has just come again, without its offer, and what there is of its body."""
         method = self.parser.get_method()
-        if method == b"CONNECT":
-            raise httptools.HttpParserInvalidMethodError
+        if method == b"CONNECT":  # an offer by its method
+            self._refuse(400)
+            return
         version = self.parser.get_http_version().encode()
         fields = [b"%b: %b\r\n" % field for field in _without_offer(self.headers)]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.parser.feed_data(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(fields)))
+        self._read(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(fields)))
+        self._read(rest)
+
+    def _measure_head(self) -> None:
+        """See that a head that is not whole yet is within its bounds.
+
+        Raises:
+            _Refused: it is not.
+        """
+        if self in self._waits.beginning:
+            self._head_bytes += self._parsing
+        else:
+            self._waits.idle.pop(self, None)
+            self._waits.note(self._waits.beginning, self)
+            is_first = self.cycle is None or not self.cycle.more_body  # else the end of a body came with it
+            self._head_bytes = self._parsing if is_first else 0
+        if len(self.url) > TARGET_BYTES_MAX:
+            raise _Refused(414)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            raise _Refused(431)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, unless the head is too large or the message comes a second time, without its offer."""
+        if len(self.url) > TARGET_BYTES_MAX:
+            raise _Refused(414)
+        if self._head_bytes + self._parsing > HEAD_BYTES_MAX and _size(self.headers) > HEAD_BYTES_MAX:
+            raise _Refused(431)
+        if self.parser.should_upgrade():
+            return
+        if self.only_probes and self.url.decode("latin-1").partition("?")[0] not in PROBES:
+            raise _Refused(503)
+        self._head_bytes = 0
+        self._waits.idle.pop(self, None)
+        self._waits.beginning.pop(self, None)
+        HttpToolsProtocol.on_headers_complete(self)
+        if self.only_probes:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """Note that the body is whole; an offer's seems to be, before it was read."""
+        if not (self.parser.should_upgrade() or self.cycle.response_complete):
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+
+    # ── answering ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request that waits, or wait for one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self._waits.note(self._waits.unread, self)
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal is not None:
+            self._refuse(self._refusal)
+        else:
+            self._waits.note(self._waits.idle, self)
+        if self._held and len(self.pipeline) <= PIPELINE_MAX // 2:
+            self._read_held()
+
+    def pause_writing(self) -> None:
+        """Wait until the client has read something, for a while."""
+        super().pause_writing()
+        self._waits.note(self._waits.unread, self)
+
+    def resume_writing(self) -> None:
+        """Go on: it has."""
+        self._waits.unread.pop(self, None)
+        super().resume_writing()
+
+    def late(self) -> None:
+        """Refuse the request whose head is not whole yet, unless it is we who do not read it."""
+        if self.flow.read_paused:
+            self._waits.note(self._waits.beginning, self)
+        else:
+            self._refuse(408)
+
+    def _refuse(self, status: int) -> None:
+        """Refuse what cannot be a request, behind the answers to those before it, and hang up."""
+        self._refusal, self._held, self.flow.is_full = status, b"", False
+        self._waits.beginning.pop(self, None)
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.flow.pause_reading()
+            return
+        self.transport.write(self.refusal(status))
+        self.transport.write_eof()
+        # Closed while more comes, it would be reset, and the answer lost: so that is read for a moment, and dropped.
+        self.flow.resume_reading()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def refusal(self, status: int) -> bytes:
+        """The bytes of the answer with which a connection ends."""
+        return refusal(status, WORDS[status].encode(), {"Content-Type": "text/plain"})
+
+
+def refusal(status: int, body: bytes, headers: dict[str, str]) -> bytes:
+    """An answer as bytes, after which the connection is closed."""
+    fields = {**headers, "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [b"HTTP/1.1 %d %b" % (status, _REASONS[status]), *(f"{each}: {fields[each]}".encode() for each in fields)]
+    return b"\r\n".join([*lines, b"", body])
+
+
+def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """The bytes that the headers took on their way."""
+    return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def _without_offer(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:

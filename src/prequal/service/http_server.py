@@ -5,8 +5,10 @@ Invariant: an answer is given from what is known already; no probe waits for a d
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -21,13 +23,16 @@ from prequal.core.errors import Misconfigured
 from prequal.core.lifecycle import pause
 from prequal.core.settings import ServiceSettings
 from prequal.core.topology import Service
-from prequal.service.http_protocol import Protocol
+from prequal.service.http_connections import Connections, limits
+from prequal.service.http_protocol import Protocol, Silent
 from prequal.service.readiness import Readiness
 from prequal.telemetry import metrics
 
 log = structlog.get_logger()
 
 BACKLOG = 2048
+RECEIVE_BYTES = 32 * 1024
+"""What the kernel keeps of a connection that is not read, and so the most that comes at once (it doubles it)."""
 BIND_EVERY_SECONDS = 5.0
 LAST_IN_SECONDS = 0.05
 """How long those have for being let in whom the kernel has connected, when the process is to stop."""
@@ -72,50 +77,63 @@ async def serve(
     Raises:
         Misconfigured: `HTTP_PORT` is taken. The other one is waited for: metrics are no reason not to work.
     """
-    listener = bind(settings.http_host, settings.http_port, "HTTP_PORT")
-    async with asyncio.TaskGroup() as servers:
-        servers.create_task(_serve_one(app, settings, stop, listener, protocol))
-        if settings.prometheus_port not in (None, settings.http_port):
-            servers.create_task(_serve_beside(beside, settings, stop))
-
-
-async def _serve_beside(app: Starlette, settings: ServiceSettings, stop: asyncio.Event) -> None:
-    """Answer at `PROMETHEUS_PORT` once it is free, which is said once that it is not."""
-    is_said = False
-    while not stop.is_set():
-        try:
-            listener = bind(settings.http_host, settings.prometheus_port or 0, "PROMETHEUS_PORT")
-        except Misconfigured as error:
-            if not is_said:
-                log.error("metrics_port_taken", reason=str(error), instead=settings.http_port)
-            is_said = True
-            await pause(stop, BIND_EVERY_SECONDS)
-            continue
-        await _serve_one(app, settings, stop, listener, Protocol)
-
-
-async def _serve_one(
-    app: Any, settings: ServiceSettings, stop: asyncio.Event, listener: socket.socket, protocol: type[Protocol]
-) -> None:
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        proxy_headers=False,
-        http=protocol,
-        ws="none",
-        backlog=BACKLOG,
-        timeout_keep_alive=settings.http_keep_alive_seconds,
-        timeout_graceful_shutdown=int(settings.shutdown_seconds),
-    )
-    server = _Server(config)
-    waiter = asyncio.create_task(_tell(server, stop))
+    most, backlog = limits(settings.http_connections_max, BACKLOG)
+    connections = Connections(most, settings.http_keep_alive_seconds)
+    doors = _Doors(settings, stop, connections, backlog)
+    listener = bind(settings.http_host, settings.http_port, "HTTP_PORT", backlog)
+    watch = asyncio.create_task(connections.watch())
     try:
-        await server.serve(sockets=[listener])
+        async with asyncio.TaskGroup() as servers:
+            servers.create_task(doors.serve(app, listener, protocol))
+            if settings.prometheus_port not in (None, settings.http_port):
+                servers.create_task(doors.serve_beside(beside))
     finally:
-        waiter.cancel()
+        watch.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """The ports of one process, which share its room for connections."""
+
+    settings: ServiceSettings
+    stop: asyncio.Event
+    connections: Connections
+    backlog: int
+
+    async def serve_beside(self, app: Starlette) -> None:
+        """Answer at `PROMETHEUS_PORT` once it is free, which is said once that it is not."""
+        settings, is_said = self.settings, False
+        while not self.stop.is_set():
+            try:
+                listener = bind(settings.http_host, settings.prometheus_port or 0, "PROMETHEUS_PORT", self.backlog)
+            except Misconfigured as error:
+                if not is_said:
+                    log.error("metrics_port_taken", reason=str(error), instead=settings.http_port)
+                is_said = True
+                await pause(self.stop, BIND_EVERY_SECONDS)
+                continue
+            await self.serve(app, listener, Protocol)
+
+    async def serve(self, app: Any, listener: socket.socket, protocol: type[Protocol]) -> None:
+        """Answer at a port until the process is to stop."""
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,
+            http=functools.partial(Silent, protocol, self.connections),  # type: ignore[arg-type]  # it makes one
+            ws="none",
+            backlog=self.backlog,
+            timeout_graceful_shutdown=int(self.settings.shutdown_seconds),
+        )
+        server = _Server(config)
+        waiter = asyncio.create_task(_tell(server, self.stop))
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            waiter.cancel()
 
 
 class _Server(uvicorn.Server):
@@ -162,7 +180,7 @@ async def _tell(server: uvicorn.Server, stop: asyncio.Event) -> None:
     server.should_exit = True
 
 
-def bind(host: str, port: int, setting: str) -> socket.socket:
+def bind(host: str, port: int, setting: str, backlog: int = BACKLOG) -> socket.socket:
     """A socket that listens already, so that of two processes that want the port one fails; or a sentence.
 
     Raises:
@@ -172,7 +190,8 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        listener.listen(backlog)
     except OSError as error:
         listener.close()
         raise Misconfigured(

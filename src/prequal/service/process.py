@@ -4,8 +4,10 @@ Invariant: SIGTERM ends the process with exit code 0 within ten seconds, frozen 
 """
 
 import asyncio
+import contextlib
 import gc
 import os
+import resource
 import signal
 import sys
 import threading
@@ -35,12 +37,20 @@ def run(settings: ServiceSettings, main: Main) -> None:
     logs.configure(settings.service_name, settings.log_level)
     sys.excepthook = _uncaught
     threading.excepthook = lambda failure: _uncaught(failure.exc_type, failure.exc_value, None)
+    _take_all_descriptors()
     tracing.start(settings)
     uvloop.run(_until_stopped(settings, main))
     if not tracing.stop():
         lifecycle.abandon("the traces")
     if lifecycle.abandoned():
         _exit_at_once()
+
+
+def _take_all_descriptors() -> None:
+    """Raise the limit of open files to what the system allows: a shell's own is often 1024."""
+    _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # a system may allow less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
 
 
 def _uncaught(_: type[BaseException], error: BaseException | None, __: object) -> None:

@@ -76,6 +76,16 @@ BREAKER_STATE = _gauge(
     ["breaker"],
 )
 RETRIES = _counter("retries_total", "Retries, by what was retried.", ["what"])
+HTTP_CONNECTIONS = _gauge("http_connections", "Connections of clients, open.")
+HTTP_CONNECTIONS_LIMIT = _gauge(
+    "http_connections_limit", "Most connections of clients, by HTTP_CONNECTIONS_MAX and the limit of descriptors."
+)
+HTTP_CONNECTIONS_CLOSED = _counter(
+    "http_connections_closed_total",
+    "Connections that were closed because they were idle, their head was late, their client read nothing, a new one "
+    "needed the room, or nobody could make room for them (refused).",
+    ["reason"],
+)
 DB_CONNECTIONS_ACTIVE = _gauge("db_connections_active", "Connections to PostgreSQL in use.", ["use"])
 DB_CONNECTIONS_IDLE = _gauge("db_connections_idle", "Connections to PostgreSQL open and idle.", ["use"])
 DB_SECONDS = _histogram("db_query_duration_seconds", "Seconds a transaction took, failed ones included.", ["query"])
@@ -229,6 +239,9 @@ def _own(*queries: str) -> dict[Metrics, list[Labels]]:
     return {
         DEPENDENCY_UP: _of("database", "kafka"),
         BREAKER_STATE: _of("database"),
+        HTTP_CONNECTIONS: [],
+        HTTP_CONNECTIONS_LIMIT: [],
+        HTTP_CONNECTIONS_CLOSED: _of("idle", "head", "unread", "room", "refused"),
         DB_CONNECTIONS_ACTIVE: _of("own"),
         DB_CONNECTIONS_IDLE: _of("own"),
         DB_SECONDS: _of(*queries),

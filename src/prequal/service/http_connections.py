@@ -1,0 +1,137 @@
+"""The connections of one process: how many there may be, and how long each may keep us waiting.
+
+Invariant: a new connection is let in while another one waits for nothing but its client; stores and probes keep
+descriptors of their own.
+
+    accepted ──► idle ──► a head begins ──► a request is answered ──► idle
+                  │             │                    └──► its client reads nothing: cut
+                  │             └──► not whole within 10 s: 408
+                  └──► for as long as is set, or the longest when there is no room: closed
+"""
+
+import asyncio
+import resource
+from collections import OrderedDict
+from typing import Final, Protocol
+
+import structlog
+
+from prequal.telemetry import metrics
+
+log = structlog.get_logger()
+
+HEAD_SECONDS: Final = 10.0
+"""Within which a request's head must be whole."""
+UNREAD_SECONDS: Final = 10.0
+"""How long answers may wait for a client that does not read them."""
+SWEEP_SECONDS: Final = 0.5
+LOG_EVERY_SECONDS: Final = 60.0
+
+DESCRIPTORS_KEPT: Final = 128
+"""For stores, logs and probes, beside those that one round of accepting may take."""
+PROBES_MAX: Final = 32
+"""So many connections more are let in when there is no room, and are answered probes alone."""
+
+
+class Connection(Protocol):
+    """One connection."""
+
+    transport: asyncio.Transport
+
+    def late(self) -> None:
+        """Refuse the request whose head is not whole yet."""
+
+
+Waiting = OrderedDict[Connection, float]
+"""Connections, and since when they wait, by the loop's clock; who waits longest is first."""
+
+
+class Connections:
+    """The connections that are open, and what each of them waits for."""
+
+    def __init__(self, limit: int, idle_seconds: float) -> None:
+        self._limit = limit
+        self._idle_seconds = idle_seconds
+        self._open = 0
+        self._loop = asyncio.get_running_loop()
+        self._logged_at = -LOG_EVERY_SECONDS
+        self.idle: Waiting = OrderedDict()
+        self.beginning: Waiting = OrderedDict()
+        self.unread: Waiting = OrderedDict()
+        metrics.HTTP_CONNECTIONS.set_function(lambda: self._open)
+        metrics.HTTP_CONNECTIONS_LIMIT.set(limit)
+
+    def opened(self, connection: Connection) -> bool:
+        """Count a new connection; if there is no room, the one that is idle longest goes.
+
+        Returns:
+            Whether it may send more than probes: false if nobody could go.
+        """
+        self._open += 1
+        has_room = self._open <= self._limit or self._make_room()
+        if self._open > self._limit + PROBES_MAX:
+            connection.transport.abort()
+        else:
+            self.idle[connection] = self._loop.time()
+        return has_room
+
+    def closed(self, connection: Connection) -> None:
+        """Count it out."""
+        self._open -= 1
+        for waiting in (self.idle, self.beginning, self.unread):
+            waiting.pop(connection, None)
+
+    def replace(self, connection: Connection, other: Connection) -> None:
+        """Let `other` wait in the place of an idle connection."""
+        if (since := self.idle.pop(connection, None)) is not None:
+            self.idle[other] = since
+
+    def note(self, waiting: Waiting, connection: Connection) -> None:
+        """Let a connection wait from now on, unless it does already."""
+        waiting.setdefault(connection, self._loop.time())
+
+    async def watch(self) -> None:
+        """Let go, each half second, whose time is over."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            for connection in self._over(self.idle, self._idle_seconds):
+                _close(connection, "idle")
+            for connection in self._over(self.beginning, HEAD_SECONDS):
+                metrics.HTTP_CONNECTIONS_CLOSED.labels("head").inc()
+                connection.late()
+            for connection in self._over(self.unread, UNREAD_SECONDS):
+                metrics.HTTP_CONNECTIONS_CLOSED.labels("unread").inc()
+                connection.transport.abort()
+
+    def _over(self, waiting: Waiting, seconds: float) -> list[Connection]:
+        """Take out who has waited for so long."""
+        over = []
+        while waiting and next(iter(waiting.values())) <= self._loop.time() - seconds:
+            over.append(waiting.popitem(last=False)[0])
+        return over
+
+    def _make_room(self) -> bool:
+        if self._loop.time() >= self._logged_at + LOG_EVERY_SECONDS:
+            self._logged_at = self._loop.time()
+            log.warning("connections_at_limit", limit=self._limit, idle=len(self.idle), beginning=len(self.beginning))
+        for waiting in (self.idle, self.beginning):
+            if waiting:
+                _close(waiting.popitem(last=False)[0], "room")
+                return True
+        metrics.HTTP_CONNECTIONS_CLOSED.labels("refused").inc()
+        return False
+
+
+def _close(connection: Connection, reason: str) -> None:
+    metrics.HTTP_CONNECTIONS_CLOSED.labels(reason).inc()
+    connection.transport.close()
+
+
+def limits(most: int, backlog: int) -> tuple[int, int]:
+    """How many connections there may be, `most` at most, and the backlog: as the limit of descriptors allows.
+
+    All of a backlog may be accepted before anybody here hears of it.
+    """
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    backlog = min(backlog, descriptors // 4)
+    return max(1, min(most, descriptors - backlog - DESCRIPTORS_KEPT - PROBES_MAX)), backlog

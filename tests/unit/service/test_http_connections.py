@@ -1,0 +1,253 @@
+"""`service.http_connections` and `service.http_protocol`: what rude clients can make a process hold."""
+
+import asyncio
+import resource
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import Gauge
+from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from harness.waiting import soon
+from prequal.service import http_connections, http_protocol
+from prequal.service.http_connections import limits
+from prequal.service.http_protocol import HEAD_BYTES_MAX, PIPELINE_MAX, TARGET_BYTES_MAX
+from prequal.telemetry import metrics
+from tests.support.edge import a_request, an_answer, an_edge, answers, echo
+
+
+def a_head_of(size: int) -> bytes:
+    """A request without a body whose headers take so many bytes."""
+    request = a_request("GET /a")
+    rest = size - (len(request) - len(b"GET /a HTTP/1.1\r\n") - 2)
+    return a_request("GET /a", [b"X-Long: " + b"x" * (rest - len(b"X-Long: \r\n"))])
+
+
+async def in_pieces(port: int, data: bytes, size: int = 1000) -> tuple[int, bytes]:
+    """Send data little by little, as far as it is taken, and return the first answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for start in range(0, len(data), size):
+            writer.write(data[start : start + size])
+            await asyncio.sleep(0)
+        return await asyncio.wait_for(an_answer(reader), 30)
+    finally:
+        writer.close()
+
+
+# ── heads and targets ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("size", [1000, HEAD_BYTES_MAX * 2], ids=["in pieces", "at once"])
+@pytest.mark.parametrize(("length", "status"), [(HEAD_BYTES_MAX, 200), (HEAD_BYTES_MAX + 1, 431)])
+async def test_head_of_over_16_kib_is_431(length: int, status: int, size: int) -> None:
+    async with an_edge() as port:
+        answer = await in_pieces(port, a_head_of(length), size)
+
+    assert answer[0] == status
+
+
+@pytest.mark.parametrize("size", [1000, HEAD_BYTES_MAX], ids=["in pieces", "at once"])
+@pytest.mark.parametrize(("length", "status"), [(TARGET_BYTES_MAX, 200), (TARGET_BYTES_MAX + 1, 414)])
+async def test_target_of_over_2_kib_is_414(length: int, status: int, size: int) -> None:
+    async with an_edge() as port:
+        answer = await in_pieces(port, a_request(f"GET /{'a' * (length - 1)}"), size)
+
+    assert answer[0] == status
+
+
+@pytest.mark.parametrize(
+    ("endless", "status"),
+    [(b"GET /a HTTP/1.1\r\nX: ", 431), (b"GET /a HTTP/1.1\r\n" + b"X: y\r\n" * 100, 431), (b"GET /", 414)],
+    ids=["a header", "headers", "a target"],
+)
+async def test_endless_head_is_refused_before_its_end(endless: bytes, status: int) -> None:
+    async with an_edge() as port:
+        answer = await in_pieces(port, endless + b"x" * 20_000)
+
+    assert answer[0] == status
+
+
+async def test_refusal_comes_behind_the_answers_to_the_requests_before_it() -> None:
+    async with an_edge() as port:
+        both = await answers(port, a_request("GET /a") + a_request(f"GET /{'a' * 3000}"), number=2)
+
+    assert [status for status, _ in both] == [200, 414]
+
+
+async def test_head_that_is_not_whole_in_time_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connections, "HEAD_SECONDS", 0.1)
+    async with an_edge() as port:
+        [answer] = await answers(port, b"GET /a HTTP/1.1\r\n")
+
+    assert answer == (408, http_protocol.WORDS[408].encode())
+
+
+def test_head_has_ten_seconds_to_come() -> None:
+    assert http_connections.HEAD_SECONDS == 10
+
+
+# ── idle connections ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n\r\n"], ids=["nothing", "empty lines"])
+async def test_connection_on_which_no_request_comes_is_closed(sent: bytes) -> None:
+    async with an_edge(http_keep_alive_seconds=1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+
+        rest = await asyncio.wait_for(reader.read(), 30)
+
+        writer.close()
+    assert rest == b""
+
+
+# ── requests that wait on one connection ────────────────────────────────────────────────────────────────────────────
+
+
+class Slow:
+    """Answers one request for each permit; remembers how many came."""
+
+    def __init__(self) -> None:
+        self.permits = asyncio.Semaphore(0)
+        self.begun = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.begun += 1
+        await self.permits.acquire()
+        await echo(scope, receive, send)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each request that was read, answered or not."""
+    made: list[int] = []
+    begin = http_protocol.Protocol.on_headers_complete
+
+    def noted(self: http_protocol.Protocol) -> None:
+        made.append(1)
+        begin(self)
+
+    monkeypatch.setattr(http_protocol.Protocol, "on_headers_complete", noted)
+    return made
+
+
+async def test_no_more_than_eight_requests_wait_on_a_connection_and_all_are_answered_in_turn(made: list[int]) -> None:
+    slow, number = Slow(), 200
+    async with an_edge(slow) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"".join(a_request("POST /a", body=b"%d" % each) for each in range(number)))
+        await soon(lambda: len(made) == 1 + PIPELINE_MAX)
+        for _ in range(PIPELINE_MAX // 2 - 1):
+            slow.permits.release()
+            await an_answer(reader)
+        waiting = len(made)
+
+        for _ in range(number):
+            slow.permits.release()
+        rest = [await an_answer(reader) for _ in range(number - PIPELINE_MAX // 2 + 1)]
+
+        writer.close()
+    assert waiting == 1 + PIPELINE_MAX  # no more is read until half are answered
+    assert rest[-1] == (200, b"POST /a 199")
+    assert len(made) == number
+
+
+async def test_client_that_reads_nothing_is_cut(monkeypatch: pytest.MonkeyPatch, made: list[int]) -> None:
+    monkeypatch.setattr(http_connections, "UNREAD_SECONDS", 0.1)
+    cut = metrics.HTTP_CONNECTIONS_CLOSED.labels("unread")
+    before = cut._value.get()
+    async with an_edge() as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        with pytest.raises(ConnectionError):
+            await forever(writer, a_request("POST /a", body=b"x" * 10_000))
+        writer.close()
+
+    assert cut._value.get() == before + 1
+
+
+async def forever(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Send the same again and again."""
+    while True:
+        writer.write(data)
+        await asyncio.wait_for(writer.drain(), 30)
+
+
+# ── room ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def connections_to(port: int, number: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    return [await asyncio.open_connection("127.0.0.1", port) for _ in range(number)]
+
+
+async def test_at_the_limit_the_longest_idle_connection_goes_and_one_line_says_so() -> None:
+    with capture_logs() as lines:
+        async with an_edge(http_connections_max=16) as port:
+            silent = await connections_to(port, 40)
+
+            [answer] = await answers(port, a_request("GET /a"))
+
+            first = await asyncio.wait_for(silent[0][0].read(), 10)
+            for _, writer in silent:
+                writer.close()
+    assert (answer, first) == ((200, b"GET /a "), b"")
+    assert [line["event"] for line in lines].count("connections_at_limit") == 1
+
+
+async def test_when_all_connections_are_busy_a_new_one_is_answered_probes_alone() -> None:
+    slow = Slow()
+    async with an_edge(slow, http_connections_max=16) as port:
+        busy = await connections_to(port, 16)
+        for _, writer in busy:
+            writer.write(a_request("POST /a"))
+        await soon(lambda: slow.begun == 16)
+        slow_probe = asyncio.create_task(answers(port, a_request("GET /health")))
+        await soon(lambda: slow.begun == 17)
+
+        [refused] = await answers(port, a_request("GET /a"))
+
+        for _ in range(17):
+            slow.permits.release()
+        [probed] = await slow_probe
+        for _, writer in busy:
+            writer.close()
+    assert (refused[0], probed[0]) == (503, 200)
+
+
+async def test_connections_are_counted() -> None:
+    async with an_edge(http_connections_max=100) as port:
+        open_ones = await connections_to(port, 7)
+        await soon(lambda: value(metrics.HTTP_CONNECTIONS) >= 7)
+        for _, writer in open_ones:
+            writer.close()
+
+        await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 0)
+
+    assert value(metrics.HTTP_CONNECTIONS_LIMIT) == 100
+
+
+def value(gauge: Gauge) -> float:
+    [family] = gauge.collect()
+    return family.samples[0].value
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_descriptors_are_kept_for_stores_probes_and_what_is_accepted_at_once() -> None:
+    most, backlog = limits(8192, 2048)
+
+    assert most + backlog + http_connections.PROBES_MAX <= 1024 - 100
+    assert most >= 500
+
+
+@pytest.mark.parametrize("number", [10, 100])
+def test_limit_of_the_setting_is_kept_where_descriptors_allow_it(number: int) -> None:
+    assert limits(number, 128)[0] == number
