@@ -93,8 +93,9 @@ format: .venv/.develop ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-documents: .venv/.develop ## Write OpenAPI, AsyncAPI, the .env examples, boards and rules from the code
+documents: .venv/.develop ## Write OpenAPI, AsyncAPI, schema.sql, the .env examples, boards and rules from the code
 	$(BIN)/python -m tools
+	$(BIN)/python -m tools.schema
 	$(BIN)/python -m observability
 	$(BIN)/python -m faults.results
 

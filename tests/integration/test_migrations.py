@@ -23,6 +23,7 @@ from prequal.schema.retention import maintain
 from prequal.schema.version import REVISION, check_schema
 from tests.support.publishing import unpublished
 from tests.support.submissions import stored
+from tools import schema
 
 MIGRATION_LOCK = 0x70726571
 runner = CliRunner()
@@ -72,6 +73,12 @@ def test_upgrade_of_an_empty_database_makes_every_table(empty_database: Database
     migrate.upgrade(empty_database.url)
 
     assert set(TABLES) < tables(empty_database)
+
+
+def test_schema_in_one_file_is_what_the_migrations_make(database: Database) -> None:
+    written = (Path(migrate.__file__).parents[3] / schema.FILE).read_text(encoding="utf-8")
+
+    assert written == schema.dump(database.url), "run `make documents`"
 
 
 def test_upgrade_again_changes_nothing(filled: Database) -> None:

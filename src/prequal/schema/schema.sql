@@ -1,0 +1,266 @@
+-- Written by `make documents` from the migrations, for reading. Not run: `prequal migrate` makes the tables.
+
+CREATE FUNCTION public.audit_log_is_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+        BEGIN
+            RAISE EXCEPTION 'audit_log is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
+        END $$;
+
+CREATE TABLE public.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+
+CREATE TABLE public.applications (
+    id uuid NOT NULL,
+    pan_number_encrypted bytea NOT NULL,
+    pan_number_hash text NOT NULL COLLATE pg_catalog."C",
+    pan_number_masked text NOT NULL,
+    applicant_name text,
+    monthly_income_inr numeric(12,2) NOT NULL,
+    loan_amount_inr numeric(12,2) NOT NULL,
+    loan_type text NOT NULL,
+    status text DEFAULT 'PENDING'::text NOT NULL,
+    cibil_score integer,
+    decision_rule text,
+    decision_measures jsonb,
+    policy_version text,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT applications_applicant_name_check CHECK (((char_length(applicant_name) >= 1) AND (char_length(applicant_name) <= 255))),
+    CONSTRAINT applications_check CHECK ((updated_at >= created_at)),
+    CONSTRAINT applications_cibil_score_check CHECK (((cibil_score >= 300) AND (cibil_score <= 900))),
+    CONSTRAINT applications_loan_amount_inr_check CHECK (((loan_amount_inr > (0)::numeric) AND (loan_amount_inr <> 'NaN'::numeric))),
+    CONSTRAINT applications_loan_type_check CHECK ((loan_type = ANY (ARRAY['PERSONAL'::text, 'HOME'::text, 'AUTO'::text]))),
+    CONSTRAINT applications_monthly_income_inr_check CHECK (((monthly_income_inr > (0)::numeric) AND (monthly_income_inr <> 'NaN'::numeric))),
+    CONSTRAINT applications_pan_number_encrypted_check CHECK (((octet_length(pan_number_encrypted) >= 40) AND (octet_length(pan_number_encrypted) <= 100))),
+    CONSTRAINT applications_pan_number_hash_check CHECK (((octet_length(pan_number_hash) = 64) AND (pan_number_hash !~ '[^0-9a-f]'::text))),
+    CONSTRAINT applications_pan_number_masked_check CHECK ((pan_number_masked ~ '^XXXXX[0-9]{4}[A-Z]$'::text)),
+    CONSTRAINT applications_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'PRE_APPROVED'::text, 'REJECTED'::text, 'MANUAL_REVIEW'::text]))),
+    CONSTRAINT applications_version_check CHECK ((version > 0)),
+    CONSTRAINT decided_whole CHECK ((num_nulls(cibil_score, decision_rule, decision_measures, policy_version) =
+CASE status
+    WHEN 'PENDING'::text THEN 4
+    ELSE 0
+END))
+)
+WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_cost_delay='0');
+
+CREATE TABLE public.audit_log (
+    id bigint NOT NULL,
+    application_id uuid NOT NULL,
+    service text NOT NULL,
+    action text NOT NULL,
+    occurred_at timestamp with time zone DEFAULT now() NOT NULL,
+    request_id text,
+    CONSTRAINT audit_log_action_check CHECK ((action = ANY (ARRAY['WRITE'::text, 'READ'::text, 'UPDATE'::text]))),
+    CONSTRAINT audit_log_service_check CHECK ((service <> ''::text))
+);
+
+ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.idempotency_keys (
+    key_hmac bytea NOT NULL,
+    request_hmac bytea NOT NULL,
+    application_id uuid NOT NULL,
+    request_id text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT idempotency_keys_key_hmac_check CHECK ((octet_length(key_hmac) = 32)),
+    CONSTRAINT idempotency_keys_request_hmac_check CHECK ((octet_length(request_hmac) = 32))
+);
+
+CREATE TABLE public.key_checks (
+    purpose text NOT NULL,
+    key_id bytea NOT NULL,
+    check_value bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT key_checks_purpose_check CHECK ((purpose = ANY (ARRAY['ENCRYPTION_KEY'::text, 'PAN_HASH_KEY'::text])))
+);
+
+CREATE TABLE public.outbox_archive (
+    id bigint NOT NULL,
+    topic text NOT NULL,
+    event_id uuid NOT NULL,
+    event_type text NOT NULL,
+    application_id uuid NOT NULL,
+    payload text NOT NULL,
+    correlation_id text,
+    traceparent text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    published_at timestamp with time zone DEFAULT now() NOT NULL
+)
+PARTITION BY RANGE (published_at);
+
+CREATE TABLE public.outbox_events (
+    id bigint NOT NULL,
+    topic text NOT NULL COLLATE pg_catalog."C",
+    attempts integer DEFAULT 0 NOT NULL,
+    event_id uuid NOT NULL,
+    event_type text NOT NULL,
+    application_id uuid NOT NULL,
+    payload text NOT NULL,
+    correlation_id text,
+    traceparent text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    republished boolean DEFAULT false NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_cost_delay='0', autovacuum_vacuum_insert_threshold='-1', autovacuum_analyze_threshold='1000000000');
+
+ALTER TABLE public.outbox_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outbox_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.outbox_parked (
+    id bigint NOT NULL,
+    topic text NOT NULL,
+    attempts integer NOT NULL,
+    event_id uuid NOT NULL,
+    event_type text NOT NULL,
+    application_id uuid NOT NULL,
+    payload text NOT NULL,
+    correlation_id text,
+    traceparent text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    republished boolean DEFAULT false NOT NULL,
+    reason text NOT NULL,
+    parked_at timestamp with time zone DEFAULT now() NOT NULL,
+    next_try_at timestamp with time zone NOT NULL,
+    CONSTRAINT outbox_parked_attempts_check CHECK ((attempts > 0))
+);
+
+CREATE TABLE public.pan_claims (
+    pan_number_hash text NOT NULL COLLATE pg_catalog."C",
+    application_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT pan_claims_pan_number_hash_check CHECK (((octet_length(pan_number_hash) = 64) AND (pan_number_hash !~ '[^0-9a-f]'::text)))
+);
+
+CREATE TABLE public.processed_messages (
+    consumer text NOT NULL COLLATE pg_catalog."C",
+    event_id uuid NOT NULL,
+    digest bytea NOT NULL,
+    processed_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (autovacuum_vacuum_insert_threshold='-1');
+
+CREATE TABLE public.publisher_leases (
+    name text NOT NULL,
+    owner uuid NOT NULL,
+    epoch bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT publisher_leases_epoch_check CHECK ((epoch > 0))
+)
+WITH (fillfactor='50');
+
+CREATE TABLE public.republications (
+    application_id uuid NOT NULL,
+    times integer NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT republications_check CHECK ((next_at >= last_at)),
+    CONSTRAINT republications_times_check CHECK ((times > 0))
+);
+
+CREATE TABLE public.resolved_dead_letters (
+    id bigint NOT NULL,
+    topic text NOT NULL COLLATE pg_catalog."C",
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    written_at timestamp with time zone NOT NULL,
+    action text NOT NULL,
+    event_id text,
+    error_kind text NOT NULL,
+    reason text,
+    resolved_by text NOT NULL,
+    resolved_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT discarded_for_a_reason CHECK (((action = 'replayed'::text) OR (COALESCE(reason, ''::text) ~ '[^[:space:]]'::text))),
+    CONSTRAINT resolved_dead_letters_action_check CHECK ((action = ANY (ARRAY['replayed'::text, 'discarded'::text, 'skipped'::text]))),
+    CONSTRAINT resolved_dead_letters_error_kind_check CHECK ((error_kind <> ''::text)),
+    CONSTRAINT resolved_dead_letters_event_id_check CHECK ((event_id <> ''::text)),
+    CONSTRAINT resolved_dead_letters_offset_check CHECK (("offset" >= 0)),
+    CONSTRAINT resolved_dead_letters_partition_check CHECK ((partition >= 0)),
+    CONSTRAINT resolved_dead_letters_reason_check CHECK ((char_length(reason) <= 500)),
+    CONSTRAINT resolved_dead_letters_resolved_by_check CHECK ((resolved_by <> ''::text))
+);
+
+ALTER TABLE public.resolved_dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.resolved_dead_letters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY public.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+
+ALTER TABLE ONLY public.applications
+    ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (key_hmac);
+
+ALTER TABLE ONLY public.key_checks
+    ADD CONSTRAINT key_checks_pkey PRIMARY KEY (purpose, key_id);
+
+ALTER TABLE ONLY public.outbox_events
+    ADD CONSTRAINT outbox_events_pkey PRIMARY KEY (topic, id);
+
+ALTER TABLE ONLY public.outbox_parked
+    ADD CONSTRAINT outbox_parked_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.pan_claims
+    ADD CONSTRAINT pan_claims_pkey PRIMARY KEY (pan_number_hash);
+
+ALTER TABLE ONLY public.processed_messages
+    ADD CONSTRAINT processed_messages_pkey PRIMARY KEY (consumer, event_id);
+
+ALTER TABLE ONLY public.publisher_leases
+    ADD CONSTRAINT publisher_leases_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.republications
+    ADD CONSTRAINT republications_pkey PRIMARY KEY (application_id);
+
+ALTER TABLE ONLY public.resolved_dead_letters
+    ADD CONSTRAINT resolved_dead_letters_pkey PRIMARY KEY (id);
+
+CREATE INDEX applications_undecided ON public.applications USING btree (created_at) WHERE (status = 'PENDING'::text);
+
+CREATE INDEX audit_log_application ON public.audit_log USING btree (application_id);
+
+CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING brin (expires_at);
+
+CREATE INDEX outbox_archive_application ON ONLY public.outbox_archive USING btree (application_id);
+
+CREATE INDEX outbox_archive_request ON ONLY public.outbox_archive USING btree (correlation_id) WHERE (event_type = 'ApplicationSubmitted'::text);
+
+CREATE INDEX outbox_parked_due ON public.outbox_parked USING btree (next_try_at);
+
+CREATE INDEX pan_claims_age ON public.pan_claims USING brin (expires_at);
+
+CREATE INDEX processed_messages_age ON public.processed_messages USING brin (processed_at);
+
+CREATE INDEX republications_due ON public.republications USING btree (next_at);
+
+CREATE INDEX resolved_dead_letters_place ON public.resolved_dead_letters USING btree (topic, partition, "offset", id);
+
+CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.audit_log_is_append_only();
+
+ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_is_append_only;
