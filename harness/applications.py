@@ -21,7 +21,7 @@ def a_pan() -> str:
     """A PAN that nobody else has."""
     while True:
         letters = [_chance.choice(string.ascii_uppercase) for _ in range(6)]
-        pan = f"{''.join(letters[:3])}P{letters[3]}{_chance.randrange(10_000):04}{letters[4]}"
+        pan = f"{''.join(letters[:3])}P{letters[3]}{_chance.randrange(1, 10_000):04}{letters[4]}"
         if pan not in drawn:
             drawn.add(pan)
             return pan

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
 from prequal.api.masking import shown_name
 from prequal.domain.application import LoanType
+from prequal.domain.identity_detection import identity_in
 from prequal.domain.money import NotAnAmount, NotPositive, OutOfRange, amount, amount_from_text
 from prequal.domain.pan import Pan
-from prequal.domain.pan_detection import looks_like_pan
 
 NUMBER_CHARACTERS_MAX = 100
 DEPTH_MAX = 32
@@ -159,6 +159,8 @@ def _pan(value: object, holder_types: frozenset[str] | None) -> Pan:
     if holder_types is not None and pan.holder_type not in holder_types:
         issue = f"must be the PAN of a holder of type {', '.join(sorted(holder_types))} (its fourth letter)"
         raise _FieldError(ErrorCode.INVALID_PAN_FORMAT, issue)
+    if holder_types is not None and pan.serial == "0000":
+        raise _FieldError(ErrorCode.INVALID_PAN_FORMAT, "must have a serial number from 0001 on: no PAN has 0000")
     return pan
 
 
@@ -188,8 +190,8 @@ def _name(value: object) -> str | None:
         raise _FieldError(ErrorCode.VALIDATION_ERROR, f"must be 1 to {NAME_CHARACTERS_MAX} characters after trimming")
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in name):
         raise _FieldError(ErrorCode.VALIDATION_ERROR, "must not contain control characters")
-    if looks_like_pan(name):
-        raise _FieldError(ErrorCode.VALIDATION_ERROR, "must not contain a PAN")
+    if found := identity_in(name):
+        raise _FieldError(ErrorCode.VALIDATION_ERROR, f"must not contain {found}")
     return name
 
 

@@ -252,7 +252,9 @@ class ApiSettings(EncryptionSettings):
     service_name: str = Field("prequal-api", min_length=1, max_length=64, description="Name in logs and metrics.")
     pan_hash_key: KeyText = Field(description="Hashes PANs for the 24-hour rule: base64 of 32 bytes. Required.")
     pan_holder_types: Annotated[str, AfterValidator(_holder_types)] = Field(
-        "any", description="`any`, or the fourth letters of a PAN that are taken, such as P (individual) or P,H."
+        "any",
+        description="`any`, or the fourth letters of a PAN that are taken, such as P (individual) or P,H; then the "
+        "serial 0000, which no PAN has, is refused too.",
     )
     database_pool_size: int = Field(8, ge=1, le=100, description="Connections that status reads share.")
     write_batch_max: int = Field(128, ge=1, le=1000, description="Most applications that share one write.")

@@ -37,6 +37,11 @@ class Pan:
         """The fourth letter: `P` for an individual, `C` for a company, `H` for a Hindu undivided family, and so on."""
         return self._number[3]
 
+    @property
+    def serial(self) -> str:
+        """The four digits, which begin at 0001."""
+        return self._number[5:9]
+
     def reveal(self) -> str:
         """The number in the clear. Every call is worth a search: only encryption and hashing need it."""
         return self._number

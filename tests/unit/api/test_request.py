@@ -12,6 +12,7 @@ from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.domain.application import LoanType
 from tests.builders import PAN, a_body, a_pan, a_request
+from tests.unit.domain.test_identity_detection import COMPANIES, PANS
 from tests.unit.domain.test_pan import NUMBERS
 
 INDIVIDUALS = frozenset("P")
@@ -265,6 +266,23 @@ def test_a_holder_type_that_is_allowed_is_taken() -> None:
     assert parse(a_body(pan_number="ABCPE1234F"), frozenset("HP")).pan.holder_type == "P"
 
 
+@pytest.mark.parametrize("pan", ["ABCPE0000F", "ZZZPZ0000Z"])
+def test_serial_that_no_pan_has_is_refused_where_holder_types_are_set(pan: str) -> None:
+    error = refusal(a_body(pan_number=pan), INDIVIDUALS)
+
+    assert error.code is ErrorCode.INVALID_PAN_FORMAT
+    assert "no PAN has 0000" in issues(error)["pan_number"]
+
+
+def test_serial_that_no_pan_has_is_taken_where_any_holder_is() -> None:
+    assert parse(a_body(pan_number="ABCPE0000F")).pan.serial == "0000"
+
+
+@pytest.mark.parametrize("name", COMPANIES)
+def test_company_with_a_year_in_its_name_is_taken(name: str) -> None:
+    assert parse(a_body(applicant_name=name)).applicant_name == name
+
+
 AMOUNTS = ["monthly_income_inr", "loan_amount_inr"]
 
 
@@ -360,6 +378,7 @@ def test_text_of_another_kind_is_a_validation_error(field: str, value: object) -
         ("Asha abcde1234f Rao", "PAN"),
         ("ABCDE 1234 F", "PAN"),
         ("ＡＢＣＤＥ１２３４Ｆ", "PAN"),
+        ("Asha 2341 2341 2346", "an Aadhaar number"),
     ],
 )
 def test_a_name_that_breaks_a_rule_is_a_validation_error(name: str, issue: str) -> None:
@@ -420,7 +439,7 @@ def test_all_wrong_fields_are_listed_and_the_first_gives_the_code(wrong: set[str
     assert error.code is WRONG[in_order[0]][1]
 
 
-@given(NUMBERS, st.sampled_from(["monthly_income_inr", "loan_amount_inr", "loan_type", "applicant_name", "x"]))
+@given(PANS, st.sampled_from(["monthly_income_inr", "loan_amount_inr", "loan_type", "applicant_name", "x"]))
 def test_no_issue_repeats_the_value_that_was_sent(number: str, field: str) -> None:
     error = refusal(a_body(**{field: number}))
 
