@@ -37,6 +37,10 @@ class Wire:
         parts = urlsplit(url)
         return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{self._target}", f":{self.port}")))
 
+    def lead_to(self, target: int) -> None:
+        """Lead new connections to another port; those that are there stay."""
+        self._target = target
+
     def cut(self) -> None:
         """End every connection, and let nobody through until `restore`."""
         self._cut = True

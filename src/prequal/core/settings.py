@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from prequal.core.database_url import parse as parse_database_url
 from prequal.core.errors import Misconfigured
 
 KEY_BYTES = 32
@@ -53,13 +54,10 @@ def split(text: str) -> list[str]:
 
 
 def _postgresql(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        if parts.scheme in ("postgresql", "postgres") and (parts.port is None or parts.port > 0):
-            return url
-    except ValueError:  # its message may hold a part of the password
-        pass
-    raise ValueError("must look like postgresql://user:password@host:port/database, with special characters escaped")
+    for name, file in parse_database_url(url).files.items():
+        if not file.is_file():
+            raise ValueError(f"names a file in {name} that is not there")
+    return url
 
 
 def _brokers(servers: str) -> str:
@@ -132,7 +130,9 @@ class DatabaseSettings(_Settings):
     """The settings of a connection to PostgreSQL."""
 
     database_url: DatabaseUrl = Field(
-        repr=False, description="postgresql://user:password@host:port/database of PostgreSQL 15 or later. Required."
+        repr=False,
+        description="postgresql://user:password@host:port/database of PostgreSQL 15 or later; of several hosts, "
+        "separated by commas, the one that takes writes is used. Required.",
     )
 
 

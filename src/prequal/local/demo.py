@@ -42,7 +42,7 @@ def is_empty(database_url: str) -> bool:
     import psycopg
 
     try:
-        with psycopg.connect(database_url, connect_timeout=5) as connection:
+        with psycopg.connect(database_url, connect_timeout=5, target_session_attrs="read-write") as connection:
             return connection.execute("SELECT EXISTS (SELECT FROM applications)").fetchone() == (False,)
     except psycopg.OperationalError as failure:
         raise Transient(f"the database does not answer: {type(failure).__name__}") from None

@@ -104,7 +104,10 @@ def database_facts(database_url: str) -> DatabaseFacts:
     import psycopg
 
     bound = f"-c statement_timeout={SECONDS}s"
-    with psycopg.connect(database_url, connect_timeout=SECONDS, options=bound) as connection:
+    of_primary = "read-write"  # a standby may hold an old copy
+    with psycopg.connect(
+        database_url, connect_timeout=SECONDS, options=bound, target_session_attrs=of_primary
+    ) as connection:
         exact = _value(connection, "SELECT pg_relation_size('applications')") <= EXACT_BYTES_MAX
         return DatabaseFacts(
             outbox_waiting=_count(connection, "SELECT FROM outbox_events"),

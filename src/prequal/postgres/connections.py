@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL: how they are opened, healed and bounded, and whose fault an error is.
+"""Connections to PostgreSQL: how they are opened, replaced and bounded, and whose fault an error is.
 
-Invariant: no call waits without a bound, or at all while the breaker is open; a connection that failed is thrown away,
-never used again.
+Invariant: no call waits without a bound, or at all while the breaker is open; a connection that failed, or whose server
+takes no writes, is closed and never used again.
 """
 
 import asyncio
@@ -11,20 +11,26 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 
 from prequal.core.errors import Misconfigured, Transient
+from prequal.postgres.primary import (
+    DRIVER_ERRORS,
+    NoWritableHost,
+    ReadOnlyServer,
+    open_connection,
+    require_writable,
+)
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
-CONNECT_SECONDS = 2.0
 COMMAND_SECONDS = 3.0
-"""The client's own bound; the server's `statement_timeout` is shorter, so that it speaks first when it can."""
+"""The client's own bound; the server's `statement_timeout` is shorter, so that it answers first when it can."""
 
 SESSION = {
     "statement_timeout": "2500",
@@ -38,8 +44,8 @@ SESSION = {
     "timezone": "UTC",
     "jit": "off",
     # Prepared on tables that are still empty, a statement gets a plan whose cost then grows with them. Every statement
-    # of a service is a walk along an index, so nothing else is offered; where a join could still be turned round, the
-    # statement itself looks rows up one by one (LATERAL … LIMIT 1). A test holds the plans on an empty database.
+    # of a service walks along an index, so no other plan is allowed; where a join could still be turned round, the
+    # statement itself looks rows up one by one (LATERAL … LIMIT 1). A test checks the plans on an empty database.
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
@@ -48,18 +54,13 @@ SESSION = {
     "plan_cache_mode": "force_generic_plan",
 }
 
-INFRASTRUCTURE_ERRORS = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    asyncio.TimeoutError,
-)
-"""What asyncpg raises when a call fails, whosever fault it is: see `blames_data`."""
+
+INFRASTRUCTURE_ERRORS = DRIVER_ERRORS
+"""What a failed call raises; `blames_data` tells the errors that are the data's own fault."""
 
 
 class LostRace(Transient):
-    """A neighbour's transaction won (serialization failure, deadlock): the same one may be tried again at once."""
+    """Another transaction won (serialization failure, deadlock): the same one may be retried at once."""
 
 
 _RACES = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
@@ -69,20 +70,26 @@ _MISCONFIGURED = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.exceptions.ClientConfigurationError,
+    # A parameter of the address that the server does not know, or knows with other values.
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.CantChangeRuntimeParamError,
 )
 
 
 def blames_data(error: BaseException) -> bool:
-    """Whether the server blames the data sent (SQLSTATE class 22 or 23); all else is an infrastructure error."""
+    """Whether the server blames the data sent (SQLSTATE class 22 or 23); all else is the infrastructure's fault."""
     return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {"22", "23"}
 
 
 def _is_away(error: BaseException) -> bool:
-    """Whether the database did not answer, or turned us away; an ERROR from a living server says that it is there."""
+    """Whether the database did not answer, or refused us; an ERROR from a living server shows that it is there."""
+    if isinstance(error, ReadOnlyServer):
+        return True
     cause = error.__cause__ if isinstance(error, Transient) else error
     if isinstance(cause, asyncpg.PostgresError):
         state = cause.sqlstate or ""
-        # Connection, operator's intervention, too many. A statement that took too long was ended by a living server.
+        # Connection, operator intervention, too many connections; a statement that took too long met a living server.
         return (state[:2] in {"08", "57"} and state != "57014") or state == "53300"
     return isinstance(cause, (*INFRASTRUCTURE_ERRORS, asyncio.CancelledError))
 
@@ -103,22 +110,24 @@ async def connect(
     session: Mapping[str, str] = MappingProxyType({}),
     command_seconds: float = COMMAND_SECONDS,
 ) -> Connection:
-    """Open one connection, seen in `pg_stat_activity` under `name` and an id of its own.
+    """Open one connection to the server that takes writes, seen in `pg_stat_activity` as `name` and an id of its own.
 
     Raises:
-        Transient: the database does not answer within two seconds, or turns us away for now.
-        Misconfigured: the address, user or password is wrong.
+        ReadOnlyServer: a server answers, but takes no writes.
+        Transient: the database does not answer within two seconds, or refuses us for now.
+        Misconfigured: the address, one of its parameters, the user or the password is wrong.
     """
     application_name = f"{name} {uuid.uuid4().hex[:12]}"
     try:
-        return await asyncpg.connect(
+        return await open_connection(
             database_url,
-            timeout=CONNECT_SECONDS,
             command_timeout=command_seconds,
             server_settings=SESSION | dict(session) | {"application_name": application_name},
         )
     except _MISCONFIGURED as error:
         raise Misconfigured(f"PostgreSQL refuses DATABASE_URL: {describe(error)}.") from None
+    except NoWritableHost as error:
+        raise ReadOnlyServer from error
     except INFRASTRUCTURE_ERRORS as error:
         raise Transient(f"PostgreSQL cannot be reached: {describe(error)}") from error
 
@@ -130,15 +139,17 @@ async def connected(
     session: Mapping[str, str] = MappingProxyType({}),
     command_seconds: float = COMMAND_SECONDS,
 ) -> AsyncIterator[Connection]:
-    """One connection for as long as the block lasts, for a single use.
+    """One connection for as long as the block lasts.
 
     Raises:
+        ReadOnlyServer: the server takes no writes; what was read is void.
         Transient: the database cannot be reached, or failed.
         Misconfigured: as for `connect`.
     """
     connection = await connect(database_url, name, session, command_seconds)
     try:
         yield connection
+        require_writable(connection)
         await connection.close(timeout=1)
     except INFRASTRUCTURE_ERRORS as error:
         raise Transient(f"PostgreSQL failed: {describe(error)}") from error
@@ -154,11 +165,11 @@ class ReadPool:
         self._turns = asyncio.Semaphore(size)
         self._pool: Pool = asyncpg.create_pool(
             database_url,
+            connect=cast("Any", open_connection),
             min_size=0,
             max_size=size,
-            timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,
-            reset=_leave_as_it_is,
+            reset=_keep_session,
             server_settings=SESSION | {"application_name": name},
         )
         metrics.DB_CONNECTIONS_LIMIT.labels("pool").set(size)
@@ -174,46 +185,50 @@ class ReadPool:
 
     @asynccontextmanager
     async def use(self, query: str) -> AsyncIterator[Connection]:
-        """One of the connections; one that does not answer is cut, so that nobody is given it again.
+        """One of the connections; it is closed, and never used again, if it fails or its server takes no writes.
 
         Args:
-            query: under which name the time it is used for is measured.
+            query: the name under which the time of its use is measured.
 
         Raises:
+            ReadOnlyServer: the server takes no writes; what was read is void.
             Transient: the database failed or cannot be reached.
         """
-        # Who gives up while waiting for a turn says nothing of the database, and does not ask its breaker.
+        # Giving up while waiting for a turn says nothing about the database: the breaker is asked afterwards.
         async with self._turns:
             with self._breaker.guarding(_is_away):
                 try:
                     async with self._borrowed() as connection:
                         with _seconds(query).time():
                             yield connection
+                except NoWritableHost as error:
+                    raise ReadOnlyServer from error
                 except INFRASTRUCTURE_ERRORS as error:
                     raise Transient(f"PostgreSQL failed: {describe(error)}") from error
 
     @asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[Connection]:
-        connection = await self._pool.acquire()
+        connection = cast("Connection", await self._pool.acquire())
         try:
-            yield cast("Connection", connection)
+            yield connection
+            require_writable(connection)
         except BaseException:
             connection.terminate()
             raise
         finally:
-            await self._pool.release(connection)
+            await self._pool.release(cast("Any", connection))
 
     def _active(self) -> int:
         return self._pool.get_size() - self._pool.get_idle_size()
 
 
-async def _leave_as_it_is(connection: Connection) -> None:
-    """Single statements change no session: asyncpg's own RESET would cost a round trip a read."""
+async def _keep_session(connection: Connection) -> None:
+    """Single statements change no session: asyncpg's own RESET would cost a round trip per read."""
 
 
 @dataclass
 class _Own:
-    """How many links have a connection open, and how many have it in use."""
+    """How many single connections are open, and how many are in use."""
 
     opened: int = 0
     used: int = 0
@@ -231,7 +246,7 @@ def _timed(query: str | None) -> AbstractContextManager[object]:
 
 
 class SingleConnection:
-    """One connection of one's own, opened when needed and thrown away when it fails. Not for several tasks at once."""
+    """One connection, opened when needed and replaced when it fails. Not for several tasks at once."""
 
     def __init__(self, database_url: str, name: str, **session: str) -> None:
         self._database_url = database_url
@@ -242,12 +257,13 @@ class SingleConnection:
 
     @asynccontextmanager
     async def use(self, query: str | None = None) -> AsyncIterator[Connection]:
-        """The living connection, or a new one, for some statements; an infrastructure failure throws it away.
+        """The connection, or a new one, for some statements; an infrastructure error closes it for good.
 
         Args:
-            query: under which name the time until they are done is measured; None for not at all.
+            query: the name under which the time of its use is measured; None to measure nothing.
 
         Raises:
+            ReadOnlyServer: the server takes no writes; what was read is void.
             Transient: the database failed or cannot be reached; after `LostRace` the connection lives on. An error that
                 blames the data is raised as it is.
         """
@@ -256,6 +272,10 @@ class SingleConnection:
             _own.used += 1
             try:
                 yield connection
+                require_writable(connection)
+            except ReadOnlyServer:
+                self._cut(connection)
+                raise
             except _RACES as error:
                 raise LostRace from error
             except INFRASTRUCTURE_ERRORS as error:
@@ -264,7 +284,7 @@ class SingleConnection:
                 self._cut(connection)
                 raise Transient(f"PostgreSQL failed: {describe(error)}") from error
             except BaseException as error:
-                # Cancelled, or a bug: a transaction left open here would take in the next one's statements.
+                # Cancelled, or a bug: a transaction left open would swallow the next user's statements.
                 if isinstance(error, asyncio.CancelledError) or _is_unfit(connection):
                     self._cut(connection)
                 raise
@@ -272,7 +292,7 @@ class SingleConnection:
                 _own.used -= 1
 
     async def close(self) -> None:
-        """Say goodbye, for at most a second. The link may be used again."""
+        """Close the connection, within a second. The next use opens a new one."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -294,7 +314,7 @@ class SingleConnection:
     async def _connect(self) -> Connection:
         try:
             return await connect(self._database_url, self._name, self._session)
-        except Misconfigured as error:  # found right at start, so it was changed under us: no message's fault
+        except Misconfigured as error:  # it was right at the start, so it was changed since: no message's fault
             raise Transient(str(error)) from None
 
     def _cut(self, connection: Connection) -> None:

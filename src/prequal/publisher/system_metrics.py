@@ -7,6 +7,7 @@ import asyncio
 import random
 import shutil
 from collections.abc import Mapping
+from typing import Any
 
 import asyncpg
 import structlog
@@ -54,7 +55,9 @@ class SystemMetrics:
         while not stop.is_set():
             try:
                 async with self._connection.use("system_metrics") as connection:
-                    await _read_database(connection)
+                    found = await _read_database(connection)
+                for gauge, value in found.items():
+                    gauge.set(value)
             except (Transient, asyncpg.PostgresError) as error:
                 _clear(DATABASE_GAUGES)
                 log.debug("probe_failed", what="PostgreSQL", reason=describe(error))
@@ -93,15 +96,18 @@ def _clear(gauges: tuple[CollectedGauge, ...]) -> None:
         gauge.clear()
 
 
-async def _read_database(connection: Connection) -> None:
+async def _read_database(connection: Connection) -> dict[CollectedGauge, Any]:
+    """All values, before one is shown: whether the server takes writes is known after the last answer."""
     depths = {(topic,): await outbox.depth(connection, topic) for topic in GROUPS}
-    metrics.OUTBOX_DEPTH.set({topic: depth for topic, (depth, _, _) in depths.items()})
-    metrics.OUTBOX_OLDEST_SECONDS.set({topic: age for topic, (_, age, _) in depths.items()})
-    metrics.OUTBOX_PARKED.set({topic: parked for topic, (_, _, parked) in depths.items()})
-    for gauge, value in (await undecided(connection) | await server(connection)).items():
-        gauge.set(value)
-    metrics.ARCHIVE_DAYS_AHEAD.set(await archive_days_ahead(connection))
-    metrics.DB_TRANSACTIONS.set(await transactions(connection))
+    return {
+        metrics.OUTBOX_DEPTH: {topic: depth for topic, (depth, _, _) in depths.items()},
+        metrics.OUTBOX_OLDEST_SECONDS: {topic: age for topic, (_, age, _) in depths.items()},
+        metrics.OUTBOX_PARKED: {topic: parked for topic, (_, _, parked) in depths.items()},
+        **await undecided(connection),
+        **await server(connection),
+        metrics.ARCHIVE_DAYS_AHEAD: await archive_days_ahead(connection),
+        metrics.DB_TRANSACTIONS: await transactions(connection),
+    }
 
 
 async def undecided(connection: Connection) -> dict[CollectedGauge, float]:

@@ -12,6 +12,7 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from prequal.core.circuit_breaker import BreakerOpen
 from prequal.core.errors import PrequalError
 from prequal.core.lifecycle import pause
 from prequal.core.settings import ServiceSettings
@@ -19,6 +20,7 @@ from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
 from prequal.messaging.kafka_clients import common_settings
 from prequal.postgres.connections import SingleConnection
+from prequal.postgres.primary import ReadOnlyServer
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
 
@@ -26,6 +28,7 @@ log = structlog.get_logger()
 
 ASK_EVERY_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
+READ_ONLY = "PostgreSQL takes no writes: a standby, or read-only"
 
 
 class Readiness:
@@ -45,6 +48,7 @@ class Readiness:
         if needs_kafka:  # a process that works without the broker never produces to it
             self._breakers["kafka_producer"] = breaker_of("kafka_producer", settings.kafka_bootstrap_servers)
         self._up: dict[str, bool | None] = {"database": None, "kafka": None}
+        self._database_is_read_only = False
         self._reason_not_ready = reason_not_ready
         self.started = False
 
@@ -52,10 +56,15 @@ class Readiness:
         """The status code and body of `/ready`."""
         body: dict[str, Any] = {name: "connected" if up else "disconnected" for name, up in self._up.items()}
         body["breakers"] = {name: breaker.state.word for name, breaker in self._breakers.items()}
-        reason = self._reason_not_ready() if self.started else "starting"
+        reason = self._reason()
         if reason or not self._up["database"] or (self._needs_kafka and not self._up["kafka"]):
             return 503, {"status": "not_ready", **body} | ({"reason": reason} if reason else {})
         return 200, {"status": "ready" if self._up["kafka"] else "degraded", **body}
+
+    def _reason(self) -> str | None:
+        if self._database_is_read_only:
+            return READ_ONLY
+        return self._reason_not_ready() if self.started else "starting"
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Ask both dependencies each second until `stop`."""
@@ -69,8 +78,11 @@ class Readiness:
                 async with asyncio.timeout(ANSWER_SECONDS), self._database.use() as connection:
                     await connection.fetchval("SELECT 1")
                 self._record("database", up=True)
-            except (TimeoutError, PrequalError):
+                self._database_is_read_only = False
+            except (TimeoutError, PrequalError) as error:
                 self._record("database", up=False)
+                if not isinstance(error, BreakerOpen):  # which says nothing new
+                    self._database_is_read_only = isinstance(error, ReadOnlyServer)
             await pause(stop, ASK_EVERY_SECONDS)
         await self._database.close()
 

@@ -5,9 +5,9 @@ Invariant: the advisory lock is held for the whole run, so that a second process
 
 import os
 
+import psycopg
 from alembic import context
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 MIGRATION_LOCK = 0x70726571  # "preq"
@@ -17,10 +17,14 @@ def _database_url() -> str:
     return str(context.config.attributes.get("database_url") or os.environ["DATABASE_URL"])
 
 
+def _connect() -> "psycopg.Connection[tuple[object, ...]]":
+    """Libpq reads the address, and of several hosts takes the one that takes writes."""
+    return psycopg.connect(_database_url(), connect_timeout=5, target_session_attrs="read-write")
+
+
 def run() -> None:
     """Connect, take the lock, migrate."""
-    url = make_url(_database_url()).set(drivername="postgresql+psycopg")
-    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})
+    engine = create_engine("postgresql+psycopg://", creator=_connect, poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
         connection.commit()

@@ -1,0 +1,81 @@
+"""Connections to the one host of an address that takes writes.
+
+Invariant: a connection whose server takes no writes is never used, for reads neither: a standby may hold an old copy.
+"""
+
+import asyncio
+from typing import Any, Final, TypeAlias, cast
+
+import asyncpg
+
+from prequal.core.database_url import parse
+from prequal.core.errors import Transient
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+NoWritableHost: TypeAlias = asyncpg.exceptions.TargetServerAttributeNotMatched
+
+CONNECT_SECONDS: Final = 2.0
+"""For all hosts of an address together, so that one which is frozen leaves time for the next."""
+
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    asyncio.TimeoutError,
+)
+"""What asyncpg raises when a call fails, whosever fault it is: see `blames_data`."""
+
+
+class ReadOnlyServer(Transient):
+    """PostgreSQL takes no writes (a standby, or read-only): what it answers may be old, so it is not used."""
+
+
+_last_writable: dict[str, tuple[str, int]] = {}
+"""By address, the host that took writes last; it is tried first."""
+
+
+async def open_connection(database_url: str, **options: Any) -> Connection:
+    """A connection to the first host of the address that takes writes.
+
+    asyncpg has one timeout for all hosts together, and stops at the first that refuses it where libpq goes on to the
+    next: so each host is tried by itself.
+
+    Raises:
+        NoWritableHost: a host answers, and none takes writes.
+        Exception: the last host's, of `DRIVER_ERRORS`.
+    """
+    address = parse(database_url)
+    hosts = sorted(address.hosts, key=lambda host: host != _last_writable.get(database_url))
+    failures: list[BaseException] = []
+    places: list[tuple[str, int] | tuple[None, None]] = [*hosts] or [(None, None)]
+    for host, port in places:
+        where: Any = {"host": host, "port": port, "timeout": CONNECT_SECONDS / len(places)}
+        try:
+            connection = await asyncpg.connect(
+                address.url, target_session_attrs=asyncpg.connect_utils.SessionAttribute.read_write, **where, **options
+            )
+        except DRIVER_ERRORS as error:
+            failures.append(error)
+            continue
+        if host is not None and port is not None:
+            _last_writable[database_url] = host, port
+        return cast("Connection", connection)
+    read_only = [failure for failure in failures if isinstance(failure, NoWritableHost)]
+    raise (read_only or failures)[-1]
+
+
+def require_writable(connection: Connection) -> None:
+    """Check that the server of a connection that is still open takes writes; asks nothing.
+
+    Since version 14 a server reports both settings by itself: at the start of a session, and together with the first
+    answer after a change. So a check after a query holds for that query's answer.
+
+    Raises:
+        ReadOnlyServer: it takes none.
+    """
+    if connection.is_closed():  # as a writer does whose COMMIT is in doubt
+        return
+    settings: Any = connection.get_settings()
+    if "on" in (getattr(settings, "in_hot_standby", None), getattr(settings, "default_transaction_read_only", None)):
+        raise ReadOnlyServer
