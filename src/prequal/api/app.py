@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+_SUBMIT_TARGET = SUBMIT_ROUTE.encode()
 _PROTOCOL_CODES = {
     400: ErrorCode.MALFORMED_REQUEST,
     408: ErrorCode.REQUEST_TIMEOUT,
@@ -48,8 +49,17 @@ _FRAMEWORK_CODES = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED}
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def build(submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler]) -> ASGIApp:
-    """The whole application: our routes in a FastAPI, in the envelope."""
+def build(
+    submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler], let_in: Callable[[], bool] = lambda: True
+) -> "Envelope":
+    """The whole application: our routes in a FastAPI, in the envelope.
+
+    Args:
+        submit: the POST of an application.
+        show_status: the GET of its status.
+        health: the probes, by path.
+        let_in: whether there is room for one more application, asked when its head has come.
+    """
     app = FastAPI(
         title="Loan Prequalification",
         version=__version__,
@@ -68,7 +78,7 @@ def build(submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler]) -> 
     app.add_exception_handler(HTTPException, _refused_by_framework)
     app.add_exception_handler(RequestValidationError, _refused_by_framework)
     app.add_exception_handler(Exception, _failed)
-    return Envelope(app)
+    return Envelope(app, let_in)
 
 
 class Protocol(http_protocol.Protocol):
@@ -82,12 +92,20 @@ class Protocol(http_protocol.Protocol):
         metrics.HTTP_REQUESTS.labels("other", "other", str(status)).inc()
         return http_protocol.refusal(status, bytes(answer.body), {**answer.headers, "X-Request-ID": request_id})
 
+    def answer_at_once(self) -> bytes | None:
+        """The 503 of an application for which there is no room: it costs a fraction of what accepting one does."""
+        if self.url.partition(b"?")[0] != _SUBMIT_TARGET or self.parser.get_method() != b"POST" or self.app.let_in():
+            return None
+        refused: bytes = self.app.refuse_at_once({**self.scope, "method": "POST", "path": SUBMIT_ROUTE})
+        return refused
+
 
 class Envelope:
     """Gives each request its id, counts, times and records it, and handles an error that nothing else handled."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, let_in: Callable[[], bool]) -> None:
         self._app = app
+        self.let_in = let_in
         self._in_progress = 0
         self._access_log = AccessLog()
         metrics.HTTP_IN_PROGRESS.set_function(lambda: self._in_progress)
@@ -112,6 +130,16 @@ class Envelope:
             _count(scope, sending.status, seconds)
             self._access_log.record(scope, sending.status or 500, sending.headers, seconds)
             correlation_id.reset(token)
+
+    def refuse_at_once(self, scope: Scope) -> bytes:
+        """The whole answer to an application that is not let in, counted and recorded as any other."""
+        request_id = scope["request_id"] = _request_id(scope)
+        answer = error_response(ApiError(ErrorCode.SERVICE_UNAVAILABLE), request_id, scope["path"])
+        _count(scope, answer.status_code, 0.0)
+        self._access_log.record(scope, answer.status_code, (), 0.0)
+        return http_protocol.answer(
+            answer.status_code, bytes(answer.body), {**answer.headers, "X-Request-ID": request_id}
+        )
 
 
 class _Sending:

@@ -4,6 +4,7 @@ Invariant: no answer repeats a value that was sent, and nothing PAN-shaped leave
 """
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,10 +52,10 @@ class ErrorCode(Enum):
 
 
 RETRY_AFTER = {
-    ErrorCode.IDEMPOTENCY_KEY_IN_USE: "1",
-    ErrorCode.SERVICE_UNAVAILABLE: "2",
+    ErrorCode.IDEMPOTENCY_KEY_IN_USE: (1, 1),
+    ErrorCode.SERVICE_UNAVAILABLE: (1, 4),
 }
-"""Seconds, for the errors that may pass with time."""
+"""Seconds, from and to, for the errors that may pass with time; drawn, so that not all come back at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def error_response(error: ApiError, request_id: str, path: str) -> Response:
     }
     headers = dict(error.headers)
     if code in RETRY_AFTER:
-        headers["Retry-After"] = RETRY_AFTER[code]
+        headers["Retry-After"] = str(random.randint(*RETRY_AFTER[code]))
     return Response(json.dumps(body), code.status, headers, "application/json")
 
 

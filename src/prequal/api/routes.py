@@ -68,6 +68,8 @@ class SubmitApplication:
     async def _answer(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, span: tracing.Span
     ) -> Accepted:
+        if not self._submissions.has_room():
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         body = await _body(headers, receive)
         request = parse(body, self._holder_types)
         key = _key(scope["headers"])

@@ -45,7 +45,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     async with read_pool:
         submit = SubmitApplication(submissions, keys, hasher, _holder_types(settings), settings.sandbox)
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
-        api = app.build(submit, ShowStatus(read_pool), health)
+        api = app.build(submit, ShowStatus(read_pool), health, submissions.let_in)
         async with started(Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol) as running:
             running.group.create_task(notifier.run(served))
             running.group.create_task(submissions.run(served))

@@ -1,10 +1,12 @@
 """The queue of applications: those that arrive while a write is in flight share the next one, each with its own answer.
 
-Invariant: nobody waits longer than four seconds, and nobody's hanging up cancels a write.
+Invariant: nobody waits longer than four seconds, nobody is written who has less than one of them left, and nobody's
+hanging up cancels a write.
 
+    no room: unavailable
     waiting ──► in a batch ──► accepted | replayed | duplicate | key reused
        │             └──► the database failed: unavailable
-       └──► four seconds passed, or too many wait: unavailable
+       └──► three seconds passed: unavailable
 """
 
 import asyncio
@@ -17,6 +19,7 @@ import structlog
 from prequal.api.batch_write import Answer, Answers, BatchWriter, Locked
 from prequal.api.errors import ErrorCode
 from prequal.api.queries import NewApplication
+from prequal.api.room import Room
 from prequal.core.errors import Transient
 from prequal.core.settings import ApiSettings
 from prequal.messaging.outbox_notifier import OutboxNotifier
@@ -28,6 +31,8 @@ log = structlog.get_logger()
 
 ANSWER_SECONDS = 4.0
 """No submission waits longer for its answer: a client is promised one within 4.5 s."""
+LEFT_SECONDS = 1.0
+"""No submission is written that has less than this left: its answer might come too late to say that it was."""
 SWEEP_SECONDS = 0.1
 
 
@@ -54,7 +59,8 @@ class Submissions:
         self._writer = BatchWriter(settings.database_url, settings.service_name)
         self._notifier = notifier
         self._batch_max = settings.write_batch_max
-        self._waiting_max = settings.waiting_max
+        self._room = Room(settings.waiting_max, settings.write_batch_max)
+        self._coming = 0
         self._queue: deque[_Submission] = deque()
         self._being_written: list[_Submission] = []
         self._arrived = asyncio.Event()
@@ -66,9 +72,25 @@ class Submissions:
         """Take applications from now on: the database's revision and the keys were found right."""
         self._open = True
 
+    def has_room(self) -> bool:
+        """Whether one more would be written in time; until applications are taken, that is not asked."""
+        return not self._open or self._room.is_left(len(self._queue) + self._coming)
+
+    def let_in(self) -> bool:
+        """`has_room` for a request whose body was not read yet; what is let in at the same moment counts as waiting."""
+        if not self.has_room():
+            return False
+        if not self._coming:
+            asyncio.get_running_loop().call_soon(self._have_come)
+        self._coming += 1
+        return True
+
+    def _have_come(self) -> None:
+        self._coming = 0
+
     async def submit(self, new: NewApplication) -> Answer:
         """Write `new` in the next batch and answer when it is committed, refused, or four seconds have passed."""
-        if not self._open or len(self._queue) >= self._waiting_max:
+        if not self._open or not self.has_room():
             return ErrorCode.SERVICE_UNAVAILABLE
         submission = _Submission(new)
         self._queue.append(submission)
@@ -84,7 +106,9 @@ class Submissions:
                 self._arrived.clear()
                 while batch := self._next_batch():
                     self._being_written = batch
+                    self._room.begin()
                     answers = await self._write(batch)
+                    self._room.end(len(batch))
                     for submission in batch:
                         submission.answer(answers[submission.new.application.id])
                     self._being_written = []
@@ -98,12 +122,15 @@ class Submissions:
 
     def _next_batch(self) -> list[_Submission]:
         """The head of the queue, without a second row of the same key: that one waits for the first one's result."""
+        now = monotonic()
         batch: list[_Submission] = []
         later: list[_Submission] = []
         keys: set[bytes] = set()
         while self._queue and len(batch) < self._batch_max:
             submission = self._queue.popleft()
             key = submission.new.key_hmac
+            if submission.give_up_at - now < LEFT_SECONDS:
+                submission.answer(ErrorCode.SERVICE_UNAVAILABLE)
             if submission.answered.done():
                 continue
             if key is not None and key in keys:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from prequal.service.http_connections import Connections
@@ -32,13 +32,6 @@ WORDS: Final = {
 }
 """What is refused before it is a request, by status."""
 
-_REASONS: Final = {
-    400: b"Bad Request",
-    408: b"Request Timeout",
-    414: b"URI Too Long",
-    431: b"Request Header Fields Too Large",
-    503: b"Service Unavailable",
-}
 _HEAD_END: Final = b"\r\n\r\n"
 _OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
 """The headers of an offer, and the words for them in `Connection`."""
@@ -229,9 +222,26 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._waits.idle.pop(self, None)
         self._waits.beginning.pop(self, None)
+        if (self.cycle is None or self.cycle.response_complete) and (answer := self.answer_at_once()) is not None:
+            self._answer_now(answer)
+            return
         HttpToolsProtocol.on_headers_complete(self)
         if self.only_probes:
             self.cycle.keep_alive = False
+
+    def answer_at_once(self) -> bytes | None:
+        """The whole answer to a request whose head has come, if its body need not be read; otherwise None."""
+        return None
+
+    def _answer_now(self, answer: bytes) -> None:
+        """Answer, and pass over the body; hang up where it might not come."""
+        self.scope["method"] = ""
+        self.cycle = _ANSWERED
+        if self.expect_100_continue or not self.parser.should_keep_alive():
+            self._answer_last(503, answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+        else:
+            self.transport.write(answer)
+            self.on_response_complete()
 
     def on_message_complete(self) -> None:
         """Note that the body is whole; an offer's seems to be, before it was read."""
@@ -283,9 +293,13 @@ class Protocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.flow.pause_reading()
             return
-        self.transport.write(self.refusal(status))
+        self._answer_last(status, self.refusal(status))
+
+    def _answer_last(self, status: int, answer: bytes) -> None:
+        """Answer and hang up. Closed while more comes, a connection is reset and the answer lost: that is dropped."""
+        self._refusal = status
+        self.transport.write(answer)
         self.transport.write_eof()
-        # Closed while more comes, it would be reset, and the answer lost: so that is read for a moment, and dropped.
         self.flow.resume_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
@@ -294,10 +308,26 @@ class Protocol(HttpToolsProtocol):
         return refusal(status, WORDS[status].encode(), {"Content-Type": "text/plain"})
 
 
+class _Answered:
+    """Stands for a request that was answered when its head had come."""
+
+    response_complete = True
+    more_body = False
+    message_event = asyncio.Event()
+
+
+_ANSWERED: Final[Any] = _Answered()
+
+
 def refusal(status: int, body: bytes, headers: dict[str, str]) -> bytes:
     """An answer as bytes, after which the connection is closed."""
-    fields = {**headers, "Content-Length": str(len(body)), "Connection": "close"}
-    lines = [b"HTTP/1.1 %d %b" % (status, _REASONS[status]), *(f"{each}: {fields[each]}".encode() for each in fields)]
+    return answer(status, body, {**headers, "Connection": "close"})
+
+
+def answer(status: int, body: bytes, headers: dict[str, str]) -> bytes:
+    """An answer as bytes."""
+    fields = {**headers, "Content-Length": str(len(body))}
+    lines = [STATUS_LINE[status].rstrip(), *(f"{each}: {fields[each]}".encode() for each in fields)]
     return b"\r\n".join([*lines, b"", body])
 
 
@@ -310,10 +340,6 @@ def _without_offer(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[byt
     """The headers but those of an offer, which `Connection` does not name any more either."""
     for name, value in headers:
         if name == b"connection":
-            yield name, b", ".join(word for word in _words(value) if word.lower() not in _OFFER)
+            yield name, b",".join(word for word in value.split(b",") if word.strip().lower() not in _OFFER)
         elif name not in _OFFER:
             yield name, value
-
-
-def _words(value: bytes) -> list[bytes]:
-    return [word.strip() for word in value.split(b",")]

@@ -80,7 +80,7 @@ def test_error_that_may_pass_says_when_to_try_again(code: ErrorCode) -> None:
 
     assert ("retry-after" in headers) is (code in RETRY_AFTER)
     assert set(RETRY_AFTER) == {ErrorCode.IDEMPOTENCY_KEY_IN_USE, ErrorCode.SERVICE_UNAVAILABLE}
-    assert all(int(seconds) > 0 for seconds in RETRY_AFTER.values())
+    assert all(0 < least <= most for least, most in RETRY_AFTER.values())
 
 
 def test_unavailable_says_to_retry_with_the_same_key() -> None:
@@ -142,3 +142,12 @@ def test_an_api_error_is_a_refusal_in_its_codes_words() -> None:
 
     assert isinstance(error, Refused)
     assert str(error) == ErrorCode.DUPLICATE_APPLICATION.words
+
+
+def test_seconds_to_wait_are_drawn_so_that_not_all_come_back_at_once() -> None:
+    drawn = {
+        error_response(ApiError(ErrorCode.SERVICE_UNAVAILABLE), "request-1", "/").headers["retry-after"]
+        for _ in range(200)
+    }
+
+    assert len(drawn) > 1
