@@ -142,7 +142,7 @@ def test_events_of_an_undecided_application_are_carried_over(database: Database)
 def test_inbox_is_pruned_after_fifteen_days(database: Database, days: int, left: int) -> None:
     database.execute(
         "INSERT INTO processed_messages "
-        "VALUES ('credit-service', gen_random_uuid(), 'd', now() - make_interval(days => %s))",
+        "VALUES ('credit-service', gen_random_uuid(), 'd', now() - make_interval(days => %s), gen_random_uuid())",
         days,
     )
 
@@ -189,7 +189,8 @@ def test_what_became_of_a_dead_letter_is_forgotten_long_after_its_topic_forgot_t
 
 def test_index_by_age_knows_the_newest_pages_after_maintenance(database: Database) -> None:
     database.execute(
-        "INSERT INTO processed_messages SELECT 'c', gen_random_uuid(), sha256('d') FROM generate_series(1, 50000)"
+        "INSERT INTO processed_messages "
+        "SELECT 'c', gen_random_uuid(), sha256('d'), now(), gen_random_uuid() FROM generate_series(1, 50000)"
     )
 
     maintain(database.url)
@@ -203,7 +204,8 @@ def test_more_rows_than_one_statement_prunes_are_all_pruned(
     monkeypatch.setattr("prequal.schema.retention.PRUNE_ROWS", 10)
     database.execute(
         "INSERT INTO processed_messages "
-        "SELECT 'credit-service', gen_random_uuid(), 'd', now() - interval '30 days' FROM generate_series(1, 35)"
+        "SELECT 'credit-service', gen_random_uuid(), 'd', now() - interval '30 days', gen_random_uuid() "
+        "FROM generate_series(1, 35)"
     )
 
     done = maintain(database.url)

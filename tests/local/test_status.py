@@ -33,7 +33,8 @@ def insert_inbox_rows(database: Database, count: int) -> None:
         database.execute(
             f"""
             INSERT INTO processed_messages
-            SELECT '{consumer}', gen_random_uuid(), 'd', now() - interval '{ago}' FROM generate_series(1, {count})
+            SELECT '{consumer}', gen_random_uuid(), 'd', now() - interval '{ago}', gen_random_uuid()
+            FROM generate_series(1, {count})
             """
         )
 

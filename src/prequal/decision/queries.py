@@ -66,11 +66,11 @@ async def write_decisions(connection: Connection, pending: Sequence[PendingDecis
             FROM undecided
             -- A row that moved after the look-up is at another place, and is not updated.
             WHERE application.ctid = undecided.place AND application.version = undecided.version
-            RETURNING application.id, event_id, digest, application.created_at
+            RETURNING application.id AS application_id, event_id, digest, application.created_at
         ), remembered AS (
             {INSERT_REMEMBERED.format(consumer="$1", events="moved")}
         )
-        SELECT id, extract(epoch FROM clock_timestamp() - created_at)::float8 FROM moved
+        SELECT application_id, extract(epoch FROM clock_timestamp() - created_at)::float8 FROM moved
         """,
         CONSUMER,
         *_DECISIONS.arrays(pending),

@@ -3,6 +3,7 @@
 Invariant: the same fact always has the same `event_id`, however often it is published, by any process.
 """
 
+import functools
 from enum import StrEnum
 from uuid import UUID, uuid5
 
@@ -18,6 +19,10 @@ class EventType(StrEnum):
     CREDIT_REPORT_GENERATED = "CreditReportGenerated"
 
 
+@functools.lru_cache(4096)
 def event_id(event_type: EventType, application_id: UUID) -> UUID:
-    """The fact's own id: a version 5 UUID (RFC 9562) of the event's type and the application's id."""
+    """The fact's own id: a version 5 UUID (RFC 9562) of the event's type and the application's id.
+
+    Kept for a while: a process asks for the same one two or three times, and each costs a hash and two objects.
+    """
     return uuid5(_NAMESPACE, f"{event_type}:{application_id}")

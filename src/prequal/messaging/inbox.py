@@ -18,8 +18,8 @@ from prequal.postgres.columns import Column, Columns
 from prequal.postgres.connections import Connection
 
 INSERT_REMEMBERED = """
-    INSERT INTO processed_messages (consumer, event_id, digest)
-    SELECT {consumer}, event_id, digest FROM {events} ORDER BY event_id
+    INSERT INTO processed_messages (consumer, event_id, application_id, digest)
+    SELECT {consumer}, event_id, application_id, digest FROM {events} ORDER BY application_id
     ON CONFLICT DO NOTHING
     RETURNING event_id
 """
@@ -77,8 +77,8 @@ AGREES = """
 """
 """SQL: whether the application `found` is the one of which `event` speaks."""
 
-DIGEST = "(SELECT digest FROM processed_messages WHERE consumer = {consumer} AND event_id = event.event_id)"
-"""SQL: the digest of `event`, if `consumer` remembers it."""
+DIGEST = "(SELECT digest FROM processed_messages WHERE consumer = {consumer} AND application_id = event.application_id)"
+"""SQL: the digest of `event`, if `consumer` remembers it: it reads one type, of which an application has one event."""
 
 KNOWN = f"""
     SELECT event.*, {DIGEST} AS digest, found.status, found.version, coalesce({AGREES}, false) AS agrees

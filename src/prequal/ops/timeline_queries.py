@@ -99,7 +99,7 @@ async def read(connection: Connection, application_id: UUID) -> Record | None:
             now=await connection.fetchval("SELECT now()"),
             application=application,
             events=[OutboxEvent(*row) for row in await _events(connection, application_id)],
-            processed=[ProcessedEvent(*row) for row in await _processed(connection, event_ids)],
+            processed=[ProcessedEvent(*row) for row in await _processed(connection, application_id)],
             accesses=[PanAccess(*row) for row in await _accesses(connection, application_id)],
             republication=Republication(*republications[0]) if republications else None,
             resolved=[ResolvedDeadLetter(*row) for row in await _resolved(connection, event_ids)],
@@ -154,14 +154,14 @@ async def _events(connection: Connection, application_id: UUID) -> list[asyncpg.
     )
 
 
-async def _processed(connection: Connection, event_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+async def _processed(connection: Connection, application_id: UUID) -> list[asyncpg.Record]:
     return await connection.fetch(
         """
         SELECT consumer, processed_at FROM processed_messages
-        WHERE consumer = ANY ($1::text[]) AND event_id = ANY ($2::uuid[])
+        WHERE consumer = ANY ($1::text[]) AND application_id = $2
         """,
         list(CONSUMERS.values()),
-        event_ids,
+        application_id,
     )
 
 

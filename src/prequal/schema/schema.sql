@@ -152,7 +152,8 @@ CREATE TABLE public.processed_messages (
     consumer text NOT NULL COLLATE pg_catalog."C",
     event_id uuid NOT NULL,
     digest bytea NOT NULL,
-    processed_at timestamp with time zone DEFAULT now() NOT NULL
+    processed_at timestamp with time zone DEFAULT now() NOT NULL,
+    application_id uuid NOT NULL
 )
 WITH (autovacuum_vacuum_insert_threshold='-1');
 
@@ -230,7 +231,7 @@ ALTER TABLE ONLY public.pan_claims
     ADD CONSTRAINT pan_claims_pkey PRIMARY KEY (pan_number_hash);
 
 ALTER TABLE ONLY public.processed_messages
-    ADD CONSTRAINT processed_messages_pkey PRIMARY KEY (consumer, event_id);
+    ADD CONSTRAINT processed_messages_pkey PRIMARY KEY (consumer, application_id);
 
 ALTER TABLE ONLY public.publisher_leases
     ADD CONSTRAINT publisher_leases_pkey PRIMARY KEY (name);
