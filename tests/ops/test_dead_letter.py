@@ -12,7 +12,8 @@ from prequal.core.errors import KINDS, Invalid, UsageError
 from prequal.core.topology import dead_letter_topic
 from prequal.messaging.dead_letters import DeadLetter, headers
 from prequal.messaging.messages import ConsumedMessage
-from prequal.ops.dead_letter import SOURCES, DeadLetterId, Origin, read_dead_letter, replay_headers
+from prequal.ops.dead_letter import DeadLetterId, Origin, read_dead_letter, replay_headers
+from prequal.ops.selection import SOURCES
 from tests.builders import APPLICATION_ID, MOMENT, a_message, a_submitted_message
 from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 

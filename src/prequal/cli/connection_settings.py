@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from prequal.core.settings import DatabaseSettings, KafkaSettings
+    from prequal.local.run_file import RunFile
+    from prequal.local.settings import UpSettings
 
 S = TypeVar("S", bound="DatabaseSettings | KafkaSettings")
 
@@ -18,12 +20,8 @@ def stores(kind: type[S]) -> S:
         Misconfigured: neither names them.
     """
     from prequal.core.settings import load
-    from prequal.local.data_folder import DataFolder
-    from prequal.local.run_file import read
-    from prequal.local.settings import UpSettings
 
-    settings = load(UpSettings)
-    running = read(DataFolder(settings.prequal_data_dir).run_file)
+    settings, running = _local_stack()
     if running is None or settings.database_url is not None or settings.kafka_bootstrap_servers is not None:
         return load(kind)
     kafka = {"kafka_bootstrap_servers": running.kafka_bootstrap_servers, **settings.of_own_broker}
@@ -32,12 +30,17 @@ def stores(kind: type[S]) -> S:
 
 def api_url() -> str:
     """The API of a running `prequal up`; without one, the port of API_PORT on this machine."""
+    settings, running = _local_stack()
+    api = running.processes.get("api") if running else None
+    return f"http://127.0.0.1:{api.port if api else settings.api_port}"
+
+
+def _local_stack() -> "tuple[UpSettings, RunFile | None]":
+    """The settings of `prequal up` here, and what it says of itself while it runs."""
     from prequal.core.settings import load
     from prequal.local.data_folder import DataFolder
     from prequal.local.run_file import read
     from prequal.local.settings import UpSettings
 
     settings = load(UpSettings)
-    running = read(DataFolder(settings.prequal_data_dir).run_file)
-    api = running.processes.get("api") if running else None
-    return f"http://127.0.0.1:{api.port if api else settings.api_port}"
+    return settings, read(DataFolder(settings.prequal_data_dir).run_file)

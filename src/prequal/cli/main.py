@@ -44,15 +44,10 @@ def main() -> None:
     except OSError as problem:
         if problem.errno not in FULL:
             raise
-        _discard_output()
+        from prequal.local.console import discard_output
+
+        discard_output()
         sys.stderr.write(f"prequal: The output cannot be written: {os.strerror(problem.errno)}.\n")
         sys.exit(ExitCode.MISCONFIGURED)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-
-
-def _discard_output() -> None:
-    """Send what is still buffered to /dev/null: the flush at exit would fail once more."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)

@@ -4,11 +4,15 @@ Invariant: a process loads only its own package and its own settings.
 """
 
 import sys
+from importlib import import_module
 
 
-def _without_graphics() -> None:
-    """Keep structlog from loading rich to draw tracebacks: 5 MiB in a process that has no terminal."""
+def _run(package: str, settings: str) -> None:
+    # structlog would load rich to draw tracebacks: 5 MiB in a process that has no terminal.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # the import system's own way to say "not here"
+    from prequal.core import settings as classes
+
+    import_module(f"{package}.service").run(classes.load(getattr(classes, settings)))
 
 
 def api() -> None:
@@ -20,11 +24,7 @@ def api() -> None:
     Example:
       HTTP_PORT=8000 prequal api
     """
-    _without_graphics()
-    from prequal.api import service
-    from prequal.core.settings import ApiSettings, load
-
-    service.run(load(ApiSettings))
+    _run("prequal.api", "ApiSettings")
 
 
 def credit() -> None:
@@ -36,11 +36,7 @@ def credit() -> None:
     Example:
       HTTP_PORT=8001 prequal credit
     """
-    _without_graphics()
-    from prequal.core.settings import CreditSettings, load
-    from prequal.credit import service
-
-    service.run(load(CreditSettings))
+    _run("prequal.credit", "CreditSettings")
 
 
 def decision() -> None:
@@ -52,11 +48,7 @@ def decision() -> None:
     Example:
       HTTP_PORT=8002 prequal decision
     """
-    _without_graphics()
-    from prequal.core.settings import DecisionSettings, load
-    from prequal.decision import service
-
-    service.run(load(DecisionSettings))
+    _run("prequal.decision", "DecisionSettings")
 
 
 def publisher() -> None:
@@ -68,8 +60,4 @@ def publisher() -> None:
     Example:
       HTTP_PORT=8003 prequal publisher
     """
-    _without_graphics()
-    from prequal.core.settings import PublisherSettings, load
-    from prequal.publisher import service
-
-    service.run(load(PublisherSettings))
+    _run("prequal.publisher", "PublisherSettings")

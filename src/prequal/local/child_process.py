@@ -97,14 +97,6 @@ class Child:
         assert self._worker is not None, "an end comes after the first launch"
         return self._worker.wait()
 
-    def exit_code(self, within_seconds: float) -> int | None:
-        """`wait` with a bound; None when the worker still runs then."""
-        assert self._worker is not None, "an end comes after the first launch"
-        try:
-            return self._worker.wait(within_seconds)
-        except subprocess.TimeoutExpired:
-            return None
-
     def send(self, signal_number: signal.Signals) -> None:
         """Send the worker a signal; does nothing when it has ended."""
         if self._worker is not None:

@@ -41,7 +41,7 @@ class StackConsole:
                 self._console.print(text)
                 self._console.file.flush()
             except OSError:
-                _discard_output()
+                discard_output()
 
 
 class _PipeConsole(Console):
@@ -51,8 +51,8 @@ class _PipeConsole(Console):
         raise BrokenPipeError
 
 
-def _discard_output() -> None:
-    """The reader is gone: send everything from now on, the flush at exit included, to /dev/null."""
+def discard_output() -> None:
+    """Nobody takes the output: send everything from now on, the flush at exit included, to /dev/null."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

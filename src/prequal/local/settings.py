@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
-from prequal.core.settings import ENV_FILE, Brokers, DatabaseUrl, KeyText, Port, must_differ
+from prequal.core.settings import Brokers, DatabaseSettings, DatabaseUrl, KeyText, Port, must_differ
 from prequal.core.topology import COMMANDS, PORTS, Service
 
 PORT_SETTINGS: Final = {service: f"{command}_port" for command, service in COMMANDS.items()}
@@ -27,14 +27,7 @@ class UpSettings(BaseSettings):
     could get the port of a store that has just died, and the store could not start again.
     """
 
-    model_config = SettingsConfigDict(
-        env_file=ENV_FILE,
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
+    model_config = DatabaseSettings.model_config
 
     database_url: DatabaseUrl | None = Field(
         None, repr=False, description="A PostgreSQL of your own. Default: none, then one is started."

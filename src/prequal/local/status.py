@@ -55,14 +55,6 @@ class DatabaseFacts:
 
 
 @dataclass(frozen=True)
-class BrokerFacts:
-    """The lag of each consumer group, and the messages that the dead-letter topics hold."""
-
-    consumer_lag: dict[str, int]
-    dead_letters: int
-
-
-@dataclass(frozen=True)
 class Overview:
     """Everything on the screen; None where a store does not answer."""
 
@@ -89,12 +81,13 @@ def collect(settings: UpSettings) -> Overview:
     with ThreadPoolExecutor(len(running.processes) or 1) as threads:
         processes = list(threads.map(lambda process: _state(running, process), running.processes))
     database = _answer_of("PostgreSQL", lambda: database_facts(running.database_url), problems)
-    broker = _answer_of("Kafka", lambda: _broker_facts(running, settings), problems)
+    lag, stored = _answer_of("Kafka", lambda: _broker_facts(running, settings), problems) or (None, None)
+    resolved = database.resolved_dead_letters if database else None
     return Overview(
         processes=processes,
         database=database,
-        consumer_lag=broker.consumer_lag if broker else None,
-        dead_letters=max(0, broker.dead_letters - database.resolved_dead_letters) if broker and database else None,
+        consumer_lag=lag,
+        dead_letters=None if stored is None or resolved is None else max(0, stored - resolved),
         problems=problems,
     )
 
@@ -175,12 +168,13 @@ def _value(connection: "Connection", query: LiteralString, *parameters: str) -> 
     return int(row[0]) if row else 0
 
 
-def _broker_facts(running: RunFile, settings: UpSettings) -> BrokerFacts:
+def _broker_facts(running: RunFile, settings: UpSettings) -> tuple[dict[str, int], int]:
+    """The lag of each consumer group, and how many messages the dead-letter topics hold."""
     from prequal.messaging import consumer_lag
 
     client = load(KafkaSettings, kafka_bootstrap_servers=running.kafka_bootstrap_servers, **settings.of_own_broker)
     with closing(consumer_lag.Offsets(client)) as offsets:
-        return BrokerFacts(consumer_lag.by_group(client), sum(offsets.dead_letters().values()))
+        return consumer_lag.by_group(client), sum(offsets.dead_letters().values())
 
 
 def _state(running: RunFile, name: str) -> ProcessState:

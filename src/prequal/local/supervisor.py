@@ -113,8 +113,12 @@ class LocalStack:
         self._console = console
         self._end = end
         self._api_url = f"http://127.0.0.1:{settings.api_port}"
-        self._postgres = None if settings.database_url else _postgres(settings, folder)
-        self._kafka = None if settings.kafka_bootstrap_servers else _kafka(settings, folder)
+        self._postgres = self._kafka = None
+        if not settings.database_url:
+            self._postgres = Postgres(folder.postgres, settings.postgres_port, log=folder.log("postgres"))
+        if not settings.kafka_bootstrap_servers:
+            ports = settings.kafka_port, settings.kafka_controller_port
+            self._kafka = Kafka(folder.kafka, *ports, log=folder.log("kafka"))
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._stores: list[Child] = []
@@ -260,14 +264,6 @@ class LocalStack:
         except Exception as bug:
             self._end.put(Transient(f"`prequal up` failed itself: {type(bug).__name__}: {bug}"))
             raise
-
-
-def _postgres(settings: UpSettings, folder: DataFolder) -> Postgres:
-    return Postgres(folder.postgres, settings.postgres_port, log=folder.log("postgres"))
-
-
-def _kafka(settings: UpSettings, folder: DataFolder) -> Kafka:
-    return Kafka(folder.kafka, settings.kafka_port, settings.kafka_controller_port, log=folder.log("kafka"))
 
 
 def _all_done(futures: Sequence[Future[Any]]) -> None:

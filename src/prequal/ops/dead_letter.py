@@ -5,7 +5,6 @@ Invariant: no field holds a PAN or a control character, whatever was in the mess
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,14 +14,10 @@ from uuid import UUID
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from prequal.core.errors import UsageError
-from prequal.core.topology import TOPICS, dead_letter_topic
 from prequal.domain.pan_detection import redact
 from prequal.messaging.dead_letters import ATTEMPTS, FIRST_SEEN, PREFIX
 from prequal.messaging.kafka_clients import Headers, read_headers
-from prequal.ops.selection import quoted
-
-SOURCES: Mapping[str, str] = {dead_letter_topic(topic): topic for topic in TOPICS}
-"""The source topic of each dead-letter topic."""
+from prequal.ops.selection import SOURCES, quoted
 
 UNKNOWN_KIND = "unknown"
 HEADER_MAX = 500

@@ -26,7 +26,6 @@ from prequal.domain.pan_detection import contains_pan, looks_like_pan
 from prequal.messaging.kafka_clients import producer_settings
 from prequal.ops import queries
 from prequal.ops.dead_letter import (
-    SOURCES,
     DeadLetterId,
     State,
     StoredDeadLetter,
@@ -35,7 +34,7 @@ from prequal.ops.dead_letter import (
     replay_headers,
 )
 from prequal.ops.dead_letter_reader import read_topics
-from prequal.ops.selection import Moment, Period, period, quoted
+from prequal.ops.selection import SOURCES, Moment, Period, period, quoted
 from prequal.postgres.connections import Connection
 from prequal.schema.version import connected_at_revision
 

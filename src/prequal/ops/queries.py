@@ -4,7 +4,6 @@ Invariant: a resolution is inserted, never updated.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +11,6 @@ import asyncpg
 
 from prequal.core.errors import Transient
 from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter
-from prequal.ops.selection import Period
 from prequal.postgres.connections import Connection
 
 RESOLVING_LOCK = 0x646C7173  # "dlqs"
@@ -33,26 +31,11 @@ SELECTED = """
     ORDER BY id
     LIMIT $5::bigint
 """
-"""SQL: the archived events of an `EventSelection`, the oldest first, without those that wait in the outbox anyway."""
+"""SQL: archived events, the oldest first, without those that wait in the outbox anyway.
 
-
-@dataclass(frozen=True, slots=True)
-class EventSelection:
-    """Selects archived events; by default all.
-
-    Attributes:
-        published: the period in which they were first published.
-    """
-
-    published: Period = field(default_factory=Period)
-    application_ids: Sequence[UUID] | None = None
-    topic: str | None = None
-    limit: int | None = None
-
-    @property
-    def values(self) -> tuple[object, ...]:
-        """The parameters of `SELECTED`."""
-        return self.published.since, self.published.until, self.application_ids, self.topic, self.limit
+Its parameters: first published since, and before; of these applications; on this topic; at most so many. Each is NULL
+for all.
+"""
 
 
 async def now(connection: Connection) -> datetime:
@@ -144,15 +127,15 @@ async def unknown_applications(connection: Connection, application_ids: Sequence
     return [row[0] for row in rows]
 
 
-async def count_selected(connection: Connection, selection: EventSelection) -> int:
+async def count_selected(connection: Connection, parameters: Sequence[object]) -> int:
     """How many events are selected."""
-    count: int = await connection.fetchval(f"SELECT count(*) FROM ({SELECTED}) AS selected", *selection.values)
+    count: int = await connection.fetchval(f"SELECT count(*) FROM ({SELECTED}) AS selected", *parameters)
     return count
 
 
-async def open_selection(connection: Connection, selection: EventSelection) -> None:
+async def open_selection(connection: Connection, parameters: Sequence[object]) -> None:
     """Materialise the selection in the server, for `next_selected`; no transaction is left open."""
-    await connection.fetch(f"DECLARE selected NO SCROLL CURSOR WITH HOLD FOR {SELECTED}", *selection.values)
+    await connection.fetch(f"DECLARE selected NO SCROLL CURSOR WITH HOLD FOR {SELECTED}", *parameters)
 
 
 async def next_selected(connection: Connection, limit: int) -> list[tuple[UUID, UUID]]:

@@ -6,13 +6,11 @@ Invariant: an event that still waits in the outbox is not added once more, and n
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from prequal.core.errors import UsageError
 from prequal.messaging import outbox
 from prequal.ops import queries
-from prequal.ops.queries import EventSelection
 from prequal.ops.selection import Moment, period
 from prequal.postgres.connections import Connection
 from prequal.schema.version import connected_at_revision
@@ -42,14 +40,6 @@ class RepublishRequest:
     topic: str | None = None
     limit: int | None = None
 
-    def selection(self, now: datetime) -> EventSelection:
-        """The events selected at `now`.
-
-        Raises:
-            UsageError: the period ends before it begins.
-        """
-        return EventSelection(period(self.since, self.until, now), self.application_ids or None, self.topic, self.limit)
-
 
 def count(database_url: str, request: RepublishRequest) -> int:
     """How many events `republish` would republish now; nothing is changed.
@@ -73,13 +63,13 @@ def republish(database_url: str, request: RepublishRequest, progress: Callable[[
 
 async def _count(database_url: str, request: RepublishRequest) -> int:
     async with connected_at_revision(database_url, "republish", SESSION, SELECT_SECONDS) as connection:
-        return await queries.count_selected(connection, await _selection(connection, request))
+        return await queries.count_selected(connection, await _parameters(connection, request))
 
 
 async def _republish(database_url: str, request: RepublishRequest, progress: Callable[[int], None]) -> int:
     republished = 0
     async with connected_at_revision(database_url, "republish", SESSION, SELECT_SECONDS) as connection:
-        await queries.open_selection(connection, await _selection(connection, request))
+        await queries.open_selection(connection, await _parameters(connection, request))
         while selected := await queries.next_selected(connection, BATCH):
             async with connection.transaction():
                 application_ids = [application_id for _, application_id in selected]
@@ -90,8 +80,9 @@ async def _republish(database_url: str, request: RepublishRequest, progress: Cal
     return republished
 
 
-async def _selection(connection: Connection, request: RepublishRequest) -> EventSelection:
-    selection = request.selection(await queries.now(connection))
+async def _parameters(connection: Connection, request: RepublishRequest) -> Sequence[object]:
+    """Those of `queries.SELECTED`."""
+    published = period(request.since, request.until, await queries.now(connection))
     if unknown := await queries.unknown_applications(connection, request.application_ids):
         raise UsageError(f"There is no application {unknown[0]}.")
-    return selection
+    return published.since, published.until, request.application_ids or None, request.topic, request.limit

@@ -4,7 +4,7 @@ Invariant: what cannot be read is refused with one sentence before any store is 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -19,6 +19,9 @@ Moment: TypeAlias = datetime | timedelta
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 SHOWN_MAX = 60
+
+SOURCES: Mapping[str, str] = {dead_letter_topic(topic): topic for topic in TOPICS}
+"""The source topic of each dead-letter topic."""
 
 _DURATION = re.compile(r"([0-9]{1,5})([smhdw])", re.ASCII)
 _RFC_3339 = re.compile(
@@ -111,8 +114,7 @@ def read_source_topic(text: str) -> str:
     Raises:
         UsageError: there is no such topic.
     """
-    sources = {dead_letter_topic(topic): topic for topic in TOPICS}
-    return sources.get(text) or read_topic(text)
+    return SOURCES.get(text) or read_topic(text)
 
 
 def quoted(text: str) -> str:

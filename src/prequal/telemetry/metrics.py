@@ -185,25 +185,7 @@ DISK_FREE_BYTES = CollectedGauge(
 )
 DISK_SIZE_BYTES = CollectedGauge("disk_size_bytes", "Bytes that this volume has in all.")
 
-COLLECTED = (
-    OUTBOX_DEPTH,
-    OUTBOX_OLDEST_SECONDS,
-    OUTBOX_PARKED,
-    ARCHIVE_DAYS_AHEAD,
-    UNDECIDED,
-    OVERDUE,
-    OLDEST_UNDECIDED_SECONDS,
-    CONSUMER_LAG,
-    DEAD_LETTERS_STORED,
-    DB_SERVER_CONNECTIONS,
-    DB_SERVER_CONNECTIONS_LIMIT,
-    DB_OLDEST_TRANSACTION_SECONDS,
-    DB_TRANSACTIONS,
-    DB_DEADLOCKS,
-    DB_SIZE_BYTES,
-    DISK_FREE_BYTES,
-    DISK_SIZE_BYTES,
-)
+COLLECTED = tuple(each for each in list(globals().values()) if isinstance(each, CollectedGauge))
 
 # ── the metrics of each process ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,8 +5,7 @@ Invariant: an endpoint that hangs or is away costs spans and nothing else, and i
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
 
 import structlog
 from opentelemetry import trace
@@ -20,6 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from prequal import __version__
 from prequal.domain.pan_detection import redact
+from prequal.telemetry.tracing import Attributes, Kind, Span
 
 log = structlog.get_logger()
 
@@ -31,29 +31,25 @@ SEND_SECONDS = 2.0
 LAST_SECONDS = 1.0
 """How long the end of the process waits for what is still to be sent."""
 
-Kind: TypeAlias = Literal["SERVER", "PRODUCER", "CONSUMER"]
-Attributes: TypeAlias = Mapping[str, str | int]
-"""Ids, counts and statuses; of what an applicant wrote, nothing."""
-
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
-class Recorded:
+class RecordedSpan(Span):
     """A span that is being recorded."""
 
-    __slots__ = ("_span", "traceparent")
+    __slots__ = ("_span",)
 
     def __init__(self, span: trace.Span) -> None:
         place = span.get_span_context()
+        super().__init__(f"00-{trace.format_trace_id(place.trace_id)}-{trace.format_span_id(place.span_id)}-01")
         self._span = span
-        self.traceparent = f"00-{trace.format_trace_id(place.trace_id)}-{trace.format_span_id(place.span_id)}-01"
 
     def note(self, attributes: Attributes) -> None:
         """Add to what the span says; text passes `redact` on its way out, whatever it is."""
         for name, value in attributes.items():
             self._span.set_attribute(name, redact(value) if isinstance(value, str) else value)
 
-    def end(self, error: str | None) -> None:
+    def end(self, error: str | None = None) -> None:
         """Hand the span over to be sent."""
         if error is not None:
             self._span.set_status(trace.StatusCode.ERROR)
@@ -79,14 +75,14 @@ class Recorder:
         )
         self._tracer = self._provider.get_tracer("prequal", __version__)
 
-    def begin(self, name: str, kind: Kind, parent: str | None) -> Recorded:
+    def begin(self, name: str, kind: Kind, parent: str | None) -> RecordedSpan:
         """A span that follows `parent`, or begins a trace."""
-        return Recorded(self._tracer.start_span(name, _after(parent), trace.SpanKind[kind]))
+        return RecordedSpan(self._tracer.start_span(name, _after(parent), trace.SpanKind[kind]))
 
-    def begin_batch(self, name: str, members: Sequence[str]) -> Recorded:
+    def begin_batch(self, name: str, members: Sequence[str]) -> RecordedSpan:
         """A span of a trace of its own, linked to its members."""
         links = [trace.Link(trace.get_current_span(_after(member)).get_span_context()) for member in members]
-        return Recorded(self._tracer.start_span(name, Context(), links=links))
+        return RecordedSpan(self._tracer.start_span(name, Context(), links=links))
 
     def stop(self) -> bool:
         """Send what waits, for `LAST_SECONDS` at most; whether that was all."""

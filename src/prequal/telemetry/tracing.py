@@ -10,37 +10,37 @@ What is done for many at once (a write, a pending) is a span of a trace of its o
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from prequal.core.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from prequal.telemetry.otlp_exporter import Attributes, Kind, Recorded, Recorder
+    from prequal.telemetry.otlp_exporter import Recorder
 
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context: version, trace, the caller's span, flags."""
 
 
+Attributes: TypeAlias = Mapping[str, str | int]
+"""Ids, counts and statuses; of what an applicant wrote, nothing."""
+Kind: TypeAlias = Literal["SERVER", "PRODUCER", "CONSUMER"]
+
+
 class Span:
-    """One step of one application; of an application that is not traced only what was handed on, to be handed on."""
+    """One step of one application; this one is not recorded, and only keeps what was handed on, to be handed on."""
 
-    __slots__ = ("_recorded", "traceparent")
+    __slots__ = ("traceparent",)
 
-    def __init__(self, traceparent: str | None, recorded: "Recorded | None" = None) -> None:
+    def __init__(self, traceparent: str | None) -> None:
         self.traceparent = traceparent
-        self._recorded = recorded
 
-    def note(self, attributes: "Attributes") -> None:
+    def note(self, attributes: Attributes) -> None:
         """Add to what the span says."""
-        if self._recorded is not None:
-            self._recorded.note(attributes)
 
     def end(self, error: str | None = None) -> None:
         """The step is over; `error` is the kind of its failure, never its words. From any thread."""
-        if self._recorded is not None:
-            self._recorded.end(error)
 
 
 UNTRACED = Span(None)
@@ -69,7 +69,7 @@ def is_on() -> bool:
     return _recorder is not None
 
 
-def begin(name: str, kind: "Kind", parent: str | None, *, root: bool = False) -> Span:
+def begin(name: str, kind: Kind, parent: str | None, *, root: bool = False) -> Span:
     """Begin a step after that of `parent`, whose caller decided whether the trace is sampled.
 
     Args:
@@ -80,8 +80,7 @@ def begin(name: str, kind: "Kind", parent: str | None, *, root: bool = False) ->
     """
     if _recorder is None or not (_is_sampled(parent) if parent else root and random.random() < _recorder.ratio):
         return Span(parent)
-    recorded = _recorder.begin(name, kind, parent)
-    return Span(recorded.traceparent, recorded)
+    return _recorder.begin(name, kind, parent)
 
 
 @contextmanager
@@ -98,7 +97,7 @@ def batch(name: str, members: Sequence[str | None]) -> Iterator[None]:
     except Exception as error:
         recorded.end(type(error).__name__)
         raise
-    recorded.end(None)
+    recorded.end()
 
 
 def _is_sampled(traceparent: str) -> bool:
