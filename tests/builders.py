@@ -8,6 +8,7 @@ from uuid import UUID
 
 from confluent_kafka import KafkaError, Message
 
+from harness import applications
 from prequal.core.settings import ServiceSettings
 from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.pan import Pan
@@ -52,14 +53,8 @@ def an_application(
 
 def a_request(**fields: object) -> dict[str, object]:
     """The fields of a POST that is accepted; a field of `...` is left out."""
-    request: dict[str, object] = {
-        "pan_number": PAN,
-        "applicant_name": "Asha Rao",
-        "monthly_income_inr": "85000.00",
-        "loan_amount_inr": "1500000.00",
-        "loan_type": "AUTO",
-    }
-    return {name: value for name, value in (request | fields).items() if value is not ...}
+    request = applications.an_application(**{"pan_number": PAN, "loan_type": "AUTO"} | fields)
+    return {name: value for name, value in request.items() if value is not ...}
 
 
 def a_body(**fields: object) -> bytes:

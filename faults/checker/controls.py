@@ -26,12 +26,12 @@ def plant(system: JudgedSystem) -> dict[str, str]:
         psycopg.Error: the database does not.
     """
     through_kafka, through_postgresql = _fresh_pan(), _fresh_pan()
-    _tell(system.bootstrap_servers, through_kafka)
+    _produce(system.bootstrap_servers, through_kafka)
     _store(system.database_url, through_postgresql)
     return {through_kafka: THROUGH_KAFKA, through_postgresql: THROUGH_POSTGRESQL}
 
 
-def _tell(bootstrap_servers: str, pan: str) -> None:
+def _produce(bootstrap_servers: str, pan: str) -> None:
     settings: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap_servers, "log_level": 0}
     admin = AdminClient(settings)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.applications import a_key, a_pan, an_application, without
+from harness.applications import a_key, an_application, without
 from tests.support.api import JSON, Api, assert_error, fields_of
 
 UNKNOWN = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
@@ -160,16 +160,6 @@ def test_request_of_another_kind_is_refused(
     response = api.client.request(method, path, content=encoded(), headers=headers)
 
     assert_error(response, status, code, path)
-
-
-@pytest.mark.parametrize("name", ["x{}", "-" * 91 + "{}", "{} {}"])
-def test_pan_as_the_name_of_an_unknown_field_is_masked(api: Api, name: str) -> None:
-    pan = a_pan()
-
-    response = api.post(an_application(**{name.format(pan, pan).lower(): 1}))
-
-    assert_error(response, 422, "VALIDATION_ERROR")
-    assert pan[:5] not in response.text.upper()
 
 
 def test_key_is_checked_before_the_duplicate_rule(api: Api) -> None:

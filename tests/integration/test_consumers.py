@@ -61,7 +61,7 @@ async def test_submitted_applications_are_scored_as_the_oracle_scores_them(datab
         for income in ("75000.01", "75000.00", "30000.00", "29999.99")
     ]
     store(database, submissions)
-    broker.publish(SUBMITTED, [submission.letter() for submission in submissions])
+    broker.publish(SUBMITTED, [submission.submitted() for submission in submissions])
 
     async with assessing(database, broker):
         await soon(lambda: len(unpublished(database)) == len(submissions))
@@ -73,7 +73,7 @@ async def test_submitted_applications_are_scored_as_the_oracle_scores_them(datab
 async def test_documented_pans_have_their_documented_scores(database: Database, broker: Broker) -> None:
     best, worst = a_submission(pan="ABCDE1234F"), a_submission(pan="FGHIJ5678K")
     store(database, [best, worst])
-    broker.publish(SUBMITTED, [best.letter(), worst.letter()])
+    broker.publish(SUBMITTED, [best.submitted(), worst.submitted()])
 
     async with assessing(database, broker):
         await soon(lambda: len(unpublished(database)) == 2)
@@ -86,7 +86,7 @@ async def test_rejected_applicant_who_applies_again_has_the_same_score(database:
     first = a_submission()
     tries = [first, *(a_submission(pan=first.pan) for _ in range(9))]
     store(database, tries)
-    broker.publish(SUBMITTED, [submission.letter() for submission in tries])
+    broker.publish(SUBMITTED, [submission.submitted() for submission in tries])
 
     async with assessing(database, broker):
         await soon(lambda: len(unpublished(database)) == len(tries))
@@ -96,7 +96,7 @@ async def test_rejected_applicant_who_applies_again_has_the_same_score(database:
 
 async def test_report_has_everything_the_decision_needs_and_no_pan(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
-    broker.publish(SUBMITTED, [submission.letter()])
+    broker.publish(SUBMITTED, [submission.submitted()])
 
     async with assessing(database, broker):
         await soon(lambda: unpublished(database))
@@ -120,7 +120,7 @@ async def test_report_has_everything_the_decision_needs_and_no_pan(database: Dat
 
 async def test_every_decrypted_pan_was_recorded_once_before(database: Database, broker: Broker) -> None:
     submissions = stored(database, 20)
-    broker.publish(SUBMITTED, [submission.letter() for submission in submissions])
+    broker.publish(SUBMITTED, [submission.submitted() for submission in submissions])
 
     async with assessing(database, broker):
         await soon(lambda: len(unpublished(database)) == 20)
@@ -133,7 +133,7 @@ async def test_every_decrypted_pan_was_recorded_once_before(database: Database, 
 async def test_record_of_a_decryption_stays_when_its_effect_is_rolled_back(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
     database.execute("ALTER TABLE outbox_events RENAME TO away")
-    broker.publish(SUBMITTED, [submission.letter()])
+    broker.publish(SUBMITTED, [submission.submitted()])
 
     async with assessing(database, broker):
         await soon(lambda: database.count("audit_log"))
@@ -190,7 +190,7 @@ class Handler:
     """The number of applications on which it took effect."""
 
 
-CREDIT = Handler(SUBMITTED, SUBMITTED_DLQ, assessing, Submission.letter, lambda database: len(unpublished(database)))
+CREDIT = Handler(SUBMITTED, SUBMITTED_DLQ, assessing, Submission.submitted, lambda database: len(unpublished(database)))
 DECISION = Handler(
     REPORTED,
     REPORTED_DLQ,
@@ -524,7 +524,7 @@ async def test_same_event_with_another_time_is_no_other_content(database: Databa
 async def test_flipped_bit_in_a_key_id_waits_for_a_key_that_may_yet_come(database: Database, broker: Broker) -> None:
     victim, neighbour = stored(database, 2)
     token = flipped(victim.encrypted_pan, 5)
-    broker.publish(SUBMITTED, [victim.but(encrypted_pan=token).letter(), neighbour.letter()])
+    broker.publish(SUBMITTED, [victim.but(encrypted_pan=token).submitted(), neighbour.submitted()])
 
     async with assessing(database, broker) as consuming:
         await soon(lambda: set(unpublished(database)) == {neighbour.id})
@@ -540,11 +540,11 @@ async def test_unknown_key_pauses_its_partition_alone_and_is_no_dead_letter(data
     new = KeyRing(NEW_KEY)
     (waiting,) = stored(database, keys=new)
     before, behind, *others = stored(database, 6)
-    broker.publish(SUBMITTED, [before.letter(partition=0), waiting.letter(partition=0)])
+    broker.publish(SUBMITTED, [before.submitted(partition=0), waiting.submitted(partition=0)])
 
     async with assessing(database, broker) as consuming:
         reason = await soon(lambda: consuming.reason_with("encryption key"))
-        broker.publish(SUBMITTED, [behind.letter(partition=0), *(other.letter(partition=1) for other in others)])
+        broker.publish(SUBMITTED, [behind.submitted(partition=0), *(other.submitted(partition=1) for other in others)])
         await soon(lambda: set(unpublished(database)) == {before.id, *(other.id for other in others)})
 
     assert reason.startswith("1 partition")
@@ -555,7 +555,7 @@ async def test_unknown_key_pauses_its_partition_alone_and_is_no_dead_letter(data
 async def test_partition_goes_on_once_its_key_is_there(database: Database, broker: Broker) -> None:
     (waiting,) = stored(database, keys=KeyRing(NEW_KEY))
     (behind,) = stored(database)
-    broker.publish(SUBMITTED, [waiting.letter(partition=0), behind.letter(partition=0)])
+    broker.publish(SUBMITTED, [waiting.submitted(partition=0), behind.submitted(partition=0)])
     async with assessing(database, broker) as consuming:
         await soon(lambda: consuming.reason_with("encryption key"))
 
@@ -567,7 +567,7 @@ async def test_partition_goes_on_once_its_key_is_there(database: Database, broke
 
 async def test_pan_encrypted_with_a_retired_key_is_decrypted(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
-    broker.publish(SUBMITTED, [submission.letter()])
+    broker.publish(SUBMITTED, [submission.submitted()])
 
     async with assessing(database, broker, keys=KeyRing(NEW_KEY, [bytes(range(32))])):
         await soon(lambda: unpublished(database))
@@ -793,7 +793,7 @@ async def test_pan_of_a_message_never_reaches_the_headers_of_its_dead_letter(
 ) -> None:
     (submission,) = stored(database)
     pan = Pan(submission.pan).reveal()
-    broker.publish(SUBMITTED, [changed(submission.letter(), loan_type=pan, message_version=pan)])
+    broker.publish(SUBMITTED, [changed(submission.submitted(), loan_type=pan, message_version=pan)])
 
     async with assessing(database, broker):
         (message,) = await broker.arrived(SUBMITTED_DLQ, 1)

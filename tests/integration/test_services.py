@@ -33,21 +33,6 @@ def post(service: Service, body: dict[str, Any], **headers: str) -> httpx.Respon
     return httpx.post(f"{service.url}/applications", json=body, headers=names, timeout=15, trust_env=False)
 
 
-def test_every_application_is_decided_as_the_oracle_says(
-    database: Database, broker: Broker, system: System, load: Load
-) -> None:
-    system.start()
-
-    load.post(applications(200))
-
-    assert_all_is_well(database, broker, load.wait())
-    assert {row["status"] for row in database.rows("SELECT DISTINCT status FROM applications")} == {
-        "PRE_APPROVED",
-        "MANUAL_REVIEW",
-        "REJECTED",
-    }
-
-
 def test_request_id_is_found_at_every_step(database: Database, broker: Broker, system: System) -> None:
     system.start()
     response = httpx.post(
@@ -95,7 +80,7 @@ def test_ready_says_why_a_consumer_cannot_do_its_work_though_its_dependencies_an
     system.start("credit")
     (submission,) = stored(database, keys=KeyRing(b"a key that nobody gave to credit"))
 
-    broker.publish(SUBMITTED, [submission.letter()])
+    broker.publish(SUBMITTED, [submission.submitted()])
 
     answer = system.credit.becomes(503, database="connected", kafka="connected")
     assert "encryption key" in answer["reason"]
@@ -122,27 +107,7 @@ def test_two_apis_at_once_accept_one_application_a_pan(database: Database, syste
 # ── killed and stopped ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_each_service_stopped_once_under_load_ends_in_order_and_loses_nothing(
-    database: Database, broker: Broker, system: System, load: Load
-) -> None:
-    system.start()
-    codes = []
-
-    for name in SERVICES:
-        before = len(load.accepted)
-        load.post(applications(75))
-        eventually(lambda before=before: len(load.accepted) - before > 10)  # type: ignore[misc]
-        service = system.services[name]
-        codes.append(service.end(within=10))
-        service.launch()
-        load.wait()
-
-    assert codes == [0, 0, 0, 0]
-    assert_all_is_well(database, broker, load.accepted)
-    assert all(system.services[name].logged("stopped") for name in SERVICES)
-
-
-def test_scrape_during_a_shutdown_is_answered_whole_or_refused_and_nothing_is_lost(
+def test_service_stopped_under_load_ends_in_order_answers_scrapes_whole_and_loses_nothing(
     database: Database, broker: Broker, system: System, load: Load
 ) -> None:
     system.start()
@@ -159,10 +124,16 @@ def test_scrape_during_a_shutdown_is_answered_whole_or_refused_and_nothing_is_lo
             for scraper in scrapers:
                 scraper.result()
         assert code == 0, name
+        assert service.logged("stopped"), name
         assert all(families(answer) == whole for answer in answers), name
         service.launch()
         load.wait()
     assert_all_is_well(database, broker, load.accepted)
+    assert {row["status"] for row in database.rows("SELECT DISTINCT status FROM applications")} == {
+        "PRE_APPROVED",
+        "MANUAL_REVIEW",
+        "REJECTED",
+    }
 
 
 def scrape_until_refused(service: Service, answers: list[str]) -> None:
@@ -225,22 +196,19 @@ def is_open(port: int) -> bool:
     return True
 
 
-def test_idle_services_end_at_once(system: System) -> None:
+def test_idle_services_end_at_once_and_every_log_line_is_json_with_time_level_service_and_event(
+    database: Database, system: System, load: Load
+) -> None:
     system.start()
+    load.post(applications(5))
+    load.wait()
+    eventually(lambda: database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'") == 0)
 
     codes = [system.services[name].end(within=10) for name in SERVICES]
 
     assert codes == [0, 0, 0, 0]
     assert all(system.services[name].logged("stopped") for name in SERVICES)
     assert not any(system.services[name].logged("shutdown_forced") for name in SERVICES)
-
-
-def test_log_lines_are_json_with_time_level_service_and_event(system: System, load: Load) -> None:
-    system.start()
-    load.post(applications(5))
-    load.wait()
-    system.stop()
-
     for name, service in zip(SERVICES, ("prequal-api", "credit-service", "decision-service", "publisher"), strict=True):
         lines = [json.loads(line) for line in system.services[name].log.read_text().splitlines()]
         assert lines

@@ -88,36 +88,7 @@ def test_two_first_starts_at_once_with_other_keys_leave_one(database: Database, 
         other.stop()
 
 
-@pytest.mark.parametrize(
-    ("key", "words"),
-    [
-        ("", "ENCRYPTION_KEY"),
-        ("not base64!", "base64"),
-        ("c2hvcnQ=", "5 bytes"),
-        ("ABCDE1234F", "ENCRYPTION_KEY"),
-    ],
-)
-def test_key_that_is_none_stops_the_start(tmp_path: Path, key: str, words: str) -> None:
-    assert_refuses("api", settings() | {"ENCRYPTION_KEY": key}, tmp_path, "ENCRYPTION_KEY", words)
-
-
-def test_publisher_and_decision_are_given_no_key(system: System) -> None:
-    system.start("publisher", "decision")
-
-    for service in (system.publisher, system.decision):
-        environment = Path(f"/proc/{service.pid}/environ").read_bytes()
-        assert not [key for key in KEYS.values() if key.encode() in environment]
-
-
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("name", SERVICES)
-@pytest.mark.parametrize("missing", ["DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"])
-def test_missing_setting_is_named(tmp_path: Path, name: str, missing: str) -> None:
-    given = {key: value for key, value in settings().items() if key != missing}
-
-    assert_refuses(name, given, tmp_path, missing, "missing")
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ async def test_a_broker_that_is_away_hides_its_facts_and_not_those_of_the_databa
 def test_lag_is_seen_by_every_publisher_though_no_consumer_lives(
     system: System, database: Database, broker: Broker
 ) -> None:
-    broker.publish(SUBMITTED, [submission.letter() for submission in stored(database, 5)])
+    broker.publish(SUBMITTED, [submission.submitted() for submission in stored(database, 5)])
     other = system.further("publisher", "other")
     system.start("publisher")
     other.start()

@@ -167,7 +167,8 @@ def test_up_on_a_busy_port_is_one_sentence_and_exit_code_2(api: Api, stack: Up) 
 
     assert stack.process is not None
     assert stack.process.wait(30) == 2
-    assert re.fullmatch("prequal: Port .* set API_PORT to a free one\n", stack.output.read_text())
+    sentence = f"Port {api.server.server_port}, which prequal-api needs, is busy: .* set API_PORT to a free one"
+    assert re.fullmatch(f"prequal: {sentence}\n", stack.output.read_text())
     assert not (stack.folder / ".prequal" / "postgres").exists()
 
 

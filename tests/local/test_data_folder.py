@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -22,14 +21,6 @@ from prequal.local.settings import UpSettings
 from tests.local.machine import is_alive
 
 RUN = RunFile("postgresql://prequal:secret@127.0.0.1:1/prequal", "127.0.0.1:2", {"api": Process(3, 4)})
-
-
-def test_busy_port_is_named_with_its_user_and_its_setting() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-
-        with pytest.raises(Misconfigured, match=f"Port {port}, which the API needs, .* API_PORT"):
-            require_free({"API_PORT": (port, "the API")})
 
 
 def test_port_that_is_set_twice_is_named() -> None:
@@ -168,15 +159,6 @@ def test_file_that_is_no_run_file_is_ignored(tmp_path: Path, content: str) -> No
     (tmp_path / "run.json").write_text(content)
 
     assert run_file.read(tmp_path / "run.json") is None
-
-
-def test_folder_that_is_locked_is_one_sentence(tmp_path: Path) -> None:
-    with (
-        DataFolder(tmp_path).locked(),
-        pytest.raises(Misconfigured, match="PREQUAL_DATA_DIR"),
-        DataFolder(tmp_path).locked(),
-    ):
-        pass
 
 
 def test_folder_is_unlocked_when_its_holder_is_killed(tmp_path: Path) -> None:

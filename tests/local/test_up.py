@@ -190,6 +190,7 @@ def test_second_up_in_the_same_folder_is_one_sentence(running: Up) -> None:
 
     assert done.returncode == 2
     assert "Another `prequal up` works in" in done.stderr
+    assert "PREQUAL_DATA_DIR" in done.stderr
 
 
 def test_sigint_stops_everything_with_exit_code_0(stack: Up) -> None:

@@ -202,7 +202,7 @@ async def test_replay_after_the_repair_works_and_again_is_harmless(
     stores: StoresSettings, broker: Broker, database: Database
 ) -> None:
     submission = a_submission()
-    broker.publish(SUBMITTED, [submission.letter(partition=1)])
+    broker.publish(SUBMITTED, [submission.submitted(partition=1)])
     async with assessing(database, broker) as consuming:
         await soon(consuming.all_handled)
         (found,) = await asyncio.to_thread(dead_letters.find, stores, DeadLetterSelection())

@@ -75,17 +75,17 @@ class Submission:
             loan_type=self.loan_type,
         )
 
-    def letter(self, **changes: Any) -> RawMessage:
+    def submitted(self, **changes: Any) -> RawMessage:
         """`ApplicationSubmitted` on its topic."""
-        return replace(self._letter(self.message, self.event_id), **changes)
+        return replace(self._on_topic(self.message, self.event_id), **changes)
 
     def report(self, score: int | None = None, **changes: Any) -> RawMessage:
         """`CreditReportGenerated` on its topic, with the oracle's score unless another is given."""
         submitted = ApplicationSubmitted.decode(self.message)
         message = builders.a_report_message(submitted, self.score if score is None else score)
-        return replace(self._letter(message, self.report_id), **changes)
+        return replace(self._on_topic(message, self.report_id), **changes)
 
-    def _letter(self, message: bytes, event: UUID) -> RawMessage:
+    def _on_topic(self, message: bytes, event: UUID) -> RawMessage:
         headers: list[tuple[str, str | bytes | None]] = [
             ("event_id", str(event)),
             ("correlation_id", self.correlation_id),
