@@ -8,7 +8,7 @@ import pytest
 from harness.database import Database
 from harness.ports import free_port
 from prequal.core.errors import Misconfigured, Transient
-from prequal.schema import retention
+from prequal.schema import locks
 from prequal.schema.retention import ARCHIVE_DAYS, INBOX_DAYS, RESOLVED_DAYS, maintain
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row
 from tests.support.submissions import Submission, stored
@@ -244,7 +244,7 @@ def test_partition_that_is_being_read_for_long_is_left_for_the_next_run(
     decide(database, submission)
     published(database, submission, days_ago=30)
 
-    monkeypatch.setattr(retention, "SESSION", {**retention.SESSION, "lock_timeout": "200"})
+    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0)
     with database.connect() as reader:
         reader.execute("SELECT * FROM outbox_archive")
 

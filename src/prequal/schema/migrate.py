@@ -4,6 +4,7 @@ Invariant: two processes that migrate at once take turns (an advisory lock in `m
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.postgres.connections import connected, describe
+from prequal.schema import locks
 from prequal.schema.retention import maintain
 from prequal.schema.version import refuse_unreleased, revision_of
 
+MIGRATIONS = Path(__file__).parent / "migrations"
 INSUFFICIENT_PRIVILEGE = "42501"
 
 
@@ -35,7 +38,8 @@ def upgrade(database_url: str, revision: str = "head") -> Migrated:
     Raises:
         Misconfigured: the database is at a revision that this code does not know, or `revision` does not exist; or the
             database turns the user away, or does not let it change the tables.
-        Transient: the database cannot be reached, or went away half-way: it may simply be migrated again.
+        Transient: the database cannot be reached, or went away half-way, or a table stayed locked for ten minutes: it
+            may simply be migrated again.
     """
     done = _run(command.upgrade, database_url, revision)
     if revision == "head":
@@ -53,14 +57,14 @@ def downgrade(database_url: str, revision: str) -> Migrated:
 
 
 def _run(step: Callable[[Config, str], None], database_url: str, revision: str) -> Migrated:
-    # The migrations' own driver gives no reason for a closed door that a program could tell: this one does.
+    # psycopg gives no SQLSTATE when a connection is refused; asyncpg does, so it is asked first.
     before = asyncio.run(_revision(database_url))
     refuse_unreleased(before)
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["database_url"] = database_url
     try:
-        step(config, revision)
+        _patiently(lambda: step(config, revision), database_url)
     except CommandError as error:
         raise Misconfigured(
             f"The database cannot be migrated ({error}): if it was migrated by newer code, run that code instead."
@@ -70,13 +74,30 @@ def _run(step: Callable[[Config, str], None], database_url: str, revision: str) 
     return Migrated(before, asyncio.run(_revision(database_url)))
 
 
+def _patiently(step: Callable[[], None], database_url: str) -> None:
+    """Run the step; again after a pause, from the revision that it reached, as long as a table is locked."""
+    patience = locks.Patience("The migration")
+    while True:
+        try:
+            return step()
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != locks.LOCK_NOT_AVAILABLE:
+                raise
+        time.sleep(patience.next_pause(asyncio.run(_holder(database_url))))
+
+
+async def _holder(database_url: str) -> str:
+    async with connected(database_url, "migrate") as connection:
+        return await locks.oldest_holder(connection)
+
+
 async def _revision(database_url: str) -> str | None:
     async with connected(database_url, "migrate") as connection:
         return await revision_of(connection)
 
 
 def _translated(error: DBAPIError) -> Exception:
-    """What the caller can do about it; what is neither the infrastructure's fault nor the user's is a bug of ours."""
+    """What the caller can do about it; an error that neither the infrastructure nor the user explains is a bug."""
     if getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
         return Misconfigured("The database cannot be migrated by this user: set DATABASE_URL of the tables' owner.")
     if isinstance(error, OperationalError) and error.orig:

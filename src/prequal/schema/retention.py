@@ -1,9 +1,10 @@
-"""What must be done to the tables every day: partitions made ahead, old rows pruned.
+"""The daily upkeep of the tables: partitions made ahead, old rows pruned.
 
-Invariant: nothing of an undecided application is pruned, however old.
+Invariant: nothing of an undecided application is pruned, however old; and no service waits for the upkeep's locks.
 """
 
 import asyncio
+import functools
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,26 +13,29 @@ import asyncpg
 from prequal.core.errors import Misconfigured, Transient
 from prequal.messaging.outbox import EVENT
 from prequal.postgres.connections import INFRASTRUCTURE_ERRORS, Connection, connect, describe
+from prequal.schema import locks
+from prequal.schema.locks import patiently
 
 DAYS_AHEAD = 7
 ARCHIVE_DAYS = 7
 INBOX_DAYS = 30
-"""Longer than archive and topics together can tell an event again: 7 days each, and the rest of a topic's segment."""
+"""Longer than an event can come again from archive and topics: 7 days each, and the rest of a topic's segment."""
 RESOLVED_DAYS = 90
-"""Much longer than a dead letter can lie on its topic (30 days, and up to 7 of a segment that is still written to), so
-that no letter passes for one that waits because it was forgotten what became of it."""
+"""Much longer than a dead letter can stay on its topic (30 days, and up to 7 of a segment that is still written to), so
+that a resolved one never counts as waiting because its record is gone."""
 PRUNE_ROWS = 10_000
 AGE_INDEXES = ("processed_messages_age", "pan_claims_age", "idempotency_keys_age")
-"""They know nothing of pages that came after the last VACUUM, and then help nobody to find old or new rows by age."""
+"""BRIN indexes: pages written since the last VACUUM are missing in them, and would be read at every search by age."""
 STATEMENT_SECONDS = 900.0
 SESSION = {
     "statement_timeout": "890000",
-    "lock_timeout": "10000",
+    "lock_timeout": str(locks.LOCK_MS),
     "enable_bitmapscan": "on",
     "enable_hashjoin": "on",
     "plan_cache_mode": "auto",
 }
-"""Few statements, over many rows: given time, and every plan."""
+"""Few statements over many rows: they may take long, and use every plan."""
+WHAT = "Maintenance"
 MAINTENANCE_LOCK = 0x70726572  # the migrations' own, and one
 
 
@@ -50,7 +54,7 @@ class Maintained:
 
 
 def maintain(database_url: str) -> Maintained:
-    """Make partitions for the days ahead and prune what nobody needs any more. Running it again does no harm.
+    """Make partitions for the days ahead and prune what is no longer needed. Running it again does no harm.
 
     Raises:
         Transient: the database cannot be reached, or a table stayed locked.
@@ -62,32 +66,7 @@ def maintain(database_url: str) -> Maintained:
 async def _maintain(database_url: str) -> Maintained:
     connection = await connect(database_url, "maintain", SESSION, STATEMENT_SECONDS)
     try:
-        # Two at once would both want to make the same partition, or drop it under each other.
-        await connection.execute(f"SELECT pg_advisory_lock({MAINTENANCE_LOCK})")
-        for index in AGE_INDEXES:
-            await connection.execute("SELECT brin_summarize_new_values($1::text::regclass)", index)
-        made = await make_partitions(connection)
-        carried, dropped = await drop_old_partitions(connection)
-        return Maintained(
-            partitions_made=made,
-            partitions_dropped=dropped,
-            carried_over=carried,
-            inbox_pruned=await _prune(
-                connection, "processed_messages", f"processed_at < now() - interval '{INBOX_DAYS} days'"
-            ),
-            claims_pruned=await _prune(connection, "pan_claims", "expires_at < now() - interval '1 day'"),
-            republications_pruned=await _prune(
-                connection,
-                "republications",
-                "NOT EXISTS (SELECT FROM applications WHERE id = application_id AND status = 'PENDING')",
-            ),
-            dead_letters_pruned=await _prune(
-                connection,
-                "resolved_dead_letters",
-                f"greatest(written_at, resolved_at) < now() - interval '{RESOLVED_DAYS} days'",
-            ),
-            keys_pruned=await _prune(connection, "idempotency_keys", "expires_at < now() - interval '1 day'"),
-        )
+        return await _maintain_on(connection)
     except asyncpg.UndefinedTableError:
         raise Misconfigured("The database is not migrated: run `prequal migrate`.") from None
     except INFRASTRUCTURE_ERRORS as error:
@@ -96,47 +75,109 @@ async def _maintain(database_url: str) -> Maintained:
         await connection.close(timeout=2)
 
 
+async def _maintain_on(connection: Connection) -> Maintained:
+    # Two at once would both make the same partition, or drop it while the other uses it.
+    lock = f"SELECT pg_advisory_lock({MAINTENANCE_LOCK})"
+    await patiently(connection, WHAT, lambda: connection.execute(lock))
+    made = await patiently(connection, WHAT, lambda: make_partitions(connection))
+    pruned = await _prune_all(connection)
+    carried, dropped = await drop_old_partitions(connection)  # last: a long reader may hold it up
+    return Maintained(partitions_made=made, partitions_dropped=dropped, carried_over=carried, **pruned)
+
+
+async def _prune_all(connection: Connection) -> dict[str, int]:
+    for index in AGE_INDEXES:
+        summarize = f"SELECT brin_summarize_new_values('{index}'::regclass)"
+        await patiently(connection, WHAT, functools.partial(connection.execute, summarize))
+    return {
+        "inbox_pruned": await _prune(
+            connection, "processed_messages", f"processed_at < now() - interval '{INBOX_DAYS} days'"
+        ),
+        "claims_pruned": await _prune(connection, "pan_claims", "expires_at < now() - interval '1 day'"),
+        "republications_pruned": await _prune(
+            connection,
+            "republications",
+            "NOT EXISTS (SELECT FROM applications WHERE id = application_id AND status = 'PENDING')",
+        ),
+        "dead_letters_pruned": await _prune(
+            connection,
+            "resolved_dead_letters",
+            f"greatest(written_at, resolved_at) < now() - interval '{RESOLVED_DAYS} days'",
+        ),
+        "keys_pruned": await _prune(connection, "idempotency_keys", "expires_at < now() - interval '1 day'"),
+    }
+
+
 async def make_partitions(connection: Connection) -> int:
-    """Make the archive's partitions from today to seven days ahead; days are UTC days. Returns how many were made."""
+    """Make the archive's partitions from today to seven days ahead; days are UTC days. Returns how many were made.
+
+    Each is made as a table of its own and attached: that lets others read and write the archive meanwhile, where
+    CREATE TABLE … PARTITION OF locks them out.
+    """
     today: date = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
     made = 0
     for day in (today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)):
         name = _partition(day)
         if await connection.fetchval("SELECT to_regclass($1) IS NULL", name):
-            await connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF outbox_archive "
-                f"FOR VALUES FROM ('{day} 00:00:00+00') TO ('{day + timedelta(days=1)} 00:00:00+00')"
-            )
+            async with connection.transaction():
+                await connection.execute(
+                    f"CREATE TABLE {name} (LIKE outbox_archive INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+                )
+                await connection.execute(
+                    f"ALTER TABLE outbox_archive ATTACH PARTITION {name} "
+                    f"FOR VALUES FROM ('{day} 00:00:00+00') TO ('{day + timedelta(days=1)} 00:00:00+00')"
+                )
             made += 1
     return made
 
 
 async def drop_old_partitions(connection: Connection) -> tuple[int, int]:
-    """Drop partitions of events published over seven days ago; events of undecided applications move to today's.
+    """Drop partitions whose last event was published over seven days ago; events of undecided applications are kept.
 
-    Returns how many events were carried over, and how many partitions went.
+    Returns how many events were carried over to today's partition, and how many partitions went.
     """
     today: date = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
     names = await connection.fetch(
-        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'outbox_archive'::regclass ORDER BY 1"
+        """
+        SELECT relname FROM pg_class
+        WHERE relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'outbox_archive'::regclass)
+          AND relkind = 'r' AND relname ~ '^outbox_archive_[0-9]{8}$' AND relname < $1
+        ORDER BY relname
+        """,
+        _partition(today - timedelta(days=ARCHIVE_DAYS)),
     )
-    last_kept = _partition(today - timedelta(days=ARCHIVE_DAYS))
-    carried = dropped = 0
+    carried = 0
     for (name,) in names:
-        if name < last_kept:
-            async with connection.transaction():
-                carried += await _carry_over(connection, name)
-                await connection.execute(f"DROP TABLE {name}")
-            dropped += 1
-    return carried, dropped
+        carried += await patiently(connection, WHAT, functools.partial(_carry_over, connection, name))
+        await patiently(connection, WHAT, functools.partial(_drop_partition, connection, name))
+    return carried, len(names)
+
+
+async def _drop_partition(connection: Connection, partition: str) -> None:
+    """Detach and drop; a run that was ended in between is continued.
+
+    DETACH … CONCURRENTLY waits for the readers of the archive without locking anybody out. It cannot be part of a
+    transaction, and one that was given up must be finished by FINALIZE.
+    """
+    pending = await connection.fetchval(
+        "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = $1::text::regclass", partition
+    )
+    if pending is not None:
+        how = "FINALIZE" if pending else "CONCURRENTLY"
+        await connection.execute(f"ALTER TABLE outbox_archive DETACH PARTITION {partition} {how}")
+    await connection.execute(f"DROP TABLE {partition}")
 
 
 async def _carry_over(connection: Connection, partition: str) -> int:
+    """Move events of undecided applications to today's partition, so that they can be republished."""
     done: str = await connection.execute(
         f"""
-        INSERT INTO outbox_archive (id, topic, {EVENT})
-        SELECT id, topic, {EVENT} FROM {partition}
-        WHERE application_id IN (SELECT id FROM applications WHERE status = 'PENDING')
+        WITH undecided AS (
+            DELETE FROM {partition}
+            WHERE application_id IN (SELECT id FROM applications WHERE status = 'PENDING')
+            RETURNING id, topic, {EVENT}
+        )
+        INSERT INTO outbox_archive (id, topic, {EVENT}) SELECT id, topic, {EVENT} FROM undecided
         """
     )
     return int(done.rpartition(" ")[2])
@@ -145,10 +186,9 @@ async def _carry_over(connection: Connection, partition: str) -> int:
 async def _prune(connection: Connection, table: str, condition: str) -> int:
     pruned = 0
     while True:
-        done: str = await connection.execute(
-            f"DELETE FROM {table} "
-            f"WHERE ctid = ANY (ARRAY (SELECT ctid FROM {table} WHERE {condition} LIMIT {PRUNE_ROWS}))"
-        )
+        chunk = f"SELECT ctid FROM {table} WHERE {condition} LIMIT {PRUNE_ROWS}"
+        delete = f"DELETE FROM {table} WHERE ctid = ANY (ARRAY ({chunk}))"
+        done: str = await patiently(connection, WHAT, functools.partial(connection.execute, delete))
         rows = int(done.rpartition(" ")[2])
         pruned += rows
         if rows < PRUNE_ROWS:

@@ -1,6 +1,7 @@
 """Runs the migrations in one transaction each, one process at a time.
 
-Invariant: the advisory lock is held for the whole run, so that a second process finds the work done.
+Invariant: the advisory lock is held for the whole run, so that a second process finds the work done; no step waits long
+for a table's lock (`schema.locks`).
 """
 
 import os
@@ -9,6 +10,8 @@ import psycopg
 from alembic import context
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
+
+from prequal.schema.locks import LOCK_MS
 
 MIGRATION_LOCK = 0x70726571  # "preq"
 
@@ -27,6 +30,7 @@ def run() -> None:
     engine = create_engine("postgresql+psycopg://", creator=_connect, poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        connection.execute(text(f"SET lock_timeout = {LOCK_MS}"))
         connection.commit()
         context.configure(connection=connection, transaction_per_migration=True)
         with context.begin_transaction():
