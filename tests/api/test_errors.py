@@ -132,6 +132,7 @@ def test_head_or_target_that_is_too_large_is_refused_in_the_same_shape(
         head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
 
     assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert head.lower().count(b"content-length:") == 1
     assert b"X-Request-ID: " in head
     assert json.loads(body)["error_code"] == code
 

@@ -78,5 +78,6 @@ async def answers(port: int, *packets: bytes, number: int = 1) -> list[tuple[int
 async def an_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     """Status and body of the next answer, which has a length."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    assert head.count(b"content-length:") == 1
     length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
     return int(head[9:12]), await reader.readexactly(length)

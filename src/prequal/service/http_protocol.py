@@ -325,8 +325,8 @@ def refusal(status: int, body: bytes, headers: dict[str, str]) -> bytes:
 
 
 def answer(status: int, body: bytes, headers: dict[str, str]) -> bytes:
-    """An answer as bytes."""
-    fields = {**headers, "Content-Length": str(len(body))}
+    """An answer as bytes; its length is not among the headers yet, or is right there."""
+    fields = {"content-length": str(len(body)), **headers}
     lines = [STATUS_LINE[status].rstrip(), *(f"{each}: {fields[each]}".encode() for each in fields)]
     return b"\r\n".join([*lines, b"", body])
 

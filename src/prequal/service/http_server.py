@@ -6,6 +6,7 @@ Invariant: an answer is given from what is known already; no probe waits for a d
 import asyncio
 import contextlib
 import functools
+import itertools
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from prequal.telemetry import metrics
 log = structlog.get_logger()
 
 BACKLOG = 2048
+LET_IN_AT_ONCE = 128
+"""So many clients are let in between two looks at those who are in."""
 RECEIVE_BYTES = 32 * 1024
 """What the kernel keeps of a connection that is not read, and so the most that comes at once (it doubles it)."""
 BIND_EVERY_SECONDS = 5.0
@@ -137,7 +140,22 @@ class _Doors:
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that leaves the signals to the process, and hears out who has connected by the time it stops."""
+    """A uvicorn that leaves the signals to the process, lets in all who have connected, and hears them out."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. The loop alone lets in one client a turn: under load, a new one would wait for seconds."""
+        await super().startup(sockets)
+        self._listeners = [listener.dup() for listener in sockets or []]
+        self._coming_in: set[asyncio.Task[Any]] = set()
+        for listener in self._listeners:
+            asyncio.get_running_loop().add_reader(listener, self._let_in, listener)
+
+    def _let_in(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        for client in itertools.islice(_waiting(listener), LET_IN_AT_ONCE):
+            coming_in = loop.create_task(loop.connect_accepted_socket(self._protocol, client))
+            self._coming_in.add(coming_in)
+            coming_in.add_done_callback(self._coming_in.discard)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let nobody in, wait for the requests that are on their way, then let those in flight finish.
@@ -145,6 +163,9 @@ class _Server(uvicorn.Server):
         The kernel connects clients before anybody here hears of them, and resets those when the door closes: so it is
         stopped first, and clients that it has connected by then are let in.
         """
+        for own in self._listeners:
+            asyncio.get_running_loop().remove_reader(own)
+            own.close()
         for listener in sockets or []:
             listener.listen(0)
         await asyncio.sleep(LAST_IN_SECONDS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -213,6 +214,19 @@ async def test_when_all_connections_are_busy_a_new_one_is_answered_probes_alone(
         for _, writer in busy:
             writer.close()
     assert (refused[0], probed[0]) == (503, 200)
+
+
+async def test_many_who_connect_at_once_are_let_in_within_few_turns_of_a_busy_loop() -> None:
+    async with an_edge() as port:
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+        turns = 0
+        while value(metrics.HTTP_CONNECTIONS) < len(clients) and turns < 1000:
+            turns += 1
+            await asyncio.sleep(0)
+
+        for client in clients:
+            client.close()
+    assert turns < 100
 
 
 async def test_connections_are_counted() -> None:
