@@ -442,6 +442,19 @@ async def test_lane_has_one_holder_at_a_time(database: Database) -> None:
     assert (len(lost), len(held)) == (0, 1)
 
 
+async def test_lease_that_another_publisher_has_is_asked_for_without_a_write(database: Database) -> None:
+    holder, standby = uuid4(), uuid4()
+    connection = await connect(database.url, "test")
+    await queries.take_lease(connection, SUBMITTED, holder, 60)
+
+    async with connection.transaction():
+        refused = await queries.take_lease(connection, SUBMITTED, standby, 60)
+        transaction = await connection.fetchval("SELECT pg_current_xact_id_if_assigned()")
+
+    await connection.close()
+    assert (refused, transaction) == (None, None)
+
+
 def test_lane_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database: Database, system: System) -> None:
     system.start("publisher")
     second = system.further("publisher", "second", LEASE_SECONDS="1")

@@ -45,7 +45,12 @@ async def take_lease(connection: Connection, name: str, owner: UUID, seconds: fl
     epoch = await connection.fetchval(
         """
         INSERT INTO publisher_leases AS lease (name, owner, epoch, expires_at)
-        VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+        SELECT $1, $2, 1, clock_timestamp() + make_interval(secs => $3)
+        -- Looked for first: an upsert that updates nothing takes a transaction id, a row lock and WAL all the same, and
+        -- a standby publisher asks all day.
+        WHERE NOT EXISTS (
+            SELECT FROM publisher_leases WHERE name = $1 AND owner <> $2 AND expires_at > clock_timestamp()
+        )
         ON CONFLICT (name) DO UPDATE
         SET owner = EXCLUDED.owner,
             epoch = lease.epoch + (lease.owner <> EXCLUDED.owner)::integer,
