@@ -636,6 +636,23 @@ async def test_offset_waits_while_the_dead_letter_topic_is_missing(
     assert broker.published(handler.dead_letters) == 1
 
 
+async def test_static_member_without_partitions_joins_again_as_a_new_member(database: Database, broker: Broker) -> None:
+    group = f"test-{uuid4()}"
+    (submission,) = stored(database)
+
+    async with deciding(database, broker, group, kafka_group_instance_id="decision-1") as consuming:
+        await soon(lambda: consuming.consumer.reason_not_ready() is None)
+        assert broker.instances(group) == {"decision-1"}
+        # A broker that lost its topics leaves a member like this; one that takes its name over is assigned nothing too.
+        consuming.consumer._partitions._assigned.clear()
+        consuming.consumer._partitions._is_unfit = True
+        await soon(lambda: broker.instances(group) == {None}, within=60)
+        broker.publish(REPORTED, [submission.report()])
+        await soon(consuming.all_handled, within=60)
+
+    assert decided(database, submission) == submission.outcome
+
+
 # ── failures of the handler, races, infrastructure failures ─────────────────────────────────────────────────────────
 
 

@@ -71,19 +71,21 @@ async def assessing(
 
 
 @asynccontextmanager
-async def deciding(database: Database, broker: Broker, **settings: Any) -> AsyncIterator[Consuming]:
-    """decision-service's consumer, for as long as the block lasts."""
+async def deciding(
+    database: Database, broker: Broker, group: str | None = None, **settings: Any
+) -> AsyncIterator[Consuming]:
+    """decision-service's consumer, for as long as the block lasts; in `group`, else in one of its own."""
     loaded = load(DecisionSettings, **_common(database, broker), **settings)
     handler = DecisionHandler(SingleConnection(database.url, "decision in a test"))
-    async with _running(loaded, handler, broker) as consuming:
+    async with _running(loaded, handler, broker, group) as consuming:
         yield consuming
 
 
 @asynccontextmanager
 async def _running(
-    settings: CreditSettings | DecisionSettings, handler: Handler[Any], broker: Broker
+    settings: CreditSettings | DecisionSettings, handler: Handler[Any], broker: Broker, group: str | None = None
 ) -> AsyncIterator[Consuming]:
-    group = f"test-{uuid.uuid4()}"
+    group = group or f"test-{uuid.uuid4()}"
     consumer = BatchConsumer(settings, group, handler)
     consumer._partitions._settings["auto.commit.interval.ms"] = COMMIT_EVERY_MS
     stop = asyncio.Event()

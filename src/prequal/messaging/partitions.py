@@ -236,6 +236,10 @@ class Partitions:
         self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS
         log.error("consumer_rebuilt", topic=self._topic)
         metrics.RETRIES.labels("consumer").inc()
+        if not self._assigned:
+            # Who takes a static member's name over is given its assignment, even an empty one, and the group assigns
+            # nothing again (KIP-345). A member without a name makes it, once the old one's session has ended.
+            self._settings.pop("group.instance.id", None)
         self._drop(set(self._assigned))
         # Closing takes as long as the broker likes.
         threading.Thread(target=self._client.close, daemon=True).start()
