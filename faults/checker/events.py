@@ -174,7 +174,7 @@ def _out_of_order(evidence: Evidence, by_application: Mapping[tuple[str, str], M
 
 
 def _overtaken(evidence: Evidence, published: list[Event]) -> Iterator[str]:
-    """By the broker's own clock, each first telling; what was republished because its topic was lost has no order."""
+    """By the broker's clock, each first publication; what was republished because its topic was lost has no order."""
     first: dict[tuple[str, str], int] = {}
     for event in published:
         if event.appended_ms is not None:

@@ -12,7 +12,7 @@ from harness.journal import Connections, Measured, Transaction
 TRANSACTION_SECONDS: Final = 10.0
 THREADS_SLACK: Final = {"publisher": 12}
 FEW_THREADS: Final = 6
-"""For all but the publisher: asyncio's pool grows to six. The publisher's second lane may just have begun when it was
+"""For all but the publisher: asyncio's pool grows to six. The publisher's second relay may just have begun when it was
 first measured, and a producer has threads of its own."""
 DESCRIPTORS_SLACK: Final = {"publisher": 24, "api": 16}
 FEW_DESCRIPTORS: Final = 12

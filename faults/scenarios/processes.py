@@ -15,7 +15,7 @@ from prequal.core.failpoints import Place
 
 BACK_SECONDS: Final = 30.0
 LEASE_OVER_SECONDS: Final = 4.0
-"""A publisher that was silent for so long has lost its lanes (`LEASE_SECONDS` is 3)."""
+"""A publisher that was silent for so long has lost its leases (`LEASE_SECONDS` is 3)."""
 REFUSED: Final = "ConnectionRefusedError"
 
 
@@ -85,7 +85,7 @@ def two_publishers(run: Run) -> None:
 
 @scenario(19, "publisher-stalls-past-its-lease", volume=SHORT)
 def publisher_stalls(run: Run) -> None:
-    """A publisher stands still with acknowledgements in hand until another one has its lanes, and then goes on."""
+    """A publisher stands still with acknowledgements in hand until another one has its leases, and then goes on."""
     with run.system.one_more("publisher") as second:
         with run.fault(killed=("publisher",)) as fault:
             stall = LEASE_OVER_SECONDS + run.chance.random()

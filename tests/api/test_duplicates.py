@@ -9,7 +9,7 @@ from harness.applications import a_key, a_pan, an_application
 from tests.support.api import Api, assert_error
 
 
-def settle(api: Api, application_id: str, status: str) -> None:
+def decide(api: Api, application_id: str, status: str) -> None:
     api.database.execute(
         """
         UPDATE applications
@@ -72,7 +72,7 @@ def test_duplicate_leaves_no_row(api: Api) -> None:
 @pytest.mark.parametrize("status", ["PRE_APPROVED", "MANUAL_REVIEW"])
 def test_decided_application_still_holds_its_pan(api: Api, status: str) -> None:
     pan = a_pan()
-    settle(api, api.accepted(an_application(pan_number=pan)), status)
+    decide(api, api.accepted(an_application(pan_number=pan)), status)
 
     response = api.post(an_application(pan_number=pan))
 
@@ -81,7 +81,7 @@ def test_decided_application_still_holds_its_pan(api: Api, status: str) -> None:
 
 def test_rejected_application_lets_its_pan_go(api: Api) -> None:
     pan = a_pan()
-    settle(api, api.accepted(an_application(pan_number=pan)), "REJECTED")
+    decide(api, api.accepted(an_application(pan_number=pan)), "REJECTED")
 
     response = api.post(an_application(pan_number=pan))
 
@@ -90,7 +90,7 @@ def test_rejected_application_lets_its_pan_go(api: Api) -> None:
 
 def test_application_after_a_rejected_one_claims_the_pan_again(api: Api) -> None:
     pan = a_pan()
-    settle(api, api.accepted(an_application(pan_number=pan)), "REJECTED")
+    decide(api, api.accepted(an_application(pan_number=pan)), "REJECTED")
     api.accepted(an_application(pan_number=pan))
 
     response = api.post(an_application(pan_number=pan))
@@ -147,7 +147,7 @@ async def test_of_50_posts_of_one_pan_at_once_exactly_one_is_accepted(api: Api) 
 
 async def test_of_50_posts_after_a_rejection_exactly_one_is_accepted(api: Api) -> None:
     pan = a_pan()
-    settle(api, api.accepted(an_application(pan_number=pan)), "REJECTED")
+    decide(api, api.accepted(an_application(pan_number=pan)), "REJECTED")
 
     answers = await post_at_once(api, [pan] * 50)
 

@@ -38,7 +38,7 @@ async def keys(broker: Broker, topic: str, count: int) -> list[UUID]:
     return [UUID(bytes(message.key() or b"").decode()) for message in await broker.arrived(topic, count)]
 
 
-# ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── publishing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_event_is_published_with_its_key_its_headers_and_its_bytes(database: Database, broker: Broker) -> None:
@@ -146,7 +146,9 @@ async def test_gap_of_ids_that_were_rolled_back_stops_nothing(database: Database
 # ── wake-ups ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_bell_wakes_a_publisher_that_would_look_only_much_later(database: Database, broker: Broker) -> None:
+async def test_notification_wakes_a_publisher_that_would_look_only_much_later(
+    database: Database, broker: Broker
+) -> None:
     async with publishing(database, broker, publish_poll_seconds=10):
         unpublished(database)
 
@@ -157,7 +159,7 @@ async def test_bell_wakes_a_publisher_that_would_look_only_much_later(database: 
         await soon(notified_and_published, within=9)
 
 
-async def test_lost_bell_costs_a_pause_between_two_looks(database: Database, broker: Broker) -> None:
+async def test_lost_notification_costs_a_pause_between_two_looks(database: Database, broker: Broker) -> None:
     async with publishing(database, broker):
         unpublished(database)
         await soon(lambda: nothing_waits(database))
@@ -209,8 +211,8 @@ async def test_topic_that_is_deleted_and_recreated_is_published_by_a_producer_th
 
 
 class Dying:
-    """A producer whose first life ends with its third message: no report comes of the first, it tells the second, and
-    of the third it says that it is dead. Its successor lives.
+    """A producer whose first life ends with its third message: no report comes of the first, it publishes the second,
+    and of the third it says that it is dead. Its successor lives.
     """
 
     lives = 0
@@ -262,7 +264,7 @@ async def test_producer_that_dies_is_replaced_and_what_it_held_is_published_by_t
     assert (Dying.lives, rebuilt._value.get() - before) == (2, 1)
 
 
-async def test_row_given_to_the_producer_that_another_lane_has_just_built_is_given_once(
+async def test_row_given_to_the_producer_that_another_relay_has_just_built_is_given_once(
     database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpublished(database, 3)
@@ -274,7 +276,7 @@ async def test_row_given_to_the_producer_that_another_lane_has_just_built_is_giv
         breaker=breaker_of("kafka_producer", address),
         publish=lambda row: given.append(row.id),
     )
-    lane = relay.TopicRelay(SUBMITTED, settings, stand_in, OutboxListener(database.url, [SUBMITTED]))
+    topic_relay = relay.TopicRelay(SUBMITTED, settings, stand_in, OutboxListener(database.url, [SUBMITTED]))
 
     async def rebuilt_meanwhile(*what: Any) -> list[queries.OutboxRow]:
         rows = await read(*what)
@@ -284,10 +286,10 @@ async def test_row_given_to_the_producer_that_another_lane_has_just_built_is_giv
     monkeypatch.setattr(queries, "read_unpublished", rebuilt_meanwhile)
 
     for _ in range(3):
-        lane._rows_expected.set()
-        await lane._round()
+        topic_relay._rows_expected.set()
+        await topic_relay._round()
 
-    await lane._connection.close()
+    await topic_relay._connection.close()
     assert len(given) == 3
 
 
@@ -343,7 +345,7 @@ async def test_parked_event_is_tried_again_after_longer_and_longer_pauses(databa
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-async def test_settling_the_same_rows_twice_archives_them_once(database: Database) -> None:
+async def test_same_rows_archived_twice_are_in_the_archive_once(database: Database) -> None:
     unpublished(database, 5)
     ids = [row["id"] for row in database.rows("SELECT id FROM outbox_events")]
     connection = await connect(database.url, "test")
@@ -419,7 +421,7 @@ async def test_two_publishers_at_once_lose_nothing_and_keep_the_order(database: 
     assert database.count("outbox_archive") == 1000
 
 
-async def test_lane_has_one_holder_at_a_time(database: Database) -> None:
+async def test_lease_has_one_holder_at_a_time(database: Database) -> None:
     connection = await connect(database.url, "test")
     one, other = uuid4(), uuid4()
     try:
@@ -455,7 +457,7 @@ async def test_lease_that_another_publisher_has_is_asked_for_without_a_write(dat
     assert (refused, transaction) == (None, None)
 
 
-def test_lane_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database: Database, system: System) -> None:
+def test_topic_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database: Database, system: System) -> None:
     system.start("publisher")
     second = system.further("publisher", "second", LEASE_SECONDS="1")
     second.start()
@@ -471,7 +473,7 @@ def test_lane_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database: 
     assert database.count("outbox_archive") == 1 + len(applications)
 
 
-def test_lane_of_a_publisher_that_stops_is_free_at_once(database: Database, a_system_with: SystemMaker) -> None:
+def test_lease_of_a_publisher_that_stops_is_free_at_once(database: Database, a_system_with: SystemMaker) -> None:
     system = a_system_with(LEASE_SECONDS="60").start("publisher")
     second = system.further("publisher", "second", LEASE_SECONDS="60")
     second.start()

@@ -107,11 +107,11 @@ def published_long_ago(database: Database, count: int) -> list[UUID]:
             "UPDATE applications SET created_at = now() - make_interval(mins => %s) WHERE id = %s", minutes, application
         )
         unpublished(database, application_id=application)
-    settle(database)
+    publish_all(database)
     return applications
 
 
-def settle(database: Database) -> None:
+def publish_all(database: Database) -> None:
     """Let what waits have been published; an event that was published before is in the archive already."""
     columns = "id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
     database.execute(
@@ -123,7 +123,7 @@ def settle(database: Database) -> None:
 
 
 def republished(database: Database) -> list[UUID]:
-    """Whose events were put back, in the order of the lane."""
+    """Whose events were put back, in the order of the outbox."""
     rows = database.rows("SELECT application_id FROM outbox_events WHERE republished ORDER BY id")
     return [row["application_id"] for row in rows]
 
@@ -144,7 +144,7 @@ async def test_no_more_than_so_many_are_republished_at_once_the_oldest_first(
     for _ in range(4):
         await look()
         each_time.append(set(republished(database)))
-        settle(database)
+        publish_all(database)
 
     assert each_time == [{first, second}, {third, fourth}, {fifth}, set()]
 
@@ -158,7 +158,7 @@ async def test_application_that_stays_undecided_is_republished_after_pauses_that
 
     for _ in range(3):
         await look()
-        settle(database)
+        publish_all(database)
         await look()  # too early: nothing is published
         assert republished(database) == []
         pause = "SELECT times, extract(epoch FROM next_at - last_at)::integer AS pause FROM republications"
@@ -193,7 +193,7 @@ async def test_nothing_is_republished_while_the_consumers_are_behind(
 
     await look()
     as_far_as_may_be = republished(database)
-    settle(database)
+    publish_all(database)
     broker.publish(REPORTED, [RawMessage(b"x")])
     await look()
 
@@ -214,7 +214,7 @@ async def test_nothing_is_republished_while_it_cannot_be_found_out_how_far_behin
 async def test_what_is_republished_is_counted_by_events(database: Database, looks: LookMaker) -> None:
     _, scored = published_long_ago(database, 2)
     unpublished(database, topic=REPORTED, application_id=scored)
-    settle(database)
+    publish_all(database)
     before = metrics.REPUBLISHED._value.get()
 
     await looks()()
@@ -222,7 +222,7 @@ async def test_what_is_republished_is_counted_by_events(database: Database, look
     assert metrics.REPUBLISHED._value.get() - before == len(republished(database)) == 3
 
 
-async def test_of_two_reconcilers_one_stands_by(database: Database, looks: LookMaker) -> None:
+async def test_of_two_republishers_one_stands_by(database: Database, looks: LookMaker) -> None:
     first, second = published_long_ago(database, 2)
     one, other = looks(republish_max=1), looks(republish_max=1)
 

@@ -168,7 +168,7 @@ def test_claims_and_keys_are_pruned_a_day_after_they_ended(database: Database, a
 
 
 @pytest.mark.parametrize(("days", "left"), [(RESOLVED_DAYS - 1, 1), (RESOLVED_DAYS + 1, 0)])
-def test_what_became_of_a_dead_letter_is_forgotten_long_after_its_topic_forgot_the_letter(
+def test_resolution_of_a_dead_letter_is_kept_long_after_its_topic_dropped_the_dead_letter(
     database: Database, days: int, left: int
 ) -> None:
     database.execute(

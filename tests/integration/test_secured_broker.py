@@ -81,7 +81,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]
         )
 
 
-def test_who_proves_its_user_over_tls_makes_topics_tells_and_reads(secured: KafkaSettings) -> None:
+def test_client_that_proves_its_user_over_tls_creates_topics_publishes_and_consumes(secured: KafkaSettings) -> None:
     topics.create(secured)
     delivered: list[object] = []
     producer = Producer(producer_settings(secured))

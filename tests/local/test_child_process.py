@@ -66,12 +66,6 @@ def test_command_does_not_begin_when_its_parent_is_already_gone() -> None:
     assert done.stdout == ""
 
 
-def test_pid_is_the_worker_itself(child: Child) -> None:
-    child.spawn(["sleep", "600"], unprivileged=True)
-
-    eventually(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes() == b"sleep\x00600\x00", within=20)
-
-
 def test_child_is_in_a_group_of_its_own_so_that_ctrl_c_does_not_reach_it(child: Child) -> None:
     child.spawn(["sleep", "600"])
 

@@ -404,7 +404,7 @@ def test_who_is_scaled_is_given_no_number_and_everybody_else_is() -> None:
         assert ("replicas" in workload["spec"]) is (process not in scaled)
 
 
-def test_consumers_are_scaled_by_a_lag_that_somebody_tells() -> None:
+def test_consumers_are_scaled_by_a_lag_that_a_process_shows() -> None:
     resources = overlay("production")
     queries = {
         each: trigger["metadata"]["query"]

@@ -181,7 +181,7 @@ def test_event_id_of_two_facts_is_seen() -> None:
     assert ("I3", "has one event id for several facts") in seen(wrong)
 
 
-def test_times_and_sealing_may_differ_between_two_tellings() -> None:
+def test_times_and_ciphertext_may_differ_between_two_publications() -> None:
     reencrypted = a_record(a_row(), SUBMITTED, 9, pan_number_encrypted="BBBB")
     later = a_record(a_row(), REPORTED, 9, generated_at=moment(1.7).isoformat())
 

@@ -432,7 +432,7 @@ def test_a_ready_decimal_and_ready_bytes_are_taken_as_they_are() -> None:
     assert ApplicationSubmitted.model_validate(event.model_dump() | {"pan_number_encrypted": TOKEN}) == event
 
 
-def test_sealed_pan_that_is_a_number_is_an_invalid_field() -> None:
+def test_encrypted_pan_that_is_a_number_is_an_invalid_field() -> None:
     fields = json.loads(a_submitted_message()) | {"pan_number_encrypted": 12345678}
 
     with pytest.raises(Invalid) as invalid:

@@ -32,7 +32,7 @@ def flipped(token: bytes, bit: int) -> bytes:
 
 
 @given(NUMBERS, st.uuids())
-def test_a_sealed_pan_opens_beside_its_application(number: str, id_: UUID) -> None:
+def test_an_encrypted_pan_is_decrypted_beside_its_application(number: str, id_: UUID) -> None:
     token = a_ring().encrypt(a_pan(number), id_)
 
     assert a_ring().decrypt(token, id_).reveal() == number
@@ -117,7 +117,7 @@ def test_a_retired_key_still_opens() -> None:
     assert a_ring(2, 1).decrypt(token, APPLICATION_ID) == a_pan()
 
 
-def test_sealing_takes_the_current_key_and_never_a_retired_one() -> None:
+def test_encryption_takes_the_current_key_and_never_a_retired_one() -> None:
     token = a_token(a_ring(2, 1, 3))
 
     assert a_ring(2).decrypt(token, APPLICATION_ID) == a_pan()

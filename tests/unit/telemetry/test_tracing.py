@@ -136,7 +136,7 @@ def test_no_attribute_shows_a_pan(receiver: Receiver) -> None:
 
 
 def test_a_batch_that_fails_says_what_kind_of_error_it_was(receiver: Receiver) -> None:
-    with pytest.raises(KeyError), tracing.batch("settle", [f"00-{TRACE}-{CALLER}-01", None]):
+    with pytest.raises(KeyError), tracing.batch("write", [f"00-{TRACE}-{CALLER}-01", None]):
         raise KeyError(PAN)
 
     tracing.stop()
@@ -148,7 +148,7 @@ def test_a_batch_that_fails_says_what_kind_of_error_it_was(receiver: Receiver) -
 
 @pytest.mark.usefixtures("receiver")
 def test_a_batch_without_a_sampled_member_is_not_recorded(receiver: Receiver) -> None:
-    with tracing.batch("settle", [f"00-{TRACE}-{CALLER}-00", None]):
+    with tracing.batch("write", [f"00-{TRACE}-{CALLER}-00", None]):
         pass
 
     tracing.stop()
