@@ -4,8 +4,10 @@ Invariant: whatever happens inside, the caller gets one answer of the one shape,
 """
 
 import functools
+import json
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
@@ -23,10 +25,11 @@ from uuid_utils.compat import uuid7
 
 from prequal import __version__
 from prequal.api.access_record import AccessLog, route_of
-from prequal.api.errors import ApiError, ErrorCode, error_response
+from prequal.api.errors import ApiError, ErrorCode, error_response, retry_after
 from prequal.api.masking import is_safe_id, shown_path
 from prequal.api.openapi import document
 from prequal.api.routes import ClientGone
+from prequal.messaging.events import rfc3339
 from prequal.service import http_protocol
 from prequal.telemetry import metrics
 from prequal.telemetry.logs import correlation_id, where
@@ -134,12 +137,21 @@ class Envelope:
     def refuse_at_once(self, scope: Scope) -> bytes:
         """The whole answer to an application that is not let in, counted and recorded as any other."""
         request_id = scope["request_id"] = _request_id(scope)
-        answer = error_response(ApiError(ErrorCode.SERVICE_UNAVAILABLE), request_id, scope["path"])
-        _count(scope, answer.status_code, 0.0)
-        self._access_log.record(scope, answer.status_code, (), 0.0)
-        return http_protocol.answer(
-            answer.status_code, bytes(answer.body), {**answer.headers, "X-Request-ID": request_id}
-        )
+        before, between, after = _unavailable()
+        body = b"".join((before, request_id.encode(), between, rfc3339(datetime.now(UTC)).encode(), after))
+        _count(scope, 503, 0.0)
+        self._access_log.record(scope, 503, (), 0.0)
+        headers = {**retry_after(ErrorCode.SERVICE_UNAVAILABLE), "X-Request-ID": request_id}
+        return http_protocol.answer(503, body, {"Content-Type": "application/json", **headers})
+
+
+@functools.cache
+def _unavailable() -> tuple[bytes, bytes, bytes]:
+    """The body of the 503 of an application: before its request id, between that and its time, and after that."""
+    body = bytes(error_response(ApiError(ErrorCode.SERVICE_UNAVAILABLE), "@", SUBMIT_ROUTE).body)
+    before, _, rest = body.partition(b"@")
+    between, _, after = rest.partition(json.loads(body)["timestamp"].encode())
+    return before, between, after
 
 
 class _Sending:

@@ -93,10 +93,12 @@ def error_response(error: ApiError, request_id: str, path: str) -> Response:
         "timestamp": rfc3339(datetime.now(UTC)),
         "path": shown_path(path),
     }
-    headers = dict(error.headers)
-    if code in RETRY_AFTER:
-        headers["Retry-After"] = str(random.randint(*RETRY_AFTER[code]))
-    return Response(json.dumps(body), code.status, headers, "application/json")
+    return Response(json.dumps(body), code.status, {**error.headers, **retry_after(code)}, "application/json")
+
+
+def retry_after(code: ErrorCode) -> dict[str, str]:
+    """The header that says when to try again, for the errors that may pass."""
+    return {"Retry-After": str(random.randint(*RETRY_AFTER[code]))} if code in RETRY_AFTER else {}
 
 
 def _detail(issue: FieldIssue) -> dict[str, str]:
