@@ -258,6 +258,20 @@ def read_from_a_replica() -> None:
     _rebind(queries, "current_status", a_little_late)
 
 
+@bug("api", red="I8", scenario="the database fails over")
+def reads_wherever_it_is_connected() -> None:
+    """A connection that answers is good enough to read from."""
+    import asyncpg
+
+    from prequal.postgres import connections
+
+    async def anywhere(database_url: str, **options: Any) -> Any:
+        return await asyncpg.connect(database_url, timeout=2, **options)
+
+    _rebind(connections, "open_connection", anywhere)
+    _rebind(connections, "require_writable", lambda _: None)
+
+
 @bug("decision", red="I9", scenario="a quiet while")
 def health_check_leaks() -> None:
     """Each look at the database opens a connection, and the garbage collector will see to it."""

@@ -20,8 +20,9 @@ from faults.plan import SHORT, Post
 from faults.results import Result
 from faults.run import FOLDER, Campaign
 from faults.scenario import Run, Scenario, Stage
+from faults.scenarios.failover import fails_over
 from faults.scenarios.kills import dies_at
-from faults.systems import FaultSystem
+from faults.systems import FailoverSystem, FaultSystem
 from harness.applications import drawn_applications
 from prequal.core.failpoints import Place
 
@@ -64,6 +65,15 @@ def one_pan_many_times(run: Run) -> None:
     run.load()
 
 
+def database_fails_over(run: Run) -> None:
+    """The standby is promoted, and the old primary stands behind the address for a while."""
+    run.load()
+    run.some_moment()
+    fails_over(run, DOWN_SECONDS)
+    run.load()
+    run.sent()
+
+
 def nothing_more(_: Run) -> None:
     """The row of a bug demands nothing but the invariants."""
 
@@ -73,6 +83,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "a quiet while": a_quiet_while,
     "the broker is down": broker_down,
     "one PAN many times": one_pan_many_times,
+    "the database fails over": database_fails_over,
     "the API dies before its commit": dies_at("api", Place.API_BEFORE_COMMIT, nothing_more),
     "credit dies before its commit": dies_at("credit", Place.CREDIT_BEFORE_COMMIT, nothing_more),
     "credit dies after its commit": dies_at("credit", Place.CREDIT_AFTER_COMMIT, nothing_more),
@@ -80,13 +91,17 @@ ACTS: Final[Mapping[str, Act]] = {
 }
 """What brings the bugs to light, by the names that they use."""
 
+SYSTEMS: Final[Mapping[str, type[FaultSystem]]] = {"the database fails over": FailoverSystem}
+"""The systems of those that want another one than the usual."""
+
 
 def scenario_of(bug: Bug, *, seeded: bool = True) -> Scenario:
     """The bug's scenario, on a system whose services have the bug, or all but the bug."""
     own = {service: dict(settings) for service, settings in bug.settings.items()}
     if seeded:
         own.setdefault(bug.service, {})[BUG] = bug.name
-    opens = functools.partial(FaultSystem, own=own) if own else FaultSystem
+    system: Callable[..., FaultSystem] = SYSTEMS.get(bug.scenario, FaultSystem)
+    opens = functools.partial(system, own=own) if own else system
     name = bug.name if seeded else bug.scenario.replace(" ", "-")
     played = Scenario(0, name, ACTS[bug.scenario], volume=SHORT, opens=opens)
     return replace(played, settle_seconds=SETTLE_SECONDS) if seeded else played

@@ -7,7 +7,7 @@ import base64
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -21,6 +21,7 @@ from faults.checker.system import JudgedSystem, Process
 from harness.journal import SERVICES
 from harness.own_system import OwnSystem, reserve_ports
 from harness.ports import reserve
+from harness.replicas import Pair, Replica
 from harness.system import Service, at_once
 from harness.waiting import eventually
 from harness.wire import COMMIT, Wire
@@ -119,6 +120,45 @@ class WiredSystem(FaultSystem):
         if name in self.services:
             environment = {"DATABASE_URL": self.to_database[name].url(self.database_url), **environment}
         super().launch(name, **environment)
+
+
+class FailoverSystem(FaultSystem):
+    """The system on a primary and its standby, which change their roles.
+
+    Attributes:
+        pair: the two servers, and the address that the services are given.
+        listed: the services are given both servers instead.
+    """
+
+    def __init__(
+        self, folder: Path, *, own: Mapping[str, Mapping[str, str]] | None = None, listed: bool = False
+    ) -> None:
+        super().__init__(folder, own=own)
+        (port,) = reserve(1)
+        second = Replica(self.data.path / "standby", port, self.postgres, log=self.data.log("standby"))
+        self.pair: Final = Pair(self.postgres, second)
+        self.listed: Final = listed
+        self.afterwards.callback(self.pair.wire.close)
+
+    def _start_database(self) -> None:
+        super()._start_database()
+        self.pair.second.start()
+
+    def launch(self, name: str, **environment: str) -> None:
+        """`start` without waiting until it is ready."""
+        if name in self.services and not self.listed:
+            environment = {"DATABASE_URL": self.pair.url, **environment}
+        super().launch(name, **environment)
+
+    def stop(self) -> None:
+        """Stop everything that runs."""
+        super().stop()
+        at_once(lambda server: server.stop_for_good(), [self.pair.first, self.pair.second])
+
+    @property
+    def database_url(self) -> str:
+        """Whichever of the two takes writes."""
+        return f"{self.pair.urls}?target_session_attrs=read-write"
 
 
 class ClusterSystem(FaultSystem):

@@ -1,0 +1,109 @@
+"""A standby is promoted, and the old primary comes back at the address as a standby that cannot follow.
+
+Invariant: no service is restarted by the scenario, but the consumers where their batches are to come again.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Final
+
+from faults.plan import SHORT
+from faults.scenario import Run, scenario
+from faults.scenarios.stores import pids
+from faults.systems import FailoverSystem
+from harness.broker import REPORTED_DLQ, SUBMITTED_DLQ
+from prequal.publisher.system_metrics import READ_EVERY_SECONDS
+
+READY_SECONDS: Final = 5.0
+"""Within which every service is ready, once the address is right."""
+NORMAL_AFTER_SECONDS: Final = 10.0
+"""After which posts and decisions take their usual time."""
+OLD_COPY_SECONDS: Final = READ_EVERY_SECONDS[1] + 1.5
+"""After which no metric can be one that was read from the primary before."""
+CONSUMERS: Final = ("credit", "decision")
+
+
+def fails_over(run: Run, seconds: float, *, again: bool = False) -> None:
+    """Fail over; the address leads to the old primary for so many seconds more.
+
+    Args:
+        run: the run, on a `FailoverSystem`.
+        seconds: how long the old primary stands at the address; at a list of both servers that costs nothing.
+        again: the consumers are killed and started meanwhile, so that what they had in hand comes again.
+    """
+    system = run.system
+    assert isinstance(system, FailoverSystem)
+    with run.fault(away=("database",), killed=CONSUMERS if again else ()) as fault:
+        system.pair.fail_over()
+        began = time.monotonic()
+        if again:
+            _kill_and_launch(run)
+        run.wait(seconds)
+        if time.monotonic() - began > OLD_COPY_SECONDS:
+            shown = system.get("publisher", "/metrics").text
+            run.demand("\napplications_undecided " not in shown, "a metric was read from the old copy")
+        fault.restore()
+        system.pair.follow()
+        run.demand_ready(READY_SECONDS * (4 if again else 1))
+
+
+def failover(*, again: bool = False, two: bool = False) -> Callable[[Run], None]:
+    """A scenario behind one address, with batches that come again, or with two API processes."""
+
+    def act(run: Run) -> None:
+        lives = pids(run)
+        with run.system.one_more("api") if two else nullcontext():
+            run.load()
+            run.some_moment()
+            fails_over(run, run.outage_seconds, again=again)
+            _normal_again(run)
+        run.demand(again or lives == pids(run), "a service did not survive it")
+
+    return act
+
+
+def listed(run: Run) -> None:
+    """The services know both servers: the promotion itself is all that they notice."""
+    lives = pids(run)
+    system = run.system
+    assert isinstance(system, FailoverSystem)
+    run.load()
+    run.some_moment()
+    with run.fault(troubled=tuple(lives)) as fault:
+        system.pair.fail_over()
+        fault.restore()
+        run.demand_ready(READY_SECONDS)
+    _normal_again(run)
+    run.demand(lives == pids(run), "a service did not survive it")
+
+
+def _normal_again(run: Run) -> None:
+    """Demand that what is posted from ten seconds on is taken and decided as on any day, and that nothing is dead."""
+    run.wait(max(0.0, run.restored_at + NORMAL_AFTER_SECONDS - time.time()))
+    before = frozenset(run.seen.accepted)
+    refused = len(run.seen.answers)
+    run.load(SHORT)
+    run.settle()
+    late = [seen.status for seen in run.seen.answers[refused:] if seen.status >= 500]
+    run.demand(not late, f"posts were answered {set(late)} ten seconds after the address was right")
+    run.demand_normal_time(but=before)
+    dead = {topic: run.system.broker.published(topic) for topic in (SUBMITTED_DLQ, REPORTED_DLQ)}
+    run.demand(not any(dead.values()), f"events became dead letters: {dead}")
+
+
+def _kill_and_launch(run: Run) -> None:
+    for name in CONSUMERS:
+        run.system.kill(name)
+        run.system.launch(name)
+
+
+OUTAGE: Final = (8.0, 8.0)
+for name, act in {
+    "failover": failover(),
+    "failover-with-redelivery": failover(again=True),
+    "failover-with-two-apis": failover(two=True),
+}.items():
+    scenario(26, name, outage=OUTAGE, own_system=True, opens=FailoverSystem)(act)
+scenario(26, "failover-with-both-hosts", own_system=True, opens=functools.partial(FailoverSystem, listed=True))(listed)
