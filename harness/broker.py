@@ -141,11 +141,6 @@ class Broker:
         """How many messages a topic holds."""
         return sum(self.ends(topic).values())
 
-    def instances(self, group: str) -> set[str | None]:
-        """The instance ids of the group's members; None for those that have none."""
-        (found,) = self._admin.describe_consumer_groups([group]).values()
-        return {member.group_instance_id for member in found.result(SECONDS).members}
-
     def committed(self, group: str, topic: str = "") -> int:
         """How many messages of a topic, its own by default, a group has behind it."""
         return sum(self._committed(group, topic or GROUPS[group]).values())

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from harness.broker import (
     REPORTED,
@@ -23,7 +23,7 @@ from harness.broker import (
     headers_of,
 )
 from harness.database import Cluster, Database
-from harness.waiting import Stopwatch, soon
+from harness.waiting import Stopwatch, eventually, soon
 from prequal.credit import queries as credit_queries
 from prequal.decision import queries as decision_queries
 from prequal.domain.events import EventType, event_id
@@ -636,21 +636,31 @@ async def test_offset_waits_while_the_dead_letter_topic_is_missing(
     assert broker.published(handler.dead_letters) == 1
 
 
-async def test_static_member_without_partitions_joins_again_as_a_new_member(database: Database, broker: Broker) -> None:
+def leave_a_static_member(broker: Broker, group: str, instance: str, topic: str) -> None:
+    """Leave the group with a static member that has all partitions of `topic`, and does not come back."""
+    settings = {"bootstrap.servers": broker.bootstrap_servers, "group.id": group, "group.instance.id": instance}
+    strategy = {"partition.assignment.strategy": "cooperative-sticky", "log_level": 0}
+    assigned: list[TopicPartition] = []
+    consumer = Consumer(settings | strategy)
+    consumer.subscribe([topic], on_assign=lambda _, partitions: assigned.extend(partitions))
+    eventually(lambda: [consumer.poll(0.1)] and len(assigned) == 3)
+    consumer.close()
+
+
+async def test_consumer_that_takes_over_an_assignment_without_its_topic_joins_again(
+    database: Database, broker: Broker
+) -> None:
     group = f"test-{uuid4()}"
     (submission,) = stored(database)
+    broker.publish(SUBMITTED, [submission.submitted()])
+    broker.publish(REPORTED, [submission.report()])
+    await asyncio.to_thread(leave_a_static_member, broker, group, "decision-1", SUBMITTED)
 
     async with deciding(database, broker, group, kafka_group_instance_id="decision-1") as consuming:
-        await soon(lambda: consuming.consumer.reason_not_ready() is None)
-        assert broker.instances(group) == {"decision-1"}
-        # A broker that lost its topics leaves a member like this; one that takes its name over is assigned nothing too.
-        consuming.consumer._partitions._assigned.clear()
-        consuming.consumer._partitions._is_unfit = True
-        await soon(lambda: broker.instances(group) == {None}, within=60)
-        broker.publish(REPORTED, [submission.report()])
-        await soon(consuming.all_handled, within=60)
+        await soon(consuming.all_handled)
 
     assert decided(database, submission) == submission.outcome
+    assert broker.published(REPORTED_DLQ) == 0
 
 
 # ── failures of the handler, races, infrastructure failures ─────────────────────────────────────────────────────────

@@ -33,6 +33,7 @@ END_EVENTS = {"enable.partition.eof": True}
 """The client says when it has reached a partition's end: for a reader of committed messages the last stable offset."""
 REBUILD_EVERY_SECONDS = 15.0
 CHECK_EVERY_SECONDS = 5.0
+CHECK_UNASSIGNED_SECONDS = 2.0
 ANSWER_SECONDS = 1.0
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class Partitions:
         self._joined = False
         self._topic_is_missing = False
         self._is_unfit = False
+        self._is_left_out = False
         self._rebuild_at = 0.0
         self._check_at = 0.0
         self._overlooked = False
@@ -150,8 +152,8 @@ class Partitions:
 
     async def check(self) -> None:
         """Rebuild a client that is of no more use; when nothing comes, find out whether there is nothing."""
-        if self._is_unfit and monotonic() >= self._rebuild_at:
-            await self._in_thread(self._rebuild)
+        if (self._is_unfit or self._is_left_out) and monotonic() >= self._rebuild_at:
+            await self._in_thread(self._rebuild if self._is_unfit else self._join_again)
         if not len(self._offsets) and monotonic() >= self._check_at:
             await self._in_thread(self._look_for_overlooked)
         if monotonic() >= self._find_held_at:
@@ -175,9 +177,25 @@ class Partitions:
 
     def _subscribe(self) -> None:
         self._client = Consumer(self._settings, logger=logging.getLogger("librdkafka"))
+        self._join()
+
+    def _join(self) -> None:
+        self._is_left_out = self._joined = False
+        self._unread_before = {}
         self._client.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
+
+    def _join_again(self) -> None:
+        """Make the group assign again.
+
+        A new client under the same instance id would not: it is given the old member's assignment (KIP-345).
+        """
+        self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS
+        log.warning("joining_again", topic=self._topic)
+        metrics.RETRIES.labels("consumer").inc()
+        self._client.unsubscribe()
+        self._join()
 
     def _poll(self, seconds: float, messages_max: int) -> list[Message]:
         until = monotonic() + seconds
@@ -196,7 +214,9 @@ class Partitions:
         client.incremental_assign(partitions)
         # The client keeps the pause of a partition that was revoked while it was paused, so each is resumed first.
         client.resume(partitions)
-        assigned = {(partition.topic, partition.partition) for partition in partitions}
+        assigned = {(each.topic, each.partition) for each in partitions if each.topic == self._topic}
+        self._is_left_out |= len(assigned) < len(partitions)  # of a member that read another topic under this name
+        self._check_at = min(self._check_at, monotonic() + CHECK_UNASSIGNED_SECONDS)
         for partition in assigned:
             self._offsets.drop(partition)
         self._joined = True
@@ -236,32 +256,27 @@ class Partitions:
         self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS
         log.error("consumer_rebuilt", topic=self._topic)
         metrics.RETRIES.labels("consumer").inc()
-        if not self._assigned:
-            # Who takes a static member's name over is given its assignment, even an empty one, and the group assigns
-            # nothing again (KIP-345). A member without a name makes it, once the old one's session has ended.
-            self._settings.pop("group.instance.id", None)
         self._drop(set(self._assigned))
         # Closing takes as long as the broker likes.
         threading.Thread(target=self._client.close, daemon=True).start()
-        self._is_unfit = self._joined = self._overlooked = False
-        self._unread_before = {}
+        self._is_unfit = self._overlooked = False
         self._subscribe()
 
     def _look_for_overlooked(self) -> None:
         """Whether there is nothing to read, or this client does not see it.
 
         A member that joined while its topic was missing may stay without partitions for good, though asking for the
-        topic shows it. It is rebuilt when the whole group has left something unread, and stored nothing, between two
+        topic shows it. It joins again when the whole group has left something unread, and stored nothing, between two
         looks; a member that is one too many beside others that read is kept.
 
         A client that knew a topic which was deleted may read nothing of the one that took its place: it takes the lower
         leader epoch for an outdated one (librdkafka 4898), or never noticed. It is rebuilt when it has left something
         unread at two looks in a row.
         """
-        self._check_at = monotonic() + CHECK_EVERY_SECONDS
+        self._check_at = monotonic() + (CHECK_EVERY_SECONDS if self._assigned else CHECK_UNASSIGNED_SECONDS)
         with contextlib.suppress(KafkaException):
             if not self._assigned:
-                self._is_unfit |= self._group_stands_still()
+                self._is_left_out |= self._group_stands_still()
                 return
             overlooks = self._overlooks_something()
             self._is_unfit |= self._overlooked and overlooks

@@ -129,7 +129,7 @@ class Broker:
         self.dead = False
         self.polls = 0
         self.looked: list[float] = []
-        self.subscribed = 0
+        self.subscribed = self.left = 0
         self.closed = False
         self.unreadable_headers: set[int] = set()
         self.delivered: list[CountedHeaders] = []
@@ -144,6 +144,9 @@ class Broker:
         self.dead = False
         self.on_assign, self.on_revoke = on_assign, on_revoke
         self.events.insert(0, (0.0, lambda: self.assign(*self.logs)))
+
+    def unsubscribe(self) -> None:
+        self.left += 1
 
     def assign(self, *partitions: Partition) -> None:
         self.on_assign(self, [TopicPartition(*partition) for partition in partitions])
@@ -395,7 +398,7 @@ def test_member_without_partitions_looks_for_the_topic_until_it_has_one() -> Non
 
     scene.run()
 
-    assert [10 <= moment <= 30 for moment in scene.broker.looked] == [True] * 4
+    assert [10 <= moment <= 30 for moment in scene.broker.looked] == [True] * 8
 
 
 def topic_is_shown(broker: Broker) -> None:
@@ -404,7 +407,7 @@ def topic_is_shown(broker: Broker) -> None:
     broker.list_topics = lambda timeout: SimpleNamespace(topics={TOPIC: topic})  # type: ignore[method-assign,assignment]
 
 
-def test_member_without_partitions_is_rebuilt_when_its_group_leaves_messages_unread() -> None:
+def test_member_without_partitions_joins_again_when_its_group_leaves_messages_unread() -> None:
     scene = Scene([done, done], until=40)
     later = scene.broker.logs[TOPIC, 0].pop()
     topic_is_shown(scene.broker)
@@ -413,7 +416,7 @@ def test_member_without_partitions_is_rebuilt_when_its_group_leaves_messages_unr
 
     scene.run()
 
-    assert scene.broker.subscribed == 2
+    assert (scene.broker.left, scene.broker.subscribed, scene.broker.closed) == (1, 2, True)
     assert scene.stored == [2]
 
 
