@@ -102,8 +102,9 @@ def nothing_but_poison(run: Run) -> None:
         run.demand(IN_A_ROW <= held < FLOOD, f"{held} dead letters of {FLOOD} when {IN_A_ROW} in a row are too many")
         run.demand(run.system.broker.lag() > 0, "nothing was left on the topic")
         with run.fault(killed=("credit",)) as fault:
+            run.system.terminate("credit")
             fault.restore()
-            run.system.restart("credit", DEAD_LETTERS_IN_A_ROW_MAX=str(FLOOD * 10))
+            run.system.start("credit", DEAD_LETTERS_IN_A_ROW_MAX=str(FLOOD * 10))
     run.settle()
     held = run.system.broker.published(SUBMITTED_DLQ)
     # What was put aside and not yet committed when it was stopped may be put aside again.
