@@ -30,6 +30,9 @@ DRAW_KEY: Final = base64.b64decode(ENCRYPTION_KEY)
 OTHER_KEY: Final = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
 KEYS: Final = {"ENCRYPTION_KEY": ENCRYPTION_KEY, "PAN_HASH_KEY": PAN_HASH_KEY}
 
+PATIENCE: Final = {"WRITE_WITHIN_SECONDS": "3"}
+"""A machine that runs several systems at once is slow: what is posted together waits instead of being refused."""
+
 SHUTDOWN_SECONDS: Final = 10.0
 """Within which SIGTERM ends a service, by its promise."""
 
@@ -109,6 +112,7 @@ class System:
             "DATABASE_URL": database_url,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
             **KEYS,
+            **PATIENCE,
             **settings,
         }
         self._further: list[Service] = []

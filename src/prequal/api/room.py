@@ -7,8 +7,6 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-WRITTEN_WITHIN_SECONDS: Final = 0.8
-"""So that an accepted application has its answer within a second."""
 FIRST_GUESS_SECONDS: Final = 0.08
 """What a full batch takes, before one was seen."""
 WEIGHT_OF_THE_LAST: Final = 0.3
@@ -17,7 +15,10 @@ WEIGHT_OF_THE_LAST: Final = 0.3
 class Room:
     """The estimate: how long the write of a full batch takes, and for how long the present one has been going on."""
 
-    def __init__(self, waiting_max: int, batch_max: int, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, within_seconds: float, waiting_max: int, batch_max: int, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._within_seconds = within_seconds
         self._waiting_max = waiting_max
         self._batch_max = batch_max
         self._clock = clock
@@ -31,7 +32,7 @@ class Room:
         seconds = 0.0 if self._began is None else self._clock() - self._began
         if waiting >= self._batch_max:
             seconds += (waiting // self._batch_max + 1) * self._seconds_a_batch
-        return seconds <= WRITTEN_WITHIN_SECONDS
+        return seconds <= self._within_seconds
 
     def begin(self) -> None:
         """A write begins."""

@@ -59,7 +59,7 @@ class Submissions:
         self._writer = BatchWriter(settings.database_url, settings.service_name)
         self._notifier = notifier
         self._batch_max = settings.write_batch_max
-        self._room = Room(settings.waiting_max, settings.write_batch_max)
+        self._room = Room(settings.write_within_seconds, settings.waiting_max, settings.write_batch_max)
         self._coming = 0
         self._queue: deque[_Submission] = deque()
         self._being_written: list[_Submission] = []

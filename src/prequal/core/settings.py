@@ -259,6 +259,12 @@ class ApiSettings(EncryptionSettings):
     database_pool_size: int = Field(8, ge=1, le=100, description="Connections that status reads share.")
     write_batch_max: int = Field(128, ge=1, le=1000, description="Most applications that share one write.")
     waiting_max: int = Field(2000, ge=1, description="Most applications that wait for the write; more get a 503.")
+    write_within_seconds: float = Field(
+        0.8,
+        gt=0,
+        le=3,
+        description="An application that would not be written within so many seconds gets a 503 at once.",
+    )
 
     @model_validator(mode="after")
     def _keys_are_two(self) -> Self:

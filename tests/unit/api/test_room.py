@@ -1,8 +1,10 @@
-"""`api.room`: what would not be written within 0.8 s has no room."""
+"""`api.room`: what would not be written in time has no room."""
 
 import pytest
 
-from prequal.api.room import FIRST_GUESS_SECONDS, WRITTEN_WITHIN_SECONDS, Room
+from prequal.api.room import FIRST_GUESS_SECONDS, Room
+
+WITHIN_SECONDS = 0.8
 
 
 class Clock:
@@ -13,7 +15,7 @@ class Clock:
 
 
 def a_room(clock: Clock, waiting_max: int = 10_000) -> Room:
-    return Room(waiting_max, 100, clock)
+    return Room(WITHIN_SECONDS, waiting_max, 100, clock)
 
 
 def write(room: Room, clock: Clock, applications: int, seconds: float, times: int = 1) -> None:
@@ -34,7 +36,7 @@ def test_as_many_may_wait_as_are_written_in_time() -> None:
 
     write(room, clock, 100, 0.1, times=50)
 
-    assert places(room) == pytest.approx(WRITTEN_WITHIN_SECONDS / 0.1 * 100, abs=100)
+    assert places(room) == pytest.approx(WITHIN_SECONDS / 0.1 * 100, abs=100)
 
 
 def test_before_a_full_batch_was_seen_a_guess_is_used() -> None:
@@ -43,7 +45,7 @@ def test_before_a_full_batch_was_seen_a_guess_is_used() -> None:
 
     write(room, clock, 1, 0.002, times=50)
 
-    assert places(room) == pytest.approx(WRITTEN_WITHIN_SECONDS / FIRST_GUESS_SECONDS * 100, abs=100)
+    assert places(room) == pytest.approx(WITHIN_SECONDS / FIRST_GUESS_SECONDS * 100, abs=100)
 
 
 def test_no_more_than_the_setting_allows_may_wait() -> None:
@@ -55,7 +57,7 @@ def test_while_a_write_is_stuck_nothing_has_room() -> None:
     room = a_room(clock)
     room.begin()
 
-    clock.now += WRITTEN_WITHIN_SECONDS + 0.01
+    clock.now += WITHIN_SECONDS + 0.01
 
     assert not room.is_left(0)
 
