@@ -16,7 +16,7 @@ $(info · this checkout was moved: .venv is made again)
 $(shell rm -rf .venv)
 endif
 
-.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-image coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-browser test-image coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -54,7 +54,7 @@ test-unit: .venv/.develop ## The unit tests: seconds, nothing started
 	$(PYTEST) tests/unit
 
 test-unit: WORKERS = 2
-test-clients: WORKERS = 1
+test-clients test-browser: WORKERS = 1
 
 test-integration: .venv/.develop ## API and integration tests, against real parts
 	$(PYTEST) tests/api tests/integration tests/local tests/documents tests/ops tests/shipping tests/tool
@@ -72,6 +72,10 @@ test-observability: .venv/.develop ## Every alert and every panel, by a real Pro
 test-clients: .venv/.develop ## Clients of other makers against the API: a JDK HttpClient, curl (Debian's package `curl`)
 	@command -v curl >/dev/null || { echo "curl is needed: apt-get install curl"; exit 2; }
 	$(PYTEST) tests/clients
+
+test-browser: .venv/.develop ## The API's pages in a browser without network (Debian's package `chromium`)
+	@command -v chromium >/dev/null || { echo "Chromium is needed: apt-get install chromium"; exit 2; }
+	$(PYTEST) tests/browser
 
 test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without an engine
 	$(PYTEST) tests/image

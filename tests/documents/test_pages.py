@@ -53,7 +53,14 @@ def test_every_folder_of_tests_is_run_by_make_test_or_by_a_target_of_its_own() -
     folders = {f"tests/{file.relative_to(ROOT / 'tests').parts[0]}" for file in ROOT.glob("tests/**/test_*.py")}
 
     apart = folders - set(options["testpaths"])
-    assert apart == {"tests/clients", "tests/e2e", "tests/image", "tests/observability", "tests/recovery"}
+    assert apart == {
+        "tests/browser",
+        "tests/clients",
+        "tests/e2e",
+        "tests/image",
+        "tests/observability",
+        "tests/recovery",
+    }
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(re.search(rf"\$\(PYTEST\)( -n 0)? {folder}\n", makefile) for folder in apart)
 

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from prequal import __version__
+from prequal.api import docs_pages
 from prequal.api.access_record import AccessLog, route_of
 from prequal.api.errors import ApiError, ErrorCode, error_response, retry_after
 from prequal.api.masking import is_safe_id, shown_path
@@ -64,16 +65,18 @@ def build(
         let_in: whether there is room for one more application, asked when its head has come.
     """
     app = FastAPI(
-        title="Loan Prequalification",
+        title=docs_pages.TITLE,
         version=__version__,
         redirect_slashes=False,
-        swagger_ui_oauth2_redirect_url=None,
+        docs_url=None,
+        redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # its own would carry bodies and exceptions
     )
     routes: list[BaseRoute] = [
         Route(SUBMIT_ROUTE, submit, methods=["POST"]),
         Route(STATUS_ROUTE, show_status, methods=["GET"]),
         *(Route(path, handler, methods=["GET"]) for path, handler in health.items()),
+        *docs_pages.routes(),
     ]
     app.router.routes[:0] = routes
     app.openapi = document  # type: ignore[method-assign]

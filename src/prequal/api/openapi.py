@@ -30,6 +30,9 @@ ERRORS_OF_SUBMIT = (
 )
 ERRORS_OF_STATUS = (ErrorCode.APPLICATION_NOT_FOUND, ErrorCode.VALIDATION_ERROR, ErrorCode.SERVICE_UNAVAILABLE)
 
+NO_CREDENTIALS: list[Document] = []
+"""No operation asks who calls: that is left to what stands in front."""
+
 EXAMPLE_ID = "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"
 EXAMPLE_TIME = "2026-11-23T09:30:00.123456Z"
 
@@ -45,6 +48,7 @@ def document() -> Document:
             "description": "Post an application, get an id at once, and read its decision a moment later.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": "/", "description": "The host that serves this document."}],
         "paths": {
             "/applications": {"post": _submit()},
             "/applications/{application_id}/status": {"get": _show_status()},
@@ -56,10 +60,22 @@ def document() -> Document:
     }
 
 
-_HEALTH: dict[str, Document] = {"200": {"status": "healthy"}}
-_READY: dict[str, Document] = {
-    "200": {"status": "ready", "database": "connected", "kafka": "connected", "breakers": {"database": "closed"}},
-    "503": {"status": "not_ready", "database": "disconnected", "kafka": "connected", "breakers": {"database": "open"}},
+_HEALTH: dict[str, dict[str, Document]] = {"200": {"healthy": {"status": "healthy"}}}
+_CONNECTED = {"database": "connected", "kafka": "connected", "breakers": {"database": "closed"}}
+_READY: dict[str, dict[str, Document]] = {
+    "200": {
+        "ready": {"status": "ready", **_CONNECTED},
+        "degraded": {"status": "degraded", **_CONNECTED, "kafka": "disconnected"},
+    },
+    "503": {
+        "not_ready": {
+            "status": "not_ready",
+            **_CONNECTED,
+            "database": "disconnected",
+            "breakers": {"database": "open"},
+        },
+        "starting": {"status": "not_ready", **_CONNECTED, "reason": "starting"},
+    },
 }
 
 
@@ -76,6 +92,7 @@ def _submit() -> Document:
     return {
         "operationId": "submitApplication",
         "summary": "Submit an application",
+        "security": NO_CREDENTIALS,
         "description": "Answered after the application is stored for good; the decision follows within milliseconds.",
         "parameters": [
             {
@@ -108,6 +125,7 @@ def _show_status() -> Document:
     return {
         "operationId": "showApplicationStatus",
         "summary": "Read an application's status",
+        "security": NO_CREDENTIALS,
         "parameters": [
             {
                 "name": "application_id",
@@ -123,26 +141,35 @@ def _show_status() -> Document:
 
 
 def _probe(
-    name: str, summary: str, body: type[schemas.Health] | type[schemas.Readiness], examples: dict[str, Document]
+    name: str,
+    summary: str,
+    body: type[schemas.Health] | type[schemas.Readiness],
+    answers: dict[str, dict[str, Document]],
 ) -> Document:
     return {
         "operationId": name,
         "summary": summary,
+        "security": NO_CREDENTIALS,
         "responses": {
             status: {
-                "description": example["status"],
+                "description": " or ".join(examples),
                 "headers": _REQUEST_ID_HEADER,
-                "content": {"application/json": {"schema": body.schema_of(), "example": example}},
+                "content": {"application/json": {"schema": body.schema_of(), "examples": _named(examples)}},
             }
-            for status, example in examples.items()
+            for status, examples in answers.items()
         },
     }
+
+
+def _named(examples: dict[str, Document]) -> Document:
+    return {name: {"value": example} for name, example in examples.items()}
 
 
 def _metrics() -> Document:
     return {
         "operationId": "metrics",
         "summary": "What the process counts, for Prometheus",
+        "security": NO_CREDENTIALS,
         "responses": {
             "200": {
                 "description": "Prometheus text",
@@ -178,12 +205,7 @@ def _error_answer(codes: list[ErrorCode]) -> Document:
         "headers": headers,
         "content": {
             "application/json": {
-                "schema": {
-                    "allOf": [
-                        {"$ref": "#/components/schemas/Error"},
-                        {"properties": {"error_code": {"enum": [code.name for code in codes]}}},
-                    ]
-                },
+                "schema": {"$ref": "#/components/schemas/Error"},
                 "examples": {code.name: {"value": _error_example(code)} for code in codes},
             }
         },

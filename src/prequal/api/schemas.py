@@ -17,8 +17,10 @@ from prequal.domain.application import LoanType, Status
 
 Schema = dict[str, Any]
 
-AMOUNT_PATTERN = r"^(?=.*[1-9])(0*[0-9]{1,10}(\.([0-9]{1,2}0*)?)?|\.[0-9]{1,2}0*)$"
-"""What `domain.money.amount_from_text` takes, of `AMOUNT_CHARACTERS_MAX` at most."""
+AMOUNT_PATTERN = r"^(0*[1-9][0-9]{0,9}(\.([0-9]{1,2}0*)?)?|0*\.([1-9][0-9]?|0[1-9])0*)$"
+"""What `domain.money.amount_from_text` takes, of `AMOUNT_CHARACTERS_MAX` at most: some rupees, or none and some paise.
+
+Without lookaround, which the regular expressions of Go lack."""
 AMOUNT_CHARACTERS_MAX = 100
 
 
@@ -134,10 +136,16 @@ class Health(_Body):
 class Readiness(_Body):
     """The answer of `/ready`."""
 
-    status: str
-    database: str
-    kafka: str
+    status: Annotated[str, _one_of("ready", "degraded", "not_ready")] = Field(
+        description="`degraded`: applications are taken, and decided once Kafka is back."
+    )
+    database: Annotated[str, _one_of("connected", "disconnected")]
+    kafka: Annotated[str, _one_of("connected", "disconnected")]
     breakers: dict[str, Annotated[str, _one_of(*(state.word for state in State))]]
+    reason: Annotated[
+        str | None,
+        WithJsonSchema({"type": "string", "description": "Why it is not ready, where no dependency is the reason."}),
+    ] = None
 
 
 COMPONENTS: tuple[type[_Body], ...] = (ApplicationRequest, ApplicationAccepted, ApplicationStatus, Error)

@@ -11,11 +11,14 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 from prequal.api.errors import ErrorCode
 from prequal.api.openapi import document
 from prequal.api.request import parse
+from prequal.core.settings import ServiceSettings
+from prequal.service.readiness import Readiness
 from tests.builders import a_body, a_request
 from tests.unit.api.test_app import an_api
 from tests.unit.api.test_request import status_of
 
 DOCUMENT = document()
+ERROR = {"$ref": "#/components/schemas/Error"}
 
 
 def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
@@ -33,6 +36,13 @@ def contents() -> list[Any]:
                 if content := body.get("content", {}).get("application/json"):
                     found.append(pytest.param(content, id=f"{method} {path} {name}"))
     return found
+
+
+def error_examples(answer: dict[str, Any]) -> dict[str, Any]:
+    """The examples of an answer that is an error, by their codes."""
+    content = answer["content"].get("application/json", {})
+    examples: dict[str, Any] = content["examples"] if content.get("schema") == ERROR else {}
+    return examples
 
 
 def test_the_document_is_valid_openapi() -> None:
@@ -64,7 +74,7 @@ def test_every_error_code_that_a_client_can_meet_on_its_paths_is_described() -> 
         for operations in DOCUMENT["paths"].values()
         for operation in operations.values()
         for answer in operation["responses"].values()
-        for code in answer["content"].get("application/json", {}).get("examples", {})
+        for code in error_examples(answer)
     }
 
     assert described == {code.name for code in ErrorCode} - {"NOT_FOUND", "METHOD_NOT_ALLOWED"}
@@ -74,8 +84,51 @@ def test_every_error_stands_under_its_own_status() -> None:
     for operations in DOCUMENT["paths"].values():
         for operation in operations.values():
             for status, answer in operation["responses"].items():
-                for code in answer["content"].get("application/json", {}).get("examples", {}):
+                for code in error_examples(answer):
                     assert str(ErrorCode[code].status) == status
+
+
+def test_every_error_is_of_the_one_schema() -> None:
+    others = [
+        answer["content"]["application/json"]["schema"]
+        for path, operations in DOCUMENT["paths"].items()
+        for operation in operations.values()
+        for status, answer in operation["responses"].items()
+        if status >= "400" and path != "/ready" and not error_examples(answer)
+    ]
+
+    assert others == []
+    assert "allOf" not in json.dumps(DOCUMENT)
+
+
+def test_every_operation_says_that_it_takes_no_credentials() -> None:
+    operations = [operation for each in DOCUMENT["paths"].values() for operation in each.values()]
+
+    assert [operation["security"] for operation in operations] == [[]] * len(operations)
+    assert DOCUMENT["servers"]
+
+
+@pytest.mark.parametrize(
+    ("up", "reason", "status"),
+    [
+        ({"database": True, "kafka": True}, None, "ready"),
+        ({"database": True, "kafka": False}, None, "degraded"),
+        ({"database": False, "kafka": True}, None, "not_ready"),
+        ({"database": True, "kafka": True}, "stopping", "not_ready"),
+    ],
+)
+def test_every_answer_of_ready_is_described(up: dict[str, bool | None], reason: str | None, status: str) -> None:
+    settings = ServiceSettings.model_validate(
+        {"database_url": "postgresql://u@127.0.0.1/d", "kafka_bootstrap_servers": "127.0.0.1:9", "service_name": "api"}
+    )
+    readiness = Readiness(settings, lambda: reason, needs_kafka=False)
+    readiness._up, readiness.started = up, True
+
+    code, body = readiness.answer()
+
+    schema = DOCUMENT["paths"]["/ready"]["get"]["responses"][str(code)]["content"]["application/json"]["schema"]
+    assert body["status"] == status
+    validator(schema | {"additionalProperties": False}).validate(body)
 
 
 async def test_the_document_is_what_is_served() -> None:
