@@ -202,7 +202,7 @@ class Partitions:
         first = self._client.poll(seconds)
         # An end alone is not worth a turn of the loop.
         while first is not None and _is_end(first) and self.is_event(first):
-            first = self._client.poll(max(0.0, until - monotonic()))
+            first = self._client.poll(min(max(until - monotonic(), 0.0), seconds))
         if first is None:
             return []
         self._check_at, self._overlooked = monotonic() + CHECK_EVERY_SECONDS, False
