@@ -299,7 +299,7 @@ class PublisherSettings(ServiceSettings):
     publish_batch_max: int = Field(500, ge=1, le=5000, description="Most events read at once.")
     publish_in_flight_max: int = Field(2000, ge=1, description="Most events at the broker and not yet acknowledged.")
     publish_poll_seconds: float = Field(
-        0.1, gt=0, le=10, description="How often an idle publisher polls the outbox, in seconds."
+        0.1, gt=0, le=10, description="How often a publisher polls the outbox that no notification reaches, in seconds."
     )
     republish_after_seconds: float = Field(
         30.0, ge=5, description="Age of an undecided application, in seconds, after which its events are republished."

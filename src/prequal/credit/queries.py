@@ -61,7 +61,7 @@ async def record_reads(connection: Connection, reads: Sequence[Read]) -> dict[UU
             SELECT application_id, $1, 'READ', request_id FROM known
             WHERE has_key AND digest IS NULL AND agrees AND status = 'PENDING'
         )
-        SELECT event_id, digest, status, version, agrees FROM known
+        SELECT event_id, digest, status, agrees FROM known
         """,
         CONSUMER,
         *_READS.arrays(reads),

@@ -32,7 +32,6 @@ class Known:
 
     digest: bytes | None
     status: Status | None
-    version: int | None
     agrees: bool
 
     def settled(self, event: Event) -> Outcome | Invalid | None:
@@ -81,7 +80,7 @@ DIGEST = "(SELECT digest FROM processed_messages WHERE consumer = {consumer} AND
 """SQL: the digest of `event`, if `consumer` remembers it: it reads one type, of which an application has one event."""
 
 KNOWN = f"""
-    SELECT event.*, {DIGEST} AS digest, found.status, found.version, coalesce({AGREES}, false) AS agrees
+    SELECT event.*, {DIGEST} AS digest, found.status, coalesce({AGREES}, false) AS agrees
     FROM {{events}}
     -- One look-up a row by its id, whatever the planner thinks of the table's size.
     LEFT JOIN LATERAL (SELECT * FROM applications WHERE id = event.application_id LIMIT 1) AS found ON true
@@ -95,7 +94,7 @@ async def look_up(connection: Connection, consumer: str, rows: Sequence[HasEvent
     """What is known of the event of each row, by its id."""
     found = await connection.fetch(
         f"""
-        SELECT event_id, digest, status, version, agrees
+        SELECT event_id, digest, status, agrees
         FROM ({KNOWN.format(consumer="$1", events=_EVENTS.table("event", first=2))}) AS known
         """,
         consumer,
@@ -105,5 +104,5 @@ async def look_up(connection: Connection, consumer: str, rows: Sequence[HasEvent
 
 
 def known_by_id(rows: Iterable[asyncpg.Record]) -> dict[UUID, Known]:
-    """Rows of (event id, digest, status, version, agrees), by event id."""
-    return {row[0]: Known(row[1], Status(row[2]) if row[2] else None, row[3], row[4]) for row in rows}
+    """Rows of (event id, digest, status, agrees), by event id."""
+    return {row[0]: Known(row[1], Status(row[2]) if row[2] else None, row[3]) for row in rows}

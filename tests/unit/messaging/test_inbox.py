@@ -12,7 +12,7 @@ FINAL = [Status.PRE_APPROVED, Status.REJECTED, Status.MANUAL_REVIEW]
 
 
 def known(digest: bytes | None = None, status: Status | None = Status.PENDING, *, agrees: bool = True) -> Known:
-    return Known(digest, status, None if status is None else 1, agrees)
+    return Known(digest, status, agrees)
 
 
 def kind(verdict: Outcome | Invalid | None) -> str | None:
