@@ -15,6 +15,9 @@ SLOW = ((3.0, "1d", "2h"), (1.0, "3d", "6h"))
 """So many times as fast as the budget of 30 days allows, over the long and still over the short window (Site
 Reliability Workbook, chapter 5, table 5-8): 2 % of the budget in an hour, 5 % in six; 10 % in a day or in three."""
 
+PERCENT = '{{ if lt $value 10.0 }}{{ printf "%.2g" $value }}{{ else }}{{ printf "%.0f" $value }}{{ end }} %'
+"""Two digits at least: the slow alerts speak of tenths of a percent."""
+
 HEAD = """\
 # The two promises, as ratios of what was bad, and the alerts that watch how fast their budgets burn.
 # Written by `make documents` from observability/service_levels.py; this file is not edited by hand.
@@ -82,13 +85,13 @@ def _alert(level: ServiceLevel, pace: str, pairs: tuple[tuple[float, str, str], 
     name = f"{level.alert}{pace}"
     return {
         "alert": name,
-        "expr": "\n  or ".join(_burns(level, *pair) for pair in pairs) + "\n",
+        "expr": "100 * (\n  " + "\n  or ".join(_burns(level, *pair) for pair in pairs) + "\n)\n",
         "for": "2m",
         "labels": {"severity": severity},
         "annotations": {
-            "summary": f"{{{{ $value | humanizePercentage }}}} are not {level.promise}; 99.9 % are promised.",
+            "summary": f"{PERCENT} are not {level.promise}; 99.9 % are promised.",
             "impact": level.impact,
-            "runbook": f"docs/runbook.md#{name.lower()}",
+            "runbook_url": '{{ or $externalLabels.runbook "docs/runbook.md" }}#' + name.lower(),
         },
     }
 

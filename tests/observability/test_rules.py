@@ -68,6 +68,15 @@ def test_case_says_something_just_when_its_alert_fires(kind: str, speaks: bool) 
     assert {"summary" in case for kinds in CASES.values() for case in kinds[kind]} == {speaks}
 
 
+@pytest.mark.parametrize("alert", RULES)
+def test_every_number_in_a_text_is_rounded(alert: str) -> None:
+    rounded = r'printf "%\.(0f|2g)" \$value|if lt \$value 10\.0|\$value \| humanizeDuration'
+
+    uses = re.findall(r"{{([^}]*\$value[^}]*)}}", RULES[alert]["annotations"]["summary"])
+
+    assert [use for use in uses if not re.fullmatch(rounded, use.strip())] == []
+
+
 @pytest.mark.parametrize("alert", [name for name, rule in RULES.items() if "for" in rule])
 def test_alert_that_waits_is_seen_waiting(alert: str) -> None:
     assert any("not over" in case["because"] for case in CASES[alert]["silent"])
@@ -77,11 +86,16 @@ def test_alert_that_waits_is_seen_waiting(alert: str) -> None:
 def test_alert_fires_or_is_silent(alert: str, case: dict[str, Any], tmp_path: Path) -> None:
     rule, fired = RULES[alert], []
     if "summary" in case:
-        annotations = {**rule["annotations"], "summary": case["summary"]}
+        annotations = {
+            **rule["annotations"],
+            "summary": case["summary"],
+            "runbook_url": f"https://wiki.example/runbook#{alert.lower()}",
+        }
         fired = [{"exp_labels": {**rule["labels"], **case.get("labels", {})}, "exp_annotations": annotations}]
     pace = case.get("interval", "1m")
     unit_test = {
         "interval": pace,
+        "external_labels": {"runbook": "https://wiki.example/runbook"},
         "input_series": [{"series": name, "values": str(values)} for name, values in case["series"].items()],
         "alert_rule_test": [{"eval_time": case["at"], "alertname": alert, "exp_alerts": fired}],
     }
