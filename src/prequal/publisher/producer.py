@@ -30,6 +30,10 @@ STATISTICS_MS = 250
 FLUSH_SECONDS = 3.0
 
 
+class ProducerDied(Transient):
+    """The Kafka producer died; a new one has taken its place, and what the old one held must be published again."""
+
+
 class OutboxProducer:
     """A producer that is rebuilt when it dies.
 
@@ -58,12 +62,11 @@ class OutboxProducer:
 
         Raises:
             BufferError: the client's queue is full.
-            Transient: the producer died; a new one has taken its place, and what the old one held must be published
-                again.
+            ProducerDied: what the old one held must be published again.
         """
         if self._dead:
             self._rebuild("a delivery report says so")
-            raise Transient("the Kafka producer died")
+            raise ProducerDied
         span = tracing.begin(f"publish {row.topic}", "PRODUCER", row.traceparent)
         delivered = functools.partial(self._delivered, self.generation, row.topic, row.id, span)
         key, headers = str(row.application_id), headers_of(row, span.traceparent)
@@ -74,7 +77,7 @@ class OutboxProducer:
             span.end(reason.name())
             if is_fatal(reason):
                 self._rebuild(reason.name())
-                raise Transient(f"the Kafka producer died: {reason.name()}") from None
+                raise ProducerDied(f"the Kafka producer died: {reason.name()}") from None
             self.reports[row.topic].add(DeliveryReport(row.id, reason))
 
     def serve(self) -> None:

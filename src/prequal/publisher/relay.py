@@ -26,7 +26,7 @@ from prequal.publisher.delivery import Deliveries, DeliveryErrors, DeliveryRepor
 from prequal.publisher.in_flight import InFlight
 from prequal.publisher.lease import LeaseHolder
 from prequal.publisher.listener import OutboxListener
-from prequal.publisher.producer import OutboxProducer
+from prequal.publisher.producer import OutboxProducer, ProducerDied
 from prequal.publisher.queries import OutboxRow
 from prequal.telemetry import metrics, tracing
 
@@ -87,8 +87,9 @@ class TopicRelay:
 
     async def _retry_later(self, error: Exception, stop: asyncio.Event) -> None:
         reason = str(error) if isinstance(error, Transient) else describe(error)
-        self.failure = f"KAFKA_PUBLISH_ERROR on {self._topic}: {reason}"
-        log.warning("retrying", error_code="KAFKA_PUBLISH_ERROR", what=self._topic, reason=reason)
+        code = "KAFKA_PUBLISH_ERROR" if isinstance(error, ProducerDied) else "DATABASE_ERROR"
+        self.failure = f"{code} on {self._topic}: {reason}"
+        log.warning("retrying", error_code=code, what=self._topic, reason=reason)
         metrics.RETRIES.labels("publish").inc()
         self._rows_expected.set()
         await lifecycle.pause(stop, self._backoff.next())
