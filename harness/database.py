@@ -25,6 +25,8 @@ TABLES = (
     "key_checks",
     "republications",
     "resolved_dead_letters",
+    "api_clients",
+    "api_client_secrets",
 )
 """Every table that holds facts; leases are left out, for they tick."""
 

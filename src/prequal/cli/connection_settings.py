@@ -6,9 +6,10 @@ Invariant: settings win over `run.json`, and both addresses come from the same o
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from prequal.core.settings import DatabaseSettings, KafkaSettings
+    from prequal.core.settings import DatabaseSettings, HashingSettings, KafkaSettings
     from prequal.local.run_file import RunFile
     from prequal.local.settings import UpSettings
+    from prequal.security.pan_encryption import PanHasher
 
 S = TypeVar("S", bound="DatabaseSettings | KafkaSettings")
 
@@ -26,6 +27,28 @@ def stores(kind: type[S]) -> S:
         return load(kind)
     kafka = {"kafka_bootstrap_servers": running.kafka_bootstrap_servers, **settings.of_own_broker}
     return load(kind, database_url=running.database_url, **kafka)
+
+
+def hashing_stores() -> "tuple[HashingSettings, PanHasher]":
+    """The database as `stores` finds it, and what hashes with its PAN_HASH_KEY.
+
+    Raises:
+        Misconfigured: neither settings nor a running `prequal up` name both.
+    """
+    from prequal.core.settings import HashingSettings, key_bytes, load
+    from prequal.local.data_folder import DataFolder
+    from prequal.local.keys import development_keys
+    from prequal.security.pan_encryption import PanHasher
+
+    up, running = _local_stack()
+    if running is None or up.database_url is not None or up.kafka_bootstrap_servers is not None:
+        settings = load(HashingSettings)
+    else:
+        name = "PAN_HASH_KEY"
+        keys = up.keys()
+        key = keys.get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
+        settings = load(HashingSettings, database_url=running.database_url, pan_hash_key=key)
+    return settings, PanHasher(key_bytes(settings.pan_hash_key))
 
 
 def api_url() -> str:

@@ -6,19 +6,16 @@ Invariant: no message about a bad setting repeats its value.
 import base64
 import binascii
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from prequal.core.database_url import parse as parse_database_url
+from prequal.core import setting_checks as checks
 from prequal.core.errors import Misconfigured
 
 KEY_BYTES = 32
-BOOTSTRAP = re.compile(r"[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5}(,[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5})*")
 ENV_FILE = ".env"
 
 
@@ -53,19 +50,6 @@ def split(text: str) -> list[str]:
     return [word for word in (part.strip() for part in text.split(",")) if word]
 
 
-def _postgresql(url: str) -> str:
-    for name, file in parse_database_url(url).files.items():
-        if not file.is_file():
-            raise ValueError(f"names a file in {name} that is not there")
-    return url
-
-
-def _brokers(servers: str) -> str:
-    if not BOOTSTRAP.fullmatch(servers):
-        raise ValueError("must be host:port, several of them comma-separated")
-    return servers
-
-
 def must_differ(encryption_key: SecretStr, pan_hash_key: SecretStr) -> None:
     """See that the two keys are two.
 
@@ -86,30 +70,9 @@ def _holder_types(text: str) -> str:
     return text
 
 
-def _endpoint(url: str) -> str:
-    if url:
-        try:
-            parts = urlsplit(url)
-            good = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-        except ValueError:
-            good = False
-        if not good:
-            raise ValueError("must look like http://host:4318")
-    return url
-
-
-def _file(path: str) -> str:
-    if path:
-        try:
-            Path(path).open("rb").close()
-        except OSError as error:
-            raise ValueError(f"names a file that cannot be read ({type(error).__name__})") from None
-    return path
-
-
-DatabaseUrl = Annotated[str, AfterValidator(_postgresql)]
-Brokers = Annotated[str, AfterValidator(_brokers)]
-FileName = Annotated[str, AfterValidator(_file)]
+DatabaseUrl = Annotated[str, AfterValidator(checks.postgresql)]
+Brokers = Annotated[str, AfterValidator(checks.brokers)]
+FileName = Annotated[str, AfterValidator(checks.file)]
 KeyText = Annotated[SecretStr, AfterValidator(_key_text)]
 KeyTexts = Annotated[SecretStr, NoDecode, AfterValidator(_key_texts)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -133,6 +96,14 @@ class DatabaseSettings(_Settings):
         repr=False,
         description="postgresql://user:password@host:port/database of PostgreSQL 15 or later; of several hosts, "
         "separated by commas, the one that takes writes is used. Required.",
+    )
+
+
+class HashingSettings(DatabaseSettings):
+    """The settings of a command that hashes: the database, and the key that its hashes are made with."""
+
+    pan_hash_key: KeyText = Field(
+        description="Hashes PANs for the 24-hour rule, and the secrets of clients: base64 of 32 bytes. Required."
     )
 
 
@@ -206,7 +177,7 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
         description="Most connections that are open, fewer if descriptors are short; then the longest idle one goes.",
     )
     prometheus_port: Port | None = Field(None, description="Port of /metrics; the HTTP port by default.")
-    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(checks.endpoint)] = Field(
         "", repr=False, description="http://host:4318 of an OTLP collector that takes traces over HTTP; off if empty."
     )
     otel_traces_sampler_arg: float = Field(

@@ -11,6 +11,31 @@ CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
 );
 
+CREATE TABLE public.api_client_secrets (
+    client text NOT NULL COLLATE pg_catalog."C",
+    slot smallint NOT NULL,
+    secret_hmac bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    not_before timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT api_client_secrets_secret_hmac_check CHECK ((octet_length(secret_hmac) = 32)),
+    CONSTRAINT api_client_secrets_slot_check CHECK ((slot = ANY (ARRAY[1, 2])))
+);
+
+CREATE TABLE public.api_clients (
+    id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL,
+    scopes text[] NOT NULL,
+    sandbox boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_clients_id_check CHECK (((octet_length(id) = 8) AND (id !~ '[^a-z0-9]'::text))),
+    CONSTRAINT api_clients_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
+    CONSTRAINT api_clients_scopes_check CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['applications:read'::text, 'applications:write'::text])))
+);
+
 CREATE TABLE public.applications (
     id uuid NOT NULL,
     pan_number_encrypted bytea NOT NULL,
@@ -209,6 +234,15 @@ ALTER TABLE public.resolved_dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
+ALTER TABLE ONLY public.api_client_secrets
+    ADD CONSTRAINT api_client_secrets_pkey PRIMARY KEY (client, slot);
+
+ALTER TABLE ONLY public.api_clients
+    ADD CONSTRAINT api_clients_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.api_clients
+    ADD CONSTRAINT api_clients_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.applications
     ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
 
@@ -265,3 +299,6 @@ CREATE INDEX resolved_dead_letters_place ON public.resolved_dead_letters USING b
 CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.audit_log_is_append_only();
 
 ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_is_append_only;
+
+ALTER TABLE ONLY public.api_client_secrets
+    ADD CONSTRAINT api_client_secrets_client_fkey FOREIGN KEY (client) REFERENCES public.api_clients(id);

@@ -1,0 +1,1 @@
+"""The API's callers: their tokens, and how they come, change and go."""

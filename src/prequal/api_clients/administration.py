@@ -1,0 +1,175 @@
+"""Clients are added, listed, given a second secret, and revoked; for the command line and `prequal up`.
+
+Invariant: a token is returned once, to the caller that had it made, and cannot be read again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from prequal.api_clients import queries, tokens
+from prequal.api_clients.queries import ClientRow, SecretRow
+from prequal.core.errors import UsageError
+from prequal.domain.pan_detection import looks_like_pan
+from prequal.postgres.connections import Connection, connected
+from prequal.postgres.key_checks import recorded_key
+from prequal.schema.version import check_schema
+from prequal.security.pan_encryption import PanHasher
+
+NAME_CHARACTERS_MAX: Final = 100
+SLOTS: Final = (1, 2)
+
+Moment: TypeAlias = datetime | timedelta
+"""A point in time, or a duration from now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """From when to when a secret is taken: by default from now on, without an end."""
+
+    not_before: Moment | None = None
+    expires: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token as it was made: this is the one time that it is shown."""
+
+    client: ClientRow
+    slot: int
+    token: str
+
+
+def add(
+    database_url: str, hasher: PanHasher, name: str, scopes: Sequence[str], *, sandbox: bool, life: Life = Life()
+) -> Issued:
+    """Add a client with its first secret.
+
+    Raises:
+        UsageError: the name does not fit or is taken, or the secret would never live.
+        Misconfigured: the hash key is not the database's, or the database is not migrated.
+        Transient: the database does not answer.
+    """
+    _require_name(name)
+    return asyncio.run(_add(database_url, hasher, name, scopes, sandbox, life))
+
+
+def list_all(database_url: str) -> list[tuple[ClientRow, list[SecretRow]]]:
+    """Every client with its secrets. Raises `Misconfigured` and `Transient` as `add` does."""
+    return asyncio.run(_list(database_url))
+
+
+def rotate(database_url: str, hasher: PanHasher, client: str, overlap: timedelta, life: Life = Life()) -> Issued:
+    """Give a client, by id or name, a new secret; the one it has lives on for `overlap` at most.
+
+    Raises:
+        UsageError: there is no such client, it is revoked, or two secrets of it live.
+        Misconfigured, Transient: as for `add`.
+    """
+    return asyncio.run(_rotate(database_url, hasher, client, overlap, life))
+
+
+def revoke(database_url: str, client: str, slot: int | None) -> ClientRow:
+    """End one secret of a client, by id or name, or the client itself, for good; every API knows within 5 s.
+
+    Raises:
+        UsageError: there is no such client, or it has no such secret that lives.
+        Misconfigured, Transient: as for `add`.
+    """
+    return asyncio.run(_revoke(database_url, client, slot))
+
+
+async def _add(
+    database_url: str, hasher: PanHasher, name: str, scopes: Sequence[str], sandbox: bool, life: Life
+) -> Issued:
+    async with _transaction(database_url, hasher) as connection:
+        client_id = tokens.new_id()
+        if not await queries.insert_client(connection, client_id, name, scopes, sandbox):
+            raise UsageError("There is a client of this name: `prequal clients rotate` gives it a new secret.")
+        token = await _issue(connection, hasher, client_id, SLOTS[0], life)
+        client = await _found(connection, client_id)
+        return Issued(client, SLOTS[0], token)
+
+
+async def _list(database_url: str) -> list[tuple[ClientRow, list[SecretRow]]]:
+    async with _transaction(database_url) as connection:
+        clients = await queries.all_clients(connection)
+        secrets = await queries.secrets_of(connection, [client.id for client in clients])
+    return [(client, [each for each in secrets if each.client == client.id]) for client in clients]
+
+
+async def _rotate(database_url: str, hasher: PanHasher, id_or_name: str, overlap: timedelta, life: Life) -> Issued:
+    async with _transaction(database_url, hasher) as connection:
+        client = await _living(connection, id_or_name)
+        living = [each.slot for each in await queries.secrets_of(connection, [client.id]) if each.is_live]
+        free = [slot for slot in SLOTS if slot not in living]
+        if not free:
+            raise UsageError(
+                f"Two secrets of {client.id} live: end one first, with `prequal clients revoke {client.id} --secret 1` "
+                f"or 2; `prequal clients list` says which is used."
+            )
+        for slot in living:
+            await queries.end_secret(connection, client.id, slot, overlap)
+        return Issued(client, free[0], await _issue(connection, hasher, client.id, free[0], life))
+
+
+async def _revoke(database_url: str, id_or_name: str, slot: int | None) -> ClientRow:
+    async with _transaction(database_url) as connection:
+        client = await _living(connection, id_or_name)
+        if slot is None:
+            await queries.revoke_client(connection, client.id)
+            return client
+        if slot not in [each.slot for each in await queries.secrets_of(connection, [client.id]) if each.is_live]:
+            raise UsageError(f"No secret {slot} of {client.id} lives: see `prequal clients list`.")
+        await queries.end_secret(connection, client.id, slot, timedelta(0))
+        return client
+
+
+async def _issue(connection: Connection, hasher: PanHasher, client: str, slot: int, life: Life) -> str:
+    now: datetime = await connection.fetchval("SELECT now()")
+    not_before, expires_at = _at(life.not_before, now) or now, _at(life.expires, now)
+    if expires_at is not None and expires_at <= max(now, not_before):
+        raise UsageError("--expires must lie in the future, and after --not-before.")
+    token = tokens.new_token(client)
+    fingerprint = tokens.fingerprint(hasher, token.encode())
+    await queries.put_secret(connection, client, slot, fingerprint, not_before, expires_at)
+    return token
+
+
+async def _living(connection: Connection, id_or_name: str) -> ClientRow:
+    client = await _found(connection, id_or_name)
+    if client.revoked_at is not None:
+        raise UsageError(f"The client {client.id} is revoked, for good: add a new one.")
+    return client
+
+
+async def _found(connection: Connection, id_or_name: str) -> ClientRow:
+    client = await queries.locked_client(connection, id_or_name)
+    if client is None:
+        raise UsageError("There is no client of this id or name: see `prequal clients list`.")
+    return client
+
+
+@asynccontextmanager
+async def _transaction(database_url: str, hasher: PanHasher | None = None) -> AsyncIterator[Connection]:
+    """A transaction on a database of this code's revision, which knows the hash key if there is one."""
+    async with connected(database_url, "clients") as connection:
+        await check_schema(connection)
+        if hasher is not None:
+            await recorded_key("PAN_HASH_KEY", hasher.key_id, hasher.check_value)(connection)
+        async with connection.transaction():
+            yield connection
+
+
+def _require_name(name: str) -> None:
+    if not (0 < len(name) <= NAME_CHARACTERS_MAX and name.isprintable() and name == name.strip()):
+        raise UsageError(f"NAME must be 1 to {NAME_CHARACTERS_MAX} printable characters, without space at its ends.")
+    if looks_like_pan(name):
+        raise UsageError("NAME holds something that looks like a PAN: choose another.")
+
+
+def _at(moment: Moment | None, now: datetime) -> datetime | None:
+    return now + moment if isinstance(moment, timedelta) else moment

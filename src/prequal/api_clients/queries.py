@@ -1,0 +1,136 @@
+"""The SQL of clients and their secrets.
+
+Invariant: a client has two secrets at most that live or will; the database's clock says which do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from prequal.postgres.connections import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRow:
+    """A client as it is stored."""
+
+    id: str
+    name: str
+    scopes: Sequence[str]
+    sandbox: bool
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRow:
+    """A secret as it is stored, without its hash; without `expires_at` it never expires."""
+
+    client: str
+    slot: int
+    created_at: datetime
+    not_before: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    is_live: bool
+    """Not revoked and not expired; it may still begin later."""
+
+
+async def insert_client(
+    connection: Connection, client_id: str, name: str, scopes: Sequence[str], sandbox: bool
+) -> bool:
+    """Whether the client was added; it was not when there is one of this name."""
+    done = await connection.execute(
+        """
+        INSERT INTO api_clients (id, name, scopes, sandbox) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (name) DO NOTHING
+        """,
+        client_id,
+        name,
+        scopes,
+        sandbox,
+    )
+    return done == "INSERT 0 1"
+
+
+async def put_secret(
+    connection: Connection,
+    client: str,
+    slot: int,
+    secret_hmac: bytes,
+    not_before: datetime,
+    expires_at: datetime | None,
+) -> None:
+    """Write a secret, in place of a dead one of the same slot."""
+    await connection.execute(
+        """
+        INSERT INTO api_client_secrets (client, slot, secret_hmac, not_before, expires_at) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (client, slot) DO UPDATE
+        SET secret_hmac = EXCLUDED.secret_hmac,
+            created_at = EXCLUDED.created_at,
+            not_before = EXCLUDED.not_before,
+            expires_at = EXCLUDED.expires_at,
+            revoked_at = NULL,
+            last_used_at = NULL
+        """,
+        client,
+        slot,
+        secret_hmac,
+        not_before,
+        expires_at,
+    )
+
+
+async def locked_client(connection: Connection, id_or_name: str) -> ClientRow | None:
+    """The client of this id or name, its id first, locked until the transaction ends."""
+    row = await connection.fetchrow(
+        """
+        SELECT id, name, scopes, sandbox, created_at, revoked_at FROM api_clients
+        WHERE id = $1 OR name = $1 ORDER BY id = $1 DESC LIMIT 1
+        FOR UPDATE
+        """,
+        id_or_name,
+    )
+    return None if row is None else ClientRow(*row)
+
+
+async def all_clients(connection: Connection) -> list[ClientRow]:
+    """Every client, in the order of their names."""
+    rows = await connection.fetch(
+        "SELECT id, name, scopes, sandbox, created_at, revoked_at FROM api_clients ORDER BY name"
+    )
+    return [ClientRow(*row) for row in rows]
+
+
+async def secrets_of(connection: Connection, clients: Sequence[str]) -> list[SecretRow]:
+    """The secrets of these clients, of each the older first."""
+    rows = await connection.fetch(
+        """
+        SELECT client, slot, created_at, not_before, expires_at, revoked_at, last_used_at,
+               revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+        FROM api_client_secrets WHERE client = ANY ($1::text[]) ORDER BY client, created_at, slot
+        """,
+        clients,
+    )
+    return [SecretRow(*row) for row in rows]
+
+
+async def end_secret(connection: Connection, client: str, slot: int, after: timedelta) -> None:
+    """Let a secret live no longer than `after` from now; none of it is left if that is nothing."""
+    await connection.execute(
+        """
+        UPDATE api_client_secrets
+        SET expires_at = least(expires_at, now() + $3),
+            revoked_at = CASE WHEN $3 <= interval '0' THEN now() END
+        WHERE client = $1 AND slot = $2
+        """,
+        client,
+        slot,
+        after,
+    )
+
+
+async def revoke_client(connection: Connection, client: str) -> None:
+    """End a client, with all its secrets, for good."""
+    await connection.execute("UPDATE api_clients SET revoked_at = now() WHERE id = $1", client)

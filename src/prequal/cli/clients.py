@@ -1,0 +1,217 @@
+"""`prequal clients`: who may call the API.
+
+Invariant: a token is written to stdout, once, and to nothing else.
+"""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from prequal.cli.connection_settings import hashing_stores, stores
+from prequal.domain.api_client import Scope
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from prequal.api_clients.administration import Issued, Life, Moment
+    from prequal.api_clients.queries import ClientRow, SecretRow
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
+Client = Annotated[str, typer.Argument(metavar="CLIENT", help="Its id or its name.")]
+NotBefore = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Taken from then on: 2026-12-01T00:00:00Z, or 2h for in 2 hours.")
+]
+Expires = Annotated[str | None, typer.Option(metavar="TIME", help="Taken until then: a time, or 90d. Default: no end.")]
+
+
+@app.callback()
+def clients() -> None:
+    """The clients of the API, and their secrets.
+
+    Where API_AUTHENTICATION is `keys`, a request carries `Authorization: Bearer pq_<id>_<secret>`. A client has two
+    secrets at most, so that it changes from one to the other without a gap.
+
+    \b
+    Examples:
+      prequal clients add "Lender's app"
+      prequal clients list
+    """
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What people call it; each client its own.")],
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="What it may do; may be given twice. Default: both.")
+    ] = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox/--live", help="A sandbox client is taken only there.")] = False,
+    not_before: NotBefore = None,
+    expires: Expires = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a client, and print its token: it cannot be shown again.
+
+    The token alone goes to stdout. Needs DATABASE_URL and PAN_HASH_KEY, or a running `prequal up`.
+
+    \b
+    Examples:
+      prequal clients add "Lender's app" --expires 365d
+      prequal clients add auditor --scope applications:read --json
+    """
+    from prequal.api_clients import administration
+
+    settings, hasher = hashing_stores()
+    life, scopes = _life(not_before, expires), sorted(set(scope or Scope))
+    issued = administration.add(settings.database_url, hasher, name, scopes, sandbox=sandbox, life=life)
+    _show(issued, as_json)
+
+
+@app.command("list")
+def list_clients(as_json: AsJson = False) -> None:
+    """List the clients and their secrets, without the secrets themselves.
+
+    Needs DATABASE_URL, or a running `prequal up`.
+
+    \b
+    Example:
+      prequal clients list --json
+    """
+    from prequal.api_clients.administration import list_all
+    from prequal.core.settings import DatabaseSettings
+
+    found = list_all(stores(DatabaseSettings).database_url)
+    if as_json:
+        typer.echo(
+            json.dumps([_as_json(client) | {"secrets": list(map(_secret_json, held))} for client, held in found])
+        )
+        return
+    for client, held in found:
+        typer.echo(_line(client))
+        for secret in held:
+            typer.echo(_secret_line(secret))
+    typer.echo(f"{len(found)} client{'' if len(found) == 1 else 's'}.")
+
+
+@app.command()
+def rotate(
+    client: Client,
+    overlap: Annotated[
+        str, typer.Option(metavar="DURATION", help="So long the present secret lives on; 0s ends it now.")
+    ] = "1d",
+    not_before: NotBefore = None,
+    expires: Expires = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a client a new secret, and print its token: it cannot be shown again.
+
+    Both secrets are taken until the overlap is over. Refused while two live already. Needs what `add` needs.
+
+    \b
+    Examples:
+      prequal clients rotate "Lender's app" --overlap 7d
+      prequal clients rotate k7m2xq9z --overlap 0s
+    """
+    from prequal.api_clients import administration
+
+    settings, hasher = hashing_stores()
+    life = _life(not_before, expires)
+    _show(administration.rotate(settings.database_url, hasher, client, _duration("--overlap", overlap), life), as_json)
+
+
+@app.command()
+def revoke(
+    client: Client,
+    secret: Annotated[
+        int | None, typer.Option(min=1, max=2, metavar="NUMBER", help="This secret alone, 1 or 2, as `list` shows it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke a client for good, or one secret of it; holds within 5 seconds.
+
+    Its applications stay, and nobody else's they become. Needs DATABASE_URL, or a running `prequal up`.
+
+    \b
+    Examples:
+      prequal clients revoke "Lender's app"
+      prequal clients revoke k7m2xq9z --secret 1
+    """
+    from prequal.api_clients import administration
+    from prequal.core.settings import DatabaseSettings
+
+    found = administration.revoke(stores(DatabaseSettings).database_url, client, secret)
+    if as_json:
+        typer.echo(json.dumps({"client": found.id, "name": found.name, "revoked": secret or "client"}))
+        return
+    typer.echo(f"{found.id} is revoked." if secret is None else f"Secret {secret} of {found.id} is revoked.")
+
+
+def _show(issued: "Issued", as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(_as_json(issued.client) | {"secret": issued.slot, "token": issued.token}))
+        return
+    typer.echo(
+        f"Secret {issued.slot} of the client {issued.client.id}. Keep the token: it cannot be shown again.", err=True
+    )
+    typer.echo(issued.token)
+
+
+def _life(not_before: str | None, expires: str | None) -> "Life":
+    from prequal.api_clients.administration import Life
+
+    return Life(_moment("--not-before", not_before), _moment("--expires", expires))
+
+
+def _moment(option: str, text: str | None) -> "Moment | None":
+    from prequal.ops.selection import read_moment
+
+    return None if text is None else read_moment(option, text)
+
+
+def _duration(option: str, text: str) -> "timedelta":
+    from datetime import timedelta
+
+    from prequal.core.errors import UsageError
+
+    duration = _moment(option, text)
+    if not isinstance(duration, timedelta):
+        raise UsageError(f"{option} must be a duration, such as 0s, 2h or 7d.")
+    return duration
+
+
+def _as_json(client: "ClientRow") -> dict[str, Any]:
+    return {
+        "client": client.id,
+        "name": client.name,
+        "scopes": list(client.scopes),
+        "kind": _kind(client),
+        "created_at": _time(client.created_at),
+        "revoked_at": _time(client.revoked_at),
+    }
+
+
+def _secret_json(secret: "SecretRow") -> dict[str, Any]:
+    times = ("created_at", "not_before", "expires_at", "revoked_at", "last_used_at")
+    return {"secret": secret.slot, "live": secret.is_live} | {name: _time(getattr(secret, name)) for name in times}
+
+
+def _line(client: "ClientRow") -> str:
+    state = f", revoked {_time(client.revoked_at)}" if client.revoked_at else ""
+    return f"{client.id}  {client.name}  ({_kind(client)}: {', '.join(client.scopes)}{state})"
+
+
+def _secret_line(secret: "SecretRow") -> str:
+    ends = _time(secret.expires_at) or "never"
+    used = _time(secret.last_used_at) or "never"
+    state = "lives" if secret.is_live else "is dead"
+    return f"  secret {secret.slot} {state}: from {_time(secret.not_before)}, expires {ends}, last used {used}"
+
+
+def _kind(client: "ClientRow") -> str:
+    return "sandbox" if client.sandbox else "live"
+
+
+def _time(at: "datetime | None") -> str | None:
+    return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,18 @@
+"""The callers of the API: what each may do, and the one that is nobody in particular.
+
+Invariant: a scope is public from its first release; `LOCAL` is no id that a client can get.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Scope(StrEnum):
+    """What a client may do."""
+
+    WRITE = "applications:write"
+    READ = "applications:read"
+
+
+LOCAL: Final = "local"
+"""The client of what is taken where nobody is asked who he is, and of what was taken before there were clients."""

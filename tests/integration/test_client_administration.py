@@ -1,0 +1,163 @@
+"""`prequal clients`: what it writes, what it shows once, and what it refuses."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from typer.testing import CliRunner, Result
+
+from harness.database import Database, Row
+from harness.system import OTHER_KEY, PAN_HASH_KEY
+from prequal.api_clients.tokens import client_of, fingerprint
+from prequal.cli.app import app
+from prequal.core.errors import Misconfigured, UsageError
+from prequal.core.settings import key_bytes
+from prequal.security.pan_encryption import PanHasher
+
+HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
+runner = CliRunner()
+
+
+def run(database: Database, *words: str, pan_hash_key: str = PAN_HASH_KEY) -> Result:
+    environment = {"DATABASE_URL": database.url, "PAN_HASH_KEY": pan_hash_key}
+    return runner.invoke(app, ["clients", *words], env=environment)
+
+
+def done(database: Database, *words: str) -> Any:
+    """What a command that succeeds answers with `--json`."""
+    result = run(database, *words, "--json")
+    assert result.exit_code == 0, result.exception
+    return json.loads(result.stdout)
+
+
+def refusal(database: Database, *words: str, **settings: str) -> str:
+    result = run(database, *words, **settings)
+    assert isinstance(result.exception, UsageError | Misconfigured)
+    return str(result.exception)
+
+
+def secrets(database: Database, client: str) -> list[Row]:
+    return database.rows("SELECT * FROM api_client_secrets WHERE client = %s ORDER BY slot", client)
+
+
+def test_added_client_has_its_token_shown_once_and_only_its_keyed_hash_stored(database: Database) -> None:
+    result = run(database, "add", "Lender's app")
+
+    token = result.stdout.strip()
+    (stored,) = secrets(database, client_of(token.encode()) or "")
+    assert result.stdout == token + "\n"
+    assert token not in result.stderr
+    assert stored["secret_hmac"] == fingerprint(HASHER, token.encode())
+    assert token.rpartition("_")[2] not in str(database.everything())
+    assert token not in run(database, "list").output + run(database, "list", "--json").output
+
+
+def test_client_is_listed_with_what_it_may_do_and_until_when(database: Database) -> None:
+    added = done(
+        database, "add", "auditor", "--scope", "applications:read", "--sandbox", "--expires", "2099-01-01T00:00:00Z"
+    )
+
+    (listed,) = done(database, "list")
+
+    assert (listed["client"], listed["name"], listed["kind"]) == (added["client"], "auditor", "sandbox")
+    assert listed["scopes"] == ["applications:read"]
+    assert [(each["secret"], each["live"], each["expires_at"]) for each in listed["secrets"]] == [
+        (1, True, "2099-01-01T00:00:00Z")
+    ]
+    assert "auditor" in run(database, "list").stdout
+
+
+def test_rotated_client_has_two_live_secrets_and_the_old_one_ends_after_the_overlap(database: Database) -> None:
+    added = done(database, "add", "app")
+
+    rotated = done(database, "rotate", "app", "--overlap", "2h")
+
+    left = database.row(
+        "SELECT extract(epoch FROM expires_at - now()) AS seconds FROM api_client_secrets WHERE slot = 1"
+    )
+    (client,) = done(database, "list")
+    assert rotated["token"] != added["token"]
+    assert rotated["client"] == added["client"]
+    assert [each["live"] for each in client["secrets"]] == [True, True]
+    assert 7100 < left["seconds"] <= 7200
+
+
+def test_rotation_without_an_overlap_ends_the_old_secret_at_once(database: Database) -> None:
+    added = done(database, "add", "app")
+
+    done(database, "rotate", added["client"], "--overlap", "0s")
+
+    (client,) = done(database, "list")
+    assert [each["live"] for each in client["secrets"]] == [False, True]
+
+
+def test_overlap_lengthens_no_life(database: Database) -> None:
+    done(database, "add", "app", "--expires", "1h")
+
+    done(database, "rotate", "app", "--overlap", "7d")
+
+    assert database.value("SELECT expires_at < now() + interval '2 h' FROM api_client_secrets WHERE slot = 1")
+
+
+def test_third_live_secret_is_refused_and_takes_the_place_of_a_dead_one(database: Database) -> None:
+    done(database, "add", "app")
+    done(database, "rotate", "app")
+
+    assert "Two secrets" in refusal(database, "rotate", "app")
+    done(database, "revoke", "app", "--secret", "1")
+    done(database, "rotate", "app")
+
+    (client,) = done(database, "list")
+    assert [(each["secret"], each["live"]) for each in client["secrets"]] == [(2, True), (1, True)]
+
+
+def test_revoked_client_can_do_nothing_more(database: Database) -> None:
+    done(database, "add", "app")
+
+    done(database, "revoke", "app")
+
+    assert "revoked" in refusal(database, "rotate", "app")
+    assert "revoked" in refusal(database, "revoke", "app")
+    assert "There is a client of this name" in refusal(database, "add", "app")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["add", ""], "NAME must be"),
+        (["add", " app"], "NAME must be"),
+        (["add", "a" * 101], "NAME must be"),
+        (["add", "a\nb"], "NAME must be"),
+        (["add", "ABCDE 1234 F"], "looks like a PAN"),
+        (["add", "app", "--expires", "soon"], "is not a time"),
+        (["add", "app", "--expires", "0s"], "--expires must lie in the future"),
+        (["add", "app", "--expires", "1h", "--not-before", "2h"], "after --not-before"),
+        (["rotate", "nobody"], "There is no client"),
+        (["rotate", "nobody", "--overlap", "2099-01-01T00:00:00Z"], "must be a duration"),
+        (["revoke", "nobody"], "There is no client"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(database: Database, words: list[str], part: str) -> None:
+    assert part in refusal(database, *words)
+    assert (database.count("api_clients"), database.count("api_client_secrets")) == (0, 0)
+
+
+def test_secret_that_does_not_live_cannot_be_revoked(database: Database) -> None:
+    done(database, "add", "app")
+
+    assert "No secret 2" in refusal(database, "revoke", "app", "--secret", "2")
+
+
+def test_key_that_is_not_the_databases_makes_no_secret(database: Database) -> None:
+    done(database, "add", "app")
+
+    said = refusal(database, "rotate", "app", pan_hash_key=OTHER_KEY)
+
+    assert said.startswith("PAN_HASH_KEY")
+    assert len(secrets(database, database.value("SELECT id FROM api_clients"))) == 1
+
+
+def test_database_that_is_not_migrated_is_one_sentence(empty_database: Database) -> None:
+    assert "prequal migrate" in refusal(empty_database, "list")
