@@ -15,7 +15,6 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -41,6 +40,7 @@ log = structlog.get_logger()
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _SUBMIT_TARGET = SUBMIT_ROUTE.encode()
+_STATUS_PATH = re.compile(re.escape(STATUS_ROUTE).replace(r"\{application_id\}", "(?P<application_id>[^/]+)"))
 _PROTOCOL_CODES = {
     400: ErrorCode.MALFORMED_REQUEST,
     408: ErrorCode.REQUEST_TIMEOUT,
@@ -80,11 +80,10 @@ def build(
     ]
     app.router.routes[:0] = routes
     app.openapi = document  # type: ignore[method-assign]
-    app.add_exception_handler(ApiError, _refused)
     app.add_exception_handler(HTTPException, _refused_by_framework)
     app.add_exception_handler(RequestValidationError, _refused_by_framework)
     app.add_exception_handler(Exception, _failed)
-    return Envelope(app, let_in)
+    return Envelope(app, submit, show_status, let_in)
 
 
 class Protocol(http_protocol.Protocol):
@@ -107,10 +106,15 @@ class Protocol(http_protocol.Protocol):
 
 
 class Envelope:
-    """Gives each request its id, counts, times and records it, and handles an error that nothing else handled."""
+    """Gives each request its id, counts, times and records it, and handles an error that nothing else handled.
 
-    def __init__(self, app: ASGIApp, let_in: Callable[[], bool]) -> None:
+    The two paths of applications are served past the framework, whose layers cost as much as all the rest of a POST.
+    """
+
+    def __init__(self, app: ASGIApp, submit: ASGIApp, show_status: ASGIApp, let_in: Callable[[], bool]) -> None:
         self._app = app
+        self._submit = submit
+        self._show_status = show_status
         self.let_in = let_in
         self._in_progress = 0
         self._access_log = AccessLog()
@@ -125,17 +129,31 @@ class Envelope:
         self._in_progress += 1
         began = perf_counter()
         try:
-            await self._app(scope, receive, sending)
+            await self._handler(scope)(scope, receive, sending)
         except ClientGone:
             sending.status = 499
+        except ApiError as refusal:
+            await error_response(refusal, request_id, scope["path"])(scope, receive, sending)
         except Exception as error:
             log.error("request_failed", error=where(error), path=shown_path(scope["path"]))
+            if sending.status is None:
+                failure = error_response(ApiError(ErrorCode.INTERNAL_ERROR), request_id, scope["path"])
+                await failure(scope, receive, sending)
         finally:
             self._in_progress -= 1
             seconds = perf_counter() - began
             _count(scope, sending.status, seconds)
             self._access_log.record(scope, sending.status or 500, sending.headers, seconds)
             correlation_id.reset(token)
+
+    def _handler(self, scope: Scope) -> ASGIApp:
+        path, method = scope["path"], scope["method"]
+        if method == "POST" and path == SUBMIT_ROUTE:
+            return self._submit
+        if method == "GET" and (found := _STATUS_PATH.fullmatch(path)):
+            scope["path_params"] = found.groupdict()
+            return self._show_status
+        return self._app
 
     def refuse_at_once(self, scope: Scope) -> bytes:
         """The whole answer to an application that is not let in, counted and recorded as any other."""
@@ -168,8 +186,8 @@ class _Sending:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], message["headers"]
-            MutableHeaders(scope=message)["X-Request-ID"] = self._request_id
+            self.status = message["status"]
+            self.headers = message["headers"] = [*message["headers"], (b"x-request-id", self._request_id.encode())]
         await self._send(message)
 
 
@@ -200,14 +218,14 @@ def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     )
 
 
-async def _refused(request: Request, error: Any) -> Response:
-    return error_response(error, request.scope["request_id"], request.scope["path"])
-
-
 async def _failed(request: Request, _: Exception) -> Response:
-    return await _refused(request, ApiError(ErrorCode.INTERNAL_ERROR))
+    return _refused(request, ApiError(ErrorCode.INTERNAL_ERROR))
 
 
 async def _refused_by_framework(request: Request, error: Any) -> Response:
     code = _FRAMEWORK_CODES.get(getattr(error, "status_code", 422), ErrorCode.VALIDATION_ERROR)
-    return await _refused(request, ApiError(code, headers=getattr(error, "headers", None) or {}))
+    return _refused(request, ApiError(code, headers=getattr(error, "headers", None) or {}))
+
+
+def _refused(request: Request, error: ApiError) -> Response:
+    return error_response(error, request.scope["request_id"], request.scope["path"])

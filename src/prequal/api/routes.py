@@ -6,9 +6,9 @@ Invariant: the PAN leaves this file only encrypted, hashed or masked.
 import asyncio
 import json
 from collections.abc import Mapping
+from typing import TypeAlias
 from uuid import UUID
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
@@ -18,7 +18,7 @@ from prequal.api.errors import ApiError, ErrorCode, FieldIssue
 from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.api.submit import Submissions
 from prequal.core.errors import Transient
-from prequal.domain.application import LoanApplication, Status
+from prequal.domain.application import LoanApplication
 from prequal.domain.sandbox import is_free_of_claims
 from prequal.messaging.events import rfc3339
 from prequal.postgres.connections import ReadPool
@@ -26,11 +26,17 @@ from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.telemetry import tracing
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
 BODY_BYTES_MAX = 16 * 1024
 BODY_SECONDS = 10.0
 READ_SECONDS = 4.0
 UTF_8 = frozenset({b"utf-8", b"utf8", b"us-ascii"})
 """Names of UTF-8 and of what is a part of it."""
+NO_STORE: Headers = [(b"cache-control", b"no-store")]
+JSON_CONTENT = (b"content-type", b"application/json")
+_ACCEPTED = '{"application_id": "%s", "status": "PENDING", "created_at": "%s", "request_id": "%s"}'
+"""A body of ids and a time, none of which holds what JSON escapes."""
 CANNOT_READ = "The service cannot answer now: try again."
 
 
@@ -63,14 +69,14 @@ class SubmitApplication:
             raise
         span.note({"http.response.status_code": 202, "prequal.application_id": str(answer.application_id)})
         span.end()
-        await _accepted(answer)(scope, receive, send)
+        await _accept(send, answer)
 
     async def _answer(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, span: tracing.Span
     ) -> Accepted:
         if not self._submissions.has_room():
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
-        body = await _body(headers, receive)
+        body = await _body(headers, receive, scope.get("state", {}).get("is_body_whole", False))
         request = parse(body, self._holder_types)
         key = _key(scope["headers"])
         new = self._prepare(request, key, scope["request_id"], span.traceparent)
@@ -117,7 +123,7 @@ class ShowStatus:
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
         if current is None:
             raise ApiError(ErrorCode.APPLICATION_NOT_FOUND)
-        await _status(application_id, current, scope["request_id"])(scope, receive, send)
+        await _send(send, 200, json.dumps(_status(application_id, current, scope["request_id"])), NO_STORE)
 
 
 def _application_id(text: str) -> UUID:
@@ -129,21 +135,17 @@ def _application_id(text: str) -> UUID:
     raise ApiError(ErrorCode.VALIDATION_ERROR, [FieldIssue("application_id", "must be a UUID")])
 
 
-def _accepted(answer: Accepted) -> Response:
-    body = {
-        "application_id": str(answer.application_id),
-        "status": Status.PENDING.value,
-        "created_at": rfc3339(answer.created_at),
-        "request_id": answer.request_id,
-    }
-    headers = {"Location": f"/applications/{answer.application_id}/status"}
+async def _accept(send: Send, answer: Accepted) -> None:
+    application_id = str(answer.application_id)
+    headers: Headers = [(b"location", b"/applications/%b/status" % application_id.encode())]
     if answer.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return _json(202, body, headers)
+        headers.append((b"idempotency-replayed", b"true"))
+    body = _ACCEPTED % (application_id, rfc3339(answer.created_at), answer.request_id)
+    await _send(send, 202, body, headers)
 
 
-def _status(application_id: UUID, current: queries.CurrentStatus, request_id: str) -> Response:
-    body = {
+def _status(application_id: UUID, current: queries.CurrentStatus, request_id: str) -> dict[str, str | int | None]:
+    return {
         "application_id": str(application_id),
         "status": current.status,
         "cibil_score": current.cibil_score,
@@ -152,11 +154,13 @@ def _status(application_id: UUID, current: queries.CurrentStatus, request_id: st
         "updated_at": rfc3339(current.updated_at),
         "request_id": request_id,
     }
-    return _json(200, body, {"Cache-Control": "no-store"})
 
 
-def _json(status: int, body: Mapping[str, str | int | None], headers: Mapping[str, str]) -> Response:
-    return Response(json.dumps(body), status, headers, "application/json")
+async def _send(send: Send, status: int, body: str, headers: Headers) -> None:
+    content = body.encode()
+    length = (b"content-length", b"%d" % len(content))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length, JSON_CONTENT]})
+    await send({"type": "http.response.body", "body": content})
 
 
 def _header(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
@@ -178,19 +182,24 @@ def _traceparent(headers: Mapping[bytes, bytes]) -> str | None:
     return value if value is not None and tracing.TRACEPARENT.fullmatch(value) else None
 
 
-async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+async def _body(headers: Mapping[bytes, bytes], receive: Receive, is_whole: bool) -> bytes:
     """The request's body, if it is small enough, of the right type, and comes in time.
+
+    Nearly every body is there before its request is looked at (`is_whole`): no clock is set for it.
 
     Raises:
         ApiError: it is not; size is checked before type.
     """
     if int(headers.get(b"content-length", b"0")[:10]) > BODY_BYTES_MAX:
         raise ApiError(ErrorCode.PAYLOAD_TOO_LARGE)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await _read(receive)
-    except TimeoutError:
-        raise ApiError(ErrorCode.REQUEST_TIMEOUT, headers={"Connection": "close"}) from None
+    if is_whole:
+        body = await _read(receive)
+    else:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read(receive)
+        except TimeoutError:
+            raise ApiError(ErrorCode.REQUEST_TIMEOUT, headers={"Connection": "close"}) from None
     if not _is_json(headers):
         raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE)
     return body

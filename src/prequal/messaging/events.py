@@ -136,7 +136,7 @@ class CreditReportGenerated(Event):
 
 def rfc3339(moment: datetime) -> str:
     """`moment`, which is UTC, as `2026-11-23T09:30:00.123456Z`: always with six decimals."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def _invalid(error: ValidationError) -> Invalid:

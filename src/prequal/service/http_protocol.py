@@ -247,6 +247,7 @@ class Protocol(HttpToolsProtocol):
         """Note that the body is whole; an offer's seems to be, before it was read."""
         if not (self.parser.should_upgrade() or self.cycle.response_complete):
             self.cycle.more_body = False
+            self.cycle.scope["state"]["is_body_whole"] = True
             self.cycle.message_event.set()
 
     # ── answering ───────────────────────────────────────────────────────────────────────────────────────────────────
