@@ -65,8 +65,9 @@ test-e2e: .venv/.develop ## The whole system, as `prequal up` starts it
 test-recovery: .venv/.develop ## The stores fail under the running services, and come back
 	$(PYTEST) tests/recovery
 
-test-observability: .venv/.develop ## Every alert and every panel, by a real Prometheus (Debian's package `prometheus`)
-	@command -v promtool >/dev/null || { echo "Prometheus and promtool are needed: apt-get install prometheus"; exit 2; }
+test-observability: .venv/.develop ## Every alert and every panel, by a real Prometheus and Alertmanager (Debian's packages)
+	@command -v promtool >/dev/null && command -v prometheus-alertmanager >/dev/null || { \
+		echo "Prometheus and Alertmanager are needed: apt-get install prometheus prometheus-alertmanager"; exit 2; }
 	$(PYTEST) tests/observability
 
 test-clients: .venv/.develop ## Clients of other makers against the API: a JDK HttpClient, curl (Debian's package `curl`)

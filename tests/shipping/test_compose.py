@@ -116,6 +116,14 @@ def test_prometheus_scrapes_every_process_under_the_names_that_the_rules_use() -
     assert targets == ["api:8000", "credit:8000", "decision:8000", "publisher:8000"]
 
 
+def test_prometheus_sends_its_alerts_to_the_alertmanager_beside_it() -> None:
+    alerting = yaml.safe_load((ROOT / "deploy/docker/prometheus.yml").read_text())["alerting"]
+
+    (alertmanager,) = alerting["alertmanagers"]
+    assert alertmanager["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    assert "alertmanager" in SERVICES
+
+
 def test_what_is_mounted_exists() -> None:
     mounts = [mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", ())]
 
