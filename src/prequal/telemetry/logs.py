@@ -17,6 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from prequal.domain.pan_detection import redact
 from prequal.telemetry.log_handler import NonBlockingHandler
+from prequal.telemetry.repeats import RepeatedWarnings
 
 RATE_LIMIT_SECONDS = 10.0
 
@@ -45,6 +46,7 @@ def configure(service: str, level: str) -> None:
     )
     handler = NonBlockingHandler(sys.stdout)
     handler.setFormatter(_formatter(shared))
+    handler.addFilter(RepeatedWarnings(handler.handle))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx"):
         logging.getLogger(name).handlers = []

@@ -10,8 +10,10 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 
+from harness.waiting import eventually
 from prequal.telemetry import logs
 from prequal.telemetry.logs import RateLimitFilter
+from prequal.telemetry.repeats import A_SECOND
 from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
 
 PAN = "ABCDE1234F"
@@ -204,3 +206,14 @@ def test_librdkafka_says_each_kind_once_in_ten_seconds_and_how_often_it_was_left
         "FAIL [client] 100% refused (and 2 more FAIL since)",
         "ERROR [client] 100% refused",
     ]
+
+
+def test_storm_in_a_process_is_a_few_lines_of_its_log(stdout: io.StringIO) -> None:
+    for number in range(1000):
+        structlog.get_logger().warning("retrying", what="PostgreSQL", number=number)
+
+    eventually(lambda: lines(stdout)[-1]["event"] == "repeated", within=30)
+    *written, last = lines(stdout)
+    assert [line["event"] for line in written] == ["retrying"] * A_SECOND
+    assert (last["level"], last["what"], last["count"]) == ("warning", "retrying", 1000 - A_SECOND)
+    assert (last["service"], "timestamp" in last) == ("credit-service", True)
