@@ -3,7 +3,7 @@
 Invariant: what comes alone waits for nothing.
 """
 
-SECONDS_EACH, SECONDS_MAX = 0.0002, 0.008
+SECONDS_EACH, SECONDS_MAX = 0.0004, 0.008
 """A pause as long as the work on a batch takes anyway: larger batches cost a third less CPU an event, and what waits
 for one would have waited for the batch before it."""
 

@@ -35,6 +35,9 @@ log = structlog.get_logger()
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
 NOTIFIED_POLL_SECONDS = 1.0
 """The pause between two polls while notifications come: only a writer whose connection was lost sends none."""
+REPORTS_GATHER_SECONDS = 0.02
+"""How long the first report waits for others, and for rows to read: the archive is awaited by nobody, and the reports
+of one batch come by partition, a few at a time."""
 UNKNOWN_TOPIC_SECONDS = 4.0
 """The longest pause before a row is retried whose topic is missing: the fault is not the row's."""
 PROBE_ROWS = 1
@@ -81,7 +84,7 @@ class TopicRelay:
             if pause := gathering_seconds(published):
                 await asyncio.sleep(pause)
                 self._producer.serve()
-            else:
+            if not published or not self._rows_expected.is_set():
                 await self._idle(stop)
         await self._finish()
 
@@ -107,6 +110,9 @@ class TopicRelay:
         with self._producer.watched() if asked else contextlib.nullcontext():
             await lifecycle.first_of(self._poll_seconds, stop, *awaited)
         self._producer.serve()
+        if self._reports.arrived.is_set():
+            await lifecycle.first_of(REPORTS_GATHER_SECONDS, stop, self._rows_expected)
+            self._producer.serve()
 
     @property
     def _poll_seconds(self) -> float:
