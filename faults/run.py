@@ -235,6 +235,8 @@ def chosen(only: str) -> list[Scenario]:
     words = [word.strip() for word in only.split(",") if word.strip()]
     scenarios = every()
     found = [each for each in scenarios if not words or str(each.row) in words or each.name in words]
+    kinds = [each.opens for each in found]
+    found.sort(key=lambda each: (each.own_system, kinds.index(each.opens)))  # those that share a system in a row
     known = {str(each.row) for each in scenarios} | {each.name for each in scenarios}
     if unknown := [word for word in words if word not in known]:
         names = ", ".join(f"{each.row} {each.name}" for each in scenarios)
