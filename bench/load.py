@@ -136,7 +136,7 @@ async def disagreements(database_url: str, seen: Seen, draw_key: bytes) -> dict[
     }
 
 
-def _expected(application_id: UUID, seen: Seen, draw_key: bytes) -> tuple[int, str]:
+def _expected(application_id: UUID, seen: Seen, draw_key: bytes) -> tuple[int | None, str]:
     application = seen.accepted[application_id]
     money = application["monthly_income_inr"], application["loan_amount_inr"]
     return oracle.outcome(draw_key, application["pan_number"], *money, application["loan_type"])

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 Rupees = str | Decimal | int
 
-PUBLISHED = {
+PUBLISHED: dict[str, int | None] = {
     "ABCDE1234F": 790,
     "FGHIJ5678K": 610,
     "SANDB0300A": 300,
@@ -19,10 +19,10 @@ PUBLISHED = {
     "SANDB0900D": 900,
     "SANDB0409E": 790,
 }
-"""The sandbox's PANs, by what docs/sandbox.md says."""
+"""The sandbox's PANs, by what docs/sandbox.md says; None is one of which the bureau has no file."""
 
 
-def score(key: bytes, pan: str, monthly_income_inr: Rupees, loan_type: str, sandbox: bool = True) -> int:
+def score(key: bytes, pan: str, monthly_income_inr: Rupees, loan_type: str, sandbox: bool = True) -> int | None:
     """The CIBIL score of an application; the system draws with `key`, `SCORE_DRAW_KEY` or else `ENCRYPTION_KEY`."""
     if sandbox and pan in PUBLISHED:
         return PUBLISHED[pan]
@@ -37,9 +37,11 @@ def score(key: bytes, pan: str, monthly_income_inr: Rupees, loan_type: str, sand
     return sorted((300, sum(parts), 900))[1]
 
 
-def decision(cibil_score: int, monthly_income_inr: Rupees, loan_amount_inr: Rupees) -> str:
+def decision(cibil_score: int | None, monthly_income_inr: Rupees, loan_amount_inr: Rupees) -> str:
     """The final status: with a division this time, which a fraction does not round."""
     instalment = Fraction(paise(loan_amount_inr), 48)
+    if cibil_score is None:
+        return "MANUAL_REVIEW"
     if cibil_score <= 649:
         return "REJECTED"
     return "MANUAL_REVIEW" if paise(monthly_income_inr) <= instalment else "PRE_APPROVED"
@@ -47,7 +49,7 @@ def decision(cibil_score: int, monthly_income_inr: Rupees, loan_amount_inr: Rupe
 
 def outcome(
     key: bytes, pan: str, monthly_income_inr: Rupees, loan_amount_inr: Rupees, loan_type: str
-) -> tuple[int, str]:
+) -> tuple[int | None, str]:
     """Score and final status of an application."""
     points = score(key, pan, monthly_income_inr, loan_type)
     return points, decision(points, monthly_income_inr, loan_amount_inr)

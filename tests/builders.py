@@ -95,7 +95,7 @@ def a_submitted_message(
 
 
 def a_report_message(
-    submitted: ApplicationSubmitted | None = None, cibil_score: int = 700, generated_at: datetime = MOMENT
+    submitted: ApplicationSubmitted | None = None, cibil_score: int | None = 700, generated_at: datetime = MOMENT
 ) -> bytes:
     """`CreditReportGenerated` as it is published."""
     submitted = submitted or ApplicationSubmitted.decode(a_submitted_message())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prequal.api import openapi
-from tools import asyncapi, env_examples
+from tools import asyncapi, env_examples, policy_schema
 
 
 def documents() -> dict[Path, str]:
@@ -17,6 +17,7 @@ def documents() -> dict[Path, str]:
     return {
         Path("docs/openapi.json"): _json(openapi.document()),
         Path("docs/asyncapi.json"): _json(asyncapi.document()),
+        Path("docs/policy.schema.json"): _json(policy_schema.document()),
         **{Path(name): text for name, text in env_examples.files().items()},
     }
 

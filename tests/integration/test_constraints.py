@@ -1,5 +1,6 @@
 """What the database itself refuses, whatever the caller."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -24,6 +25,7 @@ DECISION: dict[str, Any] = {
     "decision_rule": "INCOME_COVERS_LOAN",
     "decision_measures": "{}",
     "policy_version": "v1",
+    "policy_hash": b"h" * 32,
 }
 
 
@@ -107,13 +109,34 @@ def test_score_out_of_range_is_refused(transaction: Transaction, score: int) -> 
         insert(transaction, "applications", VALID | DECISION | {"cibil_score": score})
 
 
+@pytest.mark.parametrize("status", ["PRE_APPROVED", "REJECTED"])
+def test_only_an_application_for_people_to_decide_may_lack_a_score(transaction: Transaction, status: str) -> None:
+    decided = without("cibil_score", VALID | DECISION)
+    assert insert(transaction, "applications", decided | {"status": "MANUAL_REVIEW"}) == 1
+
+    with pytest.raises(psycopg.errors.CheckViolation, match="decided_whole"):
+        insert(transaction, "applications", decided | {"id": uuid.uuid4(), "status": status})
+
+
+def test_decision_of_older_code_needs_no_policy_hash(transaction: Transaction) -> None:
+    assert insert(transaction, "applications", without("policy_hash", VALID | DECISION)) == 1
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_policy_hash_of_another_length_is_refused(transaction: Transaction, length: int) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="policy_hash"):
+        insert(transaction, "applications", VALID | DECISION | {"policy_hash": b"h" * length})
+
+
 @pytest.mark.parametrize("missing", ["cibil_score", "decision_rule", "decision_measures", "policy_version"])
 def test_decision_is_there_whole_or_not_at_all(transaction: Transaction, missing: str) -> None:
     with pytest.raises(psycopg.errors.CheckViolation, match="decided_whole"):
         insert(transaction, "applications", without(missing, VALID | DECISION))
 
 
-@pytest.mark.parametrize("present", ["cibil_score", "decision_rule", "decision_measures", "policy_version"])
+@pytest.mark.parametrize(
+    "present", ["cibil_score", "decision_rule", "decision_measures", "policy_version", "policy_hash"]
+)
 def test_pending_application_has_nothing_of_a_decision(transaction: Transaction, present: str) -> None:
     with pytest.raises(psycopg.errors.CheckViolation, match="decided_whole"):
         insert(transaction, "applications", VALID | {present: DECISION[present]})

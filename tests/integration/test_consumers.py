@@ -28,6 +28,7 @@ from prequal.credit import queries as credit_queries
 from prequal.decision import queries as decision_queries
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
+from prequal.domain.policy import packaged
 from prequal.local.kafka import Kafka
 from prequal.messaging import dead_letters, retries
 from prequal.messaging.kafka_clients import message_headers
@@ -168,6 +169,7 @@ async def test_decision_follows_the_policy_and_stores_why(
     row = database.application(submission.id)
     assert (row["status"], row["cibil_score"], row["version"], row["policy_version"]) == (status, score, 2, "v1")
     assert row["decision_rule"]
+    assert row["policy_hash"].hex() == packaged.current().hash
     assert row["decision_measures"]["cibil_score"] == score
     assert row["decision_measures"]["minimum_cibil_score"] == 650
     assert row["decision_measures"]["monthly_income_inr"] == income

@@ -122,9 +122,9 @@ def test_page_and_json_show_the_decision_and_its_reason_and_never_the_pan_or_the
     timeline = prequal("trace", application_id, "--json")
 
     assert page.exit_code == 0
-    assert f"score {score} is below the minimum of 650." in page.stdout
+    assert f"The credit score of {score} is below the minimum of 650." in page.stdout
     assert timeline["decision"]["rule"] == "SCORE_BELOW_MINIMUM"
-    assert timeline["decision"]["reason"] == f"score {score} is below the minimum of 650"
+    assert timeline["decision"]["reason"] == f"The credit score of {score} is below the minimum of 650."
     assert all(step["waited_ms"] >= 0 <= step["after_ms"] for step in timeline["steps"])
     for output in (page.stdout, json.dumps(timeline)):
         assert body["pan_number"] not in output

@@ -17,6 +17,7 @@ from prequal.credit.handler import CreditHandler
 from prequal.decision.handler import DecisionHandler
 from prequal.domain import sandbox
 from prequal.domain.events import EventType
+from prequal.domain.policy import packaged
 from prequal.messaging import consumer as consumer_module
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.handler import Handler
@@ -76,7 +77,7 @@ async def deciding(
 ) -> AsyncIterator[Consuming]:
     """decision-service's consumer, for as long as the block lasts; in `group`, else in one of its own."""
     loaded = load(DecisionSettings, **_common(database, broker), **settings)
-    handler = DecisionHandler(SingleConnection(database.url, "decision in a test"))
+    handler = DecisionHandler(SingleConnection(database.url, "decision in a test"), packaged.current())
     async with _running(loaded, handler, broker, group) as consuming:
         yield consuming
 

@@ -54,8 +54,8 @@ class Submission:
         return HASHER.hash(Pan(self.pan))
 
     @property
-    def score(self) -> int:
-        """What the oracle scores it."""
+    def score(self) -> int | None:
+        """What the oracle scores it; None where the bureau has no file."""
         return oracle.score(DRAW_KEY, self.pan, self.monthly_income_inr, self.loan_type)
 
     @property

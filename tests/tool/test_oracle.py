@@ -21,7 +21,7 @@ KEY = bytes(range(32))
     ],
 )
 def test_the_oracle_adds_the_contracts_points(income: str, loan_type: str, points: int) -> None:
-    assert oracle.score(KEY, "PQRPS6789T", income, loan_type) - oracle.jitter(KEY, "PQRPS6789T") == points
+    assert oracle.score(KEY, "PQRPS6789T", income, loan_type) == points + oracle.jitter(KEY, "PQRPS6789T")
 
 
 def test_the_oracle_knows_the_documented_pans() -> None:

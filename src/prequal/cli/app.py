@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from prequal.cli import apply, clients, dlq, keys, republish, services, setup, status, trace, up
+from prequal.cli import apply, clients, dlq, keys, policy, republish, services, setup, status, trace, up
 from prequal.core.errors import UsageError
 
 HELP = """Instant loan prequalification: submit, assess, decide.
@@ -73,3 +73,4 @@ app.command()(republish.republish)
 app.add_typer(clients.app, name="clients")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
+app.add_typer(policy.app, name="policy")

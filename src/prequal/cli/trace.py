@@ -86,7 +86,7 @@ def _decision_lines(timeline: "Timeline") -> list[str]:
     return [
         "",
         f"{decision.status} by rule {decision.rule} of policy {decision.policy_version}:",
-        f"  {decision.reason}.",
+        f"  {decision.reason.removesuffix('.')}.",
     ]
 
 

@@ -12,7 +12,8 @@ from prometheus_client import Counter
 from prequal.core import failpoints
 from prequal.core.failpoints import Place
 from prequal.decision import queries
-from prequal.domain.policy import decide
+from prequal.domain.policy.facts import Facts
+from prequal.domain.policy.policy import Policy
 from prequal.messaging import inbox
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.handler import HandlerResult, Outcome
@@ -28,14 +29,15 @@ class DecisionHandler:
 
     event_class = CreditReportGenerated
 
-    def __init__(self, link: SingleConnection) -> None:
+    def __init__(self, link: SingleConnection, policy: Policy) -> None:
         self._link = link
+        self._policy = policy
 
     async def handle(self, batch: Sequence[Reported]) -> dict[UUID, HandlerResult]:
         """Decide what is undecided; see `messaging.handler.Handler`."""
         # Two consumers with the same applications lock them in the same order: no deadlock.
         batch = sorted(batch, key=lambda received: received.event.application_id)
-        seconds = await self._decide([_pending_decision(received.event) for received in batch])
+        seconds = await self._decide([self._pending_decision(received.event) for received in batch])
         results: dict[UUID, HandlerResult] = {}
         unmoved: list[Reported] = []
         for received in batch:
@@ -69,22 +71,22 @@ class DecisionHandler:
         metrics.RETRIES.labels("optimistic_lock").inc(list(results.values()).count(Outcome.LOST_RACE))
         return results
 
-
-def _pending_decision(event: CreditReportGenerated) -> queries.PendingDecision:
-    return queries.PendingDecision(event, decide(event.cibil_score, event.monthly_income_inr, event.loan_amount_inr))
+    def _pending_decision(self, event: CreditReportGenerated) -> queries.PendingDecision:
+        facts = Facts.of(event.cibil_score, event.monthly_income_inr, event.loan_amount_inr, event.loan_type)
+        return queries.PendingDecision(event, self._policy.decide(facts))
 
 
 def _count(decisions: Sequence[queries.PendingDecision], seconds: Mapping[UUID, float]) -> None:
     for pending in decisions:
         event, decision = pending.event, pending.decision
         if event.application_id in seconds:
-            decided, rupees = _series(decision.status.value, decision.rule.value, event.loan_type.value)
+            decided, rupees = _series(decision.status.value, decision.code, event.loan_type.value)
             decided.inc()
-            rupees.inc(float(decision.loan_amount_inr))
+            rupees.inc(float(event.loan_amount_inr))
             metrics.DECISION_SECONDS.observe(seconds[event.application_id])
 
 
 @functools.cache
-def _series(status: str, rule: str, loan_type: str) -> tuple[Counter, Counter]:
+def _series(status: str, reason: str, loan_type: str) -> tuple[Counter, Counter]:
     """The counters of decisions of this kind and of their rupees; a closed set, looked up once each."""
-    return metrics.BY_STATUS.labels(status, rule, loan_type), metrics.DECIDED_INR.labels(status, loan_type)
+    return metrics.BY_STATUS.labels(status, reason, loan_type), metrics.DECIDED_INR.labels(status, loan_type)

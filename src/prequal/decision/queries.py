@@ -3,12 +3,11 @@
 Invariant: a status moves only from PENDING, only from the version that was read, and `version` and the inbox with it.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from prequal.domain.policy import Decision
+from prequal.domain.policy.policy import Decision
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.inbox import AGREES, DIGEST, FACTS, INSERT_REMEMBERED
 from prequal.postgres.columns import Columns
@@ -29,10 +28,11 @@ _DECISIONS = Columns[PendingDecision](
     *FACTS,
     ("digest", "bytea", lambda pending: pending.event.digest),
     ("status", "text", lambda pending: pending.decision.status.value),
-    ("score", "integer", lambda pending: pending.decision.cibil_score),
-    ("rule", "text", lambda pending: pending.decision.rule.value),
-    ("measures", "jsonb", lambda pending: json.dumps(pending.decision.measures)),
-    ("policy_version", "text", lambda pending: pending.decision.policy_version),
+    ("score", "integer", lambda pending: pending.event.cibil_score),
+    ("rule", "text", lambda pending: pending.decision.code),
+    ("measures", "jsonb", lambda pending: pending.decision.measures_json),
+    ("policy_version", "text", lambda pending: pending.decision.policy.version),
+    ("policy_hash", "bytea", lambda pending: pending.decision.policy.digest),
 )
 
 
@@ -61,6 +61,7 @@ async def write_decisions(connection: Connection, pending: Sequence[PendingDecis
                 decision_rule = undecided.rule,
                 decision_measures = undecided.measures,
                 policy_version = undecided.policy_version,
+                policy_hash = undecided.policy_hash,
                 version = application.version + 1,
                 updated_at = greatest(now(), application.created_at)
             FROM undecided

@@ -10,6 +10,7 @@ from prequal.core.settings import DecisionSettings
 from prequal.core.topology import Service, group_of
 from prequal.decision.handler import DecisionHandler
 from prequal.domain.events import EventType
+from prequal.domain.policy import packaged
 from prequal.messaging.consumer import BatchConsumer
 from prequal.postgres.connections import SingleConnection
 from prequal.service import process
@@ -29,7 +30,8 @@ def run(settings: DecisionSettings) -> None:
 
 
 async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
-    handler = DecisionHandler(SingleConnection(settings.database_url, settings.service_name))
+    link = SingleConnection(settings.database_url, settings.service_name)
+    handler = DecisionHandler(link, packaged.current())
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready)
     async with started(Service.DECISION, settings, stop, readiness):

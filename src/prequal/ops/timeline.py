@@ -16,7 +16,8 @@ from prequal.core.topology import ROUTES, Service, group_of
 from prequal.domain.application import Status
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan_detection import redact
-from prequal.domain.policy import reason_in_words
+from prequal.domain.policy import packaged
+from prequal.domain.policy.reasons import explain
 from prequal.ops import timeline_queries
 from prequal.ops.dead_letter import State, StoredDeadLetter
 from prequal.ops.dead_letters import DeadLetterSelection, find
@@ -49,11 +50,12 @@ class DecisionRecord:
     """The stored decision: the status, the rule, its reason in words, and the figures that it was taken from."""
 
     status: str
-    cibil_score: int
+    cibil_score: int | None
     rule: str
     reason: str
     measures: dict[str, object]
     policy_version: str
+    policy_hash: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +175,15 @@ def _decision(record: Record) -> DecisionRecord | None:
     if application["status"] == Status.PENDING:
         return None
     measures = json.loads(application["decision_measures"])
-    rule = application["decision_rule"]
+    rule, version = application["decision_rule"], application["policy_version"]
     return DecisionRecord(
         status=application["status"],
         cibil_score=application["cibil_score"],
         rule=rule,
-        reason=reason_in_words(rule, measures),
+        reason=explain(packaged.policy_of(version), rule, measures).sentence,
         measures=measures,
-        policy_version=application["policy_version"],
+        policy_version=version,
+        policy_hash=hash_.hex() if (hash_ := application["policy_hash"]) else None,
     )
 
 

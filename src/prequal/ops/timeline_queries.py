@@ -126,7 +126,7 @@ async def _application(connection: Connection, application_id: UUID) -> asyncpg.
     return await connection.fetchrow(
         """
         SELECT id, status, pan_number_masked, loan_type, monthly_income_inr, loan_amount_inr,
-               cibil_score, decision_rule, decision_measures, policy_version, created_at, updated_at
+               cibil_score, decision_rule, decision_measures, policy_version, policy_hash, created_at, updated_at
         FROM applications WHERE id = $1
         """,
         application_id,

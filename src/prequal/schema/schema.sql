@@ -53,6 +53,7 @@ CREATE TABLE public.applications (
     version integer DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    policy_hash bytea,
     CONSTRAINT applications_applicant_name_check CHECK (((char_length(applicant_name) >= 1) AND (char_length(applicant_name) <= 255))),
     CONSTRAINT applications_check CHECK ((updated_at >= created_at)),
     CONSTRAINT applications_cibil_score_check CHECK (((cibil_score >= 300) AND (cibil_score <= 900))),
@@ -62,13 +63,14 @@ CREATE TABLE public.applications (
     CONSTRAINT applications_pan_number_encrypted_check CHECK (((octet_length(pan_number_encrypted) >= 40) AND (octet_length(pan_number_encrypted) <= 100))),
     CONSTRAINT applications_pan_number_hash_check CHECK (((octet_length(pan_number_hash) = 64) AND (pan_number_hash !~ '[^0-9a-f]'::text))),
     CONSTRAINT applications_pan_number_masked_check CHECK ((pan_number_masked ~ '^XXXXX[0-9]{4}[A-Z]$'::text)),
+    CONSTRAINT applications_policy_hash_check CHECK ((octet_length(policy_hash) = 32)),
     CONSTRAINT applications_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'PRE_APPROVED'::text, 'REJECTED'::text, 'MANUAL_REVIEW'::text]))),
     CONSTRAINT applications_version_check CHECK ((version > 0)),
-    CONSTRAINT decided_whole CHECK ((num_nulls(cibil_score, decision_rule, decision_measures, policy_version) =
+    CONSTRAINT decided_whole CHECK (
 CASE status
-    WHEN 'PENDING'::text THEN 4
-    ELSE 0
-END))
+    WHEN 'PENDING'::text THEN (num_nonnulls(cibil_score, decision_rule, decision_measures, policy_version, policy_hash) = 0)
+    ELSE ((num_nulls(decision_rule, decision_measures, policy_version) = 0) AND ((cibil_score IS NOT NULL) OR (status = 'MANUAL_REVIEW'::text)))
+END)
 )
 WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_cost_delay='0');
 

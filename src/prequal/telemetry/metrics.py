@@ -16,7 +16,7 @@ from prequal.core.errors import KINDS
 from prequal.core.topology import TOPICS, Service, topic_of
 from prequal.domain.application import LoanType
 from prequal.domain.events import EventType
-from prequal.domain.policy import OUTCOME
+from prequal.domain.policy.packaged import outcomes
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
 """Upper bounds of the buckets; 0.25 and 2 are the bounds of the two service levels."""
@@ -268,10 +268,13 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
     | {
         RETRIES: _of("message", "batch", "consumer", "optimistic_lock"),
         BY_STATUS: [
-            (status.value, rule.value, loan_type.value)
-            for (rule, status), loan_type in product(OUTCOME.items(), LoanType)
+            (status.value, reason, loan_type.value)
+            for (reason, status), loan_type in product(outcomes().items(), LoanType)
         ],
-        DECIDED_INR: [(status.value, loan_type.value) for status, loan_type in product(OUTCOME.values(), LoanType)],
+        DECIDED_INR: [
+            (status.value, loan_type.value)
+            for status, loan_type in product(dict.fromkeys(outcomes().values()), LoanType)
+        ],
         DECISION_SECONDS: [],
     },
     Service.PUBLISHER: _own("archive_and_read", "archive", "system_metrics", "republish")

@@ -1,0 +1,308 @@
+"""What is refused when a document is loaded, and with which words."""
+
+import pytest
+
+from prequal.domain.policy.loading import ROWS_MAX, load
+from prequal.domain.policy.problems import NotAPolicy
+from tests.unit.domain.policy.documents import (
+    DERIVED,
+    LIMITS,
+    MISSING,
+    ROWS,
+    TESTS,
+    a_document,
+    replaced,
+)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(NotAPolicy) as caught:
+        load(text)
+    return str(caught.value)
+
+
+def test_whole_document_is_a_policy_with_a_hash() -> None:
+    policy = load(a_document())
+
+    assert (policy.version, len(policy.hash)) == ("v9", 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("format = ", "This is not TOML: Invalid value", id="no TOML"),
+        pytest.param("a = 'x", "This is not TOML: ", id="no TOML to its end"),
+        pytest.param("# " + "x" * 300_000, "The document is over 256 KiB.", id="too large"),
+        pytest.param("a = " + "[" * 5000, "nested too deeply", id="nested"),
+        pytest.param("", "lacks format.", id="empty"),
+        pytest.param(replaced("format = 1", "format = 2"), "line 1, format: must be 1 … 1.", id="another format"),
+        pytest.param(replaced("format = 1", "format = true"), "format: must be a whole number.", id="a truth value"),
+        pytest.param(replaced('title = "A', 'titel = "A'), "line 3, titel: is not understood here", id="unknown key"),
+        pytest.param(replaced('"v9"', '"V 9"'), "version: must be a version", id="version"),
+        pytest.param(replaced('"v9"', "9"), "version: must be text in quotes.", id="number for text"),
+        pytest.param(a_document(limits="limits = 1\n"), "limits: must be a table", id="no table"),
+        pytest.param(replaced("score = 700", 'score = "700"'), "is text: leave the quotes out", id="text for a number"),
+        pytest.param(replaced("score = 700", "score = 700.0"), "is a float: use rupees and paise", id="a float"),
+        pytest.param(
+            replaced("score = 700", "score = 299"),
+            "line 6, limits, minimum_cibil_score, score: must be 300 … 900",
+            id="a range",
+        ),
+        pytest.param(
+            replaced("{ score = 700 }", "{ points = 700 }"), "must have exactly one of score, months", id="unknown unit"
+        ),
+        pytest.param(
+            replaced("{ score = 700 }", "{ score = 700, months = 4 }"), "must have exactly one of", id="two units"
+        ),
+        pytest.param(replaced("paise = 50", "paise = 100"), "paise: must be 0 … 99", id="paise"),
+        pytest.param(replaced("minimum_cibil_score = ", '"Minimum score" = '), "a name of small letters", id="name"),
+        pytest.param(
+            replaced('when = ["cibil_score < minimum_cibil_score"]', 'when = "cibil_score"'),
+            "line 12, row 1, when: must be a list.",
+            id="no list",
+        ),
+        pytest.param(
+            replaced('"REJECTED"', '"PENDING"'),
+            "line 13, row 1, outcome: must be one of PRE_APPROVED, REJECTED",
+            id="outcome",
+        ),
+        pytest.param(
+            replaced('reason = "AMOUNT"', 'reason = "too much"'), "line 23, row 2, reason: must be a code", id="code"
+        ),
+        pytest.param(
+            replaced('en = "No promise."', 'en = " "'), "notice, en: must be a sentence.", id="blank sentence"
+        ),
+        pytest.param(replaced('hi = "वचन नहीं।"', ""), "notice: lacks hi.", id="one language"),
+        pytest.param(
+            a_document(tests=TESTS + 'loan_type = "BOAT"\n'),
+            "test 5, loan_type: must be one of PERSONAL, HOME, AUTO.",
+            id="loan type",
+        ),
+    ],
+)
+def test_document_that_is_not_of_the_shape_is_refused_with_its_place(text: str, words: str) -> None:
+    assert words in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("cibil_score<650", "line 12, row 1, when 1: must be three words"),
+        ("cibil_score is low", "must be three words"),
+        ("mood < minimum_cibil_score", "mood is no fact; facts are cibil_score"),
+        ("minimum_cibil_score > cibil_score", "minimum_cibil_score is no fact"),
+        ("cibil_score < 650", "a number stands in [limits] under a name"),
+        ("cibil_score < least", "least is neither a fact nor in [limits] or [derived]"),
+        ("cibil_score = minimum_cibil_score", "numbers are compared with < <= > >="),
+        ("cibil_score < most_inr", "cibil_score is a score, and most_inr is an amount"),
+        ("cibil_score < cibil_score", "is compared with itself"),
+        ("loan_type < HOME", "a loan type is compared with = or !="),
+        ("loan_type = BOAT", "BOAT is no loan type; they are PERSONAL, HOME, AUTO"),
+    ],
+)
+def test_cell_that_is_not_understood_is_refused_and_never_skipped(condition: str, words: str) -> None:
+    assert words in refusal(replaced("cibil_score < minimum_cibil_score", condition))
+
+
+DERIVED_LIMITS = LIMITS + "rate = { basis_points = 1200 }\nterm = { months = 12 }\n"
+EMI = 'emi_inr = {{ emi_of = "{}", rate = "rate", over = "term", rounding = "up" }}\n'
+
+
+@pytest.mark.parametrize(
+    ("derived", "words"),
+    [
+        ('cibil_score = { income_over = "term" }', "derived, cibil_score: is the name of something else."),
+        ('most_inr = { income_over = "term" }', "is the name of something else"),
+        ('total_inr = { income_over = "terms" }', "terms is neither a fact nor in [limits] or [derived]"),
+        ('total_inr = { income_over = "rate" }', "rate is a share, and must be a number of months"),
+        (EMI.format("emi_inr"), "rests on itself: emi_inr form a cycle"),
+        (EMI.format("b_inr") + EMI.format("emi_inr").replace("emi_inr =", "b_inr =", 1), "form a cycle"),
+        (
+            'share = { foir_of = "loan_amount_inr", rounding = "up" }\n'
+            + EMI.format("loan_amount_inr").replace('"rate"', '"share"'),
+            "share must stand in [limits]",
+        ),
+        ('share = { foir_of = "loan_amount_inr", rounding = "nearest" }', "rounding: must be one of up, half_up, down"),
+        (EMI.format("loan_amount_inr"), "line 12, derived, emi_inr: is used nowhere."),
+    ],
+)
+def test_derived_fact_that_rests_on_nothing_or_itself_is_refused(derived: str, words: str) -> None:
+    assert words in refusal(a_document(limits=DERIVED_LIMITS, derived=DERIVED + derived + "\n"))
+
+
+def test_comparison_of_two_amounts_that_both_change_with_the_loan_is_refused() -> None:
+    rows = ROWS.replace("loan_amount_inr > most_inr", "emi_inr > loan_amount_inr")
+
+    words = refusal(a_document(limits=DERIVED_LIMITS, derived=DERIVED + EMI.format("loan_amount_inr"), rows=rows))
+
+    assert "both sides change with the loan's amount" in words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param(
+            replaced("[limits]", "[limits]\nunused = { months = 3 }"),
+            "limits, unused: is used nowhere.",
+            id="unused limit",
+        ),
+        pytest.param(
+            replaced("when = []", 'when = ["cibil_score >= minimum_cibil_score"]'),
+            "line 30, row 3, when: the last row must take every application",
+            id="not total",
+        ),
+        pytest.param(
+            replaced('"loan_amount_inr > most_inr"', ""),
+            "row 3, when: can never match: row 2 takes all that it would.",
+            id="row behind a total one",
+        ),
+        pytest.param(
+            replaced(
+                '"loan_amount_inr > most_inr"', '"cibil_score < minimum_cibil_score", "loan_amount_inr > most_inr"'
+            ),
+            "line 21, row 2, when: can never match: row 1 takes all",
+            id="row behind a wider one",
+        ),
+        pytest.param(
+            replaced('"loan_amount_inr > most_inr"', '"loan_amount_inr > most_inr", "loan_amount_inr <= most_inr"'),
+            "row 2, when: can never match: its conditions contradict",
+            id="contradiction",
+        ),
+        pytest.param(
+            replaced('"loan_amount_inr > most_inr"', '"loan_type = HOME", "loan_type = AUTO"'),
+            "contradict",
+            id="two loan types",
+        ),
+        pytest.param(
+            replaced(
+                '"loan_amount_inr > most_inr"',
+                '"stated_obligations_inr > monthly_income_inr", "monthly_income_inr >= stated_obligations_inr"',
+            ),
+            "contradict",
+            id="two facts both ways",
+        ),
+        pytest.param(
+            replaced('"loan_amount_inr > most_inr"', '"cibil_score >= minimum_cibil_score"'),
+            "row 3: no test reaches it",
+            id="rows that leave nothing together",
+        ),
+        pytest.param(
+            replaced('reason = "AMOUNT"', 'reason = "SCORE"'),
+            "line 23, row 2, reason: SCORE is the reason of rows 1 too",
+            id="reason twice",
+        ),
+        pytest.param(
+            replaced('reason = "NO_SCORE"', 'reason = "FINE"'),
+            "missing 1, reason: FINE is the reason of rows 3 too",
+            id="reason of a row and a fact",
+        ),
+        pytest.param(
+            replaced('measured = "loan_amount_inr"', 'measured = "amount"'),
+            "line 24, row 2, measured: amount is neither",
+            id="measured",
+        ),
+        pytest.param(
+            replaced('threshold = "most_inr"', 'threshold = "minimum_cibil_score"'),
+            "row 2, threshold: must be of the same kind",
+            id="threshold of another kind",
+        ),
+        pytest.param(
+            replaced("{loan_amount_inr} is over", "{amount} is over"), "row 2, en: {amount} is no figure", id="figure"
+        ),
+        pytest.param(replaced("is over", "is } over"), "row 2, en: has a } of its own", id="brace"),
+        pytest.param(
+            replaced("There is no score.", "{cibil_score} is no score."),
+            "missing 1, en: {cibil_score} is no figure",
+            id="figure of a missing fact",
+        ),
+        pytest.param(
+            replaced("No promise.", "{loan_amount_inr}"),
+            "notice, en: {loan_amount_inr} is no figure",
+            id="figure in the notice",
+        ),
+        pytest.param(
+            replaced('fact = "cibil_score"', 'fact = "age"'),
+            "missing 1, fact: age is no fact",
+            id="unknown missing fact",
+        ),
+        pytest.param(
+            replaced('fact = "cibil_score"', 'fact = "loan_type"'),
+            "loan_type is read nowhere in this policy",
+            id="missing fact that is not read",
+        ),
+        pytest.param(
+            replaced('fact = "cibil_score"', 'fact = "loan_amount_inr"'),
+            "loan_amount_inr has a reason already",
+            id="missing fact twice",
+        ),
+        pytest.param(
+            a_document(missing=MISSING.split('[[missing]]\nfact = "loan', maxsplit=1)[0]),
+            "missing: there must be a reason for which a missing loan_amount_inr is reviewed",
+            id="no reason for a missing fact",
+        ),
+        pytest.param(
+            replaced("step = { rupees = 1000 }", "step = { rupees = 0 }"),
+            "path_to_yes: step, least and most",
+            id="step of nothing",
+        ),
+        pytest.param(
+            replaced("least = { rupees = 1000 }", "least = { rupees = 10000001 }"), "must be in this order", id="bounds"
+        ),
+        pytest.param(
+            replaced('rupees = 1 }\nreason = "SCORE"', 'rupees = 1 }\nreason = "OTHER"'),
+            "test 1, reason: OTHER is no reason of this policy",
+            id="unknown reason of a test",
+        ),
+        pytest.param(
+            replaced('rupees = 1 }\nreason = "SCORE"', 'rupees = 1 }\nreason = "FINE"'),
+            "test 1: the reason must be FINE, and is SCORE.",
+            id="failing test",
+        ),
+        pytest.param(
+            replaced("cibil_score = 699\n", ""),
+            "test 1: the reason must be SCORE, and is NO_SCORE.",
+            id="test that lacks a fact",
+        ),
+    ],
+)
+def test_document_that_breaks_a_rule_is_refused_with_line_or_row_and_sentence(text: str, words: str) -> None:
+    assert words in refusal(text)
+
+
+def test_too_many_rows_are_refused() -> None:
+    row = ROWS.split("\n\n")[1]
+    rows = "\n\n".join(row.replace("AMOUNT", f"AMOUNT_{n}") for n in range(ROWS_MAX + 1))
+
+    assert "there must be 1 … 200 rows" in refusal(a_document(rows=f"\n{rows}\n"))
+
+
+def test_no_rows_are_refused() -> None:
+    text = a_document(rows="", limits="rows = []\nmissing = []\n\n[limits]\n", missing="")
+
+    assert "there must be 1 … 200 rows" in refusal(text)
+
+
+def test_all_faults_of_a_check_are_named_at_once() -> None:
+    text = replaced("{cibil_score} is below", "{a} is below").replace("{loan_amount_inr} is over", "{b} is over")
+
+    assert [line.split(":")[0] for line in refusal(text).splitlines()] == ["line 17, row 1, en", "line 26, row 2, en"]
+
+
+def test_policy_without_a_path_to_yes_or_a_threshold_is_one() -> None:
+    text = a_document(path="").replace('threshold = "most_inr"\n', "")
+
+    assert load(text).document.path_to_yes is None
+
+
+def test_hash_is_of_what_the_document_says_and_not_of_how_it_is_written() -> None:
+    commented = "# A comment.\n" + replaced("{ score = 700 }", "{score=700}")
+    other = load(replaced("500000, paise = 50 }\n\n", "500000, paise = 50 }\n\n\n")).hash
+
+    assert load(commented).hash == load(a_document()).hash == other
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("No promise.", "No promises."), ("rupees = 10000000", "rupees = 10000001"), ('"v9"', '"v8"')]
+)
+def test_hash_changes_with_anything_that_the_document_says(old: str, new: str) -> None:
+    assert load(replaced(old, new)).hash != load(a_document()).hash
