@@ -1,4 +1,4 @@
-"""Plays scenarios, one line a run: load on, fault in, restore, settle, check.
+"""Plays scenarios, one line a run: load on, fault in, restore, come to rest, check.
 
     python -m faults.run                       each scenario once
     ONLY=3 RUNS=30 python -m faults.run        one row, thirty seeds; ONLY takes rows and names, comma-separated
@@ -111,8 +111,8 @@ class Campaign:
         try:
             with _shown(run) if self.show else nullcontext():
                 played.act(run)
-                if not run.settled:
-                    run.settle()
+                if not run.at_rest:
+                    run.come_to_rest()
             violations = [f"row {played.row}: {words}" for words in run.unmet] + _verdict(run)
         except NotRun as reason:
             not_run = str(reason)

@@ -11,7 +11,7 @@ Invariant: all chance in a run comes from its seed, so that the seed names what 
             run.wait(run.outage_seconds)
             fault.restore()
             run.system.thaw("kafka")
-        run.settle()
+        run.come_to_rest()
         run.demand(all(seen.status != 503 for seen in run.seen.answers), "a POST was refused without the broker")
 """
 
@@ -164,7 +164,7 @@ class Run:
         unmet: demands of the row that were not met, in words.
         restored_at: when the last restoring began, in seconds since 1970.
         healed_at: when all that was broken last answered again.
-        settled: whether `settle` has been called.
+        at_rest: whether `come_to_rest` has been called.
         recovery_seconds: from the restore until all that was accepted before the heal was decided, and one accepted.
     """
 
@@ -179,7 +179,7 @@ class Run:
         self.volume = SHORT if short else played.volume
         self.unmet: list[str] = []
         self.restored_at = self.healed_at = self.began_at = time.time()
-        self.settled = False
+        self.at_rest = False
         self.recovery_seconds = 0.0
         self._stage = stage
         self._killed: set[str] = set()
@@ -295,16 +295,16 @@ class Run:
         status, said = self.system.ready(service)
         return status == 503 and words in str(said)
 
-    def settle(self) -> None:
+    def come_to_rest(self) -> None:
         """Wait for the end of the load, until nothing is on its way any more, and until every service is ready again.
 
-        Then look at every application again. What does not settle in time is a violation. Who is not ready is asked
+        Then look at every application again. What is not at rest in time is a violation. Who is not ready is asked
         until the checker can tell that it is too late.
         """
-        self.settled = True
+        self.at_rest = True
         self.demand(self.sent(), "the load did not end: some post was never answered")
         left = max(SETTLE_SECONDS_MIN, self.restored_at + self.scenario.settle_seconds - time.time())
-        self.demand_soon(self.is_quiet, left, "not settled")
+        self.demand_soon(self.is_quiet, left, "not at rest")
         bound = self.healed_at + (RESTART_SECONDS if self._killed else RECOVER_SECONDS) + LATE_SECONDS
         with suppress(AssertionError):
             eventually(self._all_said_ready, bound - time.time())

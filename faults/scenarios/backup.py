@@ -42,7 +42,7 @@ def beside_a_dump(step: Callable[[str], object]) -> Callable[[Run], None]:
             finally:
                 run.demand(dump.finish() == 0, "the dump failed")
             stepping.result(ENDED_SECONDS)
-            run.settle()
+            run.come_to_rest()
             if run.system.database.value("SELECT version_num FROM alembic_version") == "trial":
                 downgrade(url, "-1")
         run.demand_all_accepted()

@@ -27,7 +27,7 @@ def frozen(run: Run) -> None:
             fault.restore()
             run.system.thaw("kafka")
             run.system.child("kafka").wait_until_ready()
-        run.settle()
+        run.come_to_rest()
     _nobody_noticed(run, watch)
 
 
@@ -41,7 +41,7 @@ def killed(run: Run) -> None:
             _stay_away(run)
             fault.restore()
             run.system.start("kafka")
-        run.settle()
+        run.come_to_rest()
     _nobody_noticed(run, watch)
 
 
@@ -67,7 +67,7 @@ def lost(run: Run) -> None:
         fault.restore()
         run.system.start("kafka")
         run.system.job("topics")
-    run.settle()
+    run.come_to_rest()
     run.demand_all_accepted()
     run.demand(run.system.metric("publisher", "events_republished_total") > 0, "nothing was republished")
     run.demand(lives == {name: run.system.child(name).pid for name in SERVICES}, "a service did not survive it")

@@ -39,9 +39,9 @@ def clock_off(service: str) -> Callable[[Run], None]:
         run.sent()
         republished = run.system.metric("publisher", "events_republished_total")
         _restart(run, service)
-        run.settle()
+        run.come_to_rest()
         run.demand(republished == 0, f"{republished:g} events were republished because of a clock")
-        run.demand(run.system.database.count("outbox_parked") == 0, "events were put aside because of a clock")
+        run.demand(run.system.database.count("outbox_parked") == 0, "events were parked because of a clock")
         run.demand_normal_time()
 
     return act
@@ -69,13 +69,13 @@ def unknown_key(run: Run) -> None:
         run.wait(run.outage_seconds)
         run.demand_soon(lambda: run.says("credit", "wait for an encryption key"), 10, "credit did not say so")
         run.demand(run.system.broker.lag() > 0, "the offset did not wait")
-        run.demand(run.system.broker.published(SUBMITTED_DLQ) == 0, "a message was put aside for want of a key")
+        run.demand(run.system.broker.published(SUBMITTED_DLQ) == 0, "a message became a dead letter for want of a key")
         run.demand(any(row["status"] != "PENDING" for row in run.applications()), "the other partitions waited too")
         run.system.terminate("credit")
         fault.restore()
         run.system.start("credit", ENCRYPTION_KEYS_RETIRED=base64.b64encode(key).decode())
-    run.settle()
-    run.demand(run.system.broker.published(SUBMITTED_DLQ) == 0, "a message was put aside in the end")
+    run.come_to_rest()
+    run.demand(run.system.broker.published(SUBMITTED_DLQ) == 0, "a message became a dead letter in the end")
     _restart(run, "credit")
 
 
@@ -87,7 +87,7 @@ def wrong_key(run: Run) -> None:
     with run.load_meanwhile(10.0):
         for service, setting in run.chance.sample(KEYS, len(KEYS)):
             _start_with_wrong_key(run, service, setting)
-    run.settle()
+    run.come_to_rest()
 
 
 def _start_with_wrong_key(run: Run, service: str, setting: str) -> None:

@@ -33,7 +33,7 @@ def each_killed(run: Run) -> None:
             fault.restore()
             cluster.start(name)
             run.demand_soon(cluster.is_whole, WHOLE_SECONDS, f"{name} did not catch up")
-    run.settle()
+    run.come_to_rest()
     run.demand_all_accepted()
     slowest = run.system.database.value(
         "SELECT max(extract(epoch FROM updated_at - created_at))::float8 FROM applications WHERE id = ANY (%s::uuid[])",
@@ -62,7 +62,7 @@ def two_killed(run: Run) -> None:
         run.demand_soon(run.is_quiet, 60, "nothing flowed with two of three")
         cluster.start(gone[1])
         run.demand_soon(cluster.is_whole, WHOLE_SECONDS, f"{gone[1]} did not catch up")
-    run.settle()
+    run.come_to_rest()
     run.demand_all_accepted()
     run.demand(lives == pids(run), "a service did not survive it")
 

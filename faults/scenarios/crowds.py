@@ -38,7 +38,7 @@ def one_pan(run: Run) -> None:
     seen = _answers_to(run, posts[0].body["pan_number"])
     others = {each.error_code for each in seen if each.status != 202}
     run.demand(others == {"DUPLICATE_APPLICATION"}, f"the others were answered {others}")
-    run.settle()
+    run.come_to_rest()
     accepted = run.system.database.rows(
         "SELECT id, status, updated_at FROM applications WHERE id = ANY (%s::uuid[]) ORDER BY created_at",
         [each.application_id for each in seen if each.status == 202],
@@ -65,7 +65,7 @@ def one_key(run: Run) -> None:
     run.demand(len(accepted) == CROWD, f"only {len(accepted)} of {CROWD} got the answer in the end")
     run.demand(len(ids) == 1, f"{len(ids)} applications came of one key")
     run.demand(sum(not each.replayed for each in accepted) == 1, "not exactly one answer was the first")
-    run.settle()
+    run.come_to_rest()
 
 
 @scenario(23, "two-hundred-at-once", outage=(1.5, 1.5))
@@ -86,7 +86,7 @@ def two_hundred(run: Run) -> None:
         found = {look.result(P99_SECONDS * 2) for look in looks}
         run.demand(found <= {200, 503}, f"who looked was answered {found}")
         _let_go(run, slow, hung_on_at)
-    run.settle()
+    run.come_to_rest()
     run.system.restart("api")
 
 

@@ -85,7 +85,7 @@ def _normal_again(run: Run) -> None:
     before = frozenset(run.seen.accepted)
     refused = len(run.seen.answers)
     run.load(SHORT)
-    run.settle()
+    run.come_to_rest()
     late = [seen.status for seen in run.seen.answers[refused:] if seen.status >= 500]
     run.demand(not late, f"posts were answered {set(late)} ten seconds after the address was right")
     run.demand_normal_time(but=before)

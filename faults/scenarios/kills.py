@@ -34,7 +34,7 @@ def dies_at(service: str, place: Place, demand: Demand, asks: Demand | None = No
     Args:
         service: who dies.
         place: where.
-        demand: what must be so when all has settled.
+        demand: what must be so when all is at rest.
         asks: what is posted further before that.
     """
 
@@ -48,7 +48,7 @@ def dies_at(service: str, place: Place, demand: Demand, asks: Demand | None = No
         if asks is not None:
             run.sent()
             asks(run)
-        run.settle()
+        run.come_to_rest()
         demand(run)
 
     return act

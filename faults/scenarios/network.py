@@ -57,7 +57,7 @@ def without_database(harm: Harm, *, one_by_one: bool) -> Callable[[Run], None]:
             run.load(SHORT)
             run.some_moment(volume=SHORT)
             _take_away(run, "database", harm, [_wired(run).to_database[each] for each in victims], victims)
-        run.settle()
+        run.come_to_rest()
         refused_in_time(run)
         run.demand(lives == pids(run), "a service did not survive it")
 
@@ -86,7 +86,7 @@ def without_broker(harm: Harm) -> Callable[[Run], None]:
         run.load()
         run.some_moment()
         _take_away(run, "kafka", harm, [_wired(run).to_broker])
-        run.settle()
+        run.come_to_rest()
         run.demand_all_accepted()
         _no_storm(run, assigned)
         run.demand(lives == pids(run), "a service did not survive it")
@@ -109,7 +109,7 @@ def slowly(run: Run) -> None:
             fault.restore()
             for wire in wires:
                 wire.restore()
-    run.settle()
+    run.come_to_rest()
     _no_storm(run, assigned)
 
 
@@ -129,7 +129,7 @@ def sockets_killed(run: Run) -> None:
                 run.wait(run.outage_seconds / KILLS)
             fault.restore()
             run.demand_ready(10)
-    run.settle()
+    run.come_to_rest()
     _no_storm(run, assigned, KILLS)
     run.demand(lives == pids(run), "a service did not survive it")
 
@@ -155,7 +155,7 @@ def commit_answer_lost(run: Run) -> None:
     wire = _wired(run).to_database["api"]
     run.load()
     _lose(run, wire, wire.lose_answer_to_commit)
-    run.settle()
+    run.come_to_rest()
     run.demand_all_accepted()
 
 
@@ -165,7 +165,7 @@ def commit_lost(run: Run) -> None:
     wire = _wired(run).to_database["api"]
     run.load()
     _lose(run, wire, wire.lose_commit)
-    run.settle()
+    run.come_to_rest()
     refused_in_time(run)
 
 
@@ -181,7 +181,7 @@ def commit_answer_lost_and_cut(run: Run) -> None:
         fault.restore()
         wire.restore()
         run.demand_ready(10)
-    run.settle()
+    run.come_to_rest()
     refused_in_time(run)
     ids = {seen.post.key: seen.application_id for seen in run.seen.answers if seen.application_id and seen.replayed}
     run.demand(ids, "no app was given what had been committed for it")
@@ -195,7 +195,7 @@ def consumers_commit_answer_lost(run: Run) -> None:
         wire = _wired(run).to_database[service]
         run.load()
         _lose(run, wire, wire.lose_answer_to_commit, 2)
-    run.settle()
+    run.come_to_rest()
     for service, before in known.items():
         run.demand(_delivered_again(run, service) > before, f"nothing was delivered to {service} again")
 

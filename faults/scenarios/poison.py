@@ -39,7 +39,7 @@ Lies: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True)
 class Poison:
-    """A message, and the kind of error that it is to be put aside for."""
+    """A message, and the kind of error for which it is to become a dead letter."""
 
     kind: str
     value: bytes | None
@@ -51,15 +51,15 @@ def poison(run: Run) -> None:
     """Everything that was ever found on a topic comes down both; its neighbours do not wait for it."""
     events = _events_held_back(run)
     before = {SUBMITTED: _about_the_undecided(events), REPORTED: [_report_of_another_body(events[0])]}
-    places = {topic: pour(run, letters, topic) for topic, letters in before.items()}
-    run.demand_soon(lambda: _put_aside(run) == _counts(places), 20, "they were not put aside")
+    places = {topic: pour(run, poison, topic) for topic, poison in before.items()}
+    run.demand_soon(lambda: _dead_by_place(run) == _counts(places), 20, "they did not become dead letters")
     run.system.thaw("publisher")
     run.demand_soon(run.is_quiet, 20, "what was held back was not decided")
     run.load()
     run.some_moment()
     for topic, decided in {SUBMITTED: events[0], REPORTED: _report_of(run, events[0])}.items():
         places[topic] |= pour(run, _of_every_kind(run, decided, EVENT_OF[topic]), topic)
-    run.settle()
+    run.come_to_rest()
     for topic, poured in places.items():
         _tells_where_and_why(run, topic, poured)
     run.demand_normal_time({event["application_id"] for event in events})
@@ -70,15 +70,15 @@ def poison(run: Run) -> None:
 
 @scenario(14, "unknown-bug", volume=SHORT, own_system=True)
 def unknown_bug(run: Run) -> None:
-    """The code fails for some messages: they are put aside after their tries, and replayed once it is restored."""
+    """The code fails for some messages: after their tries they are dead letters, replayed once it is restored."""
     with run.fault():
         run.system.arm("credit", ",".join(f"credit.before_commit=fail@{number}" for number in range(1, PASSAGES + 1)))
         run.send([Post(0.0, post.body, post.key) for post in _different(run, BROKEN_AT_ONCE)])
-        run.demand_soon(lambda: _waiting_letters(run) == BROKEN_AT_ONCE, 30, "they were not put aside")
+        run.demand_soon(lambda: _waiting_dead_letters(run) == BROKEN_AT_ONCE, 30, "they did not become dead letters")
         run.system.arm("credit", "")
     run.load()
     _replay(run, "--reason", "unexpected_error")
-    run.settle()
+    run.come_to_rest()
     again = run.system.prequal("dlq", "replay", "--all", "--json")
     run.demand(json.loads(again.stdout)["replayed"] == [], f"something was replayed twice: {again.stdout}")
 
@@ -88,11 +88,11 @@ def nothing_but_poison(run: Run) -> None:
     """A bad deploy floods the topic: the consumer stops, and goes on when somebody lets it."""
     run.load(SHORT)
     run.some_moment()
-    letters = [Poison("malformed_json", b"{ not json", f"flood-{number}") for number in range(FLOOD)]
+    poison = [Poison("malformed_json", b"{ not json", f"flood-{number}") for number in range(FLOOD)]
     with run.fault(troubled=("credit",)):
         run.sent()
-        run.demand_soon(run.is_quiet, 20, "not settled before the flood")
-        pour(run, letters)
+        run.demand_soon(run.is_quiet, 20, "not at rest before the flood")
+        pour(run, poison)
         run.demand_soon(lambda: run.system.metric("credit", "consumer_stopped") == 1, 20, "the consumer did not stop")
         run.demand_soon(lambda: run.says("credit", "in a row"), 10, "credit did not say that it has stopped")
         run.load(Volume(20, 20))
@@ -105,9 +105,9 @@ def nothing_but_poison(run: Run) -> None:
             run.system.terminate("credit")
             fault.restore()
             run.system.start("credit", DEAD_LETTERS_IN_A_ROW_MAX=str(FLOOD * 10))
-    run.settle()
+    run.come_to_rest()
     held = run.system.broker.published(SUBMITTED_DLQ)
-    # What was put aside and not yet committed when it was stopped may be put aside again.
+    # What was a dead letter and not yet committed when it was stopped may become one again.
     run.demand(FLOOD <= held <= FLOOD + IN_A_ROW, f"{held} dead letters of {FLOOD}")
 
 
@@ -117,28 +117,28 @@ def killed_after_dead_letter(run: Run) -> None:
     for service, topic in CONSUMERS.items():
         run.load()
         run.some_moment()
-        letters = [Poison("malformed_json", b"{ not json", f"{service}-{number}") for number in range(DEAD_LETTERS)]
+        poison = [Poison("malformed_json", b"{ not json", f"{service}-{number}") for number in range(DEAD_LETTERS)]
         with run.fault(killed=(service,)) as fault:
             run.system.arm(service, f"{Place.CONSUMER_AFTER_DEAD_LETTER}=die@{run.chance.randint(1, DEAD_LETTERS)}")
-            places = pour(run, letters, topic)
+            places = pour(run, poison, topic)
             if run.system.exit_code(service, DEATH_SECONDS) is None:
                 raise Spoilt(f"{service} lives")
             fault.restore()
             run.system.start(service)
         run.sent()
-        run.demand_soon(run.is_quiet, 30, f"not settled after the death of {service}")
+        run.demand_soon(run.is_quiet, 30, f"not at rest after the death of {service}")
         _all_published_as_dead_letters(run, topic, places)
-    run.settle()
+    run.come_to_rest()
 
 
-def pour(run: Run, letters: list[Poison], topic: str = SUBMITTED) -> dict[Lies, Poison]:
+def pour(run: Run, poison: list[Poison], topic: str = SUBMITTED) -> dict[Lies, Poison]:
     """Tell them, and write down where they lie; which lies where."""
     before = run.system.broker.published(topic)
-    messages = [RawMessage(each.value, each.key.encode(), [("poison", each.key)]) for each in letters]
+    messages = [RawMessage(each.value, each.key.encode(), [("poison", each.key)]) for each in poison]
     run.system.broker.publish(topic, messages)
-    by_name = {each.key: each for each in letters}
+    by_name = {each.key: each for each in poison}
     places = {}
-    for message in run.system.broker.read(topic, before + len(letters)):
+    for message in run.system.broker.read(topic, before + len(poison)):
         if (name := headers_of(message).get("poison")) in by_name:
             place = message.partition() or 0, message.offset() or 0
             run.journal.write(Planted(topic, *place))
@@ -229,12 +229,12 @@ def _tells_where_and_why(run: Run, topic: str, places: Mapping[Lies, Poison]) ->
     expected = {place: (each.kind, each.value or b"") for place, each in places.items()}
     run.demand(found.keys() == expected.keys(), f"dead letters came from {sorted(found)}, not {sorted(expected)}")
     differ = {places[place].key: found[place][0] for place in expected if found.get(place) != expected[place]}
-    run.demand(not differ, f"put aside for other reasons, or not whole: {differ}")
+    run.demand(not differ, f"dead letters for other reasons, or not whole: {differ}")
 
 
 def _all_published_as_dead_letters(run: Run, topic: str, places: Mapping[Lies, Poison]) -> None:
-    letters = [headers_of(each) for each in run.system.broker.read(dead_letter_topic(topic), len(places))]
-    dead = [(int(said["dlq.partition"]), int(said["dlq.offset"])) for said in letters]
+    said_of_each = [headers_of(each) for each in run.system.broker.read(dead_letter_topic(topic), len(places))]
+    dead = [(int(said["dlq.partition"]), int(said["dlq.offset"])) for said in said_of_each]
     run.demand(set(dead) == places.keys(), f"dead letters came from {sorted(dead)}, not {sorted(places)}")
     run.demand(len(dead) <= 2 * len(places), f"{len(dead)} dead letters of {len(places)}")
 
@@ -244,7 +244,7 @@ def _come_back(run: Run, counts: list[int], known: int) -> None:
     counts[0] -= known
     before = run.system.database.everything()
     _replay(run, "--all")
-    run.demand_soon(functools.partial(_put_aside_again, run, counts), 20, "what was replayed was not put aside again")
+    run.demand_soon(functools.partial(_dead_again, run, counts), 20, "what was replayed was no dead letter again")
     for topic in CONSUMERS.values():
         for message in run.system.broker.read(topic, 0):
             if not _is_event(message):
@@ -254,11 +254,11 @@ def _come_back(run: Run, counts: list[int], known: int) -> None:
     run.demand(not changed, f"rows changed in {sorted(changed)}")
 
 
-def _put_aside_again(run: Run, counts: list[int]) -> bool:
-    return _put_aside(run) == counts and run.system.broker.lag() == 0
+def _dead_again(run: Run, counts: list[int]) -> bool:
+    return _dead_by_place(run) == counts and run.system.broker.lag() == 0
 
 
-def _put_aside(run: Run) -> list[int]:
+def _dead_by_place(run: Run) -> list[int]:
     """How many dead letters each consumer has."""
     return [run.system.broker.published(dead_letter_topic(topic)) for topic in CONSUMERS.values()]
 
@@ -267,7 +267,7 @@ def _counts(places: Mapping[str, Mapping[Lies, Poison]]) -> list[int]:
     return [len(places[topic]) for topic in CONSUMERS.values()]
 
 
-def _waiting_letters(run: Run) -> int:
+def _waiting_dead_letters(run: Run) -> int:
     listed = run.system.prequal("dlq", "list", "--json")
     kinds = Counter(letter["reason"] for letter in json.loads(listed.stdout or "[]"))
     return kinds["unexpected_error"]

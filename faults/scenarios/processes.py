@@ -33,7 +33,7 @@ def everything_killed(run: Run) -> None:
         at_once(lambda name: run.system.child(name).wait_until_ready(), EVERYBODY)
     seconds = run.healed_at - run.restored_at
     run.demand(seconds <= BACK_SECONDS, f"back only after {seconds:.0f} s (started in the order {', '.join(order)})")
-    run.settle()
+    run.come_to_rest()
 
 
 @scenario(6, "rolling-restart")
@@ -48,7 +48,7 @@ def rolling_restart(run: Run) -> None:
                 fault.restore()
                 run.system.start(name)
     _nobody_was_cut_off(run)
-    run.settle()
+    run.come_to_rest()
 
 
 @scenario(6, "all-stopped-at-once")
@@ -61,7 +61,7 @@ def all_stopped_at_once(run: Run) -> None:
         fault.restore()
         at_once(run.system.start, SERVICES)
     _nobody_was_cut_off(run)
-    run.settle()
+    run.come_to_rest()
 
 
 @scenario(19, "two-publishers")
@@ -80,7 +80,7 @@ def two_publishers(run: Run) -> None:
             )
             fault.restore()
             run.system.thaw("publisher")
-        run.settle()
+        run.come_to_rest()
 
 
 @scenario(19, "publisher-stalls-past-its-lease", volume=SHORT)
@@ -99,7 +99,7 @@ def publisher_stalls(run: Run) -> None:
                 )
             fault.restore()
             run.demand_soon(lambda: run.system.ready("publisher")[0] == 200, stall + 5, "the first one did not go on")
-        run.settle()
+        run.come_to_rest()
 
 
 def _stops_cleanly(run: Run, name: str) -> None:

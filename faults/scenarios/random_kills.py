@@ -79,5 +79,5 @@ def random_kills(run: Run) -> None:
         killer.work(run.outage_seconds)
         fault.restore()
         killer.restore()
-    run.settle()
+    run.come_to_rest()
     run.demand(sum(run.system.killed.values()) >= run.outage_seconds / 2, "hardly anything was killed")

@@ -43,7 +43,7 @@ def goes_away(how: Callable[[Run], None]) -> Callable[[Run], None]:
                 run.wait(run.outage_seconds)
                 fault.restore()
                 run.system.start("postgres")
-            run.settle()
+            run.come_to_rest()
         refused_in_time(run)
         watch.demand_breaker("api", "database")
         run.demand(lives == pids(run), "a service did not survive it")
@@ -70,7 +70,7 @@ def disk_full_under_postgres(run: Run) -> None:
         if not run.system.runs("postgres"):
             run.system.start("postgres")
         run.system.child("postgres").wait_until_ready()
-    run.settle()
+    run.come_to_rest()
     refused_in_time(run)
     run.demand(lives == pids(run), "a service did not survive it")
 
@@ -92,7 +92,7 @@ def disk_full_under_kafka(run: Run) -> None:
             fault.restore()
             room.unlink()
             run.system.start("kafka")
-    run.settle()
+    run.come_to_rest()
     run.demand_none_refused()
     run.demand(lives == pids(run), "a service did not survive it")
 

@@ -43,7 +43,7 @@ def offsets_set_back(run: Run) -> None:
         fault.restore()
         at_once(run.system.start, CONSUMERS)
     run.sent()
-    run.demand_soon(run.is_quiet, 60, "not settled before the second time")
+    run.demand_soon(run.is_quiet, 60, "not at rest before the second time")
     before = run.system.database.everything()
     with run.fault(killed=CONSUMERS) as fault:
         _stop_and_set_back(run)
@@ -57,7 +57,7 @@ def offsets_set_back(run: Run) -> None:
     after = run.system.database.everything()
     changed = [table for table, rows in before.items() if rows != after[table]]
     run.demand(not changed, f"rows changed in {', '.join(changed)}")
-    run.settle()
+    run.come_to_rest()
 
 
 def topic_deleted(topic: str, other: str) -> Callable[[Run], None]:
@@ -77,7 +77,7 @@ def topic_deleted(topic: str, other: str) -> Callable[[Run], None]:
             run.wait(run.outage_seconds)
             fault.restore()
             run.system.job("topics")
-        run.settle()
+        run.come_to_rest()
         run.demand_none_refused()
 
     return act
@@ -104,25 +104,25 @@ def message_too_large(run: Run) -> None:
             run.demand_soon(functools.partial(_parked, run, topic), 15, "no event waits with a reason")
             run.demand_soon(functools.partial(_grew, run, other, before), 10, "the other topic stood still")
             run.wait(run.outage_seconds)
-            run.demand(not _parked(run, other), "events of the other topic were put aside too")
+            run.demand(not _parked(run, other), "events of the other topic were parked too")
             fault.restore()
             run.system.broker.configure(topic, max_message_bytes=str(2**20))
         run.sent()
-        run.demand_soon(run.is_quiet, 60, f"not settled after {topic}")
-    run.settle()
+        run.demand_soon(run.is_quiet, 60, f"not at rest after {topic}")
+    run.come_to_rest()
     run.demand_none_refused()
 
 
 @scenario(16, "dead-letter-topics-missing", outage=(10.0, 3.0), own_system=True)
 def no_place_for_dead_letters(run: Run) -> None:
     """Poison comes while the dead-letter topics are missing: its offsets wait, its neighbours do not."""
-    letters = [RawMessage(b"{", f"poison-{number}".encode()) for number in range(3)]
+    poison = [RawMessage(b"{", f"poison-{number}".encode()) for number in range(3)]
     run.load()
     run.some_moment()
     with run.fault(troubled=CONSUMERS) as fault:
         run.system.broker.delete(SUBMITTED_DLQ, REPORTED_DLQ)
         for topic in GROUPS:
-            _plant(run, topic, letters)
+            _plant(run, topic, poison)
         run.wait(run.outage_seconds)
         for service, (topic, group) in zip(CONSUMERS, GROUPS.items(), strict=True):
             behind = run.system.broker.published(topic) - run.system.broker.committed(group)
@@ -134,9 +134,9 @@ def no_place_for_dead_letters(run: Run) -> None:
         )
         fault.restore()
         run.system.job("topics")
-    run.settle()
+    run.come_to_rest()
     held = [run.system.broker.published(topic) for topic in (SUBMITTED_DLQ, REPORTED_DLQ)]
-    run.demand(held == [len(letters)] * 2, f"{held} dead letters of {len(letters)} each")
+    run.demand(held == [len(poison)] * 2, f"{held} dead letters of {len(poison)} each")
 
 
 def _move_leader_epochs(run: Run) -> None:
@@ -198,11 +198,11 @@ def _set_back(run: Run, group: str, topic: str) -> None:
         raise Spoilt(f"the offsets of {group} were not set back")
 
 
-def _plant(run: Run, topic: str, letters: Iterable[RawMessage]) -> None:
+def _plant(run: Run, topic: str, messages: Iterable[RawMessage]) -> None:
     """Tell messages that are no events of ours, and write down where they lie."""
     before = run.system.broker.ends(topic)
-    run.system.broker.publish(topic, letters)
-    keys = {letter.key for letter in letters}
+    run.system.broker.publish(topic, messages)
+    keys = {message.key for message in messages}
     for message in run.system.broker.read(topic, sum(before.values())):
         if message.key() in keys:
             place = message.topic(), message.partition(), message.offset()

@@ -70,7 +70,7 @@ ERRORS = Row(
     [
         Panel(
             "Our errors",
-            "Share of the answers that are 5xx. Over 5 % for five minutes listener somebody.",
+            "Share of the answers that are 5xx. Over 5 % for five minutes wakes somebody.",
             Unit.SHARE,
             {
                 "5xx": f'sum(rate(http_requests_total{{{OURS}, status=~"5.."}}[$__rate_interval]))'
@@ -115,6 +115,33 @@ SATURATION = Row(
             above(0.5, 0.9),
             ("WritesWaiting",),
             most=1,
+        ),
+        Panel(
+            "Shed",
+            "Applications refused at once, a second, because they would not have been written in time.",
+            Unit.PER_SECOND,
+            {"{{instance}}": "sum by (instance) (rate(applications_shed_total[$__rate_interval]))"},
+            above(1, 50),
+            ("LoadShed",),
+        ),
+        Panel(
+            "Connections",
+            "Connections of clients, of those that each process lets in; at the limit the idle ones make room.",
+            Unit.SHARE,
+            {"{{service}} {{instance}}": "max by (service, instance) (http_connections / http_connections_limit)"},
+            above(0.7, 0.9),
+            ("ConnectionsNearLimit",),
+            most=1,
+        ),
+        Panel(
+            "Connections that we ended",
+            "Closed a second, by reason: idle for too long, head or reading late, for a new one's room, or refused.",
+            Unit.PER_SECOND,
+            {
+                "{{service}} {{reason}}": "sum by (service, reason)"
+                " (rate(http_connections_closed_total[$__rate_interval]))"
+            },
+            alerts=("ConnectionsRefused",),
         ),
         Panel(
             "Read pool",

@@ -133,7 +133,7 @@ ERRORS = Row(
             kind=Kind.BARS,
         ),
         Panel(
-            "Put aside",
+            "Dead letters",
             "Applications' messages of the chosen time that became dead letters; their applications wait for a person.",
             Unit.COUNT,
             {"{{topic}}": "sum by (topic) (increase(dead_letters_total[$__range]))"},
@@ -142,12 +142,12 @@ ERRORS = Row(
             Kind.NUMBER,
         ),
         Panel(
-            "PANs opened",
-            "PANs opened in the chosen time beside applications accepted. Many more openings than applications must be "
-            "explainable; each is on record.",
+            "PANs decrypted",
+            "PANs decrypted in the chosen time beside applications accepted. Many more of them must be explainable; "
+            "each is on record.",
             Unit.COUNT,
             {
-                "opened": "sum(increase(pan_decrypts_total[$__range]))",
+                "decrypted": "sum(increase(pan_decrypts_total[$__range]))",
                 "applications": "sum(increase(applications_submitted_total[$__range]))",
             },
             alerts=("PanDecryptsUnusual",),

@@ -10,7 +10,7 @@ LATENCY = Row(
     "Latency",
     [
         Panel(
-            "DeadLetterSelection hop is slow: p95",
+            "Which hop is slow: p95",
             "Seconds from fact to broker (outbox) and from broker to settled (topic), of the oldest message of each "
             "batch. The slow hop is where the time goes.",
             Unit.SECONDS,
@@ -44,7 +44,7 @@ TRAFFIC = Row(
         ),
         Panel(
             "Consumed",
-            "Messages settled a second, by how: done, seen before (duplicate), put aside (dead).",
+            "Messages handled a second, by outcome: done, seen before (duplicate), dead letter (dead).",
             Unit.PER_SECOND,
             {
                 "{{topic}}: {{outcome}}": "sum by (topic, outcome)"
@@ -76,7 +76,7 @@ ERRORS = Row(
         ),
         Panel(
             "Dead letters",
-            "Messages of the chosen time that were put aside, by why.",
+            "Messages of the chosen time that became dead letters, by reason.",
             Unit.COUNT,
             {"{{topic}}: {{reason}}": "sum by (topic, reason) (increase(dead_letters_total[$__range]))"},
             above(1, 50),
@@ -85,7 +85,7 @@ ERRORS = Row(
         ),
         Panel(
             "Dead letters kept",
-            "Messages that each dead-letter topic holds, settled or not, for 30 days.",
+            "Messages that each dead-letter topic holds, resolved or not, for 30 days.",
             Unit.COUNT,
             {"{{topic}}": "max by (topic) (dead_letters_stored)"},
             above(1, 50),

@@ -76,6 +76,23 @@ async def test_refusal_before_the_body_is_counted_and_keeps_its_request_id(datab
     assert refused.headers["x-request-id"] == refused.json()["request_id"] == "mine-1"
 
 
+async def test_each_refusal_for_want_of_room_is_counted_once_also_behind_another_request(
+    database: Database, kafka: Kafka
+) -> None:
+    sample, body = 'applications_shed_total{service="prequal-api"} ', json.dumps(an_application()).encode()
+    async with a_full_api(database, kafka) as client:
+        before = await counted(client, sample)
+        reader, writer = await connected(client)
+        writer.write(a_request("GET /health") + a_request(PATH, body=body))
+        writer.write(a_request(PATH, body=body))
+
+        statuses = [(await an_answer(reader))[0] for _ in range(3)]
+
+        writer.close()
+        assert await counted(client, sample) == before + 2
+    assert statuses == [200, 503, 503]
+
+
 async def counted(client: httpx.AsyncClient, sample: str) -> float:
     lines = (await client.get("/metrics")).text.splitlines()
     return sum(float(line.removeprefix(sample)) for line in lines if line.startswith(sample))

@@ -177,6 +177,12 @@ STATED: dict[tuple[str, str], Stated] = {
     ("prequal-api: Refusals and errors", "{{status}}"): Stated(answers),
     ("prequal-api: In progress", "{{instance}}"): Stated(of_the_api(1)),
     ("prequal-api: Line before the write", "{{instance}}"): Stated(of_the_api(0)),
+    ("prequal-api: Shed", "{{instance}}"): Stated(of_the_api(0)),
+    ("prequal-api: Connections", "{{service}} {{instance}}"): Stated(each(0), abs=0.01),
+    ("prequal-api: Connections that we ended", "{{service}} {{reason}}"): Stated(
+        lambda _: {f"{service} {reason}": 0 for service in JOBS.values() for reason in ("head", "room", "refused")},
+        partly=True,
+    ),
     ("prequal-api: Read pool", "{{instance}}"): Stated(of_the_api(0)),
     ("prequal-api: Memory", "{{service}} {{instance}}"): Stated(
         of_the_system(lambda process: process.memory_info().rss), rel=0.15
@@ -329,11 +335,13 @@ STATED: dict[tuple[str, str], Stated] = {
         )
     ),
     ("prequal-business: Refused by the API", "{{status}}"): Stated(refused_posts),
-    ("prequal-business: Put aside", "{{topic}}"): Stated(lambda day: {SUBMITTED: dead_letters(day)}),
-    ("prequal-business: PANs opened", "opened"): Stated(
-        sql("SELECT 'opened', count(*) FROM audit_log WHERE action = 'READ'")
+    ("prequal-business: Dead letters", "{{topic}}"): Stated(lambda day: {SUBMITTED: dead_letters(day)}),
+    ("prequal-business: PANs decrypted", "decrypted"): Stated(
+        sql("SELECT 'decrypted', count(*) FROM audit_log WHERE action = 'READ'")
     ),
-    ("prequal-business: PANs opened", "applications"): Stated(sql("SELECT 'applications', count(*) FROM applications")),
+    ("prequal-business: PANs decrypted", "applications"): Stated(
+        sql("SELECT 'applications', count(*) FROM applications")
+    ),
     ("prequal-business: Undecided", "undecided"): Stated(
         sql("SELECT 'undecided', count(*) FROM applications WHERE status = 'PENDING'")
     ),
@@ -357,7 +365,7 @@ KNOWN_TO_THE_PROCESS_ALONE: dict[str, str] = {
     "prequal-api: In time": "rests on how long answers took",
     "prequal-api: Tried again": "a try that failed leaves nothing behind",
     "prequal-api: CPU": "the operating system's count, which goes on while it is asked for",
-    "prequal-kafka: DeadLetterSelection hop is slow: p95": "the times of a message's arrival are kept by nobody",
+    "prequal-kafka: Which hop is slow: p95": "the times of a message's arrival are kept by nobody",
     "prequal-database: Our transactions: p95": "how long a transaction took is kept by nobody",
     "prequal-database: The shared write": "how long a transaction took is kept by nobody",
     "prequal-database: Our transactions": "what a transaction was for is kept by nobody",

@@ -15,7 +15,7 @@ from prequal.messaging.messages import ConsumedMessage
 from prequal.ops.dead_letter import DeadLetterId, Origin, read_dead_letter, replay_headers
 from prequal.ops.selection import SOURCES
 from tests.builders import APPLICATION_ID, MOMENT, a_message, a_submitted_message
-from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
+from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
 SOURCE = "loan_applications_submitted"
 TOPIC = f"{SOURCE}_dlq"
@@ -114,7 +114,7 @@ def test_body_that_is_no_event_gives_no_ids(body: bytes) -> None:
     assert (dead_letter.event_id, dead_letter.application_id) == (None, None)
 
 
-@given(INFRASTRUCTURE_ERRORS, NUMBERS)
+@given(TEXTS, NUMBERS)
 def test_no_field_holds_a_pan_even_when_the_headers_do(before: str, number: str) -> None:
     text = (before + number).encode()
     names = ("dlq.error_kind", "dlq.error_message", "dlq.first_seen", "dlq.partition", "event_id")

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prequal.ops.payload_view import SHOWN_BYTES_MAX, VALUE_MAX, show, show_value
-from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
+from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
@@ -14,7 +14,7 @@ def test_whatever_the_bytes_are_the_lines_are_printable(payload: bytes) -> None:
     assert (show_value(payload) or "").isprintable()
 
 
-@given(INFRASTRUCTURE_ERRORS, NUMBERS, INFRASTRUCTURE_ERRORS)
+@given(TEXTS, NUMBERS, TEXTS)
 def test_text_is_shown_without_a_pan(before: str, number: str, after: str) -> None:
     payload = (before + number + after).encode()
 

@@ -18,7 +18,7 @@ from prequal.ops.selection import (
     read_source_topic,
     read_topic,
 )
-from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
+from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -116,7 +116,7 @@ def test_unknown_topic_is_refused_with_the_known_ones(text: str) -> None:
         read_source_topic(text)
 
 
-@given(INFRASTRUCTURE_ERRORS, NUMBERS, INFRASTRUCTURE_ERRORS)
+@given(TEXTS, NUMBERS, TEXTS)
 def test_what_was_typed_is_repeated_without_a_pan_and_on_one_line(before: str, number: str, after: str) -> None:
     text = quoted(before + number + after)
 

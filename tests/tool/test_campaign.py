@@ -40,11 +40,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def a_scenario(act: Callable[[Run], None], name: str = "fault", **changes: Any) -> Scenario:
-    def settled(one: Run) -> None:
-        one.settled = True
+    def at_rest(one: Run) -> None:
+        one.at_rest = True
         act(one)
 
-    return Scenario(7, name, settled, **{"opens": _nothing, **changes})
+    return Scenario(7, name, at_rest, **{"opens": _nothing, **changes})
 
 
 def _nothing(_: Path) -> FaultSystem:

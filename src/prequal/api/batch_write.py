@@ -21,7 +21,7 @@ from prequal.api.queries import NewApplication
 from prequal.core import failpoints
 from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
-from prequal.postgres.connections import INFRASTRUCTURE_ERRORS, Connection, LostRace, SingleConnection
+from prequal.postgres.connections import DRIVER_ERRORS, Connection, LostRace, SingleConnection
 from prequal.telemetry import metrics, tracing
 
 COMMIT_SECONDS = 1.5
@@ -108,7 +108,7 @@ class BatchWriter:
             await connection.execute("COMMIT", timeout=COMMIT_SECONDS)
         except asyncpg.TransactionRollbackError:
             raise
-        except INFRASTRUCTURE_ERRORS as error:
+        except DRIVER_ERRORS as error:
             connection.terminate()
             there = await resolve(self._database_url, f"{self._service} resolve", transaction, list(answers), error)
             return answers if _committed(answers, there) else dict.fromkeys(answers, ErrorCode.SERVICE_UNAVAILABLE)

@@ -12,7 +12,7 @@ import structlog
 
 from prequal.api import queries
 from prequal.core.errors import Transient
-from prequal.postgres.connections import INFRASTRUCTURE_ERRORS, connect, describe
+from prequal.postgres.connections import DRIVER_ERRORS, connect, describe
 from prequal.telemetry import metrics
 
 log = structlog.get_logger()
@@ -42,7 +42,7 @@ async def resolve(
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
             return await _look_up(database_url, name, transaction, ids)
-    except INFRASTRUCTURE_ERRORS as failure:
+    except DRIVER_ERRORS as failure:
         raise Transient(f"it cannot be found out whether the write was committed: {describe(failure)}") from error
 
 

@@ -74,9 +74,11 @@ class SubmitApplication:
     async def _answer(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, span: tracing.Span
     ) -> Accepted:
+        body = await _body(headers, receive, scope.get("state", {}).get("is_body_whole", False))
+        # The second time after the head came: since then the line may have filled, and a request that was sent behind
+        # another one of its connection was not asked at all.
         if not self._submissions.has_room():
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
-        body = await _body(headers, receive, scope.get("state", {}).get("is_body_whole", False))
         request = parse(body, self._holder_types)
         key = _key(scope["headers"])
         new = self._prepare(request, key, scope["request_id"], span.traceparent)

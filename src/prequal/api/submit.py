@@ -73,8 +73,14 @@ class Submissions:
         self._open = True
 
     def has_room(self) -> bool:
-        """Whether one more would be written in time; until applications are taken, that is not asked."""
-        return not self._open or self._room.is_left(len(self._queue) + self._coming)
+        """Whether one more would be written in time; one that would not is counted as shed, for it is refused.
+
+        Until applications are taken, that is not asked.
+        """
+        if not self._open or self._room.is_left(len(self._queue) + self._coming):
+            return True
+        metrics.SHED.inc()
+        return False
 
     def let_in(self) -> bool:
         """`has_room` for a request whose body was not read yet; what is let in at the same moment counts as waiting."""
@@ -90,7 +96,7 @@ class Submissions:
 
     async def submit(self, new: NewApplication) -> Answer:
         """Write `new` in the next batch and answer when it is committed, refused, or four seconds have passed."""
-        if not self._open or not self.has_room():
+        if not self._open:
             return ErrorCode.SERVICE_UNAVAILABLE
         submission = _Submission(new)
         self._queue.append(submission)

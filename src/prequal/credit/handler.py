@@ -65,8 +65,8 @@ class CreditHandler:
         async with self._link.use("record_reads") as connection:
             known = await queries.record_reads(connection, reads)
         failpoints.reached(Place.CREDIT_AFTER_RECORD)
-        settled = {read.event.event_id: known[read.event.event_id].settled(read.event) for read in reads}
-        results = {id_: result or errors[id_] for id_, result in settled.items()}
+        outcomes = {read.event.event_id: known[read.event.event_id].outcome_of(read.event) for read in reads}
+        results = {id_: result or errors[id_] for id_, result in outcomes.items()}
         return {id_: result for id_, result in results.items() if result is not None}
 
     def _key_error(self, received: Submitted) -> Invalid | UnknownKey | None:

@@ -65,7 +65,7 @@ class DecisionHandler:
         async with self._link.use("look_up") as connection:
             known = await inbox.look_up(connection, queries.CONSUMER, batch)
         results: dict[UUID, HandlerResult] = {
-            received.event.event_id: known[received.event.event_id].settled(received.event) or Outcome.LOST_RACE
+            received.event.event_id: known[received.event.event_id].outcome_of(received.event) or Outcome.LOST_RACE
             for received in batch
         }
         metrics.RETRIES.labels("optimistic_lock").inc(list(results.values()).count(Outcome.LOST_RACE))

@@ -34,7 +34,7 @@ class Known:
     status: Status | None
     agrees: bool
 
-    def settled(self, event: Event) -> Outcome | Invalid | None:
+    def outcome_of(self, event: Event) -> Outcome | Invalid | None:
         """What the event is already, or why it can never take effect; None when it is to take effect.
 
         An application that is final already makes its events duplicates, whether or not the inbox still knows them.

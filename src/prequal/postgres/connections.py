@@ -16,17 +16,12 @@ from typing import Any, TypeAlias, cast
 import asyncpg
 
 from prequal.core.errors import Misconfigured, Transient
-from prequal.postgres.primary import (
-    DRIVER_ERRORS,
-    NoWritableHost,
-    ReadOnlyServer,
-    open_connection,
-    require_writable,
-)
+from prequal.postgres.primary import DRIVER_ERRORS as DRIVER_ERRORS
+from prequal.postgres.primary import Connection as Connection
+from prequal.postgres.primary import NoWritableHost, ReadOnlyServer, open_connection, require_writable
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 COMMAND_SECONDS = 3.0
@@ -53,10 +48,6 @@ SESSION = {
     "enable_material": "off",
     "plan_cache_mode": "force_generic_plan",
 }
-
-
-INFRASTRUCTURE_ERRORS = DRIVER_ERRORS
-"""What a failed call raises; `blames_data` tells the errors that are the data's own fault."""
 
 
 class LostRace(Transient):
@@ -91,7 +82,7 @@ def _is_away(error: BaseException) -> bool:
         state = cause.sqlstate or ""
         # Connection, operator intervention, too many connections; a statement that took too long met a living server.
         return (state[:2] in {"08", "57"} and state != "57014") or state == "53300"
-    return isinstance(cause, (*INFRASTRUCTURE_ERRORS, asyncio.CancelledError))
+    return isinstance(cause, (*DRIVER_ERRORS, asyncio.CancelledError))
 
 
 def _is_unfit(connection: Connection) -> bool:
@@ -128,7 +119,7 @@ async def connect(
         raise Misconfigured(f"PostgreSQL refuses DATABASE_URL: {describe(error)}.") from None
     except NoWritableHost as error:
         raise ReadOnlyServer from error
-    except INFRASTRUCTURE_ERRORS as error:
+    except DRIVER_ERRORS as error:
         raise Transient(f"PostgreSQL cannot be reached: {describe(error)}") from error
 
 
@@ -151,7 +142,7 @@ async def connected(
         yield connection
         require_writable(connection)
         await connection.close(timeout=1)
-    except INFRASTRUCTURE_ERRORS as error:
+    except DRIVER_ERRORS as error:
         raise Transient(f"PostgreSQL failed: {describe(error)}") from error
     finally:
         connection.terminate()
@@ -203,7 +194,7 @@ class ReadPool:
                             yield connection
                 except NoWritableHost as error:
                     raise ReadOnlyServer from error
-                except INFRASTRUCTURE_ERRORS as error:
+                except DRIVER_ERRORS as error:
                     raise Transient(f"PostgreSQL failed: {describe(error)}") from error
 
     @asynccontextmanager
@@ -278,7 +269,7 @@ class SingleConnection:
                 raise
             except _RACES as error:
                 raise LostRace from error
-            except INFRASTRUCTURE_ERRORS as error:
+            except DRIVER_ERRORS as error:
                 if blames_data(error):
                     raise
                 self._cut(connection)
@@ -299,7 +290,7 @@ class SingleConnection:
         _own.opened -= 1
         try:
             await connection.close(timeout=1)
-        except INFRASTRUCTURE_ERRORS:
+        except DRIVER_ERRORS:
             connection.terminate()
 
     async def _living(self) -> Connection:

@@ -12,7 +12,7 @@ import asyncpg
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.messaging.outbox import EVENT
-from prequal.postgres.connections import INFRASTRUCTURE_ERRORS, Connection, connect, describe
+from prequal.postgres.connections import DRIVER_ERRORS, Connection, connect, describe
 from prequal.schema import locks
 from prequal.schema.locks import patiently
 
@@ -69,7 +69,7 @@ async def _maintain(database_url: str) -> Maintained:
         return await _maintain_on(connection)
     except asyncpg.UndefinedTableError:
         raise Misconfigured("The database is not migrated: run `prequal migrate`.") from None
-    except INFRASTRUCTURE_ERRORS as error:
+    except DRIVER_ERRORS as error:
         raise Transient(f"Maintenance stopped half-way, and may simply be run again: {describe(error)}") from error
     finally:
         await connection.close(timeout=2)

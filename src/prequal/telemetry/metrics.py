@@ -106,6 +106,7 @@ SUBMITTED = _counter(
 REQUESTED_INR = _counter("loan_amount_requested_inr_total", "Rupees asked for in accepted applications.", ["loan_type"])
 WAITING = _gauge("applications_waiting", "Applications in the line before the write.")
 WAITING_LIMIT = _gauge("applications_waiting_limit", "Length of that line at which more are refused.")
+SHED = _counter("applications_shed_total", "Applications refused unread: they would not have been written in time.")
 
 # ── credit-service and decision-service ─────────────────────────────────────────────────────────────────────────────
 
@@ -261,6 +262,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         REQUESTED_INR: _LOAN_TYPES,
         WAITING: [],
         WAITING_LIMIT: [],
+        SHED: [],
     },
     Service.CREDIT: _consumer(topic_of(EventType.APPLICATION_SUBMITTED), "record_reads", "append_reports")
     | {RETRIES: _of("message", "batch", "consumer"), SCORE: [], PAN_DECRYPTS: []},

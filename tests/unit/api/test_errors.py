@@ -11,7 +11,7 @@ from prequal.api.errors import RETRY_AFTER, ApiError, ErrorCode, FieldIssue, err
 from prequal.api.request import parse
 from prequal.core.errors import Refused
 from tests.builders import a_body
-from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
+from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
 CONTRACT = {
     400: {"MALFORMED_REQUEST"},
@@ -102,12 +102,12 @@ def test_details_name_field_and_issue() -> None:
     ]
 
 
-@given(INFRASTRUCTURE_ERRORS, NUMBERS)
+@given(TEXTS, NUMBERS)
 def test_a_pan_in_the_path_is_masked(before: str, number: str) -> None:
     assert shown(rendered(ApiError(ErrorCode.NOT_FOUND), path=f"/{before}{number}")["path"]) == []
 
 
-@given(INFRASTRUCTURE_ERRORS, NUMBERS)
+@given(TEXTS, NUMBERS)
 def test_a_pan_in_the_name_of_an_unknown_field_is_masked(before: str, number: str) -> None:
     with pytest.raises(ApiError) as refused:
         parse(a_body(**{before + number: 1}))

@@ -12,7 +12,7 @@ from prequal.messaging.dead_letters import DeadLetter, DeadLetterProducer, Unwri
 from prequal.messaging.kafka_clients import Headers, read_headers
 from prequal.messaging.messages import ConsumedMessage
 from tests.builders import MOMENT, a_message
-from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
+from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
 
 def a_dead_letter(message: Message | None = None, reason: str = "loan_type: is not one") -> DeadLetter:
@@ -60,7 +60,7 @@ def test_headers_of_an_earlier_publication_are_replaced() -> None:
     assert names[0] == "event_id"
 
 
-@given(INFRASTRUCTURE_ERRORS, NUMBERS)
+@given(TEXTS, NUMBERS)
 def test_reason_never_holds_a_pan(before: str, number: str) -> None:
     reason = dict(headers(a_dead_letter(reason=before + number)))["dlq.error_message"]
 

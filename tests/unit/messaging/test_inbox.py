@@ -20,31 +20,31 @@ def kind(verdict: Outcome | Invalid | None) -> str | None:
 
 
 def test_a_new_event_of_a_pending_application_is_to_take_effect() -> None:
-    assert known().settled(a_report()) is None
+    assert known().outcome_of(a_report()) is None
 
 
 @pytest.mark.parametrize("status", Status)
 def test_an_event_that_took_effect_before_is_a_duplicate(status: Status) -> None:
-    assert known(SAME, status).settled(a_report()) is Outcome.DUPLICATE
+    assert known(SAME, status).outcome_of(a_report()) is Outcome.DUPLICATE
 
 
 @pytest.mark.parametrize("status", FINAL)
 def test_an_event_of_a_decided_application_is_a_duplicate_though_the_inbox_forgot_it(status: Status) -> None:
-    assert known(None, status).settled(a_report()) is Outcome.DUPLICATE
+    assert known(None, status).outcome_of(a_report()) is Outcome.DUPLICATE
 
 
 @pytest.mark.parametrize("status", [*Status, None])
 @pytest.mark.parametrize("agrees", [True, False])
 def test_the_same_id_with_other_content_is_a_dead_letter_whatever_else(status: Status | None, *, agrees: bool) -> None:
-    assert kind(known(OTHER, status, agrees=agrees).settled(a_report())) == "different_content"
+    assert kind(known(OTHER, status, agrees=agrees).outcome_of(a_report())) == "different_content"
 
 
 @pytest.mark.parametrize("digest", [None, SAME])
 def test_an_event_of_no_application_is_a_dead_letter(digest: bytes | None) -> None:
-    assert kind(known(digest, None, agrees=False).settled(a_report())) == "unknown_application"
+    assert kind(known(digest, None, agrees=False).outcome_of(a_report())) == "unknown_application"
 
 
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("digest", [None, SAME])
 def test_an_event_that_contradicts_its_application_is_a_dead_letter(digest: bytes | None, status: Status) -> None:
-    assert kind(known(digest, status, agrees=False).settled(a_report())) == "contradicts_application"
+    assert kind(known(digest, status, agrees=False).outcome_of(a_report())) == "contradicts_application"

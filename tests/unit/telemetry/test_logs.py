@@ -14,7 +14,7 @@ from harness.waiting import eventually
 from prequal.telemetry import logs
 from prequal.telemetry.logs import RateLimitFilter
 from prequal.telemetry.repeats import A_SECOND
-from tests.unit.domain.test_pan import INFRASTRUCTURE_ERRORS, NUMBERS, shown
+from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
 PAN = "ABCDE1234F"
 
@@ -87,7 +87,7 @@ def test_no_way_of_logging_shows_a_pan(stdout: io.StringIO, way: str) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(before=INFRASTRUCTURE_ERRORS.filter(lambda text: text.isascii() and text.isprintable()), number=NUMBERS)
+@given(before=TEXTS.filter(lambda text: text.isascii() and text.isprintable()), number=NUMBERS)
 def test_no_pan_in_any_context_is_logged(stdout: io.StringIO, before: str, number: str) -> None:
     structlog.get_logger().info(before + number)
 
