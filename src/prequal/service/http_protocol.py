@@ -14,6 +14,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from prequal.service.http_answers import HeadWithBody
 from prequal.service.http_connections import Connections
 
 HEAD_BYTES_MAX: Final = 16 * 1024
@@ -226,6 +227,8 @@ class Protocol(HttpToolsProtocol):
             self._answer_now(answer)
             return
         HttpToolsProtocol.on_headers_complete(self)
+        if self.scope["method"] != "HEAD":  # the head of its answer is all of it
+            self.cycle.transport = HeadWithBody(self.cycle, self.transport)  # type: ignore[assignment]
         if self.only_probes:
             self.cycle.keep_alive = False
 

@@ -1,0 +1,38 @@
+"""An answer leaves in one piece: its head waits for its body.
+
+Invariant: a head is held only as long as something must follow it: a body, be it empty, or the end of the connection.
+"""
+
+import asyncio
+from typing import Any
+
+
+class HeadWithBody:
+    """Stands for the transport of one request's cycle, of which uvicorn writes head and body one after the other.
+
+    uvloop writes at once what it is given (`UVStream.write`), so each answer was two system calls and two segments, and
+    woke its client twice.
+    """
+
+    __slots__ = ("_cycle", "_head", "_transport")
+
+    def __init__(self, cycle: Any, transport: asyncio.Transport) -> None:
+        self._cycle = cycle
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Hold the head, write it with what comes next; what comes before it (100 Continue) is not held."""
+        if self._cycle.response_started and self._head is None:
+            self._head = data
+        elif self._head:
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection behind what was given."""
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
