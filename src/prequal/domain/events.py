@@ -5,7 +5,9 @@ Invariant: the same fact always has the same `event_id`, however often it is pub
 
 import functools
 from enum import StrEnum
-from uuid import UUID, uuid5
+from uuid import UUID
+
+from uuid_utils.compat import uuid5
 
 MESSAGE_VERSION = "v1"
 
