@@ -28,7 +28,8 @@ PAN_HASH_KEY: Final = "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA="
 DRAW_KEY: Final = base64.b64decode(ENCRYPTION_KEY)
 """What the simulated scores of such a system are drawn with."""
 OTHER_KEY: Final = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
-KEYS: Final = {"ENCRYPTION_KEY": ENCRYPTION_KEY, "PAN_HASH_KEY": PAN_HASH_KEY}
+REPORT_KEY: Final = "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8="
+KEYS: Final = {"ENCRYPTION_KEY": ENCRYPTION_KEY, "PAN_HASH_KEY": PAN_HASH_KEY, "REPORT_KEY": REPORT_KEY}
 
 PATIENCE: Final = {"WRITE_WITHIN_SECONDS": "3"}
 """A machine that runs several systems at once is slow: what is posted together waits instead of being refused."""

@@ -13,6 +13,7 @@ from prequal.core.settings import ServiceSettings
 from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.pan import Pan
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event, rfc3339
+from prequal.messaging.report_mac import ReportMac
 
 APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44")
 OTHER_APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c45")
@@ -20,6 +21,7 @@ PAN = "PQRPS6789T"
 PAN_HASH = "5e" * 32
 MOMENT = datetime(2026, 11, 23, 9, 30, 0, 123456, UTC)
 TOKEN = bytes(range(47))
+REPORT_MAC = ReportMac(b"r" * 32)
 DATABASE_URL = "postgresql://prequal:correct-horse@127.0.0.1:5432/prequal"
 
 
@@ -95,18 +97,23 @@ def a_submitted_message(
 
 
 def a_report_message(
-    submitted: ApplicationSubmitted | None = None, cibil_score: int | None = 700, generated_at: datetime = MOMENT
+    submitted: ApplicationSubmitted | None = None,
+    cibil_score: int | None = 700,
+    generated_at: datetime = MOMENT,
+    mac: ReportMac | None = REPORT_MAC,
 ) -> bytes:
-    """`CreditReportGenerated` as it is published."""
+    """`CreditReportGenerated` as it is published, or as it was before there were MACs."""
     submitted = submitted or ApplicationSubmitted.decode(a_submitted_message())
-    body = CreditReportGenerated.body(
-        submitted.application_id,
-        pan_number_hash=submitted.pan_number_hash,
-        monthly_income_inr=submitted.monthly_income_inr,
-        loan_amount_inr=submitted.loan_amount_inr,
-        loan_type=submitted.loan_type,
-        cibil_score=cibil_score,
-    )
+    facts = {
+        "pan_number_hash": submitted.pan_number_hash,
+        "monthly_income_inr": submitted.monthly_income_inr,
+        "loan_amount_inr": submitted.loan_amount_inr,
+        "loan_type": submitted.loan_type,
+        "cibil_score": cibil_score,
+    }
+    if mac is None:
+        return _at(generated_at, CreditReportGenerated, CreditReportGenerated.body(submitted.application_id, **facts))
+    body = CreditReportGenerated.signed_body(submitted.application_id, mac.make, **facts)
     return _at(generated_at, CreditReportGenerated, body)
 
 

@@ -6,6 +6,7 @@ Invariant: names, types and limits come from the code; only the words about head
 import json
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from prequal.messaging import dead_letters, topics
 from prequal.messaging.dead_letters import DeadLetter
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event
 from prequal.messaging.messages import ConsumedMessage
+from prequal.messaging.report_mac import ReportMac
 from prequal.security.pan_encryption import TOKEN_BYTES, VERSION, PanHasher
 
 Document = dict[str, Any]
@@ -87,7 +89,10 @@ def example_body(event: type[Event]) -> Document:
         "loan_type": LoanType.HOME,
     }
     own = {"cibil_score": 790} if event is CreditReportGenerated else {"pan_number_encrypted": _EXAMPLE_TOKEN}
-    example: Document = json.loads(event.body(UUID(EXAMPLE_ID), **fields, **own))
+    body = partial(event.body, UUID(EXAMPLE_ID))
+    if event is CreditReportGenerated:
+        body = partial(CreditReportGenerated.signed_body, UUID(EXAMPLE_ID), ReportMac(bytes(32)).make)
+    example: Document = json.loads(body(**fields, **own))
     return example | {event.time_field: EXAMPLE_TIME}
 
 

@@ -15,6 +15,7 @@ from confluent_kafka import Message
 
 from faults.plan import SHORT, Post, Volume, plan
 from faults.scenario import Run, Spoilt, scenario
+from harness import keys, reports
 from harness.broker import REPORTED, SUBMITTED, SUBMITTED_DLQ, RawMessage, headers_of
 from harness.journal import Planted
 from prequal.core.failpoints import Place
@@ -50,7 +51,7 @@ class Poison:
 def poison(run: Run) -> None:
     """Everything that was ever found on a topic comes down both; its neighbours do not wait for it."""
     events = _events_held_back(run)
-    before = {SUBMITTED: _about_the_undecided(events), REPORTED: [_report_of_another_body(events[0])]}
+    before = {SUBMITTED: _about_the_undecided(events), REPORTED: _about_the_unreported(run, events[0])}
     places = {topic: pour(run, poison, topic) for topic, poison in before.items()}
     run.demand_soon(lambda: _dead_by_place(run) == _counts(places), 20, "they did not become dead letters")
     run.system.thaw("publisher")
@@ -169,18 +170,21 @@ def _about_the_undecided(events: list[dict[str, Any]]) -> list[Poison]:
     ]
 
 
-def _report_of_another_body(submitted: Mapping[str, Any]) -> Poison:
-    """A report of an undecided application, which says another amount than the application."""
+def _about_the_unreported(run: Run, submitted: Mapping[str, Any]) -> list[Poison]:
+    """Reports of an undecided application: two that credit-service did not make, one of another amount than its own."""
     application_id = submitted["application_id"]
     facts = {
         "event_id": str(event_id(EventType.CREDIT_REPORT_GENERATED, uuid.UUID(application_id))),
-        "loan_amount_inr": "1.00",
-        "cibil_score": 700,
+        "cibil_score": 900,
         "generated_at": submitted["created_at"],
     }
     left_out = ("pan_number_encrypted", "created_at")
     body = {name: value for name, value in submitted.items() if name not in left_out} | facts
-    return Poison("contradicts_application", _changed(body), "report-of-another-body")
+    return [
+        Poison("invalid_report_mac", _changed(body), "unsigned-report"),
+        Poison("invalid_report_mac", _changed(body, report_mac=reports.mac(bytes(32), body)), "report-of-a-forger"),
+        Poison("contradicts_application", _signed(run, body, loan_amount_inr="1.00"), "report-of-another-body"),
+    ]
 
 
 def _report_of(run: Run, submitted: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,19 +202,26 @@ def _is_event(message: Message) -> bool:
 def _of_every_kind(run: Run, decided: Mapping[str, Any], event: EventType) -> list[Poison]:
     stranger = uuid.UUID(int=run.chance.getrandbits(128), version=4)
     unknown = {"application_id": str(stranger), "event_id": str(event_id(event, stranger))}
+    changed = functools.partial(_signed, run) if event is EventType.CREDIT_REPORT_GENERATED else _changed
     return [
         Poison("malformed_json", b"{ not json", "bad-json"),
         Poison("invalid_fields", _changed(decided, monthly_income_inr=[1]), "wrong-type"),
         Poison("empty_message", b"", "empty"),
         Poison("unknown_version", _changed(decided, message_version="v9"), "unknown-version"),
         Poison("malformed_json", b"x" * LARGE_BYTES, "large"),
-        Poison("unknown_application", _changed(decided, **unknown), "unknown-application"),
-        Poison("different_content", _changed(decided, loan_amount_inr="1.00"), "another-body-later"),
+        Poison("unknown_application", changed(decided, **unknown), "unknown-application"),
+        Poison("different_content", changed(decided, loan_amount_inr="1.00"), "another-body-later"),
     ]
 
 
 def _changed(event: Mapping[str, Any], **fields: object) -> bytes:
     return json.dumps({**event, **fields}).encode()
+
+
+def _signed(run: Run, report: Mapping[str, Any], **fields: object) -> bytes:
+    """The report with other fields, as if credit-service had made it."""
+    changed = {**report, **fields}
+    return _changed(changed, report_mac=reports.mac(keys.key(run.system.data.keys, reports.REPORT_KEYS), changed))
 
 
 def _flipped(token: str) -> str:

@@ -12,7 +12,7 @@ from harness.system import OTHER_KEY, PAN_HASH_KEY
 from prequal.api_clients.tokens import client_of, fingerprint
 from prequal.cli.app import app
 from prequal.core.errors import Misconfigured, UsageError
-from prequal.core.settings import key_bytes
+from prequal.core.keys import key_bytes
 from prequal.security.pan_encryption import PanHasher
 
 HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from harness import reports
 from harness.broker import (
     REPORTED,
     REPORTED_DLQ,
@@ -23,7 +24,9 @@ from harness.broker import (
     headers_of,
 )
 from harness.database import Cluster, Database
+from harness.system import REPORT_KEY
 from harness.waiting import Stopwatch, eventually, soon
+from prequal.core.errors import Invalid
 from prequal.credit import queries as credit_queries
 from prequal.decision import queries as decision_queries
 from prequal.domain.events import EventType, event_id
@@ -31,11 +34,13 @@ from prequal.domain.pan import Pan
 from prequal.domain.policy import packaged
 from prequal.local.kafka import Kafka
 from prequal.messaging import dead_letters, retries
+from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.kafka_clients import message_headers
+from prequal.messaging.report_mac import ReportMac
 from prequal.security.pan_encryption import KeyRing
 from prequal.telemetry import metrics
 from tests.support.consumers import Consuming, assessing, deciding
-from tests.support.submissions import Submission, a_submission, store, stored
+from tests.support.submissions import REPORT_MAC, Submission, a_submission, store, stored
 
 SUBMITTED_EVENT = EventType.APPLICATION_SUBMITTED
 NEW_KEY = b"n" * 32
@@ -114,6 +119,7 @@ async def test_report_has_everything_the_decision_needs_and_no_pan(database: Dat
         "loan_amount_inr": "1500000.00",
         "loan_type": "HOME",
         "message_version": "v1",
+        "report_mac": reports.mac(base64.b64decode(REPORT_KEY), content),
     }
     assert (row["topic"], row["event_type"]) == (REPORTED, "CreditReportGenerated")
     assert (row["event_id"], row["correlation_id"]) == (submission.report_id, "request-1")
@@ -290,8 +296,13 @@ async def test_unknown_fields_and_missing_headers_do_no_harm(
 
 
 def changed(message: RawMessage, **fields: Any) -> RawMessage:
-    """The message with some of its fields changed."""
-    return replace(message, value=json.dumps(json.loads(message.value or b"") | fields).encode())
+    """The message with some of its fields changed, and signed again by a holder of the key, if it was signed."""
+    content = json.loads(message.value or b"") | fields
+    if "report_mac" in content:
+        with suppress(Invalid):
+            facts = CreditReportGenerated.decode(json.dumps(content).encode()).facts
+            content["report_mac"] = REPORT_MAC.make(facts)
+    return replace(message, value=json.dumps(content).encode())
 
 
 def of_an_unknown_application(message: RawMessage) -> RawMessage:
@@ -521,6 +532,91 @@ async def test_same_event_with_another_time_is_no_other_content(database: Databa
         await soon(consuming.all_handled)
 
     assert broker.published(REPORTED_DLQ) == 0
+
+
+def with_score(message: RawMessage, score: int) -> RawMessage:
+    """The message of somebody who knows no key and wants another score."""
+    return replace(message, value=json.dumps(json.loads(message.value or b"") | {"cibil_score": score}).encode())
+
+
+FORGERIES: dict[str, Callable[[Submission], RawMessage]] = {
+    "without a MAC": lambda submission: submission.report(900, mac=None),
+    "under another key": lambda submission: submission.report(900, mac=ReportMac(NEW_KEY)),
+    "another score under a good MAC": lambda submission: with_score(submission.report(300), 900),
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+async def test_report_that_credit_did_not_sign_decides_nothing_and_is_a_dead_letter(
+    database: Database, broker: Broker, forge: Callable[[Submission], RawMessage]
+) -> None:
+    (submission,) = stored(database)
+    broker.publish(REPORTED, [replace(forge(submission), partition=0), submission.report(400, partition=0)])
+
+    async with deciding(database, broker):
+        (message,) = await broker.arrived(REPORTED_DLQ, 1)
+        await soon(lambda: decided(database, submission) == "REJECTED")
+
+    assert headers_of(message)["dlq.error_kind"] == "invalid_report_mac"
+    assert headers_of(message)["dlq.offset"] == "0"
+    assert database.application(submission.id)["cibil_score"] == 400
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+async def test_forged_report_of_a_decided_application_is_a_dead_letter(
+    database: Database, broker: Broker, forge: Callable[[Submission], RawMessage]
+) -> None:
+    (submission,) = stored(database)
+    broker.publish(REPORTED, [submission.report(400)])
+    async with deciding(database, broker) as consuming:
+        await soon(consuming.all_handled)
+        before = database.everything()
+
+        broker.publish(REPORTED, [forge(submission)])
+
+        (message,) = await broker.arrived(REPORTED_DLQ, 1)
+    assert headers_of(message)["dlq.error_kind"] == "invalid_report_mac"
+    assert database.everything() == before
+
+
+async def test_unsigned_report_that_took_effect_before_the_upgrade_is_a_duplicate(
+    database: Database, broker: Broker
+) -> None:
+    (submission,) = stored(database)
+    broker.publish(REPORTED, [submission.report()])
+    async with deciding(database, broker) as consuming:
+        await soon(consuming.all_handled)
+
+        broker.publish(REPORTED, [submission.report(mac=None)])
+
+        await soon(consuming.all_handled)
+    assert broker.published(REPORTED_DLQ) == 0
+
+
+async def test_unsigned_report_decides_while_an_upgrade_says_so_and_a_badly_signed_one_does_not(
+    database: Database, broker: Broker
+) -> None:
+    old, forged = stored(database, 2)
+    broker.publish(REPORTED, [forged.report(900, mac=ReportMac(NEW_KEY)), old.report(mac=None)])
+
+    async with deciding(database, broker, accept_unsigned_reports=True):
+        await broker.arrived(REPORTED_DLQ, 1)
+        await soon(lambda: decided(database, old) == old.outcome)
+
+    assert decided(database, forged) == "PENDING"
+
+
+async def test_credit_signs_what_decision_believes(database: Database, broker: Broker) -> None:
+    (submission,) = stored(database)
+    broker.publish(SUBMITTED, [submission.submitted()])
+    async with assessing(database, broker):
+        await soon(lambda: unpublished(database))
+
+    report = database.value("SELECT payload FROM outbox_events")
+
+    broker.publish(REPORTED, [RawMessage(report.encode(), str(submission.id).encode())])
+    async with deciding(database, broker):
+        await soon(lambda: decided(database, submission) == submission.outcome)
 
 
 async def test_flipped_bit_in_a_key_id_waits_for_a_key_that_may_yet_come(database: Database, broker: Broker) -> None:

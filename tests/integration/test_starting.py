@@ -48,11 +48,12 @@ def test_first_start_records_what_its_keys_are_known_by(database: Database, syst
 
 
 def test_later_start_with_the_same_keys_records_nothing(database: Database, system: System) -> None:
-    system.start("api")
+    system.start("api", "credit")
     before = database.everything()["key_checks"]
     system.api.end()
+    system.credit.end()
 
-    system.start("api", "credit")
+    system.start("api", "credit", "decision")
 
     assert database.everything()["key_checks"] == before
 

@@ -55,11 +55,11 @@ def test_dotenv_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeypatch:
         load(UpSettings)
 
 
-def test_fresh_keys_are_two_and_valid() -> None:
+def test_fresh_keys_differ_and_are_valid() -> None:
     keys = generate()
 
     assert load(UpSettings, **{name.lower(): key for name, key in keys.items()}).keys() == keys
-    assert len(set(keys.values())) == 2
+    assert len(set(keys.values())) == 3
 
 
 def test_development_keys_are_made_once_and_only_the_owner_reads_them(tmp_path: Path) -> None:
@@ -67,6 +67,19 @@ def test_development_keys_are_made_once_and_only_the_owner_reads_them(tmp_path: 
 
     assert development_keys(tmp_path / "keys.env") == made
     assert stat.S_IMODE((tmp_path / "keys.env").stat().st_mode) == 0o600
+
+
+def test_key_of_reports_is_added_to_the_keys_of_an_earlier_release(tmp_path: Path) -> None:
+    file, made = tmp_path / "keys.env", development_keys(tmp_path / "keys.env")
+    file.write_text("".join(f"{name}={key}\n" for name, key in made.items() if name != "REPORT_KEY"))
+
+    keys = development_keys(file)
+
+    assert {name: keys[name] for name in ("ENCRYPTION_KEY", "PAN_HASH_KEY")} == {
+        name: made[name] for name in ("ENCRYPTION_KEY", "PAN_HASH_KEY")
+    }
+    assert development_keys(file) == keys
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
@@ -94,7 +107,8 @@ def test_keys_that_were_cut_short_are_one_sentence_that_names_the_file(tmp_path:
 
 def test_key_that_is_given_need_not_be_in_the_file(tmp_path: Path) -> None:
     keys = generate()
-    (tmp_path / "keys.env").write_text(f"PAN_HASH_KEY={keys['PAN_HASH_KEY']}\n")
+    in_the_file = {name: key for name, key in keys.items() if name != "ENCRYPTION_KEY"}
+    (tmp_path / "keys.env").write_text("".join(f"{name}={key}\n" for name, key in in_the_file.items()))
 
     settings = load(UpSettings, encryption_key=keys["ENCRYPTION_KEY"], prequal_data_dir=tmp_path)
 
@@ -117,7 +131,7 @@ def test_keys_are_drawn_for_the_users_own_database(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir()
     settings = load(UpSettings, prequal_data_dir=tmp_path, database_url="postgresql://elsewhere")
 
-    assert set(supervisor._keys(settings, DataFolder(tmp_path))) == {"ENCRYPTION_KEY", "PAN_HASH_KEY"}
+    assert set(supervisor._keys(settings, DataFolder(tmp_path))) == {"ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY"}
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,9 @@ def test_process_gets_only_the_keys_it_needs(running: Up) -> None:
     assert {"ENCRYPTION_KEY", "PAN_HASH_KEY"} <= environments["api"]
     assert "ENCRYPTION_KEY" in environments["credit"]
     assert "PAN_HASH_KEY" not in environments["credit"]
+    assert "REPORT_KEY" in environments["credit"] & environments["decision"]
     assert not {"ENCRYPTION_KEY", "PAN_HASH_KEY"} & (environments["decision"] | environments["publisher"])
+    assert "REPORT_KEY" not in environments["api"] | environments["publisher"]
 
 
 def test_first_start_shows_one_application_of_each_outcome(running: Up) -> None:

@@ -31,7 +31,7 @@ SETTINGS_OF: dict[str, type[BaseSettings]] = {
     "maintain": settings.DatabaseSettings,
     "housekeeper": settings.DatabaseSettings,
 }
-SECRETS = {"POSTGRES_PASSWORD", "ENCRYPTION_KEY", "PAN_HASH_KEY", "GRAFANA_PASSWORD"}
+SECRETS = {"POSTGRES_PASSWORD", "ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY", "GRAFANA_PASSWORD"}
 KEYS = generate()
 ASKED = re.compile(r"\$\{(?P<name>\w+)(?::(?P<how>[?-])(?P<rest>[^}]*))?\}")
 

@@ -40,6 +40,7 @@ EVERY_POD = pytest.mark.parametrize(("name", "workload"), list(itertools.product
 SECRETS = {
     ("prequal-keys", "ENCRYPTION_KEY"): KEYS["ENCRYPTION_KEY"],
     ("prequal-keys", "PAN_HASH_KEY"): KEYS["PAN_HASH_KEY"],
+    ("prequal-keys", "REPORT_KEY"): KEYS["REPORT_KEY"],
     ("prequal-database-app", "uri"): "postgresql://prequal:secret@prequal-database-rw.prequal:5432/prequal",
     ("prequal-processes", "password"): "secret",
 }
@@ -232,7 +233,7 @@ def test_secrets_come_by_reference_alone(name: str, workload: str) -> None:
     assert not those(overlay(name), "Secret")
 
 
-def test_only_the_processes_that_encrypt_or_decrypt_get_keys() -> None:
+def test_a_process_gets_the_keys_it_uses_and_no_other() -> None:
     for name in OVERLAYS:
         given = {
             workload: {v["name"] for v in container(pod)["env"] if "prequal-keys" in str(v)}
@@ -241,7 +242,8 @@ def test_only_the_processes_that_encrypt_or_decrypt_get_keys() -> None:
 
         assert {workload: keys for workload, keys in given.items() if keys} == {
             "prequal-api": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PAN_HASH_KEY"},
-            "credit-service": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED"},
+            "credit-service": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "REPORT_KEY"},
+            "decision-service": {"REPORT_KEY", "REPORT_KEYS_RETIRED"},
         }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.broker import Broker
 from harness.database import Database
-from harness.system import DRAW_KEY, ENCRYPTION_KEY
+from harness.system import DRAW_KEY, ENCRYPTION_KEY, REPORT_KEY
 from prequal.core.settings import CreditSettings, DecisionSettings, load
 from prequal.core.topology import topic_of
 from prequal.credit.handler import CreditHandler
@@ -26,7 +26,7 @@ from prequal.postgres.connections import SingleConnection
 from prequal.security.pan_encryption import KeyRing
 from prequal.security.score_draws import ScoreDraws
 
-from .submissions import KEY_RING
+from .submissions import KEY_RING, REPORT_MAC
 
 COMMIT_EVERY_MS = 50
 """How often offsets are committed: a second, as in production, would be most of what a test takes."""
@@ -66,7 +66,7 @@ async def assessing(
     loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
     notifier = OutboxNotifier(database.url, topic_of(EventType.CREDIT_REPORT_GENERATED))
     link = SingleConnection(database.url, "credit in a test")
-    handler = CreditHandler(link, keys, ScoreDraws(DRAW_KEY), sandbox.SCORES, notifier)
+    handler = CreditHandler(link, keys, ScoreDraws(DRAW_KEY), REPORT_MAC, sandbox.SCORES, notifier)
     async with _running(loaded, handler, broker) as consuming:
         yield consuming
 
@@ -77,7 +77,9 @@ async def deciding(
 ) -> AsyncIterator[Consuming]:
     """decision-service's consumer, for as long as the block lasts; in `group`, else in one of its own."""
     loaded = load(DecisionSettings, **_common(database, broker), **settings)
-    handler = DecisionHandler(SingleConnection(database.url, "decision in a test"), packaged.current())
+    link = SingleConnection(database.url, "decision in a test")
+    accept_unsigned = loaded.accept_unsigned_reports
+    handler = DecisionHandler(link, packaged.current(), REPORT_MAC, accept_unsigned=accept_unsigned)
     async with _running(loaded, handler, broker, group) as consuming:
         yield consuming
 
@@ -106,4 +108,5 @@ def _common(database: Database, broker: Broker) -> dict[str, Any]:
         "_env_file": None,
         "database_url": database.url,
         "kafka_bootstrap_servers": broker.bootstrap_servers,
+        "report_key": REPORT_KEY,
     }

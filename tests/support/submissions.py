@@ -13,15 +13,17 @@ from harness import oracle
 from harness.applications import a_pan
 from harness.broker import RawMessage
 from harness.database import Database
-from harness.system import DRAW_KEY, ENCRYPTION_KEY, PAN_HASH_KEY
-from prequal.core.settings import key_bytes
+from harness.system import DRAW_KEY, ENCRYPTION_KEY, PAN_HASH_KEY, REPORT_KEY
+from prequal.core.keys import key_bytes
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
 from prequal.messaging.events import ApplicationSubmitted
+from prequal.messaging.report_mac import ReportMac
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from tests import builders
 
 KEY_RING = KeyRing(key_bytes(SecretStr(ENCRYPTION_KEY)))
+REPORT_MAC = ReportMac(key_bytes(SecretStr(REPORT_KEY)))
 HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
 
 
@@ -79,10 +81,10 @@ class Submission:
         """`ApplicationSubmitted` on its topic."""
         return replace(self._on_topic(self.message, self.event_id), **changes)
 
-    def report(self, score: int | None = None, **changes: Any) -> RawMessage:
-        """`CreditReportGenerated` on its topic, with the oracle's score unless another is given."""
+    def report(self, score: int | None = None, mac: ReportMac | None = REPORT_MAC, **changes: Any) -> RawMessage:
+        """`CreditReportGenerated` on its topic, signed unless `mac` is None; the oracle's score unless one is given."""
         submitted = ApplicationSubmitted.decode(self.message)
-        message = builders.a_report_message(submitted, self.score if score is None else score)
+        message = builders.a_report_message(submitted, self.score if score is None else score, mac=mac)
         return replace(self._on_topic(message, self.report_id), **changes)
 
     def _on_topic(self, message: bytes, event: UUID) -> RawMessage:

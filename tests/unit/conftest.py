@@ -17,7 +17,14 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     """An empty working folder and no setting of ours in the environment: neither `.env` nor shell reaches a test."""
     import os
 
-    for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "ENCRYPTION_KEY", "PAN_HASH_KEY", "LOG_LEVEL"):
+    for name in (
+        "DATABASE_URL",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "ENCRYPTION_KEY",
+        "PAN_HASH_KEY",
+        "REPORT_KEY",
+        "LOG_LEVEL",
+    ):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path_factory.getbasetemp() / "bare"
     folder.mkdir(exist_ok=True)

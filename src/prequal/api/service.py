@@ -9,7 +9,8 @@ import functools
 from prequal.api import app
 from prequal.api.routes import ShowStatus, SubmitApplication
 from prequal.api.submit import Submissions
-from prequal.core.settings import ApiSettings, key_bytes, split
+from prequal.core.keys import key_bytes, split
+from prequal.core.settings import ApiSettings
 from prequal.core.topology import Service, topic_of
 from prequal.domain.events import EventType
 from prequal.messaging.outbox_notifier import OutboxNotifier

@@ -35,7 +35,8 @@ def hashing_stores() -> "tuple[HashingSettings, PanHasher]":
     Raises:
         Misconfigured: neither settings nor a running `prequal up` name both.
     """
-    from prequal.core.settings import HashingSettings, key_bytes, load
+    from prequal.core.keys import key_bytes
+    from prequal.core.settings import HashingSettings, load
     from prequal.local.data_folder import DataFolder
     from prequal.local.keys import development_keys
     from prequal.security.pan_encryption import PanHasher

@@ -1,4 +1,4 @@
-"""`prequal keys`: the keys of PANs.
+"""`prequal keys`: the keys of PANs and of reports.
 
 Invariant: keys are written to stdout alone.
 """
@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=Fa
 
 @app.callback()
 def keys() -> None:
-    """The keys that encrypt and hash PANs.
+    """The keys that encrypt and hash PANs, and that sign reports.
 
     \b
     Example:
@@ -25,10 +25,10 @@ def keys() -> None:
 def generate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
 ) -> None:
-    """Print a fresh ENCRYPTION_KEY and PAN_HASH_KEY.
+    """Print a fresh ENCRYPTION_KEY, PAN_HASH_KEY and REPORT_KEY.
 
     Each is base64 of 32 random bytes. Keep them where secrets are kept: without PAN_HASH_KEY the
-    24-hour rule is lost, without ENCRYPTION_KEY the PANs.
+    24-hour rule is lost, without ENCRYPTION_KEY the PANs. REPORT_KEY, for credit and decision, signs reports.
 
     \b
     Example:

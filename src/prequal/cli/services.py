@@ -30,7 +30,7 @@ def api() -> None:
 def credit() -> None:
     """Run credit-service, which scores them.
 
-    Needs DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS and ENCRYPTION_KEY.
+    Needs DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS, ENCRYPTION_KEY and REPORT_KEY.
 
     \b
     Example:
@@ -42,7 +42,7 @@ def credit() -> None:
 def decision() -> None:
     """Run decision-service, which decides them.
 
-    Needs DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS, and uses no key.
+    Needs DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS and REPORT_KEY.
 
     \b
     Example:

@@ -8,6 +8,7 @@ KINDS = (
     "different_content",
     "empty_message",
     "invalid_fields",
+    "invalid_report_mac",
     "malformed_json",
     "tampered_token",
     "unexpected_error",

@@ -3,63 +3,18 @@
 Invariant: no message about a bad setting repeats its value.
 """
 
-import base64
-import binascii
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prequal.core import setting_checks as checks
 from prequal.core.errors import Misconfigured
+from prequal.core.keys import KeyText, KeyTexts, must_differ, split
 
-KEY_BYTES = 32
 ENV_FILE = ".env"
-
-
-def _key_text(secret: SecretStr) -> SecretStr:
-    key_bytes(secret)
-    return secret
-
-
-def _key_texts(secret: SecretStr) -> SecretStr:
-    for text in split(secret.get_secret_value()):
-        key_bytes(SecretStr(text))
-    return secret
-
-
-def key_bytes(secret: SecretStr) -> bytes:
-    """The 32 bytes that a base64 key setting spells.
-
-    Raises:
-        ValueError: it is not base64, or not of 32 bytes.
-    """
-    try:
-        key = base64.b64decode(secret.get_secret_value(), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("is not base64; `prequal keys generate` makes a good one") from None
-    if len(key) != KEY_BYTES:
-        raise ValueError(f"is {len(key)} bytes long, not {KEY_BYTES}; `prequal keys generate` makes a good one")
-    return key
-
-
-def split(text: str) -> list[str]:
-    """The words of a comma-separated list, trimmed, empty ones left out."""
-    return [word for word in (part.strip() for part in text.split(",")) if word]
-
-
-def must_differ(encryption_key: SecretStr, pan_hash_key: SecretStr) -> None:
-    """See that the two keys are two.
-
-    Raises:
-        ValueError: they are one: a holder of the encryption key could then also look for a PAN by its hash.
-    """
-    if key_bytes(encryption_key) == key_bytes(pan_hash_key):
-        raise ValueError(
-            "ENCRYPTION_KEY and PAN_HASH_KEY are the same key; `prequal keys generate` makes two good ones"
-        )
 
 
 def _holder_types(text: str) -> str:
@@ -73,8 +28,6 @@ def _holder_types(text: str) -> str:
 DatabaseUrl = Annotated[str, AfterValidator(checks.postgresql)]
 Brokers = Annotated[str, AfterValidator(checks.brokers)]
 FileName = Annotated[str, AfterValidator(checks.file)]
-KeyText = Annotated[SecretStr, AfterValidator(_key_text)]
-KeyTexts = Annotated[SecretStr, NoDecode, AfterValidator(_key_texts)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -239,11 +192,20 @@ class ApiSettings(EncryptionSettings):
 
     @model_validator(mode="after")
     def _keys_are_two(self) -> Self:
-        must_differ(self.encryption_key, self.pan_hash_key)
+        must_differ(ENCRYPTION_KEY=self.encryption_key, PAN_HASH_KEY=self.pan_hash_key)
         return self
 
 
-class CreditSettings(EncryptionSettings, ConsumerSettings):
+class ReportKeySettings(ServiceSettings):
+    """The settings of a service that makes or believes credit reports."""
+
+    report_key: KeyText = Field(
+        description="Signs reports, so that decision-service believes credit-service alone; decrypts no PAN. Base64 of "
+        "32 bytes, the same for both. Required; `prequal keys generate`.",
+    )
+
+
+class CreditSettings(EncryptionSettings, ReportKeySettings, ConsumerSettings):
     """What `prequal credit` needs: the key that decrypts, not the one that hashes."""
 
     service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")
@@ -254,12 +216,25 @@ class CreditSettings(EncryptionSettings, ConsumerSettings):
     )
     http_port: Port = Field(8001, description="Port of /health, /ready and /metrics.")
 
+    @model_validator(mode="after")
+    def _decision_cannot_decrypt(self) -> Self:
+        must_differ(ENCRYPTION_KEY=self.encryption_key, REPORT_KEY=self.report_key)
+        return self
 
-class DecisionSettings(ConsumerSettings):
-    """The settings of `prequal decision`: no key at all."""
+
+class DecisionSettings(ReportKeySettings, ConsumerSettings):
+    """The settings of `prequal decision`: the key of reports, and none of PANs."""
 
     service_name: str = Field("decision-service", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8002, description="Port of /health, /ready and /metrics.")
+    report_keys_retired: KeyTexts = Field(
+        SecretStr(""), description="Keys whose reports are still believed, comma-separated, base64 of 32 bytes each."
+    )
+    accept_unsigned_reports: bool = Field(
+        False,
+        description="Whether a report without a MAC is believed, as releases before REPORT_KEY made them. Only while "
+        "an upgrade lasts: meanwhile anybody who may write to the topic decides.",
+    )
 
 
 class PublisherSettings(ServiceSettings):

@@ -17,6 +17,7 @@ from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.handler import HandlerResult, Outcome
 from prequal.messaging.messages import Received
 from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
 from prequal.security.pan_encryption import KeyRing
 from prequal.security.score_draws import ScoreDraws
@@ -35,12 +36,14 @@ class CreditHandler:
         link: SingleConnection,
         keys: KeyRing,
         draws: ScoreDraws,
+        mac: ReportMac,
         published: Mapping[Pan, int],
         notifier: OutboxNotifier,
     ) -> None:
         self._link = link
         self._keys = keys
         self._draws = draws
+        self._mac = mac
         self._published = published
         self._notifier = notifier
 
@@ -113,18 +116,18 @@ class CreditHandler:
             event_id=event_id(EventType.CREDIT_REPORT_GENERATED, event.application_id),
             application_id=event.application_id,
             cibil_score=score,
-            body=_body(event, score),
+            body=self._body(event, score),
             correlation_id=received.header("correlation_id"),
             traceparent=received.traceparent,
         )
 
-
-def _body(event: ApplicationSubmitted, cibil_score: int) -> str:
-    return CreditReportGenerated.body(
-        event.application_id,
-        pan_number_hash=event.pan_number_hash,
-        monthly_income_inr=event.monthly_income_inr,
-        loan_amount_inr=event.loan_amount_inr,
-        loan_type=event.loan_type,
-        cibil_score=cibil_score,
-    )
+    def _body(self, event: ApplicationSubmitted, cibil_score: int) -> str:
+        return CreditReportGenerated.signed_body(
+            event.application_id,
+            self._mac.make,
+            pan_number_hash=event.pan_number_hash,
+            monthly_income_inr=event.monthly_income_inr,
+            loan_amount_inr=event.loan_amount_inr,
+            loan_type=event.loan_type,
+            cibil_score=cibil_score,
+        )

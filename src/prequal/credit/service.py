@@ -6,13 +6,15 @@ Invariant: it holds the key that decrypts PANs, and not the one that hashes them
 import asyncio
 import functools
 
-from prequal.core.settings import CreditSettings, key_bytes
+from prequal.core.keys import check_value, key_bytes, key_id
+from prequal.core.settings import CreditSettings
 from prequal.core.topology import Service, group_of, topic_of
 from prequal.credit.handler import CreditHandler
 from prequal.domain import sandbox
 from prequal.domain.events import EventType
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
 from prequal.postgres.key_checks import recorded_key
 from prequal.security.pan_encryption import KeyRing
@@ -39,10 +41,14 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     draws = ScoreDraws(key_bytes(settings.score_draw_key or settings.encryption_key))
     published = sandbox.SCORES if settings.sandbox else {}
     link = SingleConnection(settings.database_url, settings.service_name)
-    handler = CreditHandler(link, keys, draws, published, notifier)
+    report_key = key_bytes(settings.report_key)
+    handler = CreditHandler(link, keys, draws, ReportMac(report_key), published, notifier)
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready)
-    check = recorded_key("ENCRYPTION_KEY", keys.current_id, keys.check_value)
-    async with started(Service.CREDIT, settings, stop, readiness, check) as running:
+    checks = (
+        recorded_key("ENCRYPTION_KEY", keys.current_id, keys.check_value),
+        recorded_key("REPORT_KEY", key_id(report_key), check_value(report_key)),
+    )
+    async with started(Service.CREDIT, settings, stop, readiness, *checks) as running:
         running.group.create_task(notifier.run(stop))
         await consumer.run(stop)

@@ -1,6 +1,6 @@
 """Decide reported applications: apply the policy, change the status once.
 
-Invariant: an event is called done only when this batch's own statement decided its application.
+Invariant: an event is called done only when this batch's own statement decided its application by a report of credit's.
 """
 
 import functools
@@ -10,6 +10,7 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from prequal.core import failpoints
+from prequal.core.errors import Invalid
 from prequal.core.failpoints import Place
 from prequal.decision import queries
 from prequal.domain.policy.facts import Facts
@@ -17,7 +18,9 @@ from prequal.domain.policy.policy import Policy
 from prequal.messaging import inbox
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.handler import HandlerResult, Outcome
+from prequal.messaging.inbox import Known
 from prequal.messaging.messages import Received
+from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
 from prequal.telemetry import metrics
 
@@ -29,15 +32,20 @@ class DecisionHandler:
 
     event_class = CreditReportGenerated
 
-    def __init__(self, link: SingleConnection, policy: Policy) -> None:
+    def __init__(
+        self, link: SingleConnection, policy: Policy, mac: ReportMac, *, accept_unsigned: bool = False
+    ) -> None:
         self._link = link
         self._policy = policy
+        self._mac = mac
+        self._accept_unsigned = accept_unsigned
 
     async def handle(self, batch: Sequence[Reported]) -> dict[UUID, HandlerResult]:
         """Decide what is undecided; see `messaging.handler.Handler`."""
         # Two consumers with the same applications lock them in the same order: no deadlock.
         batch = sorted(batch, key=lambda received: received.event.application_id)
-        seconds = await self._decide([self._pending_decision(received.event) for received in batch])
+        authentic = [received.event for received in batch if self._is_authentic(received.event)]
+        seconds = await self._decide([self._pending_decision(event) for event in authentic]) if authentic else {}
         results: dict[UUID, HandlerResult] = {}
         unmoved: list[Reported] = []
         for received in batch:
@@ -50,6 +58,11 @@ class DecisionHandler:
     async def close(self) -> None:
         """Let the connection go."""
         await self._link.close()
+
+    def _is_authentic(self, event: CreditReportGenerated) -> bool:
+        if event.report_mac is None and self._accept_unsigned:
+            return True
+        return self._mac.is_valid(event.report_mac, event.facts)
 
     async def _decide(self, pending: Sequence[queries.PendingDecision]) -> dict[UUID, float]:
         """Commit what of `pending` is undecided; returns seconds since acceptance, by application."""
@@ -64,12 +77,17 @@ class DecisionHandler:
         """Why nothing was written for these events; one that could be written now has lost a race."""
         async with self._link.use("look_up") as connection:
             known = await inbox.look_up(connection, queries.CONSUMER, batch)
-        results: dict[UUID, HandlerResult] = {
-            received.event.event_id: known[received.event.event_id].outcome_of(received.event) or Outcome.LOST_RACE
+        results = {
+            received.event.event_id: self._result_of_unmoved(received.event, known[received.event.event_id])
             for received in batch
         }
         metrics.RETRIES.labels("optimistic_lock").inc(list(results.values()).count(Outcome.LOST_RACE))
         return results
+
+    def _result_of_unmoved(self, event: CreditReportGenerated, known: Known) -> HandlerResult:
+        if known.digest == event.digest or self._is_authentic(event):
+            return known.outcome_of(event) or Outcome.LOST_RACE
+        return Invalid("invalid_report_mac", "the report does not carry the MAC by which credit-service signs its own")
 
     def _pending_decision(self, event: CreditReportGenerated) -> queries.PendingDecision:
         facts = Facts.of(event.cibil_score, event.monthly_income_inr, event.loan_amount_inr, event.loan_type)

@@ -1,21 +1,28 @@
 """decision-service as a process: what it is made of, put together once.
 
-Invariant: it holds no PAN key.
+Invariant: it holds the key that reports are checked with, and no key of PANs.
 """
 
 import asyncio
 import functools
 
+import structlog
+
+from prequal.core.keys import check_value, key_bytes, key_id, keys_bytes
 from prequal.core.settings import DecisionSettings
 from prequal.core.topology import Service, group_of
 from prequal.decision.handler import DecisionHandler
 from prequal.domain.events import EventType
 from prequal.domain.policy import packaged
 from prequal.messaging.consumer import BatchConsumer
+from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
+from prequal.postgres.key_checks import recorded_key
 from prequal.service import process
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
+
+log = structlog.get_logger()
 
 GROUP = group_of(EventType.CREDIT_REPORT_GENERATED)
 
@@ -24,15 +31,21 @@ def run(settings: DecisionSettings) -> None:
     """Decide until SIGTERM.
 
     Raises:
-        Misconfigured: a setting, the database's revision or a port does not fit.
+        Misconfigured: a setting, the key of reports, the database's revision or a port does not fit.
     """
     process.run(settings, functools.partial(_main, settings))
 
 
 async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
+    key = key_bytes(settings.report_key)
+    mac = ReportMac(key, keys_bytes(settings.report_keys_retired))
     link = SingleConnection(settings.database_url, settings.service_name)
-    handler = DecisionHandler(link, packaged.current())
+    accept_unsigned = settings.accept_unsigned_reports
+    handler = DecisionHandler(link, packaged.current(), mac, accept_unsigned=accept_unsigned)
+    if accept_unsigned:
+        log.warning("unsigned_reports_accepted", until="ACCEPT_UNSIGNED_REPORTS is taken away")
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready)
-    async with started(Service.DECISION, settings, stop, readiness):
+    check = recorded_key("REPORT_KEY", key_id(key), check_value(key))
+    async with started(Service.DECISION, settings, stop, readiness, check):
         await consumer.run(stop)

@@ -1,19 +1,21 @@
-"""The two keys of PANs: generated on request, and once for development in the data folder.
+"""The keys of PANs and of reports: generated on request, and once for development in the data folder.
 
 Invariant: a key is written to no file but `keys.env`, which only its owner may read.
 """
 
 import base64
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from prequal.core.errors import Misconfigured
-from prequal.core.settings import KEY_BYTES, key_bytes
+from prequal.core.keys import KEY_BYTES, key_bytes
 
-NAMES = ("ENCRYPTION_KEY", "PAN_HASH_KEY")
+NAMES = ("ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY")
+REPLACEABLE = "REPORT_KEY"
+"""A key without which no data are lost: it is added to a file of an earlier release."""
 
 
 def generate() -> dict[str, str]:
@@ -25,7 +27,7 @@ def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str
     """The needed keys from `file`; without such a file they are generated and written to it, mode 0600.
 
     Raises:
-        Misconfigured: the file exists and does not hold them.
+        Misconfigured: the file exists and does not hold them; but for `REPLACEABLE`, which is added to it.
     """
     if not file.exists():
         write_secret(file, "".join(f"{name}={key}\n" for name, key in generate().items()))
@@ -33,6 +35,9 @@ def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str
         pairs = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
     except (OSError, UnicodeDecodeError):
         pairs = {}
+    if REPLACEABLE in needed and REPLACEABLE not in pairs and _all_keys(pairs, needed):
+        pairs[REPLACEABLE] = generate()[REPLACEABLE]
+        write_secret(file, "".join(f"{name}={key}\n" for name, key in pairs.items()))
     for name in needed:
         if not _is_key(pairs.get(name, "")):
             raise Misconfigured(
@@ -40,6 +45,10 @@ def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str
                 f"that it was made with, the data beside it cannot be used"
             )
     return {name: pairs[name] for name in needed}
+
+
+def _all_keys(pairs: Mapping[str, str], needed: Sequence[str]) -> bool:
+    return all(_is_key(pairs.get(name, "")) for name in needed if name != REPLACEABLE)
 
 
 def _is_key(text: str) -> bool:

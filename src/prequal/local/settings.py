@@ -6,10 +6,11 @@ Invariant: every port has a setting that moves it, so that two copies run side b
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
-from prequal.core.settings import Brokers, DatabaseSettings, DatabaseUrl, KeyText, Port, must_differ
+from prequal.core.keys import KeyText, must_differ
+from prequal.core.settings import Brokers, DatabaseSettings, DatabaseUrl, Port
 from prequal.core.topology import COMMANDS, PORTS, Service
 
 PORT_SETTINGS: Final = {service: f"{command}_port" for command, service in COMMANDS.items()}
@@ -58,17 +59,26 @@ class UpSettings(BaseSettings):
     pan_hash_key: KeyText | None = Field(
         None, description="Hashes PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."
     )
+    report_key: KeyText | None = Field(
+        None, description="Signs reports, base64 of 32 bytes. Default: a development key, made once in the data folder."
+    )
 
     @model_validator(mode="after")
-    def _keys_are_two(self) -> Self:
-        if self.encryption_key is not None and self.pan_hash_key is not None:
-            must_differ(self.encryption_key, self.pan_hash_key)
+    def _no_key_is_another(self) -> Self:
+        must_differ(**self._given)
         return self
 
     def keys(self) -> dict[str, str]:
         """The keys that were given, by the names of their settings."""
-        given = {"ENCRYPTION_KEY": self.encryption_key, "PAN_HASH_KEY": self.pan_hash_key}
-        return {name: key.get_secret_value() for name, key in given.items() if key is not None}
+        return {name: key.get_secret_value() for name, key in self._given.items() if key is not None}
+
+    @property
+    def _given(self) -> dict[str, SecretStr | None]:
+        return {
+            "ENCRYPTION_KEY": self.encryption_key,
+            "PAN_HASH_KEY": self.pan_hash_key,
+            "REPORT_KEY": self.report_key,
+        }
 
     @property
     def of_own_broker(self) -> dict[str, str]:

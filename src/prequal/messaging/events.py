@@ -5,9 +5,10 @@ Invariant: what `body` writes, `decode` reads back equal once the database has a
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -48,7 +49,7 @@ Token = Annotated[
     PlainSerializer(lambda token: base64.b64encode(token).decode()),
     Field(json_schema_extra={"type": "string", "contentEncoding": "base64"}),
 ]
-NO_FACTS = ("event_id", "message_version", "pan_number_encrypted")
+NO_FACTS = ("event_id", "message_version", "pan_number_encrypted", "report_mac")
 """Beside the time, the fields that may differ while the fact is the same."""
 
 PanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="HMAC-SHA-256 of the PAN, hexadecimal.")]
@@ -61,6 +62,7 @@ class Event(BaseModel):
 
     type: ClassVar[EventType]
     time_field: ClassVar[str]
+    _fact_names: ClassVar[tuple[str, ...]]
     _facts: ClassVar[Callable[["Event"], tuple[object, ...]]]
 
     event_id: UUID = Field(description="The same for the same fact, however often it is published.")
@@ -73,7 +75,8 @@ class Event(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:
-        cls._facts = attrgetter(*(name for name in cls.model_fields if name not in {*NO_FACTS, cls.time_field}))
+        cls._fact_names = tuple(name for name in cls.model_fields if name not in {*NO_FACTS, cls.time_field})
+        cls._facts = attrgetter(*cls._fact_names)
 
     @classmethod
     def body(cls, application_id: UUID, **fields: object) -> str:
@@ -108,10 +111,18 @@ class Event(BaseModel):
         at: datetime = getattr(self, self.time_field)
         return at
 
+    @cached_property
+    def facts(self) -> bytes:
+        """The facts in their one canonical form: all but the times, and the encrypted PAN, which may change.
+
+        They are joined by `|`, which stands in none of them: two events differ in it when they differ in a fact.
+        """
+        return _joined(type(self)._facts(self))
+
     @property
     def digest(self) -> bytes:
-        """16 bytes that stand for the facts: all but the times, and the encrypted PAN, which may be encrypted again."""
-        return blake2b("|".join(map(str, type(self)._facts(self))).encode(), digest_size=16).digest()
+        """16 bytes that stand for the facts."""
+        return blake2b(self.facts, digest_size=16).digest()
 
 
 class ApplicationSubmitted(Event):
@@ -132,6 +143,23 @@ class CreditReportGenerated(Event):
 
     cibil_score: Annotated[int, Field(strict=True, ge=300, le=900, description="The bureau's score.")]
     generated_at: AwareDatetime = Field(description="When the score was made (database time).")
+    # Any text is read, so that a wrong one is a dead letter of its own kind.
+    report_mac: str | None = Field(
+        None,
+        description="HMAC-SHA-256 of the facts under REPORT_KEY, hexadecimal: by it decision-service knows that "
+        "credit-service made the report. Reports of releases before it have none.",
+    )
+
+    @classmethod
+    def signed_body(cls, application_id: UUID, make_mac: Callable[[bytes], str], **fields: object) -> str:
+        """`body` with the MAC that `make_mac` makes of the facts."""
+        known = {"application_id": application_id, **fields}
+        mac = make_mac(_joined(known[name] for name in cls._fact_names))
+        return cls.body(application_id, **fields, report_mac=mac)
+
+
+def _joined(facts: Iterable[object]) -> bytes:
+    return "|".join(map(str, facts)).encode()
 
 
 def rfc3339(moment: datetime) -> str:

@@ -16,7 +16,7 @@ def recorded_key(purpose: str, key_id: bytes, check_value: bytes) -> Callable[[C
     """A check that compares a key with those recorded in the database, and records it at the first start.
 
     Args:
-        purpose: the setting's name, `ENCRYPTION_KEY` or `PAN_HASH_KEY`.
+        purpose: the setting's name, such as `ENCRYPTION_KEY`.
         key_id: the key's public name, 8 bytes.
         check_value: proof of knowing the key that reveals nothing about it, 32 bytes.
     """

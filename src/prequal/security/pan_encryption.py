@@ -1,4 +1,4 @@
-"""Encryption, decryption and hashing of PANs, and the check values by which a wrong key is noticed.
+"""Encryption, decryption and hashing of PANs.
 
 Invariant: an encrypted PAN can be decrypted only beside the application it was encrypted for.
 
@@ -17,21 +17,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
 from prequal.core.errors import Invalid, UnknownKey
-from prequal.core.settings import key_bytes, split
+from prequal.core.keys import KEY_ID_BYTES, check_value, key_bytes, key_id, keys_bytes
 from prequal.domain.pan import Pan
 
 VERSION = b"\x01"
-KEY_ID_BYTES = 8
 NONCE_BYTES = 12
 HEADER_BYTES = len(VERSION) + KEY_ID_BYTES
 TOKEN_BYTES = HEADER_BYTES + NONCE_BYTES + 10 + 16
 
 _PURPOSE = b"prequal applications.pan_number"
-
-
-def key_id(key: bytes) -> bytes:
-    """The public name of a key, 8 bytes: derived from it, so that it cannot be mixed up with another's."""
-    return hmac.digest(key, b"prequal key id", "sha256")[:KEY_ID_BYTES]
 
 
 class KeyRing:
@@ -45,7 +39,7 @@ class KeyRing:
     @classmethod
     def from_settings(cls, current: SecretStr, retired: SecretStr) -> Self:
         """The ring that `ENCRYPTION_KEY` and `ENCRYPTION_KEYS_RETIRED` describe."""
-        return cls(key_bytes(current), [key_bytes(SecretStr(text)) for text in split(retired.get_secret_value())])
+        return cls(key_bytes(current), keys_bytes(retired))
 
     def __repr__(self) -> str:
         return f"KeyRing(current={self.current_id.hex()}, keys={len(self._ciphers)})"
@@ -110,11 +104,6 @@ class PanHasher:
         if purpose not in self._derived:
             self._derived[purpose] = hmac.digest(self._key, b"prequal " + purpose.encode(), "sha256")
         return hmac.digest(self._derived[purpose], content, "sha256")
-
-
-def check_value(key: bytes) -> bytes:
-    """Proof of knowing a key that tells nothing about it: 32 bytes, safe to store."""
-    return hmac.digest(key, b"prequal key check value", "sha256")
 
 
 def _bound_to(header: bytes, application_id: UUID) -> bytes:

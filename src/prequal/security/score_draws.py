@@ -8,7 +8,7 @@ import hmac
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from prequal.core.settings import KEY_BYTES
+from prequal.core.keys import KEY_BYTES
 from prequal.domain.pan import Pan
 
 

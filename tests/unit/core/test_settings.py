@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
 from prequal.core.errors import Misconfigured
+from prequal.core.keys import key_bytes, split
 from prequal.core.settings import (
     ApiSettings,
     CreditSettings,
@@ -18,15 +19,14 @@ from prequal.core.settings import (
     KafkaSettings,
     PublisherSettings,
     ServiceSettings,
+    StoresSettings,
     TopicsSettings,
-    key_bytes,
     load,
-    split,
 )
 from tests.builders import DATABASE_URL, a_key, a_key_text
 
 SERVICES: list[type[ServiceSettings]] = [ApiSettings, CreditSettings, DecisionSettings, PublisherSettings]
-KEYS = {"encryption_key", "encryption_keys_retired", "pan_hash_key"}
+KEYS = {"encryption_key", "encryption_keys_retired", "pan_hash_key", "report_key", "report_keys_retired"}
 
 
 def good(**settings: Any) -> dict[str, Any]:
@@ -36,6 +36,7 @@ def good(**settings: Any) -> dict[str, Any]:
         "kafka_bootstrap_servers": "127.0.0.1:9092",
         "encryption_key": a_key_text(1),
         "pan_hash_key": a_key_text(2),
+        "report_key": a_key_text(4),
     } | settings
     return {name: value for name, value in all_of_them.items() if value is not ...}
 
@@ -70,9 +71,9 @@ def test_a_service_has_the_contracts_name_and_port(kind: type[ServiceSettings], 
 @pytest.mark.parametrize(
     ("kind", "keys"),
     [
-        (ApiSettings, KEYS),
-        (CreditSettings, {"encryption_key", "encryption_keys_retired"}),
-        (DecisionSettings, set()),
+        (ApiSettings, {"encryption_key", "encryption_keys_retired", "pan_hash_key"}),
+        (CreditSettings, {"encryption_key", "encryption_keys_retired", "report_key"}),
+        (DecisionSettings, {"report_key", "report_keys_retired"}),
         (PublisherSettings, set()),
     ],
 )
@@ -88,7 +89,9 @@ def test_every_setting_says_what_it_is_for() -> None:
 
 
 @pytest.mark.parametrize("kind", SERVICES)
-@pytest.mark.parametrize("name", ["database_url", "kafka_bootstrap_servers", "encryption_key", "pan_hash_key"])
+@pytest.mark.parametrize(
+    "name", ["database_url", "kafka_bootstrap_servers", "encryption_key", "pan_hash_key", "report_key"]
+)
 def test_a_missing_setting_is_named(kind: type[ServiceSettings], name: str) -> None:
     if name in kind.model_fields:
         assert (
@@ -235,7 +238,7 @@ def test_settings_come_from_the_env_file_and_the_environment_wins(
     file.write_text(f"DATABASE_URL={DATABASE_URL}\nKAFKA_BOOTSTRAP_SERVERS=file:9092\nSOMETHING_ELSE=1\n")
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "environment:9092")
 
-    settings = load(DecisionSettings)
+    settings = load(StoresSettings)
 
     file.unlink()
     assert (settings.database_url, settings.kafka_bootstrap_servers) == (DATABASE_URL, "environment:9092")
@@ -320,6 +323,12 @@ def test_one_key_for_both_purposes_is_refused() -> None:
     assert "ENCRYPTION_KEY and PAN_HASH_KEY are the same key" in words
     assert "prequal keys generate" in words
     assert a_key_text(1) not in words
+
+
+def test_key_of_reports_that_would_decrypt_pans_is_refused() -> None:
+    words = sentence(CreditSettings, report_key=a_key_text(1))
+
+    assert "ENCRYPTION_KEY and REPORT_KEY are the same key" in words
 
 
 @pytest.mark.parametrize("url", ["postgresql://h/d", "postgres://u:p@h:5432/d"])

@@ -30,7 +30,7 @@ from prequal.messaging.handler import HandlerResult, Outcome
 from prequal.messaging.messages import Received
 from prequal.messaging.offset_tracker import Partition
 from prequal.telemetry import metrics
-from tests.builders import DATABASE_URL, a_message, a_report_message, a_submitted_event
+from tests.builders import DATABASE_URL, a_key_text, a_message, a_report_message, a_submitted_event
 
 TOPIC = topic_of(EventType.CREDIT_REPORT_GENERATED)
 POISON = b"not json"
@@ -339,6 +339,7 @@ class Scene:
             DecisionSettings,
             database_url=DATABASE_URL,
             kafka_bootstrap_servers="127.0.0.1:9092",
+            report_key=a_key_text(),
             dead_letters_in_a_row_max=dead_letters_in_a_row_max,
             consumer_batch_max=consumer_batch_max,
         )

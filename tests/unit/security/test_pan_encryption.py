@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from prequal.core.errors import Invalid, Misconfigured, UnknownKey
+from prequal.core.keys import check_value, key_id
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
-from prequal.security.pan_encryption import TOKEN_BYTES, KeyRing, PanHasher, check_value, key_id
+from prequal.security.pan_encryption import TOKEN_BYTES, KeyRing, PanHasher
 from tests.builders import APPLICATION_ID, OTHER_APPLICATION_ID, PAN, a_key, a_key_text, a_pan
 from tests.unit.domain.test_pan import NUMBERS
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.waiting import eventually
 from prequal.core.errors import Misconfigured
-from prequal.core.settings import DecisionSettings, load
+from prequal.core.settings import PublisherSettings, load
 from prequal.telemetry import tracing
 from tests.support.otlp import Receiver, a_receiver
 
@@ -17,9 +17,9 @@ TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PAN = "ABCDE1234F"
 
 
-def settings(endpoint: str, ratio: float = 1) -> DecisionSettings:
+def settings(endpoint: str, ratio: float = 1) -> PublisherSettings:
     return load(
-        DecisionSettings,
+        PublisherSettings,
         database_url="postgresql://u@127.0.0.1/d",
         kafka_bootstrap_servers="127.0.0.1:1",
         otel_exporter_otlp_endpoint=endpoint,
@@ -61,8 +61,8 @@ def test_without_an_endpoint_nothing_of_opentelemetry_is_imported(service: str, 
 import sys
 import {service}
 from prequal.telemetry import tracing
-from prequal.core.settings import DecisionSettings
-tracing.start(DecisionSettings(database_url="postgresql://u@h/d", kafka_bootstrap_servers="h:1"))
+from prequal.core.settings import PublisherSettings
+tracing.start(PublisherSettings(database_url="postgresql://u@h/d", kafka_bootstrap_servers="h:1"))
 ours = ("opentelemetry.sdk", "opentelemetry.exporter", "google", "requests", *{also})
 print([name for name in sys.modules if name.startswith(ours)])
 """
