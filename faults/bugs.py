@@ -272,6 +272,27 @@ def reads_wherever_it_is_connected() -> None:
     _rebind(connections, "require_writable", lambda _: None)
 
 
+@bug("migrate", red="I9", scenario="a migration beside a backup")
+def ddl_without_a_lock_bound() -> None:
+    """A migration waits for its lock as long as it takes."""
+    from prequal.schema import locks
+
+    _rebind(locks, "LOCK_MS", 0)
+
+
+@bug("credit", red="I9 I10", scenario="a message whose headers cannot be read")
+def headers_read_twice() -> None:
+    """A message's headers are asked for wherever they are needed."""
+    from prequal.messaging import dead_letters
+
+    def asked_again(dead_letter: Any) -> Any:
+        theirs = dead_letter.message.message.headers() or []
+        kept = [(name, value) for name, value in theirs if not name.startswith(dead_letters.PREFIX)]
+        return [*kept, *dead_letters.own_headers(dead_letter)]
+
+    _rebind(dead_letters, "headers", asked_again)
+
+
 @bug("decision", red="I9", scenario="a quiet while")
 def health_check_leaks() -> None:
     """Each look at the database opens a connection, and the garbage collector will see to it."""

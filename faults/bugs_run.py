@@ -8,6 +8,8 @@ them; nothing else that goes wrong in a run counts.
 """
 
 import functools
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,22 +17,34 @@ from pathlib import Path
 from typing import Final
 
 from faults.bugs import BUGS, Bug
-from faults.build import BUG
+from faults.build import BUG, MIGRATIONS
 from faults.plan import SHORT, Post
 from faults.results import Result
 from faults.run import FOLDER, Campaign
 from faults.scenario import Run, Scenario, Stage
 from faults.scenarios.failover import fails_over
 from faults.scenarios.kills import dies_at
-from faults.systems import FailoverSystem, FaultSystem
+from faults.systems import CHECKOUT, FailoverSystem, FaultSystem
 from harness.applications import drawn_applications
+from harness.backup import Dump, trial_step
+from harness.broker import PARTITIONS, SUBMITTED
+from harness.journal import Planted
+from harness.raw_record import publish_unreadable
+from harness.waiting import eventually
 from prequal.core.failpoints import Place
+from prequal.schema.migrate import downgrade
 
 SETTLE_SECONDS: Final = 12.0
 """What a bug has lost does not come back: there is no use in waiting for it as long as the service promises."""
 DOWN_SECONDS: Final = 9.0
 """Longer than a message is tried for, and than `/ready` may take."""
 POSTS: Final = 20
+BACKUP_SECONDS: Final = 12.0
+"""Longer than a transaction of ours may be open."""
+AT_ITS_LOCK: Final = (
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE applications ADD COLUMN trial%'"
+)
+MIGRATED_SECONDS: Final = 60.0
 
 Act = Callable[[Run], None]
 
@@ -74,6 +88,40 @@ def database_fails_over(run: Run) -> None:
     run.sent()
 
 
+def migrates_beside_a_backup(run: Run) -> None:
+    """A migration with a trial step meets a backup that takes longer than any transaction of ours may."""
+    steps = run.system.folder / f"steps-{run.scenario.name}-{run.seed}"
+    with trial_step(steps):
+        dump = Dump(run.system.database)
+        migrating = _migrate(run, steps)
+        try:
+            run.load()
+            eventually(lambda: run.system.database.value(AT_ITS_LOCK), MIGRATED_SECONDS)
+            run.wait(BACKUP_SECONDS)
+        finally:
+            run.demand(dump.finish() == 0, "the backup failed")
+        run.demand(migrating.wait(MIGRATED_SECONDS) == 0, "the migration failed")
+        downgrade(run.system.database_url, "-1")
+
+
+def _migrate(run: Run, steps: Path) -> "subprocess.Popen[bytes]":
+    """Begin to migrate by a test build, which has the scenario's bug if it is one."""
+    bug = {BUG: run.scenario.name} if run.scenario.name in BUGS else {}
+    given = {MIGRATIONS: str(steps), "DATABASE_URL": run.system.database_url, "PYTHONPATH": str(CHECKOUT)}
+    with run.system.data.log("migrate").open("ab") as log:
+        command = [sys.executable, "-m", "faults.build", "migrate"]
+        return subprocess.Popen(command, env={"PATH": os.environ["PATH"], **given, **bug}, stdout=log, stderr=log)
+
+
+def headers_unreadable(run: Run) -> None:
+    """Under load comes a message with a header whose name is no text."""
+    run.load()
+    run.some_moment()
+    partition = run.chance.choice(PARTITIONS)
+    offset = publish_unreadable(run.system.ports["kafka"], SUBMITTED, partition, b"{")
+    run.journal.write(Planted(SUBMITTED, partition, offset))
+
+
 def nothing_more(_: Run) -> None:
     """The row of a bug demands nothing but the invariants."""
 
@@ -84,6 +132,8 @@ ACTS: Final[Mapping[str, Act]] = {
     "the broker is down": broker_down,
     "one PAN many times": one_pan_many_times,
     "the database fails over": database_fails_over,
+    "a migration beside a backup": migrates_beside_a_backup,
+    "a message whose headers cannot be read": headers_unreadable,
     "the API dies before its commit": dies_at("api", Place.API_BEFORE_COMMIT, nothing_more),
     "credit dies before its commit": dies_at("credit", Place.CREDIT_BEFORE_COMMIT, nothing_more),
     "credit dies after its commit": dies_at("credit", Place.CREDIT_AFTER_COMMIT, nothing_more),

@@ -5,7 +5,7 @@ Invariant: with none of the variables set it does what `prequal` does.
     FAULTS_FAILPOINT="credit.after_commit=die@3" python -m faults.build credit
 
 With `FAULTS_ORDERS` it can be armed while it runs: at SIGUSR1 it takes its failpoints from that file, and removes it.
-`FAULTS_CLOCK_OFF` says by how many seconds its clock is fast.
+`FAULTS_CLOCK_OFF` says by how many seconds its clock is fast, `FAULTS_MIGRATIONS` where `migrate` finds its steps.
 """
 
 import importlib
@@ -27,6 +27,7 @@ FAILPOINT = "FAULTS_FAILPOINT"
 ORDERS = "FAULTS_ORDERS"
 BUG = "FAULTS_BUG"
 CLOCK_OFF = "FAULTS_CLOCK_OFF"
+MIGRATIONS = "FAULTS_MIGRATIONS"
 
 Reached = Callable[[Place], None]
 
@@ -94,6 +95,8 @@ def main() -> None:
         signal.signal(signal.SIGUSR1, lambda *_: _obey(Path(orders)))
     if seconds := os.environ.get(CLOCK_OFF):
         _shift_clock(float(seconds))
+    if folder := os.environ.get(MIGRATIONS):
+        vars(importlib.import_module("prequal.schema.migrate"))["MIGRATIONS"] = Path(folder)
     if bug := os.environ.get(BUG):
         importlib.import_module("faults.bugs").apply(bug)
     from prequal.cli.main import main as prequal

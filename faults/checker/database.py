@@ -60,7 +60,7 @@ TRANSACTIONS = """
            extract(epoch FROM clock_timestamp() - xact_start)::float8
     FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> %s
-      AND xact_start IS NOT NULL
+      AND application_name <> 'pg_dump' AND xact_start IS NOT NULL
     ORDER BY xact_start
 """
 CHANGES = (
@@ -119,7 +119,7 @@ def connections(connection: Connection) -> Connections:
 
 
 def transactions(connection: Connection) -> tuple[Transaction, ...]:
-    """The open transactions, the oldest first."""
+    """The open transactions but a backup's, which may take long; the oldest first."""
     return tuple(Transaction(*row) for row in connection.execute(TRANSACTIONS, [NAME]))
 
 

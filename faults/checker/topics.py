@@ -3,6 +3,7 @@
 Invariant: no group is joined and no offset is stored.
 """
 
+import operator
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -98,8 +99,7 @@ def _record(message: Message) -> Record:
     assert topic is not None
     assert partition is not None
     assert offset is not None
-    headers: Any = message.headers() or ()
-    headers = tuple((name, _bytes(value)) for name, value in headers)
+    headers = _headers(message)
     kind, milliseconds = message.timestamp()
     appended_ms = milliseconds if kind == TIMESTAMP_LOG_APPEND_TIME else None
     return Record(topic, partition, offset, _bytes(message.key()), _bytes(message.value()), headers, appended_ms)
@@ -107,3 +107,12 @@ def _record(message: Message) -> Record:
 
 def _bytes(value: str | bytes | None) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
+    """Its headers; none where the client cannot decode them. Asked again it would end the process."""
+    try:
+        headers: Any = operator.methodcaller("headers")(message) or ()
+    except SystemError:
+        return ()
+    return tuple((name, _bytes(value)) for name, value in headers)
