@@ -153,10 +153,14 @@ COMPOSE = command -v docker >/dev/null || { echo "$@ needs Docker with compose; 
 	docker compose version >/dev/null 2>&1 || { echo "$@ needs Docker's compose plugin, which this docker lacks: install docker-compose-plugin, or use \`make run\`."; exit 2; }; \
 	docker compose --env-file docker.env
 
+DOCKER_PASSWORDS = POSTGRES GRAFANA API_DATABASE CREDIT_DATABASE DECISION_DATABASE PUBLISHER_DATABASE OPERATOR_DATABASE
+
+.PHONY: docker.env
 docker.env: | .venv/.run
-	@umask 077; { $(BIN)/prequal keys generate; for name in POSTGRES_PASSWORD GRAFANA_PASSWORD; do \
-		echo "$$name=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(16))')"; done; } > $@.new && mv $@.new $@
-	@echo "· made docker.env, with secrets of your own: keep it, the data cannot be read without it"
+	@[ -e $@ ] || { (umask 077; touch $@); echo "· made docker.env, with secrets of your own: keep it, the data cannot be read without it"; }
+	@{ $(BIN)/prequal keys generate; for name in $(DOCKER_PASSWORDS:=_PASSWORD); do \
+		echo "$$name=$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"; done; } | while read -r line; do \
+		grep -q "^$${line%%=*}=" $@ || echo "$$line" >> $@; done
 
 docker-build: docker.env ## Build the image
 	@$(COMPOSE) build

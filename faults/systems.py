@@ -118,7 +118,8 @@ class WiredSystem(FaultSystem):
     def launch(self, name: str, **environment: str) -> None:
         """`start` without waiting until it is ready."""
         if name in self.services:
-            environment = {"DATABASE_URL": self.to_database[name].url(self.database_url), **environment}
+            url = self.logins.database_url(name, self.to_database[name].url(self.database_url))
+            environment = {"DATABASE_URL": url, **environment}
         super().launch(name, **environment)
 
 
@@ -147,7 +148,7 @@ class FailoverSystem(FaultSystem):
     def launch(self, name: str, **environment: str) -> None:
         """`start` without waiting until it is ready."""
         if name in self.services and not self.listed:
-            environment = {"DATABASE_URL": self.pair.url, **environment}
+            environment = {"DATABASE_URL": self.logins.database_url(name, self.pair.url), **environment}
         super().launch(name, **environment)
 
     def stop(self) -> None:

@@ -9,10 +9,15 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg.rows import dict_row
 
+from prequal.local.logins import OF_COMMAND, as_login
+from prequal.schema import roles
+from prequal.schema.grants import Role
 from prequal.schema.migrate import upgrade
 from prequal.schema.retention import maintain
 
 TEMPLATE = "migrated"
+PASSWORD = "a-password-of-tests"
+"""Of every login that `prepare` makes."""
 TABLES = (
     "applications",
     "audit_log",
@@ -94,7 +99,7 @@ class Cluster:
         self._command("ALTER SYSTEM SET fsync = off")
         self._command("SELECT pg_reload_conf()")
         self._command(f"CREATE DATABASE {TEMPLATE}")
-        upgrade(self.url_of(TEMPLATE))
+        prepare(self.url_of(TEMPLATE))
         maintain(self.url_of(TEMPLATE))
 
     def url_of(self, name: str) -> str:
@@ -115,3 +120,14 @@ class Cluster:
     def _command(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement.encode())
+
+
+def prepare(url: str) -> None:
+    """Make roles and logins, and the tables, as their owner."""
+    roles.make(url, dict.fromkeys(Role, PASSWORD))
+    upgrade(url)
+
+
+def url_of_service(url: str, command: str) -> str:
+    """The owner's address of a prepared database, for the login of a service; unchanged for another command."""
+    return as_login(url, OF_COMMAND[command], PASSWORD) if command in OF_COMMAND else url

@@ -26,6 +26,7 @@ from prequal.local.child_process import Child
 from prequal.local.data_folder import DataFolder
 from prequal.local.kafka import Kafka
 from prequal.local.keys import development_keys
+from prequal.local.logins import Logins
 from prequal.local.postgres import Postgres
 from prequal.local.services import OneShotJob
 
@@ -45,6 +46,7 @@ class OwnSystem(System):
     Attributes:
         folder: what lies in it: the data and the logs under `data`.
         broker: the topics.
+        logins: the services', to the database.
         killed: how often each child was killed.
         afterwards: what is to be done once nothing runs any more.
     """
@@ -104,6 +106,8 @@ class OwnSystem(System):
 
     def _start_database(self) -> None:
         self.start("postgres")
+        self.logins = Logins(self.data.logins)
+        self.logins.make(self.database_url)
         self.job("migrate")
 
     def _start_broker(self) -> None:
@@ -113,7 +117,8 @@ class OwnSystem(System):
     def new(self, name: str, port: int, log_name: str = "", **settings: str) -> Service:
         """A service of this system that is not yet started and not among its four."""
         log = self.data.log(log_name or name)
-        return self.build(name, port, log, self._settings | settings, self.data.path)
+        own = {"DATABASE_URL": self.logins.database_url(name, self.database_url)}
+        return self.build(name, port, log, self._settings | own | settings, self.data.path)
 
     def stop(self) -> None:
         """Stop everything that runs, frozen or not."""

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 import httpx
 
 from harness.applications import drawn
+from harness.database import url_of_service
 from harness.journal import SERVICES
 from harness.ports import free_port, free_ports
 from harness.waiting import PATIENCE_SECONDS, eventually
@@ -98,7 +99,7 @@ class Service(services.ServiceProcess):
 
 
 class System:
-    """The four services against one database and one broker.
+    """The four services against one prepared database and one broker, each with its own login.
 
     Attributes:
         folder: the services' working folder, with their logs in it.
@@ -126,7 +127,8 @@ class System:
     def new(self, name: str, port: int, log_name: str = "", **settings: str) -> Service:
         """A service of this system that is not yet started and not among its four."""
         log = self.folder / f"{log_name or name}.log"
-        return self.build(name, port, log, self._settings | settings, self.folder)
+        own = {"DATABASE_URL": url_of_service(self._settings["DATABASE_URL"], name)}
+        return self.build(name, port, log, self._settings | own | settings, self.folder)
 
     def further(self, name: str, log_name: str, **settings: str) -> Service:
         """One service more, stopped with the system."""

@@ -1,4 +1,4 @@
-"""The documents that are made from the code: OpenAPI, AsyncAPI and the examples of settings.
+"""The documents that are made from the code: OpenAPI, AsyncAPI, the grid of roles, the examples of settings.
 
 Invariant: nothing is said here that the code does not say; what only the documents know is a title or an example.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prequal.api import openapi
-from tools import asyncapi, env_examples, policy_schema
+from tools import asyncapi, env_examples, grid, policy_schema
 
 
 def documents() -> dict[Path, str]:
@@ -18,6 +18,7 @@ def documents() -> dict[Path, str]:
         Path("docs/openapi.json"): _json(openapi.document()),
         Path("docs/asyncapi.json"): _json(asyncapi.document()),
         Path("docs/policy.schema.json"): _json(policy_schema.document()),
+        grid.PAGE: grid.page(),
         **{Path(name): text for name, text in env_examples.files().items()},
     }
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from prequal.core.login_settings import RolesSettings
 from prequal.core.topology import COMMANDS
 from prequal.local.services import OF_ONE_PROCESS, SETTINGS
 from prequal.local.settings import UpSettings
@@ -34,7 +35,8 @@ _HEAD = """\
 
 def files() -> dict[str, str]:
     """Every example, by its path in the repository."""
-    return {".env.example": _up()} | {f"env/{name}.env.example": _service(name) for name in SERVICES}
+    services = {f"env/{name}.env.example": _service(name) for name in SERVICES}
+    return {".env.example": _up(), **services, "env/roles.env.example": _roles()}
 
 
 def passed_on() -> dict[str, FieldInfo]:
@@ -60,6 +62,14 @@ def _service(name: str) -> str:
         use="Copy it to .env in the process's working folder, or set the same names in its environment, which wins.",
     )
     return "\n".join([head, *_lines(kind.model_fields)])
+
+
+def _roles() -> str:
+    head = _HEAD.format(
+        title="Settings of `prequal roles`, which makes the database's roles and the logins of the processes.",
+        use="Copy it to .env in the folder where you run it, or set the same names in its environment, which wins.",
+    )
+    return "\n".join([head, *_lines(RolesSettings.model_fields)])
 
 
 def _lines(fields: Mapping[str, FieldInfo]) -> Iterable[str]:

@@ -74,3 +74,9 @@ def test_retired_word_that_is_put_back_is_found(tmp_path: Path) -> None:
     page.write_text(f"The event is published.\nThe event is {'dloter'[::-1]}.\n", encoding="utf-8")
 
     assert [line.partition(": ")[0] for line in retired_words.findings([page])] == [f"{page}:2"]
+
+
+def test_no_statement_reads_columns_that_it_does_not_name() -> None:
+    stars = [str(file) for file in SOURCES if "SELECT *" in file.read_text(encoding="utf-8")]
+
+    assert stars == []

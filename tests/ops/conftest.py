@@ -13,10 +13,12 @@ from hypothesis import settings
 from typer.testing import CliRunner
 
 from harness.broker import GROUPS, SECONDS, Broker
-from harness.database import Database
+from harness.database import PASSWORD, Database
 from harness.waiting import eventually
 from prequal.cli.app import app
 from prequal.core.settings import StoresSettings
+from prequal.local.logins import as_login
+from prequal.schema.grants import Role
 
 settings.register_profile("ops", max_examples=60, deadline=None, database=None)
 settings.load_profile("ops")
@@ -76,13 +78,20 @@ def prequal_without_stores(bare: None) -> Prequal:
 @pytest.fixture
 def prequal(bare: None, stores: StoresSettings) -> Prequal:
     """Runs `prequal …` on the test's stores."""
-    return _runner({"DATABASE_URL": stores.database_url, "KAFKA_BOOTSTRAP_SERVERS": stores.kafka_bootstrap_servers})
+    return _runner(
+        {"DATABASE_URL": of_operator(stores.database_url), "KAFKA_BOOTSTRAP_SERVERS": stores.kafka_bootstrap_servers}
+    )
 
 
 @pytest.fixture
 def prequal_on_database(bare: None, database: Database) -> Prequal:
     """Runs `prequal …` where there is a database and no broker."""
-    return _runner({"DATABASE_URL": database.url})
+    return _runner({"DATABASE_URL": of_operator(database.url)})
+
+
+def of_operator(database_url: str) -> str:
+    """The address of the person on call."""
+    return as_login(database_url, Role.OPERATOR, PASSWORD)
 
 
 def _runner(environment: dict[str, str]) -> Prequal:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.broker import Broker
-from harness.database import Database
+from harness.database import Database, prepare
 from harness.journal import SERVICES
 from harness.load import Load, applications, assert_all_is_well
 from harness.ports import free_ports
@@ -15,7 +15,6 @@ from harness.stores import started
 from harness.system import System, a_system
 from harness.waiting import eventually
 from prequal.local.postgres import Postgres
-from prequal.schema.migrate import upgrade
 from prequal.service.readiness import READ_ONLY
 
 
@@ -26,7 +25,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         started(Postgres(tmp_path / "first", one, log=tmp_path / "pg" / "first.log")) as first,
         started(Replica(tmp_path / "second", other, first, log=tmp_path / "pg" / "second.log")) as second,
     ):
-        upgrade(first.database_url)
+        prepare(first.database_url)
         pair = Pair(first, second)
         yield pair
         pair.wire.close()

@@ -11,7 +11,7 @@ import pytest
 
 from harness.applications import an_application
 from harness.broker import REPORTED, SUBMITTED, Broker
-from harness.database import Database
+from harness.database import Database, prepare
 from harness.journal import SERVICES
 from harness.load import Load, applications, assert_all_is_well
 from harness.ports import free_ports
@@ -19,7 +19,6 @@ from harness.stores import started
 from harness.system import System, a_system
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
-from prequal.schema.migrate import upgrade
 from prequal.schema.retention import maintain
 
 READY_AFTER_SECONDS = 10.0
@@ -77,7 +76,7 @@ def own_database(own_postgres: Postgres) -> Iterator[Database]:
     database = Database(own_postgres.database_url)
     database.execute("DROP SCHEMA public CASCADE")
     database.execute("CREATE SCHEMA public")
-    upgrade(database.url)
+    prepare(database.url)
     maintain(database.url)
     yield database
     database.close()

@@ -6,6 +6,7 @@ from graphlib import TopologicalSorter
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
@@ -13,6 +14,8 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from prequal.core import settings
+from prequal.core.login_settings import RolesSettings
+from prequal.core.topology import COMMANDS
 from prequal.local.jars import KAFKA_VERSION
 from prequal.local.keys import generate
 from prequal.local.postgres import VERSION
@@ -27,11 +30,15 @@ SETTINGS_OF: dict[str, type[BaseSettings]] = {
     "decision": settings.DecisionSettings,
     "publisher": settings.PublisherSettings,
     "topics": settings.TopicsSettings,
+    "roles": RolesSettings,
+    "tools": settings.StoresSettings,
     "migrate": settings.DatabaseSettings,
     "maintain": settings.DatabaseSettings,
     "housekeeper": settings.DatabaseSettings,
 }
-SECRETS = {"POSTGRES_PASSWORD", "ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY", "GRAFANA_PASSWORD"}
+LOGINS = ("api", "credit", "decision", "publisher", "operator")
+PASSWORDS = {f"{login.upper()}_DATABASE_PASSWORD": f"the-password-of-{login}" for login in LOGINS}
+SECRETS = {*PASSWORDS, "POSTGRES_PASSWORD", "ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY", "GRAFANA_PASSWORD"}
 KEYS = generate()
 ASKED = re.compile(r"\$\{(?P<name>\w+)(?::(?P<how>[?-])(?P<rest>[^}]*))?\}")
 
@@ -41,7 +48,7 @@ def environment_of(name: str) -> dict[str, str]:
     image = dict(re.findall(r"(HTTP_\w+)=(\S+)", (ROOT / "Dockerfile").read_text()))
 
     def filled(asked: re.Match[str]) -> str:
-        return asked["rest"] if asked["how"] == "-" else KEYS.get(asked["name"], "secret")
+        return asked["rest"] if asked["how"] == "-" else (KEYS | PASSWORDS).get(asked["name"], "secret")
 
     own = {key: ASKED.sub(filled, str(value)) for key, value in SERVICES[name].get("environment", {}).items()}
     return image | own
@@ -74,6 +81,15 @@ def test_service_gets_no_setting_it_does_not_read(name: str) -> None:
     own = set(OURS[name].get("environment", {}))
 
     assert own <= {field.upper() for field in SETTINGS_OF[name].model_fields}
+
+
+def test_each_process_logs_into_the_database_as_itself_with_the_password_that_roles_sets() -> None:
+    made = environment_of("roles")
+
+    for name, login in {**dict(zip(COMMANDS, COMMANDS, strict=True)), "tools": "operator"}.items():
+        address = urlsplit(environment_of(name)["DATABASE_URL"])
+        assert address.username == f"prequal_{login}_login"
+        assert address.netloc.endswith(f":{made[f'{login.upper()}_DATABASE_PASSWORD']}@postgres:5432")
 
 
 def test_no_secret_has_a_default() -> None:

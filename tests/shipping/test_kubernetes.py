@@ -24,6 +24,7 @@ from prequal.core import settings
 from prequal.core.topology import GROUPS
 from prequal.local.postgres import SETTINGS, VERSION, Postgres
 from prequal.messaging.topics import PARTITIONS
+from prequal.schema.grants import MEMBER_OF, Role
 from prequal.service.process import LAST_RESORT_SECONDS
 
 from .schemas import complaints, is_custom
@@ -42,6 +43,13 @@ SECRETS = {
     ("prequal-keys", "PAN_HASH_KEY"): KEYS["PAN_HASH_KEY"],
     ("prequal-keys", "REPORT_KEY"): KEYS["REPORT_KEY"],
     ("prequal-database-app", "uri"): "postgresql://prequal:secret@prequal-database-rw.prequal:5432/prequal",
+    **{
+        (
+            f"prequal-database-{login}",
+            "uri",
+        ): f"postgresql://prequal_{login}_login:secret@prequal-database-rw:5432/prequal"
+        for login in ("api", "credit", "decision", "publisher")
+    },
     ("prequal-processes", "password"): "secret",
 }
 """What others put into Secrets; what is optional is left out."""
@@ -152,7 +160,9 @@ def test_every_command_that_a_system_is_made_of_is_run() -> None:
         commands = [container(pod)["args"] for pod in pods(overlay(name)).values()]
 
         assert pods(overlay(name)).keys() == set(WORKLOADS)
-        assert sorted(commands) == [[command] for command in sorted(SETTINGS_OF.keys() - {"housekeeper"})]
+        assert sorted(commands) == [
+            [command] for command in sorted(SETTINGS_OF.keys() - {"housekeeper", "roles", "tools"})
+        ]
 
 
 def environment_of(resources: list[Resource], workload: str, scratch: Path) -> dict[str, str]:
@@ -503,6 +513,21 @@ def test_ways_to_the_stores_end_at_the_stores() -> None:
 # ── the stores ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def logins_of(database: Resource) -> list[Resource]:
+    return [role for role in database["spec"]["managed"]["roles"] if role["login"]]
+
+
+def test_operator_of_the_database_makes_every_role_and_its_login() -> None:
+    database = one(overlay("production"), "Cluster")
+    made = {role["name"]: role.get("inRoles", []) for role in database["spec"]["managed"]["roles"] if not role["login"]}
+
+    assert made == {role.value: [MEMBER_OF[role]] if role in MEMBER_OF else [] for role in Role}
+    for login in logins_of(database):
+        (role,) = login["inRoles"]
+        assert login["name"] == Role(role).login
+        assert login["passwordSecret"] == {"name": role.replace("prequal_", "prequal-database-")}
+
+
 def test_names_that_the_operators_make_are_those_that_our_pods_ask_for() -> None:
     resources = overlay("production")
     database, kafka, user = (one(resources, kind) for kind in ("Cluster", "Kafka", "KafkaUser"))
@@ -513,6 +538,7 @@ def test_names_that_the_operators_make_are_those_that_our_pods_ask_for() -> None
     assert set(re.findall(r"secretKeyRef:\n\s+key: \S+\n\s+name: (\S+)", asked)) == {
         "prequal-keys",
         f"{database['metadata']['name']}-app",
+        *(role["passwordSecret"]["name"] for role in logins_of(database) if "operator" not in role["name"]),
         user["metadata"]["name"],
     }
     assert set(re.findall(r"secretName: (\S+)", asked)) == {f"{kafka['metadata']['name']}-cluster-ca-cert"}

@@ -87,7 +87,7 @@ _APPLICATIONS = Columns[NewApplication](
 
 WRITE = f"""
     WITH input AS (
-        SELECT * FROM {_APPLICATIONS.table("input", first=4)}
+        SELECT {_APPLICATIONS.names} FROM {_APPLICATIONS.table("input", first=4)}
     ), keys AS (
         -- Keys before claims, each in sorted order: two writers that meet wait for each other in one direction only.
         INSERT INTO idempotency_keys AS known (key_hmac, request_hmac, application_id, request_id, expires_at)
@@ -101,7 +101,7 @@ WRITE = f"""
         WHERE known.expires_at <= now()
         RETURNING application_id
     ), eligible AS (
-        SELECT * FROM input
+        SELECT {_APPLICATIONS.names} FROM input
         WHERE key_hmac IS NULL OR application_id = ANY (ARRAY (SELECT application_id FROM keys))
     ), claims AS (
         -- The 24-hour rule. Of equal PANs in one batch the first claims; the claim of a rejected application is free.

@@ -1,4 +1,4 @@
-"""The jobs on the stores, before and beside serving: `migrate`, `topics`, `maintain`.
+"""The jobs on the stores, before and beside serving: `roles`, `migrate`, `topics`, `maintain`.
 
 Invariant: running any of them twice does no harm.
 """
@@ -38,6 +38,38 @@ def migrate(
         typer.echo(json.dumps({"from": done.before, "to": done.after}))
     else:
         typer.echo("The database is migrated." if down is None else f"The database is downgraded: {down}.")
+
+
+def roles(
+    sql: Annotated[bool, typer.Option("--sql", help="Only print the statements that make the roles.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the database's roles, logins for the processes, and grant each what it needs.
+
+    Needs DATABASE_URL, of a user who may make roles and owns the tables, or a running `prequal up`. A
+    login is made, or gets its new password, for each of API_, CREDIT_, DECISION_, PUBLISHER_,
+    ADMINISTRATOR_, OPERATOR_ and READER_DATABASE_PASSWORD that is set. Before the first `prequal migrate` it makes
+    the roles alone, and `migrate` grants.
+
+    \b
+    Examples:
+      prequal roles
+      prequal roles --sql | psql "$SERVER_URL"
+    """
+    from prequal.core.login_settings import RolesSettings
+    from prequal.schema import roles
+    from prequal.schema.grants import Role
+
+    if sql:
+        typer.echo("".join(f"{statement};\n" for statement in roles.statements()))
+        return
+    settings = stores(RolesSettings)
+    logins = {Role(f"prequal_{end}"): password for end, password in settings.passwords().items()}
+    roles.make(settings.database_url, logins)
+    if as_json:
+        typer.echo(json.dumps({"roles": list(Role), "logins": [role.login for role in logins]}))
+    else:
+        typer.echo("The roles are there" + "".join(f", {role.login}" for role in logins) + ".")
 
 
 def topics(as_json: AsJson = False) -> None:

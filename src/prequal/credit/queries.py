@@ -85,7 +85,7 @@ async def append_reports(connection: Connection, reports: Sequence[Report]) -> s
     rows = await connection.fetch(
         f"""
         WITH input AS (
-            SELECT * FROM {_REPORTS.table("input", first=4)}
+            SELECT {_REPORTS.names} FROM {_REPORTS.table("input", first=4)}
         ), remembered AS (
             {INSERT_REMEMBERED.format(consumer="$1", events="input")}
         ), appended AS (

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from prequal.domain.policy.policy import Decision
 from prequal.messaging.events import CreditReportGenerated
-from prequal.messaging.inbox import AGREES, DIGEST, FACTS, INSERT_REMEMBERED
+from prequal.messaging.inbox import AGREES, COMPARED, DIGEST, FACTS, INSERT_REMEMBERED
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
@@ -49,7 +49,7 @@ async def write_decisions(connection: Connection, pending: Sequence[PendingDecis
             SELECT event.*, found.place, found.version
             FROM {_DECISIONS.table("event", first=2)}
             CROSS JOIN LATERAL (
-                SELECT *, ctid AS place FROM applications WHERE id = event.application_id LIMIT 1
+                SELECT {COMPARED}, version, ctid AS place FROM applications WHERE id = event.application_id LIMIT 1
             ) AS found
             WHERE found.status = 'PENDING'
               AND {AGREES}

@@ -26,6 +26,7 @@ class DataFolder:
         self.path = path.absolute()
         self.run_file = self.path / "run.json"
         self.keys = self.path / "keys.env"
+        self.logins = self.path / "logins.json"
         self.postgres = self.path / "postgres"
         self.kafka = self.path / "kafka"
         self.prometheus = self.path / "prometheus"

@@ -22,6 +22,7 @@ from prequal.local.data_folder import DataFolder
 from prequal.local.demo import demonstrate, is_empty
 from prequal.local.kafka import Kafka
 from prequal.local.keys import NAMES, development_keys
+from prequal.local.logins import Logins
 from prequal.local.ports import require_free
 from prequal.local.postgres import Postgres
 from prequal.local.restarter import Restarter
@@ -119,6 +120,7 @@ class LocalStack:
         if not settings.kafka_bootstrap_servers:
             ports = settings.kafka_port, settings.kafka_controller_port
             self._kafka = Kafka(folder.kafka, *ports, log=folder.log("kafka"))
+        self._logins: Logins | None = None
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._stores: list[Child] = []
@@ -151,7 +153,9 @@ class LocalStack:
         """PostgreSQL, ours or the user's, with its tables and the partitions of the coming days."""
         if self._postgres:
             self._start_children(self._stores, [self._postgres])
-        self._run_job("migrate")  # which also creates the partitions of the days ahead
+            self._logins = Logins(self._folder.logins)
+            self._logins.make(self._database_url)
+        self._run_job("migrate")  # which also makes the partitions of the days ahead, and grants the roles their own
 
     def _open_broker(self) -> None:
         """Kafka, ours or the user's, with its topics."""
@@ -169,11 +173,20 @@ class LocalStack:
         return self._keys | stores | {name.upper(): value for name, value in self._settings.of_own_broker.items()}
 
     def _service_children(self) -> list[ServiceProcess]:
-        settings = self._children_settings()
         return [
-            ServiceProcess(name, self._settings.port_of(service), self._folder.log(name), settings, self._folder.path)
+            ServiceProcess(
+                name,
+                self._settings.port_of(service),
+                self._folder.log(name),
+                self._children_settings() | {"DATABASE_URL": self._database_url_of(name)},
+                self._folder.path,
+            )
             for name, service in COMMANDS.items()
         ]
+
+    def _database_url_of(self, command: str) -> str:
+        """With the service's own login, where the server is ours; another server's address is used as it was given."""
+        return self._logins.database_url(command, self._database_url) if self._logins else self._database_url
 
     def _start_children(self, group: list[Child], children: Sequence[Child]) -> None:
         """Start the children, each with a restarter, and wait until all are ready."""

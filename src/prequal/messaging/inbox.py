@@ -76,6 +76,9 @@ AGREES = """
 """
 """SQL: whether the application `found` is the one of which `event` speaks."""
 
+COMPARED = "status, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type"
+"""SQL: the columns of `found`."""
+
 DIGEST = "(SELECT digest FROM processed_messages WHERE consumer = {consumer} AND application_id = event.application_id)"
 """SQL: the digest of `event`, if `consumer` remembers it: it reads one type, of which an application has one event."""
 
@@ -83,7 +86,7 @@ KNOWN = f"""
     SELECT event.*, {DIGEST} AS digest, found.status, coalesce({AGREES}, false) AS agrees
     FROM {{events}}
     -- One look-up a row by its id, whatever the planner thinks of the table's size.
-    LEFT JOIN LATERAL (SELECT * FROM applications WHERE id = event.application_id LIMIT 1) AS found ON true
+    LEFT JOIN LATERAL (SELECT {COMPARED} FROM applications WHERE id = event.application_id LIMIT 1) AS found ON true
 """
 """SQL: what is known of each row of the table `events`, whose alias is `event`."""
 

@@ -18,10 +18,15 @@ class Columns(Generic[T]):
     def __init__(self, *columns: Column[T]) -> None:
         self._columns = columns
 
+    @property
+    def names(self) -> str:
+        """SQL for `SELECT`: every column."""
+        return ", ".join(name for name, _, _ in self._columns)
+
     def table(self, alias: str, first: int) -> str:
         """SQL for `FROM`: the rows, from the parameter `$first` on, as the table `alias`."""
         parameters = ", ".join(f"${n}::{kind}[]" for n, (_, kind, _) in enumerate(self._columns, first))
-        return f"unnest({parameters}) AS {alias} ({', '.join(name for name, _, _ in self._columns)})"
+        return f"unnest({parameters}) AS {alias} ({self.names})"
 
     def arrays(self, rows: Sequence[T]) -> Iterable[list[object]]:
         """The parameters that `table` names, in order."""

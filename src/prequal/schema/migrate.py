@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.postgres.connections import connected, describe
-from prequal.schema import locks
+from prequal.schema import locks, roles
 from prequal.schema.retention import maintain
 from prequal.schema.version import refuse_unreleased, revision_of
 
@@ -33,7 +33,7 @@ class Migrated:
 
 
 def upgrade(database_url: str, revision: str = "head") -> Migrated:
-    """Bring the database up to `revision`, and at the newest make the archive's partitions for the days ahead.
+    """Bring the database up to `revision`; at the newest make the archive's partitions, and grant the roles their own.
 
     Raises:
         Misconfigured: the database is at a revision that this code does not know, or `revision` does not exist; or the
@@ -44,6 +44,7 @@ def upgrade(database_url: str, revision: str = "head") -> Migrated:
     done = _run(command.upgrade, database_url, revision)
     if revision == "head":
         maintain(database_url)
+        roles.grant(database_url)
     return done
 
 

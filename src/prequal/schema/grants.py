@@ -1,0 +1,123 @@
+"""Who may do what with which table: the one grid of role, table and privilege.
+
+Invariant: every table of ours has its row; what no cell names is refused.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+Grid: TypeAlias = Mapping[str, Mapping["Role", str]]
+
+
+class Role(StrEnum):
+    """A role without a login, which holds privileges; each process has a login of its own that is a member."""
+
+    API = "prequal_api"
+    CREDIT = "prequal_credit"
+    DECISION = "prequal_decision"
+    PUBLISHER = "prequal_publisher"
+    ADMINISTRATOR = "prequal_administrator"
+    OPERATOR = "prequal_operator"
+    READER = "prequal_reader"
+
+    @property
+    def login(self) -> str:
+        """The login that `prequal roles` makes for this role when it is given a password."""
+        return f"{self}_login"
+
+
+DUTIES: Final[Mapping[Role, str]] = {
+    Role.API: "`prequal api`",
+    Role.CREDIT: "`prequal credit`",
+    Role.DECISION: "`prequal decision`",
+    Role.PUBLISHER: "`prequal publisher`",
+    Role.ADMINISTRATOR: "`prequal clients`",
+    Role.OPERATOR: "`prequal dlq`, `republish`, and what the reader does",
+    Role.READER: "`prequal status`, `trace`, `dlq list`, `dlq show`",
+}
+
+MEMBER_OF: Final[Mapping[Role, str]] = {Role.PUBLISHER: "pg_read_all_stats"}
+"""Roles of PostgreSQL itself: its metrics count the sessions of others, and the age of their transactions."""
+
+VERBS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+"""Every privilege that a table has on all supported versions of PostgreSQL."""
+
+_FACTS = "id, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type, status"
+"""What a consumer compares an event with."""
+_SHOWN = (
+    "id, pan_number_masked, loan_type, monthly_income_inr, loan_amount_inr, status, cibil_score, decision_rule, "
+    "decision_measures, policy_version, policy_hash, created_at, updated_at"
+)
+"""What a person is shown: neither the name nor the encrypted PAN."""
+_EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent"
+_EVERY_ROLE = dict.fromkeys(Role, "SELECT")
+
+GRANTS: Final[Grid] = {
+    "alembic_version": _EVERY_ROLE,
+    "api_client_secrets": {
+        Role.API: "SELECT, UPDATE (last_used_at)",
+        Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE",
+    },
+    "api_clients": {Role.API: "SELECT", Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE"},
+    "applications": {
+        Role.API: "SELECT (id, status, cibil_score, pan_number_masked, created_at, updated_at), "
+        "INSERT (id, pan_number_encrypted, pan_number_hash, pan_number_masked, applicant_name, monthly_income_inr, "
+        "loan_amount_inr, loan_type)",
+        Role.CREDIT: f"SELECT ({_FACTS})",
+        Role.DECISION: f"SELECT ({_FACTS}, version, created_at, ctid), UPDATE (status, cibil_score, decision_rule, "
+        "decision_measures, policy_version, policy_hash, version, updated_at)",
+        Role.PUBLISHER: "SELECT (id, status, created_at)",
+        Role.OPERATOR: f"SELECT ({_SHOWN})",
+        Role.READER: f"SELECT ({_SHOWN})",
+    },
+    "audit_log": {
+        Role.API: "INSERT (application_id, service, action, request_id)",
+        Role.CREDIT: "INSERT (application_id, service, action, request_id)",
+        Role.OPERATOR: "SELECT",
+        Role.READER: "SELECT",
+    },
+    "idempotency_keys": {Role.API: "SELECT, INSERT, UPDATE, DELETE"},
+    "key_checks": {
+        Role.API: "SELECT, INSERT",
+        Role.CREDIT: "SELECT, INSERT",
+        Role.DECISION: "SELECT, INSERT",
+        Role.ADMINISTRATOR: "SELECT, INSERT",
+    },
+    "outbox_archive": {Role.PUBLISHER: "SELECT, INSERT", Role.OPERATOR: "SELECT", Role.READER: "SELECT"},
+    "outbox_events": {
+        Role.API: f"INSERT (topic, {_EVENT})",
+        Role.CREDIT: f"INSERT (topic, {_EVENT})",
+        Role.PUBLISHER: "SELECT, INSERT, DELETE",
+        Role.OPERATOR: f"SELECT, INSERT (topic, {_EVENT}, created_at, republished)",
+        Role.READER: "SELECT",
+    },
+    "outbox_parked": {
+        Role.PUBLISHER: "SELECT, INSERT, UPDATE, DELETE",
+        Role.OPERATOR: "SELECT",
+        Role.READER: "SELECT",
+    },
+    "pan_claims": {Role.API: "SELECT, INSERT, UPDATE"},
+    "processed_messages": {
+        Role.CREDIT: "SELECT, INSERT",
+        Role.DECISION: "SELECT, INSERT",
+        Role.OPERATOR: "SELECT",
+        Role.READER: "SELECT",
+    },
+    "publisher_leases": {Role.PUBLISHER: "SELECT, INSERT, UPDATE"},
+    "republications": {Role.PUBLISHER: "SELECT, INSERT, UPDATE", Role.OPERATOR: "SELECT", Role.READER: "SELECT"},
+    "resolved_dead_letters": {Role.OPERATOR: "SELECT, INSERT", Role.READER: "SELECT"},
+}
+"""By table and role the privileges as GRANT spells them, with their columns where not all are needed.
+
+Days of `outbox_archive` have no rows: who may use the archive uses them through it, and nobody reaches one by its name.
+"""
+
+_PRIVILEGE = re.compile(r"([A-Z]+)(?: \(([^)]*)\))?")
+
+
+def privileges(table: str, role: Role) -> dict[str, tuple[str, ...]]:
+    """The verbs of a cell, each with its columns; none for all of them."""
+    cell = GRANTS[table].get(role, "")
+    return {verb: tuple(columns.split(", ")) if columns else () for verb, columns in _PRIVILEGE.findall(cell)}
