@@ -23,10 +23,16 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make(target: str, checkout: Path) -> "subprocess.CompletedProcess[str]":
+def make(target: str, checkout: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     environment = {"PATH": f"{checkout}/tools:{os.environ['PATH']}"}
     return subprocess.run(
-        ["make", target], cwd=checkout, env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["make", *arguments, target],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -57,3 +63,17 @@ def test_checkout_that_stayed_keeps_its_installation(checkout: Path) -> None:
 
     assert "moved" not in done.stdout
     assert (checkout / ".venv/.run").exists()
+
+
+@pytest.mark.parametrize(("arguments", "taken"), [((), "python3"), (("PYTHON=python3.13",), "python3.13")])
+def test_optimised_python_of_the_path_is_taken_unless_another_is_named(
+    checkout: Path, arguments: tuple[str, ...], taken: str
+) -> None:
+    python = checkout / "tools/python3"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\n[ "$1" = src/prequal/core/python_build.py ]\n')
+    python.chmod(0o755)
+
+    done = make("shown", checkout, "--eval=shown: ; @echo $(PYTHON)", *arguments)
+
+    assert done.stdout == f"{taken}\n"

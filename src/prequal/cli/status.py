@@ -75,7 +75,10 @@ def _screen(overview: "Overview") -> "RenderableType":
 
     problems = [f"[red]{problem}[/]" for problem in overview.problems]
     return Group(
-        _processes(overview), Columns([_backlogs(overview), _applications(overview)], padding=(0, 4)), *problems
+        _processes(overview),
+        Columns([_backlogs(overview), _applications(overview)], padding=(0, 4)),
+        f"  Python {overview.python}, {'an' if overview.python_is_optimized else 'not an'} optimised build",
+        *problems,
     )
 
 

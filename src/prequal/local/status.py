@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeAlias, TypeVar
 
+from prequal.core import python_build
 from prequal.core.errors import Misconfigured
 from prequal.core.settings import KafkaSettings, load
 from prequal.core.topology import Service
@@ -63,6 +64,8 @@ class Overview:
     consumer_lag: dict[str, int] | None
     dead_letters: int | None
     problems: list[str] = field(default_factory=list)
+    python: str = field(default_factory=python_build.version)
+    python_is_optimized: bool = field(default_factory=python_build.is_optimized)
 
     @property
     def is_healthy(self) -> bool:

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from prequal.core import python_build
 from prequal.core.errors import KINDS
 from prequal.core.topology import TOPICS, Service, topic_of
 from prequal.domain.application import LoanType
@@ -69,6 +70,12 @@ def _histogram(
 
 # ── every process ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+PYTHON_BUILD = _gauge(
+    "python_build_info",
+    "1; which Python runs this process, and whether it is an optimised build.",
+    ["version", "optimized"],
+)
+PYTHON_BUILD.labels(python_build.version(), str(python_build.is_optimized()).lower()).set(1)
 DEPENDENCY_UP = _gauge("dependency_up", "1 while the dependency answers this process.", ["dependency"])
 BREAKER_STATE = _gauge(
     "breaker_state",
@@ -224,6 +231,7 @@ def _own(*queries: str) -> dict[Metrics, list[Labels]]:
         BREAKER_STATE: _of("database"),
         HTTP_CONNECTIONS: [],
         HTTP_CONNECTIONS_LIMIT: [],
+        PYTHON_BUILD: [],
         HTTP_CONNECTIONS_CLOSED: _of("idle", "head", "unread", "room", "refused"),
         DB_CONNECTIONS_ACTIVE: _of("own"),
         DB_CONNECTIONS_IDLE: _of("own"),
