@@ -22,7 +22,7 @@ from uuid import uuid4
 import uvloop
 from starlette.types import Scope
 
-from bench.compare import HERE, WARM_UP, Measured, Running, Variant
+from bench.compare import HERE, WARM_UP, Load, Measured, Running, Variant
 from prequal.api.access_record import AccessLog
 from prequal.core.topology import Service
 from prequal.telemetry import logs
@@ -60,8 +60,8 @@ def of_a_decision(count: int) -> Measured:
         tempfile.TemporaryDirectory(prefix="access-record-") as folder,
         Running(Variant(HERE, {}), Path(folder)) as running,
     ):
-        uvloop.run(running.measure(WARM_UP))
-        return uvloop.run(running.measure(count))
+        uvloop.run(running.measure(Load(WARM_UP)))
+        return uvloop.run(running.measure(Load(count)))
 
 
 def main() -> None:

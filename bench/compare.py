@@ -1,11 +1,12 @@
 """Compare two variants by CPU µs a decision: two checkouts, or two environments of one.
 
     python -m bench.compare --base /tmp/before --other .
+    python -m bench.compare --base /tmp/before --other . --rate 200 --seconds 30
     python -m bench.compare --base . --other . OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
 
 A variant is the folder of a checkout that has its `.venv/`, and settings of its own. Each runs as its own `prequal up`,
-on a folder and ports of its own, both for the whole time; bursts go to one and the other in turn, and the order changes
-with each pair.
+on a folder and ports of its own, both for the whole time; loads go to one and the other in turn, and the order changes
+with each pair. A load is a burst, or evenly spread (`--rate`), and then its latencies are compared too.
 
 Invariant: a variant is asked by HTTP and measured by /proc, so that two checkouts need agree on nothing but the API.
 """
@@ -27,7 +28,7 @@ from typing import Any, Final, Self, TypeAlias
 
 import uvloop
 
-from bench.load import Seen, burst, cpu_seconds
+from bench.load import Seen, burst, cpu_seconds, steady
 from harness.client import Connection
 from harness.ports import reserve
 from prequal.core.errors import Transient
@@ -51,8 +52,27 @@ DECIDED_SECONDS: Final = 180.0
 LOOK_AGAIN_SECONDS: Final = 0.02
 
 Measured: TypeAlias = dict[str, float]
-"""CPU µs a decision by part, and decisions a second."""
+"""CPU µs a decision by part; of a burst decisions a second, of an even load the ms from 202 to the final status."""
+LATENCIES: Final = {"final p50": 0.5, "final p99": 0.99}
+WATCHED_A_SECOND: Final = 10
+"""So many applications are watched until they are final: each takes some reads, which are no part of the load."""
 Pair: TypeAlias = tuple[Measured, Measured]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent to a variant: `count` applications at once, or evenly, at `rate` a second."""
+
+    count: int
+    rate: float | None = None
+
+    async def send(self, port: int, seen: Seen) -> None:
+        """Send it; returns when all is answered and, of an even load, those watched are final."""
+        if self.rate is None:
+            await burst(port, self.count, CONNECTIONS, None, seen)
+        else:
+            sample = max(1, round(self.rate / WATCHED_A_SECOND))
+            await steady(port, self.rate, self.count / self.rate, sample, None, seen)
 
 
 @dataclass(frozen=True)
@@ -106,22 +126,24 @@ class Running(Child):
     def __exit__(self, *_: object) -> None:
         self.stop_for_good(STOP_SECONDS)
 
-    async def measure(self, count: int) -> Measured:
-        """Send a burst; CPU µs a decision, by part. Raises RuntimeError when not all of it was decided."""
+    async def measure(self, load: Load) -> Measured:
+        """Send a load; what was measured. Raises RuntimeError when not all of it was accepted."""
         running: dict[str, Any] = json.loads((self._folder / "data" / "run.json").read_text())
         seen, before, began = Seen(), cpu_seconds(running["processes"]), perf_counter()
-        await burst(self.port, count, CONNECTIONS, None, seen)
+        await load.send(self.port, seen)
         ids = [str(application_id) for application_id in seen.accepted]
         await self._wait_until_decided(ids[-CONNECTIONS:])
         seconds = perf_counter() - began
         await asyncio.sleep(REST_SECONDS)
         after = cpu_seconds(running["processes"])
         await self._wait_until_decided(ids)
-        if len(ids) < count:
-            raise RuntimeError(f"of {count} were accepted {len(ids)}, refused {seen.refused}")
-        used = {name: (after[name] - before[name]) / count * 1e6 for name in after}
+        if seen.refused:
+            raise RuntimeError(f"accepted were {len(ids)}, refused {seen.refused}")
+        used = {name: (after[name] - before[name]) / len(ids) * 1e6 for name in after}
         parts = {part: sum(used[name] for name in names) for part, names in PARTS.items()}
-        return {**parts, "all": sum(used.values()), "a second": count / seconds}
+        finals = sorted(seen.finals)
+        latencies = {name: finals[int(share * len(finals))] * 1e3 for name, share in LATENCIES.items() if finals}
+        return {**parts, "all": sum(used.values()), **(latencies or {"a second": len(ids) / seconds})}
 
     async def _wait_until_decided(self, ids: list[str]) -> None:
         """Ask for each of these until it is decided. Raises TimeoutError when they are not in time."""
@@ -133,32 +155,35 @@ class Running(Child):
         connection.close()
 
 
-async def compare(base: Running, other: Running, count: int, pairs: int) -> list[Pair]:
+async def compare(base: Running, other: Running, load: Load, pairs: int) -> list[Pair]:
     """Measure both in turn, `pairs` times, and print each pair."""
     for warm in (base, other):
-        await warm.measure(WARM_UP)
+        await warm.measure(Load(WARM_UP))
     seen: list[Pair] = []
     for number in range(pairs):
         order = (base, other) if number % 2 == 0 else (other, base)
-        measured = {running: await running.measure(count) for running in order}
+        measured = {running: await running.measure(load) for running in order}
         seen.append((measured[base], measured[other]))
         print(f"pair {number + 1}   base {_words(measured[base])}   other {_words(measured[other])}", flush=True)
     return seen
 
 
 def _words(measured: Measured) -> str:
-    return ", ".join(f"{part} {value:.0f}" for part, value in measured.items())
+    return ", ".join(
+        f"{name} {value:.1f}" if name in LATENCIES else f"{name} {value:.0f}" for name, value in measured.items()
+    )
 
 
 def report(seen: list[Pair]) -> dict[str, float]:
     """Print the medians, and return the ratios of other to base: the median of the pairs' own."""
     ratios = {}
-    for part in (*PARTS, "all"):
-        base, other = (statistics.median(measured[part] for measured in side) for side in zip(*seen, strict=True))
-        each = sorted(pair[1][part] / pair[0][part] for pair in seen)
-        ratios[part] = statistics.median(each)
+    for name in seen[0][0]:
+        base, other = (statistics.median(measured[name] for measured in side) for side in zip(*seen, strict=True))
+        each = sorted(pair[1][name] / pair[0][name] for pair in seen)
+        ratios[name] = statistics.median(each)
+        unit = "ms" if name in LATENCIES else "decisions" if name == "a second" else "CPU µs a decision"
         print(
-            f"{part:9} {base:6.0f} → {other:6.0f} CPU µs a decision: ratio {ratios[part]:.3f}"
+            f"{name:9} {base:8.1f} → {other:8.1f} {unit}: ratio {ratios[name]:.3f}"
             f" (pairs from {each[0]:.3f} to {each[-1]:.3f})"
         )
     return ratios
@@ -170,6 +195,8 @@ def main() -> None:
     parser.add_argument("--base", nargs="*", required=True, help="[folder] [NAME=value …]")
     parser.add_argument("--other", nargs="*", default=[], help="the same; by default this checkout as it is")
     parser.add_argument("--count", type=int, default=10_000, help=f"applications a burst, at most {MOST:,}")
+    parser.add_argument("--rate", type=float, help="an even load of so many a second instead of a burst")
+    parser.add_argument("--seconds", type=float, default=30, help="how long an even load lasts, at most 300")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--most", type=float, help="the highest ratio that is good")
     arguments = parser.parse_args()
@@ -177,7 +204,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="compare-") as folder, ExitStack() as both:
         folders = [Path(tempfile.mkdtemp(prefix=name, dir=folder)) for name in ("base", "other")]
         base, other = (both.enter_context(Running(*each)) for each in zip(variants, folders, strict=True))
-        ratios = report(uvloop.run(compare(base, other, min(arguments.count, MOST), arguments.pairs)))
+        count = int(arguments.rate * min(arguments.seconds, 300)) if arguments.rate else arguments.count
+        load = Load(min(count, MOST), arguments.rate)
+        ratios = report(uvloop.run(compare(base, other, load, arguments.pairs)))
     sys.exit(arguments.most is not None and ratios["python"] > arguments.most)
 
 
