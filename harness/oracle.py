@@ -18,6 +18,7 @@ PUBLISHED: dict[str, int | None] = {
     "SANDB0650C": 650,
     "SANDB0900D": 900,
     "SANDB0409E": 790,
+    "SANDB0404F": None,
 }
 """The sandbox's PANs, by what docs/sandbox.md says; None is one of which the bureau has no file."""
 

@@ -110,6 +110,7 @@ def a_report_message(
         "loan_amount_inr": submitted.loan_amount_inr,
         "loan_type": submitted.loan_type,
         "cibil_score": cibil_score,
+        **({"bureau_outcome": "NO_FILE"} if cibil_score is None else {}),
     }
     if mac is None:
         return _at(generated_at, CreditReportGenerated, CreditReportGenerated.body(submitted.application_id, **facts))

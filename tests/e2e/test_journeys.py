@@ -84,13 +84,17 @@ def test_sandbox_reaches_every_outcome_and_every_reason_as_published(up: Up, cli
     for pan, _, income, amount, *_ in published:
         answer = decided(client, an_application(pan_number=pan, monthly_income_inr=income, loan_amount_inr=amount))
         stored = database.row("SELECT decision_rule FROM applications WHERE id = %s", answer["application_id"])
-        score = str(answer["cibil_score"])
+        score = str(answer["cibil_score"] or "none")
         found.append((pan, score, income, amount, answer["status"], stored["decision_rule"]))
     database.close()
 
     assert found == published
     assert {row[0] for row in published} == set(oracle.PUBLISHED)
-    assert {row[5] for row in published} == {row.reason for row in packaged.current().document.rows}
+    assert {row[5] for row in published} == REACHABLE
+
+
+REACHABLE = set(packaged.current().outcomes) - {"INCOME_MISSING", "AMOUNT_MISSING"}
+"""The reasons of applications that the API takes: without an income or an amount it takes none."""
 
 
 def sandbox_table() -> list[tuple[str, ...]]:

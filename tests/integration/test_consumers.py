@@ -42,6 +42,9 @@ from prequal.telemetry import metrics
 from tests.support.consumers import Consuming, assessing, deciding
 from tests.support.submissions import REPORT_MAC, Submission, a_submission, store, stored
 
+NO_FILE = "SANDB0404F"
+"""The sandbox's PAN of which the bureau has no file."""
+
 SUBMITTED_EVENT = EventType.APPLICATION_SUBMITTED
 NEW_KEY = b"n" * 32
 
@@ -123,6 +126,30 @@ async def test_report_has_everything_the_decision_needs_and_no_pan(database: Dat
     }
     assert (row["topic"], row["event_type"]) == (REPORTED, "CreditReportGenerated")
     assert (row["event_id"], row["correlation_id"]) == (submission.report_id, "request-1")
+
+
+async def test_report_of_a_person_without_a_file_says_so_and_has_no_score(database: Database, broker: Broker) -> None:
+    (submission,) = stored(database, pan=NO_FILE)
+    broker.publish(SUBMITTED, [submission.submitted()])
+
+    async with assessing(database, broker):
+        await soon(lambda: unpublished(database))
+
+    content = unpublished(database)[submission.id]
+    assert (content["bureau_outcome"], content["cibil_score"]) == ("NO_FILE", None)
+
+
+async def test_person_without_a_file_is_neither_approved_nor_rejected(database: Database, broker: Broker) -> None:
+    (submission,) = stored(database, pan=NO_FILE)
+    broker.publish(REPORTED, [submission.report()])
+
+    async with deciding(database, broker):
+        await soon(lambda: decided(database, submission) != "PENDING")
+
+    row = database.application(submission.id)
+    assert (row["status"], row["cibil_score"], row["decision_rule"]) == ("MANUAL_REVIEW", None, "NO_CREDIT_FILE")
+    assert row["decision_measures"]["cibil_score"] is None
+    assert row["decision_measures"]["loan_amount_inr"] == submission.loan_amount_inr
 
 
 async def test_every_decrypted_pan_was_recorded_once_before(database: Database, broker: Broker) -> None:

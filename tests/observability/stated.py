@@ -316,7 +316,7 @@ STATED: dict[tuple[str, str], Stated] = {
             f"""
             SELECT to_char(upto, 'FM990.0'), count(*) FROM unnest(ARRAY{list(SCORES)}) AS bands (upto)
             JOIN applications ON cibil_score <= upto GROUP BY 1
-            UNION ALL SELECT '+Inf', count(*) FROM applications
+            UNION ALL SELECT '+Inf', count(cibil_score) FROM applications
             """
         )
     ),

@@ -131,6 +131,29 @@ def test_page_and_json_show_the_decision_and_its_reason_and_never_the_pan_or_the
         assert body["applicant_name"] not in output
 
 
+def test_person_without_a_file_is_seen_in_the_timeline(database: Database, stores: StoresSettings) -> None:
+    (submission,) = stored(database)
+    database.execute(
+        """
+        UPDATE applications SET status = 'MANUAL_REVIEW', decision_rule = 'NO_CREDIT_FILE',
+               decision_measures = '{"cibil_score": null}', policy_version = 'v1' WHERE id = %s
+        """,
+        submission.id,
+    )
+    database.execute(
+        "INSERT INTO processed_messages VALUES ('credit-service', %s, 'd', now(), %s)",
+        submission.event_id,
+        submission.id,
+    )
+
+    timeline = trace(stores, None, submission.id)
+
+    assert "found no file at the bureau" in [step.what for step in timeline.steps]
+    assert timeline.decision is not None
+    assert (timeline.decision.cibil_score, timeline.decision.policy_hash) == (None, None)
+    assert timeline.decision.reason.startswith("The credit bureau has no file")
+
+
 def test_application_older_than_the_archive_still_has_a_timeline(database: Database, stores: StoresSettings) -> None:
     (submission,) = stored(database)
     database.execute(

@@ -77,9 +77,8 @@ def _show(statuses: Iterator["ApplicationStatus"]) -> "ApplicationStatus":
         last = _last(iter([first, *statuses]))
     if last.is_final:
         colour = {"PRE_APPROVED": "green", "REJECTED": "red"}.get(last.status, "yellow")
-        console.print(
-            f"[bold {colour}]{last.status}[/] with score {last.cibil_score}, after {last.milliseconds:.0f} ms."
-        )
+        scored = "without a score" if last.cibil_score is None else f"with score {last.cibil_score}"
+        console.print(f"[bold {colour}]{last.status}[/] {scored}, after {last.milliseconds:.0f} ms.")
     return last
 
 

@@ -37,7 +37,7 @@ class CreditHandler:
         keys: KeyRing,
         draws: ScoreDraws,
         mac: ReportMac,
-        published: Mapping[Pan, int],
+        published: Mapping[Pan, int | None],
         notifier: OutboxNotifier,
     ) -> None:
         self._link = link
@@ -97,7 +97,7 @@ class CreditHandler:
         failpoints.reached(Place.CREDIT_AFTER_COMMIT)
         self._notifier.notify()
         for report in reports:
-            if report.submitted_event_id in appended:
+            if report.submitted_event_id in appended and report.cibil_score is not None:
                 metrics.SCORE.observe(report.cibil_score)
         return appended
 
@@ -121,7 +121,8 @@ class CreditHandler:
             traceparent=received.traceparent,
         )
 
-    def _body(self, event: ApplicationSubmitted, cibil_score: int) -> str:
+    def _body(self, event: ApplicationSubmitted, cibil_score: int | None) -> str:
+        outcome = {"bureau_outcome": "NO_FILE"} if cibil_score is None else {}
         return CreditReportGenerated.signed_body(
             event.application_id,
             self._mac.make,
@@ -130,4 +131,5 @@ class CreditHandler:
             loan_amount_inr=event.loan_amount_inr,
             loan_type=event.loan_type,
             cibil_score=cibil_score,
+            **outcome,
         )

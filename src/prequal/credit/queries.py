@@ -19,13 +19,13 @@ CONSUMER = "credit-service"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A score to be published, and the event it answers."""
+    """A score to be published, or that there is no file, and the event it answers."""
 
     submitted_event_id: UUID
     digest: bytes
     event_id: UUID
     application_id: UUID
-    cibil_score: int
+    cibil_score: int | None
     body: str
     correlation_id: str | None
     traceparent: str | None

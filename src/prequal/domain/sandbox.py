@@ -8,7 +8,7 @@ from typing import Final
 
 from prequal.domain.pan import Pan
 
-SCORES: Final[Mapping[Pan, int]] = {
+SCORES: Final[Mapping[Pan, int | None]] = {
     Pan("ABCDE1234F"): 790,
     Pan("FGHIJ5678K"): 610,
     Pan("SANDB0300A"): 300,
@@ -16,8 +16,9 @@ SCORES: Final[Mapping[Pan, int]] = {
     Pan("SANDB0650C"): 650,
     Pan("SANDB0900D"): 900,
     Pan("SANDB0409E"): 790,
+    Pan("SANDB0404F"): None,
 }
-"""The table of docs/sandbox.md: it holds only where the sandbox is switched on."""
+"""The table of docs/sandbox.md, None being a person without a file: it holds only where the sandbox is switched on."""
 
 CLAIMED: Final = Pan("SANDB0409E")
 """The one that the 24-hour rule holds for, so that an integrator sees the 409."""

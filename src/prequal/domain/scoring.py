@@ -23,9 +23,11 @@ SPREAD = 5
 
 
 def cibil_score(
-    pan: Pan, draw: bytes, monthly_income_inr: Decimal, loan_type: LoanType, published: Mapping[Pan, int]
-) -> int:
+    pan: Pan, draw: bytes, monthly_income_inr: Decimal, loan_type: LoanType, published: Mapping[Pan, int | None]
+) -> int | None:
     """The bureau's score, 300 … 900: the published one of a sandbox PAN, else base and points, spread by ± 5, clamped.
+
+    None where the bureau has no file, which only a sandbox PAN can show.
 
     Args:
         pan: whose score it is.

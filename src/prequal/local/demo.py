@@ -64,4 +64,4 @@ def _decided(client: ApiClient, application: dict[str, Any]) -> ApplicationStatu
 
 def _line(application: dict[str, Any], decided: ApplicationStatus) -> str:
     wish = "{loan_type:<8} ₹ {loan_amount_inr:>10,} on ₹ {monthly_income_inr:>7,} a month".format(**application)
-    return f"{decided.status:<13}  score {decided.cibil_score}  in {decided.milliseconds:4.0f} ms   {wish}"
+    return f"{decided.status:<13}  score {decided.cibil_score or 'none'}  in {decided.milliseconds:4.0f} ms   {wish}"

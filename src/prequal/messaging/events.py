@@ -14,7 +14,16 @@ from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from prequal.core.errors import Invalid
 from prequal.domain.application import LoanType
@@ -49,8 +58,8 @@ Token = Annotated[
     PlainSerializer(lambda token: base64.b64encode(token).decode()),
     Field(json_schema_extra={"type": "string", "contentEncoding": "base64"}),
 ]
-NO_FACTS = ("event_id", "message_version", "pan_number_encrypted", "report_mac")
-"""Beside the time, the fields that may differ while the fact is the same."""
+NO_FACTS = ("event_id", "message_version", "pan_number_encrypted", "report_mac", "bureau_outcome")
+"""Beside the time, the fields that may differ while the fact is the same, or that another field says as well."""
 
 PanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="HMAC-SHA-256 of the PAN, hexadecimal.")]
 
@@ -86,7 +95,7 @@ class Event(BaseModel):
         """
         own = {"application_id": application_id, "message_version": MESSAGE_VERSION}
         whole: dict[str, Any] = {"event_id": event_id(cls.type, application_id), **own, **fields}
-        return cls.model_construct(**whole).model_dump_json()
+        return cls.model_construct(**whole).model_dump_json(exclude_unset=True)
 
     @classmethod
     def decode(cls, content: bytes | None) -> Self:
@@ -136,19 +145,30 @@ class ApplicationSubmitted(Event):
 
 
 class CreditReportGenerated(Event):
-    """An application was scored and is to be decided."""
+    """The bureau was asked about an application, which is to be decided: with a score, or because there is no file."""
 
     type = EventType.CREDIT_REPORT_GENERATED
     time_field = "generated_at"
 
-    cibil_score: Annotated[int, Field(strict=True, ge=300, le=900, description="The bureau's score.")]
-    generated_at: AwareDatetime = Field(description="When the score was made (database time).")
+    cibil_score: Annotated[int, Field(strict=True, ge=300, le=900)] | None = Field(
+        default=None, description="The bureau's score; null where it has no file."
+    )
+    bureau_outcome: Literal["NO_FILE"] | None = Field(
+        default=None, description="`NO_FILE` where the bureau has no file of the person; absent beside a score."
+    )
+    generated_at: AwareDatetime = Field(description="When the bureau answered (database time).")
     # Any text is read, so that a wrong one is a dead letter of its own kind.
     report_mac: str | None = Field(
         None,
         description="HMAC-SHA-256 of the facts under REPORT_KEY, hexadecimal: by it decision-service knows that "
         "credit-service made the report. Reports of releases before it have none.",
     )
+
+    @model_validator(mode="after")
+    def _score_or_no_file(self) -> Self:
+        if (self.cibil_score is None) != (self.bureau_outcome == "NO_FILE"):
+            raise ValueError("either cibil_score or the bureau_outcome NO_FILE must be there")
+        return self
 
     @classmethod
     def signed_body(cls, application_id: UUID, make_mac: Callable[[bytes], str], **fields: object) -> str:
@@ -170,8 +190,9 @@ def rfc3339(moment: datetime) -> str:
 def _invalid(error: ValidationError) -> Invalid:
     problems = error.errors(include_input=False, include_url=False, include_context=False)
     words = redact("; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems))[:500]
+    words = words.removeprefix(": ")  # of the event as a whole
     if problems[0]["type"] == "json_invalid":
-        return Invalid("malformed_json", words.removeprefix(": "))
+        return Invalid("malformed_json", words)
     if any(problem["loc"] == ("message_version",) and problem["type"] == "literal_error" for problem in problems):
         return Invalid("unknown_version", words)
     return Invalid("invalid_fields", words)

@@ -156,7 +156,8 @@ def _steps(record: Record) -> list[Step]:
         if event.published_at is not None
     ]
     steps += [Step(each.at, each.service, "decrypted the PAN") for each in record.accesses if each.action == "READ"]
-    steps += [Step(each.at, each.consumer, "scored it") for each in record.processed if each.consumer == SCORER]
+    scored = "found no file at the bureau" if _has_no_file(record) else "scored it"
+    steps += [Step(each.at, each.consumer, scored) for each in record.processed if each.consumer == SCORER]
     if record.republication:
         times = record.republication.times
         steps.append(
@@ -168,6 +169,11 @@ def _steps(record: Record) -> list[Step]:
     if application["status"] != Status.PENDING:
         steps.append(Step(application["updated_at"], DECIDER, f"decided: {application['status']}"))
     return sorted(steps, key=lambda step: step.at)
+
+
+def _has_no_file(record: Record) -> bool:
+    """Whether it was decided without a score; while it is undecided, only its report knows."""
+    return record.application["status"] != Status.PENDING and record.application["cibil_score"] is None
 
 
 def _decision(record: Record) -> DecisionRecord | None:

@@ -19,7 +19,9 @@ KEYS = st.binary(min_size=32, max_size=32)
 KEY = a_key(1)
 
 
-def a_score(number: str, income: Decimal, loan_type: LoanType, *, key: bytes = KEY, sandbox_on: bool = False) -> int:
+def a_score(
+    number: str, income: Decimal, loan_type: LoanType, *, key: bytes = KEY, sandbox_on: bool = False
+) -> int | None:
     pan = a_pan(number)
     return cibil_score(pan, ScoreDraws(key).draw(pan), income, loan_type, sandbox.SCORES if sandbox_on else {})
 
@@ -41,6 +43,7 @@ def test_a_score_is_the_same_each_time_and_within_bounds(
 ) -> None:
     score = a_score(number, income, loan_type, key=key)
 
+    assert score is not None
     assert 300 <= score <= 900
     assert score == a_score(number, Decimal(str(income)), LoanType(loan_type.value), key=key)
 
@@ -48,14 +51,14 @@ def test_a_score_is_the_same_each_time_and_within_bounds(
 @pytest.mark.parametrize(("number", "score"), oracle.PUBLISHED.items())
 @given(key=KEYS, income=INCOMES, loan_type=LOAN_TYPES)
 def test_sandbox_pans_have_their_published_score_whatever_else(
-    number: str, score: int, key: bytes, income: Decimal, loan_type: LoanType
+    number: str, score: int | None, key: bytes, income: Decimal, loan_type: LoanType
 ) -> None:
     assert a_score(number, income, loan_type, key=key, sandbox_on=True) == score
 
 
 @pytest.mark.parametrize("number", oracle.PUBLISHED)
 def test_without_the_sandbox_its_pans_are_scored_like_any(number: str) -> None:
-    assert 645 <= a_score(number, Decimal(50_000), LoanType.AUTO) <= 655
+    assert a_score(number, Decimal(50_000), LoanType.AUTO) in range(645, 656)
 
 
 def test_sandbox_pans_are_of_no_holder_type_of_the_tax_department() -> None:

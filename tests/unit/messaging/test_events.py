@@ -129,7 +129,11 @@ def test_a_credit_report_has_the_contracts_fields_on_the_wire_and_no_pan() -> No
 
 @pytest.mark.parametrize("event_class", CLASSES)
 def test_what_is_written_is_what_is_declared(event_class: type[Event]) -> None:
-    assert set(json.loads(VALID[event_class])) == set(event_class.model_json_schema(mode="serialization")["properties"])
+    written = set(json.loads(VALID[event_class]))
+    if event_class is CreditReportGenerated:
+        written |= set(json.loads(a_report_message(cibil_score=None)))
+
+    assert written == set(event_class.model_json_schema(mode="serialization")["properties"])
 
 
 @pytest.mark.parametrize("event_class", CLASSES)
@@ -287,6 +291,33 @@ def test_an_event_id_of_the_other_type_is_poison() -> None:
 def test_a_score_that_is_no_whole_number_of_the_range_is_poison(score: object) -> None:
     with pytest.raises(Invalid, match="cibil_score"):
         CreditReportGenerated.decode(with_field(CreditReportGenerated, "cibil_score", score))
+
+
+def test_report_of_a_person_without_a_file_is_read_back_as_it_was_written() -> None:
+    content = json.loads(a_report_message(cibil_score=None))
+    report = CreditReportGenerated.decode(json.dumps(content).encode())
+
+    assert content["cibil_score"] is None
+    assert (report.cibil_score, report.bureau_outcome) == (None, "NO_FILE")
+    assert report.digest != a_report().digest
+
+
+def test_report_with_a_score_is_written_as_before_there_were_others() -> None:
+    assert "bureau_outcome" not in json.loads(a_report_message())
+
+
+@pytest.mark.parametrize("outcome", ["NO_FILE", "THIN_FILE", "", 1])
+def test_report_with_a_score_and_another_outcome_is_poison(outcome: object) -> None:
+    with pytest.raises(Invalid, match="bureau_outcome"):
+        CreditReportGenerated.decode(with_field(CreditReportGenerated, "bureau_outcome", outcome))
+
+
+def test_report_without_a_score_and_an_outcome_is_poison() -> None:
+    content = json.loads(a_report_message())
+    del content["cibil_score"]
+
+    with pytest.raises(Invalid, match="either cibil_score or"):
+        CreditReportGenerated.decode(json.dumps(content).encode())
 
 
 @given(st.sampled_from(CLASSES), st.binary(max_size=200))
