@@ -19,7 +19,7 @@ UNKNOWN = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")
 
 
-def decide(api: Api, application_id: str, status: str, score: int) -> None:
+def decide(api: Api, application_id: str, status: str, score: int | None) -> None:
     """Settle an application as decision-service does."""
     api.database.execute(
         """
@@ -208,6 +208,15 @@ def test_status_of_a_decided_application(api: Api, status: str) -> None:
     )
 
 
+def test_status_of_a_person_without_a_file_is_final_and_has_no_score(api: Api) -> None:
+    application_id = api.accepted(an_application())
+    decide(api, application_id, "MANUAL_REVIEW", None)
+
+    body = api.status(application_id).json()
+
+    assert (body["status"], body["cibil_score"]) == ("MANUAL_REVIEW", None)
+
+
 def test_status_is_never_stored_by_anybody_on_the_way(api: Api) -> None:
     response = api.status(api.accepted(an_application()))
 
@@ -240,7 +249,10 @@ def test_reading_decrypts_no_pan_and_records_no_decryption(api: Api) -> None:
 # ── nothing of a PAN in what is answered ────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("path", ["/{}", "/applications/{}/status", "/x/{}/y/{}", "/%2F{}%2F", "/{}.json?pan={}"])
+@pytest.mark.parametrize(
+    "path",
+    ["/{}", "/applications/{}/status", "/applications/{}/decision", "/x/{}/y/{}", "/%2F{}%2F", "/{}.json?pan={}"],
+)
 @pytest.mark.parametrize("case", [str.upper, str.lower], ids=["upper", "lower"])
 def test_pan_in_the_path_is_masked(api: Api, path: str, case: Any) -> None:
     pan = a_pan()
@@ -305,6 +317,7 @@ def test_openapi_describes_exactly_the_paths_there_are(api: Api) -> None:
     assert set(document["paths"]) == {
         "/applications",
         "/applications/{application_id}/status",
+        "/applications/{application_id}/decision",
         "/health",
         "/ready",
         "/metrics",

@@ -149,6 +149,8 @@ def unparsable(api: Api) -> float:
     [
         ("POST", "/applications/", {}, 404, "NOT_FOUND"),
         ("GET", f"/applications/{UNKNOWN}/status", {}, 404, "APPLICATION_NOT_FOUND"),
+        ("GET", f"/applications/{UNKNOWN}/decision", {}, 404, "APPLICATION_NOT_FOUND"),
+        ("GET", "/applications/1/decision", {}, 422, "VALIDATION_ERROR"),
         ("PUT", "/applications", {}, 405, "METHOD_NOT_ALLOWED"),
         ("POST", "/applications", {"Content-Type": "text/plain"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
         ("POST", "/applications", JSON | {"Content-Encoding": "gzip"}, 415, "UNSUPPORTED_MEDIA_TYPE"),

@@ -12,11 +12,14 @@ from uuid import UUID
 import structlog
 from starlette.types import Scope
 
-from prequal.telemetry.metrics import STATUS_ROUTE, SUBMIT_ROUTE
+from prequal.telemetry.metrics import DECISION_ROUTE, STATUS_ROUTE, SUBMIT_ROUTE
 
 PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
 """Their answers with a status under 400 are not recorded."""
 ROUTES: Final = PROBES | {SUBMIT_ROUTE, "/docs", "/redoc", "/openapi.json"}
+
+_READS: Final = {"status": STATUS_ROUTE, "decision": DECISION_ROUTE}
+"""The routes of one application, by the end of their paths."""
 
 SUCCESSES_A_SECOND: Final = 20
 """So many records of requests that succeeded, of all statuses under 400 together."""
@@ -61,7 +64,7 @@ class AccessLog:
 
 def route_of(path: str) -> str:
     """The route of a path, out of a closed set."""
-    return path if path in ROUTES else STATUS_ROUTE if path.endswith("/status") else "other"
+    return path if path in ROUTES else _READS.get(path.rpartition("/")[2], "other")
 
 
 def _facts(scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float) -> dict[str, Any]:

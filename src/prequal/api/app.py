@@ -6,7 +6,7 @@ Invariant: whatever happens inside, the caller gets one answer of the one shape,
 import functools
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -33,14 +33,14 @@ from prequal.messaging.events import rfc3339
 from prequal.service import http_protocol
 from prequal.telemetry import metrics
 from prequal.telemetry.logs import correlation_id, where
-from prequal.telemetry.metrics import STATUS_ROUTE, SUBMIT_ROUTE
+from prequal.telemetry.metrics import DECISION_ROUTE, STATUS_ROUTE, SUBMIT_ROUTE
 
 log = structlog.get_logger()
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _SUBMIT_TARGET = SUBMIT_ROUTE.encode()
-_STATUS_PATH = re.compile(re.escape(STATUS_ROUTE).replace(r"\{application_id\}", "(?P<application_id>[^/]+)"))
+_READ_PATH = re.compile(r"/applications/(?P<application_id>[^/]+)/(?P<what>status|decision)")
 _PROTOCOL_CODES = {
     400: ErrorCode.MALFORMED_REQUEST,
     408: ErrorCode.REQUEST_TIMEOUT,
@@ -54,13 +54,18 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def build(
-    submit: ASGIApp, show_status: ASGIApp, health: dict[str, Handler], let_in: Callable[[], bool] = lambda: True
+    submit: ASGIApp,
+    show_status: ASGIApp,
+    show_decision: ASGIApp,
+    health: dict[str, Handler],
+    let_in: Callable[[], bool] = lambda: True,
 ) -> "Envelope":
     """The whole application: our routes in a FastAPI, in the envelope.
 
     Args:
         submit: the POST of an application.
         show_status: the GET of its status.
+        show_decision: the GET of its decision.
         health: the probes, by path.
         let_in: whether there is room for one more application, asked when its head has come.
     """
@@ -75,6 +80,7 @@ def build(
     routes: list[BaseRoute] = [
         Route(SUBMIT_ROUTE, submit, methods=["POST"]),
         Route(STATUS_ROUTE, show_status, methods=["GET"]),
+        Route(DECISION_ROUTE, show_decision, methods=["GET"]),
         *(Route(path, handler, methods=["GET"]) for path, handler in health.items()),
         *docs_pages.routes(),
     ]
@@ -83,7 +89,7 @@ def build(
     app.add_exception_handler(HTTPException, _refused_by_framework)
     app.add_exception_handler(RequestValidationError, _refused_by_framework)
     app.add_exception_handler(Exception, _failed)
-    return Envelope(app, submit, show_status, let_in)
+    return Envelope(app, submit, {"status": show_status, "decision": show_decision}, let_in)
 
 
 class Protocol(http_protocol.Protocol):
@@ -108,13 +114,13 @@ class Protocol(http_protocol.Protocol):
 class Envelope:
     """Gives each request its id, counts, times and records it, and handles an error that nothing else handled.
 
-    The two paths of applications are served past the framework, whose layers cost as much as all the rest of a POST.
+    The paths of applications are served past the framework, whose layers cost as much as all the rest of a POST.
     """
 
-    def __init__(self, app: ASGIApp, submit: ASGIApp, show_status: ASGIApp, let_in: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp, submit: ASGIApp, reads: Mapping[str, ASGIApp], let_in: Callable[[], bool]) -> None:
         self._app = app
         self._submit = submit
-        self._show_status = show_status
+        self._reads = reads
         self.let_in = let_in
         self._in_progress = 0
         self._access_log = AccessLog()
@@ -150,9 +156,9 @@ class Envelope:
         path, method = scope["path"], scope["method"]
         if method == "POST" and path == SUBMIT_ROUTE:
             return self._submit
-        if method == "GET" and (found := _STATUS_PATH.fullmatch(path)):
+        if method == "GET" and (found := _READ_PATH.fullmatch(path)):
             scope["path_params"] = found.groupdict()
-            return self._show_status
+            return self._reads[found["what"]]
         return self._app
 
     def refuse_at_once(self, scope: Scope) -> bytes:

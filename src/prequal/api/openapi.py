@@ -3,12 +3,21 @@
 Invariant: what is declared here is what the tests of the error table see.
 """
 
+from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from prequal import __version__
 from prequal.api import schemas
+from prequal.api.decision import decision_body
 from prequal.api.errors import ErrorCode
+from prequal.api.queries import StoredDecision
+from prequal.domain.application import LoanType
+from prequal.domain.policy import packaged
+from prequal.domain.policy.document import LANGUAGES
+from prequal.domain.policy.facts import Facts
 
 Document = dict[str, Any]
 
@@ -35,6 +44,7 @@ NO_CREDENTIALS: list[Document] = []
 
 EXAMPLE_ID = "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"
 EXAMPLE_TIME = "2026-11-23T09:30:00.123456Z"
+EXAMPLE_REQUEST = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 
 
 @cache
@@ -52,6 +62,7 @@ def document() -> Document:
         "paths": {
             "/applications": {"post": _submit()},
             "/applications/{application_id}/status": {"get": _show_status()},
+            "/applications/{application_id}/decision": {"get": _show_decision()},
             "/health": {"get": _probe("health", "Whether the process lives.", schemas.Health, _HEALTH)},
             "/ready": {"get": _probe("ready", "Whether applications can be taken.", schemas.Readiness, _READY)},
             "/metrics": {"get": _metrics()},
@@ -126,18 +137,71 @@ def _show_status() -> Document:
         "operationId": "showApplicationStatus",
         "summary": "Read an application's status",
         "security": NO_CREDENTIALS,
+        "parameters": [_APPLICATION_ID_PARAMETER, _REQUEST_ID_PARAMETER],
+        "responses": {"200": shown, **_errors(*ERRORS_OF_STATUS, *ERRORS_OF_ALL)},
+    }
+
+
+def _show_decision() -> Document:
+    shown = _content("The decision, or that it is pending", "ApplicationDecision", {})
+    shown["content"]["application/json"] = {
+        "schema": {"$ref": "#/components/schemas/ApplicationDecision"},
+        "examples": _named(_decision_examples()),
+    }
+    shown["headers"] = {
+        "Cache-Control": {"description": "Never stored.", "schema": {"const": "no-store"}},
+        "Vary": {"description": "The sentences depend on it.", "schema": {"const": "Accept-Language"}},
+        "Content-Language": {"description": "The language of the sentences.", "schema": {"enum": [*LANGUAGES]}},
+        **_REQUEST_ID_HEADER,
+    }
+    return {
+        "operationId": "showApplicationDecision",
+        "summary": "Read why an application was decided so",
+        "security": NO_CREDENTIALS,
+        "description": "The reason with its figures and a sentence for the applicant, what the same version of the "
+        "would approve, and what a prequalification is not. While the application is pending, its status alone.",
         "parameters": [
+            _APPLICATION_ID_PARAMETER,
             {
-                "name": "application_id",
-                "in": "path",
-                "required": True,
-                "schema": {"type": "string", "format": "uuid"},
-                "example": EXAMPLE_ID,
+                "name": "Accept-Language",
+                "in": "header",
+                "description": "`en` or `hi`, with weights (RFC 9110); English without it.",
+                "schema": {"type": "string"},
+                "example": "hi, en;q=0.5",
             },
             _REQUEST_ID_PARAMETER,
         ],
         "responses": {"200": shown, **_errors(*ERRORS_OF_STATUS, *ERRORS_OF_ALL)},
     }
+
+
+def _decision_examples() -> dict[str, Document]:
+    """Answers as the code itself makes them."""
+    stored = {
+        "rejected": _stored(610, "1500000.00"),
+        "manual_review": _stored(700, "4080000.00"),
+        "no_credit_file": _stored(None, "1500000.00"),
+    }
+    bodies = {name: decision_body(UUID(EXAMPLE_ID), decision, "en") for name, decision in stored.items()}
+    pending = {"application_id": EXAMPLE_ID, "status": "PENDING"}
+    return {name: body | {"request_id": EXAMPLE_REQUEST} for name, body in {**bodies, "pending": pending}.items()}
+
+
+def _stored(cibil_score: int | None, loan_amount_inr: str) -> StoredDecision:
+    policy, income, amount = packaged.current(), Decimal("85000.00"), Decimal(loan_amount_inr)
+    decision = policy.decide(Facts.of(cibil_score, income, amount, LoanType.HOME))
+    return StoredDecision(
+        status=decision.status,
+        cibil_score=cibil_score,
+        monthly_income_inr=income,
+        loan_amount_inr=amount,
+        loan_type=LoanType.HOME,
+        rule=decision.code,
+        measures=decision.measures_json,
+        policy_version=policy.version,
+        policy_hash=policy.digest,
+        updated_at=datetime.fromisoformat(EXAMPLE_TIME),
+    )
 
 
 def _probe(
@@ -180,6 +244,13 @@ def _metrics() -> Document:
     }
 
 
+_APPLICATION_ID_PARAMETER = {
+    "name": "application_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+    "example": EXAMPLE_ID,
+}
 _REQUEST_ID_PARAMETER = {
     "name": "X-Request-ID",
     "in": "header",
@@ -232,7 +303,7 @@ def _accepted_example() -> Document:
         "application_id": EXAMPLE_ID,
         "status": "PENDING",
         "created_at": EXAMPLE_TIME,
-        "request_id": "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d",
+        "request_id": EXAMPLE_REQUEST,
     }
 
 
@@ -244,7 +315,7 @@ def _status_example() -> Document:
         "pan_number_masked": "XXXXX1234F",
         "created_at": EXAMPLE_TIME,
         "updated_at": "2026-11-23T09:30:00.131072Z",
-        "request_id": "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d",
+        "request_id": EXAMPLE_REQUEST,
     }
 
 
@@ -254,7 +325,7 @@ def _error_example(code: ErrorCode) -> Document:
         "error_code": code.name,
         "message": code.words,
         "details": details if code is ErrorCode.NEGATIVE_AMOUNT else None,
-        "request_id": "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d",
+        "request_id": EXAMPLE_REQUEST,
         "timestamp": EXAMPLE_TIME,
         "path": "/applications",
     }

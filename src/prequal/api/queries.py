@@ -6,6 +6,7 @@ Invariant: only the database says duplicate, by its own clock, in one statement.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from prequal.core.topology import topic_of
@@ -52,6 +53,22 @@ class CurrentStatus:
     cibil_score: int | None
     pan_number_masked: str
     created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """A decision as it is stored, and what it was taken from; of a pending application the decision is absent."""
+
+    status: str
+    cibil_score: int | None
+    monthly_income_inr: Decimal
+    loan_amount_inr: Decimal
+    loan_type: str
+    rule: str | None
+    measures: str | None
+    policy_version: str | None
+    policy_hash: bytes | None
     updated_at: datetime
 
 
@@ -203,3 +220,16 @@ async def current_status(connection: Connection, application_id: UUID) -> Curren
         application_id,
     )
     return None if row is None else CurrentStatus(*row)
+
+
+async def stored_decision(connection: Connection, application_id: UUID) -> StoredDecision | None:
+    """How one application was decided; None when there is no such application."""
+    row = await connection.fetchrow(
+        """
+        SELECT status, cibil_score, monthly_income_inr, loan_amount_inr, loan_type,
+               decision_rule, decision_measures, policy_version, policy_hash, updated_at
+        FROM applications WHERE id = $1
+        """,
+        application_id,
+    )
+    return None if row is None else StoredDecision(*row)

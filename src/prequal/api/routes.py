@@ -117,7 +117,7 @@ class ShowStatus:
         self._read_pool = read_pool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        application_id = _application_id(scope["path_params"]["application_id"])
+        application_id = read_application_id(scope["path_params"]["application_id"])
         try:
             async with asyncio.timeout(READ_SECONDS), self._read_pool.use("status") as connection:
                 current = await queries.current_status(connection, application_id)
@@ -125,10 +125,15 @@ class ShowStatus:
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
         if current is None:
             raise ApiError(ErrorCode.APPLICATION_NOT_FOUND)
-        await _send(send, 200, json.dumps(_status(application_id, current, scope["request_id"])), NO_STORE)
+        await send_json(send, 200, json.dumps(_status(application_id, current, scope["request_id"])), NO_STORE)
 
 
-def _application_id(text: str) -> UUID:
+def read_application_id(text: str) -> UUID:
+    """The id in a path.
+
+    Raises:
+        ApiError: it is no UUID in its usual spelling.
+    """
     try:
         if text.lower() == str(found := UUID(text)):
             return found
@@ -143,7 +148,7 @@ async def _accept(send: Send, answer: Accepted) -> None:
     if answer.replayed:
         headers.append((b"idempotency-replayed", b"true"))
     body = _ACCEPTED % (application_id, rfc3339(answer.created_at), answer.request_id)
-    await _send(send, 202, body, headers)
+    await send_json(send, 202, body, headers)
 
 
 def _status(application_id: UUID, current: queries.CurrentStatus, request_id: str) -> dict[str, str | int | None]:
@@ -158,7 +163,8 @@ def _status(application_id: UUID, current: queries.CurrentStatus, request_id: st
     }
 
 
-async def _send(send: Send, status: int, body: str, headers: Headers) -> None:
+async def send_json(send: Send, status: int, body: str, headers: Headers) -> None:
+    """Answer with JSON text."""
     content = body.encode()
     length = (b"content-length", b"%d" % len(content))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length, JSON_CONTENT]})

@@ -56,6 +56,10 @@ def _names(kind: type[Enum]) -> WithJsonSchema:
     return _one_of(*(member.name for member in kind))
 
 
+def _or_null(body: type[_Body]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [body.schema_of(), {"type": "null"}]})
+
+
 Amount = Annotated[
     str,
     WithJsonSchema(
@@ -73,7 +77,17 @@ Amount = Annotated[
 Name = Annotated[
     str | None, WithJsonSchema({"type": ["string", "null"], "minLength": 1, "maxLength": 255, "pattern": "\\S"})
 ]
-Score = Annotated[int | None, WithJsonSchema({"type": ["integer", "null"], "minimum": 300, "maximum": 900})]
+Score = Annotated[
+    int | None,
+    WithJsonSchema(
+        {
+            "description": "Null while it is pending, and where the bureau has no file of the applicant.",
+            "type": ["integer", "null"],
+            "minimum": 300,
+            "maximum": 900,
+        }
+    ),
+]
 
 
 class ApplicationRequest(_Closed):
@@ -104,6 +118,69 @@ class ApplicationStatus(_Closed):
     pan_number_masked: str = Field(pattern="^XXXXX[0-9]{4}[A-Z]$")
     created_at: datetime
     updated_at: datetime
+    request_id: str
+
+
+class DecisionFigure(_Closed):
+    """A figure of a decision."""
+
+    name: str
+    value: Annotated[
+        int | str | None,
+        WithJsonSchema(
+            {
+                "type": ["integer", "string", "null"],
+                "description": "As stored: rupees and percent as decimal strings; null where it was missing.",
+            }
+        ),
+    ]
+    text: str = Field(description="As people read it, amounts grouped as in India.")
+
+
+class DecisionReason(_Closed):
+    """Why an application was decided so."""
+
+    code: str = Field(description="The reason, a name that the policy's version gives it.")
+    sentence: str
+    measured: Annotated[object, _or_null(DecisionFigure)]
+    threshold: Annotated[object, _or_null(DecisionFigure)]
+
+
+class PolicyReference(_Closed):
+    """The version of the policy that decided."""
+
+    version: str
+    hash: Annotated[
+        str | None,
+        WithJsonSchema(
+            {
+                "type": ["string", "null"],
+                "pattern": "^[0-9a-f]{64}$",
+                "description": "SHA-256 of its document; null for decisions from before it was stored.",
+            }
+        ),
+    ]
+
+
+class PathToYes(_Closed):
+    """A smaller loan that the same version approves, with everything else as it is."""
+
+    loan_amount_inr: str = Field(pattern=r"^[0-9]{1,10}\.[0-9]{2}$")
+    sentence: str
+
+
+class ApplicationDecision(_Closed):
+    """How an application was decided, and why; while it is pending, its status alone."""
+
+    application_id: UUID
+    status: Annotated[str, _names(Status)]
+    policy: Annotated[object, WithJsonSchema(PolicyReference.schema_of())] = None
+    reasons: Annotated[
+        object, WithJsonSchema({"type": "array", "minItems": 1, "items": DecisionReason.schema_of()})
+    ] = None
+    path_to_yes: Annotated[object, WithJsonSchema(PathToYes.schema_of())] = None
+    notice: str = Field(default="", description="What a prequalification is not.")
+    decided_at: Annotated[datetime | None, WithJsonSchema({"type": "string", "format": "date-time"})] = None
     request_id: str
 
 
@@ -148,5 +225,11 @@ class Readiness(_Body):
     ] = None
 
 
-COMPONENTS: tuple[type[_Body], ...] = (ApplicationRequest, ApplicationAccepted, ApplicationStatus, Error)
+COMPONENTS: tuple[type[_Body], ...] = (
+    ApplicationRequest,
+    ApplicationAccepted,
+    ApplicationStatus,
+    ApplicationDecision,
+    Error,
+)
 """What the document names; the rest stands where it is used."""

@@ -7,6 +7,7 @@ import asyncio
 import functools
 
 from prequal.api import app
+from prequal.api.decision import ShowDecision
 from prequal.api.routes import ShowStatus, SubmitApplication
 from prequal.api.submit import Submissions
 from prequal.core.keys import key_bytes, split
@@ -46,7 +47,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     async with read_pool:
         submit = SubmitApplication(submissions, keys, hasher, _holder_types(settings), settings.sandbox)
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
-        api = app.build(submit, ShowStatus(read_pool), health, submissions.let_in)
+        api = app.build(submit, ShowStatus(read_pool), ShowDecision(read_pool), health, submissions.let_in)
         async with started(Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol) as running:
             running.group.create_task(notifier.run(served))
             running.group.create_task(submissions.run(served))

@@ -50,7 +50,7 @@ _SHOWN = (
     "id, pan_number_masked, loan_type, monthly_income_inr, loan_amount_inr, status, cibil_score, decision_rule, "
     "decision_measures, policy_version, policy_hash, created_at, updated_at"
 )
-"""What a person is shown: neither the name nor the encrypted PAN."""
+"""What a person or a client is shown: neither the name nor the encrypted PAN."""
 _EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent"
 _EVERY_ROLE = dict.fromkeys(Role, "SELECT")
 
@@ -62,7 +62,7 @@ GRANTS: Final[Grid] = {
     },
     "api_clients": {Role.API: "SELECT", Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE"},
     "applications": {
-        Role.API: "SELECT (id, status, cibil_score, pan_number_masked, created_at, updated_at), "
+        Role.API: f"SELECT ({_SHOWN}), "
         "INSERT (id, pan_number_encrypted, pan_number_hash, pan_number_masked, applicant_name, monthly_income_inr, "
         "loan_amount_inr, loan_type)",
         Role.CREDIT: f"SELECT ({_FACTS})",

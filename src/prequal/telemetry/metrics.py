@@ -202,6 +202,7 @@ Metrics: TypeAlias = Counter | Gauge | Histogram | CollectedGauge
 
 SUBMIT_ROUTE = "/applications"
 STATUS_ROUTE = "/applications/{application_id}/status"
+DECISION_ROUTE = "/applications/{application_id}/decision"
 
 PUBLISH_ERROR_NAMES = (
     "MSG_SIZE_TOO_LARGE",
@@ -252,14 +253,16 @@ def _consumer(topic: str, *queries: str) -> dict[Metrics, list[Labels]]:
 
 
 SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
-    Service.API: _own("write", "status")
+    Service.API: _own("write", "status", "decision")
     | {
         HTTP_REQUESTS: [
             *(("POST", SUBMIT_ROUTE, status) for status in ("202", "400", "409", "422", "500", "503")),
-            *(("GET", STATUS_ROUTE, status) for status in ("200", "404", "422", "500", "503")),
+            *(("GET", *read) for read in product((STATUS_ROUTE, DECISION_ROUTE), ("200", "404", "422", "500", "503"))),
         ],
         HTTP_SECONDS: [
-            (*place, outcome) for place in (("POST", SUBMIT_ROUTE), ("GET", STATUS_ROUTE)) for outcome in _OUTCOMES
+            (*place, outcome)
+            for place in (("POST", SUBMIT_ROUTE), ("GET", STATUS_ROUTE), ("GET", DECISION_ROUTE))
+            for outcome in _OUTCOMES
         ],
         HTTP_IN_PROGRESS: [],
         DB_CONNECTIONS_ACTIVE: _of("own", "pool"),

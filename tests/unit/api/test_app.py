@@ -40,7 +40,12 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
     submissions = Submissions(settings, OutboxNotifier(DATABASE_URL, "topic"))
     submit = SubmitApplication(submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None)
     readiness = Readiness(settings, needs_kafka=False)
-    return app.build(submit, show_status or failing(ValueError), health_handlers(Service.API, "prequal-api", readiness))
+    return app.build(
+        submit,
+        show_status or failing(ValueError),
+        failing(ValueError),
+        health_handlers(Service.API, "prequal-api", readiness),
+    )
 
 
 class failing:  # noqa: N801  # stands where a path's own handler stands

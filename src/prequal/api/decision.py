@@ -1,0 +1,109 @@
+"""`GET /applications/{application_id}/decision`: why an application was decided so, and what would be approved.
+
+Invariant: the reason is the stored one, never decided again; an amount that is offered was, by the same version.
+"""
+
+import asyncio
+import json
+import re
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.types import Receive, Scope, Send
+
+from prequal.api import queries
+from prequal.api.errors import ApiError, ErrorCode
+from prequal.api.queries import StoredDecision
+from prequal.api.routes import CANNOT_READ, NO_STORE, READ_SECONDS, read_application_id, send_json
+from prequal.core.errors import Transient
+from prequal.domain.application import LoanType, Status
+from prequal.domain.policy import packaged
+from prequal.domain.policy.document import LANGUAGES
+from prequal.domain.policy.facts import Facts, Kind
+from prequal.domain.policy.path_to_yes import largest_approved
+from prequal.domain.policy.policy import Policy
+from prequal.domain.policy.reasons import Figure, explain
+from prequal.domain.policy.scope import AMOUNT
+from prequal.domain.policy.sentences import figure, filled
+from prequal.messaging.events import rfc3339
+from prequal.postgres.connections import ReadPool
+
+_WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", re.ASCII)
+
+
+class ShowDecision:
+    """`GET /applications/{application_id}/decision`."""
+
+    def __init__(self, read_pool: ReadPool) -> None:
+        self._read_pool = read_pool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        application_id = read_application_id(scope["path_params"]["application_id"])
+        try:
+            async with asyncio.timeout(READ_SECONDS), self._read_pool.use("decision") as connection:
+                stored = await queries.stored_decision(connection, application_id)
+        except (TimeoutError, Transient):
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
+        if stored is None:
+            raise ApiError(ErrorCode.APPLICATION_NOT_FOUND)
+        language = language_of(dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
+        body = decision_body(application_id, stored, language) | {"request_id": scope["request_id"]}
+        headers = [*NO_STORE, (b"vary", b"Accept-Language"), (b"content-language", language.encode())]
+        await send_json(send, 200, json.dumps(body, ensure_ascii=False), headers)
+
+
+def language_of(accepted: str) -> str:
+    """Of our languages the one that an `Accept-Language` (RFC 9110, 12.5.4) wants most; English without a wish."""
+    best, weight = LANGUAGES[0], 0.0
+    for part in accepted.split(","):
+        tag, _, parameter = part.replace(" ", "").partition(";")
+        language = tag.split("-")[0].lower()
+        wanted = parameter.removeprefix("q=") or "1"
+        if language in LANGUAGES and _WEIGHT.fullmatch(wanted) and float(wanted) > weight:
+            best, weight = language, float(wanted)
+    return best
+
+
+def decision_body(application_id: UUID, stored: StoredDecision, language: str) -> dict[str, Any]:
+    """The decision in `language`; of a pending application its status alone."""
+    body: dict[str, Any] = {"application_id": str(application_id), "status": stored.status}
+    if stored.status == Status.PENDING:
+        return body
+    policy = _policy(stored)
+    reason = explain(policy, stored.rule or "", json.loads(stored.measures or "{}"), language)
+    body["policy"] = {"version": stored.policy_version, "hash": stored.policy_hash and stored.policy_hash.hex()}
+    body["reasons"] = [
+        {
+            "code": reason.code,
+            "sentence": reason.sentence,
+            "measured": _figure(reason.measured),
+            "threshold": _figure(reason.threshold),
+        }
+    ]
+    if policy and (path := _path_to_yes(policy, stored, language)):
+        body["path_to_yes"] = path
+    body["notice"] = getattr((policy or packaged.current()).document.notice, language)
+    body["decided_at"] = rfc3339(stored.updated_at)
+    return body
+
+
+def _policy(stored: StoredDecision) -> Policy | None:
+    """The version that decided, if this code has that very document; older decisions have no hash."""
+    policy = packaged.policy_of(stored.policy_version or "")
+    return policy if policy and stored.policy_hash in (None, policy.digest) else None
+
+
+def _figure(found: Figure | None) -> dict[str, object] | None:
+    return None if found is None else {"name": found.name, "value": found.value, "text": found.text}
+
+
+def _path_to_yes(policy: Policy, stored: StoredDecision, language: str) -> dict[str, object] | None:
+    path = policy.document.path_to_yes
+    if path is None or stored.status == Status.PRE_APPROVED:
+        return None
+    facts = Facts.of(stored.cibil_score, stored.monthly_income_inr, stored.loan_amount_inr, LoanType(stored.loan_type))
+    paise = largest_approved(policy, facts)
+    if paise is None:
+        return None
+    figures = {**policy.constants, AMOUNT: figure(paise, Kind.MONEY)}
+    return {AMOUNT: figures[AMOUNT], "sentence": filled(getattr(path, language), figures, policy.scope.kinds)}

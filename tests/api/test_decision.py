@@ -1,0 +1,185 @@
+"""`GET …/decision`: the reason, the figures, and a smaller loan that the same version approves."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from harness import oracle
+from harness.applications import an_application
+from prequal.domain.application import LoanType
+from prequal.domain.policy import packaged
+from prequal.domain.policy.facts import Facts
+from tests.support.api import Api
+
+POLICY = packaged.current()
+
+
+def an_application_decided(api: Api, score: int | None, **amounts: Any) -> str:
+    """An application that is decided with this score, as decision-service does."""
+    application_id = api.accepted(an_application(**amounts))
+    row = api.database.application(application_id)
+    facts = Facts.of(score, row["monthly_income_inr"], row["loan_amount_inr"], LoanType(row["loan_type"]))
+    decision = POLICY.decide(facts)
+    stored(api, application_id, decision.status, score, decision.code, decision.measures_json, POLICY.digest)
+    return application_id
+
+
+def stored(
+    api: Api, application_id: str, status: str, score: int | None, code: str, measures: str, digest: bytes | None
+) -> None:
+    api.database.execute(
+        """
+        UPDATE applications SET status = %s, cibil_score = %s, decision_rule = %s, decision_measures = %s,
+               policy_version = 'v1', policy_hash = %s, version = 2 WHERE id = %s
+        """,
+        status,
+        score,
+        code,
+        measures,
+        digest,
+        application_id,
+    )
+
+
+def asked(api: Api, application_id: str, language: str | None = None) -> httpx.Response:
+    headers = {} if language is None else {"Accept-Language": language}
+    return api.client.get(f"/applications/{application_id}/decision", headers=headers)
+
+
+def test_rejection_has_its_reason_with_what_was_measured_and_the_threshold(api: Api) -> None:
+    application_id = an_application_decided(api, 610)
+
+    response = asked(api, application_id)
+
+    body = response.json()
+    assert (response.status_code, body["application_id"], body["status"]) == (200, application_id, "REJECTED")
+    assert body["policy"] == {"version": "v1", "hash": POLICY.hash}
+    assert body["reasons"] == [
+        {
+            "code": "SCORE_BELOW_MINIMUM",
+            "sentence": "The credit score of 610 is below the minimum of 650.",
+            "measured": {"name": "cibil_score", "value": 610, "text": "610"},
+            "threshold": {"name": "minimum_cibil_score", "value": 650, "text": "650"},
+        }
+    ]
+    assert body["notice"] == POLICY.document.notice.en
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert "path_to_yes" not in body
+
+
+def test_amounts_are_grouped_as_in_india(api: Api) -> None:
+    application_id = an_application_decided(
+        api, 700, monthly_income_inr="25720.16", loan_amount_inr="1234567.68", loan_type="HOME"
+    )
+
+    (reason,) = asked(api, application_id).json()["reasons"]
+
+    assert reason["threshold"] == {"name": "loan_amount_inr", "value": "1234567.68", "text": "₹12,34,567.68"}
+    assert "₹12,34,567.68, are not more than the loan of ₹12,34,567.68" in reason["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("income", "amount", "path"),
+    [
+        pytest.param("10000.00", "480000.00", "479000.00", id="at the border"),
+        pytest.param("10000.01", "9999999999.99", "480000.00", id="a paisa over the border"),
+        pytest.param("20.84", "1000.32", "1000.00", id="the smallest amount"),
+        pytest.param("20.83", "1000.00", None, id="below the smallest amount"),
+    ],
+)
+def test_path_to_yes_is_the_largest_amount_that_the_same_version_approves(
+    api: Api, income: str, amount: str, path: str | None
+) -> None:
+    application_id = an_application_decided(api, 650, monthly_income_inr=income, loan_amount_inr=amount)
+
+    found = asked(api, application_id).json().get("path_to_yes")
+
+    assert (found and found["loan_amount_inr"]) == path
+    if path:
+        assert oracle.decision(650, income, path) == "PRE_APPROVED"
+
+
+def test_pre_approved_application_has_a_reason_and_needs_no_path(api: Api) -> None:
+    body = asked(api, an_application_decided(api, 790)).json()
+
+    assert body["reasons"][0]["code"] == "INCOME_COVERS_LOAN"
+    assert "path_to_yes" not in body
+
+
+def test_person_without_a_file_has_a_reason_of_its_own_and_no_path(api: Api) -> None:
+    body = asked(api, an_application_decided(api, None, loan_amount_inr="9999999.00")).json()
+
+    (reason,) = body["reasons"]
+    assert (body["status"], reason["code"]) == ("MANUAL_REVIEW", "NO_CREDIT_FILE")
+    assert reason["measured"] == {"name": "cibil_score", "value": None, "text": "–"}
+    assert reason["threshold"] is None
+    assert "path_to_yes" not in body
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        (None, "en"),
+        ("", "en"),
+        ("hi", "hi"),
+        ("hi-IN,en;q=0.5", "hi"),
+        ("en, hi;q=0.9", "en"),
+        ("en;q=0.1, HI;q=0.2", "hi"),
+        ("hi;q=0", "en"),
+        ("ta, fr;q=0.9", "en"),
+        ("hi;q=2, *", "en"),
+        ("hi;level=1", "en"),
+        (";;;,=,q=", "en"),
+    ],
+)
+def test_sentences_are_in_the_language_that_is_wanted_most(api: Api, accepted: str | None, language: str) -> None:
+    response = asked(api, an_application_decided(api, 610), accepted)
+
+    assert response.headers["content-language"] == language
+    assert response.json()["notice"] == getattr(POLICY.document.notice, language)
+    assert response.json()["reasons"][0]["sentence"].startswith({"en": "The credit", "hi": "क्रेडिट"}[language])
+
+
+def test_decision_is_stored_by_nobody_and_varies_by_language(api: Api) -> None:
+    headers = asked(api, an_application_decided(api, 610)).headers
+
+    assert (headers["cache-control"], headers["vary"]) == ("no-store", "Accept-Language")
+
+
+def test_pending_application_has_its_status_alone(api: Api) -> None:
+    application_id = api.accepted(an_application())
+
+    response = asked(api, application_id)
+
+    assert response.status_code == 200
+    assert response.json() == {
+        "application_id": application_id,
+        "status": "PENDING",
+        "request_id": response.headers["x-request-id"],
+    }
+
+
+def test_decision_from_before_the_hash_was_stored_is_explained(api: Api) -> None:
+    application_id = api.accepted(an_application())
+    measures = json.dumps({"cibil_score": 610, "minimum_cibil_score": 650})
+    stored(api, application_id, "REJECTED", 610, "SCORE_BELOW_MINIMUM", measures, None)
+
+    body = asked(api, application_id).json()
+
+    assert body["policy"] == {"version": "v1", "hash": None}
+    assert body["reasons"][0]["sentence"] == "The credit score of 610 is below the minimum of 650."
+
+
+def test_decision_by_another_document_is_shown_with_its_figures_and_without_a_path(api: Api) -> None:
+    application_id = api.accepted(an_application(monthly_income_inr="100.00", loan_amount_inr="9999999.00"))
+    stored(api, application_id, "MANUAL_REVIEW", 700, "INCOME_DOES_NOT_COVER_LOAN", '{"cibil_score": 700}', b"h" * 32)
+
+    body = asked(api, application_id).json()
+
+    assert body["policy"]["hash"] == (b"h" * 32).hex()
+    assert body["reasons"] == [
+        {"code": "INCOME_DOES_NOT_COVER_LOAN", "sentence": "cibil_score 700", "measured": None, "threshold": None}
+    ]
+    assert "path_to_yes" not in body
