@@ -314,3 +314,12 @@ def test_reader_suffices_for_what_only_reads(
     done = runner.invoke(app, [word.format(id=application.id) for word in words], env=environment)
 
     assert "PENDING" in done.output
+
+
+def test_reader_suffices_for_a_backtest(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    stored(database, 1)
+
+    done = runner.invoke(app, ["policy", "backtest", "v1"], env={"DATABASE_URL": url_of(database, Role.READER)})
+
+    assert "1 are pending" in done.output

@@ -136,6 +136,45 @@ def diff(
         typer.echo("They are the same.")
 
 
+@app.command()
+def backtest(
+    candidate: Annotated[str, typer.Argument(metavar="FILE", help="A policy document in TOML, or a version.")],
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="TIME", help="Accepted at or after: 2026-11-23T09:30:00Z, or 30d for 30 days ago."
+        ),
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Accepted before: likewise.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide the stored applications by another policy: what would have changed.
+
+    First each is decided again by its own version, and where that is not what was stored, the report says so. Reads one
+    snapshot, changes nothing and reads no PAN. Needs DATABASE_URL, or a running `prequal up`. The progress goes to
+    stderr; the same applications and the same policy give the same bytes.
+
+    \b
+    Examples:
+      prequal policy backtest v2.toml --from 30d
+      prequal policy backtest v2.toml --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --json > november.json
+    """
+    from prequal.cli.backtest_page import Progress, page
+    from prequal.cli.connection_settings import stores
+    from prequal.core.settings import DatabaseSettings
+    from prequal.ops import backtest as run
+    from prequal.ops.selection import read_moment
+
+    found = run.backtest(
+        stores(DatabaseSettings).database_url,
+        loaded(candidate),
+        None if since is None else read_moment("--from", since),
+        None if until is None else read_moment("--to", until),
+        Progress(),
+    )
+    typer.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else "\n".join(page(found)))
+
+
 def loaded(text: str) -> "Policy":
     """The policy of a version or a file.
 

@@ -35,7 +35,7 @@ DUTIES: Final[Mapping[Role, str]] = {
     Role.PUBLISHER: "`prequal publisher`",
     Role.ADMINISTRATOR: "`prequal clients`",
     Role.OPERATOR: "`prequal dlq`, `republish`, and what the reader does",
-    Role.READER: "`prequal status`, `trace`, `dlq list`, `dlq show`",
+    Role.READER: "`prequal status`, `trace`, `dlq list`, `dlq show`, `policy backtest`",
 }
 
 MEMBER_OF: Final[Mapping[Role, str]] = {Role.PUBLISHER: "pg_read_all_stats"}

@@ -1,0 +1,86 @@
+"""A backtest on a terminal: its progress, and its report as a page.
+
+Invariant: the page says nothing that the JSON does not.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from time import monotonic
+from typing import Any, Final
+
+import typer
+
+EVERY_SECONDS: Final = 1.0
+FLIPS_SHOWN: Final = 20
+
+
+class Progress:
+    """Says on stderr how many rows were read, once a second at most."""
+
+    def __init__(self) -> None:
+        self._began = self._shown = monotonic()
+
+    def __call__(self, read: int, everything: int) -> None:
+        """Rows read so far, and about how many there are in the table."""
+        if monotonic() - self._shown < EVERY_SECONDS:
+            return
+        self._shown = monotonic()
+        of = f" of about {everything:,}" if everything >= read else ""
+        rate = read / (self._shown - self._began)
+        typer.echo(f"{read:,}{of} applications read, {rate:,.0f} a second", err=True)
+
+
+def page(report: Mapping[str, Any]) -> list[str]:
+    """The report in lines."""
+    candidate, flips = report["candidate"], report["flips"]
+    rupees = sum((Decimal(flip["loan_amount_inr"]) for flip in flips), Decimal())
+    return [
+        f"{report['applications']:,} decided applications by policy {candidate['version']}, sha256 {candidate['hash']}",
+        f"{len(flips):,} would have another status, of loans of {_rupees(rupees)}; {report['pending']:,} are pending.",
+        *_replayed(report["replayed"]),
+        *_table("By status", report["outcomes"], ()),
+        *_table("By loan type", report["by_loan_type"], ("loan_type",)),
+        *_table("By score", report["by_score_band"], ("scores",)),
+        *_table("By reason", report["by_reason"], ()),
+        *_flips(flips),
+    ]
+
+
+def _replayed(replayed: Mapping[str, Any]) -> Iterator[str]:
+    otherwise = replayed["otherwise_than_stored"]
+    if not otherwise:
+        yield "Decided again by their own versions, all are as they were stored."
+    else:
+        yield f"Decided again by their own versions, {len(otherwise):,} are NOT as they were stored:"
+        yield from (f"  {_flip(flip)}" for flip in otherwise[:FLIPS_SHOWN])
+    if replayed["of_unknown_versions"]:
+        yield f"{replayed['of_unknown_versions']:,} are of versions that this code does not have."
+
+
+def _table(title: str, groups: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[str]:
+    """The groups that differ before and after, with how many are left as they were."""
+    changed = [group for group in groups if group["before"] != group["after"]]
+    yield from ("", f"{title}:")
+    for group in changed:
+        what = "  ".join([*(f"{group[name]:<10}" for name in names), f"{group['before']} → {group['after']}"])
+        yield f"  {group['applications']:>10,}  {_rupees(Decimal(group['loan_amount_inr'])):>22}  {what}"
+    same = sum(group["applications"] for group in groups if group["before"] == group["after"])
+    yield f"  {same:>10,}  {'':>22}  as before"
+
+
+def _flips(flips: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if flips:
+        yield from ("", "The first of them, all are in --json:" if len(flips) > FLIPS_SHOWN else "They are:")
+        yield from (f"  {_flip(flip)}" for flip in flips[:FLIPS_SHOWN])
+
+
+def _flip(flip: Mapping[str, Any]) -> str:
+    before, after = flip["before"], flip["after"]
+    amount = _rupees(Decimal(flip["loan_amount_inr"]))
+    return f"{flip['application_id']}  {before['status']} → {after['status']}, {after['reason']}  {amount}"
+
+
+def _rupees(amount: Decimal) -> str:
+    from prequal.domain.policy.sentences import rupees
+
+    return rupees(amount)

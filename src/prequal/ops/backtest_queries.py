@@ -1,0 +1,43 @@
+"""SQL of a backtest: the stored applications, as one moment has them.
+
+Invariant: it only reads, and reads nothing of a PAN.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import TypeAlias, cast
+from uuid import UUID
+
+from prequal.postgres.connections import Connection
+
+StoredApplication: TypeAlias = tuple[UUID, str, int | None, int, int, str, str, str]
+"""Id, status, score, monthly income and amount in paise, loan type; reason and policy version, absent while pending."""
+
+
+async def stored_applications(
+    connection: Connection, since: datetime | None, until: datetime | None, at_once: int
+) -> AsyncIterator[Sequence[StoredApplication]]:
+    """The applications of a period, in the order of their ids, in batches, from one snapshot by a cursor."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        cursor = await connection.cursor(
+            """
+            SELECT id, status, cibil_score, (monthly_income_inr * 100)::bigint, (loan_amount_inr * 100)::bigint,
+                   loan_type, decision_rule, policy_version
+            FROM applications
+            WHERE created_at >= coalesce($1::timestamptz, '-infinity')
+              AND created_at < coalesce($2::timestamptz, 'infinity')
+            ORDER BY id
+            """,
+            since,
+            until,
+        )
+        while rows := await cursor.fetch(at_once):
+            yield cast("Sequence[StoredApplication]", rows)
+
+
+async def estimated_applications(connection: Connection) -> int:
+    """About how many applications there are, by what the planner knows; 0 when it knows nothing yet."""
+    found: int = await connection.fetchval(
+        "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'applications'::regclass"
+    )
+    return found
