@@ -77,8 +77,13 @@ def _lines(fields: Mapping[str, FieldInfo]) -> Iterable[str]:
         allowed = _allowed(field)
         text = f"{field.description} ({allowed})" if allowed else str(field.description)
         yield from wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ")
-        yield f"{name.upper()}=" if field.is_required() else f"# {name.upper()}={_text(field.default)}"
+        yield f"{name.upper()}=" if is_required(field) else f"# {name.upper()}={_text(field.default)}"
         yield ""
+
+
+def is_required(field: FieldInfo) -> bool:
+    """Whether the example asks for it: it has no default, or only another setting can take its place."""
+    return field.is_required() or "Required without" in (field.description or "")
 
 
 def _allowed(field: FieldInfo) -> str:

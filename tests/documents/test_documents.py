@@ -144,7 +144,7 @@ def test_a_services_example_filled_in_and_uncommented_gives_the_defaults(name: s
     loaded = load(kind, _env_file=filled)
 
     assert _optional(loaded) == {
-        field: info.default for field, info in kind.model_fields.items() if not info.is_required()
+        field: info.default for field, info in kind.model_fields.items() if not env_examples.is_required(info)
     }
 
 
@@ -205,7 +205,9 @@ def _filled(example: Path) -> str:
 
 def _optional(settings: BaseSettings) -> dict[str, object]:
     return {
-        name: getattr(settings, name) for name, info in type(settings).model_fields.items() if not info.is_required()
+        name: getattr(settings, name)
+        for name, info in type(settings).model_fields.items()
+        if not env_examples.is_required(info)
     }
 
 

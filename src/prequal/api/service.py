@@ -19,6 +19,7 @@ from prequal.postgres.connections import ReadPool
 from prequal.postgres.key_checks import recorded_key
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service import http_server, process
+from prequal.service.key_watch import KeyWatch
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
 
@@ -33,14 +34,14 @@ def run(settings: ApiSettings) -> None:
 
 
 async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
-    keys = KeyRing.from_settings(settings.encryption_key, settings.encryption_keys_retired)
+    keys = KeyRing.of(settings)
     hasher = PanHasher(key_bytes(settings.pan_hash_key))
     notifier = OutboxNotifier(settings.database_url, topic_of(EventType.APPLICATION_SUBMITTED))
     submissions = Submissions(settings, notifier)
     readiness = Readiness(settings, needs_kafka=False)
     checks = (
-        recorded_key("ENCRYPTION_KEY", keys.current_id, keys.check_value),
-        recorded_key("PAN_HASH_KEY", hasher.key_id, hasher.check_value),
+        recorded_key("ENCRYPTION_KEY", *keys.checks),
+        recorded_key("PAN_HASH_KEY", hasher.check),
     )
     read_pool = ReadPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
     served = asyncio.Event()
@@ -51,6 +52,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         async with started(Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol) as running:
             running.group.create_task(notifier.run(served))
             running.group.create_task(submissions.run(served))
+            running.group.create_task(KeyWatch(settings, keys).run(served))
             if not stop.is_set():
                 submissions.open()
             await running.http

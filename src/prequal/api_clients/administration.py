@@ -159,7 +159,7 @@ async def _transaction(database_url: str, hasher: PanHasher | None = None) -> As
     async with connected(database_url, "clients") as connection:
         await check_schema(connection)
         if hasher is not None:
-            await recorded_key("PAN_HASH_KEY", hasher.key_id, hasher.check_value)(connection)
+            await recorded_key("PAN_HASH_KEY", hasher.check)(connection)
         async with connection.transaction():
             yield connection
 

@@ -6,12 +6,13 @@ Invariant: settings win over `run.json`, and both addresses come from the same o
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from prequal.core.settings import DatabaseSettings, HashingSettings, KafkaSettings
+    from prequal.core.settings import DatabaseSettings, HashingSettings, KafkaSettings, RingSettings
     from prequal.local.run_file import RunFile
     from prequal.local.settings import UpSettings
     from prequal.security.pan_encryption import PanHasher
 
 S = TypeVar("S", bound="DatabaseSettings | KafkaSettings")
+R = TypeVar("R", bound="RingSettings")
 
 
 def stores(kind: type[S]) -> S:
@@ -50,6 +51,27 @@ def hashing_stores() -> "tuple[HashingSettings, PanHasher]":
         key = keys.get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
         settings = load(HashingSettings, database_url=running.database_url, pan_hash_key=key)
     return settings, PanHasher(key_bytes(settings.pan_hash_key))
+
+
+def ring_stores(kind: type[R]) -> R:
+    """The stores as `stores` finds them, with the key ring of the settings or else of a running `prequal up`.
+
+    Raises:
+        Misconfigured: neither names them, or they name no good ring.
+    """
+    from prequal.core.settings import load
+    from prequal.local.data_folder import DataFolder
+    from prequal.local.keys import development_keys
+
+    up, running = _local_stack()
+    if running is None or up.database_url is not None or up.kafka_bootstrap_servers is not None:
+        return load(kind)
+    name, given = "ENCRYPTION_KEY", up.keys()
+    kafka = {"kafka_bootstrap_servers": running.kafka_bootstrap_servers, **up.of_own_broker}
+    if up.encryption_key_file:
+        return load(kind, database_url=running.database_url, **kafka)
+    key = given.get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
+    return load(kind, database_url=running.database_url, encryption_key=key, **kafka)
 
 
 def api_url() -> str:

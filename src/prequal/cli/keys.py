@@ -1,14 +1,40 @@
 """`prequal keys`: the keys of PANs and of reports.
 
-Invariant: keys are written to stdout alone.
+Invariant: keys are written to stdout and to the key ring's file alone.
 """
 
 import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from prequal.cli.connection_settings import ring_stores, stores
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
+
+
+class Rotatable(StrEnum):
+    """The keys that another may take the place of."""
+
+    ENCRYPTION_KEY = "ENCRYPTION_KEY"
+    REPORT_KEY = "REPORT_KEY"
+
+
+STEPS = {
+    Rotatable.ENCRYPTION_KEY: """The database knows the new key. In this order:
+  1. Add it to ENCRYPTION_KEYS_RETIRED of prequal-api and credit-service, and restart both.
+  2. Make it their ENCRYPTION_KEY, add the old one to ENCRYPTION_KEYS_RETIRED, and restart both. If credit-service has
+     no SCORE_DRAW_KEY yet, set that to the old key: nobody's score changes.""",
+    Rotatable.REPORT_KEY: """The database knows the new key. In this order:
+  1. Make it decision-service's REPORT_KEY, set its REPORT_KEYS_RETIRED to the old one, and restart it.
+  2. Make it credit-service's REPORT_KEY, and restart it.
+  3. When nothing is undecided that the old one signed, take REPORT_KEYS_RETIRED away.""",
+}
 
 
 @app.callback()
@@ -22,9 +48,7 @@ def keys() -> None:
 
 
 @app.command()
-def generate(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
-) -> None:
+def generate(as_json: AsJson = False) -> None:
     """Print a fresh ENCRYPTION_KEY, PAN_HASH_KEY and REPORT_KEY.
 
     Each is base64 of 32 random bytes. Keep them where secrets are kept: without PAN_HASH_KEY the
@@ -38,3 +62,122 @@ def generate(
 
     fresh = generate()
     typer.echo(json.dumps(fresh) if as_json else "\n".join(f"{name}={key}" for name, key in fresh.items()))
+
+
+@app.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List the keys of PANs by their ids: state, first use, and encryptions; never a key.
+
+    A state is `active`, `decrypts`, `not here` (known to the database, not on this ring) or `retired`. Counts are
+    added up each minute. Needs DATABASE_URL and ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, or a running `prequal up`.
+
+    \b
+    Example:
+      prequal keys list --json
+    """
+    from prequal.core.settings import RingSettings
+    from prequal.ops import encryption_keys
+    from prequal.security.pan_encryption import KeyRing
+
+    settings = ring_stores(RingSettings)
+    found = encryption_keys.list_keys(settings.database_url, KeyRing.of(settings).checks)
+    if as_json:
+        typer.echo(json.dumps([asdict(key) for key in found], default=str))
+        return
+    for key in found:
+        used = f"first used {key.first_used:%Y-%m-%d %H:%M}Z" if key.first_used else "never used"
+        typer.echo(f"{key.key_id}  {key.state:8}  {used}  {key.encryptions} encryptions")
+
+
+@app.command()
+def rotate(name: Annotated[Rotatable, typer.Argument(help="Which key.")] = Rotatable.ENCRYPTION_KEY) -> None:
+    """Make a new key known to the database, and active where a key ring's file is used.
+
+    With ENCRYPTION_KEY_FILE a running system goes over to the new key: it is written to the file as one that
+    decrypts, and ten seconds later as the active one. Otherwise the new key is printed, with the steps that are left.
+    The old one decrypts on. Needs DATABASE_URL, and what prequal-api is given of keys, or a running `prequal up`.
+
+    \b
+    Examples:
+      ENCRYPTION_KEY_FILE=/etc/prequal/ring prequal keys rotate
+      (umask 077; prequal keys rotate REPORT_KEY > new.env)
+    """
+    from pydantic import SecretStr
+
+    from prequal.core.keys import key_bytes
+    from prequal.core.settings import DatabaseSettings, RingSettings
+    from prequal.local.keys import generate
+    from prequal.ops import encryption_keys
+
+    fresh = generate()[name]
+    settings = ring_stores(RingSettings) if name is Rotatable.ENCRYPTION_KEY else stores(DatabaseSettings)
+    if isinstance(settings, RingSettings) and settings.encryption_key_file:
+        file, key = Path(settings.encryption_key_file), key_bytes(SecretStr(fresh))
+        old, new = encryption_keys.rotate_file(settings.database_url, file, key, typer.echo)
+        typer.echo(f"Key {new.hex()} is active; {old.hex()} decrypts. Next: prequal keys reencrypt")
+        return
+    encryption_keys.make_known(settings.database_url, name, key_bytes(SecretStr(fresh)))
+    typer.echo(f"{name}={fresh}")
+    typer.echo(STEPS[name], err=True)
+
+
+@app.command()
+def reencrypt() -> None:
+    """Encrypt stored PANs under the active key, wherever another key encrypted them.
+
+    Runs beside the services, 500 applications at a time, and may be stopped and begun again. Each decryption is
+    recorded before it happens. Needs what `list` needs.
+
+    \b
+    Example:
+      prequal keys reencrypt
+    """
+    from prequal.core.settings import RingSettings
+    from prequal.ops import reencryption
+    from prequal.security.pan_encryption import KeyRing
+
+    settings = ring_stores(RingSettings)
+    done = reencryption.reencrypt(settings.database_url, KeyRing.of(settings), _show_progress)
+    typer.echo(f"{done.renewed} of {done.seen} applications were encrypted again.")
+
+
+@app.command()
+def retire(key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `prequal keys list` shows it.")]) -> None:
+    """Take a key out of use for good: no process starts with it any more.
+
+    Refused, with the places and counts, while an application, the outbox, its archive, a topic or a dead letter
+    holds a PAN that it encrypted. Applications are renewed by `reencrypt`; the archive and the topics run out, in
+    7 days, dead letters in 30.
+    Needs DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS and what `list` needs.
+
+    \b
+    Example:
+      prequal keys retire 4d0b07ffb3a5a85e
+    """
+    from prequal.core.errors import Refused, UsageError
+    from prequal.core.keys import KEY_ID_BYTES
+    from prequal.core.settings import RingAndTopicsSettings
+    from prequal.ops import key_retirement
+    from prequal.security.pan_encryption import KeyRing
+
+    try:
+        wanted = bytes.fromhex(key_id)
+    except ValueError:
+        wanted = b""
+    if len(wanted) != KEY_ID_BYTES:
+        raise UsageError("KEY_ID is 16 hexadecimal digits, as `prequal keys list` shows it.")
+    settings = ring_stores(RingAndTopicsSettings)
+    if KeyRing.of(settings).current_id == wanted:
+        raise Refused(f"Key {key_id} is the active one: `prequal keys rotate` first.")
+    file = Path(settings.encryption_key_file) if settings.encryption_key_file else None
+    key_retirement.retire(settings.database_url, settings, wanted, file)
+    left = "" if file else " Take it out of ENCRYPTION_KEYS_RETIRED."
+    typer.echo(f"Key {key_id} is retired.{left}")
+
+
+def _show_progress(done: object) -> None:
+    from prequal.ops.reencryption import BATCH, Reencryption
+
+    assert isinstance(done, Reencryption)
+    if done.seen % (BATCH * 20) == 0:
+        typer.echo(f"{done.seen} looked at, {done.renewed} renewed", err=True)

@@ -6,7 +6,8 @@ Invariant: no message about a bad key repeats it.
 import base64
 import binascii
 import hmac
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, SecretStr
 from pydantic_settings import NoDecode
@@ -52,6 +53,19 @@ def key_id(key: bytes) -> bytes:
 def check_value(key: bytes) -> bytes:
     """Proof of knowing a key that tells nothing about it: 32 bytes, safe to store."""
     return hmac.digest(key, b"prequal key check value", "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCheck:
+    """What may be known of a key: its public name, 8 bytes, and proof of knowing it, 32 bytes."""
+
+    key_id: bytes
+    value: bytes
+
+    @classmethod
+    def of(cls, key: bytes) -> Self:
+        """The check of a key."""
+        return cls(key_id(key), check_value(key))
 
 
 def must_differ(**keys: SecretStr | None) -> None:

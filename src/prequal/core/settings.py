@@ -52,6 +52,32 @@ class DatabaseSettings(_Settings):
     )
 
 
+class RingSettings(DatabaseSettings):
+    """The settings of what encrypts or decrypts PANs: the database, and the ring of keys."""
+
+    encryption_key: KeyText | None = Field(
+        None,
+        description="Encrypts PANs: base64 of 32 bytes. Required without ENCRYPTION_KEY_FILE; `prequal keys generate`.",
+    )
+    encryption_keys_retired: KeyTexts = Field(
+        SecretStr(""), description="Keys that may still decrypt PANs, comma-separated, base64 of 32 bytes each."
+    )
+    encryption_key_file: FileName = Field(
+        "",
+        description="A key ring in place of the two above, mode 0600, read again within 5 s of a change: a line "
+        "`active KEY`, and lines `decrypts KEY`. `prequal keys rotate` writes it.",
+    )
+
+    @model_validator(mode="after")
+    def _one_ring(self) -> Self:
+        held = self.encryption_key is not None or bool(self.encryption_keys_retired.get_secret_value())
+        if self.encryption_key_file and held:
+            raise ValueError("ENCRYPTION_KEY_FILE is set beside ENCRYPTION_KEY or ENCRYPTION_KEYS_RETIRED: keep one")
+        if not self.encryption_key_file and self.encryption_key is None:
+            raise ValueError("ENCRYPTION_KEY is missing")
+        return self
+
+
 class HashingSettings(DatabaseSettings):
     """The settings of a command that hashes: the database, and the key that its hashes are made with."""
 
@@ -144,13 +170,13 @@ class ServiceSettings(DatabaseSettings, KafkaSettings):
     )
 
 
-class EncryptionSettings(ServiceSettings):
+class RingAndTopicsSettings(RingSettings, KafkaSettings):
+    """The settings of a command that looks for tokens wherever they are."""
+
+
+class EncryptionSettings(ServiceSettings, RingSettings):
     """The settings of a service that encrypts or decrypts PANs."""
 
-    encryption_key: KeyText = Field(description="Encrypts PANs: base64 of 32 bytes. Required; `prequal keys generate`.")
-    encryption_keys_retired: KeyTexts = Field(
-        SecretStr(""), description="Keys that may still decrypt PANs, comma-separated, base64 of 32 bytes each."
-    )
     sandbox: bool = Field(
         False,
         description="Whether the published PANs of docs/sandbox.md have their published scores, and are free of the "
@@ -212,13 +238,20 @@ class CreditSettings(EncryptionSettings, ReportKeySettings, ConsumerSettings):
     score_draw_key: KeyText | None = Field(
         None,
         description="Draws the ± 5 of the simulated score, base64 of 32 bytes. Default: ENCRYPTION_KEY. Set it to the "
-        "first ENCRYPTION_KEY when another takes its place, and nobody's score changes.",
+        "first ENCRYPTION_KEY when another takes its place, and nobody's score changes; required with "
+        "ENCRYPTION_KEY_FILE.",
     )
     http_port: Port = Field(8001, description="Port of /health, /ready and /metrics.")
 
     @model_validator(mode="after")
     def _decision_cannot_decrypt(self) -> Self:
         must_differ(ENCRYPTION_KEY=self.encryption_key, REPORT_KEY=self.report_key)
+        return self
+
+    @model_validator(mode="after")
+    def _draws_stay(self) -> Self:
+        if self.encryption_key_file and self.score_draw_key is None:
+            raise ValueError("SCORE_DRAW_KEY is missing; beside ENCRYPTION_KEY_FILE it holds the first key of the ring")
         return self
 
 

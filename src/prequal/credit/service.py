@@ -6,7 +6,8 @@ Invariant: it holds the key that decrypts PANs, and not the one that hashes them
 import asyncio
 import functools
 
-from prequal.core.keys import check_value, key_bytes, key_id
+from prequal.core.errors import Misconfigured
+from prequal.core.keys import KeyCheck, key_bytes
 from prequal.core.settings import CreditSettings
 from prequal.core.topology import Service, group_of, topic_of
 from prequal.credit.handler import CreditHandler
@@ -20,6 +21,7 @@ from prequal.postgres.key_checks import recorded_key
 from prequal.security.pan_encryption import KeyRing
 from prequal.security.score_draws import ScoreDraws
 from prequal.service import process
+from prequal.service.key_watch import KeyWatch
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
 
@@ -36,19 +38,29 @@ def run(settings: CreditSettings) -> None:
 
 
 async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
-    keys = KeyRing.from_settings(settings.encryption_key, settings.encryption_keys_retired)
+    keys = KeyRing.of(settings)
     notifier = OutboxNotifier(settings.database_url, topic_of(EventType.CREDIT_REPORT_GENERATED))
-    draws = ScoreDraws(key_bytes(settings.score_draw_key or settings.encryption_key))
+    draw_key, report_key = _draw_key(settings), key_bytes(settings.report_key)
+    if KeyCheck.of(report_key) in keys.checks:
+        raise Misconfigured("REPORT_KEY is a key that decrypts PANs: `prequal keys generate` makes a good one.")
     published = sandbox.SCORES if settings.sandbox else {}
     link = SingleConnection(settings.database_url, settings.service_name)
-    report_key = key_bytes(settings.report_key)
-    handler = CreditHandler(link, keys, draws, ReportMac(report_key), published, notifier)
+    handler = CreditHandler(link, keys, ScoreDraws(draw_key), ReportMac(report_key), published, notifier)
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready)
     checks = (
-        recorded_key("ENCRYPTION_KEY", keys.current_id, keys.check_value),
-        recorded_key("REPORT_KEY", key_id(report_key), check_value(report_key)),
+        recorded_key("ENCRYPTION_KEY", *keys.checks),
+        recorded_key("REPORT_KEY", KeyCheck.of(report_key)),
+        recorded_key("SCORE_DRAW_KEY", KeyCheck.of(draw_key)),
     )
     async with started(Service.CREDIT, settings, stop, readiness, *checks) as running:
         running.group.create_task(notifier.run(stop))
+        running.group.create_task(KeyWatch(settings, keys).run(stop))
         await consumer.run(stop)
+
+
+def _draw_key(settings: CreditSettings) -> bytes:
+    """The key of draws: `SCORE_DRAW_KEY`, or the first and only key, which another must not replace unnoticed."""
+    key = settings.score_draw_key or settings.encryption_key
+    assert key is not None, "settings without the one have the other"
+    return key_bytes(key)

@@ -8,7 +8,7 @@ import functools
 
 import structlog
 
-from prequal.core.keys import check_value, key_bytes, key_id, keys_bytes
+from prequal.core.keys import KeyCheck, key_bytes, keys_bytes
 from prequal.core.settings import DecisionSettings
 from prequal.core.topology import Service, group_of
 from prequal.decision.handler import DecisionHandler
@@ -38,7 +38,8 @@ def run(settings: DecisionSettings) -> None:
 
 async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     key = key_bytes(settings.report_key)
-    mac = ReportMac(key, keys_bytes(settings.report_keys_retired))
+    retired = keys_bytes(settings.report_keys_retired)
+    mac = ReportMac(key, retired)
     link = SingleConnection(settings.database_url, settings.service_name)
     accept_unsigned = settings.accept_unsigned_reports
     handler = DecisionHandler(link, packaged.current(), mac, accept_unsigned=accept_unsigned)
@@ -46,6 +47,6 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
         log.warning("unsigned_reports_accepted", until="ACCEPT_UNSIGNED_REPORTS is taken away")
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready)
-    check = recorded_key("REPORT_KEY", key_id(key), check_value(key))
+    check = recorded_key("REPORT_KEY", KeyCheck.of(key), *map(KeyCheck.of, retired))
     async with started(Service.DECISION, settings, stop, readiness, check):
         await consumer.run(stop)

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
 from prequal.core.keys import KeyText, must_differ
-from prequal.core.settings import Brokers, DatabaseSettings, DatabaseUrl, Port
+from prequal.core.settings import Brokers, DatabaseSettings, DatabaseUrl, FileName, Port
 from prequal.core.topology import COMMANDS, PORTS, Service
 
 PORT_SETTINGS: Final = {service: f"{command}_port" for command, service in COMMANDS.items()}
@@ -55,6 +55,9 @@ class UpSettings(BaseSettings):
     )
     encryption_key: KeyText | None = Field(
         None, description="Encrypts PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."
+    )
+    encryption_key_file: FileName = Field(
+        "", description="A key ring in place of ENCRYPTION_KEY, with SCORE_DRAW_KEY set beside it. Default: none."
     )
     pan_hash_key: KeyText | None = Field(
         None, description="Hashes PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -90,7 +91,8 @@ def _stop_signals() -> list[signal.Signals]:
 
 def _keys(settings: UpSettings, folder: DataFolder) -> dict[str, str]:
     given = settings.keys()
-    needed = [name for name in NAMES if name not in given]
+    in_a_file = {"ENCRYPTION_KEY"} if settings.encryption_key_file else set()
+    needed = [name for name in NAMES if name not in given.keys() | in_a_file]
     if not needed:
         return given
     if settings.database_url is None and folder.postgres.exists() and not folder.keys.exists():
@@ -169,6 +171,8 @@ class LocalStack:
         """The settings of all children; each child is given only its own."""
         stores = {"DATABASE_URL": self._database_url, "KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers}
         stores["WATCHED_FOLDER"] = str((self._settings.watched_folder or self._folder.path).absolute())
+        if self._settings.encryption_key_file:
+            stores["ENCRYPTION_KEY_FILE"] = str(Path(self._settings.encryption_key_file).absolute())
         stores["SANDBOX"] = str(self._settings.sandbox)
         return self._keys | stores | {name.upper(): value for name, value in self._settings.of_own_broker.items()}
 

@@ -1,46 +1,82 @@
 """The check values of keys that the database keeps, so that a valid but wrong key is noticed at the start.
 
-Invariant: the first start records its keys; every later one must bring a key that is recorded.
+Invariant: the first start records its keys; every later one must bring keys that are recorded.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from prequal.core.errors import Misconfigured
+from prequal.core.keys import KeyCheck
 from prequal.postgres.connections import Connection
 
 KEY_CHECK_LOCK = 0x70726573
 
 
-def recorded_key(purpose: str, key_id: bytes, check_value: bytes) -> Callable[[Connection], Awaitable[None]]:
-    """A check that compares a key with those recorded in the database, and records it at the first start.
+def recorded_key(purpose: str, check: KeyCheck, *retired: KeyCheck) -> Callable[[Connection], Awaitable[None]]:
+    """A check that compares keys with those recorded in the database, and records them at the first start.
 
     Args:
         purpose: the setting's name, such as `ENCRYPTION_KEY`.
-        key_id: the key's public name, 8 bytes.
-        check_value: proof of knowing the key that reveals nothing about it, 32 bytes.
+        check: of the key in use.
+        retired: of those that are used for what is old only.
     """
 
-    async def check(connection: Connection) -> None:
-        """Raises `Misconfigured` when the database knows other keys of this purpose, and not this one."""
-        known = await _known_or_recorded(connection, purpose, key_id, check_value)
-        if known and not any(hmac.compare_digest(value, check_value) for _, value in known):
+    async def compare(connection: Connection) -> None:
+        """Raises `Misconfigured` when the database knows other keys of this purpose, and not these."""
+        known = await _known_or_recorded(connection, purpose, (check, *retired))
+        if known and not _is_among(check, known):
             raise Misconfigured(
-                f"{purpose} (id {key_id.hex()}) is not the key this database was made with "
-                f"(id {known[0][0].hex()}): set the right one, and start again."
+                f"{purpose} (id {check.key_id.hex()}) is not the key this database was made with "
+                f"(id {known[0].key_id.hex()}): set the right one, and start again; a new one is first made known by "
+                f"`prequal keys rotate`."
             )
+        for each in retired:
+            if known and not _is_among(each, known):
+                raise Misconfigured(
+                    f"A retired {purpose} (id {each.key_id.hex()}) is no key of this database: take it out, or set the "
+                    f"right one; `prequal keys list` shows the ids, and `prequal keys rotate` makes a new one known."
+                )
 
-    return check
+    return compare
 
 
-async def _known_or_recorded(
-    connection: Connection, purpose: str, key_id: bytes, check_value: bytes
-) -> list[tuple[bytes, bytes]]:
-    """The recorded ids and check values; none when this key was recorded as the first."""
+async def record(connection: Connection, purpose: str, check: KeyCheck) -> None:
+    """Make a key known, so that processes may start with it; one that is known stays as it is."""
+    await connection.execute(
+        "INSERT INTO key_checks (purpose, key_id, check_value) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        purpose,
+        check.key_id,
+        check.value,
+    )
+
+
+async def forget(connection: Connection, purpose: str, id_: bytes) -> None:
+    """Make a key unknown: no process starts with it any more."""
+    await connection.execute("DELETE FROM key_checks WHERE purpose = $1 AND key_id = $2", purpose, id_)
+
+
+async def recorded(connection: Connection, purpose: str) -> dict[bytes, datetime]:
+    """When each key of a purpose was made known, by key id."""
+    rows = await connection.fetch(
+        "SELECT key_id, created_at FROM key_checks WHERE purpose = $1 ORDER BY created_at", purpose
+    )
+    return {bytes(row[0]): row[1] for row in rows}
+
+
+def _is_among(check: KeyCheck, known: Sequence[KeyCheck]) -> bool:
+    return any(hmac.compare_digest(each.value, check.value) for each in known)
+
+
+async def _known_or_recorded(connection: Connection, purpose: str, checks: Sequence[KeyCheck]) -> list[KeyCheck]:
+    """The recorded checks; none when these were recorded as the first."""
     async with connection.transaction():
         # Two processes that start first at once, with different keys, must not both be first.
         await connection.execute("SELECT pg_advisory_xact_lock($1)", KEY_CHECK_LOCK)
-        known = await connection.fetch("SELECT key_id, check_value FROM key_checks WHERE purpose = $1", purpose)
-        if not known:
-            await connection.execute("INSERT INTO key_checks VALUES ($1, $2, $3)", purpose, key_id, check_value)
-    return [(bytes(row["key_id"]), bytes(row["check_value"])) for row in known]
+        known = await connection.fetch(
+            "SELECT key_id, check_value FROM key_checks WHERE purpose = $1 ORDER BY created_at", purpose
+        )
+        for check in () if known else checks:
+            await record(connection, purpose, check)
+    return [KeyCheck(bytes(row["key_id"]), bytes(row["check_value"])) for row in known]

@@ -19,6 +19,7 @@ from prequal.core.settings import PublisherSettings
 from prequal.core.topology import GROUPS
 from prequal.messaging import outbox
 from prequal.messaging.consumer_lag import Offsets
+from prequal.postgres import key_uses
 from prequal.postgres.connections import Connection, SingleConnection, describe
 from prequal.telemetry import metrics
 from prequal.telemetry.metrics import CollectedGauge
@@ -105,6 +106,7 @@ async def _read_database(connection: Connection) -> dict[CollectedGauge, Any]:
         metrics.OUTBOX_PARKED: {topic: parked for topic, (_, _, parked) in depths.items()},
         **await undecided(connection),
         **await server(connection),
+        metrics.KEY_ENCRYPTIONS: await key_uses.of_the_newest(connection),
         metrics.ARCHIVE_DAYS_AHEAD: await archive_days_ahead(connection),
         metrics.DB_TRANSACTIONS: await transactions(connection),
     }

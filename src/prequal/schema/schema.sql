@@ -112,6 +112,15 @@ CREATE TABLE public.key_checks (
     CONSTRAINT key_checks_purpose_check CHECK ((purpose = ANY (ARRAY['ENCRYPTION_KEY'::text, 'PAN_HASH_KEY'::text, 'REPORT_KEY'::text, 'SCORE_DRAW_KEY'::text])))
 );
 
+CREATE TABLE public.key_uses (
+    key_id bytea NOT NULL,
+    encryptions bigint NOT NULL,
+    first_used timestamp with time zone DEFAULT now() NOT NULL,
+    last_used timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT key_uses_encryptions_check CHECK ((encryptions >= 0)),
+    CONSTRAINT key_uses_key_id_check CHECK ((octet_length(key_id) = 8))
+);
+
 CREATE TABLE public.outbox_archive (
     id bigint NOT NULL,
     topic text NOT NULL,
@@ -256,6 +265,9 @@ ALTER TABLE ONLY public.idempotency_keys
 
 ALTER TABLE ONLY public.key_checks
     ADD CONSTRAINT key_checks_pkey PRIMARY KEY (purpose, key_id);
+
+ALTER TABLE ONLY public.key_uses
+    ADD CONSTRAINT key_uses_pkey PRIMARY KEY (key_id);
 
 ALTER TABLE ONLY public.outbox_events
     ADD CONSTRAINT outbox_events_pkey PRIMARY KEY (topic, id);

@@ -7,8 +7,10 @@ Invariant: an encrypted PAN can be decrypted only beside the application it was 
 
 import hmac
 import os
+from collections import Counter
 from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 from typing import Self
 from uuid import UUID
 
@@ -17,8 +19,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
 from prequal.core.errors import Invalid, UnknownKey
-from prequal.core.keys import KEY_ID_BYTES, check_value, key_bytes, key_id, keys_bytes
+from prequal.core.keys import KEY_ID_BYTES, KeyCheck, key_bytes, key_id, keys_bytes
+from prequal.core.settings import RingSettings
 from prequal.domain.pan import Pan
+from prequal.security import key_file
 
 VERSION = b"\x01"
 NONCE_BYTES = 12
@@ -29,12 +33,43 @@ _PURPOSE = b"prequal applications.pan_number"
 
 
 class KeyRing:
-    """AES-256-GCM under one current key, and under retired ones for decryption only."""
+    """AES-256-GCM under one current key, and under retired ones for decryption only.
+
+    Attributes:
+        checks: what may be known of the keys, the current one first.
+        uses: encryptions by key id, since they were last taken.
+    """
+
+    current_id: bytes
+    checks: tuple[KeyCheck, ...]
 
     def __init__(self, current: bytes, retired: Iterable[bytes] = ()) -> None:
+        self.uses: Counter[bytes] = Counter()
+        self.become(current, retired)
+
+    def become(self, current: bytes, retired: Iterable[bytes] = ()) -> None:
+        """Go on with other keys."""
+        keys = (current, *retired)
+        self._ciphers = {key_id(key): AESGCM(key) for key in keys}
+        self.checks = tuple(map(KeyCheck.of, keys))
         self.current_id = key_id(current)
-        self._ciphers = {key_id(key): AESGCM(key) for key in (*retired, current)}
-        self.check_value = check_value(current)
+
+    @classmethod
+    def of(cls, settings: RingSettings) -> Self:
+        """The ring of the file that the settings name, or else of the keys that they hold.
+
+        Raises:
+            Misconfigured: the file is no ring.
+        """
+        if settings.encryption_key is not None:
+            return cls.from_settings(settings.encryption_key, settings.encryption_keys_retired)
+        keys = key_file.read(Path(settings.encryption_key_file))
+        return cls(keys.active, keys.decrypting)
+
+    def take_uses(self) -> Counter[bytes]:
+        """The encryptions since the last call."""
+        uses, self.uses = self.uses, Counter()
+        return uses
 
     @classmethod
     def from_settings(cls, current: SecretStr, retired: SecretStr) -> Self:
@@ -48,10 +83,15 @@ class KeyRing:
         """A token that only `decrypt` with the same application id gives the PAN back for; a fresh nonce each time."""
         header = VERSION + self.current_id
         nonce = os.urandom(NONCE_BYTES)
+        self.uses[self.current_id] += 1
         encrypted = self._ciphers[self.current_id].encrypt(
             nonce, pan.reveal().encode(), _bound_to(header, application_id)
         )
         return header + nonce + encrypted
+
+    def is_current(self, token: bytes) -> bool:
+        """Whether the current key made `token`; any bytes may be asked about."""
+        return token[1:HEADER_BYTES] == self.current_id
 
     def require_key(self, token: bytes) -> None:
         """See that `token` is of our format and its key is on the ring; decrypts nothing.
@@ -88,12 +128,11 @@ class PanHasher:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self.key_id = key_id(key)
-        self.check_value = check_value(key)
+        self.check = KeyCheck.of(key)
         self._derived: dict[str, bytes] = {}
 
     def __repr__(self) -> str:
-        return f"PanHasher(key_id={self.key_id.hex()})"
+        return f"PanHasher(key_id={self.check.key_id.hex()})"
 
     def hash(self, pan: Pan) -> str:
         """The PAN's index, 64 lower-case hexadecimal digits."""

@@ -165,6 +165,9 @@ OUTBOX_PARKED = CollectedGauge("outbox_parked", "Events that the broker refused,
 ARCHIVE_DAYS_AHEAD = CollectedGauge(
     "outbox_archive_days_ahead", "Days after today for which the archive has partitions."
 )
+KEY_ENCRYPTIONS = CollectedGauge(
+    "encryption_key_encryptions", "PANs that the key in use has encrypted; not more than 2^32 with random nonces."
+)
 UNDECIDED = CollectedGauge("applications_undecided", "Applications without a decision, counted up to 100,000.")
 OVERDUE = CollectedGauge("applications_overdue", "Applications without a decision for over 2 s, counted up to 100,000.")
 OLDEST_UNDECIDED_SECONDS = CollectedGauge(

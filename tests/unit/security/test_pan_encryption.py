@@ -242,8 +242,8 @@ class KeyChecks:
 
 def key_check(holder: KeyRing | PanHasher) -> Callable[[Connection], Awaitable[None]]:
     if isinstance(holder, KeyRing):
-        return recorded_key("ENCRYPTION_KEY", holder.current_id, holder.check_value)
-    return recorded_key("PAN_HASH_KEY", holder.key_id, holder.check_value)
+        return recorded_key("ENCRYPTION_KEY", *holder.checks)
+    return recorded_key("PAN_HASH_KEY", holder.check)
 
 
 async def checked(table: KeyChecks, *holders: KeyRing | PanHasher) -> KeyChecks:

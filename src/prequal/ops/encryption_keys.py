@@ -1,0 +1,104 @@
+"""Keys on a running system: which there are, and the steps by which another one becomes the active one.
+
+Invariant: a key is known to the database, then readable by every process, and only then does it encrypt.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from time import sleep
+from typing import Final
+
+from prequal.core.errors import Misconfigured
+from prequal.core.keys import KeyCheck, key_id
+from prequal.postgres import key_checks, key_uses
+from prequal.schema.version import connected_at_revision
+from prequal.security import key_file
+from prequal.security.key_file import RingKeys
+
+PURPOSE: Final = "ENCRYPTION_KEY"
+TAKEN_OVER_SECONDS: Final = 10.0
+"""Twice the time within which every process has taken a changed ring over."""
+COMMAND_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """What may be shown of one key."""
+
+    key_id: str
+    state: str
+    recorded_at: datetime | None
+    first_used: datetime | None
+    encryptions: int
+
+
+def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedKey]:
+    """Every key that is on the ring (`KeyRing.checks`), known to the database, or has encrypted something.
+
+    Raises:
+        Misconfigured: the database is not migrated.
+        Transient: the database does not answer.
+    """
+
+    async def ask() -> tuple[dict[bytes, datetime], dict[bytes, key_uses.KeyUse]]:
+        async with connected_at_revision(database_url, "keys", {}, COMMAND_SECONDS) as connection:
+            return await key_checks.recorded(connection, PURPOSE), await key_uses.by_key(connection)
+
+    recorded, uses = asyncio.run(ask())
+    ring = [check.key_id for check in checks]
+    return [_listed(id_, ring, recorded, uses) for id_ in dict.fromkeys((*ring, *recorded, *uses))]
+
+
+def make_known(database_url: str, purpose: str, key: bytes) -> None:
+    """Record a key's check value, so that processes may start with it.
+
+    Raises:
+        Misconfigured: the database is not migrated.
+        Transient: the database does not answer.
+    """
+
+    async def record() -> None:
+        async with connected_at_revision(database_url, "keys", {}, COMMAND_SECONDS) as connection:
+            await key_checks.record(connection, purpose, KeyCheck.of(key))
+
+    asyncio.run(record())
+
+
+def rotate_file(
+    database_url: str, path: Path, fresh: bytes, progress: Callable[[str], None] = lambda _: None
+) -> tuple[bytes, bytes]:
+    """Make `fresh` the active key of a ring file under processes that run; returns the old and the new key's id.
+
+    Blocks for `TAKEN_OVER_SECONDS`. It can be begun again after a failure: the ring is whole at any moment.
+
+    Raises:
+        Misconfigured: the file is no ring, or changed meanwhile; the database is not migrated.
+        Transient: the database does not answer.
+    """
+    before = key_file.read(path)
+    make_known(database_url, PURPOSE, fresh)
+    readable = RingKeys(before.active, (*before.decrypting, fresh))
+    key_file.write(path, readable)
+    progress(f"key {key_id(fresh).hex()} decrypts; it becomes active in {TAKEN_OVER_SECONDS:g} s")
+    sleep(TAKEN_OVER_SECONDS)
+    if key_file.read(path) != readable:
+        raise Misconfigured(
+            f"The key ring {path} was changed meanwhile: look at `prequal keys list`, and rotate again."
+        )
+    key_file.write(path, RingKeys(fresh, (before.active, *before.decrypting)))
+    return key_id(before.active), key_id(fresh)
+
+
+def _listed(
+    id_: bytes, ring: Sequence[bytes], recorded: Mapping[bytes, datetime], uses: Mapping[bytes, key_uses.KeyUse]
+) -> ListedKey:
+    state = "not here" if id_ in recorded else "retired"
+    if id_ in ring:
+        state = key_file.ACTIVE if id_ == ring[0] else key_file.DECRYPTS
+    use = uses.get(id_)
+    return ListedKey(
+        id_.hex(), state, recorded.get(id_), use.first_used if use else None, use.encryptions if use else 0
+    )

@@ -1,0 +1,102 @@
+"""The SQL of re-encryption and retirement.
+
+Invariant: applications are walked along their key, a batch at a time; no statement waits for the whole table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from prequal.postgres.columns import Columns
+from prequal.postgres.connections import Connection
+
+SERVICE = "reencrypt"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An application's encrypted PAN."""
+
+    application_id: UUID
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """An application's token, and the one that is to take its place."""
+
+    application_id: UUID
+    old: bytes
+    new: bytes
+
+
+async def tokens_after(connection: Connection, application_id: UUID, limit: int) -> list[Stored]:
+    """The tokens of the next applications, by id."""
+    rows = await connection.fetch(
+        "SELECT id, pan_number_encrypted FROM applications WHERE id > $1 ORDER BY id LIMIT $2", application_id, limit
+    )
+    return [Stored(row[0], bytes(row[1])) for row in rows]
+
+
+async def record_reads(connection: Connection, application_ids: Sequence[UUID]) -> None:
+    """Record that the PANs of these applications are about to be decrypted: a commit of its own."""
+    await connection.execute(
+        "INSERT INTO audit_log (application_id, service, action) SELECT unnest($1::uuid[]), $2, 'READ'",
+        application_ids,
+        SERVICE,
+    )
+
+
+_RENEWED = Columns[Renewed](
+    ("application_id", "uuid", lambda renewed: renewed.application_id),
+    ("old", "bytea", lambda renewed: renewed.old),
+    ("new", "bytea", lambda renewed: renewed.new),
+)
+
+
+async def renew(connection: Connection, renewed: Sequence[Renewed]) -> int:
+    """Replace tokens that are still the old ones, and record it; returns how many were."""
+    rows = await connection.fetch(
+        f"""
+        WITH input AS (
+            SELECT {_RENEWED.names} FROM {_RENEWED.table("input", first=2)}
+        ), locked AS (
+            -- In the order in which decision-service locks them: no deadlock.
+            SELECT applications.id, input.new FROM applications JOIN input ON input.application_id = applications.id
+            WHERE applications.pan_number_encrypted = input.old ORDER BY applications.id FOR UPDATE OF applications
+        ), moved AS (
+            UPDATE applications SET pan_number_encrypted = locked.new FROM locked WHERE applications.id = locked.id
+            RETURNING applications.id
+        ), recorded AS (
+            INSERT INTO audit_log (application_id, service, action) SELECT id, $1, 'UPDATE' FROM moved
+        )
+        SELECT id FROM moved
+        """,
+        SERVICE,
+        *_RENEWED.arrays(renewed),
+    )
+    return len(rows)
+
+
+async def applications_under(connection: Connection, key_id: bytes, after: UUID, limit: int) -> tuple[UUID | None, int]:
+    """Of the next applications by id: the last one's, and how many tokens are of that key; None at the end."""
+    row = await connection.fetchrow(
+        """
+        SELECT (array_agg(id ORDER BY id DESC))[1], count(*) FILTER (WHERE token_key = $1)
+        FROM (
+            SELECT id, substring(pan_number_encrypted FROM 2 FOR 8) AS token_key
+            FROM applications WHERE id > $2 ORDER BY id LIMIT $3
+        ) AS next
+        """,
+        key_id,
+        after,
+        limit,
+    )
+    assert row is not None
+    return row[0], row[1]
+
+
+async def events_under(connection: Connection, table: str, text: str) -> int:
+    """How many events of one of the outbox's tables hold this beginning of a token, as base64."""
+    count: int = await connection.fetchval(f"SELECT count(*) FROM {table} WHERE position($1 IN payload) > 0", text)
+    return count

@@ -1,0 +1,94 @@
+"""Takes a key out of use for good, once nothing is left that it encrypted.
+
+Invariant: no key is retired while a row, a message or a dead letter holds a token of it.
+"""
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from prequal.core.errors import Refused
+from prequal.core.keys import key_id as id_of
+from prequal.core.settings import KafkaSettings
+from prequal.core.topology import dead_letter_topic, topic_of
+from prequal.domain.events import EventType
+from prequal.ops import key_queries
+from prequal.ops.dead_letter_reader import read_topics
+from prequal.postgres import key_checks
+from prequal.postgres.connections import Connection
+from prequal.schema.version import connected_at_revision
+from prequal.security import key_file
+from prequal.security.key_file import RingKeys
+from prequal.security.pan_encryption import VERSION
+
+PURPOSE: Final = "ENCRYPTION_KEY"
+TABLES: Final = ("outbox_events", "outbox_archive", "outbox_parked")
+BATCH: Final = 10_000
+COMMAND_SECONDS: Final = 600.0
+# Statements over much of the archive, run once: the planner is free, unlike in the services.
+SESSION: Final = {
+    "statement_timeout": str(int(COMMAND_SECONDS * 1000) - 500),
+    "plan_cache_mode": "force_custom_plan",
+    **dict.fromkeys(("enable_seqscan", "enable_bitmapscan"), "on"),
+}
+
+
+def holders(database_url: str, kafka: KafkaSettings, key_id: bytes) -> dict[str, int]:
+    """Where tokens of a key are, tables and topics, and how many; places without any are left out.
+
+    Raises:
+        Misconfigured: the database is not migrated, or a topic is missing.
+        Transient: the database or Kafka does not answer.
+    """
+    text = base64.b64encode(VERSION + key_id)
+    found = asyncio.run(_in_tables(database_url, key_id, text.decode())) | _in_topics(kafka, text)
+    return {place: count for place, count in found.items() if count}
+
+
+def retire(database_url: str, kafka: KafkaSettings, key_id: bytes, ring_file: Path | None) -> None:
+    """Take a key that is not active off the ring file, and make it unknown: no process starts with it any more.
+
+    Raises:
+        Refused: something still holds a token of it; nothing is changed.
+        Misconfigured, Transient: as for `holders`.
+    """
+    if held := holders(database_url, kafka, key_id):
+        places = ", ".join(f"{place} {count}" for place, count in held.items())
+        raise Refused(
+            f"Key {key_id.hex()} is in use: {places}. `prequal keys reencrypt` renews applications; the others run out."
+        )
+    if ring_file is not None:
+        ring = key_file.read(ring_file)
+        left = tuple(key for key in ring.decrypting if id_of(key) != key_id)
+        key_file.write(ring_file, RingKeys(ring.active, left))
+    asyncio.run(_forget(database_url, key_id))
+
+
+async def _in_tables(database_url: str, key_id: bytes, text: str) -> dict[str, int]:
+    async with connected_at_revision(database_url, "keys", SESSION, COMMAND_SECONDS) as connection:
+        found = {"applications": await _in_applications(connection, key_id)}
+        return found | {table: await key_queries.events_under(connection, table, text) for table in TABLES}
+
+
+async def _in_applications(connection: Connection, key_id: bytes) -> int:
+    total, after = 0, UUID(int=0)
+    while True:
+        last, count = await key_queries.applications_under(connection, key_id, after, BATCH)
+        if last is None:
+            return total
+        total, after = total + count, last
+
+
+def _in_topics(kafka: KafkaSettings, text: bytes) -> dict[str, int]:
+    submitted = topic_of(EventType.APPLICATION_SUBMITTED)
+    found = dict.fromkeys((submitted, dead_letter_topic(submitted)), 0)
+    for message in read_topics(kafka, list(found)):
+        found[message.topic() or ""] += text in (message.value() or b"")
+    return found
+
+
+async def _forget(database_url: str, key_id: bytes) -> None:
+    async with connected_at_revision(database_url, "keys", {}, COMMAND_SECONDS) as connection:
+        await key_checks.forget(connection, PURPOSE, key_id)

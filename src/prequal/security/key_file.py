@@ -1,0 +1,82 @@
+"""The key ring as a file, so that keys change under processes that run: one active key, others decrypt only.
+
+    active BASE64
+    decrypts BASE64
+
+Invariant: a file that is not a whole ring, or that others than its owner may read, is no ring at all.
+"""
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from prequal.core.errors import Misconfigured
+from prequal.core.keys import key_bytes
+
+ACTIVE: Final = "active"
+DECRYPTS: Final = "decrypts"
+FOR_OTHERS: Final = 0o077
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RingKeys:
+    """The key that encrypts, and those that decrypt only."""
+
+    active: bytes
+    decrypting: tuple[bytes, ...] = ()
+
+
+def read(path: Path) -> RingKeys:
+    """The ring in the file.
+
+    Raises:
+        Misconfigured: it cannot be read, others may read it, or it is no ring.
+    """
+    try:
+        mode = path.stat().st_mode
+        lines = path.read_text("ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"The key ring {path} cannot be read: {type(error).__name__}.") from None
+    if mode & FOR_OTHERS:
+        raise Misconfigured(f"The key ring {path} may be used by others than its owner: chmod 600 {path}.")
+    return _ring(path, [line.split() for line in lines if line.strip() and not line.startswith("#")])
+
+
+def write(path: Path, ring: RingKeys) -> None:
+    """Replace the ring in the file atomically, mode 0600.
+
+    Raises:
+        Misconfigured: it cannot be written.
+    """
+    lines = [(ACTIVE, ring.active), *((DECRYPTS, key) for key in ring.decrypting)]
+    text = "".join(f"{state} {base64.b64encode(key).decode()}\n" for state, key in lines)
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise Misconfigured(f"The key ring {path} cannot be written: {os.strerror(error.errno or 0)}.") from None
+
+
+def _ring(path: Path, lines: Sequence[Sequence[str]]) -> RingKeys:
+    if any(len(words) != 2 or words[0] not in (ACTIVE, DECRYPTS) for words in lines):
+        raise Misconfigured(f"The key ring {path} has a line that is neither `{ACTIVE} KEY` nor `{DECRYPTS} KEY`.")
+    try:
+        keys = [(state, key_bytes(SecretStr(text))) for state, text in lines]
+    except ValueError as error:
+        raise Misconfigured(f"A key of the key ring {path} {error}.") from None
+    if len({key for _, key in keys}) < len(keys):
+        raise Misconfigured(f"The key ring {path} holds a key twice.")
+    active = [key for state, key in keys if state == ACTIVE]
+    if len(active) != 1:
+        raise Misconfigured(f"The key ring {path} has {len(active)} active keys: exactly one encrypts.")
+    return RingKeys(active[0], tuple(key for state, key in keys if state == DECRYPTS))
