@@ -226,15 +226,16 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
-def chosen(only: str) -> list[Scenario]:
-    """The scenarios that `only` names, by row or by name, all when it names none.
+def chosen(only: str, *, short: bool = False) -> list[Scenario]:
+    """The scenarios that `only` names, by row or by name; when it names none all, or all that a short campaign plays.
 
     Raises:
         SystemExit: there is no such scenario; the exit code is 2.
     """
     words = [word.strip() for word in only.split(",") if word.strip()]
     scenarios = every()
-    found = [each for each in scenarios if not words or str(each.row) in words or each.name in words]
+    named = [each for each in scenarios if str(each.row) in words or each.name in words]
+    found = named if words else [each for each in scenarios if not (short and each.takes_minutes)]
     kinds = [each.opens for each in found]
     found.sort(key=lambda each: (each.own_system, kinds.index(each.opens)))  # those that share a system in a row
     known = {str(each.row) for each in scenarios} | {each.name for each in scenarios}
@@ -248,7 +249,7 @@ def chosen(only: str) -> list[Scenario]:
 def main() -> None:
     """Play what the environment asks for; exit code 1 when something was not clean in the end, 2 for nonsense."""
     signal.signal(signal.SIGTERM, interrupted)
-    scenarios = chosen(os.environ.get("ONLY", ""))
+    scenarios = chosen(os.environ.get("ONLY", ""), short=os.environ.get("SHORT") == "1")
     if seconds := _number("SECONDS", 0):
         scenarios = [replace(each, outage_seconds=(seconds, seconds)) for each in scenarios]
     campaign = Campaign(

@@ -79,6 +79,7 @@ class Scenario:
         own_system: it wants a system that nobody used, which nobody uses after it.
         opens: makes its system, when that is not the usual one; the runner closes it.
         settle_seconds: how long settling may take.
+        takes_minutes: it is no part of a short campaign, unless it is named.
     """
 
     row: int
@@ -89,6 +90,7 @@ class Scenario:
     own_system: bool = False
     opens: type[FaultSystem] | Callable[..., FaultSystem] = FaultSystem
     settle_seconds: float = SETTLE_SECONDS
+    takes_minutes: bool = False
 
 
 SCENARIOS: Final[dict[str, Scenario]] = {}
@@ -104,12 +106,13 @@ def scenario(
     own_system: bool = False,
     opens: Callable[..., FaultSystem] = FaultSystem,
     settle_seconds: float = SETTLE_SECONDS,
+    takes_minutes: bool = False,
 ) -> Callable[[Callable[["Run"], None]], Callable[["Run"], None]]:
     """Make a function a scenario; the arguments are those of `Scenario`."""
 
     def register(act: Callable[["Run"], None]) -> Callable[["Run"], None]:
         assert name not in SCENARIOS, f"two scenarios called {name}"
-        SCENARIOS[name] = Scenario(row, name, act, outage, volume, own_system, opens, settle_seconds)
+        SCENARIOS[name] = Scenario(row, name, act, outage, volume, own_system, opens, settle_seconds, takes_minutes)
         return act
 
     return register
@@ -161,6 +164,7 @@ class Run:
         outage_seconds: how long to take away what is taken away.
         volume: the load.
         seen: what the loads of this run saw; several loads share one.
+        numbers: one for each send of the journal.
         unmet: demands of the row that were not met, in words.
         restored_at: when the last restoring began, in seconds since 1970.
         healed_at: when all that was broken last answered again.
@@ -181,6 +185,7 @@ class Run:
         self.restored_at = self.healed_at = self.began_at = time.time()
         self.at_rest = False
         self.recovery_seconds = 0.0
+        self.numbers = stage.numbers
         self._stage = stage
         self._killed: set[str] = set()
         self._loads = 0

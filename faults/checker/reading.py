@@ -19,6 +19,7 @@ from harness import journal
 from harness.journal import Answered, Connections, Entry, Looked, Measured, Probed, Sending
 
 SETTLE_SECONDS = 60.0
+PANS_SEARCHED_FOR = 1_000
 LOOK_AGAIN_SECONDS = 0.1
 
 
@@ -52,7 +53,7 @@ def gather(system: JudgedSystem, entries: Iterable[Entry], search: Search) -> Ev
     stored = _stored(system.database_url)
     records = topics.records(system.bootstrap_servers, GROUPS)
     pans = {str(sending.body.get("pan_number")) for sending in journal.of(Sending, entries)}
-    patterns = Patterns({pan: leaks.masked(pan) for pan in pans if leaks.is_pan(pan)} | planted)
+    patterns = Patterns({pan: leaks.masked(pan) for pan in _searched_for(pans)} | planted)
     findings = [*search.files(patterns), *leaks.in_texts(patterns, _texts(entries, records))]
     return dataclasses.replace(
         stored,
@@ -66,6 +67,11 @@ def gather(system: JudgedSystem, entries: Iterable[Entry], search: Search) -> Ev
         findings=tuple(finding for finding in findings if finding.masked not in planted.values()),
         controls_missed=tuple(set(planted.values()) - {finding.masked for finding in findings}),
     )
+
+
+def _searched_for(pans: set[str]) -> list[str]:
+    """The PANs that are looked for: of a crowd's thousands, which leave by the same ways, the first of the alphabet."""
+    return sorted(filter(leaks.is_pan, pans))[:PANS_SEARCHED_FOR]
 
 
 def _stored(database_url: str) -> Evidence:
