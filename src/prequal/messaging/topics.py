@@ -69,6 +69,8 @@ def _wait(admin: AdminClient, topics: list[NewTopic]) -> list[str]:
             future.result(SECONDS)
             created.append(name)
         except KafkaException as error:
+            if error.args[0].code() in (KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT):
+                raise  # it was slow, and may simply be asked again
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise Misconfigured(f"Kafka refuses to create the topic {name}: {error.args[0].str()}") from None
     return created
