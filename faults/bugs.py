@@ -251,9 +251,9 @@ def read_from_a_replica() -> None:
 
     current_status = queries.current_status
 
-    async def a_little_late(connection: Any, application_id: Any) -> Any:
+    async def a_little_late(connection: Any, application_id: Any, client: str) -> Any:
         behind = "id = $1 AND created_at < clock_timestamp() - interval '400 ms'"
-        return await current_status(_Reworded(connection, "id = $1", behind), application_id)  # type: ignore[arg-type]
+        return await current_status(_Reworded(connection, "id = $1", behind), application_id, client)  # type: ignore[arg-type]
 
     _rebind(queries, "current_status", a_little_late)
 

@@ -21,7 +21,7 @@ from harness.broker import Broker
 from harness.database import Database
 from harness.journal import SERVICES
 from harness.ports import reserve
-from harness.system import SHUTDOWN_SECONDS, Service, System, at_once, exit_code
+from harness.system import ANYBODY, SHUTDOWN_SECONDS, Service, System, at_once, exit_code
 from prequal.local.child_process import Child
 from prequal.local.data_folder import DataFolder
 from prequal.local.kafka import Kafka
@@ -227,7 +227,7 @@ class OwnSystem(System):
     @property
     def settings(self) -> dict[str, str]:
         """What every process of this system is given."""
-        stores = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
+        stores = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers, **ANYBODY}
         if self.data.postgres.exists():
             stores["DATABASE_URL"] = self.database_url
         return stores | development_keys(self.data.keys)

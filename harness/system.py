@@ -35,6 +35,9 @@ KEYS: Final = {"ENCRYPTION_KEY": ENCRYPTION_KEY, "PAN_HASH_KEY": PAN_HASH_KEY, "
 PATIENCE: Final = {"WRITE_WITHIN_SECONDS": "3"}
 """A machine that runs several systems at once is slow: what is posted together waits instead of being refused."""
 
+ANYBODY: Final = {"API_AUTHENTICATION": "none"}
+"""Everybody on this machine may call the API, as under `prequal up`."""
+
 SHUTDOWN_SECONDS: Final = 10.0
 """Within which SIGTERM ends a service, by its promise."""
 
@@ -115,6 +118,7 @@ class System:
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
             **KEYS,
             **PATIENCE,
+            **ANYBODY,
             **settings,
         }
         self._further: list[Service] = []

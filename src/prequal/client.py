@@ -42,11 +42,18 @@ class ApplicationStatus:
 class ApiClient:
     """A connection to the API at `url`."""
 
-    def __init__(self, url: str, timeout_seconds: float = 10.0) -> None:
-        """Describe the connection; proxies of the environment are used, except to this machine itself."""
+    def __init__(self, url: str, token: str | None = None, timeout_seconds: float = 10.0) -> None:
+        """Describe the connection; proxies of the environment are used, except to this machine itself.
+
+        Args:
+            url: where the API is.
+            token: the client's, where one is asked for.
+            timeout_seconds: for one answer.
+        """
         direct = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
         self._url = url
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, mounts=direct)
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds, mounts=direct)
 
     def __enter__(self) -> Self:
         return self

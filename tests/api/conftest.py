@@ -1,14 +1,19 @@
 """One API process for all tests that leave it as it was, and one inside the test for those that do not."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import httpx
 import pytest
 
 from harness.database import Cluster
 from harness.system import a_system
+from prequal.api_clients import administration
+from prequal.api_clients.administration import Life
+from prequal.domain.api_client import Scope
 from prequal.local.kafka import Kafka
 from tests.support.api import Api
+from tests.support.api_clients import LONG_AGO, Guarded, a_client
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +27,31 @@ def api(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory
     ):
         system.start("api")
         yield Api(client, database)
+
+
+@pytest.fixture(scope="session")
+def guarded(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """prequal-api as a process that asks for tokens, with clients of every kind."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with (
+        cluster.database() as database,
+        a_system(database.url, kafka.bootstrap_servers, folder, API_AUTHENTICATION="keys") as system,
+    ):
+        api = Guarded(
+            system,
+            database,
+            app=a_client(database, "app"),
+            other=a_client(database, "other"),
+            reader=a_client(database, "reader", (Scope.READ,)),
+            writer=a_client(database, "writer", (Scope.WRITE,)),
+            sandbox=a_client(database, "sandbox", sandbox=True),
+            expired=a_client(database, "expired"),
+            early=a_client(database, "early", life=Life(not_before=timedelta(hours=1))),
+            revoked=a_client(database, "revoked"),
+        )
+        database.execute(
+            "UPDATE api_client_secrets SET expires_at = %s WHERE client = %s", LONG_AGO, api.expired.client.id
+        )
+        administration.revoke(database.url, "revoked", None)
+        system.start("api")
+        yield api

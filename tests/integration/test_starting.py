@@ -1,6 +1,8 @@
 """How a service starts: with the right keys, database and port, or not at all, with one sentence and exit code 2."""
 
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +23,17 @@ NOWHERE = f"postgresql://u:p@{NOBODY}/x"
 
 def settings(database_url: str = NOWHERE, bootstrap_servers: str = NOBODY) -> dict[str, str]:
     return {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, **KEYS}
+
+
+def test_api_that_others_reach_does_not_start_without_authentication(tmp_path: Path) -> None:
+    given = settings() | {"API_AUTHENTICATION": "none", "HTTP_HOST": "0.0.0.0"}
+    command = [sys.executable, "-m", "prequal", "api"]
+
+    done = subprocess.run(command, env=given, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "API_AUTHENTICATION=none is for a loopback address alone" in done.stderr
 
 
 def assert_refuses(name: str, given: dict[str, str], folder: Path, *words: str) -> None:

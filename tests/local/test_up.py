@@ -108,6 +108,7 @@ def test_first_start_shows_one_application_of_each_outcome(running: Up) -> None:
 
     assert all(outcome in shown for outcome in ("PRE_APPROVED", "MANUAL_REVIEW", "REJECTED"))
     assert "curl" in shown
+    assert "Everybody on this machine may post" in shown
     assert f"    prometheus --config.file={running.folder}/.prequal/prometheus/prometheus.yml " in shown
 
 
@@ -193,6 +194,23 @@ def test_second_up_in_the_same_folder_is_one_sentence(running: Up) -> None:
     assert done.returncode == 2
     assert "Another `prequal up` works in" in done.stderr
     assert "PREQUAL_DATA_DIR" in done.stderr
+
+
+def test_up_that_asks_for_tokens_makes_one_client_and_shows_its_token_once(stack: Up) -> None:
+    stack.start(API_AUTHENTICATION="keys").until_ready()
+    (token,) = re.findall(r"PREQUAL_TOKEN=(\S+)", stack.output.read_text())
+    words = ["apply", "--type", "home", "--income", "75000", "--amount", "1500000"]
+
+    unknown = prequal(stack, *words, PREQUAL_PAN=fresh_pan())
+    known = prequal(stack, *words, PREQUAL_PAN=fresh_pan(), PREQUAL_TOKEN=token)
+    listed = prequal(stack, "clients", "list")
+    added = prequal(stack, "clients", "add", "a second one", "--json")
+
+    assert (unknown.returncode, known.returncode) == (1, 0), (unknown.stderr, known.stderr)
+    assert "UNAUTHENTICATED" in unknown.stderr
+    assert "PRE_APPROVED" in stack.output.read_text()
+    assert "prequal up" in listed.stdout
+    assert json.loads(added.stdout)["token"] not in stack.output.read_text()
 
 
 def test_sigint_stops_everything_with_exit_code_0(stack: Up) -> None:

@@ -32,6 +32,7 @@ SETTINGS_OF: dict[str, type[BaseSettings]] = {
     "topics": settings.TopicsSettings,
     "roles": RolesSettings,
     "tools": settings.StoresSettings,
+    "clients": settings.HashingSettings,
     "migrate": settings.DatabaseSettings,
     "maintain": settings.DatabaseSettings,
     "housekeeper": settings.DatabaseSettings,

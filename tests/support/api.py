@@ -12,7 +12,7 @@ import pytest
 
 from harness.database import Database
 from harness.ports import free_port
-from harness.system import KEYS, PATIENCE
+from harness.system import ANYBODY, KEYS, PATIENCE
 from harness.waiting import soon
 from prequal.api import service
 from prequal.core.settings import ApiSettings, load
@@ -60,7 +60,7 @@ async def api_within(database_url: str, bootstrap_servers: str, **settings: Any)
         database_url=database_url,
         kafka_bootstrap_servers=bootstrap_servers,
         http_port=port,
-        **{name.lower(): value for name, value in (KEYS | PATIENCE).items()} | settings,
+        **{name.lower(): value for name, value in (KEYS | PATIENCE | ANYBODY).items()} | settings,
     )
     stop = asyncio.Event()
     with pytest.MonkeyPatch.context() as patch:

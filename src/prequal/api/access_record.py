@@ -72,6 +72,7 @@ def _facts(scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], se
     return {
         "request_id": scope["request_id"],
         "caller": client[0] if client else None,
+        "client": scope.get("api_client"),
         "method": scope["method"],
         "route": route_of(scope["path"]),
         "status": status,

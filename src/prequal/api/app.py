@@ -39,6 +39,9 @@ log = structlog.get_logger()
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+CLIENTS_NAMED_MAX = 100
+"""So many clients have series of their own."""
+
 _SUBMIT_TARGET = SUBMIT_ROUTE.encode()
 _READ_PATH = re.compile(r"/applications/(?P<application_id>[^/]+)/(?P<what>status|decision)")
 _PROTOCOL_CODES = {
@@ -124,6 +127,7 @@ class Envelope:
         self.let_in = let_in
         self._in_progress = 0
         self._access_log = AccessLog()
+        self._clients = ClientRequests()
         metrics.HTTP_IN_PROGRESS.set_function(lambda: self._in_progress)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,6 +153,8 @@ class Envelope:
             self._in_progress -= 1
             seconds = perf_counter() - began
             _count(scope, sending.status, seconds)
+            if client := scope.get("api_client"):
+                self._clients.count(client, sending.status)
             self._access_log.record(scope, sending.status or 500, sending.headers, seconds)
             correlation_id.reset(token)
 
@@ -217,11 +223,33 @@ def _count(scope: Scope, status: int | None, seconds: float) -> None:
 @functools.cache
 def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     """Where requests of this kind are counted; a closed set, looked up once each."""
-    outcome = "ok" if status < 400 else "refused" if status < 500 else "failed"
     return (
         metrics.HTTP_REQUESTS.labels(method, route, str(status)),
-        metrics.HTTP_SECONDS.labels(method, route, outcome),
+        metrics.HTTP_SECONDS.labels(method, route, _outcome(status)),
     )
+
+
+def _outcome(status: int) -> str:
+    return "ok" if status < 400 else "refused" if status < 500 else "failed"
+
+
+class ClientRequests:
+    """Counts the requests of each client."""
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[str, str], Counter] = {}
+        self._named: set[str] = set()
+
+    def count(self, client: str, status: int | None) -> None:
+        """Count a request that was answered with `status`."""
+        outcome = _outcome(status or 500)
+        series = self._series.get((client, outcome))
+        if series is None:
+            if len(self._named) < CLIENTS_NAMED_MAX:
+                self._named.add(client)
+            label = client if client in self._named else "other"
+            series = self._series[client, outcome] = metrics.CLIENT_REQUESTS.labels(label, outcome)
+        series.inc()
 
 
 async def _failed(request: Request, _: Exception) -> Response:

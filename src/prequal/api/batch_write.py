@@ -6,7 +6,7 @@ Invariant: an `Accepted` is returned only after its commit; when nobody can say 
 import functools
 import random
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -21,6 +21,7 @@ from prequal.api.queries import NewApplication
 from prequal.core import failpoints
 from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
+from prequal.domain.api_client import LOCAL
 from prequal.postgres.connections import DRIVER_ERRORS, Connection, LostRace, SingleConnection
 from prequal.telemetry import metrics, tracing
 
@@ -38,7 +39,15 @@ class Accepted:
     replayed: bool = False
 
 
-Answer: TypeAlias = Accepted | ErrorCode
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Refused, because an application of the same client has the PAN: the client learns which, and from when."""
+
+    application_id: UUID
+    created_at: datetime
+
+
+Answer: TypeAlias = Accepted | Duplicate | ErrorCode
 Answers: TypeAlias = dict[UUID, Answer]
 """Answers by the application's id."""
 
@@ -134,9 +143,19 @@ async def _refused(connection: Connection, refused: Sequence[NewApplication]) ->
     keyed = [new for new in refused if new.key_hmac is not None]
     known = await queries.remembered(connection, [new.key_hmac for new in keyed if new.key_hmac]) if keyed else {}
     answers = {new.application.id: _refusal(new, known.get(new.key_hmac) if new.key_hmac else None) for new in refused}
-    if duplicates := [new for new in keyed if answers[new.application.id] is ErrorCode.DUPLICATE_APPLICATION]:
-        await queries.release_keys(connection, duplicates)
-    return answers
+    duplicates = [new for new in refused if answers[new.application.id] is ErrorCode.DUPLICATE_APPLICATION]
+    if with_key := [new for new in duplicates if new.key_hmac is not None]:
+        await queries.release_keys(connection, with_key)
+    return answers | await _own_holders(connection, duplicates)
+
+
+async def _own_holders(connection: Connection, duplicates: Sequence[NewApplication]) -> Answers:
+    """What each client learns of the application that has the PAN: the local one, who may be anybody, nothing."""
+    known = {new.application.id: new.claim_key for new in duplicates if new.client != LOCAL and new.claim_key}
+    if not known:
+        return {}
+    holders = await queries.holders(connection, list(known.values()))
+    return {id_: Duplicate(*astuple(holders[key])) for id_, key in known.items() if key in holders}
 
 
 def _refusal(new: NewApplication, first: queries.Remembered | None) -> Answer:

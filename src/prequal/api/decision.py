@@ -12,10 +12,12 @@ from uuid import UUID
 from starlette.types import Receive, Scope, Send
 
 from prequal.api import queries
+from prequal.api.authentication import Authentication
 from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.queries import StoredDecision
 from prequal.api.routes import CANNOT_READ, NO_STORE, READ_SECONDS, read_application_id, send_json
 from prequal.core.errors import Transient
+from prequal.domain.api_client import Scope as ClientScope
 from prequal.domain.application import LoanType, Status
 from prequal.domain.policy import packaged
 from prequal.domain.policy.document import LANGUAGES
@@ -34,14 +36,16 @@ _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", re.ASCII)
 class ShowDecision:
     """`GET /applications/{application_id}/decision`."""
 
-    def __init__(self, read_pool: ReadPool) -> None:
+    def __init__(self, read_pool: ReadPool, authentication: Authentication) -> None:
         self._read_pool = read_pool
+        self._authentication = authentication
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = self._authentication.caller_of(scope, ClientScope.READ).client
         application_id = read_application_id(scope["path_params"]["application_id"])
         try:
             async with asyncio.timeout(READ_SECONDS), self._read_pool.use("decision") as connection:
-                stored = await queries.stored_decision(connection, application_id)
+                stored = await queries.stored_decision(connection, application_id, client)
         except (TimeoutError, Transient):
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
         if stored is None:

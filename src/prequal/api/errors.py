@@ -21,6 +21,8 @@ class ErrorCode(Enum):
     """The codes, each with its status and its words."""
 
     MALFORMED_REQUEST = 400, "The body is not a well-formed JSON object of sane size."
+    UNAUTHENTICATED = 401, "Send the token of a client: Authorization: Bearer pq_<id>_<secret>."
+    FORBIDDEN = 403, "This client may not do this."
     NOT_FOUND = 404, "There is nothing at this path."
     APPLICATION_NOT_FOUND = 404, "There is no application with this id."
     METHOD_NOT_ALLOWED = 405, "This path does not take this method; see the Allow header."
@@ -35,6 +37,7 @@ class ErrorCode(Enum):
     INVALID_LOAN_TYPE = 422, "loan_type must be PERSONAL, HOME or AUTO."
     VALIDATION_ERROR = 422, "The request breaks a rule; see details."
     IDEMPOTENCY_KEY_REUSED = 422, "This Idempotency-Key was used with another body."
+    RATE_LIMITED = 429, "Too many requests: try again after the seconds of Retry-After."
     HEADERS_TOO_LARGE = 431, "The request's head is over 16 KiB."
     DATABASE_ERROR = 500, "The application could not be stored; it was not accepted."
     INTERNAL_ERROR = 500, "Something went wrong on our side."

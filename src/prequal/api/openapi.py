@@ -14,6 +14,7 @@ from prequal.api import schemas
 from prequal.api.decision import decision_body
 from prequal.api.errors import ErrorCode
 from prequal.api.queries import StoredDecision
+from prequal.domain.api_client import Scope
 from prequal.domain.application import LoanType
 from prequal.domain.policy import packaged
 from prequal.domain.policy.document import LANGUAGES
@@ -22,7 +23,9 @@ from prequal.domain.policy.facts import Facts
 Document = dict[str, Any]
 
 ERRORS_OF_ALL = (ErrorCode.URI_TOO_LONG, ErrorCode.HEADERS_TOO_LARGE, ErrorCode.INTERNAL_ERROR)
+ERRORS_SHARED = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN, ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE)
 ERRORS_OF_SUBMIT = (
+    *ERRORS_SHARED,
     ErrorCode.MALFORMED_REQUEST,
     ErrorCode.REQUEST_TIMEOUT,
     ErrorCode.DUPLICATE_APPLICATION,
@@ -35,12 +38,11 @@ ERRORS_OF_SUBMIT = (
     ErrorCode.VALIDATION_ERROR,
     ErrorCode.IDEMPOTENCY_KEY_REUSED,
     ErrorCode.DATABASE_ERROR,
-    ErrorCode.SERVICE_UNAVAILABLE,
 )
-ERRORS_OF_STATUS = (ErrorCode.APPLICATION_NOT_FOUND, ErrorCode.VALIDATION_ERROR, ErrorCode.SERVICE_UNAVAILABLE)
+ERRORS_OF_STATUS = (*ERRORS_SHARED, ErrorCode.APPLICATION_NOT_FOUND, ErrorCode.VALIDATION_ERROR)
 
 NO_CREDENTIALS: list[Document] = []
-"""No operation asks who calls: that is left to what stands in front."""
+"""Probes ask nobody who he is."""
 
 EXAMPLE_ID = "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"
 EXAMPLE_TIME = "2026-11-23T09:30:00.123456Z"
@@ -67,10 +69,20 @@ def document() -> Document:
             "/ready": {"get": _probe("ready", "Whether applications can be taken.", schemas.Readiness, _READY)},
             "/metrics": {"get": _metrics()},
         },
-        "components": {"schemas": {model.__name__: model.schema_of() for model in schemas.COMPONENTS}},
+        "components": {
+            "schemas": {model.__name__: model.schema_of() for model in schemas.COMPONENTS},
+            "securitySchemes": {"client": _CLIENT},
+        },
     }
 
 
+_CLIENT = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "pq_<id>_<secret>",
+    "description": "A client's token, as `prequal clients add` prints it. Where API_AUTHENTICATION is `none`, on one "
+    "machine alone, nobody is asked for one.",
+}
 _HEALTH: dict[str, dict[str, Document]] = {"200": {"healthy": {"status": "healthy"}}}
 _CONNECTED = {"database": "connected", "kafka": "connected", "breakers": {"database": "closed"}}
 _READY: dict[str, dict[str, Document]] = {
@@ -103,7 +115,7 @@ def _submit() -> Document:
     return {
         "operationId": "submitApplication",
         "summary": "Submit an application",
-        "security": NO_CREDENTIALS,
+        "security": [{"client": [Scope.WRITE.value]}],
         "description": "Answered after the application is stored for good; the decision follows within milliseconds.",
         "parameters": [
             {
@@ -136,7 +148,8 @@ def _show_status() -> Document:
     return {
         "operationId": "showApplicationStatus",
         "summary": "Read an application's status",
-        "security": NO_CREDENTIALS,
+        "description": "Of a client's own applications; another's is answered as one that is not there.",
+        "security": [{"client": [Scope.READ.value]}],
         "parameters": [_APPLICATION_ID_PARAMETER, _REQUEST_ID_PARAMETER],
         "responses": {"200": shown, **_errors(*ERRORS_OF_STATUS, *ERRORS_OF_ALL)},
     }
@@ -157,7 +170,7 @@ def _show_decision() -> Document:
     return {
         "operationId": "showApplicationDecision",
         "summary": "Read why an application was decided so",
-        "security": NO_CREDENTIALS,
+        "security": [{"client": [Scope.READ.value]}],
         "description": "The reason with its figures and a sentence for the applicant, what the same version of the "
         "would approve, and what a prequalification is not. While the application is pending, its status alone.",
         "parameters": [
@@ -269,8 +282,10 @@ def _errors(*codes: ErrorCode) -> Document:
 
 def _error_answer(codes: list[ErrorCode]) -> Document:
     headers = dict(_REQUEST_ID_HEADER)
-    if codes[0].status in (409, 503):
+    if codes[0].status in (409, 429, 503):
         headers["Retry-After"] = {"description": "Seconds to wait before trying again.", "schema": {"type": "string"}}
+    if codes[0].status in (401, 403):
+        headers["WWW-Authenticate"] = {"description": "Which token is asked for.", "schema": {"type": "string"}}
     return {
         "description": " or ".join(code.name for code in codes),
         "headers": headers,

@@ -22,7 +22,7 @@ from prequal.postgres.connections import Connection
 class NewApplication:
     """A valid application, encrypted and ready to be written; key and request are HMACs, absent without a key.
 
-    One that `claims_pan` not is the sandbox's: the 24-hour rule does not hold for it.
+    One without a `claim_key` is the sandbox's: the 24-hour rule does not hold for it. Both keys are the client's own.
     """
 
     application: LoanApplication
@@ -31,8 +31,9 @@ class NewApplication:
     request_id: str
     key_hmac: bytes | None
     request_hmac: bytes | None
+    claim_key: str | None
+    client: str
     traceparent: str | None = None
-    claims_pan: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ class Remembered:
     request_hmac: bytes
     application_id: UUID
     request_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The accepted application that has a PAN."""
+
+    application_id: UUID
     created_at: datetime
 
 
@@ -99,7 +108,8 @@ _APPLICATIONS = Columns[NewApplication](
     ("event_id", "uuid", lambda new: event_id(ApplicationSubmitted.type, new.application.id)),
     ("body", "text", _body),
     ("traceparent", "text", lambda new: new.traceparent),
-    ("claims_pan", "boolean", lambda new: new.claims_pan),
+    ("claim_key", "text", lambda new: new.claim_key),
+    ("client", "text", lambda new: new.client),
 )
 
 WRITE = f"""
@@ -122,9 +132,10 @@ WRITE = f"""
         WHERE key_hmac IS NULL OR application_id = ANY (ARRAY (SELECT application_id FROM keys))
     ), claims AS (
         -- The 24-hour rule. Of equal PANs in one batch the first claims; the claim of a rejected application is free.
+        -- A claim's key is the PAN's hash, or for each client but the local one a hash of client and PAN.
         INSERT INTO pan_claims AS held (pan_number_hash, application_id, expires_at)
-        SELECT DISTINCT ON (pan_number_hash) pan_number_hash, application_id, now() + interval '24 hours'
-        FROM eligible WHERE claims_pan ORDER BY pan_number_hash, application_id
+        SELECT DISTINCT ON (claim_key) claim_key, application_id, now() + interval '24 hours'
+        FROM eligible WHERE claim_key IS NOT NULL ORDER BY claim_key, application_id
         ON CONFLICT (pan_number_hash) DO UPDATE
         SET application_id = EXCLUDED.application_id, expires_at = EXCLUDED.expires_at
         WHERE held.expires_at <= now()
@@ -134,16 +145,16 @@ WRITE = f"""
     ), accepted AS (
         INSERT INTO applications (
             id, pan_number_encrypted, pan_number_hash, pan_number_masked, applicant_name,
-            monthly_income_inr, loan_amount_inr, loan_type
+            monthly_income_inr, loan_amount_inr, loan_type, client
         )
         SELECT application_id, encrypted_pan, pan_number_hash, masked_pan, applicant_name,
-               income::numeric, amount::numeric, loan_type
-        FROM eligible WHERE NOT claims_pan OR application_id = ANY (ARRAY (SELECT application_id FROM claims))
+               income::numeric, amount::numeric, loan_type, client
+        FROM eligible WHERE claim_key IS NULL OR application_id = ANY (ARRAY (SELECT application_id FROM claims))
         ON CONFLICT (id) DO NOTHING
         RETURNING id, created_at
     ), recorded AS (
-        INSERT INTO audit_log (application_id, service, action, request_id)
-        SELECT application_id, $1, 'WRITE', request_id
+        INSERT INTO audit_log (application_id, service, action, request_id, client)
+        SELECT application_id, $1, 'WRITE', request_id, client
         FROM input WHERE application_id = ANY (ARRAY (SELECT id FROM accepted))
     ), appended AS (
         INSERT INTO outbox_events (
@@ -195,6 +206,20 @@ async def remembered(connection: Connection, key_hmacs: Sequence[bytes]) -> dict
     return {row[0]: Remembered(*row[1:]) for row in rows}
 
 
+async def holders(connection: Connection, claim_keys: Sequence[str]) -> dict[str, Holder]:
+    """The applications that have these PANs, by the keys of their claims."""
+    rows = await connection.fetch(
+        """
+        SELECT held.pan_number_hash, held.application_id, application.created_at
+        FROM pan_claims AS held
+        CROSS JOIN LATERAL (SELECT created_at FROM applications WHERE id = held.application_id LIMIT 1) AS application
+        WHERE held.pan_number_hash = ANY ($1::text[])
+        """,
+        claim_keys,
+    )
+    return {row[0]: Holder(*row[1:]) for row in rows}
+
+
 async def accepted_among(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
     """Which of these applications are there."""
     rows = await connection.fetch("SELECT id FROM applications WHERE id = ANY ($1::uuid[])", ids)
@@ -210,26 +235,28 @@ async def end_backend(connection: Connection, pid: int, application_name: str) -
     )
 
 
-async def current_status(connection: Connection, application_id: UUID) -> CurrentStatus | None:
-    """Where one application stands; None when there is none."""
+async def current_status(connection: Connection, application_id: UUID, client: str) -> CurrentStatus | None:
+    """Where one application of a client stands; None when he has none of this id, though another may."""
     row = await connection.fetchrow(
         """
         SELECT status, cibil_score, pan_number_masked, created_at, updated_at
-        FROM applications WHERE id = $1
+        FROM applications WHERE id = $1 AND client = $2
         """,
         application_id,
+        client,
     )
     return None if row is None else CurrentStatus(*row)
 
 
-async def stored_decision(connection: Connection, application_id: UUID) -> StoredDecision | None:
-    """How one application was decided; None when there is no such application."""
+async def stored_decision(connection: Connection, application_id: UUID, client: str) -> StoredDecision | None:
+    """How one application of a client was decided; None when he has none of this id, though another may."""
     row = await connection.fetchrow(
         """
         SELECT status, cibil_score, monthly_income_inr, loan_amount_inr, loan_type,
                decision_rule, decision_measures, policy_version, policy_hash, updated_at
-        FROM applications WHERE id = $1
+        FROM applications WHERE id = $1 AND client = $2
         """,
         application_id,
+        client,
     )
     return None if row is None else StoredDecision(*row)

@@ -13,12 +13,17 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from prequal.api import queries
-from prequal.api.batch_write import Accepted
+from prequal.api.authentication import Authentication
+from prequal.api.batch_write import Accepted, Duplicate
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
+from prequal.api.known_clients import Caller
 from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.api.submit import Submissions
 from prequal.core.errors import Transient
+from prequal.domain.api_client import LOCAL
+from prequal.domain.api_client import Scope as ClientScope
 from prequal.domain.application import LoanApplication
+from prequal.domain.pan import Pan
 from prequal.domain.sandbox import is_free_of_claims
 from prequal.messaging.events import rfc3339
 from prequal.postgres.connections import ReadPool
@@ -49,12 +54,14 @@ class SubmitApplication:
         keys: KeyRing,
         hasher: PanHasher,
         holder_types: frozenset[str] | None,
+        authentication: Authentication,
         sandbox: bool = False,
     ) -> None:
         self._submissions = submissions
         self._keys = keys
         self._hasher = hasher
         self._holder_types = holder_types
+        self._authentication = authentication
         self._sandbox = sandbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,6 +81,7 @@ class SubmitApplication:
     async def _answer(
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, span: tracing.Span
     ) -> Accepted:
+        caller = self._authentication.caller_of(scope, ClientScope.WRITE)
         body = await _body(headers, receive, scope.get("state", {}).get("is_body_whole", False))
         # The second time after the head came: since then the line may have filled, and a request that was sent behind
         # another one of its connection was not asked at all.
@@ -81,14 +89,16 @@ class SubmitApplication:
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         request = parse(body, self._holder_types)
         key = _key(scope["headers"])
-        new = self._prepare(request, key, scope["request_id"], span.traceparent)
+        new = self._prepare(request, key, caller, scope["request_id"], span.traceparent)
         answer = await self._submissions.submit(new)
         if isinstance(answer, ErrorCode):
             raise ApiError(answer)
+        if isinstance(answer, Duplicate):
+            raise _duplicate(answer)
         return answer
 
     def _prepare(
-        self, request: ApplicationRequest, key: str | None, request_id: str, traceparent: str | None
+        self, request: ApplicationRequest, key: str | None, caller: Caller, request_id: str, traceparent: str | None
     ) -> queries.NewApplication:
         application = LoanApplication(
             uuid7(),
@@ -98,29 +108,39 @@ class SubmitApplication:
             request.loan_amount_inr,
             request.loan_type,
         )
+        pan_number_hash = self._hasher.hash(application.pan)
         return queries.NewApplication(
             application=application,
             encrypted_pan=self._keys.encrypt(application.pan, application.id),
-            pan_number_hash=self._hasher.hash(application.pan),
+            pan_number_hash=pan_number_hash,
             request_id=request_id,
-            key_hmac=None if key is None else self._hasher.fingerprint("idempotency key", key.encode()),
+            key_hmac=None if key is None else self._hasher.fingerprint("idempotency key", _owned(key, caller)),
             request_hmac=None if key is None else self._hasher.fingerprint("request body", request.canonical()),
+            claim_key=self._claim_key(application.pan, pan_number_hash, caller),
+            client=caller.client,
             traceparent=traceparent,
-            claims_pan=not (self._sandbox and is_free_of_claims(application.pan)),
         )
+
+    def _claim_key(self, pan: Pan, pan_number_hash: str, caller: Caller) -> str | None:
+        """Stands for the PAN in the 24-hour rule of one client; None for a PAN that is free of it."""
+        if self._sandbox and is_free_of_claims(pan):
+            return None
+        return pan_number_hash if caller.client == LOCAL else self._hasher.claim(pan, caller.client)
 
 
 class ShowStatus:
     """`GET /applications/{application_id}/status`."""
 
-    def __init__(self, read_pool: ReadPool) -> None:
+    def __init__(self, read_pool: ReadPool, authentication: Authentication) -> None:
         self._read_pool = read_pool
+        self._authentication = authentication
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = self._authentication.caller_of(scope, ClientScope.READ).client
         application_id = read_application_id(scope["path_params"]["application_id"])
         try:
             async with asyncio.timeout(READ_SECONDS), self._read_pool.use("status") as connection:
-                current = await queries.current_status(connection, application_id)
+                current = await queries.current_status(connection, application_id, client)
         except (TimeoutError, Transient):
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
         if current is None:
@@ -140,6 +160,20 @@ def read_application_id(text: str) -> UUID:
     except ValueError:
         pass
     raise ApiError(ErrorCode.VALIDATION_ERROR, [FieldIssue("application_id", "must be a UUID")])
+
+
+def _owned(key: str, caller: Caller) -> bytes:
+    """An `Idempotency-Key` among those of all clients; a key has no space in it."""
+    return (key if caller.client == LOCAL else f"{caller.client} {key}").encode()
+
+
+def _duplicate(earlier: Duplicate) -> ApiError:
+    details = [
+        FieldIssue("application_id", str(earlier.application_id)),
+        FieldIssue("created_at", rfc3339(earlier.created_at)),
+    ]
+    words = "An application of yours for this PAN was accepted less than 24 hours ago; details has its id and time."
+    return ApiError(ErrorCode.DUPLICATE_APPLICATION, details, words=words)
 
 
 async def _accept(send: Send, answer: Accepted) -> None:

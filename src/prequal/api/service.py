@@ -7,7 +7,9 @@ import asyncio
 import functools
 
 from prequal.api import app
+from prequal.api.authentication import KeyAuthentication, NoAuthentication
 from prequal.api.decision import ShowDecision
+from prequal.api.known_clients import KnownClients
 from prequal.api.routes import ShowStatus, SubmitApplication
 from prequal.api.submit import Submissions
 from prequal.core.keys import key_bytes, split
@@ -39,20 +41,28 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     notifier = OutboxNotifier(settings.database_url, topic_of(EventType.APPLICATION_SUBMITTED))
     submissions = Submissions(settings, notifier)
     readiness = Readiness(settings, needs_kafka=False)
+    read_pool = ReadPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
+    asks_for_keys = settings.api_authentication == "keys"
+    clients = KnownClients(read_pool)
     checks = (
         recorded_key("ENCRYPTION_KEY", *keys.checks),
         recorded_key("PAN_HASH_KEY", hasher.check),
+        *([clients.load] if asks_for_keys else []),
     )
-    read_pool = ReadPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
+    authentication = KeyAuthentication(clients, hasher, settings.sandbox) if asks_for_keys else NoAuthentication()
     served = asyncio.Event()
     async with read_pool:
-        submit = SubmitApplication(submissions, keys, hasher, _holder_types(settings), settings.sandbox)
+        holder_types = _holder_types(settings)
+        submit = SubmitApplication(submissions, keys, hasher, holder_types, authentication, settings.sandbox)
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
-        api = app.build(submit, ShowStatus(read_pool), ShowDecision(read_pool), health, submissions.let_in)
+        reads = ShowStatus(read_pool, authentication), ShowDecision(read_pool, authentication)
+        api = app.build(submit, *reads, health, submissions.let_in)
         async with started(Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol) as running:
             running.group.create_task(notifier.run(served))
             running.group.create_task(submissions.run(served))
             running.group.create_task(KeyWatch(settings, keys).run(served))
+            if asks_for_keys:
+                running.group.create_task(clients.run(stop))
             if not stop.is_set():
                 submissions.open()
             await running.http

@@ -134,3 +134,54 @@ async def end_secret(connection: Connection, client: str, slot: int, after: time
 async def revoke_client(connection: Connection, client: str) -> None:
     """End a client, with all its secrets, for good."""
     await connection.execute("UPDATE api_clients SET revoked_at = now() WHERE id = $1", client)
+
+
+@dataclass(frozen=True, slots=True)
+class LivingSecret:
+    """What recognises a client: a secret that is neither revoked nor expired; times are seconds since 1970."""
+
+    client: str
+    scopes: Sequence[str]
+    sandbox: bool
+    slot: int
+    secret_hmac: bytes
+    not_before: float
+    expires_at: float
+
+
+async def living_secrets(connection: Connection) -> tuple[float, list[LivingSecret]]:
+    """The database's time in seconds since 1970, and every secret of a client that is not revoked."""
+    rows = await connection.fetch(
+        """
+        SELECT extract(epoch FROM now())::float8, client.id, client.scopes, client.sandbox, secret.slot,
+               secret.secret_hmac, extract(epoch FROM secret.not_before)::float8,
+               coalesce(extract(epoch FROM secret.expires_at)::float8, 'infinity')
+        FROM (SELECT) AS always
+        LEFT JOIN (
+            api_clients AS client
+            JOIN api_client_secrets AS secret
+              ON secret.client = client.id AND secret.revoked_at IS NULL
+             AND (secret.expires_at IS NULL OR secret.expires_at > now())
+        ) ON client.revoked_at IS NULL
+        """
+    )
+    return rows[0][0], [LivingSecret(*row[1:]) for row in rows if row[1] is not None]
+
+
+async def write_uses(connection: Connection, used: Sequence[tuple[str, int]]) -> None:
+    """Write that these secrets, of clients and slots, were used now; those that another process writes are left out."""
+    await connection.execute(
+        """
+        UPDATE api_client_secrets AS secret SET last_used_at = now()
+        FROM (
+            SELECT held.client, held.slot
+            FROM unnest($1::text[], $2::smallint[]) AS input (client, slot)
+            JOIN api_client_secrets AS held ON held.client = input.client AND held.slot = input.slot
+            WHERE held.last_used_at IS NULL OR held.last_used_at < now() - interval '1 minute'
+            FOR NO KEY UPDATE OF held SKIP LOCKED
+        ) AS used
+        WHERE secret.client = used.client AND secret.slot = used.slot
+        """,
+        [client for client, _ in used],
+        [slot for _, slot in used],
+    )

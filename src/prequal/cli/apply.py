@@ -28,13 +28,16 @@ def apply(
     name: Annotated[str | None, typer.Option(help="The applicant's name; may be left out.")] = None,
     url: Annotated[str | None, typer.Option(help="Where the API is; by default on this machine.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Makes a repeated call harmless for 24 hours.")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="PREQUAL_TOKEN", help="The client's token, where one is asked for.")
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the decision.", min=0)] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="The final status as one JSON object.")] = False,
 ) -> None:
     """Send one application and wait for its decision.
 
     What is not given is asked for; the PAN is typed without an echo. Without --url the API of a running `prequal up` is
-    used, or API_PORT. Exit codes: 0 decided (whatever the decision), 1
+    used, or API_PORT. A token is best given as PREQUAL_TOKEN. Exit codes: 0 decided (whatever the decision), 1
     refused or not decided in time, 2 bad usage, 3 out of reach.
 
     \b
@@ -50,7 +53,7 @@ def apply(
         "loan_type": loan_type.value,
         **({"applicant_name": name} if name is not None else {}),
     }
-    with ApiClient(url or api_url()) as client:
+    with ApiClient(url or api_url(), token) as client:
         application_id = client.submit(application, idempotency_key)
         statuses = client.watch(application_id, timeout)
         last = _last(statuses) if as_json else _show(statuses)

@@ -4,6 +4,7 @@ Invariant: a check raises `ValueError` with words that go on from the setting's 
 """
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,3 +49,13 @@ def file(path: str) -> str:
         except OSError as error:
             raise ValueError(f"names a file that cannot be read ({type(error).__name__})") from None
     return path
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine itself reaches what listens there."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -206,6 +206,11 @@ class ApiSettings(EncryptionSettings):
         description="`any`, or the fourth letters of a PAN that are taken, such as P (individual) or P,H; then the "
         "serial 0000, which no PAN has, is refused too.",
     )
+    api_authentication: Literal["keys", "none"] = Field(
+        "keys",
+        description="Whether a caller needs a client's token (`prequal clients`), or nobody is asked who he is: that "
+        "on a loopback address alone.",
+    )
     database_pool_size: int = Field(8, ge=1, le=100, description="Connections that status reads share.")
     write_batch_max: int = Field(128, ge=1, le=1000, description="Most applications that share one write.")
     waiting_max: int = Field(2000, ge=1, description="Most applications that wait for the write; more get a 503.")
@@ -219,6 +224,15 @@ class ApiSettings(EncryptionSettings):
     @model_validator(mode="after")
     def _keys_are_two(self) -> Self:
         must_differ(ENCRYPTION_KEY=self.encryption_key, PAN_HASH_KEY=self.pan_hash_key)
+        return self
+
+    @model_validator(mode="after")
+    def _open_to_this_machine_alone(self) -> Self:
+        if self.api_authentication == "none" and not checks.is_loopback(self.http_host):
+            raise ValueError(
+                "API_AUTHENTICATION=none is for a loopback address alone: set HTTP_HOST=127.0.0.1, or "
+                "API_AUTHENTICATION=keys"
+            )
         return self
 
 

@@ -21,14 +21,18 @@ APPLICATIONS: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
-def demonstrate(url: str) -> Iterator[str]:
-    """Post one application after the other; yields a line for each: its status, its score, how fast.
+def demonstrate(url: str, token: str | None) -> Iterator[str]:
+    """Post one application after the other, and yield a line for each: its status, its score, how fast.
+
+    Args:
+        url: where the API is.
+        token: of a client, where one is asked for.
 
     Raises:
         Refused: the API refused one.
         Transient: the API cannot be reached, or one stays undecided.
     """
-    with ApiClient(url) as client:
+    with ApiClient(url, token) as client:
         for application in APPLICATIONS:
             yield _line(application, _decided(client, application))
 

@@ -4,7 +4,7 @@ Invariant: every port has a setting that moves it, so that two copies run side b
 """
 
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
@@ -49,6 +49,11 @@ class UpSettings(BaseSettings):
     watched_folder: Path | None = Field(
         None,
         description="A folder on the volume whose free space the metrics show. Default: the data folder.",
+    )
+    api_authentication: Literal["none", "keys"] = Field(
+        "none",
+        description="Whether nobody on this machine is asked who he is, or a caller needs a client's token "
+        "(`prequal clients`), as everywhere else. Default none; --authentication wins.",
     )
     sandbox: bool = Field(
         True, description="Whether the published PANs of docs/sandbox.md have their published scores. Default true."

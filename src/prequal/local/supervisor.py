@@ -46,14 +46,23 @@ End = SimpleQueue[PrequalError | None]
 
 NEXT_STEPS: Final = """
   Try next:
-    curl -s {url}/applications -H 'Content-Type: application/json' \\
+    curl -s {url}/applications {token}-H 'Content-Type: application/json' \\
       -d '{{"pan_number": "ABCDE1234F", "monthly_income_inr": 75000, "loan_amount_inr": 1500000, "loan_type": "HOME"}}'
     .venv/bin/prequal apply --url {url} --type HOME --income 75000 --amount 1500000
     .venv/bin/prequal status
     {url}/docs   {url}/metrics
 {watch}
+  {callers}
   Logs: {logs}   Stop: Ctrl-C
 """
+FIRST_CLIENT: Final = """
+  A client of the API was made. Its token cannot be shown again; keep it:
+    export PREQUAL_TOKEN={token}
+"""
+ANYBODY: Final = "Everybody on this machine may post; `prequal up --authentication keys` asks for a client's token."
+CLIENTS_ALONE: Final = (
+    "The API asks for a client's token; another client: .venv/bin/prequal clients add \"Lender's app\""
+)
 
 
 def up(settings: UpSettings) -> None:
@@ -144,10 +153,11 @@ class LocalStack:
     def _start(self) -> None:
         began = time.monotonic()
         _all_done([self._in_background(self._open_database), self._in_background(self._open_broker)])
+        token = self._token_of_first_client() if self._asks_for_keys else None  # before the API reads its clients
         self._start_children(self._services, self._service_children())
         self._console.done("everything is ready", time.monotonic() - began)
-        if self._postgres:
-            self._demonstrate_once()
+        if self._postgres and (token or not self._asks_for_keys):
+            self._demonstrate_once(token)
         self._show_next_steps()
         self._maintain_daily()
 
@@ -174,6 +184,7 @@ class LocalStack:
         if self._settings.encryption_key_file:
             stores["ENCRYPTION_KEY_FILE"] = str(Path(self._settings.encryption_key_file).absolute())
         stores["SANDBOX"] = str(self._settings.sandbox)
+        stores["API_AUTHENTICATION"] = self._settings.api_authentication
         return self._keys | stores | {name.upper(): value for name, value in self._settings.of_own_broker.items()}
 
     def _service_children(self) -> list[ServiceProcess]:
@@ -216,6 +227,10 @@ class LocalStack:
             group.extend(children)
 
     @property
+    def _asks_for_keys(self) -> bool:
+        return self._settings.api_authentication == "keys"
+
+    @property
     def _database_url(self) -> str:
         ours = self._postgres.database_url if self._postgres and self._postgres.was_started else ""
         return self._settings.database_url or ours
@@ -232,12 +247,22 @@ class LocalStack:
                 processes = {child.name: Process(child.pid, child.port) for child in started}
                 RunFile(self._database_url, self._bootstrap_servers, processes).write(self._folder.run_file)
 
-    def _demonstrate_once(self) -> None:
+    def _token_of_first_client(self) -> str | None:
+        """Make a client where there is none, and show its token; None where there is one."""
+        from prequal.local.first_client import token_of_first_client
+
+        key, sandbox = self._keys["PAN_HASH_KEY"], self._settings.sandbox
+        token = token_of_first_client(self._database_url, key, sandbox=sandbox)
+        if token is not None:
+            self._console.text(FIRST_CLIENT.format(token=token))
+        return token
+
+    def _demonstrate_once(self, token: str | None) -> None:
         try:
             if not is_empty(self._database_url):
                 return
             self._console.text("\n  The first three applications, sent by `prequal up` itself:")
-            for line in demonstrate(self._api_url):
+            for line in demonstrate(self._api_url, token):
                 self._console.text(f"    {line}")
         except (Refused, Transient) as problem:
             if self._stopping.is_set():
@@ -247,7 +272,11 @@ class LocalStack:
     def _show_next_steps(self) -> None:
         command = prometheus.offer(self._settings, self._folder)
         watch = f"    {command}\n" if command else ""
-        self._console.text(NEXT_STEPS.format(url=self._api_url, logs=self._folder.log("*"), watch=watch))
+        token, callers = "", ANYBODY
+        if self._asks_for_keys:
+            token, callers = '-H "Authorization: Bearer $PREQUAL_TOKEN" ', CLIENTS_ALONE
+        logs = self._folder.log("*")
+        self._console.text(NEXT_STEPS.format(url=self._api_url, logs=logs, watch=watch, token=token, callers=callers))
 
     def _maintain_daily(self) -> None:
         while not self._stopping.wait(MAINTAIN_EVERY.total_seconds()):

@@ -149,7 +149,7 @@ async def connected(
 
 
 class ReadPool:
-    """A pool of connections for single SELECTs, each opened when it is first needed."""
+    """A pool of connections for single statements, each opened when it is first needed."""
 
     def __init__(self, database_url: str, name: str, size: int) -> None:
         self._breaker = breaker_of("database", database_url)

@@ -48,7 +48,7 @@ _FACTS = "id, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type, s
 """What a consumer compares an event with."""
 _SHOWN = (
     "id, pan_number_masked, loan_type, monthly_income_inr, loan_amount_inr, status, cibil_score, decision_rule, "
-    "decision_measures, policy_version, policy_hash, created_at, updated_at"
+    "decision_measures, policy_version, policy_hash, created_at, updated_at, client"
 )
 """What a person or a client is shown: neither the name nor the encrypted PAN."""
 _EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent"
@@ -64,7 +64,7 @@ GRANTS: Final[Grid] = {
     "applications": {
         Role.API: f"SELECT ({_SHOWN}), "
         "INSERT (id, pan_number_encrypted, pan_number_hash, pan_number_masked, applicant_name, monthly_income_inr, "
-        "loan_amount_inr, loan_type)",
+        "loan_amount_inr, loan_type, client)",
         Role.CREDIT: f"SELECT ({_FACTS})",
         Role.DECISION: f"SELECT ({_FACTS}, version, created_at, ctid), UPDATE (status, cibil_score, decision_rule, "
         "decision_measures, policy_version, policy_hash, version, updated_at)",
@@ -74,7 +74,7 @@ GRANTS: Final[Grid] = {
         Role.READER: f"SELECT ({_SHOWN})",
     },
     "audit_log": {
-        Role.API: "INSERT (application_id, service, action, request_id)",
+        Role.API: "INSERT (application_id, service, action, request_id, client)",
         Role.CREDIT: "INSERT (application_id, service, action, request_id)",
         Role.ADMINISTRATOR: "INSERT (application_id, service, action)",
         Role.OPERATOR: "SELECT",

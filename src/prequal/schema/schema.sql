@@ -54,6 +54,7 @@ CREATE TABLE public.applications (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     policy_hash bytea,
+    client text DEFAULT 'local'::text NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT applications_applicant_name_check CHECK (((char_length(applicant_name) >= 1) AND (char_length(applicant_name) <= 255))),
     CONSTRAINT applications_check CHECK ((updated_at >= created_at)),
     CONSTRAINT applications_cibil_score_check CHECK (((cibil_score >= 300) AND (cibil_score <= 900))),
@@ -81,6 +82,7 @@ CREATE TABLE public.audit_log (
     action text NOT NULL,
     occurred_at timestamp with time zone DEFAULT now() NOT NULL,
     request_id text,
+    client text,
     CONSTRAINT audit_log_action_check CHECK ((action = ANY (ARRAY['WRITE'::text, 'READ'::text, 'UPDATE'::text]))),
     CONSTRAINT audit_log_service_check CHECK ((service <> ''::text))
 );

@@ -138,6 +138,10 @@ class PanHasher:
         """The PAN's index, 64 lower-case hexadecimal digits."""
         return hmac.new(self._key, pan.reveal().encode(), sha256).hexdigest()
 
+    def claim(self, pan: Pan, client: str) -> str:
+        """Stands for the PAN among the claims of one client, as `hash` does among those of the local one."""
+        return self.fingerprint("claim of a client", f"{client} {pan.reveal()}".encode()).hex()
+
     def fingerprint(self, purpose: str, content: bytes) -> bytes:
         """32 bytes that stand for `content`, which may hold a PAN, under a key of the purpose's own."""
         if purpose not in self._derived:

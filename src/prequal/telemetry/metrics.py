@@ -1,7 +1,7 @@
 """Every metric, with its unit and meaning. The names are public: dashboards and alerts are written against them.
 
-Invariant: no label carries personal data, an id or text of a client, and every series that can be foreseen exists from
-the start, at 0, so that its first event counts as an increase.
+Invariant: no label carries personal data, an application's id or text of a caller, and every series that can be
+foreseen exists from the start, at 0, so that its first event counts as an increase.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from prequal.core import python_build
 from prequal.core.errors import KINDS
 from prequal.core.topology import TOPICS, Service, topic_of
+from prequal.domain.api_client import LOCAL
 from prequal.domain.application import LoanType
 from prequal.domain.events import EventType
 from prequal.domain.policy.packaged import outcomes
@@ -106,6 +107,17 @@ HTTP_SECONDS = _histogram(
     ["method", "route", "outcome"],
 )
 HTTP_IN_PROGRESS = _gauge("http_requests_in_progress", "Requests being answered now.")
+CLIENT_REQUESTS = _counter(
+    "http_requests_by_client_total",
+    "Requests of clients that were recognised, by the client's id: the first 100 have a series each, the rest `other`.",
+    ["client", "outcome"],
+)
+AUTHENTICATION_FAILURES = _counter(
+    "authentication_failures_total",
+    "Requests without a token (missing), with one that is not taken (invalid), with too many such from one address "
+    "(limited), or without the right to what they ask (forbidden).",
+    ["reason"],
+)
 DB_CONNECTIONS_LIMIT = _gauge("db_connections_limit", "Most connections to PostgreSQL of that use.", ["use"])
 SUBMITTED = _counter(
     "applications_submitted_total", "Applications accepted, counted after their commit.", ["loan_type"]
@@ -255,12 +267,14 @@ def _consumer(topic: str, *queries: str) -> dict[Metrics, list[Labels]]:
     }
 
 
+_READ_STATUSES = ("200", "401", "404", "422", "500", "503")
+
 SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
-    Service.API: _own("write", "status", "decision")
+    Service.API: _own("write", "status", "decision", "clients")
     | {
         HTTP_REQUESTS: [
-            *(("POST", SUBMIT_ROUTE, status) for status in ("202", "400", "409", "422", "500", "503")),
-            *(("GET", *read) for read in product((STATUS_ROUTE, DECISION_ROUTE), ("200", "404", "422", "500", "503"))),
+            *(("POST", SUBMIT_ROUTE, status) for status in ("202", "400", "401", "409", "422", "500", "503")),
+            *(("GET", *read) for read in product((STATUS_ROUTE, DECISION_ROUTE), _READ_STATUSES)),
         ],
         HTTP_SECONDS: [
             (*place, outcome)
@@ -268,6 +282,8 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
             for outcome in _OUTCOMES
         ],
         HTTP_IN_PROGRESS: [],
+        CLIENT_REQUESTS: [(LOCAL, outcome) for outcome in _OUTCOMES],
+        AUTHENTICATION_FAILURES: _of("missing", "invalid", "limited", "forbidden"),
         DB_CONNECTIONS_ACTIVE: _of("own", "pool"),
         DB_CONNECTIONS_IDLE: _of("own", "pool"),
         DB_CONNECTIONS_LIMIT: _of("pool"),

@@ -24,6 +24,7 @@ def a_request(path: str = "/applications", method: str = "POST") -> Scope:
         "query_string": b"pan=ABCDE1234F",
         "headers": [(b"authorization", b"secret")],
         "request_id": "r-1",
+        "api_client": "k7m2xq9z",
     }
 
 
@@ -37,6 +38,7 @@ async def test_accepted_request_is_recorded_with_both_ids() -> None:
             "log_level": "info",
             "request_id": "r-1",
             "caller": "192.0.2.7",
+            "client": "k7m2xq9z",
             "method": "POST",
             "route": "/applications",
             "status": 202,

@@ -11,6 +11,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prequal.api import app, routes
+from prequal.api.authentication import NoAuthentication
 from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.routes import SubmitApplication
 from prequal.api.submit import Submissions
@@ -38,7 +39,7 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
         }
     )
     submissions = Submissions(settings, OutboxNotifier(DATABASE_URL, "topic"))
-    submit = SubmitApplication(submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None)
+    submit = SubmitApplication(submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None, NoAuthentication())
     readiness = Readiness(settings, needs_kafka=False)
     return app.build(
         submit,
@@ -427,7 +428,7 @@ async def test_every_answer_has_a_request_id() -> None:
     ],
 )
 async def test_an_id_that_is_no_uuid_is_a_validation_error(text: str) -> None:
-    async with a_client(an_api(routes.ShowStatus(None))) as client:  # type: ignore[arg-type]  # never asked
+    async with a_client(an_api(routes.ShowStatus(None, NoAuthentication()))) as client:  # type: ignore[arg-type]  # never asked
         response = await client.get(f"/applications/{text}/status")
 
     assert code_of(response) == "VALIDATION_ERROR"

@@ -15,6 +15,8 @@ from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
 CONTRACT = {
     400: {"MALFORMED_REQUEST"},
+    401: {"UNAUTHENTICATED"},
+    403: {"FORBIDDEN"},
     404: {"APPLICATION_NOT_FOUND", "NOT_FOUND"},
     405: {"METHOD_NOT_ALLOWED"},
     408: {"REQUEST_TIMEOUT"},
@@ -29,6 +31,7 @@ CONTRACT = {
         "VALIDATION_ERROR",
         "IDEMPOTENCY_KEY_REUSED",
     },
+    429: {"RATE_LIMITED"},
     431: {"HEADERS_TOO_LARGE"},
     500: {"DATABASE_ERROR", "INTERNAL_ERROR"},
     503: {"SERVICE_UNAVAILABLE"},

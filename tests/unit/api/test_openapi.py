@@ -12,6 +12,7 @@ from prequal.api.errors import ErrorCode
 from prequal.api.openapi import document
 from prequal.api.request import parse
 from prequal.core.settings import ServiceSettings
+from prequal.domain.api_client import Scope
 from prequal.service.readiness import Readiness
 from tests.builders import a_body, a_request
 from tests.unit.api.test_app import an_api
@@ -101,10 +102,14 @@ def test_every_error_is_of_the_one_schema() -> None:
     assert "allOf" not in json.dumps(DOCUMENT)
 
 
-def test_every_operation_says_that_it_takes_no_credentials() -> None:
+def test_every_operation_says_which_right_of_a_client_it_takes() -> None:
     operations = [operation for each in DOCUMENT["paths"].values() for operation in each.values()]
 
-    assert [operation["security"] for operation in operations] == [[]] * len(operations)
+    write, read = [{"client": [Scope.WRITE]}], [{"client": [Scope.READ]}]
+    rights = {"submitApplication": write, "showApplicationStatus": read, "showApplicationDecision": read}
+    assert {each["operationId"]: each["security"] for each in operations if each["security"]} == rights
+    assert all("security" in each for each in operations)
+    assert DOCUMENT["components"]["securitySchemes"]["client"]["scheme"] == "bearer"
     assert DOCUMENT["servers"]
 
 

@@ -317,6 +317,22 @@ def test_other_words_for_brokers_are_refused_in_words_of_our_own(brokers: str) -
     )
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_nobody_needs_a_token_only_where_only_this_machine_calls(host: str) -> None:
+    assert load(ApiSettings, **good()).api_authentication == "keys"
+    assert load(ApiSettings, **good(api_authentication="none", http_host=host)).api_authentication == "none"
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.0.2.7", "api.example", "localhost.example", "127.0.0.1.example"]
+)
+def test_api_that_others_reach_asks_for_tokens(host: str) -> None:
+    said = sentence(api_authentication="none", http_host=host)
+
+    assert "API_AUTHENTICATION=none is for a loopback address alone" in said
+    assert load(ApiSettings, **good(http_host=host)).http_host == host
+
+
 def test_one_key_for_both_purposes_is_refused() -> None:
     words = sentence(ApiSettings, encryption_key=a_key_text(1), pan_hash_key=a_key_text(1))
 

@@ -1,0 +1,172 @@
+"""Who sends a request: `Authorization: Bearer pq_<id>_<secret>`, checked against what is known without asking anybody.
+
+Invariant: a secret is compared in constant time, and an answer says nothing of why a token is not taken.
+"""
+
+import hmac
+from collections.abc import Callable
+from hashlib import blake2b
+from ipaddress import IPv6Network, ip_address
+from time import monotonic
+from typing import Final, Protocol
+
+from starlette.types import Scope as Request
+
+from prequal.api.errors import ApiError, ErrorCode
+from prequal.api.known_clients import Caller, KnownClients, KnownSecret
+from prequal.api_clients import tokens
+from prequal.domain.api_client import LOCAL, Scope
+from prequal.security.pan_encryption import PanHasher
+from prequal.telemetry import metrics
+
+WRONG_MAX: Final = 10
+"""So many tokens a minute and address that are not taken are answered 401; more, 429."""
+WRONG_WINDOW_SECONDS: Final = 60.0
+ADDRESSES_MAX: Final = 10_000
+"""Of so many addresses the wrong tokens are counted; then the oldest is forgotten."""
+IPV6_PREFIX: Final = 64
+"""What one caller is given of IPv6."""
+_BEARER: Final = b"bearer "
+_REALM: Final = 'Bearer realm="prequal"'
+
+_NOBODY: Final = KnownSecret(Caller("", frozenset(), False), 0, bytes(32), float("inf"), 0.0)
+"""What a token of an unknown client is compared with."""
+
+
+class Authentication(Protocol):
+    """Tells who sends a request."""
+
+    def caller_of(self, request: Request, needed: Scope) -> Caller:
+        """Who sends it; his id is then in `request`, as `api_client`.
+
+        Raises:
+            ApiError: he is not known, or may not do what is `needed`.
+        """
+
+
+class NoAuthentication:
+    """Nobody is asked: for a loopback address alone."""
+
+    def __init__(self) -> None:
+        self._caller = Caller(LOCAL, frozenset(Scope), sandbox=True)
+
+    def caller_of(self, request: Request, needed: Scope) -> Caller:
+        """The local client."""
+        request["api_client"] = LOCAL
+        return self._caller
+
+
+class KeyAuthentication:
+    """Each client has a token."""
+
+    def __init__(
+        self, clients: KnownClients, hasher: PanHasher, sandbox: bool, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """Describe it.
+
+        Args:
+            clients: the known ones.
+            hasher: what their secrets are hashed with.
+            sandbox: whether clients of the sandbox are let in.
+            clock: seconds from anywhere, for the wrong tokens.
+        """
+        self._clients = clients
+        self._hasher = hasher
+        self._sandbox = sandbox
+        self._wrong = WrongTokens(clock)
+
+    def caller_of(self, request: Request, needed: Scope) -> Caller:
+        """The client whose token it is; raises what `Authentication` says, and SERVICE_UNAVAILABLE at first."""
+        if not self._clients.are_known:
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
+        given = [value for name, value in request["headers"] if name == b"authorization"]
+        if not given:
+            raise _refusal("missing", _REALM)
+        secret = self._secret_of(given)
+        if secret is None:
+            raise self._not_taken(request)
+        caller = secret.caller
+        request["api_client"] = caller.client
+        self._clients.note_use(secret)
+        if caller.sandbox and not self._sandbox:
+            raise _forbidden("This client is one of the sandbox, and there is none here.", needed)
+        if needed not in caller.scopes:
+            raise _forbidden(f"This client lacks the scope {needed}.", needed)
+        return caller
+
+    def _secret_of(self, given: list[bytes]) -> KnownSecret | None:
+        """The living secret that the one header holds; the header's hash saves a busy client the HMAC."""
+        if len(given) > 1:
+            return None
+        header = blake2b(given[0]).digest()
+        secret = self._clients.verified.get(header)
+        if secret is None:
+            secret = self._matching(given[0])
+            if secret is None:
+                return None
+            self._clients.verified[header] = secret
+        return secret if secret.not_before <= self._clients.now() < secret.expires_at else None
+
+    def _matching(self, header: bytes) -> KnownSecret | None:
+        """The secret that a header holds, whenever it lives."""
+        token = header[len(_BEARER) :].strip(b" ")
+        client = tokens.client_of(token) if header[: len(_BEARER)].lower() == _BEARER else None
+        if client is None:
+            return None
+        found = tokens.fingerprint(self._hasher, token)
+        secrets = self._clients.secrets_of(client) or (_NOBODY,)
+        return next((each for each in secrets if hmac.compare_digest(each.secret_hmac, found)), None)
+
+    def _not_taken(self, request: Request) -> ApiError:
+        seconds = self._wrong.note(_address(request))
+        if seconds is None:
+            return _refusal("invalid", f'{_REALM}, error="invalid_token"')
+        metrics.AUTHENTICATION_FAILURES.labels("limited").inc()
+        return ApiError(
+            ErrorCode.RATE_LIMITED, headers={"Retry-After": str(seconds)}, words="Too many tokens that are not taken."
+        )
+
+
+class WrongTokens:
+    """How many tokens that are not taken came from each address within a minute.
+
+    A right token is taken at any time: a stranger who shares an address with callers, as behind an ingress, cannot
+    lock them out, and 256 random bits are not guessed.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def note(self, address: str) -> int | None:
+        """Count one; once there are too many, the seconds after which it is worth trying again."""
+        now = self._clock()
+        began, count = self._seen.pop(address, (now, 0))
+        if now - began >= WRONG_WINDOW_SECONDS:
+            began, count = now, 0
+        self._seen[address] = began, min(count, WRONG_MAX) + 1
+        if len(self._seen) > ADDRESSES_MAX:
+            self._seen.pop(next(iter(self._seen)))
+        return None if count < WRONG_MAX else int(began + WRONG_WINDOW_SECONDS - now) + 1
+
+
+def _refusal(reason: str, challenge: str) -> ApiError:
+    metrics.AUTHENTICATION_FAILURES.labels(reason).inc()
+    return ApiError(ErrorCode.UNAUTHENTICATED, headers={"WWW-Authenticate": challenge})
+
+
+def _forbidden(words: str, needed: Scope) -> ApiError:
+    metrics.AUTHENTICATION_FAILURES.labels("forbidden").inc()
+    challenge = f'{_REALM}, error="insufficient_scope", scope="{needed}"'
+    return ApiError(ErrorCode.FORBIDDEN, headers={"WWW-Authenticate": challenge}, words=words)
+
+
+def _address(request: Request) -> str:
+    """The address that a caller cannot leave at will: of IPv6 the network that he was given."""
+    address = request["client"][0] if request.get("client") else ""
+    if ":" not in address:
+        return str(address)
+    try:
+        return str(IPv6Network((ip_address(address.partition("%")[0]).packed, IPV6_PREFIX), strict=False))
+    except ValueError:
+        return str(address)

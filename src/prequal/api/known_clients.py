@@ -1,0 +1,115 @@
+"""The clients of the API as this process knows them: read every two seconds, and when each secret was last used.
+
+Invariant: no request waits for the database to be recognised; while it is away, what was last read is true, by its
+clock as it was then and goes on.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from prequal.api_clients import queries
+from prequal.core.errors import Transient
+from prequal.core.lifecycle import pause
+from prequal.postgres.connections import Connection, ReadPool
+
+log = structlog.get_logger()
+
+REFRESH_SECONDS: Final = 2.0
+"""A revocation holds within 5 s: this, and the bound of one reading."""
+READ_SECONDS: Final = 2.5
+USE_SECONDS: Final = 60.0
+"""The last use of a secret is written so seldom."""
+
+SecretId = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request, and what he may do."""
+
+    client: str
+    scopes: frozenset[str]
+    sandbox: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSecret:
+    """A secret that is not revoked; its times are seconds since 1970, by the database's clock."""
+
+    caller: Caller
+    slot: int
+    secret_hmac: bytes
+    not_before: float
+    expires_at: float
+
+
+class KnownClients:
+    """The secrets that live, by client.
+
+    Attributes:
+        verified: secrets of what was found right since the last reading; filled by who finds it.
+    """
+
+    def __init__(self, read_pool: ReadPool) -> None:
+        self._read_pool = read_pool
+        self._secrets: dict[str, list[KnownSecret]] | None = None
+        self.verified: dict[bytes, KnownSecret] = {}
+        self._epoch = 0.0
+        self._used: set[SecretId] = set()
+        self._written: dict[SecretId, float] = {}
+        self._failed = False
+
+    @property
+    def are_known(self) -> bool:
+        """Whether they were read, once."""
+        return self._secrets is not None
+
+    def secrets_of(self, client: str) -> Iterable[KnownSecret]:
+        """The secrets of a client, those that have not begun or are over included."""
+        return (self._secrets or {}).get(client, ())
+
+    def now(self) -> float:
+        """The database's time, as far as it is known without asking: seconds since 1970."""
+        return self._epoch + monotonic()
+
+    def note_use(self, secret: KnownSecret) -> None:
+        """Note that a secret was used; it is written within two seconds, once a minute."""
+        self._used.add((secret.caller.client, secret.slot))
+
+    async def load(self, connection: Connection) -> None:
+        """Read them."""
+        now, rows = await queries.living_secrets(connection)
+        secrets: dict[str, list[KnownSecret]] = {}
+        for row in rows:
+            caller = Caller(row.client, frozenset(row.scopes), row.sandbox)
+            known = KnownSecret(caller, row.slot, row.secret_hmac, row.not_before, row.expires_at)
+            secrets.setdefault(row.client, []).append(known)
+        self._secrets, self._epoch, self.verified = secrets, now - monotonic(), {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read them again and again, until `stop`; a reading that fails is said once, and changes nothing."""
+        while not stop.is_set():
+            await pause(stop, REFRESH_SECONDS)
+            try:
+                async with asyncio.timeout(READ_SECONDS), self._read_pool.use("clients") as connection:
+                    await self.load(connection)
+                    await self._write_uses(connection)
+            except (TimeoutError, Transient) as error:
+                if not self._failed:
+                    log.warning("clients_not_read", reason=str(error))
+                self._failed = True
+            else:
+                self._failed = False
+
+    async def _write_uses(self, connection: Connection) -> None:
+        now = monotonic()
+        due = sorted(each for each in self._used if now - self._written.get(each, -USE_SECONDS) >= USE_SECONDS)
+        if due:
+            await queries.write_uses(connection, due)
+            self._written.update(dict.fromkeys(due, now))
+            self._used.difference_update(due)

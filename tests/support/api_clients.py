@@ -1,0 +1,80 @@
+"""Clients of the API, with tokens, and what they send."""
+
+import itertools
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from harness.applications import an_application
+from harness.database import Database
+from harness.system import PAN_HASH_KEY, System
+from prequal.api_clients import administration
+from prequal.api_clients.administration import Issued, Life
+from prequal.core.keys import key_bytes
+from prequal.domain.api_client import Scope
+from prequal.security.pan_encryption import PanHasher
+
+HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+_hosts = itertools.count(2)
+
+
+def a_client(
+    database: Database,
+    name: str = "app",
+    scopes: tuple[Scope, ...] = tuple(Scope),
+    *,
+    sandbox: bool = False,
+    life: Life | None = None,
+) -> Issued:
+    """A client that was added; an API that runs knows it two seconds later."""
+    return administration.add(database.url, HASHER, name, scopes, sandbox=sandbox, life=life or Life())
+
+
+def rotated(database: Database, client: str, overlap: timedelta = timedelta(days=1)) -> Issued:
+    return administration.rotate(database.url, HASHER, client, overlap)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """An API that asks for tokens, and its clients."""
+
+    system: System
+    database: Database
+    app: Issued
+    other: Issued
+    reader: Issued
+    writer: Issued
+    sandbox: Issued
+    expired: Issued
+    early: Issued
+    revoked: Issued
+
+    def ask(self, method: str, path: str, *headers: tuple[str, str], **content: Any) -> httpx.Response:
+        """One request, from an address of its own."""
+        with self.from_an_address() as client:
+            return client.request(method, path, headers=list(headers), **content)
+
+    def from_an_address(self) -> httpx.Client:
+        """A client with an address of this machine that no other has: wrong tokens are counted by address."""
+        transport = httpx.HTTPTransport(local_address=f"127.0.0.{next(_hosts)}")
+        return httpx.Client(base_url=self.system.api.url, transport=transport, timeout=15)
+
+    def post(self, token: str, body: dict[str, Any] | None = None, key: str | None = None) -> httpx.Response:
+        keyed = [("Idempotency-Key", key)] if key else []
+        return self.ask("POST", "/applications", *bearer(token).items(), *keyed, json=body or an_application())
+
+    def status(self, token: str, application_id: str) -> httpx.Response:
+        return self.ask("GET", f"/applications/{application_id}/status", *bearer(token).items())
+
+    def accepted(self, token: str, body: dict[str, Any] | None = None, key: str | None = None) -> str:
+        response = self.post(token, body, key)
+        assert response.status_code == 202, response.text
+        return str(response.json()["application_id"])
