@@ -1,6 +1,12 @@
 # One image for every process: `prequal api`, `credit`, `decision`, `publisher`, and the jobs `migrate`, `topics`, `maintain`.
 
-FROM python:3.11-slim-bookworm AS build
+FROM python:3.11-slim-bookworm AS optimised
+# An optimised build decides with a fifth less CPU.
+RUN python -c "import sys, sysconfig; \
+    '--enable-optimizations' in str(sysconfig.get_config_var('CONFIG_ARGS')) \
+    or sys.exit('This Python was built without --enable-optimizations: take the official image')"
+
+FROM optimised AS build
 WORKDIR /build
 RUN python -m venv /opt/prequal && python -m venv /opt/build
 COPY requirements/runtime.txt requirements/build.txt requirements/
@@ -12,7 +18,7 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d dist
 RUN /opt/prequal/bin/python -m pip install --no-cache-dir --no-deps --no-index dist/*.whl
 RUN /opt/prequal/bin/python -m pip uninstall -y pip setuptools
 
-FROM python:3.11-slim-bookworm
+FROM optimised
 RUN python -m pip uninstall -y pip setuptools wheel
 COPY --from=build /opt/prequal /opt/prequal
 ENV PATH=/opt/prequal/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HTTP_HOST=0.0.0.0 HTTP_PORT=8000

@@ -18,7 +18,7 @@ $(info · this checkout was moved: .venv is made again)
 $(shell rm -rf .venv)
 endif
 
-.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-browser test-image coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-browser test-image test-containers coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -79,6 +79,10 @@ test-clients: .venv/.develop ## Clients of other makers against the API: a JDK H
 test-browser: .venv/.develop ## The API's pages in a browser without network (Debian's package `chromium`)
 	@command -v chromium >/dev/null || { echo "Chromium is needed: apt-get install chromium"; exit 2; }
 	$(PYTEST) tests/browser
+
+test-containers: .venv/.develop ## The shipped image and compose file in podman, as root (Debian's podman, netavark, debootstrap)
+	@command -v podman runc debootstrap >/dev/null || { echo "podman, runc and debootstrap are needed: apt-get install podman runc netavark aardvark-dns iptables debootstrap"; exit 2; }
+	$(PYTEST) -n 0 tests/containers
 
 test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without an engine
 	$(PYTEST) tests/image

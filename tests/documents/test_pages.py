@@ -57,6 +57,7 @@ def test_every_folder_of_tests_is_run_by_make_test_or_by_a_target_of_its_own() -
         "tests/browser",
         "tests/clients",
         "tests/e2e",
+        "tests/containers",
         "tests/image",
         "tests/observability",
         "tests/recovery",
