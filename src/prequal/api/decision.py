@@ -3,7 +3,6 @@
 Invariant: the reason is the stored one, never decided again; an amount that is offered was, by the same version.
 """
 
-import asyncio
 import json
 import re
 from typing import Any, Final
@@ -12,12 +11,8 @@ from uuid import UUID
 from starlette.types import Receive, Scope, Send
 
 from prequal.api import queries
-from prequal.api.authentication import Authentication
-from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.queries import StoredDecision
-from prequal.api.routes import CANNOT_READ, NO_STORE, READ_SECONDS, read_application_id, send_json
-from prequal.core.errors import Transient
-from prequal.domain.api_client import Scope as ClientScope
+from prequal.api.routes import NO_STORE, OwnApplications, send_json
 from prequal.domain.application import LoanType, Status
 from prequal.domain.policy import packaged
 from prequal.domain.policy.document import LANGUAGES
@@ -28,7 +23,6 @@ from prequal.domain.policy.reasons import Figure, explain
 from prequal.domain.policy.scope import AMOUNT
 from prequal.domain.policy.sentences import figure, filled
 from prequal.messaging.events import rfc3339
-from prequal.postgres.connections import ReadPool
 
 _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", re.ASCII)
 
@@ -36,20 +30,11 @@ _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", re.ASCII)
 class ShowDecision:
     """`GET /applications/{application_id}/decision`."""
 
-    def __init__(self, read_pool: ReadPool, authentication: Authentication) -> None:
-        self._read_pool = read_pool
-        self._authentication = authentication
+    def __init__(self, applications: OwnApplications) -> None:
+        self._applications = applications
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = self._authentication.caller_of(scope, ClientScope.READ).client
-        application_id = read_application_id(scope["path_params"]["application_id"])
-        try:
-            async with asyncio.timeout(READ_SECONDS), self._read_pool.use("decision") as connection:
-                stored = await queries.stored_decision(connection, application_id, client)
-        except (TimeoutError, Transient):
-            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
-        if stored is None:
-            raise ApiError(ErrorCode.APPLICATION_NOT_FOUND)
+        application_id, stored = await self._applications.read(scope, "decision", queries.stored_decision)
         language = language_of(dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
         body = decision_body(application_id, stored, language) | {"request_id": scope["request_id"]}
         headers = [*NO_STORE, (b"vary", b"Accept-Language"), (b"content-language", language.encode())]

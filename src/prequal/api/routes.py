@@ -5,8 +5,8 @@ Invariant: the PAN leaves this file only encrypted, hashed or masked.
 
 import asyncio
 import json
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from starlette.types import Receive, Scope, Send
@@ -26,11 +26,14 @@ from prequal.domain.application import LoanApplication
 from prequal.domain.pan import Pan
 from prequal.domain.sandbox import is_free_of_claims
 from prequal.messaging.events import rfc3339
-from prequal.postgres.connections import ReadPool
+from prequal.postgres.connections import Connection, ReadPool
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.telemetry import tracing
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 
+T = TypeVar("T")
+OwnQuery: TypeAlias = Callable[[Connection, UUID, str], Awaitable[T | None]]
+"""What is known of an application by its id and its client's; None when that client has none of this id."""
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 BODY_BYTES_MAX = 16 * 1024
@@ -128,27 +131,43 @@ class SubmitApplication:
         return pan_number_hash if caller.client == LOCAL else self._hasher.claim(pan, caller.client)
 
 
-class ShowStatus:
-    """`GET /applications/{application_id}/status`."""
+class OwnApplications:
+    """Reads of one application, by the client whose it is."""
 
     def __init__(self, read_pool: ReadPool, authentication: Authentication) -> None:
         self._read_pool = read_pool
         self._authentication = authentication
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def read(self, scope: Scope, use: str, query: OwnQuery[T]) -> tuple[UUID, T]:
+        """The id in a request's path, and what `query` finds of that application of its caller.
+
+        Raises:
+            ApiError: the caller may not read or has no such application, the id is none, or the database is away.
+        """
         client = self._authentication.caller_of(scope, ClientScope.READ).client
-        application_id = read_application_id(scope["path_params"]["application_id"])
+        application_id = _application_id(scope["path_params"]["application_id"])
         try:
-            async with asyncio.timeout(READ_SECONDS), self._read_pool.use("status") as connection:
-                current = await queries.current_status(connection, application_id, client)
+            async with asyncio.timeout(READ_SECONDS), self._read_pool.use(use) as connection:
+                found = await query(connection, application_id, client)
         except (TimeoutError, Transient):
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
-        if current is None:
+        if found is None:
             raise ApiError(ErrorCode.APPLICATION_NOT_FOUND)
+        return application_id, found
+
+
+class ShowStatus:
+    """`GET /applications/{application_id}/status`."""
+
+    def __init__(self, applications: OwnApplications) -> None:
+        self._applications = applications
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        application_id, current = await self._applications.read(scope, "status", queries.current_status)
         await send_json(send, 200, json.dumps(_status(application_id, current, scope["request_id"])), NO_STORE)
 
 
-def read_application_id(text: str) -> UUID:
+def _application_id(text: str) -> UUID:
     """The id in a path.
 
     Raises:

@@ -10,7 +10,7 @@ from prequal.api import app
 from prequal.api.authentication import KeyAuthentication, NoAuthentication
 from prequal.api.decision import ShowDecision
 from prequal.api.known_clients import KnownClients
-from prequal.api.routes import ShowStatus, SubmitApplication
+from prequal.api.routes import OwnApplications, ShowStatus, SubmitApplication
 from prequal.api.submit import Submissions
 from prequal.core.keys import key_bytes, split
 from prequal.core.settings import ApiSettings
@@ -55,8 +55,8 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         holder_types = _holder_types(settings)
         submit = SubmitApplication(submissions, keys, hasher, holder_types, authentication, settings.sandbox)
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
-        reads = ShowStatus(read_pool, authentication), ShowDecision(read_pool, authentication)
-        api = app.build(submit, *reads, health, submissions.let_in)
+        applications = OwnApplications(read_pool, authentication)
+        api = app.build(submit, ShowStatus(applications), ShowDecision(applications), health, submissions.let_in)
         async with started(Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol) as running:
             running.group.create_task(notifier.run(served))
             running.group.create_task(submissions.run(served))

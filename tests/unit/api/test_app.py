@@ -428,7 +428,7 @@ async def test_every_answer_has_a_request_id() -> None:
     ],
 )
 async def test_an_id_that_is_no_uuid_is_a_validation_error(text: str) -> None:
-    async with a_client(an_api(routes.ShowStatus(None, NoAuthentication()))) as client:  # type: ignore[arg-type]  # never asked
+    async with a_client(an_api(routes.ShowStatus(routes.OwnApplications(None, NoAuthentication())))) as client:  # type: ignore[arg-type]  # never asked
         response = await client.get(f"/applications/{text}/status")
 
     assert code_of(response) == "VALIDATION_ERROR"
