@@ -20,6 +20,7 @@ from harness.journal import SERVICES, Planted
 from prequal.domain.pan import Pan
 from prequal.local.keys import generate
 from prequal.ops.encryption_keys import make_known
+from prequal.record.acts import operator
 from prequal.security.pan_encryption import KeyRing
 
 OFF_SECONDS: Final = 3660
@@ -74,7 +75,7 @@ def unknown_key(run: Run) -> None:
         run.demand(any(row["status"] != "PENDING" for row in run.applications()), "the other partitions waited too")
         run.system.terminate("credit")
         fault.restore()
-        make_known(run.system.database_url, "ENCRYPTION_KEY", key)
+        make_known(run.system.database_url, operator(), "ENCRYPTION_KEY", key)
         run.system.start("credit", ENCRYPTION_KEYS_RETIRED=base64.b64encode(key).decode())
     run.come_to_rest()
     run.demand(run.system.broker.published(SUBMITTED_DLQ) == 0, "a message became a dead letter in the end")

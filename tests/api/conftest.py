@@ -12,6 +12,7 @@ from prequal.api_clients import administration
 from prequal.api_clients.administration import Life
 from prequal.domain.api_client import Scope
 from prequal.local.kafka import Kafka
+from prequal.record.acts import operator
 from tests.support.api import Api
 from tests.support.api_clients import LONG_AGO, Guarded, a_client
 
@@ -52,6 +53,6 @@ def guarded(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFac
         database.execute(
             "UPDATE api_client_secrets SET expires_at = %s WHERE client = %s", LONG_AGO, api.expired.client.id
         )
-        administration.revoke(database.url, "revoked", None)
+        administration.revoke(database.url, operator(), "revoked", None)
         system.start("api")
         yield api

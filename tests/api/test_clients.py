@@ -17,6 +17,7 @@ from prequal.api_clients import administration
 from prequal.api_clients.administration import Life
 from prequal.domain.api_client import LOCAL
 from prequal.local.kafka import Kafka
+from prequal.record.acts import operator
 from tests.support.api import api_within, assert_error, ready
 from tests.support.api_clients import Guarded, a_client, bearer, rotated
 
@@ -285,7 +286,7 @@ def test_new_client_is_let_in_and_a_revoked_one_refused_within_5_seconds(guarded
     fresh = a_client(guarded.database, "fresh")
     eventually(lambda: guarded.status(fresh.token, str(uuid4())).status_code == 404, HOLDS_WITHIN_SECONDS)
 
-    administration.revoke(guarded.database.url, "fresh", None)
+    administration.revoke(guarded.database.url, operator(), "fresh", None)
 
     eventually(lambda: guarded.status(fresh.token, str(uuid4())).status_code == 401, HOLDS_WITHIN_SECONDS)
 
@@ -303,7 +304,7 @@ def test_secret_is_rotated_without_a_gap_and_the_old_one_ends(guarded: Guarded) 
 
     eventually(is_known, HOLDS_WITHIN_SECONDS)
     assert set(seen) == {202}
-    administration.revoke(guarded.database.url, "rotating", first.slot)
+    administration.revoke(guarded.database.url, operator(), "rotating", first.slot)
 
     eventually(lambda: guarded.post(first.token).status_code == 401, HOLDS_WITHIN_SECONDS)
     assert guarded.post(second.token).status_code == 202

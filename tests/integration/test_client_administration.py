@@ -161,3 +161,31 @@ def test_key_that_is_not_the_databases_makes_no_secret(database: Database) -> No
 
 def test_database_that_is_not_migrated_is_one_sentence(empty_database: Database) -> None:
     assert "prequal migrate" in refusal(empty_database, "list")
+
+
+def test_each_change_of_a_client_is_recorded_and_the_record_holds_no_secret(database: Database) -> None:
+    added = done(database, "add", "recorded", "--scope", "applications:read")
+    rotated = done(database, "rotate", "recorded")
+    done(database, "revoke", "recorded", "--secret", "1")
+    done(database, "revoke", "recorded")
+
+    acts = database.rows("SELECT * FROM acts ORDER BY id")
+    assert [(act["action"], act["details"]) for act in acts] == [
+        ("client_added", {"name": "recorded", "scopes": "applications:read", "sandbox": False}),
+        ("client_rotated", {"secret": 2}),
+        ("client_secret_revoked", {"secret": 1}),
+        ("client_revoked", {}),
+    ]
+    assert {(act["actor_kind"], act["subject_kind"], act["subject"]) for act in acts} == {
+        ("operator", "client", added["client"])
+    }
+    for token in (added["token"], rotated["token"]):
+        assert token.rpartition("_")[2] not in str(acts)
+
+
+def test_refused_change_of_a_client_is_not_recorded(database: Database) -> None:
+    done(database, "add", "taken")
+
+    refusal(database, "add", "taken")
+
+    assert database.value("SELECT count(*) FROM acts WHERE subject_kind = 'client'") == 1

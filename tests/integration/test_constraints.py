@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, LiteralString, TypeAlias
 
 import psycopg
 import pytest
@@ -235,3 +235,28 @@ def test_what_must_be_there_once_has_a_primary_key(transaction: Transaction, tab
     keys = "SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'p'"
 
     assert len(transaction.execute(keys, [table]).fetchall()) == 1
+
+
+ACT: dict[str, Any] = {
+    "actor_kind": "person",
+    "actor": "asha",
+    "action": "policy_approved",
+    "subject_kind": "policy",
+    "subject": "v2",
+    "details": "{}",
+}
+
+
+def test_act_has_the_time_of_the_database_whatever_is_said(transaction: Transaction) -> None:
+    insert(transaction, "acts", ACT | {"occurred_at": "2001-01-01T00:00:00Z"})
+
+    late = transaction.execute("SELECT clock_timestamp() - occurred_at < interval '1 minute' AS is_now FROM acts")
+    assert late.fetchone() == {"is_now": True}
+
+
+@pytest.mark.parametrize("change", ["UPDATE acts SET actor = 'ravi'", "DELETE FROM acts", "TRUNCATE acts"])
+def test_acts_are_append_only(transaction: Transaction, change: LiteralString) -> None:
+    insert(transaction, "acts", ACT)
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        transaction.execute(change)

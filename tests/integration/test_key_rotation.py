@@ -28,6 +28,7 @@ from prequal.core.settings import KafkaSettings, load
 from prequal.domain.pan import Pan
 from prequal.local.logins import as_login
 from prequal.ops import encryption_keys, key_retirement, reencryption
+from prequal.record.acts import operator
 from prequal.schema.grants import Role
 from prequal.security import key_file
 from prequal.security.key_file import RingKeys
@@ -85,7 +86,7 @@ def key_ids(database: Database) -> dict[bytes, int]:
 
 def make_known(database: Database, *keys: bytes) -> None:
     for key in keys:
-        encryption_keys.make_known(administrator(database), "ENCRYPTION_KEY", key)
+        encryption_keys.make_known(administrator(database), operator(), "ENCRYPTION_KEY", key)
 
 
 def posted(url: str, stop: Event) -> list[tuple[int, dict[str, Any]]]:
@@ -279,6 +280,10 @@ def test_nothing_starts_with_a_retired_key(database: Database, broker: Broker, r
 
     assert (done.returncode, done.stdout) == (0, f"Key {key_id(OLD).hex()} is retired.\n")
     assert key_file.read(ring) == RingKeys(NEW)
+    assert database.row("SELECT action, subject FROM acts ORDER BY id DESC LIMIT 1") == {
+        "action": "key_retired",
+        "subject": key_id(OLD).hex(),
+    }
     with a_system(database.url, broker.bootstrap_servers, tmp_path, ENCRYPTION_KEY=ENCRYPTION_KEY) as system:
         system.launch("api")
         assert system.api.exit_code() == 2

@@ -15,6 +15,7 @@ from prequal.api_clients import administration
 from prequal.api_clients.administration import Issued, Life
 from prequal.core.keys import key_bytes
 from prequal.domain.api_client import Scope
+from prequal.record.acts import operator
 from prequal.security.pan_encryption import PanHasher
 
 HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
@@ -31,11 +32,11 @@ def a_client(
     life: Life | None = None,
 ) -> Issued:
     """A client that was added; an API that runs knows it two seconds later."""
-    return administration.add(database.url, HASHER, name, scopes, sandbox=sandbox, life=life or Life())
+    return administration.add(database.url, HASHER, operator(), name, scopes, sandbox=sandbox, life=life or Life())
 
 
 def rotated(database: Database, client: str, overlap: timedelta = timedelta(days=1)) -> Issued:
-    return administration.rotate(database.url, HASHER, client, overlap)
+    return administration.rotate(database.url, HASHER, operator(), client, overlap)
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from prequal.core.errors import UsageError
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.postgres.connections import Connection, connected
 from prequal.postgres.key_checks import recorded_key
+from prequal.record.acts import Actor, Detail, record_act
 from prequal.schema.version import check_schema
 from prequal.security.pan_encryption import PanHasher
 
@@ -44,7 +45,14 @@ class Issued:
 
 
 def add(
-    database_url: str, hasher: PanHasher, name: str, scopes: Sequence[str], *, sandbox: bool, life: Life = Life()
+    database_url: str,
+    hasher: PanHasher,
+    actor: Actor,
+    name: str,
+    scopes: Sequence[str],
+    *,
+    sandbox: bool,
+    life: Life = Life(),
 ) -> Issued:
     """Add a client with its first secret.
 
@@ -54,7 +62,7 @@ def add(
         Transient: the database does not answer.
     """
     _require_name(name)
-    return asyncio.run(_add(database_url, hasher, name, scopes, sandbox, life))
+    return asyncio.run(_add(database_url, hasher, actor, name, scopes, sandbox, life))
 
 
 def list_all(database_url: str) -> list[tuple[ClientRow, list[SecretRow]]]:
@@ -62,36 +70,45 @@ def list_all(database_url: str) -> list[tuple[ClientRow, list[SecretRow]]]:
     return asyncio.run(_list(database_url))
 
 
-def rotate(database_url: str, hasher: PanHasher, client: str, overlap: timedelta, life: Life = Life()) -> Issued:
+def rotate(
+    database_url: str, hasher: PanHasher, actor: Actor, client: str, overlap: timedelta, life: Life = Life()
+) -> Issued:
     """Give a client, by id or name, a new secret; the one it has lives on for `overlap` at most.
 
     Raises:
         UsageError: there is no such client, it is revoked, or two secrets of it live.
         Misconfigured, Transient: as for `add`.
     """
-    return asyncio.run(_rotate(database_url, hasher, client, overlap, life))
+    return asyncio.run(_rotate(database_url, hasher, actor, client, overlap, life))
 
 
-def revoke(database_url: str, client: str, slot: int | None) -> ClientRow:
+def revoke(database_url: str, actor: Actor, client: str, slot: int | None) -> ClientRow:
     """End one secret of a client, by id or name, or the client itself, for good; every API knows within 5 s.
 
     Raises:
         UsageError: there is no such client, or it has no such secret that lives.
         Misconfigured, Transient: as for `add`.
     """
-    return asyncio.run(_revoke(database_url, client, slot))
+    return asyncio.run(_revoke(database_url, actor, client, slot))
 
 
 async def _add(
-    database_url: str, hasher: PanHasher, name: str, scopes: Sequence[str], sandbox: bool, life: Life
+    database_url: str,
+    hasher: PanHasher,
+    actor: Actor,
+    name: str,
+    scopes: Sequence[str],
+    sandbox: bool,
+    life: Life,
 ) -> Issued:
     async with _transaction(database_url, hasher) as connection:
         client_id = tokens.new_id()
         if not await queries.insert_client(connection, client_id, name, scopes, sandbox):
             raise UsageError("There is a client of this name: `prequal clients rotate` gives it a new secret.")
         token = await _issue(connection, hasher, client_id, SLOTS[0], life)
-        client = await _found(connection, client_id)
-        return Issued(client, SLOTS[0], token)
+        details: dict[str, Detail] = {"name": name, "scopes": " ".join(scopes), "sandbox": sandbox}
+        await record_act(connection, actor, "client_added", "client", client_id, details)
+        return Issued(await _found(connection, client_id), SLOTS[0], token)
 
 
 async def _list(database_url: str) -> list[tuple[ClientRow, list[SecretRow]]]:
@@ -101,7 +118,9 @@ async def _list(database_url: str) -> list[tuple[ClientRow, list[SecretRow]]]:
     return [(client, [each for each in secrets if each.client == client.id]) for client in clients]
 
 
-async def _rotate(database_url: str, hasher: PanHasher, id_or_name: str, overlap: timedelta, life: Life) -> Issued:
+async def _rotate(
+    database_url: str, hasher: PanHasher, actor: Actor, id_or_name: str, overlap: timedelta, life: Life
+) -> Issued:
     async with _transaction(database_url, hasher) as connection:
         client = await _living(connection, id_or_name)
         living = [each.slot for each in await queries.secrets_of(connection, [client.id]) if each.is_live]
@@ -113,18 +132,22 @@ async def _rotate(database_url: str, hasher: PanHasher, id_or_name: str, overlap
             )
         for slot in living:
             await queries.end_secret(connection, client.id, slot, overlap)
-        return Issued(client, free[0], await _issue(connection, hasher, client.id, free[0], life))
+        token = await _issue(connection, hasher, client.id, free[0], life)
+        await record_act(connection, actor, "client_rotated", "client", client.id, {"secret": free[0]})
+        return Issued(client, free[0], token)
 
 
-async def _revoke(database_url: str, id_or_name: str, slot: int | None) -> ClientRow:
+async def _revoke(database_url: str, actor: Actor, id_or_name: str, slot: int | None) -> ClientRow:
     async with _transaction(database_url) as connection:
         client = await _living(connection, id_or_name)
         if slot is None:
             await queries.revoke_client(connection, client.id)
+            await record_act(connection, actor, "client_revoked", "client", client.id)
             return client
         if slot not in [each.slot for each in await queries.secrets_of(connection, [client.id]) if each.is_live]:
             raise UsageError(f"No secret {slot} of {client.id} lives: see `prequal clients list`.")
         await queries.end_secret(connection, client.id, slot, timedelta(0))
+        await record_act(connection, actor, "client_secret_revoked", "client", client.id, {"secret": slot})
         return client
 
 

@@ -62,10 +62,11 @@ def add(
       prequal clients add auditor --scope applications:read --json
     """
     from prequal.api_clients import administration
+    from prequal.record.acts import operator
 
     settings, hasher = hashing_stores()
     life, scopes = _life(not_before, expires), sorted(set(scope or Scope))
-    issued = administration.add(settings.database_url, hasher, name, scopes, sandbox=sandbox, life=life)
+    issued = administration.add(settings.database_url, hasher, operator(), name, scopes, sandbox=sandbox, life=life)
     _show(issued, as_json)
 
 
@@ -115,10 +116,11 @@ def rotate(
       prequal clients rotate k7m2xq9z --overlap 0s
     """
     from prequal.api_clients import administration
+    from prequal.record.acts import operator
 
     settings, hasher = hashing_stores()
-    life = _life(not_before, expires)
-    _show(administration.rotate(settings.database_url, hasher, client, _duration("--overlap", overlap), life), as_json)
+    life, lives_on = _life(not_before, expires), _duration("--overlap", overlap)
+    _show(administration.rotate(settings.database_url, hasher, operator(), client, lives_on, life), as_json)
 
 
 @app.command()
@@ -140,8 +142,9 @@ def revoke(
     """
     from prequal.api_clients import administration
     from prequal.core.settings import DatabaseSettings
+    from prequal.record.acts import operator
 
-    found = administration.revoke(stores(DatabaseSettings).database_url, client, secret)
+    found = administration.revoke(stores(DatabaseSettings).database_url, operator(), client, secret)
     if as_json:
         typer.echo(json.dumps({"client": found.id, "name": found.name, "revoked": secret or "client"}))
         return

@@ -108,15 +108,16 @@ def rotate(name: Annotated[Rotatable, typer.Argument(help="Which key.")] = Rotat
     from prequal.core.settings import DatabaseSettings, RingSettings
     from prequal.local.keys import generate
     from prequal.ops import encryption_keys
+    from prequal.record.acts import operator
 
     fresh = generate()[name]
     settings = ring_stores(RingSettings) if name is Rotatable.ENCRYPTION_KEY else stores(DatabaseSettings)
     if isinstance(settings, RingSettings) and settings.encryption_key_file:
         file, key = Path(settings.encryption_key_file), key_bytes(SecretStr(fresh))
-        old, new = encryption_keys.rotate_file(settings.database_url, file, key, typer.echo)
+        old, new = encryption_keys.rotate_file(settings.database_url, operator(), file, key, typer.echo)
         typer.echo(f"Key {new.hex()} is active; {old.hex()} decrypts. Next: prequal keys reencrypt")
         return
-    encryption_keys.make_known(settings.database_url, name, key_bytes(SecretStr(fresh)))
+    encryption_keys.make_known(settings.database_url, operator(), name, key_bytes(SecretStr(fresh)))
     typer.echo(f"{name}={fresh}")
     typer.echo(STEPS[name], err=True)
 
@@ -158,6 +159,7 @@ def retire(key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pre
     from prequal.core.keys import KEY_ID_BYTES
     from prequal.core.settings import RingAndTopicsSettings
     from prequal.ops import key_retirement
+    from prequal.record.acts import operator
     from prequal.security.pan_encryption import KeyRing
 
     try:
@@ -170,7 +172,7 @@ def retire(key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pre
     if KeyRing.of(settings).current_id == wanted:
         raise Refused(f"Key {key_id} is the active one: `prequal keys rotate` first.")
     file = Path(settings.encryption_key_file) if settings.encryption_key_file else None
-    key_retirement.retire(settings.database_url, settings, wanted, file)
+    key_retirement.retire(settings.database_url, operator(), settings, wanted, file)
     left = "" if file else " Take it out of ENCRYPTION_KEYS_RETIRED."
     typer.echo(f"Key {key_id} is retired.{left}")
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from prequal.api_clients import administration
 from prequal.core.keys import key_bytes
 from prequal.domain.api_client import Scope
+from prequal.record.acts import operator
 from prequal.security.pan_encryption import PanHasher
 
 NAME: Final = "prequal up"
@@ -25,4 +26,4 @@ def token_of_first_client(database_url: str, pan_hash_key: str, *, sandbox: bool
     if administration.list_all(database_url):
         return None
     hasher = PanHasher(key_bytes(SecretStr(pan_hash_key)))
-    return administration.add(database_url, hasher, NAME, list(Scope), sandbox=sandbox).token
+    return administration.add(database_url, hasher, operator(), NAME, list(Scope), sandbox=sandbox).token

@@ -4,7 +4,8 @@ Invariant: a key is known to the database, then readable by every process, and o
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Final
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KeyCheck, key_id
 from prequal.postgres import key_checks, key_uses
+from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor, record_act
 from prequal.schema.version import connected_at_revision
 from prequal.security import key_file
 from prequal.security.key_file import RingKeys
@@ -52,8 +55,8 @@ def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedKey]:
     return [_listed(id_, ring, recorded, uses) for id_ in dict.fromkeys((*ring, *recorded, *uses))]
 
 
-def make_known(database_url: str, purpose: str, key: bytes) -> None:
-    """Record a key's check value, so that processes may start with it.
+def make_known(database_url: str, actor: Actor, purpose: str, key: bytes) -> None:
+    """Record a key's check value, so that processes may start with it, and that `actor` did so.
 
     Raises:
         Misconfigured: the database is not migrated.
@@ -61,14 +64,30 @@ def make_known(database_url: str, purpose: str, key: bytes) -> None:
     """
 
     async def record() -> None:
-        async with connected_at_revision(database_url, "keys", {}, COMMAND_SECONDS) as connection:
-            await key_checks.record(connection, purpose, KeyCheck.of(key))
+        check = KeyCheck.of(key)
+        async with _transaction(database_url) as connection:
+            await key_checks.record(connection, purpose, check)
+            await record_act(connection, actor, "key_made_known", "key", check.key_id.hex(), {"purpose": purpose})
 
     asyncio.run(record())
 
 
+def make_unknown(database_url: str, actor: Actor, key: bytes) -> None:
+    """Forget an encryption key by its id: no process starts with it any more; and record that `actor` did so.
+
+    Raises `Misconfigured` and `Transient` as `make_known` does.
+    """
+
+    async def forget() -> None:
+        async with _transaction(database_url) as connection:
+            await key_checks.forget(connection, PURPOSE, key)
+            await record_act(connection, actor, "key_retired", "key", key.hex(), {"purpose": PURPOSE})
+
+    asyncio.run(forget())
+
+
 def rotate_file(
-    database_url: str, path: Path, fresh: bytes, progress: Callable[[str], None] = lambda _: None
+    database_url: str, actor: Actor, path: Path, fresh: bytes, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[bytes, bytes]:
     """Make `fresh` the active key of a ring file under processes that run; returns the old and the new key's id.
 
@@ -79,7 +98,7 @@ def rotate_file(
         Transient: the database does not answer.
     """
     before = key_file.read(path)
-    make_known(database_url, PURPOSE, fresh)
+    make_known(database_url, actor, PURPOSE, fresh)
     readable = RingKeys(before.active, (*before.decrypting, fresh))
     key_file.write(path, readable)
     progress(f"key {key_id(fresh).hex()} decrypts; it becomes active in {TAKEN_OVER_SECONDS:g} s")
@@ -90,6 +109,12 @@ def rotate_file(
         )
     key_file.write(path, RingKeys(fresh, (before.active, *before.decrypting)))
     return key_id(before.active), key_id(fresh)
+
+
+@asynccontextmanager
+async def _transaction(database_url: str) -> AsyncIterator[Connection]:
+    async with connected_at_revision(database_url, "keys", {}, COMMAND_SECONDS) as connection, connection.transaction():
+        yield connection
 
 
 def _listed(

@@ -16,14 +16,14 @@ from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.events import EventType
 from prequal.ops import key_queries
 from prequal.ops.dead_letter_reader import read_topics
-from prequal.postgres import key_checks
+from prequal.ops.encryption_keys import make_unknown
 from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor
 from prequal.schema.version import connected_at_revision
 from prequal.security import key_file
 from prequal.security.key_file import RingKeys
 from prequal.security.pan_encryption import VERSION
 
-PURPOSE: Final = "ENCRYPTION_KEY"
 TABLES: Final = ("outbox_events", "outbox_archive", "outbox_parked")
 BATCH: Final = 10_000
 COMMAND_SECONDS: Final = 600.0
@@ -47,7 +47,7 @@ def holders(database_url: str, kafka: KafkaSettings, key_id: bytes) -> dict[str,
     return {place: count for place, count in found.items() if count}
 
 
-def retire(database_url: str, kafka: KafkaSettings, key_id: bytes, ring_file: Path | None) -> None:
+def retire(database_url: str, actor: Actor, kafka: KafkaSettings, key_id: bytes, ring_file: Path | None) -> None:
     """Take a key that is not active off the ring file, and make it unknown: no process starts with it any more.
 
     Raises:
@@ -63,7 +63,7 @@ def retire(database_url: str, kafka: KafkaSettings, key_id: bytes, ring_file: Pa
         ring = key_file.read(ring_file)
         left = tuple(key for key in ring.decrypting if id_of(key) != key_id)
         key_file.write(ring_file, RingKeys(ring.active, left))
-    asyncio.run(_forget(database_url, key_id))
+    make_unknown(database_url, actor, key_id)
 
 
 async def _in_tables(database_url: str, key_id: bytes, text: str) -> dict[str, int]:
@@ -87,8 +87,3 @@ def _in_topics(kafka: KafkaSettings, text: bytes) -> dict[str, int]:
     for message in read_topics(kafka, list(found)):
         found[message.topic() or ""] += text in (message.value() or b"")
     return found
-
-
-async def _forget(database_url: str, key_id: bytes) -> None:
-    async with connected_at_revision(database_url, "keys", {}, COMMAND_SECONDS) as connection:
-        await key_checks.forget(connection, PURPOSE, key_id)

@@ -52,9 +52,16 @@ _SHOWN = (
 )
 """What a person or a client is shown: neither the name nor the encrypted PAN."""
 _EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent"
+_ACT = "actor_kind, actor, action, subject_kind, subject, details"
+"""What is said of an act; its id and its time are the database's."""
 _EVERY_ROLE = dict.fromkeys(Role, "SELECT")
 
 GRANTS: Final[Grid] = {
+    "acts": {
+        Role.ADMINISTRATOR: f"INSERT ({_ACT})",
+        Role.OPERATOR: f"SELECT, INSERT ({_ACT})",
+        Role.READER: "SELECT",
+    },
     "alembic_version": _EVERY_ROLE,
     "api_client_secrets": {
         Role.API: "SELECT, UPDATE (last_used_at)",

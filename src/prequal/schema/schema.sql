@@ -1,11 +1,52 @@
 -- Written by `make documents` from the migrations, for reading. Not run: `prequal migrate` makes the tables.
 
+CREATE FUNCTION public.acts_has_the_time_of_the_database() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+        BEGIN
+            NEW.occurred_at := clock_timestamp();
+            RETURN NEW;
+        END $$;
+
+CREATE FUNCTION public.acts_is_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+        BEGIN
+            RAISE EXCEPTION 'acts is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
+        END $$;
+
 CREATE FUNCTION public.audit_log_is_append_only() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
         BEGIN
             RAISE EXCEPTION 'audit_log is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
         END $$;
+
+CREATE TABLE public.acts (
+    id bigint NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor_kind text NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    subject_kind text NOT NULL,
+    subject text NOT NULL,
+    details jsonb NOT NULL,
+    CONSTRAINT acts_action_check CHECK (((char_length(action) >= 1) AND (char_length(action) <= 60))),
+    CONSTRAINT acts_actor_check CHECK (((char_length(actor) >= 1) AND (char_length(actor) <= 100))),
+    CONSTRAINT acts_actor_kind_check CHECK ((actor_kind = ANY (ARRAY['person'::text, 'operator'::text, 'client'::text, 'process'::text]))),
+    CONSTRAINT acts_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT acts_subject_check CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 200))),
+    CONSTRAINT acts_subject_kind_check CHECK (((char_length(subject_kind) >= 1) AND (char_length(subject_kind) <= 40)))
+);
+
+ALTER TABLE public.acts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.acts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
@@ -244,6 +285,9 @@ ALTER TABLE public.resolved_dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+ALTER TABLE ONLY public.acts
+    ADD CONSTRAINT acts_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
@@ -292,6 +336,8 @@ ALTER TABLE ONLY public.republications
 ALTER TABLE ONLY public.resolved_dead_letters
     ADD CONSTRAINT resolved_dead_letters_pkey PRIMARY KEY (id);
 
+CREATE INDEX acts_subject ON public.acts USING btree (subject_kind, subject, id);
+
 CREATE INDEX applications_undecided ON public.applications USING btree (created_at) WHERE (status = 'PENDING'::text);
 
 CREATE INDEX audit_log_application ON public.audit_log USING btree (application_id);
@@ -311,6 +357,14 @@ CREATE INDEX processed_messages_age ON public.processed_messages USING brin (pro
 CREATE INDEX republications_due ON public.republications USING btree (next_at);
 
 CREATE INDEX resolved_dead_letters_place ON public.resolved_dead_letters USING btree (topic, partition, "offset", id);
+
+CREATE TRIGGER acts_has_the_time_of_the_database BEFORE INSERT ON public.acts FOR EACH ROW EXECUTE FUNCTION public.acts_has_the_time_of_the_database();
+
+ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_has_the_time_of_the_database;
+
+CREATE TRIGGER acts_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.acts FOR EACH STATEMENT EXECUTE FUNCTION public.acts_is_append_only();
+
+ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_is_append_only;
 
 CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.audit_log_is_append_only();
 
