@@ -32,6 +32,8 @@ TABLES = (
     "resolved_dead_letters",
     "api_clients",
     "api_client_secrets",
+    "people",
+    "people_sessions",
 )
 """Every table that holds facts; leases are left out, for they tick."""
 

@@ -127,7 +127,9 @@ def test_help_of_every_command_has_an_example(command: str) -> None:
 def test_help_lists_every_command_and_every_exit_code() -> None:
     shown = runner.invoke(app, ["--help"]).output
 
-    assert all(re.search(rf"^  {command} ", shown, re.MULTILINE) for command in [*COMMANDS, "clients", "keys", "dlq"])
+    assert all(
+        re.search(rf"^  {command} ", shown, re.MULTILINE) for command in [*COMMANDS, "clients", "keys", "dlq", "users"]
+    )
     assert all(f"\n    {code}  " in shown for code in (0, 1, 2, 3))
 
 

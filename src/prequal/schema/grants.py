@@ -33,7 +33,7 @@ DUTIES: Final[Mapping[Role, str]] = {
     Role.CREDIT: "`prequal credit`",
     Role.DECISION: "`prequal decision`",
     Role.PUBLISHER: "`prequal publisher`",
-    Role.ADMINISTRATOR: "`prequal clients`, `prequal keys`",
+    Role.ADMINISTRATOR: "`prequal clients`, `prequal keys`, `prequal users`",
     Role.OPERATOR: "`prequal dlq`, `republish`, and what the reader does",
     Role.READER: "`prequal status`, `trace`, `dlq list`, `dlq show`, `policy backtest`",
 }
@@ -120,6 +120,8 @@ GRANTS: Final[Grid] = {
         Role.READER: "SELECT",
     },
     "pan_claims": {Role.API: "SELECT, INSERT, UPDATE"},
+    "people": {Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE"},
+    "people_sessions": {Role.ADMINISTRATOR: "SELECT, DELETE"},
     "processed_messages": {
         Role.CREDIT: "SELECT, INSERT",
         Role.DECISION: "SELECT, INSERT",

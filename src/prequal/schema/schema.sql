@@ -227,6 +227,32 @@ CREATE TABLE public.pan_claims (
     CONSTRAINT pan_claims_pan_number_hash_check CHECK (((octet_length(pan_number_hash) = 64) AND (pan_number_hash !~ '[^0-9a-f]'::text)))
 );
 
+CREATE TABLE public.people (
+    name text NOT NULL,
+    roles text[] NOT NULL,
+    password_hash text NOT NULL,
+    totp_secret text,
+    totp_last_step bigint DEFAULT 0 NOT NULL,
+    failed_sign_ins integer DEFAULT 0 NOT NULL,
+    locked_until timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone,
+    CONSTRAINT people_failed_sign_ins_check CHECK ((failed_sign_ins >= 0)),
+    CONSTRAINT people_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9._@-]{0,99}$'::text)),
+    CONSTRAINT people_password_hash_check CHECK (starts_with(password_hash, '$argon2id$'::text)),
+    CONSTRAINT people_roles_check CHECK ((((cardinality(roles) >= 1) AND (cardinality(roles) <= 6)) AND (roles <@ ARRAY['administrator'::text, 'risk_officer'::text, 'approver'::text, 'reviewer'::text, 'operator'::text, 'auditor'::text]))),
+    CONSTRAINT people_totp_secret_check CHECK ((char_length(totp_secret) >= 32))
+);
+
+CREATE TABLE public.people_sessions (
+    token_hash bytea NOT NULL,
+    person text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    idle_until timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT people_sessions_token_hash_check CHECK ((octet_length(token_hash) = 32))
+);
+
 CREATE TABLE public.processed_messages (
     consumer text NOT NULL COLLATE pg_catalog."C",
     event_id uuid NOT NULL,
@@ -324,6 +350,12 @@ ALTER TABLE ONLY public.outbox_parked
 ALTER TABLE ONLY public.pan_claims
     ADD CONSTRAINT pan_claims_pkey PRIMARY KEY (pan_number_hash);
 
+ALTER TABLE ONLY public.people
+    ADD CONSTRAINT people_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.people_sessions
+    ADD CONSTRAINT people_sessions_pkey PRIMARY KEY (token_hash);
+
 ALTER TABLE ONLY public.processed_messages
     ADD CONSTRAINT processed_messages_pkey PRIMARY KEY (consumer, application_id);
 
@@ -352,6 +384,8 @@ CREATE INDEX outbox_parked_due ON public.outbox_parked USING btree (next_try_at)
 
 CREATE INDEX pan_claims_age ON public.pan_claims USING brin (expires_at);
 
+CREATE INDEX people_sessions_person ON public.people_sessions USING btree (person);
+
 CREATE INDEX processed_messages_age ON public.processed_messages USING brin (processed_at);
 
 CREATE INDEX republications_due ON public.republications USING btree (next_at);
@@ -372,3 +406,6 @@ ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_is_append_only;
 
 ALTER TABLE ONLY public.api_client_secrets
     ADD CONSTRAINT api_client_secrets_client_fkey FOREIGN KEY (client) REFERENCES public.api_clients(id);
+
+ALTER TABLE ONLY public.people_sessions
+    ADD CONSTRAINT people_sessions_person_fkey FOREIGN KEY (person) REFERENCES public.people(name);

@@ -1,0 +1,152 @@
+"""People are added, listed, given roles and passwords, and disabled; for the command line, the console, `prequal up`.
+
+Invariant: whatever ends a right ends the person's sessions in the same transaction, and is in the record.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from prequal.core.errors import UsageError
+from prequal.domain.pan_detection import looks_like_pan
+from prequal.domain.person import PERSON_NAME, PersonRole
+from prequal.people import passwords, queries, second_factor, sessions
+from prequal.people.queries import Person
+from prequal.postgres.connections import Connection, connected
+from prequal.record.acts import Actor, Detail, record_act
+from prequal.schema.version import check_schema
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecrets:
+    """What a person is to have: a password, and a second factor where `totp_secret` is not None."""
+
+    password: str = field(repr=False)
+    totp_secret: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, password: str | None, *, totp: bool) -> "NewSecrets":
+        """With this password or a random one.
+
+        Raises:
+            UsageError: the password is too short or too long.
+        """
+        chosen = passwords.new_password() if password is None else password
+        passwords.require_good(chosen)
+        return cls(chosen, second_factor.new_secret() if totp else None)
+
+
+async def add(connection: Connection, actor: Actor, name: str, roles: Collection[PersonRole], new: NewSecrets) -> None:
+    """Add a person.
+
+    Raises:
+        UsageError: the name does not fit or is taken, or there is no role.
+    """
+    _require_name(name)
+    chosen = _roles(roles)
+    password_hash = await asyncio.to_thread(passwords.hash_of, new.password)
+    async with connection.transaction():
+        if not await queries.insert_person(connection, name, chosen, password_hash, new.totp_secret):
+            raise UsageError(f"There is a person {name} already.")
+        details: dict[str, Detail] = {"roles": " ".join(chosen), "second_factor": new.totp_secret is not None}
+        await record_act(connection, actor, "person_added", "person", name, details)
+
+
+async def set_roles(connection: Connection, actor: Actor, name: str, roles: Collection[PersonRole]) -> None:
+    """Give a person these roles in the place of the present ones, from the next page on.
+
+    Raises:
+        UsageError: there is no such person, the person is disabled, or there is no role.
+    """
+    chosen = _roles(roles)
+    async with connection.transaction():
+        person = await _living(connection, name)
+        await queries.set_roles(connection, name, chosen)
+        details: dict[str, Detail] = {"before": " ".join(person.roles), "after": " ".join(chosen)}
+        await record_act(connection, actor, "person_roles_changed", "person", name, details)
+
+
+async def disable(connection: Connection, actor: Actor, name: str) -> None:
+    """Disable a person for good, and end the person's sessions at once.
+
+    Raises:
+        UsageError: there is no such person, or the person is disabled.
+    """
+    async with connection.transaction():
+        await _living(connection, name)
+        await queries.disable(connection, name)
+        await sessions.end_all(connection, name)
+        await record_act(connection, actor, "person_disabled", "person", name)
+
+
+async def set_password(
+    connection: Connection, actor: Actor, name: str, new: NewSecrets, *, second_factor_too: bool
+) -> None:
+    """Give a person a new password, end the sessions and a lock; and, if asked, a new second factor or none.
+
+    Raises:
+        UsageError: there is no such person, or the person is disabled.
+    """
+    password_hash = await asyncio.to_thread(passwords.hash_of, new.password)
+    async with connection.transaction():
+        person = await _living(connection, name)
+        await queries.set_password(connection, name, password_hash)
+        if second_factor_too:
+            await queries.set_second_factor(connection, name, new.totp_secret)
+        await sessions.end_all(connection, name)
+        has_one = new.totp_secret is not None if second_factor_too else person.has_second_factor
+        await record_act(connection, actor, "person_password_changed", "person", name, {"second_factor": has_one})
+
+
+async def list_all(connection: Connection) -> list[Person]:
+    """Every person, in the order of their names."""
+    return await queries.all_people(connection)
+
+
+def run(database_url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do one of the above on a connection of its own, for a caller without an event loop.
+
+    Raises:
+        UsageError: `work` did.
+        Misconfigured: the address is wrong, or the database is not at this code's revision.
+        Transient: the database does not answer.
+    """
+    return asyncio.run(_run(database_url, work))
+
+
+async def _run(database_url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async with _connection(database_url) as connection:
+        return await work(connection)
+
+
+@asynccontextmanager
+async def _connection(database_url: str) -> AsyncIterator[Connection]:
+    async with connected(database_url, "users") as connection:
+        await check_schema(connection)
+        yield connection
+
+
+async def _living(connection: Connection, name: str) -> Person:
+    person = await queries.locked_person(connection, name)
+    if person is None:
+        raise UsageError("There is no person of this name: see `prequal users list`.")
+    if person.disabled_at is not None:
+        raise UsageError(f"{name} is disabled, for good: add the person under another name.")
+    return person
+
+
+def _roles(roles: Collection[PersonRole]) -> list[str]:
+    if not roles:
+        raise UsageError(f"A person has one role or more: {', '.join(PersonRole)}.")
+    return sorted({role.value for role in roles})
+
+
+def _require_name(name: str) -> None:
+    if not PERSON_NAME.fullmatch(name):
+        raise UsageError("A name has 1 to 100 lower-case letters, digits and . _ @ -, and begins with neither sign.")
+    if looks_like_pan(name):
+        raise UsageError("The name holds something that looks like a PAN: choose another.")

@@ -1,0 +1,97 @@
+"""Signing in: name, password and, of those who have one, the code of the second factor.
+
+Invariant: a refusal says the same, after the same work, whatever was wrong.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from prequal.core.errors import Refused, Transient
+from prequal.people import queries, second_factor, sessions
+from prequal.people.passwords import Verifier
+from prequal.people.queries import Credentials
+from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor, ActorKind, record_act
+
+WAITING_MAX = 8
+"""So many sign-ins wait for their turn; more are sent away, so that a flood costs one hash at a time."""
+
+
+class SignInRefused(Refused):
+    """Name, password or code is wrong, or there were too many failed sign-ins: then wait 15 minutes."""
+
+
+class Busy(Transient):
+    """Too many people sign in at this moment: try again in a few seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How long a session lives unused, and at most; in seconds."""
+
+    idle_seconds: int
+    seconds: int
+
+
+class SignIn:
+    """Signs people in, one after the other."""
+
+    def __init__(self, life: Life, connection: Callable[[], AbstractAsyncContextManager[Connection]]) -> None:
+        """Wire it; `connection` gives one for as long as its block lasts, and is asked when it is a sign-in's turn."""
+        self._life = life
+        self._connection = connection
+        self._verifier = Verifier()
+        self._waiting = 0
+
+    async def __call__(self, name: str, password: str, code: str) -> str:
+        """The token of a new session.
+
+        Raises:
+            SignInRefused: what was given does not fit, or the name is locked or disabled; a failure is counted.
+            Busy: too many wait already.
+        """
+        if self._waiting >= WAITING_MAX:
+            raise Busy
+        self._waiting += 1
+        try:
+            async with self._verifier.turn, self._connection() as connection:
+                token = await self._sign_in(connection, name.strip().lower(), password, code)
+        finally:
+            self._waiting -= 1
+        if token is None:
+            raise SignInRefused
+        return token
+
+    async def _sign_in(self, connection: Connection, name: str, password: str, code: str) -> str | None:
+        known = await queries.credentials(connection, name)
+        fits = await self._verifier.fits(password, known.password_hash if known else None)
+        step = _step(known, code)
+        if known is None or not (fits and known.may_sign_in) or step is None:
+            await _record_failure(connection, name)
+            return None
+        return await self._begin(connection, name, step)
+
+    async def _begin(self, connection: Connection, name: str, step: int) -> str | None:
+        token = sessions.new_token()
+        async with connection.transaction():
+            if not await queries.count_success(connection, name, step):
+                return None  # disabled, or the code taken, a moment ago
+            await sessions.begin(connection, name, token, self._life.idle_seconds, self._life.seconds)
+            await record_act(connection, Actor(ActorKind.PERSON, name), "signed_in", "person", name)
+        return token
+
+
+def _step(known: Credentials | None, code: str) -> int | None:
+    """The step whose code was given; 0 for a person without a second factor."""
+    if known is None or known.totp_secret is None:
+        return 0
+    return second_factor.step_of(known.totp_secret, code, known.now, known.totp_last_step)
+
+
+async def _record_failure(connection: Connection, name: str) -> None:
+    async with connection.transaction():
+        if await queries.count_failure(connection, name):
+            actor = Actor(ActorKind.PROCESS, "console")
+            details = {"failed_sign_ins": queries.FAILED_SIGN_INS_MAX, "minutes": queries.LOCKED_MINUTES}
+            await record_act(connection, actor, "person_locked", "person", name, details)

@@ -1,0 +1,235 @@
+"""People: `prequal users`, and how they sign in."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pyotp
+import pytest
+from argon2 import PasswordHasher
+from typer.testing import CliRunner, Result
+
+from harness.database import Database
+from prequal.cli.app import app
+from prequal.core.errors import UsageError
+from prequal.domain.person import PersonRole
+from prequal.people import passwords, sessions
+from prequal.people.sign_in import Busy, Life, SignIn, SignInRefused
+from prequal.postgres.connections import Connection, connected
+
+PASSWORD = "correct horse battery"
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+def run(database: Database, *words: str, typed: str = PASSWORD) -> Result:
+    return runner.invoke(app, ["users", *words], env={"DATABASE_URL": database.url}, input=f"{typed}\n{typed}\n")
+
+
+def done(database: Database, *words: str) -> Any:
+    result = run(database, *words, "--json")
+    assert result.exit_code == 0, result.exception
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def refusal(database: Database, *words: str, typed: str = PASSWORD) -> str:
+    result = run(database, *words, typed=typed)
+    assert isinstance(result.exception, UsageError)
+    return str(result.exception)
+
+
+def sign_in_to(database: Database, idle: int = 600, life: int = 3600) -> SignIn:
+    @asynccontextmanager
+    async def connection() -> AsyncIterator[Connection]:
+        async with connected(database.url, "test") as found:
+            yield found
+
+    return SignIn(Life(idle, life), connection)
+
+
+async def session_of(database: Database, token: str) -> sessions.Session | None:
+    async with connected(database.url, "test") as connection:
+        return await sessions.use(connection, token, 600)
+
+
+async def refused(sign_in: SignIn, name: str = "asha", password: str = PASSWORD, code: str = "") -> str:
+    with pytest.raises(SignInRefused) as error:
+        await sign_in(name, password, code)
+    return str(error.value)
+
+
+def test_password_is_stored_as_its_argon2id_hash_and_is_in_no_output(database: Database) -> None:
+    result = run(database, "add", "asha", "--role", "reviewer")
+
+    stored = database.value("SELECT password_hash FROM people")
+    assert result.exit_code == 0
+    assert stored.startswith("$argon2id$")
+    assert PASSWORD not in result.output + str(database.rows("SELECT * FROM acts"))
+
+
+def test_generated_password_and_second_factor_are_shown_once(database: Database) -> None:
+    added = done(database, "add", "asha", "--role", "reviewer", "--generate", "--totp")
+
+    assert len(added["password"]) == 24
+    assert added["totp"].startswith("otpauth://totp/prequal:asha?secret=")
+    shown = run(database, "list").output + run(database, "list", "--json").output
+    assert added["password"] not in shown
+    assert added["totp"].partition("secret=")[2][:32] not in shown
+
+
+def test_person_is_listed_with_roles(database: Database) -> None:
+    done(database, "add", "asha", "--role", "reviewer", "--role", "auditor", "--totp")
+
+    (listed,) = done(database, "list")
+
+    assert (listed["name"], listed["roles"], listed["second_factor"]) == ("asha", ["auditor", "reviewer"], True)
+    assert "asha  auditor, reviewer  (second factor)\n1 person." in run(database, "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "part"),
+    [
+        (["add", "Asha", "--role", "auditor"], PASSWORD, "lower-case"),
+        (["add", "-asha", "--role", "auditor"], PASSWORD, ""),
+        (["add", "abcde1234f", "--role", "auditor"], PASSWORD, "looks like a PAN"),
+        (["add", "asha", "--role", "auditor"], "short", "12 to 200"),
+        (["add", "asha", "--role", "auditor"], "x" * 201, "12 to 200"),
+        (["roles", "nobody", "--role", "auditor"], PASSWORD, "no person"),
+        (["disable", "nobody"], PASSWORD, "no person"),
+        (["password", "nobody"], PASSWORD, "no person"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_leaves_nothing(
+    database: Database, words: list[str], typed: str, part: str
+) -> None:
+    result = run(database, *words, typed=typed)
+
+    assert result.exit_code != 0
+    assert part in str(result.exception)
+    assert (database.count("people"), database.count("acts")) == (0, 0)
+
+
+def test_name_is_one_persons(database: Database) -> None:
+    done(database, "add", "asha", "--role", "reviewer")
+
+    assert "already" in refusal(database, "add", "asha", "--role", "auditor")
+
+
+def test_each_change_of_a_person_is_recorded(database: Database) -> None:
+    done(database, "add", "asha", "--role", "reviewer")
+    done(database, "roles", "asha", "--role", "auditor", "--role", "approver")
+    done(database, "password", "asha", "--totp")
+    done(database, "disable", "asha")
+
+    acts = database.rows("SELECT action, subject_kind, subject, actor_kind, details FROM acts ORDER BY id")
+    assert {(act["subject_kind"], act["subject"], act["actor_kind"]) for act in acts} == {
+        ("person", "asha", "operator")
+    }
+    assert [(act["action"], act["details"]) for act in acts] == [
+        ("person_added", {"roles": "reviewer", "second_factor": False}),
+        ("person_roles_changed", {"before": "reviewer", "after": "approver auditor"}),
+        ("person_password_changed", {"second_factor": True}),
+        ("person_disabled", {}),
+    ]
+
+
+async def test_signed_in_person_has_the_roles_of_this_moment(database: Database) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
+
+    token = await sign_in_to(database)(" Asha ", PASSWORD, "")
+    await asyncio.to_thread(done, database, "roles", "asha", "--role", "operator")
+
+    assert await session_of(database, token) == sessions.Session("asha", frozenset({PersonRole.OPERATOR}))
+    assert token not in str(database.rows("SELECT * FROM people_sessions"))
+    assert database.value("SELECT count(*) FROM acts WHERE action = 'signed_in' AND actor_kind = 'person'") == 1
+
+
+async def test_refusal_says_the_same_whatever_was_wrong(database: Database) -> None:
+    for name, more in [("asha", []), ("ravi", ["--totp"]), ("gone", [])]:
+        await asyncio.to_thread(done, database, "add", name, "--role", "reviewer", *more)
+    await asyncio.to_thread(done, database, "disable", "gone")
+    sign_in = sign_in_to(database)
+
+    said = {
+        await refused(sign_in, "nobody"),
+        await refused(sign_in, "asha", "wrong password"),
+        await refused(sign_in, "ravi"),
+        await refused(sign_in, "ravi", code="000000"),
+        await refused(sign_in, "gone"),
+    }
+
+    assert len(said) == 1
+    assert database.count("people_sessions") == 0
+
+
+async def test_fifth_failure_locks_the_name_and_a_new_password_unlocks_it(database: Database) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
+    sign_in = sign_in_to(database)
+
+    for _ in range(5):
+        await refused(sign_in, password="wrong password")
+    await refused(sign_in)
+    await asyncio.to_thread(done, database, "password", "asha")
+
+    assert await sign_in("asha", PASSWORD, "")
+    assert database.row("SELECT actor_kind, details FROM acts WHERE action = 'person_locked'") == {
+        "actor_kind": "process",
+        "details": {"failed_sign_ins": 5, "minutes": 15},
+    }
+
+
+async def test_guesses_at_once_are_counted_one_by_one(database: Database) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
+    sign_in = sign_in_to(database)
+
+    answers = await asyncio.gather(*(sign_in("asha", "wrong", "") for _ in range(20)), return_exceptions=True)
+
+    assert [type(answer) for answer in answers].count(Busy) == 12
+    await refused(sign_in)
+
+
+async def test_code_of_the_second_factor_is_taken_once(database: Database) -> None:
+    added = await asyncio.to_thread(done, database, "add", "ravi", "--role", "approver", "--totp")
+    code = pyotp.TOTP(added["totp"].partition("secret=")[2][:32]).at(datetime.now(UTC))
+    sign_in = sign_in_to(database)
+
+    token = await sign_in("ravi", PASSWORD, code)
+
+    assert await session_of(database, token)
+    await refused(sign_in, "ravi", code=code)
+
+
+@pytest.mark.parametrize("words", [["disable", "asha"], ["password", "asha"]])
+async def test_disabled_person_and_new_password_end_every_session_at_once(database: Database, words: list[str]) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
+    token = await sign_in_to(database)("asha", PASSWORD, "")
+
+    await asyncio.to_thread(done, database, *words)
+
+    assert await session_of(database, token) is None
+
+
+@pytest.mark.parametrize("column", ["idle_until", "expires_at"])
+async def test_session_ends_when_it_was_idle_or_is_old(database: Database, column: str) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
+    token = await sign_in_to(database)("asha", PASSWORD, "")
+
+    database.execute(f"UPDATE people_sessions SET {column} = now()")
+
+    assert await session_of(database, token) is None
+
+
+async def test_sign_in_forgets_sessions_that_have_ended(database: Database) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
+    await sign_in_to(database, idle=-1)("asha", PASSWORD, "")
+
+    await sign_in_to(database)("asha", PASSWORD, "")
+
+    assert database.count("people_sessions") == 1
