@@ -39,7 +39,7 @@ help: ## List the targets
 .venv/.develop: requirements/dev.txt .venv/.run
 	@echo "· installing what it is developed with (about 30 s)"
 	@began=$$SECONDS; $(PIP) install --require-hashes -r requirements/dev.txt \
-		&& $(BIN)/python -m prequal.local.jars \
+		&& $(BIN)/python -m prequal.local.jars && $(BIN)/python -m prequal.local.kafka_cache \
 		&& echo "· installed in $$((SECONDS - began)) s" && touch $@
 
 install: .venv/.develop ## Install everything into .venv/, and the commit hooks
@@ -131,7 +131,7 @@ bench-compare: .venv/.develop ## Two variants' CPU and latency as ratios: BASE="
 	$(BIN)/python -m bench.compare $(if $(BASE),--base $(BASE)) $(if $(OTHER),--other $(OTHER)) \
 		--pairs $(or $(PAIRS),5) $(if $(RATE),--rate $(RATE) --seconds $(or $(FOR),30)) $(if $(MOST),--most $(MOST))
 
-faults: .venv/.develop ## Every fault once, then every seeded bug: RUNS=, ONLY=, SEED=, SHORT=1, RECORD=1, RESUME=1
+faults: .venv/.develop ## Every fault once, then every seeded bug: RUNS=, ONLY=, EXCEPT=, SEED=, SHORT=1, RECORD=1, RESUME=1
 	@$(BIN)/python -m faults.run
 	@[ -n "$(ONLY)" ] || $(BIN)/python -m faults.bugs_run
 

@@ -2,6 +2,7 @@
 
     python -m faults.run                       each scenario once
     ONLY=3 RUNS=30 python -m faults.run        one row, thirty seeds; ONLY takes rows and names, comma-separated
+    EXCEPT=1,2 python -m faults.run            each scenario once, but for these rows and names
     SHORT=1 python -m faults.run               shorter outages and the short load, as CI runs it
     SEED=7 ONLY=credit-after-commit python …   the run of that seed again
     RECORD=1 python -m faults.run              results go to faults/results.jsonl and docs/fault-runs.md
@@ -226,30 +227,45 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
-def chosen(only: str, *, short: bool = False) -> list[Scenario]:
+def chosen(only: str, *, but: str = "", short: bool = False) -> list[Scenario]:
     """The scenarios that `only` names, by row or by name; when it names none all, or all that a short campaign plays.
+
+    Args:
+        only: rows and names, comma-separated.
+        but: rows and names that are left out of them.
+        short: whether the campaign is a short one.
 
     Raises:
         SystemExit: there is no such scenario; the exit code is 2.
     """
-    words = [word.strip() for word in only.split(",") if word.strip()]
-    scenarios = every()
-    named = [each for each in scenarios if str(each.row) in words or each.name in words]
-    found = named if words else [each for each in scenarios if not (short and each.takes_minutes)]
+    scenarios, words = every(), _words(only)
+    found = _named(scenarios, words) if words else [each for each in scenarios if not (short and each.takes_minutes)]
+    left_out = _named(scenarios, _words(but))
+    found = [each for each in found if each not in left_out]
     kinds = [each.opens for each in found]
     found.sort(key=lambda each: (each.own_system, kinds.index(each.opens)))  # those that share a system in a row
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _named(scenarios: Sequence[Scenario], words: Sequence[str]) -> list[Scenario]:
     known = {str(each.row) for each in scenarios} | {each.name for each in scenarios}
     if unknown := [word for word in words if word not in known]:
         names = ", ".join(f"{each.row} {each.name}" for each in scenarios)
         print(f"No scenario {', '.join(unknown)}. There are: {names}")
         raise SystemExit(2)
-    return found
+    return [each for each in scenarios if str(each.row) in words or each.name in words]
 
 
 def main() -> None:
     """Play what the environment asks for; exit code 1 when something was not clean in the end, 2 for nonsense."""
     signal.signal(signal.SIGTERM, interrupted)
-    scenarios = chosen(os.environ.get("ONLY", ""), short=os.environ.get("SHORT") == "1")
+    scenarios = chosen(
+        os.environ.get("ONLY", ""), but=os.environ.get("EXCEPT", ""), short=os.environ.get("SHORT") == "1"
+    )
     if seconds := _number("SECONDS", 0):
         scenarios = [replace(each, outage_seconds=(seconds, seconds)) for each in scenarios]
     campaign = Campaign(

@@ -9,12 +9,12 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from prequal.core.errors import Misconfigured, Transient
-from prequal.local import jars
+from prequal.local import jars, kafka_cache
 from prequal.local.child_process import Child
 from prequal.local.ports import listens
 
@@ -73,6 +73,7 @@ class Kafka(Child):
         voters: str | None = None,
         cluster_id: str | None = None,
         properties: Mapping[str, str] | None = None,
+        broker_options: Sequence[str] | None = None,
     ) -> None:
         """Describe the node; nothing is touched before `start`.
 
@@ -86,11 +87,13 @@ class Kafka(Child):
             voters: `id@host:port,…` of all controllers; by default this node alone.
             cluster_id: the same for all nodes of a cluster; by default random, drawn when the folder is formatted.
             properties: further broker properties; they win over `DEFAULTS` and over the arguments here.
+            broker_options: what Java is given for the broker beside `JVM`; by default the cache of its start.
         """
         super().__init__("kafka", port, log or folder.parent / "logs" / "kafka.log")
         self.folder = folder.absolute()
         self.advertised_port = advertised_port or port
         self._cluster_id = cluster_id
+        self._broker_options = broker_options
         self._properties = DEFAULTS | {
             "node.id": str(node_id),
             "controller.quorum.voters": voters or f"{node_id}@127.0.0.1:{controller_port}",
@@ -121,7 +124,8 @@ class Kafka(Child):
             self.run([sys.executable, "-m", "prequal.local.jars"])
         if not marker.exists():
             self._format(settings)
-        self.spawn([*self._java(), "kafka.Kafka", settings], folder=self.folder)
+        options = kafka_cache.options() if self._broker_options is None else self._broker_options
+        self.spawn([*self._java(options), "kafka.Kafka", settings], folder=self.folder)
 
     def wait_until_ready(self) -> None:
         """Block until the node answers a question about its cluster; an open port alone is not enough.
@@ -161,13 +165,12 @@ class Kafka(Child):
     def _format(self, settings: Path) -> None:
         shutil.rmtree(self.folder / "data", ignore_errors=True)
         cluster_id = self._cluster_id or base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self.run(
-            [*self._java(), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", settings]
-        )
+        java = self._java(kafka_cache.options())
+        self.run([*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", settings])
 
-    def _java(self) -> list[str | Path]:
+    def _java(self, options: Sequence[str]) -> list[str | Path]:
         own = f"-Djava.io.tmpdir={self.folder / 'tmp'}", f"-XX:ErrorFile={self.folder / 'jvm-error.log'}"
-        return [_java_program(), *JVM, *own, "-cp", jars.class_path()]
+        return [_java_program(), *JVM, *options, *own, "-cp", jars.class_path()]
 
 
 def answers(bootstrap_servers: str) -> bool:

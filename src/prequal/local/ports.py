@@ -5,6 +5,7 @@ Invariant: the sentence names the port, what needs it, and the setting that move
 
 import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 
 from prequal.core.errors import Misconfigured
 
@@ -44,3 +45,12 @@ def listens(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports of 127.0.0.1 that nothing listens on now, as the kernel chooses them."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
