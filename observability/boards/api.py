@@ -125,6 +125,14 @@ SATURATION = Row(
             ("LoadShed",),
         ),
         Panel(
+            "Clients beyond their rate",
+            "Requests a second answered 429, because their client sends more than its rate lets through.",
+            Unit.PER_SECOND,
+            {"{{instance}}": "sum by (instance) (rate(requests_rate_limited_total[$__rate_interval]))"},
+            above(1, 100),
+            ("ClientBeyondItsRate",),
+        ),
+        Panel(
             "Connections",
             "Connections of clients, of those that each process lets in; at the limit the idle ones make room.",
             Unit.SHARE,

@@ -48,6 +48,7 @@ def guarded(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFac
             sandbox=a_client(database, "sandbox", sandbox=True),
             expired=a_client(database, "expired"),
             early=a_client(database, "early", life=Life(not_before=timedelta(hours=1))),
+            slow=a_client(database, "slow", rate=1),
             revoked=a_client(database, "revoked"),
         )
         database.execute(

@@ -166,6 +166,37 @@ def test_eleventh_wrong_token_of_an_address_within_a_minute_is_429(guarded: Guar
     assert (right.status_code, none.status_code) == (404, 401)
 
 
+# ── how many ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_client_beyond_its_rate_is_429_until_the_seconds_of_retry_after_are_over(guarded: Guarded) -> None:
+    with guarded.from_an_address() as client:
+        answers = [client.get(STATUS, headers=bearer(guarded.slow.token)) for _ in range(10)]
+        posted = client.post("/applications", content=b"", headers=bearer(guarded.slow.token))
+        other = client.get(STATUS, headers=bearer(guarded.app.token))
+
+    limited = [answer for answer in (*answers, posted) if answer.status_code == 429]
+    assert len(limited) >= 1
+    assert_error(limited[0], 429, "RATE_LIMITED", limited[0].url.path)
+    assert limited[0].headers["retry-after"] == "1"
+    assert limited[0].headers["ratelimit-policy"] == '"requests";q=1;w=1'
+    assert limited[0].headers["ratelimit"] == '"requests";r=0;t=1'
+    assert other.status_code == 404
+    eventually(lambda: guarded.status(guarded.slow.token, str(uuid4())).status_code == 404)
+
+
+def test_changed_rate_holds_within_5_seconds(guarded: Guarded) -> None:
+    fresh = a_client(guarded.database, "one a second", rate=1)
+    eventually(lambda: guarded.status(fresh.token, str(uuid4())).status_code == 404, HOLDS_WITHIN_SECONDS)
+
+    administration.change_rate(guarded.database.url, operator(), "one a second", 1000)
+
+    def is_let_through() -> bool:
+        return {guarded.status(fresh.token, str(uuid4())).status_code for _ in range(20)} == {404}
+
+    eventually(is_let_through, HOLDS_WITHIN_SECONDS)
+
+
 # ── whose it is ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 

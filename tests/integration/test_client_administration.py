@@ -150,6 +150,31 @@ def test_secret_that_does_not_live_cannot_be_revoked(database: Database) -> None
     assert "No secret 2" in refusal(database, "revoke", "app", "--secret", "2")
 
 
+def test_rate_of_a_client_is_set_changed_and_listed(database: Database) -> None:
+    done(database, "add", "app")
+    added = done(database, "add", "batch", "--rate", "20")
+
+    changed = done(database, "limit", "batch", "--rate", "300")
+
+    assert (added["requests_per_second"], changed["requests_per_second"]) == (20, 300)
+    assert [each["requests_per_second"] for each in done(database, "list")] == [5000, 300]
+    assert "300/s" in run(database, "list").stdout
+
+
+@pytest.mark.parametrize("rate", ["0", "1000001", "many"])
+def test_rate_that_is_none_is_refused(database: Database, rate: str) -> None:
+    done(database, "add", "app")
+
+    result = run(database, "limit", "app", "--rate", rate)
+
+    assert result.exit_code != 0
+    assert database.value("SELECT requests_per_second FROM api_clients") == 5000
+
+
+def test_rate_of_a_client_that_is_not_there_is_refused(database: Database) -> None:
+    assert "no client" in refusal(database, "limit", "nobody", "--rate", "5")
+
+
 def test_key_that_is_not_the_databases_makes_no_secret(database: Database) -> None:
     done(database, "add", "app")
 
@@ -166,13 +191,15 @@ def test_database_that_is_not_migrated_is_one_sentence(empty_database: Database)
 def test_each_change_of_a_client_is_recorded_and_the_record_holds_no_secret(database: Database) -> None:
     added = done(database, "add", "recorded", "--scope", "applications:read")
     rotated = done(database, "rotate", "recorded")
+    done(database, "limit", "recorded", "--rate", "20")
     done(database, "revoke", "recorded", "--secret", "1")
     done(database, "revoke", "recorded")
 
     acts = database.rows("SELECT * FROM acts ORDER BY id")
     assert [(act["action"], act["details"]) for act in acts] == [
-        ("client_added", {"name": "recorded", "scopes": "applications:read", "sandbox": False}),
+        ("client_added", {"name": "recorded", "scopes": "applications:read", "sandbox": False, "rate": 5000}),
         ("client_rotated", {"secret": 2}),
+        ("client_rate_changed", {"rate": 20, "before": 5000}),
         ("client_secret_revoked", {"secret": 1}),
         ("client_revoked", {}),
     ]

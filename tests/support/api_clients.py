@@ -14,13 +14,13 @@ from harness.system import PAN_HASH_KEY, System
 from prequal.api_clients import administration
 from prequal.api_clients.administration import Issued, Life
 from prequal.core.keys import key_bytes
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import RATE, Scope
 from prequal.record.acts import operator
 from prequal.security.pan_encryption import PanHasher
 
 HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-_hosts = itertools.count(2)
+_hosts = itertools.count()
 
 
 def a_client(
@@ -29,10 +29,13 @@ def a_client(
     scopes: tuple[Scope, ...] = tuple(Scope),
     *,
     sandbox: bool = False,
+    rate: int = RATE,
     life: Life | None = None,
 ) -> Issued:
     """A client that was added; an API that runs knows it two seconds later."""
-    return administration.add(database.url, HASHER, operator(), name, scopes, sandbox=sandbox, life=life or Life())
+    return administration.add(
+        database.url, HASHER, operator(), name, scopes, sandbox=sandbox, rate=rate, life=life or Life()
+    )
 
 
 def rotated(database: Database, client: str, overlap: timedelta = timedelta(days=1)) -> Issued:
@@ -56,6 +59,7 @@ class Guarded:
     sandbox: Issued
     expired: Issued
     early: Issued
+    slow: Issued
     revoked: Issued
 
     def ask(self, method: str, path: str, *headers: tuple[str, str], **content: Any) -> httpx.Response:
@@ -65,7 +69,8 @@ class Guarded:
 
     def from_an_address(self) -> httpx.Client:
         """A client with an address of this machine that no other has: wrong tokens are counted by address."""
-        transport = httpx.HTTPTransport(local_address=f"127.0.0.{next(_hosts)}")
+        block, host = divmod(next(_hosts), 250)
+        transport = httpx.HTTPTransport(local_address=f"127.0.{block}.{host + 2}")
         return httpx.Client(base_url=self.system.api.url, transport=transport, timeout=15)
 
     def post(self, token: str, body: dict[str, Any] | None = None, key: str | None = None) -> httpx.Response:

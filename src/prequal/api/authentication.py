@@ -29,7 +29,7 @@ IPV6_PREFIX: Final = 64
 _BEARER: Final = b"bearer "
 _REALM: Final = 'Bearer realm="prequal"'
 
-_NOBODY: Final = KnownSecret(Caller("", frozenset(), False), 0, bytes(32), float("inf"), 0.0)
+_NOBODY: Final = KnownSecret(Caller("", frozenset(), False, None), 0, bytes(32), float("inf"), 0.0)
 """What a token of an unknown client is compared with."""
 
 
@@ -48,7 +48,7 @@ class NoAuthentication:
     """Nobody is asked: for a loopback address alone."""
 
     def __init__(self) -> None:
-        self._caller = Caller(LOCAL, frozenset(Scope), sandbox=True)
+        self._caller = Caller(LOCAL, frozenset(Scope), sandbox=True, requests_per_second=None)
 
     def caller_of(self, request: Request, needed: Scope) -> Caller:
         """The local client."""

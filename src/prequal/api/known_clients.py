@@ -35,6 +35,8 @@ class Caller:
     client: str
     scopes: frozenset[str]
     sandbox: bool
+    requests_per_second: int | None
+    """To each API process; None for any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class KnownClients:
         now, rows = await queries.living_secrets(connection)
         secrets: dict[str, list[KnownSecret]] = {}
         for row in rows:
-            caller = Caller(row.client, frozenset(row.scopes), row.sandbox)
+            caller = Caller(row.client, frozenset(row.scopes), row.sandbox, row.requests_per_second)
             known = KnownSecret(caller, row.slot, row.secret_hmac, row.not_before, row.expires_at)
             secrets.setdefault(row.client, []).append(known)
         self._secrets, self._epoch, self.verified = secrets, now - monotonic(), {}

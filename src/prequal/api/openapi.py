@@ -281,11 +281,11 @@ def _errors(*codes: ErrorCode) -> Document:
 
 
 def _error_answer(codes: list[ErrorCode]) -> Document:
-    headers = dict(_REQUEST_ID_HEADER)
-    if codes[0].status in (409, 429, 503):
-        headers["Retry-After"] = {"description": "Seconds to wait before trying again.", "schema": {"type": "string"}}
-    if codes[0].status in (401, 403):
-        headers["WWW-Authenticate"] = {"description": "Which token is asked for.", "schema": {"type": "string"}}
+    headers = _REQUEST_ID_HEADER | {
+        name: {"description": words, "schema": {"type": "string"}}
+        for name, (words, *statuses) in schemas.ERROR_HEADERS.items()
+        if codes[0].status in statuses
+    }
     return {
         "description": " or ".join(code.name for code in codes),
         "headers": headers,

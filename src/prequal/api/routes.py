@@ -17,6 +17,7 @@ from prequal.api.authentication import Authentication
 from prequal.api.batch_write import Accepted, Duplicate
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
 from prequal.api.known_clients import Caller
+from prequal.api.rate_limits import RateLimits
 from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.api.submit import Submissions
 from prequal.core.errors import Transient
@@ -58,6 +59,7 @@ class SubmitApplication:
         hasher: PanHasher,
         holder_types: frozenset[str] | None,
         authentication: Authentication,
+        limits: RateLimits,
         sandbox: bool = False,
     ) -> None:
         self._submissions = submissions
@@ -65,6 +67,7 @@ class SubmitApplication:
         self._hasher = hasher
         self._holder_types = holder_types
         self._authentication = authentication
+        self._limits = limits
         self._sandbox = sandbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,6 +88,7 @@ class SubmitApplication:
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, span: tracing.Span
     ) -> Accepted:
         caller = self._authentication.caller_of(scope, ClientScope.WRITE)
+        self._limits.take_request(caller)
         body = await _body(headers, receive, scope.get("state", {}).get("is_body_whole", False))
         # The second time after the head came: since then the line may have filled, and a request that was sent behind
         # another one of its connection was not asked at all.
@@ -134,21 +138,24 @@ class SubmitApplication:
 class OwnApplications:
     """Reads of one application, by the client whose it is."""
 
-    def __init__(self, read_pool: ReadPool, authentication: Authentication) -> None:
+    def __init__(self, read_pool: ReadPool, authentication: Authentication, limits: RateLimits) -> None:
         self._read_pool = read_pool
         self._authentication = authentication
+        self._limits = limits
 
     async def read(self, scope: Scope, use: str, query: OwnQuery[T]) -> tuple[UUID, T]:
         """The id in a request's path, and what `query` finds of that application of its caller.
 
         Raises:
-            ApiError: the caller may not read or has no such application, the id is none, or the database is away.
+            ApiError: the caller may not read, or too often, or has no such application; the id is none, or the
+                database is away.
         """
-        client = self._authentication.caller_of(scope, ClientScope.READ).client
+        caller = self._authentication.caller_of(scope, ClientScope.READ)
+        self._limits.take_request(caller)
         application_id = _application_id(scope["path_params"]["application_id"])
         try:
             async with asyncio.timeout(READ_SECONDS), self._read_pool.use(use) as connection:
-                found = await query(connection, application_id, client)
+                found = await query(connection, application_id, caller.client)
         except (TimeoutError, Transient):
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
         if found is None:

@@ -3,6 +3,7 @@
 Invariant: nothing is validated with these models; the tests compare what they say with what the API does.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
@@ -233,3 +234,11 @@ COMPONENTS: tuple[type[_Body], ...] = (
     Error,
 )
 """What the document names; the rest stands where it is used."""
+
+ERROR_HEADERS: Mapping[str, tuple[Any, ...]] = {
+    "Retry-After": ("Seconds to wait before trying again.", 409, 429, 503),
+    "RateLimit-Policy": ("Which limit was reached: `q` requests within `w` seconds.", 429),
+    "RateLimit": ("What is left of it (`r`), and in how many seconds there is more (`t`).", 429),
+    "WWW-Authenticate": ("Which token is asked for.", 401, 403),
+}
+"""Headers of errors: in words, and with which statuses they come."""

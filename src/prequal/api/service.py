@@ -10,6 +10,7 @@ from prequal.api import app
 from prequal.api.authentication import KeyAuthentication, NoAuthentication
 from prequal.api.decision import ShowDecision
 from prequal.api.known_clients import KnownClients
+from prequal.api.rate_limits import RateLimits
 from prequal.api.routes import OwnApplications, ShowStatus, SubmitApplication
 from prequal.api.submit import Submissions
 from prequal.core.keys import key_bytes, split
@@ -50,12 +51,13 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         *([clients.load] if asks_for_keys else []),
     )
     authentication = KeyAuthentication(clients, hasher, settings.sandbox) if asks_for_keys else NoAuthentication()
+    limits = RateLimits()
     served = asyncio.Event()
     async with read_pool:
         holder_types = _holder_types(settings)
-        submit = SubmitApplication(submissions, keys, hasher, holder_types, authentication, settings.sandbox)
+        submit = SubmitApplication(submissions, keys, hasher, holder_types, authentication, limits, settings.sandbox)
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
-        applications = OwnApplications(read_pool, authentication)
+        applications = OwnApplications(read_pool, authentication, limits)
         api = app.build(submit, ShowStatus(applications), ShowDecision(applications), health, submissions.let_in)
         async with started(Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol) as running:
             running.group.create_task(notifier.run(served))

@@ -6,13 +6,14 @@ Invariant: a token is returned once, to the caller that had it made, and cannot 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from prequal.api_clients import queries, tokens
 from prequal.api_clients.queries import ClientRow, SecretRow
 from prequal.core.errors import UsageError
+from prequal.domain.api_client import RATE
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.postgres.connections import Connection, connected
 from prequal.postgres.key_checks import recorded_key
@@ -36,6 +37,16 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
+class _New:
+    """What a client is to be."""
+
+    name: str
+    scopes: Sequence[str]
+    sandbox: bool
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
 class Issued:
     """A token as it was made: this is the one time that it is shown."""
 
@@ -52,6 +63,7 @@ def add(
     scopes: Sequence[str],
     *,
     sandbox: bool,
+    rate: int = RATE,
     life: Life = Life(),
 ) -> Issued:
     """Add a client with its first secret.
@@ -62,7 +74,7 @@ def add(
         Transient: the database does not answer.
     """
     _require_name(name)
-    return asyncio.run(_add(database_url, hasher, actor, name, scopes, sandbox, life))
+    return asyncio.run(_add(database_url, hasher, actor, _New(name, scopes, sandbox, rate), life))
 
 
 def list_all(database_url: str) -> list[tuple[ClientRow, list[SecretRow]]]:
@@ -92,21 +104,23 @@ def revoke(database_url: str, actor: Actor, client: str, slot: int | None) -> Cl
     return asyncio.run(_revoke(database_url, actor, client, slot))
 
 
-async def _add(
-    database_url: str,
-    hasher: PanHasher,
-    actor: Actor,
-    name: str,
-    scopes: Sequence[str],
-    sandbox: bool,
-    life: Life,
-) -> Issued:
+def change_rate(database_url: str, actor: Actor, client: str, rate: int) -> ClientRow:
+    """Let a client, by id or name, send `rate` requests a second to each API process; it holds within 5 s.
+
+    Raises:
+        UsageError: there is no such client, or it is revoked.
+        Misconfigured, Transient: as for `add`.
+    """
+    return asyncio.run(_change_rate(database_url, actor, client, rate))
+
+
+async def _add(database_url: str, hasher: PanHasher, actor: Actor, new: _New, life: Life) -> Issued:
     async with _transaction(database_url, hasher) as connection:
         client_id = tokens.new_id()
-        if not await queries.insert_client(connection, client_id, name, scopes, sandbox):
+        if not await queries.insert_client(connection, client_id, *astuple(new)):
             raise UsageError("There is a client of this name: `prequal clients rotate` gives it a new secret.")
         token = await _issue(connection, hasher, client_id, SLOTS[0], life)
-        details: dict[str, Detail] = {"name": name, "scopes": " ".join(scopes), "sandbox": sandbox}
+        details: dict[str, Detail] = asdict(new) | {"scopes": " ".join(new.scopes)}
         await record_act(connection, actor, "client_added", "client", client_id, details)
         return Issued(await _found(connection, client_id), SLOTS[0], token)
 
@@ -148,6 +162,15 @@ async def _revoke(database_url: str, actor: Actor, id_or_name: str, slot: int | 
             raise UsageError(f"No secret {slot} of {client.id} lives: see `prequal clients list`.")
         await queries.end_secret(connection, client.id, slot, timedelta(0))
         await record_act(connection, actor, "client_secret_revoked", "client", client.id, {"secret": slot})
+        return client
+
+
+async def _change_rate(database_url: str, actor: Actor, id_or_name: str, rate: int) -> ClientRow:
+    async with _transaction(database_url) as connection:
+        client = await _living(connection, id_or_name)
+        await queries.set_rate(connection, client.id, rate)
+        details: dict[str, Detail] = {"rate": rate, "before": client.requests_per_second}
+        await record_act(connection, actor, "client_rate_changed", "client", client.id, details)
         return client
 
 

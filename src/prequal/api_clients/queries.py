@@ -18,6 +18,7 @@ class ClientRow:
     name: str
     scopes: Sequence[str]
     sandbox: bool
+    requests_per_second: int
     created_at: datetime
     revoked_at: datetime | None
 
@@ -38,18 +39,19 @@ class SecretRow:
 
 
 async def insert_client(
-    connection: Connection, client_id: str, name: str, scopes: Sequence[str], sandbox: bool
+    connection: Connection, client_id: str, name: str, scopes: Sequence[str], sandbox: bool, rate: int
 ) -> bool:
     """Whether the client was added; it was not when there is one of this name."""
     done = await connection.execute(
         """
-        INSERT INTO api_clients (id, name, scopes, sandbox) VALUES ($1, $2, $3, $4)
+        INSERT INTO api_clients (id, name, scopes, sandbox, requests_per_second) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (name) DO NOTHING
         """,
         client_id,
         name,
         scopes,
         sandbox,
+        rate,
     )
     return done == "INSERT 0 1"
 
@@ -86,7 +88,7 @@ async def locked_client(connection: Connection, id_or_name: str) -> ClientRow | 
     """The client of this id or name, its id first, locked until the transaction ends."""
     row = await connection.fetchrow(
         """
-        SELECT id, name, scopes, sandbox, created_at, revoked_at FROM api_clients
+        SELECT id, name, scopes, sandbox, requests_per_second, created_at, revoked_at FROM api_clients
         WHERE id = $1 OR name = $1 ORDER BY id = $1 DESC LIMIT 1
         FOR UPDATE
         """,
@@ -98,7 +100,7 @@ async def locked_client(connection: Connection, id_or_name: str) -> ClientRow | 
 async def all_clients(connection: Connection) -> list[ClientRow]:
     """Every client, in the order of their names."""
     rows = await connection.fetch(
-        "SELECT id, name, scopes, sandbox, created_at, revoked_at FROM api_clients ORDER BY name"
+        "SELECT id, name, scopes, sandbox, requests_per_second, created_at, revoked_at FROM api_clients ORDER BY name"
     )
     return [ClientRow(*row) for row in rows]
 
@@ -131,6 +133,11 @@ async def end_secret(connection: Connection, client: str, slot: int, after: time
     )
 
 
+async def set_rate(connection: Connection, client: str, rate: int) -> None:
+    """Let a client send so many requests a second to each API process."""
+    await connection.execute("UPDATE api_clients SET requests_per_second = $2 WHERE id = $1", client, rate)
+
+
 async def revoke_client(connection: Connection, client: str) -> None:
     """End a client, with all its secrets, for good."""
     await connection.execute("UPDATE api_clients SET revoked_at = now() WHERE id = $1", client)
@@ -143,6 +150,7 @@ class LivingSecret:
     client: str
     scopes: Sequence[str]
     sandbox: bool
+    requests_per_second: int
     slot: int
     secret_hmac: bytes
     not_before: float
@@ -153,8 +161,9 @@ async def living_secrets(connection: Connection) -> tuple[float, list[LivingSecr
     """The database's time in seconds since 1970, and every secret of a client that is not revoked."""
     rows = await connection.fetch(
         """
-        SELECT extract(epoch FROM now())::float8, client.id, client.scopes, client.sandbox, secret.slot,
-               secret.secret_hmac, extract(epoch FROM secret.not_before)::float8,
+        SELECT extract(epoch FROM now())::float8, client.id, client.scopes, client.sandbox,
+               client.requests_per_second, secret.slot, secret.secret_hmac,
+               extract(epoch FROM secret.not_before)::float8,
                coalesce(extract(epoch FROM secret.expires_at)::float8, 'infinity')
         FROM (SELECT) AS always
         LEFT JOIN (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prequal.cli.connection_settings import hashing_stores, stores
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import RATE, RATE_MAX, Scope
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -23,6 +23,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
 Client = Annotated[str, typer.Argument(metavar="CLIENT", help="Its id or its name.")]
 NotBefore = Annotated[
     str | None, typer.Option(metavar="TIME", help="Taken from then on: 2026-12-01T00:00:00Z, or 2h for in 2 hours.")
+]
+Rate = Annotated[
+    int, typer.Option(min=1, max=RATE_MAX, metavar="NUMBER", help="Requests a second that each API process takes.")
 ]
 Expires = Annotated[str | None, typer.Option(metavar="TIME", help="Taken until then: a time, or 90d. Default: no end.")]
 
@@ -48,6 +51,7 @@ def add(
         list[Scope] | None, typer.Option(help="What it may do; may be given twice. Default: both.")
     ] = None,
     sandbox: Annotated[bool, typer.Option("--sandbox/--live", help="A sandbox client is taken only there.")] = False,
+    rate: Rate = RATE,
     not_before: NotBefore = None,
     expires: Expires = None,
     as_json: AsJson = False,
@@ -66,7 +70,9 @@ def add(
 
     settings, hasher = hashing_stores()
     life, scopes = _life(not_before, expires), sorted(set(scope or Scope))
-    issued = administration.add(settings.database_url, hasher, operator(), name, scopes, sandbox=sandbox, life=life)
+    issued = administration.add(
+        settings.database_url, hasher, operator(), name, scopes, sandbox=sandbox, rate=rate, life=life
+    )
     _show(issued, as_json)
 
 
@@ -121,6 +127,27 @@ def rotate(
     settings, hasher = hashing_stores()
     life, lives_on = _life(not_before, expires), _duration("--overlap", overlap)
     _show(administration.rotate(settings.database_url, hasher, operator(), client, lives_on, life), as_json)
+
+
+@app.command()
+def limit(client: Client, rate: Rate, as_json: AsJson = False) -> None:
+    """Change how many requests a second each API process takes of a client; holds within 5 seconds.
+
+    What is more is answered 429. Needs DATABASE_URL, or a running `prequal up`.
+
+    \b
+    Example:
+      prequal clients limit "Lender's app" --rate 200
+    """
+    from prequal.api_clients import administration
+    from prequal.core.settings import DatabaseSettings
+    from prequal.record.acts import operator
+
+    found = administration.change_rate(stores(DatabaseSettings).database_url, operator(), client, rate)
+    if as_json:
+        typer.echo(json.dumps(_as_json(found) | {"requests_per_second": rate}))
+        return
+    typer.echo(f"{found.id} may send {rate} requests a second to each API process.")
 
 
 @app.command()
@@ -190,6 +217,7 @@ def _as_json(client: "ClientRow") -> dict[str, Any]:
         "name": client.name,
         "scopes": list(client.scopes),
         "kind": _kind(client),
+        "requests_per_second": client.requests_per_second,
         "created_at": _time(client.created_at),
         "revoked_at": _time(client.revoked_at),
     }
@@ -202,7 +230,8 @@ def _secret_json(secret: "SecretRow") -> dict[str, Any]:
 
 def _line(client: "ClientRow") -> str:
     state = f", revoked {_time(client.revoked_at)}" if client.revoked_at else ""
-    return f"{client.id}  {client.name}  ({_kind(client)}: {', '.join(client.scopes)}{state})"
+    rate = f"{client.requests_per_second}/s"
+    return f"{client.id}  {client.name}  ({_kind(client)}: {', '.join(client.scopes)}, {rate}{state})"
 
 
 def _secret_line(secret: "SecretRow") -> str:

@@ -14,5 +14,9 @@ class Scope(StrEnum):
     READ = "applications:read"
 
 
+RATE: Final = 5000
+"""Requests a second to each API process, unless a client has another number."""
+RATE_MAX: Final = 1_000_000
+
 LOCAL: Final = "local"
 """The client of what is taken where nobody is asked who he is, and of what was taken before there were clients."""

@@ -72,8 +72,10 @@ CREATE TABLE public.api_clients (
     sandbox boolean NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revoked_at timestamp with time zone,
+    requests_per_second integer DEFAULT 5000 NOT NULL,
     CONSTRAINT api_clients_id_check CHECK (((octet_length(id) = 8) AND (id !~ '[^a-z0-9]'::text))),
     CONSTRAINT api_clients_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
+    CONSTRAINT api_clients_requests_per_second_check CHECK (((requests_per_second >= 1) AND (requests_per_second <= 1000000))),
     CONSTRAINT api_clients_scopes_check CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['applications:read'::text, 'applications:write'::text])))
 );
 

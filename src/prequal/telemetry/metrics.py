@@ -118,6 +118,11 @@ AUTHENTICATION_FAILURES = _counter(
     "(limited), or without the right to what they ask (forbidden).",
     ["reason"],
 )
+RATE_LIMITED = _counter(
+    "requests_rate_limited_total",
+    "Requests refused with 429 because their client has sent more than its rate lets through (requests).",
+    ["reason"],
+)
 DB_CONNECTIONS_LIMIT = _gauge("db_connections_limit", "Most connections to PostgreSQL of that use.", ["use"])
 SUBMITTED = _counter(
     "applications_submitted_total", "Applications accepted, counted after their commit.", ["loan_type"]
@@ -284,6 +289,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         HTTP_IN_PROGRESS: [],
         CLIENT_REQUESTS: [(LOCAL, outcome) for outcome in _OUTCOMES],
         AUTHENTICATION_FAILURES: _of("missing", "invalid", "limited", "forbidden"),
+        RATE_LIMITED: _of("requests"),
         DB_CONNECTIONS_ACTIVE: _of("own", "pool"),
         DB_CONNECTIONS_IDLE: _of("own", "pool"),
         DB_CONNECTIONS_LIMIT: _of("pool"),

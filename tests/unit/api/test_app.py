@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from prequal.api import app, routes
 from prequal.api.authentication import NoAuthentication
 from prequal.api.errors import ApiError, ErrorCode
+from prequal.api.rate_limits import RateLimits
 from prequal.api.routes import SubmitApplication
 from prequal.api.submit import Submissions
 from prequal.core.settings import ApiSettings
@@ -39,7 +40,9 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
         }
     )
     submissions = Submissions(settings, OutboxNotifier(DATABASE_URL, "topic"))
-    submit = SubmitApplication(submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None, NoAuthentication())
+    submit = SubmitApplication(
+        submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None, NoAuthentication(), RateLimits()
+    )
     readiness = Readiness(settings, needs_kafka=False)
     return app.build(
         submit,
@@ -428,7 +431,8 @@ async def test_every_answer_has_a_request_id() -> None:
     ],
 )
 async def test_an_id_that_is_no_uuid_is_a_validation_error(text: str) -> None:
-    async with a_client(an_api(routes.ShowStatus(routes.OwnApplications(None, NoAuthentication())))) as client:  # type: ignore[arg-type]  # never asked
+    applications = routes.OwnApplications(None, NoAuthentication(), RateLimits())  # type: ignore[arg-type]  # never asked
+    async with a_client(an_api(routes.ShowStatus(applications))) as client:
         response = await client.get(f"/applications/{text}/status")
 
     assert code_of(response) == "VALIDATION_ERROR"

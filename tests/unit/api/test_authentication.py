@@ -38,7 +38,7 @@ class Known(KnownClients):
 def a_secret(
     token: str = TOKEN, not_before: float = 0.0, expires_at: float = float("inf"), *, sandbox: bool = False
 ) -> KnownSecret:
-    caller = Caller(CLIENT, frozenset(Scope), sandbox)
+    caller = Caller(CLIENT, frozenset(Scope), sandbox, None)
     return KnownSecret(caller, 1, fingerprint(HASHER, token.encode()), not_before, expires_at)
 
 
