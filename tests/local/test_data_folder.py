@@ -220,3 +220,20 @@ def test_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 def test_default_ports_are_none_that_linux_gives_to_clients() -> None:
     assert all(port < 32768 for port, _ in UpSettings(_env_file=None).ports().values())  # type: ignore[call-arg]
+
+
+def test_service_that_lets_nobody_look_into_it_is_known_by_its_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> Path:
+        raise PermissionError
+
+    folder = DataFolder(tmp_path)
+    words = [sys.executable, "-c", "input()", "-m", "prequal", "api"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as ours, subprocess.Popen(["sleep", "60"]) as other:
+        monkeypatch.setattr(Path, "readlink", refuse)
+
+        assert folder._is_ours(ours.pid)
+        assert not folder._is_ours(other.pid)
+        ours.communicate(b"\n")
+        other.kill()

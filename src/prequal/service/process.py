@@ -5,6 +5,7 @@ Invariant: SIGTERM ends the process with exit code 0 within ten seconds, frozen 
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import resource
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 LAST_RESORT_SECONDS = 1.5
+PR_SET_DUMPABLE = 4
+"""Of Linux's prctl."""
 
 
 def run(settings: ServiceSettings, main: Main) -> None:
@@ -38,6 +41,7 @@ def run(settings: ServiceSettings, main: Main) -> None:
     sys.excepthook = _uncaught
     threading.excepthook = lambda failure: _uncaught(failure.exc_type, failure.exc_value, None)
     _take_all_descriptors()
+    _keep_memory_private()
     tracing.start(settings)
     uvloop.run(_until_stopped(settings, main))
     if not tracing.stop():
@@ -51,6 +55,13 @@ def _take_all_descriptors() -> None:
     _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # a system may allow less than it says
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
+
+
+def _keep_memory_private() -> None:
+    """Leave no core file, and let no other process of this user read the memory: keys and PANs are in it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _uncaught(_: type[BaseException], error: BaseException | None, __: object) -> None:

@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -53,3 +55,23 @@ async def test_what_goes_well_together_ends_well() -> None:
         group.create_task(work())
 
     assert done == [1, 1]
+
+
+SERVICE = """
+import ctypes, resource
+from types import SimpleNamespace
+from prequal.service import process
+
+async def main(stop):
+    print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+
+settings = SimpleNamespace(service_name="one", log_level="ERROR", otel_exporter_otlp_endpoint=None, shutdown_seconds=5)
+process.run(settings, main)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process whether it is dumpable")
+def test_service_leaves_no_core_file_and_lets_nobody_read_its_memory() -> None:
+    done = subprocess.run([sys.executable, "-c", SERVICE], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stdout == "(0, 0) 0\n", done.stderr
