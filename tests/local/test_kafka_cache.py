@@ -20,7 +20,7 @@ def test_cache_that_does_not_fit_is_ignored(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(jars, "FOLDER", tmp_path)
     kafka_cache.file().write_bytes(b"of another Java")
 
-    command = [_java_program(), *JVM, *kafka_cache.options(), "-cp", class_path, "kafka.tools.StorageTool"]
+    command = [str(_java_program()), *JVM, *kafka_cache.options(), "-cp", class_path, "kafka.tools.StorageTool"]
     done = subprocess.run([*command, "random-uuid"], capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, len(done.stdout.strip())) == (0, 22), done.stderr

@@ -20,8 +20,11 @@ from prequal.core.settings import StoresSettings
 from prequal.ops import dead_letter_reader, dead_letters, queries
 from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter
 from prequal.ops.dead_letters import DeadLetterSelection, Resolution
+from prequal.record.acts import Actor, ActorKind
 from tests.support.consumers import assessing
 from tests.support.submissions import a_submission, store
+
+ASHA = Actor(ActorKind.PERSON, "asha")
 
 
 def a_dead_letter(kind: str = "malformed_json", **changes: Any) -> RawMessage:
@@ -47,12 +50,12 @@ def resolutions(database: Database) -> list[tuple[Any, ...]]:
 
 def replay(stores: StoresSettings, *ids: str, **options: Any) -> Resolution:
     which = options.pop("which", None) or DeadLetterSelection(tuple(map(DeadLetterId.read, ids)))
-    return dead_letters.replay(stores, which, by="asha", **options)
+    return dead_letters.replay(stores, which, by=ASHA, **options)
 
 
 def discard(stores: StoresSettings, *ids: str, because: str = "a test", **options: Any) -> Resolution:
     which = options.pop("which", None) or DeadLetterSelection(tuple(map(DeadLetterId.read, ids)))
-    return dead_letters.discard(stores, which, because=because, by="asha", **options)
+    return dead_letters.discard(stores, which, because=because, by=ASHA, **options)
 
 
 def named(dead_letters: Iterable[Any]) -> list[str]:
@@ -264,6 +267,14 @@ def test_discard_is_recorded_with_who_and_why(stores: StoresSettings, broker: Br
 
     discard(stores, f"{SUBMITTED_DLQ}:0:0", because="  sent by\n a load test ")
 
+    act = database.row("SELECT actor_kind, actor, action, subject, details FROM acts")
+    assert act == {
+        "actor_kind": "person",
+        "actor": "asha",
+        "action": "dead_letters_discarded",
+        "subject": f"{SUBMITTED_DLQ}:0:0",
+        "details": {"dead_letters": 1, "reason": "sent by a load test"},
+    }
     row = database.row("SELECT * FROM resolved_dead_letters")
     assert (row["action"], row["reason"], row["resolved_by"]) == ("discarded", "sent by a load test", "asha")
     assert (row["error_kind"], row["event_id"]) == ("unknown_version", str(submission.event_id))

@@ -25,6 +25,7 @@ from prequal.messaging import outbox
 from prequal.ops.republish import RepublishRequest, count, republish
 from prequal.postgres import connections
 from prequal.publisher import queries
+from prequal.record.acts import operator
 from tests.support.submissions import Submission, stored
 
 SUBMISSION, REPORT = EventType.APPLICATION_SUBMITTED, EventType.CREDIT_REPORT_GENERATED
@@ -84,8 +85,12 @@ async def with_connection(database: Database, work: Callable[[connections.Connec
 def test_republished_event_is_the_same_to_the_last_byte(database: Database) -> None:
     an_archived(database)
 
-    assert republish(database.url, RepublishRequest()) == 1
+    assert republish(database.url, operator(), RepublishRequest()) == 1
 
+    assert database.row("SELECT action, details FROM acts") == {
+        "action": "events_republished",
+        "details": {"events": 1},
+    }
     fields = f"topic, {outbox.EVENT}"
     assert database.rows(f"SELECT {fields} FROM outbox_events") == database.rows(f"SELECT {fields} FROM outbox_archive")
 
@@ -95,7 +100,7 @@ def test_events_keep_their_old_order(database: Database, monkeypatch: pytest.Mon
     submissions = an_archived(database, 10)
     progress: list[int] = []
 
-    republish(database.url, RepublishRequest(), progress.append)
+    republish(database.url, operator(), RepublishRequest(), progress.append)
 
     assert in_outbox(database) == ids(submissions)
     assert progress == [3, 6, 9, 10]
@@ -103,7 +108,7 @@ def test_events_keep_their_old_order(database: Database, monkeypatch: pytest.Mon
 
 def test_event_that_still_waits_is_not_added_again(database: Database) -> None:
     an_archived(database, 2)
-    republish(database.url, RepublishRequest(limit=1))
+    republish(database.url, operator(), RepublishRequest(limit=1))
     database.execute(
         f"""
         WITH waits AS (DELETE FROM outbox_events RETURNING *)
@@ -112,7 +117,7 @@ def test_event_that_still_waits_is_not_added_again(database: Database) -> None:
         """
     )
 
-    assert [republish(database.url, RepublishRequest()) for _ in range(3)] == [1, 0, 0]
+    assert [republish(database.url, operator(), RepublishRequest()) for _ in range(3)] == [1, 0, 0]
     assert database.count("outbox_events") == 1
 
 
@@ -121,7 +126,7 @@ def test_event_that_was_archived_several_times_is_republished_once(database: Dat
     archive(database, submissions)
     archive(database, submissions[:1], published_at=PUBLISHED + timedelta(days=2))
 
-    assert count(database.url, RepublishRequest()) == republish(database.url, RepublishRequest()) == 3
+    assert count(database.url, RepublishRequest()) == republish(database.url, operator(), RepublishRequest()) == 3
     assert in_outbox(database) == ids(submissions)
 
 
@@ -130,7 +135,7 @@ def test_two_republications_at_once_make_one_row_an_event(database: Database, mo
     submissions = an_archived(database, 100)
 
     with ThreadPoolExecutor(4) as threads:
-        republished = sum(threads.map(lambda _: republish(database.url, RepublishRequest()), range(4)))
+        republished = sum(threads.map(lambda _: republish(database.url, operator(), RepublishRequest()), range(4)))
 
     assert republished == 100
     assert sorted(in_outbox(database)) == sorted(ids(submissions))
@@ -155,7 +160,7 @@ def test_filters_select_by_time_by_application_and_by_topic(database: Database) 
 def test_limit_selects_the_oldest_and_the_next_run_the_next(database: Database) -> None:
     submissions = an_archived(database, 3)
 
-    republish(database.url, RepublishRequest(limit=2))
+    republish(database.url, operator(), RepublishRequest(limit=2))
 
     assert in_outbox(database) == ids(submissions[:2])
     assert count(database.url, RepublishRequest(limit=2)) == 1
@@ -174,14 +179,14 @@ def test_unknown_application_is_refused_and_nothing_is_republished(database: Dat
     unknown = uuid4()
 
     with pytest.raises(UsageError, match=rf"^There is no application {unknown}\.$"):
-        republish(database.url, RepublishRequest(application_ids=[*ids(an_archived(database)), unknown]))
+        republish(database.url, operator(), RepublishRequest(application_ids=[*ids(an_archived(database)), unknown]))
 
     assert in_outbox(database) == []
 
 
 def test_database_that_is_away_is_out_of_reach() -> None:
     with pytest.raises(Transient, match="PostgreSQL cannot be reached"):
-        republish(f"postgresql://127.0.0.1:{free_port()}/prequal", RepublishRequest())
+        republish(f"postgresql://127.0.0.1:{free_port()}/prequal", operator(), RepublishRequest())
 
 
 def test_database_that_is_not_migrated_is_one_sentence(empty_database: Database) -> None:
@@ -231,7 +236,7 @@ async def test_republished_row_is_not_archived_again_not_even_after_it_was_parke
 
 def test_republished_rows_do_not_make_the_outbox_look_old(database: Database) -> None:
     an_archived(database)
-    republish(database.url, RepublishRequest())
+    republish(database.url, operator(), RepublishRequest())
 
     depth, age, _ = asyncio.run(with_connection(database, lambda connection: outbox.depth(connection, SUBMITTED)))
 
@@ -245,7 +250,7 @@ def test_publisher_publishes_it_and_leaves_the_archive_as_it_was(
     archived = database.rows("SELECT * FROM outbox_archive")
     system.start("publisher")
 
-    republish(database.url, RepublishRequest())
+    republish(database.url, operator(), RepublishRequest())
     (message,) = broker.read(SUBMITTED, 1)
     eventually(lambda: not in_outbox(database))
 
@@ -265,7 +270,7 @@ def test_everything_republished_twice_while_the_services_run_changes_nothing(
     before = {table: database.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in facts}
 
     for _ in range(2):
-        assert republish(database.url, RepublishRequest()) == 10
+        assert republish(database.url, operator(), RepublishRequest()) == 10
         eventually(lambda: not in_outbox(database))
     eventually(lambda: broker.published(SUBMITTED) == broker.published(REPORTED) == 15 and broker.lag() == 0)
 

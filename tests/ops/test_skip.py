@@ -14,8 +14,10 @@ from prequal.core.settings import StoresSettings
 from prequal.core.topology import GROUPS
 from prequal.ops import dead_letters, skip
 from prequal.ops.dead_letters import DeadLetterSelection
+from prequal.record.acts import Actor, ActorKind
 
 GROUP = GROUPS[SUBMITTED]
+ASHA = Actor(ActorKind.OPERATOR, "asha")
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def commits(consumer: Consumer, offset: int) -> bool:
 
 
 def do_skip(stores: StoresSettings, partition: int, offset: int, because: str = "it crashes") -> None:
-    skip.skip(stores, SUBMITTED, partition, offset, because=because, by="asha")
+    skip.skip(stores, SUBMITTED, partition, offset, because=because, by=ASHA)
 
 
 def committed(group: Consumer) -> int:

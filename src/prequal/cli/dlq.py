@@ -3,7 +3,6 @@
 Invariant: only `show` prints a payload, and nothing printed holds a PAN.
 """
 
-import getpass
 import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -119,9 +118,10 @@ def replay(
       prequal dlq replay --reason unknown_version --dry-run
     """
     from prequal.ops import dead_letters
+    from prequal.record.acts import operator
 
     selection = _explicit(_selection(ids, kind, since, until, topic), every)
-    resolution = dead_letters.replay(_stores(), selection, by=_user(), force=force, dry_run=dry_run)
+    resolution = dead_letters.replay(_stores(), selection, by=operator(), force=force, dry_run=dry_run)
     _report(resolution, "replayed", dry_run, as_json)
 
 
@@ -146,9 +146,10 @@ def discard(
       prequal dlq discard --reason malformed_json --because "sent by a load test"
     """
     from prequal.ops import dead_letters
+    from prequal.record.acts import operator
 
     selection = _explicit(_selection(ids, kind, since, until, topic), every)
-    resolution = dead_letters.discard(_stores(), selection, because=because, by=_user(), dry_run=dry_run)
+    resolution = dead_letters.discard(_stores(), selection, because=because, by=operator(), dry_run=dry_run)
     _report(resolution, "discarded", dry_run, as_json)
 
 
@@ -169,8 +170,9 @@ def skip(
     """
     from prequal.ops.selection import read_topic
     from prequal.ops.skip import skip as skip_message
+    from prequal.record.acts import operator
 
-    skip_message(_stores(), read_topic(topic), partition, offset, because=because, by=_user())
+    skip_message(_stores(), read_topic(topic), partition, offset, because=because, by=operator())
     typer.echo(f"{topic} {partition} {offset} is skipped: start the consumers again.")
 
 
@@ -203,13 +205,6 @@ def _explicit(selection: "DeadLetterSelection", every: bool) -> "DeadLetterSelec
     if (selection == DeadLetterSelection()) != every:
         raise UsageError("Say which dead letters: ids or filters, or --all alone for every one that waits.")
     return selection
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        return "unknown"
 
 
 def _report(resolution: "Resolution", done: str, dry_run: bool, as_json: bool) -> None:

@@ -42,10 +42,13 @@ def republish(
     """
     from prequal.core.settings import DatabaseSettings
     from prequal.ops import republish
+    from prequal.record.acts import operator
 
     request = _request(since, until, application or [], topic, limit, every)
     database_url = stores(DatabaseSettings).database_url
-    events = republish.count(database_url, request) if dry_run else republish.republish(database_url, request)
+    events = (
+        republish.count(database_url, request) if dry_run else republish.republish(database_url, operator(), request)
+    )
     if as_json:
         typer.echo(json.dumps({"dry_run": dry_run, "events": events}))
         return

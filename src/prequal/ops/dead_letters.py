@@ -36,6 +36,7 @@ from prequal.ops.dead_letter import (
 from prequal.ops.dead_letter_reader import read_topics
 from prequal.ops.selection import SOURCES, Moment, Period, period, quoted
 from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor, Detail, record_act
 from prequal.schema.version import connected_at_revision
 
 BATCH = 50
@@ -101,7 +102,7 @@ def fetch(settings: StoresSettings, ids: Sequence[DeadLetterId]) -> list[tuple[S
 
 
 def replay(
-    settings: StoresSettings, selection: DeadLetterSelection, *, by: str, force: bool = False, dry_run: bool = False
+    settings: StoresSettings, selection: DeadLetterSelection, *, by: Actor, force: bool = False, dry_run: bool = False
 ) -> Resolution:
     """Produce dead letters to their source topics, byte for byte, and return when the broker has acknowledged them.
 
@@ -116,7 +117,7 @@ def replay(
 
 
 def discard(
-    settings: StoresSettings, selection: DeadLetterSelection, *, because: str, by: str, dry_run: bool = False
+    settings: StoresSettings, selection: DeadLetterSelection, *, because: str, by: Actor, dry_run: bool = False
 ) -> Resolution:
     """Record that waiting dead letters are not to be replayed, by whom and why; they stay on their topic.
 
@@ -133,7 +134,7 @@ async def _find(settings: StoresSettings, selection: DeadLetterSelection) -> lis
 
 
 async def _replay(
-    settings: StoresSettings, selection: DeadLetterSelection, by: str, force: bool, dry_run: bool
+    settings: StoresSettings, selection: DeadLetterSelection, by: Actor, force: bool, dry_run: bool
 ) -> Resolution:
     async with connection_for_dlq(settings) as connection:
         await queries.lock_resolutions(connection)
@@ -145,13 +146,13 @@ async def _replay(
 
 
 async def _discard(
-    settings: StoresSettings, selection: DeadLetterSelection, reason: str, by: str, dry_run: bool
+    settings: StoresSettings, selection: DeadLetterSelection, reason: str, by: Actor, dry_run: bool
 ) -> Resolution:
     async with connection_for_dlq(settings) as connection:
         await queries.lock_resolutions(connection)
         resolution = _waiting(await _select(connection, settings, selection), selection)
         if resolution.resolved and not dry_run:
-            await queries.record(connection, State.DISCARDED, resolution.resolved, reason, by)
+            await _record(connection, State.DISCARDED, resolution.resolved, reason, by)
         return resolution
 
 
@@ -191,7 +192,7 @@ def _waiting(found: Sequence[StoredDeadLetter], selection: DeadLetterSelection) 
 
 
 async def _produce_and_record(
-    connection: Connection, settings: StoresSettings, dead_letters: Sequence[StoredDeadLetter], by: str
+    connection: Connection, settings: StoresSettings, dead_letters: Sequence[StoredDeadLetter], by: Actor
 ) -> None:
     """Batch by batch; one that is produced and then not recorded is produced again by the next run, harmlessly."""
     selected = {each.id: each for each in dead_letters}
@@ -205,7 +206,7 @@ async def _produce_and_record(
     for messages in _batches(_messages(settings, set(selected))):
         acknowledged, failure = _produce(producer, messages)
         if acknowledged:
-            await queries.record(connection, State.REPLAYED, [selected[id_] for id_ in acknowledged], None, by)
+            await _record(connection, State.REPLAYED, [selected[id_] for id_ in acknowledged], None, by)
         done += len(acknowledged)
         if failure is not None:
             raise Transient(
@@ -274,3 +275,15 @@ def connection_for_dlq(settings: StoresSettings) -> AbstractAsyncContextManager[
     milliseconds = str(int(queries.LOCK_SECONDS * 1000))
     session = {"lock_timeout": milliseconds, "statement_timeout": "0"}
     return connected_at_revision(settings.database_url, "dlq", session, queries.LOCK_SECONDS + 10)
+
+
+async def _record(
+    connection: Connection, state: State, dead_letters: Sequence[StoredDeadLetter], reason: str | None, by: Actor
+) -> None:
+    """Record what was done to each, and the act by which it was done to all of them."""
+    async with connection.transaction():
+        await queries.record(connection, state, dead_letters, reason, by.name)
+        first, *others = (str(each.id) for each in dead_letters)
+        details: dict[str, Detail] = {"dead_letters": len(dead_letters), "reason": reason}
+        subject = first if not others else f"{first} to {others[-1]}"
+        await record_act(connection, by, f"dead_letters_{state.value}", "dead_letter", subject, details)

@@ -13,6 +13,7 @@ from prequal.messaging import outbox
 from prequal.ops import queries
 from prequal.ops.selection import Moment, period
 from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor, record_act
 from prequal.schema.version import connected_at_revision
 
 BATCH = 1000
@@ -52,13 +53,15 @@ def count(database_url: str, request: RepublishRequest) -> int:
     return asyncio.run(_count(database_url, request))
 
 
-def republish(database_url: str, request: RepublishRequest, progress: Callable[[int], None] = lambda _: None) -> int:
+def republish(
+    database_url: str, actor: Actor, request: RepublishRequest, progress: Callable[[int], None] = lambda _: None
+) -> int:
     """Add the events to the outbox once more, a thousand at a time in their old order; returns how many.
 
     Blocks until all are in the outbox; the publisher publishes them from there. `progress` is called with the count so
     far after each batch is committed. Raises what `count` does.
     """
-    return asyncio.run(_republish(database_url, request, progress))
+    return asyncio.run(_republish(database_url, actor, request, progress))
 
 
 async def _count(database_url: str, request: RepublishRequest) -> int:
@@ -66,18 +69,26 @@ async def _count(database_url: str, request: RepublishRequest) -> int:
         return await queries.count_selected(connection, await _parameters(connection, request))
 
 
-async def _republish(database_url: str, request: RepublishRequest, progress: Callable[[int], None]) -> int:
+async def _republish(
+    database_url: str, actor: Actor, request: RepublishRequest, progress: Callable[[int], None]
+) -> int:
     republished = 0
     async with connected_at_revision(database_url, "republish", SESSION, SELECT_SECONDS) as connection:
         await queries.open_selection(connection, await _parameters(connection, request))
         while selected := await queries.next_selected(connection, BATCH):
             async with connection.transaction():
                 application_ids = [application_id for _, application_id in selected]
-                republished += await outbox.republish(
-                    connection, application_ids, [event_id for event_id, _ in selected]
-                )
+                events = await outbox.republish(connection, application_ids, [event_id for event_id, _ in selected])
+                await _record(connection, actor, selected[0][0], selected[-1][0], events)
+            republished += events
             progress(republished)
     return republished
+
+
+async def _record(connection: Connection, actor: Actor, first: UUID, last: UUID, events: int) -> None:
+    if events:
+        subject = f"{first}" if first == last else f"{first} to {last}"
+        await record_act(connection, actor, "events_republished", "event", subject, {"events": events})
 
 
 async def _parameters(connection: Connection, request: RepublishRequest) -> Sequence[object]:

@@ -14,6 +14,7 @@ from prequal.core.topology import GROUPS
 from prequal.messaging.kafka_clients import consumer_settings
 from prequal.ops import queries
 from prequal.ops.dead_letters import connection_for_dlq, read_reason
+from prequal.record.acts import Actor, record_act
 
 ANSWER_SECONDS = 5.0
 
@@ -25,7 +26,7 @@ _HAS_MEMBERS = {
 }
 
 
-def skip(settings: StoresSettings, topic: str, partition: int, offset: int, *, because: str, by: str) -> None:
+def skip(settings: StoresSettings, topic: str, partition: int, offset: int, *, because: str, by: Actor) -> None:
     """Let the consumer group of `topic` go on behind the message at `offset`, which must be its next one.
 
     Args:
@@ -82,6 +83,8 @@ def _commit(consumer: Consumer, place: TopicPartition) -> None:
         ) from None
 
 
-async def _record(settings: StoresSettings, place: TopicPartition, reason: str, by: str) -> None:
-    async with connection_for_dlq(settings) as connection:
-        await queries.record_skip(connection, place.topic, place.partition, place.offset, reason, by)
+async def _record(settings: StoresSettings, place: TopicPartition, reason: str, by: Actor) -> None:
+    async with connection_for_dlq(settings) as connection, connection.transaction():
+        await queries.record_skip(connection, place.topic, place.partition, place.offset, reason, by.name)
+        subject = f"{place.topic}:{place.partition}:{place.offset}"
+        await record_act(connection, by, "message_skipped", "message", subject, {"reason": reason})
