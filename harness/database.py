@@ -34,6 +34,8 @@ TABLES = (
     "api_client_secrets",
     "people",
     "people_sessions",
+    "policy_versions",
+    "policy_activations",
 )
 """Every table that holds facts; leases are left out, for they tick."""
 

@@ -38,12 +38,12 @@ def score(key: bytes, pan: str, monthly_income_inr: Rupees, loan_type: str, sand
     return sorted((300, sum(parts), 900))[1]
 
 
-def decision(cibil_score: int | None, monthly_income_inr: Rupees, loan_amount_inr: Rupees) -> str:
+def decision(cibil_score: int | None, monthly_income_inr: Rupees, loan_amount_inr: Rupees, minimum: int = 650) -> str:
     """The final status: with a division this time, which a fraction does not round."""
     instalment = Fraction(paise(loan_amount_inr), 48)
     if cibil_score is None:
         return "MANUAL_REVIEW"
-    if cibil_score <= 649:
+    if cibil_score <= minimum - 1:
         return "REJECTED"
     return "MANUAL_REVIEW" if paise(monthly_income_inr) <= instalment else "PRE_APPROVED"
 

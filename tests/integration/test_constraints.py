@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from harness.database import Cluster, Database, Row
+from prequal.domain.policy import packaged
 
 VALID: dict[str, Any] = {
     "id": "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44",
@@ -252,6 +253,43 @@ def test_act_has_the_time_of_the_database_whatever_is_said(transaction: Transact
 
     late = transaction.execute("SELECT clock_timestamp() - occurred_at < interval '1 minute' AS is_now FROM acts")
     assert late.fetchone() == {"is_now": True}
+
+
+ACTIVATION: dict[str, Any] = {
+    "version": "v1",
+    "hash": packaged.current().digest,
+    "effective_from": "2001-01-01T00:00:00Z",
+    "activated_by_kind": "person",
+    "activated_by": "asha",
+}
+
+
+def test_activation_takes_no_effect_before_it_was_written(transaction: Transaction) -> None:
+    insert(transaction, "policy_activations", ACTIVATION)
+
+    found = transaction.execute(
+        "SELECT min(effective_from) > now() - interval '1 hour' AS late FROM policy_activations"
+    )
+    assert found.fetchall() == [{"late": True}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE policy_activations SET version = 'v1'", "DELETE FROM policy_activations", "TRUNCATE policy_activations"],
+)
+def test_activations_are_append_only(transaction: Transaction, change: LiteralString) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        transaction.execute(change)
+
+
+def test_document_of_an_activated_version_keeps_its_hash(transaction: Transaction) -> None:
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        transaction.execute("UPDATE policy_versions SET hash = sha256('another')")
+
+
+def test_approval_of_an_author_does_not_stand(transaction: Transaction) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="second_person"):
+        transaction.execute("UPDATE policy_versions SET approved_by = authors[1]")
 
 
 @pytest.mark.parametrize("change", ["UPDATE acts SET actor = 'ravi'", "DELETE FROM acts", "TRUNCATE acts"])

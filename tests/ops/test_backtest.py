@@ -19,6 +19,7 @@ from prequal.domain.policy.policy import Policy
 from prequal.ops.backtest import backtest, band_of
 from prequal.ops.selection import read_moment
 from tests.ops.conftest import Prequal
+from tests.support.policies import policy_text
 from tests.support.submissions import stored
 
 CURRENT = packaged.current()
@@ -27,13 +28,7 @@ CURRENT = packaged.current()
 @pytest.fixture(scope="module")
 def stricter() -> Policy:
     """Policy v1 with a minimum of 700."""
-    return load(stricter_text())
-
-
-def stricter_text() -> str:
-    text = (packaged.text_of("v1") or "").replace('version = "v1"', 'version = "v2"')
-    text = text.replace("{ score = 650 }", "{ score = 700 }")
-    return text.replace("cibil_score = 650\n", "cibil_score = 700\n")
+    return load(policy_text())
 
 
 def decided(database: Database, score: int | None, amount: str = "1500000.00", **changes: Any) -> UUID:
@@ -163,7 +158,7 @@ def test_same_applications_and_policy_give_the_same_bytes_and_no_row_changes(
     database: Database, tmp_path: Path
 ) -> None:
     file = tmp_path / "v2.toml"
-    file.write_text(stricter_text(), "utf-8")
+    file.write_text(policy_text(), "utf-8")
     words = ["policy", "backtest", str(file), "--json"]
     for score in (640, 699, 800, None):
         decided(database, score)
@@ -180,7 +175,7 @@ def test_page_says_what_would_change_and_what_was_replayed(
     database: Database, prequal_on_database: Prequal, tmp_path: Path
 ) -> None:
     file = tmp_path / "v2.toml"
-    file.write_text(stricter_text(), "utf-8")
+    file.write_text(policy_text(), "utf-8")
     decided(database, 699, "1234567.50")
 
     page = prequal_on_database("policy", "backtest", str(file)).stdout

@@ -79,7 +79,7 @@ async def deciding(
     loaded = load(DecisionSettings, **_common(database, broker), **settings)
     link = SingleConnection(database.url, "decision in a test")
     accept_unsigned = loaded.accept_unsigned_reports
-    handler = DecisionHandler(link, packaged.current(), REPORT_MAC, accept_unsigned=accept_unsigned)
+    handler = DecisionHandler(link, packaged.current, REPORT_MAC, accept_unsigned=accept_unsigned)
     async with _running(loaded, handler, broker, group) as consuming:
         yield consuming
 

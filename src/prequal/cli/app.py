@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from prequal.cli import apply, clients, dlq, keys, policy, republish, services, setup, status, trace, up, users
+from prequal.cli import apply, clients, dlq, keys, policy_life, republish, services, setup, status, trace, up, users
 from prequal.core.errors import UsageError
 
 HELP = """Instant loan prequalification: submit, assess, decide.
@@ -74,5 +74,5 @@ app.command()(republish.republish)
 app.add_typer(clients.app, name="clients")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
-app.add_typer(policy.app, name="policy")
+app.add_typer(policy_life.commands, name="policy")
 app.add_typer(users.app, name="users")

@@ -30,6 +30,14 @@ def stores(kind: type[S]) -> S:
     return load(kind, database_url=running.database_url, **kafka)
 
 
+def database_if_known() -> str | None:
+    """The database's address as `stores` finds it; None where neither settings nor a running `prequal up` name one."""
+    from prequal.core.settings import DatabaseSettings
+
+    settings, running = _local_stack()
+    return None if settings.database_url is None and running is None else stores(DatabaseSettings).database_url
+
+
 def hashing_stores() -> "tuple[HashingSettings, PanHasher]":
     """The database as `stores` finds it, and what hashes with its PAN_HASH_KEY.
 

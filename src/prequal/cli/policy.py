@@ -1,6 +1,6 @@
-"""`prequal policy`: versions of the credit policy shown, checked and compared.
+"""`prequal policy`: versions of the credit policy shown, checked, compared and backtested.
 
-Invariant: nothing is stored or changed.
+Invariant: nothing is stored but a backtest that is to be recorded.
 """
 
 import json
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from prequal.domain.policy.document import Row
     from prequal.domain.policy.policy import Policy
     from prequal.domain.policy.problems import NotAPolicy
+    from prequal.policy_versions.queries import StoredVersion
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -22,9 +23,9 @@ FILE = typer.Argument(metavar="FILE", help="A policy document in TOML.")
 
 @app.callback()
 def policy() -> None:
-    """The credit policy: its versions, and drafts of new ones.
+    """The credit policy: its versions, drafts of new ones, and which is in force.
 
-    docs/policy.md says how a version is written.
+    docs/policy.md says how a version is written, and how it comes into force.
 
     \b
     Examples:
@@ -36,45 +37,55 @@ def policy() -> None:
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the versions that come with this code; the one with the star decides.
+    """List the versions and how far each came; the one with the star decides.
+
+    Those of the database of DATABASE_URL or of a running `prequal up`; without either, those that come with this code.
 
     \b
     Example:
       prequal policy list
     """
-    from prequal.domain.policy import packaged
-    from prequal.ops.policies import version
+    from prequal.cli.connection_settings import database_if_known
+    from prequal.ops import policies
 
-    found = [version(name) for name in packaged.versions()]
+    database = database_if_known()
+    found = policies.packaged_versions() if database is None else policies.listed(database)
     if as_json:
-        typer.echo(json.dumps({"versions": [_summary(each) for each in found]}))
+        typer.echo(json.dumps({"versions": found}))
         return
     for each in found:
-        star = "*" if each is packaged.current() else " "
-        typer.echo(f"{star} {each.version:<10} {each.hash}  {each.document.title}")
+        star = "*" if each["current"] else " "
+        typer.echo(f"{star} {each['version']:<10} {each['hash']}  {each['state']:<10} {each['title']}")
 
 
 @app.command()
 def show(
-    version: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="By default the one that decides.")] = None,
+    version: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="By default the one in force.")] = None,
     as_toml: Annotated[bool, typer.Option("--toml", help="The document itself, to begin a new one from.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show a version: its table, its reasons and its hash.
+    """Show a version: its table, its reasons, its hash, who proposed and approved it, and on which backtest.
+
+    Without DATABASE_URL and a running `prequal up` it knows the versions that come with this code.
 
     \b
     Examples:
       prequal policy show
+      prequal policy show v2
       prequal policy show v1 --toml > v2.toml
     """
-    from prequal.domain.policy import packaged
+    from prequal.cli.connection_settings import database_if_known
     from prequal.ops import policies
 
-    found = policies.version(version or packaged.CURRENT)
+    found = policies.shown(version, database_if_known())
     if as_toml:
-        typer.echo(packaged.text_of(found.version), nl=False)
-    else:
-        typer.echo(json.dumps(policies.as_json(found)) if as_json else "\n".join(_page(found)))
+        typer.echo(found.text, nl=False)
+        return
+    if as_json:
+        typer.echo(json.dumps(policies.as_json(found)))
+        return
+    life = [] if found.stored is None else ["", *_life(found.stored)]
+    typer.echo("\n".join([*_page(found.policy), *life]))
 
 
 @app.command()
@@ -95,7 +106,7 @@ def check(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
         found = load_file(file)
     except NotAPolicy as refusal:
         if not as_json:
-            raise _refused(str(file), refusal) from None
+            raise refused(str(file), refusal) from None
         typer.echo(json.dumps({"valid": False, "problems": _problems(refusal)}))
         raise typer.Exit(ExitCode.REFUSED) from None
     if as_json:
@@ -146,52 +157,64 @@ def backtest(
         ),
     ] = None,
     until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Accepted before: likewise.")] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Record the report with the proposed version: it is what is approved.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Decide the stored applications by another policy: what would have changed.
 
     First each is decided again by its own version, and where that is not what was stored, the report says so. Reads one
-    snapshot, changes nothing and reads no PAN. Needs DATABASE_URL, or a running `prequal up`. The progress goes to
-    stderr; the same applications and the same policy give the same bytes.
+    snapshot, changes no application and reads no PAN. Needs DATABASE_URL, or a running `prequal up`. The progress goes
+    to stderr; the same applications and the same policy give the same bytes.
 
     \b
     Examples:
       prequal policy backtest v2.toml --from 30d
+      prequal policy backtest v2 --from 30d --record
       prequal policy backtest v2.toml --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --json > november.json
     """
     from prequal.cli.backtest_page import Progress, page
     from prequal.cli.connection_settings import stores
     from prequal.core.settings import DatabaseSettings
     from prequal.ops import backtest as run
+    from prequal.ops import policies
     from prequal.ops.selection import read_moment
+    from prequal.record.acts import operator
 
+    database_url, policy = stores(DatabaseSettings).database_url, loaded(candidate)
     found = run.backtest(
-        stores(DatabaseSettings).database_url,
-        loaded(candidate),
+        database_url,
+        policy,
         None if since is None else read_moment("--from", since),
         None if until is None else read_moment("--to", until),
         Progress(),
     )
-    typer.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else "\n".join(page(found)))
+    typer.echo(run.report_text(found) if as_json else "\n".join([*page(found), ""]), nl=False)
+    if record:
+        stored = policies.record_backtest(database_url, operator(), policy, found)
+        typer.echo(f"Recorded with {stored.version}: {_hex(stored.backtest_hash)}.", err=as_json)
 
 
 def loaded(text: str) -> "Policy":
     """The policy of a version or a file.
 
     Raises:
-        Refused: the file's document breaks a rule.
+        Refused: the file's document breaks a rule, or there is no such version.
         UsageError: it is neither a version nor a file that can be read.
     """
+    from prequal.cli.connection_settings import database_if_known
     from prequal.domain.policy.problems import NotAPolicy
     from prequal.ops.policies import named
 
     try:
-        return named(text)
+        return named(text, database_if_known())
     except NotAPolicy as refusal:
-        raise _refused(text, refusal) from None
+        raise refused(text, refusal) from None
 
 
-def _refused(name: str, refusal: "NotAPolicy") -> Exception:
+def refused(name: str, refusal: "NotAPolicy") -> Exception:
+    """A refused document as an error: each fault by line and sentence."""
     from prequal.core.errors import Refused
 
     return Refused("\n".join([f"{name} is refused.", *(f"  {problem}" for problem in refusal.problems)]))
@@ -204,14 +227,7 @@ def _problems(refusal: "NotAPolicy") -> list[dict[str, Any]]:
 
 
 def _summary(policy: "Policy") -> dict[str, Any]:
-    from prequal.domain.policy import packaged
-
-    return {
-        "version": policy.version,
-        "hash": policy.hash,
-        "title": policy.document.title,
-        "current": policy is packaged.current(),
-    }
+    return {"version": policy.version, "hash": policy.hash, "title": policy.document.title}
 
 
 def _value(value: object) -> str:
@@ -235,6 +251,23 @@ def _page(policy: "Policy") -> list[str]:
         "A fact that is missing:",
         *(f"  {each.fact:<24} MANUAL_REVIEW  {each.reason}" for each in document.missing),
     ]
+
+
+def _life(stored: "StoredVersion") -> list[str]:
+    backtest = "none" if stored.backtest_hash is None else f"sha256 {_hex(stored.backtest_hash)}"
+    lines = [f"State: {stored.state}", f"Authors: {', '.join(stored.authors)}", f"Backtest: {backtest}"]
+    if stored.backtest_report is not None:
+        report = json.loads(stored.backtest_report)
+        lines.append(f"  of {report['applications']:,} applications {report['flips']:,} would have another status")
+    if stored.approved_by:
+        lines.append(f"Approved by: {stored.approved_by}, of sha256 {_hex(stored.approved_hash)}")
+    if stored.scheduled_for:
+        lines.append(f"Takes effect: {stored.scheduled_for.isoformat()}")
+    return lines
+
+
+def _hex(digest: bytes | None) -> str:
+    return "" if digest is None else digest.hex()
 
 
 def _limit(policy: "Policy", name: str) -> str:

@@ -4,7 +4,7 @@ Invariant: an event is called done only when this batch's own statement decided 
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -33,8 +33,9 @@ class DecisionHandler:
     event_class = CreditReportGenerated
 
     def __init__(
-        self, link: SingleConnection, policy: Policy, mac: ReportMac, *, accept_unsigned: bool = False
+        self, link: SingleConnection, policy: Callable[[], Policy], mac: ReportMac, *, accept_unsigned: bool = False
     ) -> None:
+        """Decide each batch by what `policy` answers when it begins."""
         self._link = link
         self._policy = policy
         self._mac = mac
@@ -45,7 +46,8 @@ class DecisionHandler:
         # Two consumers with the same applications lock them in the same order: no deadlock.
         batch = sorted(batch, key=lambda received: received.event.application_id)
         authentic = [received.event for received in batch if self._is_authentic(received.event)]
-        seconds = await self._decide([self._pending_decision(event) for event in authentic]) if authentic else {}
+        policy = self._policy()  # one for the whole batch
+        seconds = await self._decide([_pending_decision(event, policy) for event in authentic]) if authentic else {}
         results: dict[UUID, HandlerResult] = {}
         unmoved: list[Reported] = []
         for received in batch:
@@ -89,9 +91,10 @@ class DecisionHandler:
             return known.outcome_of(event) or Outcome.LOST_RACE
         return Invalid("invalid_report_mac", "the report does not carry the MAC by which credit-service signs its own")
 
-    def _pending_decision(self, event: CreditReportGenerated) -> queries.PendingDecision:
-        facts = Facts.of(event.cibil_score, event.monthly_income_inr, event.loan_amount_inr, event.loan_type)
-        return queries.PendingDecision(event, self._policy.decide(facts))
+
+def _pending_decision(event: CreditReportGenerated, policy: Policy) -> queries.PendingDecision:
+    facts = Facts.of(event.cibil_score, event.monthly_income_inr, event.loan_amount_inr, event.loan_type)
+    return queries.PendingDecision(event, policy.decide(facts))
 
 
 def _count(decisions: Sequence[queries.PendingDecision], seconds: Mapping[UUID, float]) -> None:

@@ -12,8 +12,8 @@ from prequal.core.keys import KeyCheck, key_bytes, keys_bytes
 from prequal.core.settings import DecisionSettings
 from prequal.core.topology import Service, group_of
 from prequal.decision.handler import DecisionHandler
+from prequal.decision.policy_in_force import PolicyInForce
 from prequal.domain.events import EventType
-from prequal.domain.policy import packaged
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
@@ -41,12 +41,14 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     retired = keys_bytes(settings.report_keys_retired)
     mac = ReportMac(key, retired)
     link = SingleConnection(settings.database_url, settings.service_name)
+    policy = PolicyInForce(settings.database_url, settings.service_name)
     accept_unsigned = settings.accept_unsigned_reports
-    handler = DecisionHandler(link, packaged.current(), mac, accept_unsigned=accept_unsigned)
+    handler = DecisionHandler(link, policy.current, mac, accept_unsigned=accept_unsigned)
     if accept_unsigned:
         log.warning("unsigned_reports_accepted", until="ACCEPT_UNSIGNED_REPORTS is taken away")
     consumer = BatchConsumer(settings, GROUP, handler)
-    readiness = Readiness(settings, consumer.reason_not_ready)
+    readiness = Readiness(settings, consumer.reason_not_ready, policy.detail)
     check = recorded_key("REPORT_KEY", KeyCheck.of(key), *map(KeyCheck.of, retired))
-    async with started(Service.DECISION, settings, stop, readiness, check):
+    async with started(Service.DECISION, settings, stop, readiness, check, policy.load) as running:
+        running.group.create_task(policy.run(stop))
         await consumer.run(stop)

@@ -5,6 +5,7 @@ the same report, byte for byte.
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from prequal.core.errors import UsageError
 from prequal.domain.application import LoanType, Status
-from prequal.domain.policy import packaged
 from prequal.domain.policy.facts import Facts, Kind
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.sentences import figure
@@ -21,6 +21,7 @@ from prequal.ops import backtest_queries, queries
 from prequal.ops.backtest_queries import StoredApplication
 from prequal.ops.republish import SESSION
 from prequal.ops.selection import Moment, Period
+from prequal.policy_versions.life import every_policy
 from prequal.schema.version import connected_at_revision
 
 ROWS_AT_ONCE: Final = 5_000
@@ -101,10 +102,11 @@ async def _backtest(
     tally, read = Tally(), 0
     async with connected_at_revision(database_url, "backtest", SESSION_OF_A_REPORT, COMMAND_SECONDS) as connection:
         created = _period(since, until, await queries.now(connection))
+        known = await every_policy(connection)
         everything = await backtest_queries.estimated_applications(connection)
         batches = backtest_queries.stored_applications(connection, created.since, created.until, ROWS_AT_ONCE)
         async for rows in batches:
-            count(tally, rows, candidate)
+            count(tally, rows, candidate, known)
             read += len(rows)
             progress(read, everything)
     return report(tally, candidate, created)
@@ -117,7 +119,7 @@ def _period(since: Moment | None, until: Moment | None, now: datetime) -> Period
     return found
 
 
-def count(tally: Tally, rows: Sequence[StoredApplication], candidate: Policy) -> None:
+def count(tally: Tally, rows: Sequence[StoredApplication], candidate: Policy, known: Mapping[str, Policy]) -> None:
     """Add what the candidate says of these rows, and whether the version that decided says what is stored."""
     for row in rows:
         _, status, score, income, amount, loan_type, rule, version = row
@@ -125,7 +127,7 @@ def count(tally: Tally, rows: Sequence[StoredApplication], candidate: Policy) ->
             tally.pending += 1
             continue
         facts = Facts(score, income, amount, _LOAN_TYPES[loan_type])
-        _replay(tally, row, facts, packaged.policy_of(version))
+        _replay(tally, row, facts, known.get(version))
         code = candidate.decide(facts).reason.reason
         after = candidate.outcomes[code].value
         sums = tally.sums.setdefault((loan_type, score, status, rule, after, code), [0, 0])
@@ -147,6 +149,18 @@ def _replay(tally: Tally, row: StoredApplication, facts: Facts, policy: Policy |
 
 _PENDING: Final = Status.PENDING.value
 _LOAN_TYPES: Final = {each.value: each for each in LoanType}
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """A report as `--json` prints it: the SHA-256 of its bytes is the hash that an approver approves."""
+    return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+
+
+def without_flips(report: Mapping[str, Any]) -> str:
+    """What is stored of a report: its counts; its lists of applications as their lengths."""
+    replayed = report["replayed"]
+    counts = {"otherwise_than_stored": len(replayed["otherwise_than_stored"])}
+    return json.dumps({**report, "flips": len(report["flips"]), "replayed": replayed | counts}, ensure_ascii=False)
 
 
 def band_of(score: int | None) -> str:

@@ -1,18 +1,29 @@
-"""Policies as files and versions, for the person who writes them: read, described and compared.
+"""Policies as files and versions, for the people who write and approve them: read, described and compared.
 
-Invariant: a file is used only when it is a policy, checked whole.
+Invariant: a document is used only when it is a policy, checked whole.
 """
 
-from collections.abc import Iterator, Mapping
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prequal.core.errors import UsageError
 from prequal.domain.policy import packaged
 from prequal.domain.policy.document import Document
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
+from prequal.ops.backtest import report_text, without_flips
+from prequal.policy_versions import life, queries
+from prequal.policy_versions.queries import StoredVersion
+from prequal.postgres.connections import COMMAND_SECONDS, Connection
+from prequal.record.acts import Actor
+from prequal.schema.version import connected_at_revision
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +42,154 @@ def load_file(file: Path) -> Policy:
         UsageError: the file cannot be read, or is no UTF-8.
         NotAPolicy: the document breaks a rule.
     """
+    return load(read_file(file))
+
+
+def read_file(file: Path) -> str:
+    """The text of a file. Raises `UsageError` when it cannot be read, or is no UTF-8."""
     try:
-        return load(file.read_text("utf-8"))
+        return file.read_text("utf-8")
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise UsageError(f"{file} is not text in UTF-8.") from None
 
 
-def version(name: str) -> Policy:
-    """A version that comes with this code.
-
-    Raises:
-        UsageError: there is none of this name.
-    """
-    policy = packaged.policy_of(name)
-    if policy is None:
-        raise UsageError(f"There is no version of this name; there are {', '.join(packaged.versions())}.")
-    return policy
-
-
-def named(text: str) -> Policy:
-    """The version, or the policy in the file, that `text` names.
+def named(text: str, database_url: str | None) -> Policy:
+    """The version that comes with this code, the file, or the version of the database that `text` names.
 
     Raises:
         UsageError: it is neither a version nor a file that can be read.
         NotAPolicy: the file's document breaks a rule.
+        NoSuchVersion: it is no file, and the database has no such version.
+        Conflict: this code does not understand the version's document.
     """
-    return packaged.policy_of(text) or load_file(Path(text))
+    if found := packaged.policy_of(text):
+        return found
+    if database_url is None or Path(text).exists() or text.endswith(".toml"):
+        return load_file(Path(text))
+    return policy_of(stored(database_url, text))
 
 
-def as_json(policy: Policy) -> dict[str, Any]:
-    """A policy with its hash, and whether applications are decided by it."""
+def stored(database_url: str, name: str | None) -> StoredVersion:
+    """A version of the database, by default the one in force.
+
+    Raises:
+        NoSuchVersion: there is none.
+        Transient, Misconfigured: as of `in_transaction`.
+    """
+    return in_transaction(database_url, lambda connection: life.found(connection, name))
+
+
+def policy_of(version: StoredVersion) -> Policy:
+    """The policy of a stored version; `Conflict` where this code does not understand it."""
+    return life.loaded(version.version, version.document, version.hash)
+
+
+def in_transaction(database_url: str, act: Callable[[Connection], Awaitable[T]]) -> T:
+    """What `act` returns, committed.
+
+    Raises:
+        Transient: the database does not answer.
+        Misconfigured: the database is not migrated.
+    """
+    return asyncio.run(_in_transaction(database_url, act))
+
+
+async def _in_transaction(database_url: str, act: Callable[[Connection], Awaitable[T]]) -> T:
+    connected = connected_at_revision(database_url, "policy", {}, COMMAND_SECONDS)
+    async with connected as connection, connection.transaction():
+        return await act(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A version with its document's text; and as it is stored, where it was read from a database."""
+
+    policy: Policy
+    text: str
+    stored: StoredVersion | None = None
+
+
+def shown(name: str | None, database_url: str | None) -> Shown:
+    """A version by its name, by default the one in force; without a database one that comes with this code.
+
+    Raises:
+        UsageError: there is no database, and this code has no such version.
+        NoSuchVersion: the database has none.
+        Conflict: this code does not understand its document.
+    """
+    if database_url is None:
+        policy, text = packaged.policy_of(name or packaged.CURRENT), packaged.text_of(name or packaged.CURRENT)
+        if policy is None or text is None:
+            raise UsageError(
+                f"There is no version of this name; there are {', '.join(packaged.versions())}, "
+                "and those of a database, if DATABASE_URL names one."
+            )
+        return Shown(policy, text)
+    version = stored(database_url, name)
+    return Shown(policy_of(version), version.document, version)
+
+
+def packaged_versions() -> list[dict[str, Any]]:
+    """The versions that come with this code, for a list."""
+    known = [policy for name in packaged.versions() if (policy := packaged.policy_of(name))]
+    return [
+        {
+            "version": each.version,
+            "hash": each.hash,
+            "title": each.document.title,
+            "state": "packaged",
+            "current": each is packaged.current(),
+        }
+        for each in known
+    ]
+
+
+def listed(database_url: str) -> list[dict[str, Any]]:
+    """The versions of a database, for a list."""
+    return [
+        {"version": each.version, "hash": each.hash.hex(), "title": _title(each), **life_as_json(each)}
+        for each in in_transaction(database_url, queries.all_versions)
+    ]
+
+
+def _title(version: StoredVersion) -> str:
+    try:
+        return policy_of(version).document.title
+    except life.Conflict as problem:
+        return str(problem)
+
+
+def record_backtest(database_url: str, actor: Actor, policy: Policy, report: Mapping[str, Any]) -> StoredVersion:
+    """Record a report with the version that it is of. Raises as `life.record_backtest` and `in_transaction`."""
+    digest, counts = sha256(report_text(report).encode()).digest(), without_flips(report)
+    return in_transaction(
+        database_url, lambda connection: life.record_backtest(connection, actor, policy, digest, counts)
+    )
+
+
+def as_json(version: Shown) -> dict[str, Any]:
+    """A version with its hash, and where it stands if it was read from a database."""
+    policy = version.policy
+    about = {"version": policy.version, "hash": policy.hash, "document": asdict(policy.document)}
+    return about | (life_as_json(version.stored) if version.stored else {"current": policy is packaged.current()})
+
+
+def life_as_json(version: StoredVersion) -> dict[str, Any]:
+    """Where a stored version stands, and by whom it came there."""
+    report = version.backtest_report
     return {
-        "version": policy.version,
-        "hash": policy.hash,
-        "current": policy is packaged.current(),
-        "document": asdict(policy.document),
+        "state": version.state.value,
+        "current": version.is_in_force,
+        "authors": list(version.authors),
+        "proposed_at": version.proposed_at.isoformat(),
+        "backtest": version.backtest_hash and version.backtest_hash.hex(),
+        "backtest_report": report and json.loads(report),
+        "backtested_at": version.backtested_at and version.backtested_at.isoformat(),
+        "approved_by": version.approved_by,
+        "approved_at": version.approved_at and version.approved_at.isoformat(),
+        "scheduled_for": version.scheduled_for and version.scheduled_for.isoformat(),
     }
 
 

@@ -34,8 +34,8 @@ DUTIES: Final[Mapping[Role, str]] = {
     Role.DECISION: "`prequal decision`",
     Role.PUBLISHER: "`prequal publisher`",
     Role.ADMINISTRATOR: "`prequal clients`, `prequal keys`, `prequal users`",
-    Role.OPERATOR: "`prequal dlq`, `republish`, and what the reader does",
-    Role.READER: "`prequal status`, `trace`, `dlq list`, `dlq show`, `policy backtest`",
+    Role.OPERATOR: "`prequal dlq`, `republish`, `policy propose` and what follows it, and what the reader does",
+    Role.READER: "`prequal status`, `trace`, `dlq list`, `dlq show`, `policy list`, `policy backtest`",
 }
 
 MEMBER_OF: Final[Mapping[Role, str]] = {Role.PUBLISHER: "pg_read_all_stats"}
@@ -122,6 +122,20 @@ GRANTS: Final[Grid] = {
     "pan_claims": {Role.API: "SELECT, INSERT, UPDATE"},
     "people": {Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE"},
     "people_sessions": {Role.ADMINISTRATOR: "SELECT, DELETE"},
+    "policy_activations": {
+        Role.API: "SELECT",
+        Role.DECISION: "SELECT",
+        Role.OPERATOR: "SELECT, INSERT (version, hash, effective_from, activated_by_kind, activated_by)",
+        Role.READER: "SELECT",
+    },
+    "policy_versions": {
+        Role.API: "SELECT",
+        Role.DECISION: "SELECT",
+        Role.OPERATOR: "SELECT, INSERT (version, document, hash, authors, proposed_by_kind, proposed_by), "
+        "UPDATE (document, hash, authors, proposed_by_kind, proposed_by, proposed_at, backtest_hash, backtest_report, "
+        "backtested_at, approved_hash, approved_backtest_hash, approved_by_kind, approved_by, approved_at)",
+        Role.READER: "SELECT",
+    },
     "processed_messages": {
         Role.CREDIT: "SELECT, INSERT",
         Role.DECISION: "SELECT, INSERT",

@@ -22,6 +22,23 @@ CREATE FUNCTION public.audit_log_is_append_only() RETURNS trigger
             RAISE EXCEPTION 'audit_log is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
         END $$;
 
+CREATE FUNCTION public.policy_activations_has_the_time_of_the_database() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+        BEGIN
+            NEW.activated_at := clock_timestamp();
+            NEW.effective_from := greatest(NEW.effective_from, NEW.activated_at);
+            RETURN NEW;
+        END $$;
+
+CREATE FUNCTION public.policy_activations_is_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+        BEGIN
+            RAISE EXCEPTION 'policy_activations is append-only: % is refused', TG_OP
+            USING ERRCODE = 'insufficient_privilege';
+        END $$;
+
 CREATE TABLE public.acts (
     id bigint NOT NULL,
     occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -255,6 +272,59 @@ CREATE TABLE public.people_sessions (
     CONSTRAINT people_sessions_token_hash_check CHECK ((octet_length(token_hash) = 32))
 );
 
+CREATE TABLE public.policy_activations (
+    id bigint NOT NULL,
+    version text NOT NULL,
+    hash bytea NOT NULL,
+    effective_from timestamp with time zone NOT NULL,
+    activated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    activated_by_kind text NOT NULL,
+    activated_by text NOT NULL,
+    CONSTRAINT policy_activations_activated_by_check CHECK (((char_length(activated_by) >= 1) AND (char_length(activated_by) <= 100))),
+    CONSTRAINT policy_activations_activated_by_kind_check CHECK ((activated_by_kind = ANY (ARRAY['person'::text, 'operator'::text, 'client'::text, 'process'::text])))
+);
+
+ALTER TABLE public.policy_activations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.policy_activations_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.policy_versions (
+    version text NOT NULL,
+    document text NOT NULL,
+    hash bytea NOT NULL,
+    authors text[] NOT NULL,
+    proposed_by_kind text NOT NULL,
+    proposed_by text NOT NULL,
+    proposed_at timestamp with time zone DEFAULT now() NOT NULL,
+    backtest_hash bytea,
+    backtest_report jsonb,
+    backtested_at timestamp with time zone,
+    approved_hash bytea,
+    approved_backtest_hash bytea,
+    approved_by_kind text,
+    approved_by text,
+    approved_at timestamp with time zone,
+    CONSTRAINT policy_versions_approved_backtest_hash_check CHECK ((octet_length(approved_backtest_hash) = 32)),
+    CONSTRAINT policy_versions_approved_by_check CHECK (((char_length(approved_by) >= 1) AND (char_length(approved_by) <= 100))),
+    CONSTRAINT policy_versions_approved_by_kind_check CHECK ((approved_by_kind = ANY (ARRAY['person'::text, 'operator'::text, 'client'::text, 'process'::text]))),
+    CONSTRAINT policy_versions_approved_hash_check CHECK ((octet_length(approved_hash) = 32)),
+    CONSTRAINT policy_versions_authors_check CHECK ((cardinality(authors) > 0)),
+    CONSTRAINT policy_versions_backtest_hash_check CHECK ((octet_length(backtest_hash) = 32)),
+    CONSTRAINT policy_versions_check CHECK ((num_nulls(backtest_hash, backtest_report, backtested_at) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT policy_versions_check1 CHECK ((num_nulls(approved_hash, approved_by_kind, approved_by, approved_at) = ANY (ARRAY[0, 4]))),
+    CONSTRAINT policy_versions_document_check CHECK ((octet_length(document) <= 262144)),
+    CONSTRAINT policy_versions_hash_check CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT policy_versions_proposed_by_check CHECK (((char_length(proposed_by) >= 1) AND (char_length(proposed_by) <= 100))),
+    CONSTRAINT policy_versions_proposed_by_kind_check CHECK ((proposed_by_kind = ANY (ARRAY['person'::text, 'operator'::text, 'client'::text, 'process'::text]))),
+    CONSTRAINT policy_versions_second_person CHECK (((approved_hash <> hash) OR (approved_by <> ALL (authors)))),
+    CONSTRAINT policy_versions_version_check CHECK ((version ~ '^[a-z0-9][a-z0-9.-]{0,31}$'::text))
+);
+
 CREATE TABLE public.processed_messages (
     consumer text NOT NULL COLLATE pg_catalog."C",
     event_id uuid NOT NULL,
@@ -358,6 +428,15 @@ ALTER TABLE ONLY public.people
 ALTER TABLE ONLY public.people_sessions
     ADD CONSTRAINT people_sessions_pkey PRIMARY KEY (token_hash);
 
+ALTER TABLE ONLY public.policy_activations
+    ADD CONSTRAINT policy_activations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.policy_versions
+    ADD CONSTRAINT policy_versions_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.policy_versions
+    ADD CONSTRAINT policy_versions_version_hash_key UNIQUE (version, hash);
+
 ALTER TABLE ONLY public.processed_messages
     ADD CONSTRAINT processed_messages_pkey PRIMARY KEY (consumer, application_id);
 
@@ -388,6 +467,10 @@ CREATE INDEX pan_claims_age ON public.pan_claims USING brin (expires_at);
 
 CREATE INDEX people_sessions_person ON public.people_sessions USING btree (person);
 
+CREATE INDEX policy_activations_effective ON public.policy_activations USING btree (effective_from, id);
+
+CREATE INDEX policy_activations_version ON public.policy_activations USING btree (version);
+
 CREATE INDEX processed_messages_age ON public.processed_messages USING brin (processed_at);
 
 CREATE INDEX republications_due ON public.republications USING btree (next_at);
@@ -406,8 +489,19 @@ CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON p
 
 ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_is_append_only;
 
+CREATE TRIGGER policy_activations_has_the_time_of_the_database BEFORE INSERT ON public.policy_activations FOR EACH ROW EXECUTE FUNCTION public.policy_activations_has_the_time_of_the_database();
+
+ALTER TABLE public.policy_activations ENABLE ALWAYS TRIGGER policy_activations_has_the_time_of_the_database;
+
+CREATE TRIGGER policy_activations_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.policy_activations FOR EACH STATEMENT EXECUTE FUNCTION public.policy_activations_is_append_only();
+
+ALTER TABLE public.policy_activations ENABLE ALWAYS TRIGGER policy_activations_is_append_only;
+
 ALTER TABLE ONLY public.api_client_secrets
     ADD CONSTRAINT api_client_secrets_client_fkey FOREIGN KEY (client) REFERENCES public.api_clients(id);
 
 ALTER TABLE ONLY public.people_sessions
     ADD CONSTRAINT people_sessions_person_fkey FOREIGN KEY (person) REFERENCES public.people(name);
+
+ALTER TABLE ONLY public.policy_activations
+    ADD CONSTRAINT policy_activations_version_hash_fkey FOREIGN KEY (version, hash) REFERENCES public.policy_versions(version, hash);

@@ -5,7 +5,7 @@ Invariant: an answer is never older than about four seconds, and a dependency th
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -32,12 +32,13 @@ READ_ONLY = "PostgreSQL takes no writes: a standby, or read-only"
 
 
 class Readiness:
-    """The last answers of the dependencies, and the service's own reason not to be ready, if it has one."""
+    """The last answers of the dependencies, and what the service says: its reason not to be ready, and details."""
 
     def __init__(
         self,
         settings: ServiceSettings,
         reason_not_ready: Callable[[], str | None] = lambda: None,
+        details: Callable[[], Mapping[str, Any]] = dict,
         *,
         needs_kafka: bool = True,
     ) -> None:
@@ -50,12 +51,14 @@ class Readiness:
         self._up: dict[str, bool | None] = {"database": None, "kafka": None}
         self._database_is_read_only = False
         self._reason_not_ready = reason_not_ready
+        self._details = details
         self.started = False
 
     def answer(self) -> tuple[int, dict[str, Any]]:
         """The status code and body of `/ready`."""
         body: dict[str, Any] = {name: "connected" if up else "disconnected" for name, up in self._up.items()}
         body["breakers"] = {name: breaker.state.word for name, breaker in self._breakers.items()}
+        body |= self._details()
         reason = self._reason()
         if reason or not self._up["database"] or (self._needs_kafka and not self._up["kafka"]):
             return 503, {"status": "not_ready", **body} | ({"reason": reason} if reason else {})

@@ -9,7 +9,6 @@ from itertools import product
 from typing import Any, TypeAlias
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from prequal.core import python_build
@@ -18,41 +17,13 @@ from prequal.core.topology import TOPICS, Service, topic_of
 from prequal.domain.api_client import LOCAL
 from prequal.domain.application import LoanType
 from prequal.domain.events import EventType
-from prequal.domain.policy.packaged import outcomes
+from prequal.domain.policy.packaged import CURRENT, outcomes
+from prequal.telemetry.collected_gauge import CollectedGauge
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
 """Upper bounds of the buckets; 0.25 and 2 are the bounds of the two service levels."""
 SCORES = tuple(range(324, 900, 25))
 """The last score of each band; 649 is the last that is rejected."""
-
-
-class CollectedGauge(Collector):
-    """A value of the whole system, read from the database or the broker: shown while it is known, absent otherwise.
-
-    Every publisher reads it, so that several replicas show the same: queries take the maximum.
-    """
-
-    def __init__(self, name: str, documentation: str, labels: Sequence[str] = (), *, counter: bool = False) -> None:
-        self._name, self._documentation, self._labelnames = name, documentation, tuple(labels)
-        self._counter = counter
-        self._values: Mapping[Any, float] = {}
-
-    def set(self, values: Mapping[Any, float] | float) -> None:
-        """Show `values`, by their labels, and no others."""
-        self._values = values if isinstance(values, Mapping) else {(): values}
-
-    def clear(self) -> None:
-        """Show nothing, because the value could not be read; an old one would mislead."""
-        self._values = {}
-
-    def collect(self) -> Iterable[Metric]:
-        """The values as a metric family."""
-        family = (CounterMetricFamily if self._counter else GaugeMetricFamily)(
-            self._name, self._documentation, labels=self._labelnames
-        )
-        for labels, value in self._values.items():
-            family.add_metric(labels, value)
-        yield family
 
 
 def _counter(name: str, documentation: str, labels: Sequence[str] = ()) -> Counter:
@@ -165,6 +136,8 @@ DECIDED_INR = _counter(
 DECISION_SECONDS = _histogram(
     "decision_duration_seconds", "Seconds from an application's acceptance to its final status, by database time."
 )
+POLICY_IN_FORCE = _gauge("policy_in_force", "1 for the version of the policy that decides here, else 0.", ["version"])
+POLICY_REFUSED = _gauge("policy_refused", "1 while the activated document cannot be loaded: the one before decides.")
 
 # ── publisher ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -314,6 +287,8 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
             for status, loan_type in product(dict.fromkeys(outcomes().values()), LoanType)
         ],
         DECISION_SECONDS: [],
+        POLICY_IN_FORCE: _of(CURRENT),
+        POLICY_REFUSED: [],
     },
     Service.PUBLISHER: _own("archive_and_read", "archive", "system_metrics", "republish")
     | {

@@ -13,7 +13,7 @@ from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 
 CURRENT: Final = "v1"
-"""The version by which decision-service decides."""
+"""The version that a new database begins with."""
 
 
 def text_of(version: str) -> str | None:
@@ -29,7 +29,7 @@ def policy_of(version: str) -> Policy | None:
 
 
 def current() -> Policy:
-    """The policy by which applications are decided."""
+    """The policy that a new database begins with."""
     policy = policy_of(CURRENT)
     assert policy is not None
     return policy

@@ -1,0 +1,1 @@
+"""Versions of the credit policy in the database: proposed, backtested, approved by a second person, and in force."""

@@ -1,0 +1,210 @@
+"""A version's way: proposed, backtested, approved by a second person, activated, and rolled back.
+
+Invariant: what is activated is the very document that somebody other than its authors approved, on the very backtest;
+each act is recorded in its own transaction, which is the caller's.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from prequal.core.errors import Refused
+from prequal.domain.policy.loading import load
+from prequal.domain.policy.policy import Policy
+from prequal.domain.policy.problems import NotAPolicy
+from prequal.policy_versions import queries
+from prequal.policy_versions.queries import Activation, StoredVersion
+from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor, Detail, record_act
+
+HISTORY_MAX: Final = 1_000
+
+
+class NoSuchVersion(Refused):
+    """There is no version of this name."""
+
+
+class Conflict(Refused):
+    """The act does not fit where the version stands; the message says why, in one sentence."""
+
+
+async def propose(connection: Connection, actor: Actor, text: str) -> StoredVersion:
+    """Store a document as a version, in place of an earlier text of it; the same document again changes nothing.
+
+    Raises:
+        NotAPolicy: the document breaks a rule.
+        Conflict: its version was activated.
+    """
+    policy = load(text)
+    await queries.lock_acts(connection)
+    earlier = await queries.version(connection, policy.version)
+    if earlier and earlier.hash == policy.digest:
+        return earlier
+    if earlier and earlier.is_activated:
+        raise Conflict(f"{policy.version} was activated, and such a document is never changed: give it a new version.")
+    await queries.put_version(connection, policy.version, text, policy.digest, actor)
+    await _record(connection, actor, "policy_proposed", policy.version, hash=policy.hash)
+    return await found(connection, policy.version)
+
+
+async def record_backtest(
+    connection: Connection, actor: Actor, policy: Policy, report_hash: bytes, report: str
+) -> StoredVersion:
+    """Store the backtest of a version: the hash of the whole report, and the report as JSON without its flips.
+
+    Raises:
+        NoSuchVersion: nobody proposed it.
+        Conflict: it was edited since the backtest began, or activated.
+    """
+    await queries.lock_acts(connection)
+    stored = await found(connection, policy.version)
+    if stored.is_activated:
+        raise Conflict(f"{stored.version} was activated: the backtest that was approved stays with it.")
+    if stored.hash != policy.digest:
+        raise Conflict(f"{stored.version} was edited while its backtest ran: run it again.")
+    await queries.put_backtest(connection, stored.version, report_hash, report)
+    details = {"hash": policy.hash, "backtest": report_hash.hex()}
+    await _record(connection, actor, "policy_backtested", stored.version, **details)
+    return await found(connection, stored.version)
+
+
+async def approve(
+    connection: Connection, actor: Actor, version: str, hash_: bytes, backtest_hash: bytes
+) -> StoredVersion:
+    """Approve a document on its backtest, both named by their hashes: what the approver saw is what is approved.
+
+    Raises:
+        NoSuchVersion: nobody proposed it.
+        Conflict: the actor is an author, a backtest is missing, or either hash is no longer the version's.
+    """
+    await queries.lock_acts(connection)
+    stored = await found(connection, version)
+    _require_approvable(stored, actor, hash_, backtest_hash)
+    await queries.put_approval(connection, version, actor)
+    details = {"hash": hash_.hex(), "backtest": backtest_hash.hex()}
+    await _record(connection, actor, "policy_approved", version, **details)
+    return await found(connection, version)
+
+
+def _require_approvable(stored: StoredVersion, actor: Actor, hash_: bytes, backtest_hash: bytes) -> None:
+    name = stored.version
+    if stored.is_activated:
+        raise Conflict(f"{name} was activated, and needs no other approval.")
+    if actor.name in stored.authors:
+        raise Conflict(f"{actor.name} is an author of {name}: another person must approve it.")
+    if stored.backtest_hash is None:
+        raise Conflict(f"{name} has no backtest that is recorded: there is nothing to approve it on.")
+    if stored.hash != hash_:
+        raise Conflict(f"{name} is another document than the one to be approved: its hash is {stored.hash.hex()}.")
+    if stored.backtest_hash != backtest_hash:
+        raise Conflict(f"{name} has another backtest than the one to be approved: {stored.backtest_hash.hex()}.")
+
+
+async def activate(
+    connection: Connection, actor: Actor, version: str, effective_from: datetime | None = None
+) -> Activation:
+    """Let an approved version decide, from a time on that lies ahead, or from now on.
+
+    Raises:
+        NoSuchVersion: nobody proposed it.
+        Conflict: it is not approved as it stands, is in force already, or the time has passed.
+    """
+    await queries.lock_acts(connection)
+    stored = await found(connection, version)
+    _require_approved(stored)
+    if stored.is_in_force and effective_from is None:
+        raise Conflict(f"{version} is in force already.")
+    loaded(stored.version, stored.document, stored.hash)
+    if effective_from is not None and effective_from <= await connection.fetchval("SELECT now()"):
+        raise Conflict("A version takes effect now or later, and that time has passed.")
+    return await _activate(connection, actor, version, effective_from, "policy_activated")
+
+
+def _require_approved(stored: StoredVersion) -> None:
+    if stored.approved_hash is None:
+        raise Conflict(f"{stored.version} is not approved.")
+    if stored.approved_hash != stored.hash:
+        raise Conflict(f"{stored.version} was edited after its approval: it needs another one.")
+    if stored.approved_backtest_hash != stored.backtest_hash:
+        raise Conflict(f"{stored.version} was approved on another backtest than the one it has: it needs another one.")
+    if stored.approved_by in stored.authors:
+        raise Conflict(f"{stored.version} was approved by its author alone: another person must approve it.")
+
+
+async def rollback(connection: Connection, actor: Actor, version: str, target: str | None = None) -> Activation:
+    """Take the version in force out of force: the one before it, or `target`, decides again, from now on.
+
+    Raises:
+        Conflict: `version` is not in force, so that somebody was faster; no version was before it; or `target` never
+            was in force.
+    """
+    await queries.lock_acts(connection)
+    history = [each.version for each in await queries.effective_activations(connection, HISTORY_MAX)]
+    if history[:1] != [version]:
+        raise Conflict(f"{version} is not in force: {history[0] if history else 'nothing'} is.")
+    before = version_before(history)
+    if target is not None and target not in history:
+        raise Conflict(f"{target} never was in force, so that it cannot be gone back to: activate it.")
+    if target == version or (target is None and before is None):
+        raise Conflict(f"There is nothing to go back to: before {version} no other version was in force.")
+    return await _activate(connection, actor, target or before or "", None, "policy_rolled_back", left=version)
+
+
+def version_before(history: Sequence[str]) -> str | None:
+    """What was in force before the first version of a history first was; a history begins with what is in force.
+
+    Two rollbacks in a row go back two versions: a version that was rolled back is not returned to.
+    """
+    first = len(history) - 1 - history[::-1].index(history[0])
+    return history[first + 1] if first + 1 < len(history) else None
+
+
+async def _activate(
+    connection: Connection, actor: Actor, version: str, effective_from: datetime | None, action: str, **details: Detail
+) -> Activation:
+    activation = await queries.insert_activation(connection, version, effective_from, actor)
+    at = activation.effective_from.isoformat()
+    await _record(connection, actor, action, version, hash=activation.hash.hex(), effective_from=at, **details)
+    return activation
+
+
+async def found(connection: Connection, version: str | None = None) -> StoredVersion:
+    """A stored version, by default the one in force.
+
+    Raises:
+        NoSuchVersion: there is none.
+    """
+    name = version or next((each.version for each in await queries.effective_activations(connection, 1)), "")
+    stored = await queries.version(connection, name)
+    if stored is None:
+        raise NoSuchVersion(f"There is no version {name}: see `prequal policy list`.")
+    return stored
+
+
+async def every_policy(connection: Connection) -> dict[str, Policy]:
+    """Every stored version whose document this code understands, by its name."""
+    policies = {}
+    for stored in await queries.all_versions(connection):
+        with contextlib.suppress(Conflict):
+            policies[stored.version] = loaded(stored.version, stored.document, stored.hash)
+    return policies
+
+
+def loaded(version: str, document: str | None, digest: bytes) -> Policy:
+    """The policy of a stored document.
+
+    Raises:
+        Conflict: this code does not understand it, or it is not the one of this hash.
+    """
+    try:
+        policy = load(document or "")
+    except NotAPolicy as refusal:
+        raise Conflict(f"This code does not understand the document of {version}: {refusal.problems[0]}") from None
+    if policy.digest != digest or policy.version != version:
+        raise Conflict(f"The document of {version} is not the one of its hash.")
+    return policy
+
+
+async def _record(connection: Connection, actor: Actor, action: str, version: str, **details: Detail) -> None:
+    await record_act(connection, actor, action, "policy", version, details)

@@ -1,0 +1,121 @@
+"""`prequal policy propose`, `backtest --record`, `approve`, `activate` and `rollback`, as people type them."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.database import Database
+from prequal.cli.app import app
+from prequal.core.errors import Refused, UsageError
+from prequal.domain.policy.loading import load
+from prequal.ops.policies import in_transaction
+from prequal.policy_versions import life
+from prequal.record.acts import operator
+from tests.ops.conftest import Prequal, of_operator
+from tests.support.policies import RAVI, policy_text
+
+
+@pytest.fixture
+def prequal(prequal_on_database: Prequal) -> Prequal:
+    return prequal_on_database
+
+
+@pytest.fixture
+def draft(prequal: Prequal) -> Path:
+    """Policy v2 as a file, in the command's working folder."""
+    file = Path("v2.toml")
+    file.write_text(policy_text(), "utf-8")
+    return file
+
+
+def approve_as_ravi(database: Database, hash_: str, backtest: str) -> None:
+    """Somebody else than the machine's user of the test approves."""
+    digests = bytes.fromhex(hash_), bytes.fromhex(backtest)
+    in_transaction(database.url, lambda connection: life.approve(connection, RAVI, "v2", *digests))
+
+
+def done(prequal: Prequal, *words: str) -> Any:
+    result = prequal("policy", *words)
+    assert result.exit_code == 0, result.exception
+    return result
+
+
+def refusal(prequal: Prequal, *words: str) -> str:
+    result = prequal("policy", *words)
+    assert isinstance(result.exception, Refused | UsageError), result.output
+    return str(result.exception)
+
+
+def listed(prequal: Prequal) -> dict[str, str]:
+    return {each["version"]: each["state"] for each in prequal("policy", "list", "--json")["versions"]}
+
+
+def test_version_goes_into_force_and_is_rolled_back(prequal: Prequal, draft: Path, database: Database) -> None:
+    done(prequal, "propose", str(draft))
+    assert listed(prequal) == {"v1": "active", "v2": "checked"}
+
+    recorded = done(prequal, "backtest", "v2", "--record")
+    shown = prequal("policy", "show", "v2", "--json")
+    assert f"Recorded with v2: {shown['backtest']}." in recorded.stdout
+    assert shown["backtest_report"]["candidate"]["hash"] == shown["hash"] == load(policy_text()).hash
+
+    approve_as_ravi(database, shown["hash"], shown["backtest"])
+    assert listed(prequal)["v2"] == "approved"
+
+    done(prequal, "activate", "v2")
+    assert listed(prequal) == {"v1": "retired", "v2": "active"}
+    assert "Approved by: ravi" in done(prequal, "show").stdout
+
+    done(prequal, "rollback", "v2")
+    assert listed(prequal) == {"v1": "active", "v2": "retired"}
+
+
+def test_hash_that_is_recorded_is_of_the_bytes_that_json_prints(
+    prequal: Prequal, draft: Path, database: Database
+) -> None:
+    done(prequal, "propose", str(draft))
+    words = ["policy", "backtest", "v2", "--record", "--json"]
+    printed = CliRunner().invoke(app, words, env={"DATABASE_URL": of_operator(database.url)}).stdout_bytes
+
+    assert prequal("policy", "show", "v2", "--json")["backtest"] == sha256(printed).hexdigest()
+
+
+def test_user_of_the_machine_does_not_approve_what_he_proposed(prequal: Prequal, draft: Path) -> None:
+    done(prequal, "propose", str(draft))
+    done(prequal, "backtest", "v2", "--record")
+    shown = prequal("policy", "show", "v2", "--json")
+
+    sentence = refusal(prequal, "approve", "v2", "--hash", shown["hash"], "--backtest", shown["backtest"])
+
+    assert sentence == f"{operator().name} is an author of v2: another person must approve it."
+
+
+def test_document_that_is_no_policy_is_refused_by_line_and_not_stored(prequal: Prequal, draft: Path) -> None:
+    draft.write_text(policy_text().replace('"cibil_score <', '"cibil_scores <'), "utf-8")
+
+    assert "line " in refusal(prequal, "propose", str(draft))
+    assert listed(prequal) == {"v1": "active"}
+
+
+def test_hash_that_is_none_is_bad_usage(prequal: Prequal) -> None:
+    assert "64 hexadecimal digits" in refusal(prequal, "approve", "v1", "--hash", "4d1e", "--backtest", "90ac")
+
+
+def test_time_of_an_activation_is_no_duration(prequal: Prequal) -> None:
+    assert "--from must be a time" in refusal(prequal, "activate", "v1", "--from", "2h")
+
+
+def test_stored_version_is_compared_and_backtested_by_its_name(prequal: Prequal, draft: Path) -> None:
+    done(prequal, "propose", str(draft))
+    draft.unlink()
+
+    assert "limits.minimum_cibil_score.score" in done(prequal, "diff", "v1", "v2").stdout
+    assert prequal("policy", "backtest", "v2", "--json")["candidate"]["version"] == "v2"
+    assert done(prequal, "show", "v2", "--toml").stdout == policy_text()
+
+
+def test_version_that_is_nowhere_is_refused(prequal: Prequal) -> None:
+    assert refusal(prequal, "show", "v9") == "There is no version v9: see `prequal policy list`."

@@ -1,0 +1,47 @@
+"""Policy documents of tests, and a version's way into force in one call."""
+
+from datetime import datetime
+
+from prequal.domain.policy import packaged
+from prequal.domain.policy.loading import load
+from prequal.policy_versions import life
+from prequal.policy_versions.queries import Activation
+from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor, ActorKind
+
+ASHA = Actor(ActorKind.PERSON, "asha")
+RAVI = Actor(ActorKind.PERSON, "ravi")
+REPORT = b"r" * 32
+"""The hash of a report."""
+COUNTS = '{"applications": 3, "flips": 1}'
+"""What is stored of it."""
+
+
+def policy_text(version: str = "v2", minimum: int = 700) -> str:
+    """Policy v1 under another name and with another minimum, its tests moved with it."""
+    text = (packaged.text_of("v1") or "").replace('version = "v1"', f'version = "{version}"')
+    text = text.replace("{ score = 650 }", f"{{ score = {minimum} }}")
+    text = text.replace("cibil_score = 650\n", f"cibil_score = {minimum}\n")
+    return text.replace("cibil_score = 649\n", f"cibil_score = {minimum - 1}\n")
+
+
+async def proposed(connection: Connection, text: str | None = None) -> bytes:
+    """A version that Asha proposed and backtested; its hash."""
+    text = text or policy_text()
+    stored = await life.propose(connection, ASHA, text)
+    await life.record_backtest(connection, ASHA, load(text), REPORT, COUNTS)
+    return stored.hash
+
+
+async def approved(connection: Connection, text: str | None = None) -> None:
+    """A version that Asha proposed and Ravi approved."""
+    text = text or policy_text()
+    digest = await proposed(connection, text)
+    await life.approve(connection, RAVI, load(text).version, digest, REPORT)
+
+
+async def activated(connection: Connection, text: str | None = None, at: datetime | None = None) -> Activation:
+    """A version that Asha proposed and activated, and Ravi approved."""
+    text = text or policy_text()
+    await approved(connection, text)
+    return await life.activate(connection, ASHA, load(text).version, at)
