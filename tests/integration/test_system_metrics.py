@@ -15,7 +15,8 @@ from prequal.postgres import connections
 from prequal.publisher import system_metrics
 from prequal.publisher.system_metrics import SystemMetrics
 from prequal.telemetry import metrics
-from prequal.telemetry.metrics import COLLECTED, CollectedGauge
+from prequal.telemetry.collected_gauge import CollectedGauge
+from prequal.telemetry.metrics import COLLECTED
 from tests.support.submissions import stored
 
 DECIDED = (

@@ -22,7 +22,7 @@ from prequal.messaging.consumer_lag import Offsets
 from prequal.postgres import key_uses
 from prequal.postgres.connections import Connection, SingleConnection, describe
 from prequal.telemetry import metrics
-from prequal.telemetry.metrics import CollectedGauge
+from prequal.telemetry.collected_gauge import CollectedGauge
 
 log = structlog.get_logger()
 
