@@ -126,11 +126,11 @@ SATURATION = Row(
         ),
         Panel(
             "Clients beyond their rate",
-            "Requests a second answered 429, because their client sends more than its rate lets through.",
+            "Requests a second answered 429: their client sends more than its rate lets through, or posts PANs again.",
             Unit.PER_SECOND,
-            {"{{instance}}": "sum by (instance) (rate(requests_rate_limited_total[$__rate_interval]))"},
+            {"{{reason}}": "sum by (reason) (rate(requests_rate_limited_total[$__rate_interval]))"},
             above(1, 100),
-            ("ClientBeyondItsRate",),
+            ("ClientBeyondItsRate", "ClientProbes"),
         ),
         Panel(
             "Connections",

@@ -178,7 +178,7 @@ STATED: dict[tuple[str, str], Stated] = {
     ("prequal-api: In progress", "{{instance}}"): Stated(of_the_api(1)),
     ("prequal-api: Line before the write", "{{instance}}"): Stated(of_the_api(0)),
     ("prequal-api: Shed", "{{instance}}"): Stated(of_the_api(0)),
-    ("prequal-api: Clients beyond their rate", "{{instance}}"): Stated(of_the_api(0)),
+    ("prequal-api: Clients beyond their rate", "{{reason}}"): Stated(lambda _: {"requests": 0, "repeats": 0}),
     ("prequal-api: Connections", "{{service}} {{instance}}"): Stated(each(0), abs=0.01),
     ("prequal-api: Connections that we ended", "{{service}} {{reason}}"): Stated(
         lambda _: {f"{service} {reason}": 0 for service in JOBS.values() for reason in ("head", "room", "refused")},

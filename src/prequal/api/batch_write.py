@@ -17,7 +17,7 @@ from prometheus_client import Counter
 from prequal.api import queries
 from prequal.api.commit_in_doubt import Transaction, resolve
 from prequal.api.errors import ErrorCode
-from prequal.api.queries import NewApplication
+from prequal.api.queries import NewApplication, Written
 from prequal.core import failpoints
 from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
@@ -31,12 +31,16 @@ RACES_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Committed; `replayed` when this is the first answer to the same key, given again."""
+    """Committed; `replayed` when this is the first answer to the same key, given again.
+
+    `is_repeat` when an application of the same client for the same PAN was rejected within the last 24 hours.
+    """
 
     application_id: UUID
     created_at: datetime
     request_id: str
     replayed: bool = False
+    is_repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +129,15 @@ class BatchWriter:
 
 
 async def _answers(
-    connection: Connection, batch: Sequence[NewApplication], accepted: Mapping[UUID, datetime]
+    connection: Connection, batch: Sequence[NewApplication], accepted: Mapping[UUID, Written]
 ) -> Answers:
     """What each is answered once it is committed: accepted, or what became of those that were not."""
     answers: Answers = {
-        new.application.id: Accepted(new.application.id, accepted[new.application.id], new.request_id)
+        new.application.id: Accepted(
+            new.application.id, written.created_at, new.request_id, is_repeat=written.is_repeat
+        )
         for new in batch
-        if new.application.id in accepted
+        if (written := accepted.get(new.application.id)) is not None
     }
     if refused := [new for new in batch if new.application.id not in accepted]:
         answers |= await _refused(connection, refused)

@@ -37,6 +37,14 @@ class NewApplication:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """An application that is there now; a repeat took over the claim of a rejected one, within its 24 hours."""
+
+    created_at: datetime
+    is_repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Remembered:
     """The first answer to an Idempotency-Key, and what it was an answer to."""
 
@@ -141,7 +149,11 @@ WRITE = f"""
         WHERE held.expires_at <= now()
            OR held.application_id = EXCLUDED.application_id
            OR (SELECT status FROM applications WHERE id = held.application_id) = 'REJECTED'
-        RETURNING application_id
+        -- Of a claim that was taken over (xmax), the statement's snapshot still shows until when it was held.
+        RETURNING application_id, held.xmax <> 0 AND coalesce((
+            SELECT before.expires_at > now() FROM pan_claims AS before
+            WHERE before.pan_number_hash = held.pan_number_hash
+        ), false) AS is_repeat
     ), accepted AS (
         INSERT INTO applications (
             id, pan_number_encrypted, pan_number_hash, pan_number_masked, applicant_name,
@@ -164,12 +176,12 @@ WRITE = f"""
                request_id, traceparent
         FROM input WHERE application_id = ANY (ARRAY (SELECT id FROM accepted))
     )
-    SELECT id, created_at FROM accepted
+    SELECT id, created_at, id = ANY (ARRAY (SELECT application_id FROM claims WHERE is_repeat)) FROM accepted
 """
 
 
-async def write(connection: Connection, batch: Sequence[NewApplication], service: str) -> dict[UUID, datetime]:
-    """Write what may be accepted of `batch`, all of it in the transaction at hand; returns ids and acceptance times.
+async def write(connection: Connection, batch: Sequence[NewApplication], service: str) -> dict[UUID, Written]:
+    """Write what may be accepted of `batch`, all of it in the transaction at hand; returns what was, by its id.
 
     An application that is missing from the answer lost its key or its PAN to another. No two rows have the same key.
     """
@@ -180,7 +192,7 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
         ApplicationSubmitted.type.value,
         *_APPLICATIONS.arrays(batch),
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: Written(row[1], row[2]) for row in rows}
 
 
 async def release_keys(connection: Connection, refused: Sequence[NewApplication]) -> None:

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from prequal.api import queries
 from prequal.api.authentication import Authentication
-from prequal.api.batch_write import Accepted, Duplicate
+from prequal.api.batch_write import Accepted, Answer, Duplicate
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
 from prequal.api.known_clients import Caller
 from prequal.api.rate_limits import RateLimits
@@ -88,7 +88,7 @@ class SubmitApplication:
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, span: tracing.Span
     ) -> Accepted:
         caller = self._authentication.caller_of(scope, ClientScope.WRITE)
-        self._limits.take_request(caller)
+        self._limits.take_post(caller)
         body = await _body(headers, receive, scope.get("state", {}).get("is_body_whole", False))
         # The second time after the head came: since then the line may have filled, and a request that was sent behind
         # another one of its connection was not asked at all.
@@ -98,6 +98,8 @@ class SubmitApplication:
         key = _key(scope["headers"])
         new = self._prepare(request, key, caller, scope["request_id"], span.traceparent)
         answer = await self._submissions.submit(new)
+        if _is_repeat(answer):
+            self._limits.note_repeat(caller)
         if isinstance(answer, ErrorCode):
             raise ApiError(answer)
         if isinstance(answer, Duplicate):
@@ -191,6 +193,13 @@ def _application_id(text: str) -> UUID:
 def _owned(key: str, caller: Caller) -> bytes:
     """An `Idempotency-Key` among those of all clients; a key has no space in it."""
     return (key if caller.client == LOCAL else f"{caller.client} {key}").encode()
+
+
+def _is_repeat(answer: Answer) -> bool:
+    """Whether the client posted a PAN again within 24 hours, as it would to probe."""
+    if isinstance(answer, Accepted):
+        return answer.is_repeat
+    return isinstance(answer, Duplicate) or answer is ErrorCode.DUPLICATE_APPLICATION
 
 
 def _duplicate(earlier: Duplicate) -> ApiError:

@@ -91,7 +91,7 @@ AUTHENTICATION_FAILURES = _counter(
 )
 RATE_LIMITED = _counter(
     "requests_rate_limited_total",
-    "Requests refused with 429 because their client has sent more than its rate lets through (requests).",
+    "Requests refused with 429 because their client exceeds its rate (requests), or posts PANs again (repeats).",
     ["reason"],
 )
 DB_CONNECTIONS_LIMIT = _gauge("db_connections_limit", "Most connections to PostgreSQL of that use.", ["use"])
@@ -262,7 +262,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         HTTP_IN_PROGRESS: [],
         CLIENT_REQUESTS: [(LOCAL, outcome) for outcome in _OUTCOMES],
         AUTHENTICATION_FAILURES: _of("missing", "invalid", "limited", "forbidden"),
-        RATE_LIMITED: _of("requests"),
+        RATE_LIMITED: _of("requests", "repeats"),
         DB_CONNECTIONS_ACTIVE: _of("own", "pool"),
         DB_CONNECTIONS_IDLE: _of("own", "pool"),
         DB_CONNECTIONS_LIMIT: _of("pool"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from prequal.api.errors import ApiError
 from prequal.api.known_clients import Caller
-from prequal.api.rate_limits import RateLimits
+from prequal.api.rate_limits import REPEATS, REPEATS_SECONDS, RateLimits
 from prequal.domain.api_client import Scope
 from prequal.telemetry import metrics
 
@@ -119,3 +119,40 @@ def test_refusal_says_when_to_come_back_and_which_limit_it_was() -> None:
 
 def test_caller_without_a_rate_is_never_refused() -> None:
     assert let_through(RateLimits(Clock()), a_caller(None), 20_000) == 20_000
+
+
+def test_posts_are_refused_while_too_many_repeats_are_owed_and_reads_are_not() -> None:
+    clock, caller = Clock(), a_caller(5000)
+    limits = RateLimits(clock)
+    for _ in range(REPEATS):
+        assert is_let_through(limits.take_post, caller)
+        limits.note_repeat(caller)
+
+    assert not is_let_through(limits.take_post, caller)
+    assert is_let_through(limits.take_request, caller)
+    assert is_let_through(limits.take_post, a_caller(5000, "bcdfghjk"))
+
+    clock.now += REPEATS_SECONDS / REPEATS
+
+    assert is_let_through(limits.take_post, caller)
+
+
+def test_repeats_of_one_moment_owe_one_bucket_at_most() -> None:
+    clock, caller = Clock(), a_caller(5000)
+    limits = RateLimits(clock)
+    for _ in range(50 * REPEATS):
+        limits.note_repeat(caller)
+
+    clock.now += REPEATS_SECONDS
+    at_first = is_let_through(limits.take_post, caller)
+    clock.now += REPEATS_SECONDS / REPEATS
+
+    assert (at_first, is_let_through(limits.take_post, caller)) == (False, True)
+
+
+def test_repeats_of_a_caller_without_a_rate_are_not_counted() -> None:
+    limits = RateLimits(Clock())
+    for _ in range(2 * REPEATS):
+        limits.note_repeat(a_caller(None))
+
+    assert is_let_through(limits.take_post, a_caller(None))
