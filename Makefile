@@ -59,7 +59,7 @@ test-unit: WORKERS = 2
 test-clients test-browser: WORKERS = 1
 
 test-integration: .venv/.develop ## API and integration tests, against real parts
-	$(PYTEST) tests/api tests/integration tests/local tests/documents tests/ops tests/shipping tests/tool
+	$(PYTEST) tests/api tests/console tests/integration tests/local tests/documents tests/ops tests/shipping tests/tool
 
 test-e2e: .venv/.develop ## The whole system, as `prequal up` starts it
 	$(PYTEST) -n 0 tests/e2e

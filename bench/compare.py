@@ -44,7 +44,7 @@ STOP_SECONDS: Final = 20.0
 REST_SECONDS: Final = 1.0
 """After each burst: what was published is archived, and what is written late is written."""
 
-PORTS: Final = ("POSTGRES", "KAFKA", "KAFKA_CONTROLLER", "API", "CREDIT", "DECISION", "PUBLISHER")
+PORTS: Final = ("POSTGRES", "KAFKA", "KAFKA_CONTROLLER", "API", "CREDIT", "DECISION", "PUBLISHER", "CONSOLE")
 PARTS: Final = {"python": ("api", "credit", "decision", "publisher"), "postgres": ("postgres",), "kafka": ("kafka",)}
 OF_THE_MACHINE: Final = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 """What is passed on: other settings are not meant for what is compared."""

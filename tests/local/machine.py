@@ -15,7 +15,7 @@ import pytest
 from harness.ports import free_ports
 from harness.waiting import eventually
 
-SERVICE_PORTS = {"API_PORT", "CREDIT_PORT", "DECISION_PORT", "PUBLISHER_PORT"}
+SERVICE_PORTS = {"API_PORT", "CREDIT_PORT", "DECISION_PORT", "PUBLISHER_PORT", "CONSOLE_PORT"}
 PORT_SETTINGS = (
     "POSTGRES_PORT",
     "KAFKA_PORT",
@@ -24,6 +24,7 @@ PORT_SETTINGS = (
     "CREDIT_PORT",
     "DECISION_PORT",
     "PUBLISHER_PORT",
+    "CONSOLE_PORT",
 )
 
 ENDS_WITHIN_SECONDS = 60
@@ -94,10 +95,10 @@ class Up:
         return self.process is not None and self.process.poll() is None
 
     def ready(self) -> bool:
-        """Whether all four services say so, and run.json names all six processes."""
+        """Whether all five services say so, and run.json names all seven processes."""
         services = [port for name, port in self.ports.items() if name in SERVICE_PORTS]
         try:
-            return all(map(_is_ready, services)) and len(self.processes()) == 6
+            return all(map(_is_ready, services)) and len(self.processes()) == 7
         except OSError:
             return False
 

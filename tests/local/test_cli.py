@@ -29,6 +29,7 @@ COMMANDS = [
     "credit",
     "decision",
     "publisher",
+    "console",
     "migrate",
     "topics",
     "maintain",
@@ -142,7 +143,9 @@ def test_kind_of_failure_is_the_exit_code(problem: PrequalError, code: int) -> N
     assert exit_code_of(problem) == code
 
 
-@pytest.mark.parametrize("command", ["api", "credit", "decision", "publisher", "migrate", "topics", "maintain"])
+@pytest.mark.parametrize(
+    "command", ["api", "credit", "decision", "publisher", "console", "migrate", "topics", "maintain"]
+)
 def test_missing_setting_is_one_sentence_and_exit_code_2(command: str, tmp_path: Path) -> None:
     done = prequal(command, folder=tmp_path)
 

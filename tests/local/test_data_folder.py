@@ -33,7 +33,7 @@ def test_port_that_is_set_twice_is_named() -> None:
 def test_stores_that_are_named_need_no_port() -> None:
     settings = load(UpSettings, database_url="postgresql://elsewhere", kafka_bootstrap_servers="elsewhere:9092")
 
-    assert set(settings.ports()) == {"API_PORT", "CREDIT_PORT", "DECISION_PORT", "PUBLISHER_PORT"}
+    assert set(settings.ports()) == {"API_PORT", "CREDIT_PORT", "DECISION_PORT", "PUBLISHER_PORT", "CONSOLE_PORT"}
 
 
 def test_setting_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ from prequal.local.keys import generate
 from prequal.local.settings import UpSettings
 from tests.local.machine import Up, is_alive
 
-NAMES = {"postgres", "kafka", "api", "credit", "decision", "publisher"}
+NAMES = {"postgres", "kafka", "api", "credit", "decision", "publisher", "console"}
 
 
 @pytest.fixture(scope="module")

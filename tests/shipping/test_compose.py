@@ -14,6 +14,7 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from prequal.core import settings
+from prequal.core.console_settings import ConsoleSettings
 from prequal.core.login_settings import RolesSettings
 from prequal.core.topology import COMMANDS
 from prequal.local.jars import KAFKA_VERSION
@@ -29,6 +30,8 @@ SETTINGS_OF: dict[str, type[BaseSettings]] = {
     "credit": settings.CreditSettings,
     "decision": settings.DecisionSettings,
     "publisher": settings.PublisherSettings,
+    "console": ConsoleSettings,
+    "users": settings.DatabaseSettings,
     "topics": settings.TopicsSettings,
     "roles": RolesSettings,
     "tools": settings.StoresSettings,
@@ -37,7 +40,7 @@ SETTINGS_OF: dict[str, type[BaseSettings]] = {
     "maintain": settings.DatabaseSettings,
     "housekeeper": settings.DatabaseSettings,
 }
-LOGINS = ("api", "credit", "decision", "publisher", "operator")
+LOGINS = ("api", "credit", "decision", "publisher", "console", "operator")
 PASSWORDS = {f"{login.upper()}_DATABASE_PASSWORD": f"the-password-of-{login}" for login in LOGINS}
 SECRETS = {*PASSWORDS, "POSTGRES_PASSWORD", "ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY", "GRAFANA_PASSWORD"}
 KEYS = generate()
@@ -105,7 +108,7 @@ def test_everything_starts_after_what_it_needs() -> None:
     order = list(TopologicalSorter(needs).static_order())
 
     assert set(order) == set(SERVICES)
-    for name in ("api", "credit", "decision", "publisher"):
+    for name in COMMANDS:
         assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
         assert SERVICES[name]["depends_on"]["topics"] == {"condition": "service_completed_successfully"}
 

@@ -35,7 +35,7 @@ FOLDER = ROOT / "deploy" / "kubernetes"
 OVERLAYS = ("production", "small")
 KUBERNETES = ("1.32", "1.37")
 """The oldest and the newest that the manifests are for."""
-PROCESSES = ("prequal-api", "credit-service", "decision-service", "publisher")
+PROCESSES = ("prequal-api", "credit-service", "decision-service", "publisher", "console")
 WORKLOADS = (*PROCESSES, "migrate", "topics", "maintain")
 EVERY_POD = pytest.mark.parametrize(("name", "workload"), list(itertools.product(OVERLAYS, WORKLOADS)))
 SECRETS = {
@@ -48,13 +48,14 @@ SECRETS = {
             f"prequal-database-{login}",
             "uri",
         ): f"postgresql://prequal_{login}_login:secret@prequal-database-rw:5432/prequal"
-        for login in ("api", "credit", "decision", "publisher")
+        for login in ("api", "credit", "decision", "publisher", "console")
     },
     ("prequal-processes", "password"): "secret",
 }
 """What others put into Secrets; what is optional is left out."""
 CONNECTIONS = {"prequal-api": settings.ApiSettings.model_fields["database_pool_size"].default + 5}
 CONNECTIONS_OF_A_WORKER = 7
+"""As many has the console."""
 
 Resource = dict[str, Any]
 
@@ -161,7 +162,7 @@ def test_every_command_that_a_system_is_made_of_is_run() -> None:
 
         assert pods(overlay(name)).keys() == set(WORKLOADS)
         assert sorted(commands) == [
-            [command] for command in sorted(SETTINGS_OF.keys() - {"housekeeper", "roles", "tools", "clients"})
+            [command] for command in sorted(SETTINGS_OF.keys() - {"housekeeper", "roles", "tools", "clients", "users"})
         ]
 
 
@@ -615,7 +616,10 @@ def test_processes_are_scraped_under_the_names_that_the_rules_use() -> None:
     elsewhere = yaml.safe_load((ROOT / "observability/prometheus.yml").read_text())["scrape_configs"]
     found = [pod for pod in pods(overlay("production")).values() if selects(monitor["selector"], labels_of(pod))]
 
-    assert {labels_of(pod)[monitor["jobLabel"]] for pod in found} == {job["job_name"] for job in elsewhere}
+    assert {labels_of(pod)[monitor["jobLabel"]] for pod in found} == {
+        "console",
+        *(job["job_name"] for job in elsewhere),
+    }
     assert [endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]] == ["http"]
 
 

@@ -1,4 +1,4 @@
-"""The four processes, one command each.
+"""The five processes, one command each.
 
 Invariant: a process loads only its own package and its own settings.
 """
@@ -7,12 +7,13 @@ import sys
 from importlib import import_module
 
 
-def _run(package: str, settings: str) -> None:
+def _run(package: str, settings: str, module: str = "settings") -> None:
     # structlog would load rich to draw tracebacks: 5 MiB in a process that has no terminal.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # the import system's own way to say "not here"
-    from prequal.core import settings as classes
+    from prequal.core.settings import load
 
-    import_module(f"{package}.service").run(classes.load(getattr(classes, settings)))
+    kind = getattr(import_module(f"prequal.core.{module}"), settings)
+    import_module(f"{package}.service").run(load(kind))
 
 
 def api() -> None:
@@ -61,3 +62,15 @@ def publisher() -> None:
       HTTP_PORT=8003 prequal publisher
     """
     _run("prequal.publisher", "PublisherSettings")
+
+
+def console() -> None:
+    """Run the console, which people look at in a browser.
+
+    Needs DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS, and uses no key. `prequal users` adds those who may sign in.
+
+    \b
+    Example:
+      HTTP_PORT=8004 prequal console
+    """
+    _run("prequal.console", "ConsoleSettings", "console_settings")

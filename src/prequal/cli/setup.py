@@ -47,7 +47,7 @@ def roles(
     """Make the database's roles, logins for the processes, and grant each what it needs.
 
     Needs DATABASE_URL, of a user who may make roles and owns the tables, or a running `prequal up`. A
-    login is made, or gets its new password, for each of API_, CREDIT_, DECISION_, PUBLISHER_,
+    login is made, or gets its new password, for each of API_, CREDIT_, DECISION_, PUBLISHER_, CONSOLE_,
     ADMINISTRATOR_, OPERATOR_ and READER_DATABASE_PASSWORD that is set. Before the first `prequal migrate` it makes
     the roles alone, and `migrate` grants.
 

@@ -37,6 +37,7 @@ class RolesSettings(DatabaseSettings):
     credit_database_password: LoginPassword | None = _of("prequal_credit_login")
     decision_database_password: LoginPassword | None = _of("prequal_decision_login")
     publisher_database_password: LoginPassword | None = _of("prequal_publisher_login")
+    console_database_password: LoginPassword | None = _of("prequal_console_login")
     administrator_database_password: LoginPassword | None = _of("prequal_administrator_login")
     operator_database_password: LoginPassword | None = _of("prequal_operator_login")
     reader_database_password: LoginPassword | None = _of("prequal_reader_login")

@@ -7,6 +7,7 @@ import re
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from prequal.core.database_url import parse as parse_database_url
 
@@ -49,6 +50,15 @@ def file(path: str) -> str:
         except OSError as error:
             raise ValueError(f"names a file that cannot be read ({type(error).__name__})") from None
     return path
+
+
+def time_zone(name: str) -> str:
+    """A zone that this machine knows."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("names no time zone that this machine knows, such as Asia/Kolkata") from None
+    return name
 
 
 def is_loopback(host: str) -> bool:

@@ -11,15 +11,22 @@ from prequal.domain.events import EventType
 
 
 class Service(StrEnum):
-    """The four processes, by the name that logs, metrics and the audit record carry."""
+    """The five processes, by the name that logs, metrics and the audit record carry."""
 
     API = "prequal-api"
     CREDIT = "credit-service"
     DECISION = "decision-service"
     PUBLISHER = "publisher"
+    CONSOLE = "console"
 
 
-PORTS: Final = {Service.API: 8000, Service.CREDIT: 8001, Service.DECISION: 8002, Service.PUBLISHER: 8003}
+PORTS: Final = {
+    Service.API: 8000,
+    Service.CREDIT: 8001,
+    Service.DECISION: 8002,
+    Service.PUBLISHER: 8003,
+    Service.CONSOLE: 8004,
+}
 """The HTTP port of each by default."""
 
 COMMANDS: Final = {
@@ -27,6 +34,7 @@ COMMANDS: Final = {
     "credit": Service.CREDIT,
     "decision": Service.DECISION,
     "publisher": Service.PUBLISHER,
+    "console": Service.CONSOLE,
 }
 """The command of `prequal` that runs each."""
 

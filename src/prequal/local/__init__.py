@@ -1,1 +1,1 @@
-"""One machine: PostgreSQL, Kafka and the four processes, started, watched and stopped by one supervisor."""
+"""One machine: PostgreSQL, Kafka and the five processes, started, watched and stopped by one supervisor."""

@@ -27,6 +27,7 @@ class DataFolder:
         self.run_file = self.path / "run.json"
         self.keys = self.path / "keys.env"
         self.logins = self.path / "logins.json"
+        self.people = self.path / "people.txt"
         self.postgres = self.path / "postgres"
         self.kafka = self.path / "kafka"
         self.prometheus = self.path / "prometheus"

@@ -1,4 +1,4 @@
-"""Our own processes as children: the four services, and the jobs that run once.
+"""Our own processes as children: the five services, and the jobs that run once.
 
 Invariant: a child's environment holds the settings of its own class, and no other setting of ours.
 """
@@ -14,6 +14,7 @@ from typing import Final
 from dotenv import dotenv_values
 from pydantic_settings import BaseSettings
 
+from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Misconfigured, PrequalError, Transient
 from prequal.core.settings import (
     ApiSettings,
@@ -31,6 +32,7 @@ SETTINGS: Final[Mapping[str, type[BaseSettings]]] = {
     "credit": CreditSettings,
     "decision": DecisionSettings,
     "publisher": PublisherSettings,
+    "console": ConsoleSettings,
     "migrate": DatabaseSettings,
     "maintain": DatabaseSettings,
     "topics": TopicsSettings,
@@ -47,13 +49,13 @@ READY_SECONDS: Final = 60.0
 
 
 class ServiceProcess(Child):
-    """One of the four services, `python -m prequal <name>`."""
+    """One of the five services, `python -m prequal <name>`."""
 
     def __init__(self, name: str, port: int, log: Path, settings: Mapping[str, str], folder: Path) -> None:
         """Describe the service.
 
         Args:
-            name: its command, `api`, `credit`, `decision` or `publisher`.
+            name: its command, `api`, `credit`, `decision`, `publisher` or `console`.
             port: its HTTP port on 127.0.0.1.
             log: the file of its output.
             settings: they win over the environment and `.env`; those of other services are left out.

@@ -46,6 +46,9 @@ class UpSettings(BaseSettings):
     credit_port: Port = Field(PORTS[Service.CREDIT], description=_probes(Service.CREDIT))
     decision_port: Port = Field(PORTS[Service.DECISION], description=_probes(Service.DECISION))
     publisher_port: Port = Field(PORTS[Service.PUBLISHER], description=_probes(Service.PUBLISHER))
+    console_port: Port = Field(
+        PORTS[Service.CONSOLE], description=f"Port of the console's pages. Default {PORTS[Service.CONSOLE]}."
+    )
     watched_folder: Path | None = Field(
         None,
         description="A folder on the volume whose free space the metrics show. Default: the data folder.",

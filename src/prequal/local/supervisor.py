@@ -51,6 +51,7 @@ NEXT_STEPS: Final = """
     .venv/bin/prequal apply --url {url} --type HOME --income 75000 --amount 1500000
     .venv/bin/prequal status
     {url}/docs   {url}/metrics
+    {console}
 {watch}
   {callers}
   Logs: {logs}   Stop: Ctrl-C
@@ -132,6 +133,7 @@ class LocalStack:
             ports = settings.kafka_port, settings.kafka_controller_port
             self._kafka = Kafka(folder.kafka, *ports, log=folder.log("kafka"))
         self._logins: Logins | None = None
+        self._can_sign_in = False
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._stores: list[Child] = []
@@ -155,6 +157,7 @@ class LocalStack:
         _all_done([self._in_background(self._open_database), self._in_background(self._open_broker)])
         token = self._token_of_first_client() if self._asks_for_keys else None  # before the API reads its clients
         self._start_children(self._services, self._service_children())
+        self._can_sign_in = self._postgres is not None and self._make_first_people()
         self._console.done("everything is ready", time.monotonic() - began)
         if self._postgres and (token or not self._asks_for_keys):
             self._demonstrate_once(token)
@@ -257,6 +260,12 @@ class LocalStack:
             self._console.text(FIRST_CLIENT.format(token=token))
         return token
 
+    def _make_first_people(self) -> bool:
+        """Make those who may sign in to the console, where there are none."""
+        from prequal.local.first_people import make_first_people
+
+        return make_first_people(self._database_url, self._folder.people)
+
     def _demonstrate_once(self, token: str | None) -> None:
         try:
             if not is_empty(self._database_url):
@@ -276,7 +285,13 @@ class LocalStack:
         if self._asks_for_keys:
             token, callers = '-H "Authorization: Bearer $PREQUAL_TOKEN" ', CLIENTS_ALONE
         logs = self._folder.log("*")
-        self._console.text(NEXT_STEPS.format(url=self._api_url, logs=logs, watch=watch, token=token, callers=callers))
+        steps = {"logs": logs, "watch": watch, "token": token, "callers": callers, "console": self._console_line()}
+        self._console.text(NEXT_STEPS.format(url=self._api_url, **steps))
+
+    def _console_line(self) -> str:
+        """Where the console is, and how one signs in."""
+        how = f"names and passwords are in {self._folder.people}" if self._can_sign_in else "see `prequal users`"
+        return f"http://127.0.0.1:{self._settings.console_port}   the console; {how}"
 
     def _maintain_daily(self) -> None:
         while not self._stopping.wait(MAINTAIN_EVERY.total_seconds()):

@@ -18,6 +18,7 @@ class Role(StrEnum):
     CREDIT = "prequal_credit"
     DECISION = "prequal_decision"
     PUBLISHER = "prequal_publisher"
+    CONSOLE = "prequal_console"
     ADMINISTRATOR = "prequal_administrator"
     OPERATOR = "prequal_operator"
     READER = "prequal_reader"
@@ -33,6 +34,7 @@ DUTIES: Final[Mapping[Role, str]] = {
     Role.CREDIT: "`prequal credit`",
     Role.DECISION: "`prequal decision`",
     Role.PUBLISHER: "`prequal publisher`",
+    Role.CONSOLE: "`prequal console`",
     Role.ADMINISTRATOR: "`prequal clients`, `prequal keys`, `prequal users`",
     Role.OPERATOR: "`prequal dlq`, `republish`, `policy propose` and what follows it, and what the reader does",
     Role.READER: "`prequal status`, `trace`, `dlq list`, `dlq show`, `policy list`, `policy backtest`",
@@ -58,6 +60,7 @@ _EVERY_ROLE = dict.fromkeys(Role, "SELECT")
 
 GRANTS: Final[Grid] = {
     "acts": {
+        Role.CONSOLE: f"SELECT, INSERT ({_ACT})",
         Role.ADMINISTRATOR: f"INSERT ({_ACT})",
         Role.OPERATOR: f"SELECT, INSERT ({_ACT})",
         Role.READER: "SELECT",
@@ -65,9 +68,14 @@ GRANTS: Final[Grid] = {
     "alembic_version": _EVERY_ROLE,
     "api_client_secrets": {
         Role.API: "SELECT, UPDATE (last_used_at)",
+        Role.CONSOLE: "SELECT (client, slot, created_at, not_before, expires_at, revoked_at, last_used_at)",
         Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE",
     },
-    "api_clients": {Role.API: "SELECT", Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE"},
+    "api_clients": {
+        Role.API: "SELECT",
+        Role.CONSOLE: "SELECT, UPDATE (revoked_at)",
+        Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE",
+    },
     "applications": {
         Role.API: f"SELECT ({_SHOWN}), "
         "INSERT (id, pan_number_encrypted, pan_number_hash, pan_number_masked, applicant_name, monthly_income_inr, "
@@ -76,6 +84,7 @@ GRANTS: Final[Grid] = {
         Role.DECISION: f"SELECT ({_FACTS}, version, created_at, ctid), UPDATE (status, cibil_score, decision_rule, "
         "decision_measures, policy_version, policy_hash, version, updated_at)",
         Role.PUBLISHER: "SELECT (id, status, created_at)",
+        Role.CONSOLE: f"SELECT ({_SHOWN})",
         Role.ADMINISTRATOR: "SELECT (id, pan_number_encrypted), UPDATE (pan_number_encrypted)",
         Role.OPERATOR: f"SELECT ({_SHOWN})",
         Role.READER: f"SELECT ({_SHOWN})",
@@ -83,6 +92,7 @@ GRANTS: Final[Grid] = {
     "audit_log": {
         Role.API: "INSERT (application_id, service, action, request_id, client)",
         Role.CREDIT: "INSERT (application_id, service, action, request_id)",
+        Role.CONSOLE: "SELECT",
         Role.ADMINISTRATOR: "INSERT (application_id, service, action)",
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
@@ -97,10 +107,12 @@ GRANTS: Final[Grid] = {
     "key_uses": {
         Role.API: "SELECT, INSERT, UPDATE",
         Role.PUBLISHER: "SELECT",
+        Role.CONSOLE: "SELECT",
         Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE",
     },
     "outbox_archive": {
         Role.PUBLISHER: "SELECT, INSERT",
+        Role.CONSOLE: "SELECT",
         Role.ADMINISTRATOR: "SELECT (payload)",
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
@@ -109,28 +121,32 @@ GRANTS: Final[Grid] = {
         Role.API: f"INSERT (topic, {_EVENT})",
         Role.CREDIT: f"INSERT (topic, {_EVENT})",
         Role.PUBLISHER: "SELECT, INSERT, DELETE",
+        Role.CONSOLE: "SELECT",
         Role.ADMINISTRATOR: "SELECT (payload)",
         Role.OPERATOR: f"SELECT, INSERT (topic, {_EVENT}, created_at, republished)",
         Role.READER: "SELECT",
     },
     "outbox_parked": {
         Role.PUBLISHER: "SELECT, INSERT, UPDATE, DELETE",
+        Role.CONSOLE: "SELECT",
         Role.ADMINISTRATOR: "SELECT (payload)",
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
     },
     "pan_claims": {Role.API: "SELECT, INSERT, UPDATE"},
-    "people": {Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE"},
-    "people_sessions": {Role.ADMINISTRATOR: "SELECT, DELETE"},
+    "people": {Role.CONSOLE: "SELECT, INSERT, UPDATE", Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE"},
+    "people_sessions": {Role.CONSOLE: "SELECT, INSERT, UPDATE, DELETE", Role.ADMINISTRATOR: "SELECT, DELETE"},
     "policy_activations": {
         Role.API: "SELECT",
         Role.DECISION: "SELECT",
+        Role.CONSOLE: "SELECT",
         Role.OPERATOR: "SELECT, INSERT (version, hash, effective_from, activated_by_kind, activated_by)",
         Role.READER: "SELECT",
     },
     "policy_versions": {
         Role.API: "SELECT",
         Role.DECISION: "SELECT",
+        Role.CONSOLE: "SELECT",
         Role.OPERATOR: "SELECT, INSERT (version, document, hash, authors, proposed_by_kind, proposed_by), "
         "UPDATE (document, hash, authors, proposed_by_kind, proposed_by, proposed_at, backtest_hash, backtest_report, "
         "backtested_at, approved_hash, approved_backtest_hash, approved_by_kind, approved_by, approved_at)",
@@ -139,12 +155,22 @@ GRANTS: Final[Grid] = {
     "processed_messages": {
         Role.CREDIT: "SELECT, INSERT",
         Role.DECISION: "SELECT, INSERT",
+        Role.CONSOLE: "SELECT",
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
     },
     "publisher_leases": {Role.PUBLISHER: "SELECT, INSERT, UPDATE"},
-    "republications": {Role.PUBLISHER: "SELECT, INSERT, UPDATE", Role.OPERATOR: "SELECT", Role.READER: "SELECT"},
-    "resolved_dead_letters": {Role.OPERATOR: "SELECT, INSERT", Role.READER: "SELECT"},
+    "republications": {
+        Role.PUBLISHER: "SELECT, INSERT, UPDATE",
+        Role.CONSOLE: "SELECT",
+        Role.OPERATOR: "SELECT",
+        Role.READER: "SELECT",
+    },
+    "resolved_dead_letters": {
+        Role.CONSOLE: "SELECT, INSERT",
+        Role.OPERATOR: "SELECT, INSERT",
+        Role.READER: "SELECT",
+    },
 }
 """By table and role the privileges as GRANT spells them, with their columns where not all are needed.
 

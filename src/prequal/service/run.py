@@ -1,4 +1,4 @@
-"""The skeleton of the four processes: probes at once, then the wait for the database, the work, and an orderly end.
+"""The skeleton of the five processes: probes at once, then the wait for the database, the work, and an orderly end.
 
 Invariant: nothing is worked on before the database was found at this code's revision and every check had passed.
 """

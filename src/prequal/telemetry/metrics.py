@@ -245,6 +245,10 @@ def _consumer(topic: str, *queries: str) -> dict[Metrics, list[Labels]]:
     }
 
 
+_POOL: dict[Metrics, list[Labels]] = {
+    **dict.fromkeys((DB_CONNECTIONS_ACTIVE, DB_CONNECTIONS_IDLE), _of("own", "pool")),
+    DB_CONNECTIONS_LIMIT: _of("pool"),
+}
 _READ_STATUSES = ("200", "401", "404", "422", "500", "503")
 
 SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
@@ -263,9 +267,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         CLIENT_REQUESTS: [(LOCAL, outcome) for outcome in _OUTCOMES],
         AUTHENTICATION_FAILURES: _of("missing", "invalid", "limited", "forbidden"),
         RATE_LIMITED: _of("requests", "repeats"),
-        DB_CONNECTIONS_ACTIVE: _of("own", "pool"),
-        DB_CONNECTIONS_IDLE: _of("own", "pool"),
-        DB_CONNECTIONS_LIMIT: _of("pool"),
+        **_POOL,
         RETRIES: _of("write", "commit"),
         SUBMITTED: _LOAN_TYPES,
         REQUESTED_INR: _LOAN_TYPES,
@@ -299,6 +301,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         REPUBLISHED: [],
     }
     | {gauge: [] for gauge in COLLECTED},
+    Service.CONSOLE: _own("console_session", "console_read", "console_write") | _POOL,
 }
 """The metrics of each process, with the series that exist from its start."""
 

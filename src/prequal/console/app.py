@@ -1,0 +1,69 @@
+"""The console's outside: its routes, its style sheet, and the headers of every answer.
+
+Invariant: no answer may run a script, load anything of another host, be framed, or be kept by a cache.
+"""
+
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from prequal.console.guard import Page
+from prequal.console.views import overview, sign_in, system
+from prequal.console.visit import Console
+from prequal.service.http_server import Handler
+
+PAGES: Final[tuple[Page, ...]] = (*overview.PAGES, *system.PAGES)
+
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def build(console: Console, health: dict[str, Handler]) -> ASGIApp:
+    """The whole application: the pages, and beside them the probes."""
+
+    async def missing(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        words = "There is no such page." if status == 404 else "This page does not do that."
+        return console.page("problem.html", status, None, title="Nothing here", words=words)
+
+    routes: Iterable[BaseRoute] = [
+        *(Route(path, handler, methods=["GET"]) for path, handler in health.items()),
+        *sign_in.routes(console),
+        *(page.route(console) for page in PAGES),
+        Mount("/static", StaticFiles(directory=str(files("prequal.console") / "static"))),
+    ]
+    return Guarded(Starlette(routes=list(routes), exception_handlers={HTTPException: missing}))
+
+
+class Guarded:
+    """Gives every answer its headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        kept = "max-age=3600" if scope.get("path", "").startswith("/static/") else "no-store"
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS | {"Cache-Control": kept})
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

@@ -1,0 +1,43 @@
+"""The body of a form, read within bounds.
+
+Invariant: no more than `BYTES_MAX` are held, and nothing of them is logged.
+"""
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from prequal.core.errors import Refused
+
+BYTES_MAX: Final = 64 * 1024
+FIELDS_MAX: Final = 500
+SEVERAL: Final = "\n"
+"""Between the values of a field that was sent several times."""
+
+
+class BadForm(Refused):
+    """The form is too large, or is none."""
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form, stripped.
+
+    Raises:
+        BadForm: it is too large, or no `application/x-www-form-urlencoded` in UTF-8.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        raise BadForm
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > BYTES_MAX:
+            raise BadForm
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
+    except ValueError:
+        raise BadForm from None
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        fields[name] = f"{fields[name]}{SEVERAL}{value.strip()}" if name in fields else value.strip()
+    return fields

@@ -1,0 +1,97 @@
+"""Before a page: who asks, may he, and is the form one of ours; after it: what went wrong, as a page.
+
+Invariant: nothing is done, and nothing stored is shown, without a session, the right, and, of a form, its token.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from prequal.console.cookies import FIELD, is_own
+from prequal.console.forms import BadForm, read_form
+from prequal.console.rights import Right, may
+from prequal.console.visit import Console, Visit
+from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
+from prequal.people import sessions
+from prequal.people.sessions import Session
+from prequal.telemetry.logs import where
+
+log = structlog.get_logger()
+
+SIGN_IN: Final = "/sign-in"
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A path, what it needs, and what answers it."""
+
+    path: str
+    right: Right
+    handler: Handler
+    method: str = "GET"
+
+    def route(self, console: Console) -> Route:
+        """The route, guarded."""
+
+        async def endpoint(request: Request) -> Response:
+            return await _answer(console, self, request)
+
+        return Route(self.path, endpoint, methods=[self.method])
+
+
+async def _answer(console: Console, page: Page, request: Request) -> Response:
+    session = None
+    try:
+        token = console.cookies.of(request, console.cookies.session)
+        session = await _session(console, token)
+        if session is None:
+            return await _signed_out(console, page, request)
+        if not may(session.roles, page.right):
+            return console.page(
+                "problem.html", 403, session, title="Not yours", words="Your roles have no right to it."
+            )
+        form = await read_form(request) if page.method == "POST" else {}
+        if page.method == "POST" and not is_own(token, form):
+            words = "The form is of another session: go back, reload the page and send it again."
+            return console.page("problem.html", 403, session, title="Not sent", words=words)
+        return await page.handler(Visit(console, request, session, token, form))
+    except PrequalError as problem:
+        return _problem(console, session, problem)
+    except Exception as bug:
+        log.error("page_failed", path=page.path, error=where(bug))
+        words = "The console failed at this page. It is in its log."
+        return console.page("problem.html", 500, session, title="A fault of ours", words=words)
+
+
+async def _session(console: Console, token: str) -> Session | None:
+    if not token:
+        return None
+    async with console.pool.use("console_session") as connection:
+        return await sessions.use(connection, token, console.settings.console_idle_minutes * 60)
+
+
+async def _signed_out(console: Console, page: Page, request: Request) -> Response:
+    """On to the sign-in; what was typed into a form is shown, so that it is not lost."""
+    if page.method == "GET":
+        return RedirectResponse(SIGN_IN, 303)
+    form = await read_form(request)
+    typed = {name: value for name, value in form.items() if value and name != FIELD and "password" not in name}
+    return console.page("signed_out.html", 401, None, typed=typed)
+
+
+def _problem(console: Console, session: Session | None, problem: PrequalError) -> Response:
+    """A failure as a page: who has to do something about it decides the status."""
+    if isinstance(problem, BadForm):
+        return console.page("problem.html", 400, session, title="Not sent", words=str(problem))
+    if isinstance(problem, (UsageError, Refused)):
+        return console.page("problem.html", 409, session, title="Not done", words=str(problem))
+    if isinstance(problem, Transient | Misconfigured):
+        log.warning("page_unavailable", error=where(problem))
+        return console.page("problem.html", 503, session, title="Out of reach", words=str(problem))
+    raise problem

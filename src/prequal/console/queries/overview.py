@@ -1,0 +1,80 @@
+"""SQL of the overview.
+
+Invariant: no statement reads more than `APPLICATIONS_MAX` applications; their ids are in the order of time (UUIDv7).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from prequal.postgres.connections import Connection
+
+APPLICATIONS_MAX: Final = 10_000
+COUNTED_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Applications of one status and loan type, and the time to their decision: half took longer, and one in 100."""
+
+    status: str
+    loan_type: str
+    applications: int
+    requested_inr: Decimal
+    median: timedelta | None
+    slowest_in_100: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits at this moment; each is counted up to `COUNTED_MAX`."""
+
+    now: datetime
+    undecided: int
+    oldest_undecided: datetime | None
+    outbox: int
+    parked: int
+
+
+async def groups(connection: Connection, since: datetime) -> tuple[list[Group], datetime | None]:
+    """The newest applications since then, by status and loan type, and when the oldest of them came."""
+    rows = await connection.fetch(
+        """
+        SELECT status, loan_type, count(*), sum(loan_amount_inr),
+               percentile_disc(0.5) WITHIN GROUP (ORDER BY updated_at - created_at) FILTER (WHERE status <> 'PENDING'),
+               percentile_disc(0.99) WITHIN GROUP (ORDER BY updated_at - created_at) FILTER (WHERE status <> 'PENDING'),
+               min(created_at)
+        FROM (
+            SELECT status, loan_type, loan_amount_inr, created_at, updated_at FROM applications
+            WHERE id >= $1 ORDER BY id DESC LIMIT $2
+        ) AS newest
+        GROUP BY status, loan_type ORDER BY status, loan_type
+        """,
+        first_id(since),
+        APPLICATIONS_MAX,
+    )
+    return [Group(*row[:6]) for row in rows], min((row[6] for row in rows), default=None)
+
+
+async def waiting(connection: Connection) -> Waiting:
+    """What waits."""
+    row = await connection.fetchrow(
+        """
+        SELECT now(),
+               (SELECT count(*) FROM (
+                   SELECT FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT $1) AS undecided),
+               (SELECT created_at FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT 1),
+               (SELECT count(*) FROM (SELECT FROM outbox_events ORDER BY topic, id LIMIT $1) AS unpublished),
+               (SELECT count(*) FROM (SELECT FROM outbox_parked ORDER BY next_try_at LIMIT $1) AS parked)
+        """,
+        COUNTED_MAX,
+    )
+    assert row is not None
+    return Waiting(*row)
+
+
+def first_id(since: datetime) -> UUID:
+    """The least UUIDv7 (RFC 9562, 5.7) of that millisecond."""
+    return UUID(int=int(since.timestamp() * 1000) << 80)

@@ -1,0 +1,53 @@
+"""The console as a process: what it is made of, put together once.
+
+Invariant: it holds no key.
+"""
+
+import asyncio
+import functools
+
+from prequal.console import app
+from prequal.console.cookies import Cookies
+from prequal.console.rendering import Renderer
+from prequal.console.visit import Console
+from prequal.core import setting_checks
+from prequal.core.console_settings import ConsoleSettings
+from prequal.core.topology import Service
+from prequal.people.sign_in import Life, SignIn
+from prequal.postgres.connections import ReadPool
+from prequal.service import http_server, process
+from prequal.service.readiness import Readiness
+from prequal.service.run import started
+
+CONNECTIONS = 4
+
+
+def run(settings: ConsoleSettings) -> None:
+    """Serve until SIGTERM.
+
+    Raises:
+        Misconfigured: a setting, the database's revision or a port does not fit.
+    """
+    process.run(settings, functools.partial(_main, settings))
+
+
+async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
+    readiness = Readiness(settings, needs_kafka=False)
+    health = http_server.health_handlers(Service.CONSOLE, settings.service_name, readiness)
+    async with ReadPool(settings.database_url, settings.service_name, CONNECTIONS) as pool:
+        pages = app.build(console_of(settings, pool, readiness), health)
+        async with started(Service.CONSOLE, settings, stop, readiness, app=pages) as running:
+            await running.http
+
+
+def console_of(settings: ConsoleSettings, pool: ReadPool, readiness: Readiness) -> Console:
+    """Wire the console."""
+    life = Life(settings.console_idle_minutes * 60, settings.console_session_hours * 3600)
+    return Console(
+        settings=settings,
+        pool=pool,
+        readiness=readiness,
+        sign_in=SignIn(life, lambda: pool.use("console_session")),
+        renderer=Renderer(settings.console_time_zone),
+        cookies=Cookies(secure=not setting_checks.is_loopback(settings.http_host)),
+    )

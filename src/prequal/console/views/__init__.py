@@ -1,0 +1,1 @@
+"""What each page answers, a module a page."""

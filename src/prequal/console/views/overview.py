@@ -1,0 +1,53 @@
+"""Overview: what came in, how it was decided, how long it took, what waits."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from prequal.console.guard import Page
+from prequal.console.queries import overview
+from prequal.console.queries.overview import APPLICATIONS_MAX, COUNTED_MAX, Group
+from prequal.console.rights import Right
+from prequal.console.visit import Visit
+from prequal.domain.application import Status
+
+PERIODS: Final = {"1": "the last hour", "24": "the last 24 hours"}
+
+
+async def show(visit: Visit) -> Response:
+    """The page."""
+    hours = visit.request.query_params.get("hours", "1")
+    hours = hours if hours in PERIODS else "1"
+    since = datetime.now(UTC) - timedelta(hours=int(hours))
+    async with visit.reading() as connection:
+        waiting = await overview.waiting(connection)
+        groups, oldest = await overview.groups(connection, since)
+    total = sum(group.applications for group in groups)
+    return visit.page(
+        "overview.html",
+        groups=groups,
+        outcomes=_outcomes(groups, total),
+        total=total,
+        requested=sum((group.requested_inr for group in groups), Decimal(0)),
+        oldest=oldest,
+        cut=total >= APPLICATIONS_MAX,
+        waiting=waiting,
+        counted_max=COUNTED_MAX,
+        hours=hours,
+        periods=PERIODS,
+    )
+
+
+def _outcomes(groups: Sequence[Group], total: int) -> list[dict[str, Any]]:
+    """Each status with its number and its share in percent."""
+    counts = {status: sum(each.applications for each in groups if each.status == status) for status in Status}
+    return [
+        {"status": status.value, "count": number, "share": f"{100 * number / total:.1f}" if total else "0.0"}
+        for status, number in counts.items()
+    ]
+
+
+PAGES: Final = (Page("/", Right.OVERVIEW, show),)

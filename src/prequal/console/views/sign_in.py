@@ -1,0 +1,87 @@
+"""Signing in and out.
+
+Invariant: a sign-in makes a new session and ends the one that the browser had.
+"""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from prequal.console.cookies import form_token, is_own, new_visitor
+from prequal.console.forms import BadForm, read_form
+from prequal.console.visit import Console
+from prequal.core.errors import Transient
+from prequal.people import sessions
+from prequal.people.sign_in import SignInRefused
+
+STILL = "Still signed in"
+EXPIRED = "This form had expired. Please send it again."
+
+
+def routes(console: Console) -> list[Route]:
+    """The form, its sending, and the way out."""
+
+    async def show(request: Request) -> Response:
+        return _form(console, request)
+
+    async def sign_in(request: Request) -> Response:
+        return await _sign_in(console, request)
+
+    async def sign_out(request: Request) -> Response:
+        return await _sign_out(console, request)
+
+    return [
+        Route("/sign-in", show, methods=["GET"]),
+        Route("/sign-in", sign_in, methods=["POST"]),
+        Route("/sign-out", sign_out, methods=["POST"]),
+    ]
+
+
+def _form(console: Console, request: Request, words: str = "", status: int = 200, name: str = "") -> Response:
+    cookies = console.cookies
+    visitor = cookies.of(request, cookies.visitor) or new_visitor()
+    response = console.page("sign_in.html", status, csrf=form_token(visitor), words=words, name=name)
+    cookies.set(response, cookies.visitor, visitor)
+    return response
+
+
+async def _sign_in(console: Console, request: Request) -> Response:
+    cookies = console.cookies
+    try:
+        form = await read_form(request)
+        if not is_own(cookies.of(request, cookies.visitor), form):
+            return _form(console, request, EXPIRED, 403)
+        token = await console.sign_in(form.get("name", ""), form.get("password", ""), form.get("code", ""))
+        await _end(console, cookies.of(request, cookies.session))
+    except SignInRefused as refused:
+        return _form(console, request, str(refused), 401, form.get("name", ""))
+    except BadForm as bad:
+        return _form(console, request, str(bad), 400)
+    except Transient as away:
+        return _form(console, request, str(away), 503, form.get("name", ""))
+    response = RedirectResponse("/", 303)
+    cookies.set(response, cookies.session, token)
+    cookies.clear(response, cookies.visitor)
+    return response
+
+
+async def _sign_out(console: Console, request: Request) -> Response:
+    cookies = console.cookies
+    token = cookies.of(request, cookies.session)
+    try:
+        if not is_own(token, await read_form(request)):
+            return console.page("problem.html", 403, None, title=STILL, words="Reload the page, and sign out there.")
+        await _end(console, token)
+    except BadForm as bad:
+        return console.page("problem.html", 400, None, title=STILL, words=str(bad))
+    except Transient as away:
+        return console.page("problem.html", 503, None, title=STILL, words=str(away))
+    response = RedirectResponse("/sign-in", 303)
+    cookies.clear(response, cookies.session)
+    return response
+
+
+async def _end(console: Console, token: str) -> None:
+    if token:
+        async with console.pool.use("console_session") as connection:
+            await sessions.end(connection, token)

@@ -1,0 +1,25 @@
+"""The settings of `prequal console`.
+
+Invariant: no key is among them.
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from prequal.core import setting_checks as checks
+from prequal.core.settings import Port, ServiceSettings, StoresSettings
+
+
+class ConsoleSettings(ServiceSettings, StoresSettings):
+    """The settings of `prequal console`: no key at all."""
+
+    service_name: str = Field("console", min_length=1, max_length=64, description="Name in logs and metrics.")
+    http_port: Port = Field(8004, description="Port of the pages, and of /health, /ready and /metrics.")
+    console_idle_minutes: int = Field(
+        30, ge=1, le=1440, description="Minutes after which a session that nobody uses ends."
+    )
+    console_session_hours: int = Field(12, ge=1, le=168, description="Hours after which every session ends.")
+    console_time_zone: Annotated[str, AfterValidator(checks.time_zone)] = Field(
+        "Asia/Kolkata", description="Zone in which times are shown, by its name in the IANA database."
+    )

@@ -1,0 +1,64 @@
+"""Overview and System: what the pages say of a database that the test has filled."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from uuid_utils.compat import uuid7
+
+import prequal.console
+from harness.database import Database
+from prequal.console.queries.overview import first_id
+from prequal.console.rendering import Renderer, count, inr
+from prequal.domain.person import PersonRole
+from tests.support.submissions import stored
+
+
+async def test_overview_counts_what_came_in_and_what_waits(signed_in: Callable[..., Any], database: Database) -> None:
+    stored(database, 3)
+
+    page = (await (await signed_in(PersonRole.AUDITOR)).get("/?hours=24")).text
+
+    assert "<b>3</b><span>applications without a decision</span>" in page
+    assert "<b>3</b><span>applications</span>" in page
+    assert "<b>3</b><span>PENDING</span><small>100.0 %</small>" in page
+
+
+async def test_overview_of_nothing_says_so(signed_in: Callable[..., Any]) -> None:
+    assert "Nothing came in." in (await (await signed_in(PersonRole.AUDITOR)).get("/")).text
+
+
+async def test_system_shows_what_it_knows_while_kafka_is_away(
+    signed_in: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prequal.messaging.consumer_lag.ASK_SECONDS", 0.2)
+
+    page = (await (await signed_in(PersonRole.OPERATOR)).get("/system")).text
+
+    assert "Kafka does not answer" in page
+    assert "revision 0" in page
+
+
+def test_ids_from_the_first_of_a_millisecond_on_are_of_it_or_later() -> None:
+    now, minute = datetime.now(UTC), timedelta(minutes=1)
+
+    assert first_id(now - minute) < uuid7() < first_id(now + minute)
+
+
+def test_numbers_and_times_are_as_in_india() -> None:
+    assert (inr(Decimal("1234567.5")), inr(None)) == ("₹12,34,567.50", "–")
+    assert (count(1234567), count(0), count(None)) == ("12,34,567", "0", "–")
+    at = Renderer("Asia/Kolkata").at
+    assert at(datetime(2026, 11, 28, 20, 0, 5, tzinfo=UTC)) == "29 Nov 2026, 01:30:05 IST"
+
+
+def test_no_template_has_a_script_or_a_style_or_switches_escaping_off() -> None:
+    for template in (Path(prequal.console.__file__).parent / "templates").iterdir():
+        text = template.read_text(encoding="utf-8")
+        found = [
+            word for word in ("<script", "<style", "style=", " on", "|safe", "| safe", "autoescape") if word in text
+        ]
+        assert [word for word in found if word != " on" or any(f" on{e}=" in text for e in ("click", "load"))] == []
