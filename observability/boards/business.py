@@ -91,6 +91,14 @@ TRAFFIC = Row(
             kind=Kind.BANDS,
         ),
         Panel(
+            "Policy in force",
+            "Decision processes by the version of the policy that they decide by: one version, but for some seconds of "
+            "a switch.",
+            Unit.COUNT,
+            {"{{version}}": "sum by (version) (policy_in_force)"},
+            alerts=("PolicyDiffers", "PolicyRefused"),
+        ),
+        Panel(
             "Rupees asked for",
             "Sum of the amounts of the applications accepted in the chosen time.",
             Unit.RUPEES,

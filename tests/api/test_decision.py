@@ -11,7 +11,11 @@ from harness.applications import an_application
 from prequal.domain.application import LoanType
 from prequal.domain.policy import packaged
 from prequal.domain.policy.facts import Facts
+from prequal.domain.policy.loading import load
+from prequal.ops.policies import in_transaction
+from prequal.policy_versions import life
 from tests.support.api import Api
+from tests.support.policies import ASHA, policy_text
 
 POLICY = packaged.current()
 
@@ -27,17 +31,25 @@ def an_application_decided(api: Api, score: int | None, **amounts: Any) -> str:
 
 
 def stored(
-    api: Api, application_id: str, status: str, score: int | None, code: str, measures: str, digest: bytes | None
+    api: Api,
+    application_id: str,
+    status: str,
+    score: int | None,
+    code: str,
+    measures: str,
+    digest: bytes | None,
+    version: str = "v1",
 ) -> None:
     api.database.execute(
         """
         UPDATE applications SET status = %s, cibil_score = %s, decision_rule = %s, decision_measures = %s,
-               policy_version = 'v1', policy_hash = %s, version = 2 WHERE id = %s
+               policy_version = %s, policy_hash = %s, version = 2 WHERE id = %s
         """,
         status,
         score,
         code,
         measures,
+        version,
         digest,
         application_id,
     )
@@ -170,6 +182,21 @@ def test_decision_from_before_the_hash_was_stored_is_explained(api: Api) -> None
 
     assert body["policy"] == {"version": "v1", "hash": None}
     assert body["reasons"][0]["sentence"] == "The credit score of 610 is below the minimum of 650."
+
+
+def test_decision_by_a_version_of_the_database_is_explained_by_its_document_with_its_path(api: Api) -> None:
+    policy = load(policy_text("v2", 700))
+    in_transaction(api.database.url, lambda connection: life.propose(connection, ASHA, policy_text("v2", 700)))
+    rejected = api.accepted(an_application())
+    measures = json.dumps({"cibil_score": 699, "minimum_cibil_score": 700})
+    stored(api, rejected, "REJECTED", 699, "SCORE_BELOW_MINIMUM", measures, policy.digest, "v2")
+    reviewed = api.accepted(an_application(monthly_income_inr="10000.00", loan_amount_inr="480000.00"))
+    stored(api, reviewed, "MANUAL_REVIEW", 700, "INCOME_DOES_NOT_COVER_LOAN", "{}", policy.digest, "v2")
+
+    body = asked(api, rejected).json()
+    assert body["policy"] == {"version": "v2", "hash": policy.hash}
+    assert body["reasons"][0]["sentence"] == "The credit score of 699 is below the minimum of 700."
+    assert asked(api, reviewed).json()["path_to_yes"]["loan_amount_inr"] == "479000.00"
 
 
 def test_decision_by_another_document_is_shown_with_its_figures_and_without_a_path(api: Api) -> None:

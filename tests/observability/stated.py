@@ -321,6 +321,7 @@ STATED: dict[tuple[str, str], Stated] = {
             """
         )
     ),
+    ("prequal-business: Policy in force", "{{version}}"): Stated(lambda _: {"v1": 1}),
     ("prequal-business: Rupees asked for", "{{loan_type}}"): Stated(
         sql("SELECT loan_type, sum(loan_amount_inr) FROM applications GROUP BY 1")
     ),

@@ -3,6 +3,7 @@
 Invariant: the reason is the stored one, never decided again; an amount that is offered was, by the same version.
 """
 
+import asyncio
 import json
 import re
 from typing import Any, Final
@@ -11,8 +12,11 @@ from uuid import UUID
 from starlette.types import Receive, Scope, Send
 
 from prequal.api import queries
+from prequal.api.decided_policies import DecidedPolicies
+from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.queries import StoredDecision
-from prequal.api.routes import NO_STORE, OwnApplications, send_json
+from prequal.api.routes import CANNOT_READ, NO_STORE, READ_SECONDS, OwnApplications, send_json
+from prequal.core.errors import Transient
 from prequal.domain.application import LoanType, Status
 from prequal.domain.policy import packaged
 from prequal.domain.policy.document import LANGUAGES
@@ -30,15 +34,26 @@ _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", re.ASCII)
 class ShowDecision:
     """`GET /applications/{application_id}/decision`."""
 
-    def __init__(self, applications: OwnApplications) -> None:
+    def __init__(self, applications: OwnApplications, policies: DecidedPolicies) -> None:
         self._applications = applications
+        self._policies = policies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application_id, stored = await self._applications.read(scope, "decision", queries.stored_decision)
         language = language_of(dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
-        body = decision_body(application_id, stored, language) | {"request_id": scope["request_id"]}
+        policy = await self._policy_of(stored)
+        body = decision_body(application_id, stored, policy, language) | {"request_id": scope["request_id"]}
         headers = [*NO_STORE, (b"vary", b"Accept-Language"), (b"content-language", language.encode())]
         await send_json(send, 200, json.dumps(body, ensure_ascii=False), headers)
+
+    async def _policy_of(self, stored: StoredDecision) -> Policy | None:
+        if stored.policy_version is None:
+            return None
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await self._policies.of(stored.policy_version, stored.policy_hash)
+        except (TimeoutError, Transient):
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
 
 
 def language_of(accepted: str) -> str:
@@ -53,12 +68,14 @@ def language_of(accepted: str) -> str:
     return best
 
 
-def decision_body(application_id: UUID, stored: StoredDecision, language: str) -> dict[str, Any]:
-    """The decision in `language`; of a pending application its status alone."""
+def decision_body(application_id: UUID, stored: StoredDecision, policy: Policy | None, language: str) -> dict[str, Any]:
+    """The decision in `language`; of a pending application its status alone.
+
+    Without the policy that decided, the reason is its code and the figures.
+    """
     body: dict[str, Any] = {"application_id": str(application_id), "status": stored.status}
     if stored.status == Status.PENDING:
         return body
-    policy = _policy(stored)
     reason = explain(policy, stored.rule or "", json.loads(stored.measures or "{}"), language)
     body["policy"] = {"version": stored.policy_version, "hash": stored.policy_hash and stored.policy_hash.hex()}
     body["reasons"] = [
@@ -74,12 +91,6 @@ def decision_body(application_id: UUID, stored: StoredDecision, language: str) -
     body["notice"] = getattr((policy or packaged.current()).document.notice, language)
     body["decided_at"] = rfc3339(stored.updated_at)
     return body
-
-
-def _policy(stored: StoredDecision) -> Policy | None:
-    """The version that decided, if this code has that very document; older decisions have no hash."""
-    policy = packaged.policy_of(stored.policy_version or "")
-    return policy if policy and stored.policy_hash in (None, policy.digest) else None
 
 
 def _figure(found: Figure | None) -> dict[str, object] | None:

@@ -195,7 +195,9 @@ def _decision_examples() -> dict[str, Document]:
         "manual_review": _stored(700, "4080000.00"),
         "no_credit_file": _stored(None, "1500000.00"),
     }
-    bodies = {name: decision_body(UUID(EXAMPLE_ID), decision, "en") for name, decision in stored.items()}
+    bodies = {
+        name: decision_body(UUID(EXAMPLE_ID), decision, packaged.current(), "en") for name, decision in stored.items()
+    }
     pending = {"application_id": EXAMPLE_ID, "status": "PENDING"}
     return {name: body | {"request_id": EXAMPLE_REQUEST} for name, body in {**bodies, "pending": pending}.items()}
 

@@ -8,6 +8,7 @@ import functools
 
 from prequal.api import app
 from prequal.api.authentication import KeyAuthentication, NoAuthentication
+from prequal.api.decided_policies import DecidedPolicies
 from prequal.api.decision import ShowDecision
 from prequal.api.known_clients import KnownClients
 from prequal.api.rate_limits import RateLimits
@@ -58,7 +59,8 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         submit = SubmitApplication(submissions, keys, hasher, holder_types, authentication, limits, settings.sandbox)
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
         applications = OwnApplications(read_pool, authentication, limits)
-        api = app.build(submit, ShowStatus(applications), ShowDecision(applications), health, submissions.let_in)
+        show_decision = ShowDecision(applications, DecidedPolicies(read_pool))
+        api = app.build(submit, ShowStatus(applications), show_decision, health, submissions.let_in)
         async with started(Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol) as running:
             running.group.create_task(notifier.run(served))
             running.group.create_task(submissions.run(served))

@@ -6,7 +6,7 @@ Invariant: nothing is changed, no key is needed, and no more of a PAN is shown t
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -16,13 +16,15 @@ from prequal.core.topology import ROUTES, Service, group_of
 from prequal.domain.application import Status
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan_detection import redact
-from prequal.domain.policy import packaged
+from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.reasons import explain
 from prequal.ops import timeline_queries
 from prequal.ops.dead_letter import State, StoredDeadLetter
 from prequal.ops.dead_letters import DeadLetterSelection, find
 from prequal.ops.republish import SESSION
 from prequal.ops.timeline_queries import CONSUMERS, OutboxEvent, PanAccess, Record
+from prequal.policy_versions.life import policy_of
+from prequal.postgres.connections import Connection
 from prequal.schema.version import connected_at_revision
 
 READ_SECONDS = 30.0
@@ -113,7 +115,12 @@ async def _read(database_url: str, id_: UUID | str) -> Record | None:
         record = await timeline_queries.read(connection, id_) if isinstance(id_, UUID) else None
         if record is None and (found := await timeline_queries.application_of_request(connection, str(id_))):
             record = await timeline_queries.read(connection, found)
-        return record
+        return record and replace(record, policy=await _policy(connection, record))
+
+
+async def _policy(connection: Connection, record: Record) -> Policy | None:
+    version = record.application["policy_version"]
+    return None if version is None else await policy_of(connection, version, record.application["policy_hash"])
 
 
 def _waiting_dead_letters(kafka: StoresSettings, application_id: UUID) -> list[StoredDeadLetter]:
@@ -186,7 +193,7 @@ def _decision(record: Record) -> DecisionRecord | None:
         status=application["status"],
         cibil_score=application["cibil_score"],
         rule=rule,
-        reason=explain(packaged.policy_of(version), rule, measures).sentence,
+        reason=explain(record.policy, rule, measures).sentence,
         measures=measures,
         policy_version=version,
         policy_hash=hash_.hex() if (hash_ := application["policy_hash"]) else None,

@@ -12,6 +12,7 @@ import asyncpg
 
 from prequal.core.topology import ROUTES
 from prequal.domain.events import EventType, event_id
+from prequal.domain.policy.policy import Policy
 from prequal.postgres.connections import Connection
 
 CONSUMERS = {event_type: route.consumer.value for event_type, route in ROUTES.items()}
@@ -83,6 +84,8 @@ class Record:
     accesses: Sequence[PanAccess]
     republication: Republication | None
     resolved: Sequence[ResolvedDeadLetter]
+    policy: Policy | None = None
+    """By which it was decided, where this code knows it."""
 
 
 async def read(connection: Connection, application_id: UUID) -> Record | None:

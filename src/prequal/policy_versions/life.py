@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from prequal.core.errors import Refused
+from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy
@@ -189,6 +190,20 @@ async def every_policy(connection: Connection) -> dict[str, Policy]:
         with contextlib.suppress(Conflict):
             policies[stored.version] = loaded(stored.version, stored.document, stored.hash)
     return policies
+
+
+async def policy_of(connection: Connection, version: str, digest: bytes | None) -> Policy | None:
+    """The policy that decided by this version and hash; older decisions, by v1, have no hash.
+
+    None where this code cannot load it.
+    """
+    packed = packaged.policy_of(version)
+    if packed is not None and digest in (None, packed.digest):
+        return packed
+    try:
+        return loaded(version, await queries.document(connection, version), digest or b"")
+    except Conflict:
+        return None
 
 
 def loaded(version: str, document: str | None, digest: bytes) -> Policy:

@@ -252,7 +252,7 @@ _POOL: dict[Metrics, list[Labels]] = {
 _READ_STATUSES = ("200", "401", "404", "422", "500", "503")
 
 SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
-    Service.API: _own("write", "status", "decision", "clients")
+    Service.API: _own("write", "status", "decision", "policy", "clients")
     | {
         HTTP_REQUESTS: [
             *(("POST", SUBMIT_ROUTE, status) for status in ("202", "400", "401", "409", "422", "500", "503")),
