@@ -93,6 +93,14 @@ def test_user_of_the_machine_does_not_approve_what_he_proposed(prequal: Prequal,
     assert sentence == f"{operator().name} is an author of v2: another person must approve it."
 
 
+def test_no_variable_of_the_environment_names_another_actor(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = operator()
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "ravi")
+
+    assert operator() == before
+
+
 def test_document_that_is_no_policy_is_refused_by_line_and_not_stored(prequal: Prequal, draft: Path) -> None:
     draft.write_text(policy_text().replace('"cibil_score <', '"cibil_scores <'), "utf-8")
 

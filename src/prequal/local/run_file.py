@@ -32,10 +32,10 @@ class RunFile:
 
 
 def read(file: Path) -> RunFile | None:
-    """The content of `file`; None when there is no such file, or it is not one of ours."""
+    """The content of `file`; None when there is none that this user may read, or it is not one of ours."""
     try:
         content = json.loads(file.read_text())
         processes = {name: Process(entry["pid"], entry["port"]) for name, entry in content["processes"].items()}
         return RunFile(content["database_url"], content["kafka_bootstrap_servers"], processes)
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+    except (FileNotFoundError, PermissionError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -3,8 +3,9 @@
 Invariant: an act is there exactly if its change is. It holds no PAN, no secret and no applicant's name.
 """
 
-import getpass
 import json
+import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,11 +38,11 @@ class Actor:
 
 
 def operator() -> Actor:
-    """The user of this machine who runs a command."""
+    """The user of this machine who runs a command, as the kernel knows it: no variable names another."""
     try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        name = "unknown"
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user need not have a name
+        name = f"uid {os.getuid()}"
     return Actor(ActorKind.OPERATOR, name[:100])
 
 
