@@ -52,6 +52,14 @@ def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
+@pytest.fixture(autouse=True)
+def _kafka_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Where a test has no broker, its absence is seen at once."""
+    if "broker" not in request.fixturenames:
+        monkeypatch.setattr("prequal.messaging.consumer_lag.ASK_SECONDS", 0.2)
+        monkeypatch.setattr("prequal.ops.dead_letter_reader.REQUEST_SECONDS", 0.2)
+
+
 @pytest.fixture
 def settings(database: Database) -> ConsoleSettings:
     url = url_of_service(database.url, "console")

@@ -17,11 +17,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prequal.console.guard import Page
-from prequal.console.views import overview, sign_in, system
+from prequal.console.views import applications, clients, dead_letters, overview, people, record, sign_in, system
 from prequal.console.visit import Console
 from prequal.service.http_server import Handler
 
-PAGES: Final[tuple[Page, ...]] = (*overview.PAGES, *system.PAGES)
+PAGES: Final[tuple[Page, ...]] = (
+    *overview.PAGES,
+    *applications.PAGES,
+    *dead_letters.PAGES,
+    *record.PAGES,
+    *system.PAGES,
+    *clients.PAGES,
+    *people.PAGES,
+)
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "

@@ -22,7 +22,12 @@ from prequal.service.readiness import Readiness
 
 NAVIGATION: Final = (
     ("/", "Overview", Right.OVERVIEW),
+    ("/applications", "Applications", Right.APPLICATIONS),
+    ("/dead-letters", "Dead letters", Right.DEAD_LETTERS),
+    ("/record", "Record", Right.RECORD),
     ("/system", "System", Right.SYSTEM),
+    ("/clients", "Clients", Right.CLIENTS),
+    ("/people", "People", Right.PEOPLE),
 )
 """The pages that are found without another page."""
 

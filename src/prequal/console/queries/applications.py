@@ -1,0 +1,88 @@
+"""SQL of the list of applications, and of one application's decision.
+
+Invariant: a page looks at `LOOKED_AT_MAX` applications at most, from a key on, whatever its filters leave of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from prequal.api.queries import StoredDecision
+from prequal.postgres.connections import Connection
+
+LOOKED_AT_MAX: Final = 2_000
+SHOWN_MAX: Final = 50
+LAST: Final = UUID(int=2**128 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An application as the list shows it."""
+
+    id: UUID
+    created_at: datetime
+    status: str
+    loan_type: str
+    loan_amount_inr: Decimal
+    cibil_score: int | None
+    pan_number_masked: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of the list; from `older` on there is more, unless it is None."""
+
+    applications: Sequence[Listed]
+    looked_at: int
+    older: UUID | None
+
+
+async def before(connection: Connection, key: UUID, status: str, client: str, tail: str) -> Listing:
+    """The newest applications before a key, of these, where they are given: status, client, end of the masked PAN."""
+    rows = await connection.fetch(
+        """
+        WITH looked_at AS MATERIALIZED (
+            SELECT id, created_at, status, loan_type, loan_amount_inr, cibil_score, pan_number_masked, client
+            FROM applications WHERE id < $1 ORDER BY id DESC LIMIT $2
+        )
+        SELECT (SELECT count(*) FROM looked_at), (SELECT id FROM looked_at ORDER BY id LIMIT 1),
+               found.id, found.created_at, found.status, found.loan_type, found.loan_amount_inr, found.cibil_score,
+               found.pan_number_masked, found.client
+        FROM (SELECT) AS always
+        LEFT JOIN (
+            SELECT id, created_at, status, loan_type, loan_amount_inr, cibil_score, pan_number_masked, client
+            FROM looked_at
+            WHERE ($4 = '' OR status = $4) AND ($5 = '' OR client = $5)
+              AND ($6 = '' OR starts_with(reverse(pan_number_masked), reverse($6)))
+            ORDER BY id DESC LIMIT $3
+        ) AS found ON true
+        """,
+        key,
+        LOOKED_AT_MAX,
+        SHOWN_MAX,
+        status,
+        client,
+        tail,
+    )
+    looked_at, oldest = rows[0][0], rows[0][1]
+    found = [Listed(*row[2:]) for row in rows if row[2] is not None]
+    is_full = len(found) == SHOWN_MAX
+    older = found[-1].id if is_full else oldest if looked_at == LOOKED_AT_MAX else None
+    return Listing(found, looked_at, older)
+
+
+async def decision(connection: Connection, application_id: UUID) -> StoredDecision | None:
+    """How one application was decided, whosever it is; None where there is none."""
+    row = await connection.fetchrow(
+        """
+        SELECT status, cibil_score, monthly_income_inr, loan_amount_inr, loan_type,
+               decision_rule, decision_measures, policy_version, policy_hash, updated_at
+        FROM applications WHERE id = $1
+        """,
+        application_id,
+    )
+    return None if row is None else StoredDecision(*row)

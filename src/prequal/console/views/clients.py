@@ -1,0 +1,33 @@
+"""Clients: who may call the API, and the end of one.
+
+Invariant: no secret is made here: that needs PAN_HASH_KEY, and the console holds no key.
+"""
+
+import asyncio
+from typing import Final
+
+from starlette.responses import Response
+
+from prequal.api_clients import administration
+from prequal.console.guard import Page
+from prequal.console.rights import Right
+from prequal.console.visit import Visit
+
+
+async def show(visit: Visit) -> Response:
+    """Every client, with its secrets."""
+    found = await asyncio.to_thread(administration.list_all, visit.console.settings.database_url)
+    return visit.page("clients.html", clients=found)
+
+
+async def revoke(visit: Visit) -> Response:
+    """End one for good."""
+    url, client = visit.console.settings.database_url, visit.request.path_params["id"]
+    await asyncio.to_thread(administration.revoke, url, visit.session.actor, client, None)
+    return visit.moved("/clients?done=yes")
+
+
+PAGES: Final = (
+    Page("/clients", Right.CLIENTS, show),
+    Page("/clients/{id}/revoke", Right.REVOKE_CLIENTS, revoke, "POST"),
+)

@@ -1,0 +1,75 @@
+"""Dead letters: listed, shown with their bytes masked, and replayed or discarded after a look at what would be done.
+
+Invariant: nothing is done before its dry run was shown, and then to those alone that were chosen.
+"""
+
+import asyncio
+from functools import partial
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from prequal.console.forms import SEVERAL
+from prequal.console.guard import Page
+from prequal.console.rights import Right
+from prequal.console.visit import Visit
+from prequal.core.errors import UsageError
+from prequal.messaging.kafka_clients import read_headers
+from prequal.ops import dead_letters
+from prequal.ops.dead_letter import DeadLetterId, State, plain
+from prequal.ops.dead_letters import DeadLetterSelection, Resolution
+from prequal.ops.payload_view import show as view_of
+from prequal.ops.payload_view import show_value
+
+SHOWN_MAX: Final = 200
+ACTS: Final = ("replay", "discard")
+
+
+async def show(visit: Visit) -> Response:
+    """The newest, those that wait first."""
+    found = await asyncio.to_thread(dead_letters.find, visit.console.settings, DeadLetterSelection())
+    found.sort(key=lambda each: (each.state is State.WAITING, each.written_at), reverse=True)
+    waiting = sum(each.state is State.WAITING for each in found)
+    return visit.page("dead_letters.html", found=found[:SHOWN_MAX], total=len(found), waiting=waiting)
+
+
+async def show_one(visit: Visit) -> Response:
+    """One, with its headers and its bytes."""
+    id_ = DeadLetterId.read(visit.request.path_params["dead_letter"])
+    ((letter, message),) = await asyncio.to_thread(dead_letters.fetch, visit.console.settings, [id_])
+    headers = [(plain(name), show_value(value)) for name, value in read_headers(message) or []]
+    payload = view_of(_bytes(message.value()))
+    return visit.page(
+        "dead_letter.html", letter=letter, key=show_value(message.key()), headers=headers, payload=payload
+    )
+
+
+async def resolve(visit: Visit) -> Response:
+    """First what would be done, and once that is confirmed, do it."""
+    act, because = visit.form.get("act", ""), visit.form.get("because", "")
+    ids = [DeadLetterId.read(text) for text in visit.form.get("id", "").split(SEVERAL) if text]
+    if act not in ACTS or not ids:
+        raise UsageError("Choose one dead letter or more, and whether to replay or to discard.")
+    if visit.form.get("confirmed") == "yes":
+        await asyncio.to_thread(_work(visit, act, ids, because, dry_run=False))
+        return visit.moved("/dead-letters?done=yes")
+    resolution = await asyncio.to_thread(_work(visit, "replay", ids, because, dry_run=True))
+    return visit.page("resolve.html", act=act, resolution=resolution)
+
+
+def _work(visit: Visit, act: str, ids: list[DeadLetterId], because: str, *, dry_run: bool) -> "partial[Resolution]":
+    settings, selection, by = visit.console.settings, DeadLetterSelection(tuple(ids)), visit.session.actor
+    if act == "replay":
+        return partial(dead_letters.replay, settings, selection, by=by, dry_run=dry_run)
+    return partial(dead_letters.discard, settings, selection, because=because, by=by, dry_run=dry_run)
+
+
+def _bytes(value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value or b"")
+
+
+PAGES: Final = (
+    Page("/dead-letters", Right.DEAD_LETTERS, show),
+    Page("/dead-letters", Right.RESOLVE_DEAD_LETTERS, resolve, "POST"),
+    Page("/dead-letters/{dead_letter}", Right.DEAD_LETTERS, show_one),
+)

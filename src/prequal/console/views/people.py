@@ -1,0 +1,85 @@
+"""People: who may sign in, with which roles; for an administrator to change.
+
+Invariant: nobody changes himself: the last administrator could not undo it.
+"""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from prequal.console.forms import SEVERAL
+from prequal.console.guard import Page
+from prequal.console.rights import Right
+from prequal.console.visit import Visit
+from prequal.core.errors import UsageError
+from prequal.domain.person import PersonRole
+from prequal.people import administration, second_factor
+from prequal.people.administration import NewSecrets
+
+
+async def show(visit: Visit) -> Response:
+    """Everybody."""
+    async with visit.reading() as connection:
+        people = await administration.list_all(connection)
+    return visit.page("people.html", people=people, roles=list(PersonRole))
+
+
+async def add(visit: Visit) -> Response:
+    """Add one, and show the password that was made, once."""
+    name, new = visit.form.get("name", "").lower(), NewSecrets.of(None, totp="totp" in visit.form)
+    async with visit.writing() as connection:
+        await administration.add(connection, visit.session.actor, name, _roles(visit), new)
+    return _issued(visit, name, new)
+
+
+async def set_roles(visit: Visit) -> Response:
+    """Give other roles."""
+    name = _other(visit)
+    async with visit.writing() as connection:
+        await administration.set_roles(connection, visit.session.actor, name, _roles(visit))
+    return visit.moved("/people?done=yes")
+
+
+async def set_password(visit: Visit) -> Response:
+    """Give a new password, and a new second factor or none; shown once."""
+    name, new = _other(visit), NewSecrets.of(None, totp="totp" in visit.form)
+    async with visit.writing() as connection:
+        await administration.set_password(connection, visit.session.actor, name, new, second_factor_too=True)
+    return _issued(visit, name, new)
+
+
+async def disable(visit: Visit) -> Response:
+    """Disable one for good."""
+    name = _other(visit)
+    async with visit.writing() as connection:
+        await administration.disable(connection, visit.session.actor, name)
+    return visit.moved("/people?done=yes")
+
+
+def _other(visit: Visit) -> str:
+    name: str = visit.request.path_params["name"]
+    if name == visit.session.person:
+        raise UsageError("Nobody changes himself here: ask another administrator, or use `prequal users`.")
+    return name
+
+
+def _roles(visit: Visit) -> set[PersonRole]:
+    chosen = visit.form.get("role", "").split(SEVERAL)
+    try:
+        return {PersonRole(role) for role in chosen if role}
+    except ValueError:
+        raise UsageError("There is no such role.") from None
+
+
+def _issued(visit: Visit, name: str, new: NewSecrets) -> Response:
+    address = second_factor.address(name, new.totp_secret) if new.totp_secret else ""
+    return visit.page("issued.html", name=name, password=new.password, address=address)
+
+
+PAGES: Final = (
+    Page("/people", Right.PEOPLE, show),
+    Page("/people", Right.CHANGE_PEOPLE, add, "POST"),
+    Page("/people/{name}/roles", Right.CHANGE_PEOPLE, set_roles, "POST"),
+    Page("/people/{name}/password", Right.CHANGE_PEOPLE, set_password, "POST"),
+    Page("/people/{name}/disable", Right.CHANGE_PEOPLE, disable, "POST"),
+)

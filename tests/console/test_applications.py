@@ -1,0 +1,111 @@
+"""Applications: found, and one of them shown with all that was done."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from harness.database import Database
+from prequal.console.queries import applications
+from prequal.domain.person import PersonRole
+from tests.support.submissions import stored
+
+SignedIn = Callable[..., Any]
+
+
+async def test_list_shows_the_newest_first_and_no_pan(signed_in: SignedIn, database: Database) -> None:
+    first, second = stored(database, 2)
+
+    page = (await (await signed_in(PersonRole.REVIEWER)).get("/applications")).text
+
+    assert page.index(str(second.id)) < page.index(str(first.id))
+    assert f"XXXXX{first.pan[5:]}" in page
+    assert first.pan not in page
+
+
+async def test_application_is_found_by_its_id_and_by_its_requests(signed_in: SignedIn, database: Database) -> None:
+    (application,) = stored(database, 1)
+    reviewer = await signed_in(PersonRole.REVIEWER)
+
+    by_id = await reviewer.post("/applications", id=str(application.id))
+    by_nobodys = await reviewer.post("/applications", id=str(uuid4()))
+
+    assert (by_id.status_code, by_id.headers["location"]) == (303, f"/applications/{application.id}")
+    assert by_nobodys.status_code == 409
+
+
+async def test_pan_is_not_searched_for_and_not_repeated(signed_in: SignedIn) -> None:
+    answer = await (await signed_in(PersonRole.REVIEWER)).post("/applications", id="ABCDE1234F")
+
+    assert answer.status_code == 409
+    assert "ABCDE1234F" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "fits"),
+    [
+        ({"status": "PENDING"}, True),
+        ({"status": "REJECTED"}, False),
+        ({"client": "local"}, True),
+        ({"client": "nobody00"}, False),
+        ({"until": "2020-01-01"}, False),
+        ({"until": "2099-01-01"}, True),
+        ({"tail": "{tail}"}, True),
+        ({"tail": "0000Z"}, False),
+    ],
+    ids=str,
+)
+async def test_list_is_narrowed_by_what_is_typed(
+    signed_in: SignedIn, database: Database, fields: dict[str, str], fits: bool
+) -> None:
+    (application,) = stored(database, 1)
+    typed = {name: value.format(tail=application.pan[5:].lower()) for name, value in fields.items()}
+
+    answer = await (await signed_in(PersonRole.REVIEWER)).post("/applications", **typed)
+
+    assert answer.status_code == 200
+    assert (str(application.id) in answer.text) is fits
+
+
+async def test_list_goes_on_by_key(signed_in: SignedIn, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applications, "SHOWN_MAX", 2)
+    first, second, third = stored(database, 3)
+    reviewer = await signed_in(PersonRole.REVIEWER)
+
+    newest = (await reviewer.get("/applications")).text
+    older = (await reviewer.post("/applications", older=str(second.id))).text
+
+    assert f'name="older" value="{second.id}"' in newest
+    assert (str(third.id) in older, str(second.id) in older, str(first.id) in older) == (False, False, True)
+
+
+async def test_looking_at_an_application_is_recorded_before_it_is_shown(
+    signed_in: SignedIn, database: Database
+) -> None:
+    (application,) = stored(database, 1)
+
+    page = await (await signed_in(PersonRole.REVIEWER)).get(f"/applications/{application.id}")
+
+    assert page.status_code == 200
+    assert "What was done" in page.text
+    assert application.pan not in page.text
+    act = database.row("SELECT actor_kind, actor, subject FROM acts WHERE action = 'application_viewed'")
+    assert act == {"actor_kind": "person", "actor": "reviewer", "subject": str(application.id)}
+
+
+@pytest.mark.parametrize("asked", ["0190b5a8-0000-7000-8000-000000000000", "no-id"])
+async def test_application_that_is_not_there_is_a_page_and_no_act(
+    signed_in: SignedIn, database: Database, asked: str
+) -> None:
+    answer = await (await signed_in(PersonRole.REVIEWER)).get(f"/applications/{asked}")
+
+    assert answer.status_code == 404
+    assert database.value("SELECT count(*) FROM acts WHERE action = 'application_viewed'") == 0
+
+
+@pytest.mark.parametrize(("field", "value"), [("tail", "1234"), ("until", "tomorrow")])
+async def test_what_is_typed_wrongly_is_said(signed_in: SignedIn, field: str, value: str) -> None:
+    answer = await (await signed_in(PersonRole.REVIEWER)).post("/applications", **{field: value})
+
+    assert answer.status_code == 409

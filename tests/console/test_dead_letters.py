@@ -1,0 +1,89 @@
+"""Dead letters in the console, on a real broker."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.broker import SUBMITTED, SUBMITTED_DLQ, Broker, Headers, RawMessage
+from harness.database import Database, url_of_service
+from prequal.core.console_settings import ConsoleSettings
+from prequal.core.settings import load
+from prequal.domain.person import PersonRole
+
+SignedIn = Callable[..., Any]
+FIRST, SECOND = f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"
+HEADERS: Headers = [("dlq.error_kind", b"malformed_json"), ("dlq.error_message", b"<i>no</i> object")]
+
+
+@pytest.fixture
+def settings(database: Database, broker: Broker) -> ConsoleSettings:
+    url = url_of_service(database.url, "console")
+    return load(ConsoleSettings, database_url=url, kafka_bootstrap_servers=broker.bootstrap_servers)
+
+
+@pytest.fixture(autouse=True)
+def _two_that_wait(broker: Broker) -> None:
+    """One of them has a PAN in it."""
+    broker.publish(SUBMITTED_DLQ, [RawMessage(value, b"key", HEADERS, 0) for value in (b"{ABCDE1234F", b"{")])
+
+
+async def test_dead_letter_is_listed_and_shown_with_its_pan_masked(signed_in: SignedIn) -> None:
+    auditor = await signed_in(PersonRole.AUDITOR)
+
+    listed, shown = (await auditor.get("/dead-letters")).text, (await auditor.get(f"/dead-letters/{FIRST}")).text
+
+    assert "2 wait, of 2" in listed
+    assert "&lt;i&gt;no&lt;/i&gt; object" in shown
+    assert "ABCDE" not in listed + shown
+    assert "XXXXX1234F" in shown
+    assert "Replay" not in listed + shown
+
+
+async def test_replay_is_shown_first_and_done_when_it_is_confirmed(
+    signed_in: SignedIn, database: Database, broker: Broker
+) -> None:
+    operator = await signed_in(PersonRole.OPERATOR)
+
+    asked = await operator.post("/dead-letters", act="replay", id=[FIRST, SECOND])
+    before = database.count("resolved_dead_letters")
+    done = await operator.post("/dead-letters", act="replay", id=[FIRST, SECOND], confirmed="yes")
+
+    assert (asked.status_code, before) == (200, 0)
+    assert FIRST in asked.text
+    assert SECOND in asked.text
+    assert done.headers["location"] == "/dead-letters?done=yes"
+    assert broker.published(SUBMITTED) == 2
+    actors = {row["actor"] for row in database.rows("SELECT actor FROM acts WHERE subject_kind = 'dead_letter'")}
+    assert actors == {"operator"}
+
+
+async def test_discard_takes_a_reason_without_a_pan(signed_in: SignedIn, database: Database) -> None:
+    operator = await signed_in(PersonRole.OPERATOR)
+    form = {"act": "discard", "id": FIRST, "confirmed": "yes"}
+
+    without = await operator.post("/dead-letters", **form)
+    with_pan = await operator.post("/dead-letters", **form, because="of ABCDE1234F")
+    done = await operator.post("/dead-letters", **form, because="sent by a load test")
+
+    assert (without.status_code, with_pan.status_code, done.status_code) == (409, 409, 303)
+    assert database.row("SELECT action, reason, resolved_by FROM resolved_dead_letters") == {
+        "action": "discarded",
+        "reason": "sent by a load test",
+        "resolved_by": "operator",
+    }
+
+
+async def test_dead_letter_that_was_discarded_meanwhile_is_left_alone_and_said(signed_in: SignedIn) -> None:
+    operator = await signed_in(PersonRole.OPERATOR)
+    await operator.post("/dead-letters", act="discard", id=FIRST, because="a test", confirmed="yes")
+
+    answer = await operator.post("/dead-letters", act="replay", id=FIRST)
+
+    assert answer.status_code == 409
+    assert "Discarded before" in answer.text
+
+
+@pytest.mark.parametrize("fields", [{"act": "replay"}, {"act": "burn", "id": FIRST}, {"act": "replay", "id": "1:2:3"}])
+async def test_form_without_a_choice_is_refused(signed_in: SignedIn, fields: dict[str, str]) -> None:
+    assert (await (await signed_in(PersonRole.OPERATOR)).post("/dead-letters", **fields)).status_code == 409

@@ -1,0 +1,123 @@
+"""People, clients and the record in the console: what an administrator does and an auditor sees."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from harness.database import Database
+from harness.system import PAN_HASH_KEY
+from prequal.api_clients import administration
+from prequal.console.queries import record
+from prequal.core.keys import key_bytes
+from prequal.domain.api_client import Scope
+from prequal.domain.person import PersonRole
+from prequal.record.acts import operator
+from prequal.security.pan_encryption import PanHasher
+from tests.console.conftest import Browser
+
+SignedIn = Callable[..., Any]
+HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
+
+
+async def test_added_person_signs_in_with_the_password_that_is_shown_once(
+    signed_in: SignedIn, browser: Callable[[], Browser], database: Database
+) -> None:
+    administrator = await signed_in(PersonRole.ADMINISTRATOR)
+
+    shown = await administrator.post("/people", name="Asha", role=["reviewer", "auditor"])
+
+    password = re.search(r"Password</dt><dd><code>([^<]+)</code>", shown.text)
+    assert password
+    assert (await browser().sign_in("asha", password[1])).status_code == 303
+    assert database.row("SELECT actor, details FROM acts WHERE action = 'person_added' AND subject = 'asha'") == {
+        "actor": "administrator",
+        "details": {"roles": "auditor reviewer", "second_factor": False},
+    }
+
+
+async def test_second_factor_of_an_added_person_is_shown_as_its_address(signed_in: SignedIn) -> None:
+    shown = await (await signed_in(PersonRole.ADMINISTRATOR)).post("/people", name="ravi", role="auditor", totp="on")
+
+    assert "otpauth://totp/prequal:ravi?secret=" in shown.text
+
+
+async def test_disabled_person_is_signed_out(signed_in: SignedIn) -> None:
+    reviewer, administrator = await signed_in(PersonRole.REVIEWER), await signed_in(PersonRole.ADMINISTRATOR)
+
+    answer = await administrator.post("/people/reviewer/disable")
+
+    assert answer.headers["location"] == "/people?done=yes"
+    assert (await reviewer.get("/")).status_code == 303
+
+
+async def test_new_roles_hold_at_the_next_page(signed_in: SignedIn) -> None:
+    reviewer, administrator = await signed_in(PersonRole.REVIEWER), await signed_in(PersonRole.ADMINISTRATOR)
+
+    await administrator.post("/people/reviewer/roles", role="administrator")
+
+    assert (await reviewer.get("/people")).status_code == 200
+    assert (await reviewer.get("/applications")).status_code == 403
+
+
+@pytest.mark.parametrize("act", ["disable", "roles", "password"])
+async def test_nobody_changes_himself(signed_in: SignedIn, act: str, database: Database) -> None:
+    answer = await (await signed_in(PersonRole.ADMINISTRATOR)).post(f"/people/administrator/{act}", role="auditor")
+
+    assert answer.status_code == 409
+    assert database.value("SELECT roles FROM people WHERE name = 'administrator'") == ["administrator"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"name": "a b", "role": "auditor"}, {"name": "asha", "role": "king"}, {"name": "asha"}], ids=str
+)
+async def test_person_that_does_not_fit_is_not_added(
+    signed_in: SignedIn, fields: dict[str, str], database: Database
+) -> None:
+    answer = await (await signed_in(PersonRole.ADMINISTRATOR)).post("/people", **fields)
+
+    assert answer.status_code == 409
+    assert database.count("people") == len(PersonRole)
+
+
+async def test_auditor_sees_people_without_a_form_to_change_them(signed_in: SignedIn) -> None:
+    page = (await (await signed_in(PersonRole.AUDITOR)).get("/people")).text
+
+    assert "risk_officer" in page
+    assert "/disable" not in page
+
+
+async def test_revoked_client_is_the_administrators_act(signed_in: SignedIn, database: Database) -> None:
+    issued = await asyncio.to_thread(
+        administration.add, database.url, HASHER, operator(), "<b>Lender</b>", list(Scope), sandbox=False
+    )
+    administrator = await signed_in(PersonRole.ADMINISTRATOR)
+    before = (await administrator.get("/clients")).text
+
+    answer = await administrator.post(f"/clients/{issued.client.id}/revoke")
+
+    assert "&lt;b&gt;Lender&lt;/b&gt;" in before
+    assert answer.headers["location"] == "/clients?done=yes"
+    assert database.value("SELECT revoked_at IS NOT NULL FROM api_clients")
+    assert database.value("SELECT actor FROM acts WHERE action = 'client_revoked'") == "administrator"
+
+
+async def test_record_lists_acts_and_goes_on_by_key(signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "SHOWN_MAX", 3)
+    auditor = await signed_in(PersonRole.AUDITOR)
+
+    newest = (await auditor.get("/record")).text
+    older = re.search(r"/record\?before=(\d+)", newest)
+    assert older
+    page = (await auditor.get(older[0])).text
+
+    assert "signed in" in newest
+    assert "signed in" not in page
+    assert "person added" in page
+
+
+async def test_record_takes_no_nonsense_as_a_key(signed_in: SignedIn) -> None:
+    assert (await (await signed_in(PersonRole.AUDITOR)).get("/record?before=%27;--")).status_code == 200
