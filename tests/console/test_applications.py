@@ -1,5 +1,6 @@
 """Applications: found, and one of them shown with all that was done."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -9,6 +10,7 @@ import pytest
 from harness.database import Database
 from prequal.console.queries import applications
 from prequal.domain.person import PersonRole
+from prequal.domain.policy import packaged
 from tests.support.submissions import stored
 
 SignedIn = Callable[..., Any]
@@ -109,3 +111,27 @@ async def test_what_is_typed_wrongly_is_said(signed_in: SignedIn, field: str, va
     answer = await (await signed_in(PersonRole.REVIEWER)).post("/applications", **{field: value})
 
     assert answer.status_code == 409
+
+
+async def test_decided_application_shows_its_reason_and_the_path_to_yes(
+    signed_in: SignedIn, database: Database
+) -> None:
+    (application,) = stored(database, 1)
+    measures = {"cibil_score": 790, "monthly_income_inr": "75000.00", "loan_amount_inr": "3600000.00"}
+    database.execute(
+        """
+        UPDATE applications
+        SET status = 'MANUAL_REVIEW', cibil_score = 790, monthly_income_inr = 75000, loan_amount_inr = 3600000,
+            decision_rule = 'INCOME_DOES_NOT_COVER_LOAN', decision_measures = %s,
+            policy_version = 'v1', policy_hash = %s
+        WHERE id = %s
+        """,
+        json.dumps(measures),
+        packaged.current().digest,
+        application.id,
+    )
+
+    page = (await (await signed_in(PersonRole.REVIEWER)).get(f"/applications/{application.id}")).text
+
+    assert "INCOME_DOES_NOT_COVER_LOAN" in page
+    assert "₹35,99,000.00 would be pre-approved" in page

@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from prequal.api.decided_policies import DecidedPolicies
 from prequal.console.cookies import Cookies, form_token
 from prequal.console.rendering import Renderer
 from prequal.console.rights import Right, may
@@ -42,6 +43,7 @@ class Console:
     sign_in: SignIn
     renderer: Renderer
     cookies: Cookies
+    policies: DecidedPolicies
 
     def page(self, template: str, status: int = 200, session: Session | None = None, **values: Any) -> HTMLResponse:
         """A page; `session` is whose navigation it has."""

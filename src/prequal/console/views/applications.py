@@ -92,7 +92,9 @@ async def show_one(visit: Visit) -> Response:
         return visit.page("problem.html", 404, title="Nothing here", words="There is no application of this id.")
     settings = visit.console.settings
     story = await asyncio.to_thread(timeline.trace, settings, settings, application_id)
-    decided: dict[str, Any] = decision_body(application_id, stored, "en")
+    version, digest = stored.policy_version, stored.policy_hash
+    policy = None if version is None else await visit.console.policies.of(version, digest)
+    decided: dict[str, Any] = decision_body(application_id, stored, policy, "en")
     return visit.page("application.html", story=story, decided=decided)
 
 
