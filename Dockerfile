@@ -21,10 +21,10 @@ RUN /opt/prequal/bin/python -m pip uninstall -y pip setuptools
 FROM optimised
 RUN python -m pip uninstall -y pip setuptools wheel
 COPY --from=build /opt/prequal /opt/prequal
-ENV PATH=/opt/prequal/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HTTP_HOST=0.0.0.0 HTTP_PORT=8000
+ENV PATH=/opt/prequal/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HTTP_HOST=0.0.0.0 HTTP_PORT=8000 ADMIN_HOST=0.0.0.0
 WORKDIR /tmp
 USER 10001:10001
-EXPOSE 8000
+EXPOSE 8000 8005
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['HTTP_PORT'] + '/health', timeout=2)"]
 ENTRYPOINT ["prequal"]

@@ -102,7 +102,7 @@ SATURATION = Row(
     [
         Panel(
             "In progress",
-            "Requests being answered at the moment of the scrape; the scrape is one of them.",
+            "Requests being answered at the moment of the scrape; a scrape of the same port is one of them.",
             Unit.COUNT,
             {"{{instance}}": "sum by (instance) (http_requests_in_progress)"},
             above(500, 1500),

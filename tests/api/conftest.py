@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from harness.database import Cluster
+from harness.ports import free_port
 from harness.system import a_system
 from prequal.api_clients import administration
 from prequal.api_clients.administration import Life
@@ -33,13 +34,15 @@ def api(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def guarded(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """prequal-api as a process that asks for tokens, with clients of every kind."""
-    folder = tmp_path_factory.mktemp("guarded")
+    folder, admin = tmp_path_factory.mktemp("guarded"), free_port()
+    settings = {"API_AUTHENTICATION": "keys", "ADMIN_PORT": str(admin)}
     with (
         cluster.database() as database,
-        a_system(database.url, kafka.bootstrap_servers, folder, API_AUTHENTICATION="keys") as system,
+        a_system(database.url, kafka.bootstrap_servers, folder, **settings) as system,
     ):
         api = Guarded(
             system,
+            system.new("api", admin),
             database,
             app=a_client(database, "app"),
             other=a_client(database, "other"),

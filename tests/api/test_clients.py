@@ -102,9 +102,45 @@ def test_sandbox_client_is_refused_where_there_is_no_sandbox(guarded: Guarded) -
     assert_error(guarded.post(guarded.sandbox.token), 403, "FORBIDDEN")
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/openapi.json"])
-def test_probes_and_pages_ask_nobody(guarded: Guarded, path: str) -> None:
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_probes_ask_nobody(guarded: Guarded, path: str) -> None:
     assert guarded.ask("GET", path).status_code == 200
+
+
+# ── what is shown at which port ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/metrics", "/docs", "/redoc", "/openapi.json", "/docs/assets/swagger-ui.css"),
+        *("/%6detrics", "/metrics%2f", "//metrics", "/metrics/", "/./metrics", "/docs%2Fassets%2Fswagger-ui.css"),
+    ],
+)
+def test_metrics_and_pages_are_not_at_the_callers_port_in_any_spelling(guarded: Guarded, path: str) -> None:
+    response = guarded.raw(path)
+
+    assert (response.status_code, response.json()["error_code"]) == (404, "NOT_FOUND")
+
+
+def test_callers_learn_of_readiness_its_status_alone(guarded: Guarded) -> None:
+    shown, whole = guarded.ask("GET", "/ready"), guarded.admin.get("/ready")
+
+    assert shown.json() == {"status": "ready"}
+    assert shown.headers["cache-control"] == "no-store"
+    assert {"status", "database", "kafka", "breakers"} == whole.json().keys()
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/docs", "/redoc", "/openapi.json"])
+def test_metrics_and_pages_are_at_the_admin_port(guarded: Guarded, path: str) -> None:
+    assert guarded.admin.get(path).status_code == 200
+
+
+def test_no_application_is_taken_or_shown_at_the_admin_port(guarded: Guarded) -> None:
+    token = bearer(guarded.app.token)
+
+    assert httpx.post(f"{guarded.admin.url}/applications", headers=token, json=an_application()).status_code == 404
+    assert httpx.get(f"{guarded.admin.url}{STATUS}", headers=token).status_code == 404
 
 
 def test_refused_caller_leaves_no_row(guarded: Guarded) -> None:
@@ -289,7 +325,7 @@ def test_record_of_the_write_names_the_client(guarded: Guarded) -> None:
 
 
 def test_request_is_recorded_and_counted_by_its_client(guarded: Guarded) -> None:
-    before = guarded.system.api.metric("http_requests_by_client_total", f'client="{guarded.writer.client.id}"')
+    before = guarded.admin.metric("http_requests_by_client_total", f'client="{guarded.writer.client.id}"')
     application_id = guarded.accepted(guarded.writer.token)
 
     def recorded() -> list[Any]:
@@ -297,7 +333,7 @@ def test_request_is_recorded_and_counted_by_its_client(guarded: Guarded) -> None
         return [line["client"] for line in lines if line["application_id"] == application_id]
 
     assert eventually(recorded) == [guarded.writer.client.id]
-    after = guarded.system.api.metric("http_requests_by_client_total", f'client="{guarded.writer.client.id}"')
+    after = guarded.admin.metric("http_requests_by_client_total", f'client="{guarded.writer.client.id}"')
     assert after == before + 1
 
 
@@ -305,7 +341,7 @@ def test_no_secret_is_in_a_log_or_a_metric(guarded: Guarded) -> None:
     guarded.post(guarded.app.token)
     guarded.post(guarded.expired.token)
 
-    said = guarded.system.logs() + guarded.system.api.get("/metrics").text
+    said = guarded.system.logs() + guarded.admin.get("/metrics").text
     for issued in (guarded.app, guarded.expired):
         assert issued.token.split("_", 2)[2] not in said
 

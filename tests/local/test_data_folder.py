@@ -36,6 +36,11 @@ def test_stores_that_are_named_need_no_port() -> None:
     assert set(settings.ports()) == {"API_PORT", "CREDIT_PORT", "DECISION_PORT", "PUBLISHER_PORT", "CONSOLE_PORT"}
 
 
+def test_admin_port_is_needed_where_tokens_are_asked_for_alone() -> None:
+    assert "ADMIN_PORT" in load(UpSettings, api_authentication="keys").ports()
+    assert "ADMIN_PORT" not in load(UpSettings).ports()
+
+
 def test_setting_that_is_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "")
 

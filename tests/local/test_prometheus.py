@@ -43,6 +43,14 @@ def test_command_names_a_configuration_of_the_ports_as_they_are(folder: DataFold
 
 
 @pytest.mark.usefixtures("installed")
+def test_api_that_asks_for_tokens_is_scraped_at_its_admin_port(folder: DataFolder) -> None:
+    offer(load(UpSettings, api_authentication="keys", admin_port=18005), folder)
+
+    assert '"127.0.0.1:18005"' in (folder.prometheus / "prometheus.yml").read_text()
+    assert '"127.0.0.1:8000"' not in (folder.prometheus / "prometheus.yml").read_text()
+
+
+@pytest.mark.usefixtures("installed")
 def test_rules_are_named_by_where_they_lie(folder: DataFolder) -> None:
     offer(SETTINGS, folder)
 

@@ -205,11 +205,14 @@ def test_up_that_asks_for_tokens_makes_one_client_and_shows_its_token_once(stack
     known = prequal(stack, *words, PREQUAL_PAN=fresh_pan(), PREQUAL_TOKEN=token)
     listed = prequal(stack, "clients", "list")
     added = prequal(stack, "clients", "add", "a second one", "--json")
+    metrics = urllib.request.urlopen(f"http://127.0.0.1:{stack.ports['ADMIN_PORT']}/metrics", timeout=5)
 
     assert (unknown.returncode, known.returncode) == (1, 0), (unknown.stderr, known.stderr)
     assert "UNAUTHENTICATED" in unknown.stderr
     assert "PRE_APPROVED" in stack.output.read_text()
     assert "prequal up" in listed.stdout
+    assert metrics.status == 200
+    assert f"{stack.ports['ADMIN_PORT']}/docs" in stack.output.read_text()
     assert json.loads(added.stdout)["token"] not in stack.output.read_text()
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from pydantic_settings import BaseSettings
 from harness.ports import free_ports
 from observability.kubernetes import resources as watching
 from prequal.core import settings
-from prequal.core.topology import GROUPS
+from prequal.core.topology import ADMIN_PORT, GROUPS
 from prequal.local.postgres import SETTINGS, VERSION, Postgres
 from prequal.messaging.topics import PARTITIONS
 from prequal.schema.grants import MEMBER_OF, Role
@@ -324,7 +325,11 @@ def test_probes_ask_what_is_answered(name: str) -> None:
         process = container(template(workload))
         asked = {kind: process[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
 
-        assert process["ports"] == [{"name": "http", "containerPort": int(port)}]
+        admin = [{"name": "admin", "containerPort": ADMIN_PORT}] if process["args"] == ["api"] else []
+        assert sorted(process["ports"], key=itemgetter("containerPort")) == [
+            {"name": "http", "containerPort": int(port)},
+            *admin,
+        ]
         assert {question["port"] for question in asked.values()} == {"http"}
         assert {kind: question["path"] for kind, question in asked.items()} == {
             "startup": "/health",
@@ -482,14 +487,17 @@ def test_a_pod_is_reached_by_whom_it_serves_and_nobody_else(name: str, workload:
     found = policies(resources, pods(resources)[workload], "Ingress")
     rules = [rule for policy in found for rule in policy.get("ingress", [])]
     callers = {
-        caller["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        caller["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]: [
+            (port["protocol"], port["port"]) for port in rule["ports"]
+        ]
         for rule in rules
         for caller in rule["from"]
     }
 
     assert found, "nothing keeps anybody out"
-    assert all(rule["ports"] == [{"protocol": "TCP", "port": "http"}] for rule in rules)
-    assert callers == ({"ingress"} if workload == "prequal-api" else set()) | (
+    assert callers.get("ingress", [("TCP", "http")]) == [("TCP", "http")]
+    assert callers.get("monitoring", [("TCP", "http"), ("TCP", "admin")]) == [("TCP", "http"), ("TCP", "admin")]
+    assert set(callers) == ({"ingress"} if workload == "prequal-api" else set()) | (
         {"monitoring"} if name == "production" and workload in PROCESSES else set()
     )
 
@@ -620,7 +628,10 @@ def test_processes_are_scraped_under_the_names_that_the_rules_use() -> None:
         "console",
         *(job["job_name"] for job in elsewhere),
     }
-    assert [endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]] == ["http"]
+    workers, api = monitor["podMetricsEndpoints"]
+    assert (workers["port"], api["port"]) == ("http", "admin")
+    (dropped,) = workers["relabelings"]
+    assert (dropped["regex"], dropped["action"]) == ("prequal-api", "drop")
 
 
 def rules() -> list[Resource]:

@@ -51,7 +51,9 @@ def _headers(key: str | None, others: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def api_within(database_url: str, bootstrap_servers: str, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def api_within(
+    database_url: str, bootstrap_servers: str, *, admin_port: int | None = None, **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
     """The API on a port of its own, in this event loop, as soon as it answers; ready it may still have to get."""
     port = free_port()
     loaded = load(
@@ -60,6 +62,7 @@ async def api_within(database_url: str, bootstrap_servers: str, **settings: Any)
         database_url=database_url,
         kafka_bootstrap_servers=bootstrap_servers,
         http_port=port,
+        admin_port=admin_port or free_port(),
         **{name.lower(): value for name, value in (KEYS | PATIENCE | ANYBODY).items()} | settings,
     )
     stop = asyncio.Event()

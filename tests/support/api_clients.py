@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from harness.applications import an_application
 from harness.database import Database
-from harness.system import PAN_HASH_KEY, System
+from harness.system import PAN_HASH_KEY, Service, System
 from prequal.api_clients import administration
 from prequal.api_clients.administration import Issued, Life
 from prequal.core.keys import key_bytes
@@ -51,6 +51,8 @@ class Guarded:
     """An API that asks for tokens, and its clients."""
 
     system: System
+    admin: Service
+    """The same process at its admin port; never to be started."""
     database: Database
     app: Issued
     other: Issued
@@ -66,6 +68,12 @@ class Guarded:
         """One request, from an address of its own."""
         with self.from_an_address() as client:
             return client.request(method, path, headers=list(headers), **content)
+
+    def raw(self, path: str) -> httpx.Response:
+        """A GET of a path exactly as it is spelled."""
+        with self.from_an_address() as client:
+            url = httpx.URL(self.system.api.url).copy_with(raw_path=path.encode())
+            return client.get(url)
 
     def from_an_address(self) -> httpx.Client:
         """A client with an address of this machine that no other has: wrong tokens are counted by address."""

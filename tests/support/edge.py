@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from harness.ports import free_port
@@ -35,7 +34,7 @@ async def an_edge(app: ASGIApp = echo, protocol: type[Protocol] = Protocol, **se
     port = free_port()
     loaded = a_service().model_copy(update={"http_port": port, **settings})
     stop = asyncio.Event()
-    serving = asyncio.create_task(http_server.serve(app, loaded, stop, Starlette(), protocol))
+    serving = asyncio.create_task(http_server.serve(app, loaded, stop, (), protocol))
     try:
         await soon(lambda: _takes_connections(port))
         yield port

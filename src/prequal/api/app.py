@@ -15,9 +15,10 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import Counter, Histogram
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
@@ -62,6 +63,8 @@ def build(
     show_decision: ASGIApp,
     health: dict[str, Handler],
     let_in: Callable[[], bool] = lambda: True,
+    *,
+    pages: bool = True,
 ) -> "Envelope":
     """The whole application: our routes in a FastAPI, in the envelope.
 
@@ -71,11 +74,13 @@ def build(
         show_decision: the GET of its decision.
         health: the probes, by path.
         let_in: whether there is room for one more application, asked when its head has come.
+        pages: whether the API's description and its pages are shown. What has no route is a 404.
     """
     app = FastAPI(
         title=docs_pages.TITLE,
         version=__version__,
         redirect_slashes=False,
+        openapi_url="/openapi.json" if pages else None,
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # its own would carry bodies and exceptions
@@ -85,7 +90,7 @@ def build(
         Route(STATUS_ROUTE, show_status, methods=["GET"]),
         Route(DECISION_ROUTE, show_decision, methods=["GET"]),
         *(Route(path, handler, methods=["GET"]) for path, handler in health.items()),
-        *docs_pages.routes(),
+        *(docs_pages.routes() if pages else ()),
     ]
     app.router.routes[:0] = routes
     app.openapi = document  # type: ignore[method-assign]
@@ -93,6 +98,16 @@ def build(
     app.add_exception_handler(RequestValidationError, _refused_by_framework)
     app.add_exception_handler(Exception, _failed)
     return Envelope(app, submit, {"status": show_status, "decision": show_decision}, let_in)
+
+
+def build_admin(health: Mapping[str, Handler]) -> Starlette:
+    """What is shown at a port that callers do not reach: the probes whole, the metrics, and the pages."""
+
+    async def description(_: Request) -> Response:
+        return JSONResponse(document())
+
+    probes = [Route(path, handler, methods=["GET"]) for path, handler in health.items()]
+    return Starlette(routes=[*probes, Route("/openapi.json", description, methods=["GET"]), *docs_pages.routes()])
 
 
 class Protocol(http_protocol.Protocol):

@@ -89,6 +89,7 @@ _READY: dict[str, dict[str, Document]] = {
     "200": {
         "ready": {"status": "ready", **_CONNECTED},
         "degraded": {"status": "degraded", **_CONNECTED, "kafka": "disconnected"},
+        "bare": {"status": "ready"},
     },
     "503": {
         "not_ready": {
@@ -248,6 +249,7 @@ def _metrics() -> Document:
     return {
         "operationId": "metrics",
         "summary": "What the process counts, for Prometheus",
+        "description": "Where tokens are asked for, at the admin port alone.",
         "security": NO_CREDENTIALS,
         "responses": {
             "200": {

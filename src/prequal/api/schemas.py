@@ -212,14 +212,14 @@ class Health(_Body):
 
 
 class Readiness(_Body):
-    """The answer of `/ready`."""
+    """The answer of `/ready`; of that the status alone where tokens are asked for, but for the admin port."""
 
     status: Annotated[str, _one_of("ready", "degraded", "not_ready")] = Field(
         description="`degraded`: applications are taken, and decided once Kafka is back."
     )
-    database: Annotated[str, _one_of("connected", "disconnected")]
-    kafka: Annotated[str, _one_of("connected", "disconnected")]
-    breakers: dict[str, Annotated[str, _one_of(*(state.word for state in State))]]
+    database: Annotated[str, _one_of("connected", "disconnected")] = ""
+    kafka: Annotated[str, _one_of("connected", "disconnected")] = ""
+    breakers: dict[str, Annotated[str, _one_of(*(state.word for state in State))]] = {}
     reason: Annotated[
         str | None,
         WithJsonSchema({"type": "string", "description": "Why it is not ready, where no dependency is the reason."}),

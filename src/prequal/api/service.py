@@ -23,6 +23,7 @@ from prequal.postgres.connections import ReadPool
 from prequal.postgres.key_checks import recorded_key
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service import http_server, process
+from prequal.service.http_server import Beside, Handler
 from prequal.service.key_watch import KeyWatch
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
@@ -58,10 +59,14 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         holder_types = _holder_types(settings)
         submit = SubmitApplication(submissions, keys, hasher, holder_types, authentication, limits, settings.sandbox)
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
+        admin = _admin(settings, health) if asks_for_keys else None
         applications = OwnApplications(read_pool, authentication, limits)
-        show_decision = ShowDecision(applications, DecidedPolicies(read_pool))
-        api = app.build(submit, ShowStatus(applications), show_decision, health, submissions.let_in)
-        async with started(Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol) as running:
+        shown = http_server.bare_handlers(health) if admin else health
+        reads = (ShowStatus(applications), ShowDecision(applications, DecidedPolicies(read_pool)))
+        api = app.build(submit, *reads, shown, submissions.let_in, pages=admin is None)
+        async with started(
+            Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol, admin=admin
+        ) as running:
             running.group.create_task(notifier.run(served))
             running.group.create_task(submissions.run(served))
             running.group.create_task(KeyWatch(settings, keys).run(served))
@@ -72,6 +77,10 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
             await running.http
             served.set()
             submissions.wake()
+
+
+def _admin(settings: ApiSettings, health: dict[str, Handler]) -> Beside:
+    return Beside(app.build_admin(health), settings.admin_host, settings.admin_port, "ADMIN_PORT")
 
 
 def _holder_types(settings: ApiSettings) -> frozenset[str] | None:

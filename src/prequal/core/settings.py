@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from prequal.core import setting_checks as checks
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
+from prequal.core.topology import ADMIN_PORT
 
 ENV_FILE = ".env"
 
@@ -211,6 +212,11 @@ class ApiSettings(EncryptionSettings):
         description="Whether a caller needs a client's token (`prequal clients`), or nobody is asked who he is: that "
         "on a loopback address alone.",
     )
+    admin_host: str = Field("127.0.0.1", description="Address that ADMIN_PORT listens on; 0.0.0.0 in a container.")
+    admin_port: Port = Field(
+        ADMIN_PORT,
+        description="Port of /metrics, the pages and all of /ready; with API_AUTHENTICATION=none, HTTP_PORT.",
+    )
     database_pool_size: int = Field(8, ge=1, le=100, description="Connections that status reads share.")
     write_batch_max: int = Field(128, ge=1, le=1000, description="Most applications that share one write.")
     waiting_max: int = Field(2000, ge=1, description="Most applications that wait for the write; more get a 503.")
@@ -224,6 +230,12 @@ class ApiSettings(EncryptionSettings):
     @model_validator(mode="after")
     def _keys_are_two(self) -> Self:
         must_differ(ENCRYPTION_KEY=self.encryption_key, PAN_HASH_KEY=self.pan_hash_key)
+        return self
+
+    @model_validator(mode="after")
+    def _admin_port_is_another(self) -> Self:
+        if self.api_authentication == "keys" and self.admin_port == self.http_port:
+            raise ValueError("ADMIN_PORT is HTTP_PORT: set it to another port, which callers of the API do not reach")
         return self
 
     @model_validator(mode="after")

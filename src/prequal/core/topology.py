@@ -29,6 +29,9 @@ PORTS: Final = {
 }
 """The HTTP port of each by default."""
 
+ADMIN_PORT: Final = 8005
+"""The port of the API's metrics and pages by default, where callers need a token."""
+
 COMMANDS: Final = {
     "api": Service.API,
     "credit": Service.CREDIT,

@@ -28,7 +28,8 @@ def offer(settings: UpSettings, folder: DataFolder) -> str | None:
         return None
     folder.prometheus.mkdir(exist_ok=True)
     file = folder.prometheus / "prometheus.yml"
-    file.write_text(configuration({name: getattr(settings, name) for name in SCRAPED}), encoding="utf-8")
+    ports = {name: getattr(settings, name) for name in SCRAPED} | {"api_port": settings.pages_port}
+    file.write_text(configuration(ports), encoding="utf-8")
     return shlex.join([Path(program).name, *arguments(file, folder.prometheus / "data")])
 
 

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 
 from prequal.core.keys import KeyText, must_differ
 from prequal.core.settings import Brokers, DatabaseSettings, DatabaseUrl, FileName, Port
-from prequal.core.topology import COMMANDS, PORTS, Service
+from prequal.core.topology import ADMIN_PORT, COMMANDS, PORTS, Service
 
 PORT_SETTINGS: Final = {service: f"{command}_port" for command, service in COMMANDS.items()}
 """The field that holds each service's port."""
@@ -48,6 +48,9 @@ class UpSettings(BaseSettings):
     publisher_port: Port = Field(PORTS[Service.PUBLISHER], description=_probes(Service.PUBLISHER))
     console_port: Port = Field(
         PORTS[Service.CONSOLE], description=f"Port of the console's pages. Default {PORTS[Service.CONSOLE]}."
+    )
+    admin_port: Port = Field(
+        ADMIN_PORT, description=f"Port of the API's metrics and pages with --authentication keys. Default {ADMIN_PORT}."
     )
     watched_folder: Path | None = Field(
         None,
@@ -101,6 +104,11 @@ class UpSettings(BaseSettings):
         port: int = getattr(self, PORT_SETTINGS[service])
         return port
 
+    @property
+    def pages_port(self) -> int:
+        """The port of the API's metrics and pages."""
+        return self.admin_port if self.api_authentication == "keys" else self.api_port
+
     def ports(self) -> dict[str, tuple[int, str]]:
         """The ports that will be bound, by the setting that moves each, with what needs it."""
         stores = {}
@@ -109,6 +117,8 @@ class UpSettings(BaseSettings):
         if self.kafka_bootstrap_servers is None:
             stores["KAFKA_PORT"] = (self.kafka_port, "Kafka")
             stores["KAFKA_CONTROLLER_PORT"] = (self.kafka_controller_port, "Kafka's controller")
-        return stores | {
+        admin = {"ADMIN_PORT": (self.admin_port, "the API's metrics")} if self.api_authentication == "keys" else {}
+        services = {
             setting.upper(): (self.port_of(service), service.value) for service, setting in PORT_SETTINGS.items()
         }
+        return stores | services | admin

@@ -50,7 +50,7 @@ NEXT_STEPS: Final = """
       -d '{{"pan_number": "ABCDE1234F", "monthly_income_inr": 75000, "loan_amount_inr": 1500000, "loan_type": "HOME"}}'
     .venv/bin/prequal apply --url {url} --type HOME --income 75000 --amount 1500000
     .venv/bin/prequal status
-    {url}/docs   {url}/metrics
+    {pages}/docs   {pages}/metrics
     {console}
 {watch}
   {callers}
@@ -286,6 +286,7 @@ class LocalStack:
             token, callers = '-H "Authorization: Bearer $PREQUAL_TOKEN" ', CLIENTS_ALONE
         logs = self._folder.log("*")
         steps = {"logs": logs, "watch": watch, "token": token, "callers": callers, "console": self._console_line()}
+        steps["pages"] = f"http://127.0.0.1:{self._settings.pages_port}"
         self._console.text(NEXT_STEPS.format(url=self._api_url, **steps))
 
     def _console_line(self) -> str:

@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import json
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,23 +63,44 @@ def health_handlers(exporter: Service, service: str, readiness: Readiness) -> di
     return {"/health": health, "/ready": ready, "/metrics": show_metrics}
 
 
+def bare_handlers(handlers: dict[str, Handler]) -> dict[str, Handler]:
+    """Of the three answers what anybody may know: `/health`, and of `/ready` the status alone."""
+
+    async def ready(request: Request) -> Response:
+        whole = await handlers["/ready"](request)
+        body = {"status": json.loads(bytes(whole.body))["status"]}
+        return JSONResponse(body, status_code=whole.status_code, headers={"Cache-Control": "no-store"})
+
+    return {"/health": handlers["/health"], "/ready": ready}
+
+
 def probes(exporter: Service, service: str, readiness: Readiness) -> Starlette:
     """A worker's whole HTTP face."""
     handlers = health_handlers(exporter, service, readiness)
     return Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a process answers with at another port than its own, and the setting that moves that port."""
+
+    app: Starlette
+    host: str
+    port: int
+    setting: str
+
+
 async def serve(
     app: Any,
     settings: ServiceSettings,
     stop: asyncio.Event,
-    beside: Starlette,
+    beside: Sequence[Beside] = (),
     protocol: type[Protocol] = Protocol,
 ) -> None:
-    """Answer until `stop`, then let requests in flight finish; at `PROMETHEUS_PORT`, if it is another, with `beside`.
+    """Answer until `stop`, then let requests in flight finish; at further ports with what is `beside`.
 
     Raises:
-        Misconfigured: `HTTP_PORT` is taken. The other one is waited for: metrics are no reason not to work.
+        Misconfigured: `HTTP_PORT` is taken. The others are waited for: metrics are no reason not to work.
     """
     most, backlog = limits(settings.http_connections_max, BACKLOG)
     connections = Connections(most, settings.http_keep_alive_seconds)
@@ -88,8 +110,8 @@ async def serve(
     try:
         async with asyncio.TaskGroup() as servers:
             servers.create_task(doors.serve(app, listener, protocol))
-            if settings.prometheus_port not in (None, settings.http_port):
-                servers.create_task(doors.serve_beside(beside))
+            for each in beside:
+                servers.create_task(doors.serve_beside(each))
     finally:
         watch.cancel()
 
@@ -103,19 +125,19 @@ class _Doors:
     connections: Connections
     backlog: int
 
-    async def serve_beside(self, app: Starlette) -> None:
-        """Answer at `PROMETHEUS_PORT` once it is free, which is said once that it is not."""
-        settings, is_said = self.settings, False
+    async def serve_beside(self, beside: Beside) -> None:
+        """Answer at a further port once it is free, which is said once that it is not."""
+        is_said = False
         while not self.stop.is_set():
             try:
-                listener = bind(settings.http_host, settings.prometheus_port or 0, "PROMETHEUS_PORT", self.backlog)
+                listener = bind(beside.host, beside.port, beside.setting, self.backlog)
             except Misconfigured as error:
                 if not is_said:
-                    log.error("metrics_port_taken", reason=str(error), instead=settings.http_port)
+                    log.error("metrics_port_taken", reason=str(error))
                 is_said = True
                 await pause(self.stop, BIND_EVERY_SECONDS)
                 continue
-            await self.serve(app, listener, Protocol)
+            await self.serve(beside.app, listener, Protocol)
 
     async def serve(self, app: Any, listener: socket.socket, protocol: type[Protocol]) -> None:
         """Answer at a port until the process is to stop."""

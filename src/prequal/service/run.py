@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.applications import Starlette
+
 from prequal.core import lifecycle
 from prequal.core.settings import ServiceSettings
 from prequal.core.topology import Service
@@ -39,6 +41,7 @@ async def started(
     *checks: Check,
     app: Any = None,
     protocol: type[Protocol] = Protocol,
+    admin: http_server.Beside | None = None,
 ) -> AsyncIterator[Running]:
     """Answer HTTP, wait for the database and its checks, and hold the process together while the block works.
 
@@ -50,16 +53,26 @@ async def started(
         checks: what the database must pass beside its revision.
         app: the ASGI application to serve; the probes alone by default.
         protocol: how HTTP is spoken.
+        admin: what is answered at a port that callers do not reach.
 
     Raises:
         Misconfigured: a check did, or a port is taken.
     """
     probes = http_server.probes(service, settings.service_name, readiness)
     async with lifecycle.together() as group:
-        served = http_server.serve(probes if app is None else app, settings, stop, probes, protocol)
+        beside = [*_metrics_port(settings, probes), *([admin] if admin else [])]
+        served = http_server.serve(probes if app is None else app, settings, stop, beside, protocol)
         http = group.create_task(served)
         group.create_task(readiness.watch(stop))
         await wait_for_database(settings.database_url, stop, check_schema, *checks)
         process.freeze_memory()
         readiness.started = True
         yield Running(group, http)
+
+
+def _metrics_port(settings: ServiceSettings, probes: Starlette) -> list[http_server.Beside]:
+    """The probes at `PROMETHEUS_PORT`, if that is another port."""
+    port = settings.prometheus_port
+    if port in (None, settings.http_port):
+        return []
+    return [http_server.Beside(probes, settings.http_host, port, "PROMETHEUS_PORT")]

@@ -323,6 +323,13 @@ def test_nobody_needs_a_token_only_where_only_this_machine_calls(host: str) -> N
     assert load(ApiSettings, **good(api_authentication="none", http_host=host)).api_authentication == "none"
 
 
+def test_admin_port_is_another_than_the_callers_where_they_need_a_token() -> None:
+    with pytest.raises(Misconfigured, match="ADMIN_PORT is HTTP_PORT"):
+        load(ApiSettings, **good(), admin_port=8000)
+
+    assert load(ApiSettings, **good(), admin_port=8000, api_authentication="none").admin_port == 8000
+
+
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "192.0.2.7", "api.example", "localhost.example", "127.0.0.1.example"]
 )
