@@ -180,7 +180,7 @@ def test_up_on_a_busy_port_is_one_sentence_and_exit_code_2(api: Api, stack: Up) 
 def test_generated_keys_fit_into_a_dotenv() -> None:
     lines = runner.invoke(app, ["keys", "generate"]).output.splitlines()
 
-    assert [line.split("=", 1)[0] for line in lines] == ["ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY"]
+    assert [line.split("=", 1)[0] for line in lines] == ["ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY", "RECORD_KEY"]
 
 
 def test_generated_keys_come_as_json() -> None:
@@ -188,6 +188,7 @@ def test_generated_keys_come_as_json() -> None:
         "ENCRYPTION_KEY",
         "PAN_HASH_KEY",
         "REPORT_KEY",
+        "RECORD_KEY",
     }
 
 

@@ -14,7 +14,7 @@ from prequal.core.errors import Misconfigured
 from prequal.core.settings import load
 from prequal.local import run_file, supervisor
 from prequal.local.data_folder import DataFolder
-from prequal.local.keys import development_keys, generate
+from prequal.local.keys import OF_SERVICES, development_keys, generate
 from prequal.local.ports import require_free
 from prequal.local.run_file import Process, RunFile
 from prequal.local.settings import UpSettings
@@ -63,8 +63,9 @@ def test_dotenv_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeypatch:
 def test_fresh_keys_differ_and_are_valid() -> None:
     keys = generate()
 
-    assert load(UpSettings, **{name.lower(): key for name, key in keys.items()}).keys() == keys
-    assert len(set(keys.values())) == 3
+    of_services = {name: keys[name] for name in OF_SERVICES}
+    assert load(UpSettings, **{name.lower(): key for name, key in of_services.items()}).keys() == of_services
+    assert len(set(keys.values())) == 4
 
 
 def test_development_keys_are_made_once_and_only_the_owner_reads_them(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_key_that_is_given_need_not_be_in_the_file(tmp_path: Path) -> None:
 
     settings = load(UpSettings, encryption_key=keys["ENCRYPTION_KEY"], prequal_data_dir=tmp_path)
 
-    assert supervisor._keys(settings, DataFolder(tmp_path)) == keys
+    assert supervisor._keys(settings, DataFolder(tmp_path)) == {name: keys[name] for name in OF_SERVICES}
 
 
 def test_no_new_keys_are_drawn_for_a_database_that_was_made_with_others(tmp_path: Path) -> None:

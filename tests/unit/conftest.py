@@ -23,6 +23,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
         "ENCRYPTION_KEY",
         "PAN_HASH_KEY",
         "REPORT_KEY",
+        "RECORD_KEY",
         "LOG_LEVEL",
     ):
         monkeypatch.delenv(name, raising=False)

@@ -8,7 +8,21 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from prequal.cli import apply, clients, dlq, keys, policy_life, republish, services, setup, status, trace, up, users
+from prequal.cli import (
+    apply,
+    audit,
+    clients,
+    dlq,
+    keys,
+    policy_life,
+    republish,
+    services,
+    setup,
+    status,
+    trace,
+    up,
+    users,
+)
 from prequal.core.errors import UsageError
 
 HELP = """Instant loan prequalification: submit, assess, decide.
@@ -72,6 +86,7 @@ app.command()(setup.migrate)
 app.command()(setup.topics)
 app.command()(setup.maintain)
 app.command()(republish.republish)
+app.add_typer(audit.app, name="audit")
 app.add_typer(clients.app, name="clients")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")

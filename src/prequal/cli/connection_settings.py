@@ -3,9 +3,11 @@
 Invariant: settings win over `run.json`, and both addresses come from the same of the two.
 """
 
+import os
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from prequal.core.record_settings import RecordSettings
     from prequal.core.settings import DatabaseSettings, HashingSettings, KafkaSettings, RingSettings
     from prequal.local.run_file import RunFile
     from prequal.local.settings import UpSettings
@@ -59,6 +61,25 @@ def hashing_stores() -> "tuple[HashingSettings, PanHasher]":
         key = keys.get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
         settings = load(HashingSettings, database_url=running.database_url, pan_hash_key=key)
     return settings, PanHasher(key_bytes(settings.pan_hash_key))
+
+
+def record_stores() -> "RecordSettings":
+    """The database as `stores` finds it, and the RECORD_KEY of the settings or else of a running `prequal up`.
+
+    Raises:
+        Misconfigured: neither names both.
+    """
+    from prequal.core.record_settings import RecordSettings
+    from prequal.core.settings import load
+    from prequal.local.data_folder import DataFolder
+    from prequal.local.keys import development_keys
+
+    up, running = _local_stack()
+    if running is None or up.database_url is not None:
+        return load(RecordSettings)
+    name = "RECORD_KEY"
+    key = os.environ.get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
+    return load(RecordSettings, database_url=running.database_url, record_key=key)
 
 
 def ring_stores(kind: type[R]) -> R:

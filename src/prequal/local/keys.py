@@ -13,9 +13,10 @@ from pydantic import SecretStr
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KEY_BYTES, key_bytes
 
-NAMES = ("ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY")
-REPLACEABLE = "REPORT_KEY"
-"""A key without which no data are lost: it is added to a file of an earlier release."""
+OF_SERVICES = ("ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY")
+NAMES = (*OF_SERVICES, "RECORD_KEY")
+REPLACEABLE = ("REPORT_KEY", "RECORD_KEY")
+"""Keys without which no data are lost: they are added to a file of an earlier release."""
 
 
 def generate() -> dict[str, str]:
@@ -23,11 +24,11 @@ def generate() -> dict[str, str]:
     return {name: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for name in NAMES}
 
 
-def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str]:
+def development_keys(file: Path, needed: Sequence[str] = OF_SERVICES) -> dict[str, str]:
     """The needed keys from `file`; without such a file they are generated and written to it, mode 0600.
 
     Raises:
-        Misconfigured: the file exists and does not hold them; but for `REPLACEABLE`, which is added to it.
+        Misconfigured: the file exists and does not hold them; but for `REPLACEABLE`, which are added to it.
     """
     if not file.exists():
         write_secret(file, "".join(f"{name}={key}\n" for name, key in generate().items()))
@@ -35,8 +36,9 @@ def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str
         pairs = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
     except (OSError, UnicodeDecodeError):
         pairs = {}
-    if REPLACEABLE in needed and REPLACEABLE not in pairs and _all_keys(pairs, needed):
-        pairs[REPLACEABLE] = generate()[REPLACEABLE]
+    added = [name for name in REPLACEABLE if name in needed and name not in pairs]
+    if added and _all_keys(pairs, needed):
+        pairs |= {name: generate()[name] for name in added}
         write_secret(file, "".join(f"{name}={key}\n" for name, key in pairs.items()))
     for name in needed:
         if not _is_key(pairs.get(name, "")):
@@ -48,7 +50,7 @@ def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str
 
 
 def _all_keys(pairs: Mapping[str, str], needed: Sequence[str]) -> bool:
-    return all(_is_key(pairs.get(name, "")) for name in needed if name != REPLACEABLE)
+    return all(_is_key(pairs.get(name, "")) for name in needed if name not in REPLACEABLE)
 
 
 def _is_key(text: str) -> bool:

@@ -22,6 +22,7 @@ class Role(StrEnum):
     ADMINISTRATOR = "prequal_administrator"
     OPERATOR = "prequal_operator"
     READER = "prequal_reader"
+    AUDITOR = "prequal_auditor"
 
     @property
     def login(self) -> str:
@@ -38,6 +39,7 @@ DUTIES: Final[Mapping[Role, str]] = {
     Role.ADMINISTRATOR: "`prequal clients`, `prequal keys`, `prequal users`",
     Role.OPERATOR: "`prequal dlq`, `republish`, `policy propose` and what follows it, and what the reader does",
     Role.READER: "`prequal status`, `trace`, `dlq list`, `dlq show`, `policy list`, `policy backtest`",
+    Role.AUDITOR: "`prequal audit`",
 }
 
 MEMBER_OF: Final[Mapping[Role, str]] = {Role.PUBLISHER: "pg_read_all_stats"}
@@ -64,6 +66,7 @@ GRANTS: Final[Grid] = {
         Role.ADMINISTRATOR: f"INSERT ({_ACT})",
         Role.OPERATOR: f"SELECT, INSERT ({_ACT})",
         Role.READER: "SELECT",
+        Role.AUDITOR: "SELECT",
     },
     "alembic_version": _EVERY_ROLE,
     "api_client_secrets": {
@@ -88,6 +91,7 @@ GRANTS: Final[Grid] = {
         Role.ADMINISTRATOR: "SELECT (id, pan_number_encrypted), UPDATE (pan_number_encrypted)",
         Role.OPERATOR: f"SELECT ({_SHOWN})",
         Role.READER: f"SELECT ({_SHOWN})",
+        Role.AUDITOR: "SELECT (id, pan_number_hash, created_at)",
     },
     "audit_log": {
         Role.API: "INSERT (application_id, service, action, request_id, client)",
@@ -96,13 +100,16 @@ GRANTS: Final[Grid] = {
         Role.ADMINISTRATOR: "INSERT (application_id, service, action)",
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
+        Role.AUDITOR: "SELECT",
     },
     "idempotency_keys": {Role.API: "SELECT, INSERT, UPDATE, DELETE"},
     "key_checks": {
         Role.API: "SELECT, INSERT",
         Role.CREDIT: "SELECT, INSERT",
         Role.DECISION: "SELECT, INSERT",
+        Role.CONSOLE: "SELECT, INSERT",
         Role.ADMINISTRATOR: "SELECT, INSERT, DELETE",
+        Role.AUDITOR: "SELECT, INSERT",
     },
     "key_uses": {
         Role.API: "SELECT, INSERT, UPDATE",
@@ -160,6 +167,7 @@ GRANTS: Final[Grid] = {
         Role.READER: "SELECT",
     },
     "publisher_leases": {Role.PUBLISHER: "SELECT, INSERT, UPDATE"},
+    "record_blocks": {Role.CONSOLE: "SELECT, INSERT", Role.AUDITOR: "SELECT, INSERT"},
     "republications": {
         Role.PUBLISHER: "SELECT, INSERT, UPDATE",
         Role.CONSOLE: "SELECT",

@@ -171,7 +171,7 @@ CREATE TABLE public.key_checks (
     key_id bytea NOT NULL,
     check_value bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT key_checks_purpose_check CHECK ((purpose = ANY (ARRAY['ENCRYPTION_KEY'::text, 'PAN_HASH_KEY'::text, 'REPORT_KEY'::text, 'SCORE_DRAW_KEY'::text])))
+    CONSTRAINT key_checks_purpose_check CHECK ((purpose = ANY (ARRAY['ENCRYPTION_KEY'::text, 'PAN_HASH_KEY'::text, 'REPORT_KEY'::text, 'SCORE_DRAW_KEY'::text, 'RECORD_KEY'::text])))
 );
 
 CREATE TABLE public.key_uses (
@@ -343,6 +343,24 @@ CREATE TABLE public.publisher_leases (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE public.record_blocks (
+    number bigint NOT NULL,
+    chained_at timestamp with time zone NOT NULL,
+    audit_log_upto bigint NOT NULL,
+    acts_upto bigint NOT NULL,
+    audit_log_entries bytea NOT NULL,
+    acts_entries bytea NOT NULL,
+    key_id bytea NOT NULL,
+    mac bytea NOT NULL,
+    CONSTRAINT record_blocks_acts_entries_check CHECK (((octet_length(acts_entries) % 24) = 0)),
+    CONSTRAINT record_blocks_audit_log_entries_check CHECK (((octet_length(audit_log_entries) % 24) = 0)),
+    CONSTRAINT record_blocks_key_id_check CHECK ((octet_length(key_id) = 8)),
+    CONSTRAINT record_blocks_mac_check CHECK ((octet_length(mac) = 32)),
+    CONSTRAINT record_blocks_number_check CHECK ((number > 0))
+);
+ALTER TABLE ONLY public.record_blocks ALTER COLUMN audit_log_entries SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.record_blocks ALTER COLUMN acts_entries SET STORAGE EXTERNAL;
+
 CREATE TABLE public.republications (
     application_id uuid NOT NULL,
     times integer NOT NULL,
@@ -443,6 +461,9 @@ ALTER TABLE ONLY public.processed_messages
 ALTER TABLE ONLY public.publisher_leases
     ADD CONSTRAINT publisher_leases_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.record_blocks
+    ADD CONSTRAINT record_blocks_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY public.republications
     ADD CONSTRAINT republications_pkey PRIMARY KEY (application_id);
 
@@ -485,9 +506,17 @@ CREATE TRIGGER acts_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public
 
 ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_is_append_only;
 
+CREATE TRIGGER acts_rows_are_append_only BEFORE DELETE OR UPDATE ON public.acts FOR EACH ROW EXECUTE FUNCTION public.acts_is_append_only();
+
+ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_rows_are_append_only;
+
 CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.audit_log_is_append_only();
 
 ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_is_append_only;
+
+CREATE TRIGGER audit_log_rows_are_append_only BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.audit_log_is_append_only();
+
+ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_rows_are_append_only;
 
 CREATE TRIGGER policy_activations_has_the_time_of_the_database BEFORE INSERT ON public.policy_activations FOR EACH ROW EXECUTE FUNCTION public.policy_activations_has_the_time_of_the_database();
 

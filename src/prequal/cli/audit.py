@@ -1,0 +1,182 @@
+"""`prequal audit`: the record of accesses and acts, chained, compared with its chain, and asked.
+
+Invariant: a PAN is asked for without echo, and shown nowhere.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prequal.cli.connection_settings import hashing_stores, record_stores, stores
+
+if TYPE_CHECKING:
+    from prequal.domain.pan import Pan
+    from prequal.record.access import Access
+    from prequal.record.heads import Head
+    from prequal.record.verification import Verdict
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
+
+
+@app.callback()
+def audit() -> None:
+    """The record of who saw and changed what, and the proof that nobody altered it.
+
+    Each access to a PAN and each act of a person is an entry. Entries are chained under RECORD_KEY, so that a change
+    of one is found, also when the owner of the database made it.
+
+    \b
+    Examples:
+      prequal audit chain --follow
+      prequal audit verify
+      prequal audit who 01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44
+    """
+
+
+@app.command()
+def chain(
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until SIGTERM; an entry waits 5 seconds.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Chain the entries that are not chained yet.
+
+    With --follow and RECORD_HEADS_FOLDER the newest block's MAC is written there each hour. Needs DATABASE_URL and
+    RECORD_KEY, or a running `prequal up`.
+
+    \b
+    Examples:
+      prequal audit chain
+      RECORD_HEADS_FOLDER=/mnt/elsewhere prequal audit chain --follow
+    """
+    from prequal.record import commands
+
+    settings = record_stores()
+    if follow:
+        commands.follow(settings)
+        return
+    newest = commands.chain(settings)
+    number = newest.number if newest else 0
+    typer.echo(json.dumps({"blocks": number}) if as_json else f"The chain has {number} blocks.")
+
+
+@app.command()
+def head(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Keep it where the database's owner is not.")],
+) -> None:
+    """Write the number and MAC of the newest block to a file, for `prequal audit verify --head`.
+
+    Needs DATABASE_URL and RECORD_KEY, or a running `prequal up`.
+
+    \b
+    Example:
+      prequal audit head /mnt/elsewhere/head.json
+    """
+    from prequal.core.errors import Refused, UsageError
+    from prequal.record import commands
+
+    newest = commands.newest(record_stores())
+    if newest is None:
+        raise Refused("There is no block yet: `prequal audit chain` makes one.")
+    try:
+        commands.write_head(newest, file)
+    except OSError as problem:
+        raise UsageError(f"FILE cannot be written: {problem.strerror}.") from None
+    typer.echo(f"Block {newest.number}.")
+
+
+@app.command()
+def verify(
+    head_file: Annotated[
+        Path | None, typer.Option("--head", metavar="FILE", help="A head that was written earlier, and kept outside.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the record with its chain: OK, or the first entry that is not as it was, with exit code 1.
+
+    Without --head it cannot know that the newest blocks, with all their entries, were cut off. Needs DATABASE_URL and
+    RECORD_KEY, or a running `prequal up`.
+
+    \b
+    Examples:
+      prequal audit verify
+      prequal audit verify --head /mnt/elsewhere/head-812.json --json
+    """
+    from prequal.core.errors import Refused
+    from prequal.record import commands
+
+    verdict = commands.verify(record_stores(), _head(head_file))
+    if as_json:
+        typer.echo(json.dumps(asdict(verdict)))
+    elif verdict.tampering is None:
+        typer.echo(_fine(verdict))
+    if verdict.tampering is not None:
+        raise Refused(f"{verdict.tampering}; {verdict.entries} entries before it are as they were chained.")
+
+
+@app.command()
+def who(
+    application_id: Annotated[
+        str | None, typer.Argument(metavar="[APPLICATION_ID]", help="Without it a PAN is asked for.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List every access to an application, or to all applications of a PAN: when, by whom, for what.
+
+    A PAN needs PAN_HASH_KEY as well, and reads through all applications. Needs DATABASE_URL, or a running
+    `prequal up`.
+
+    \b
+    Examples:
+      prequal audit who 01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44
+      prequal audit who --json
+    """
+    from prequal.core.settings import DatabaseSettings
+    from prequal.ops.selection import read_application_id
+    from prequal.record import commands
+
+    if application_id is None:
+        hashing, hasher = hashing_stores()
+        _show(commands.who(hashing.database_url, hasher.hash(_asked_pan())), as_json)
+    else:
+        wanted = read_application_id(application_id)
+        _show(commands.who(stores(DatabaseSettings).database_url, wanted), as_json)
+
+
+def _asked_pan() -> "Pan":
+    from prequal.domain.pan import Pan
+
+    return Pan(typer.prompt("PAN", hide_input=True))
+
+
+def _head(file: Path | None) -> "Head | None":
+    from prequal.core.errors import UsageError
+    from prequal.record.commands import read_head
+
+    try:
+        return None if file is None else read_head(file)
+    except (OSError, ValueError):
+        raise UsageError("--head names no file that `prequal audit head` wrote.") from None
+
+
+def _fine(verdict: "Verdict") -> str:
+    waiting = f"; {verdict.waiting} wait to be chained" if verdict.waiting else ""
+    return f"OK: {verdict.entries} entries in {verdict.blocks} blocks are as they were chained{waiting}."
+
+
+def _show(found: "list[Access]", as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([asdict(each) | {"at": each.at.isoformat()} for each in found]))
+        return
+    for each in found:
+        about = [
+            f"client {each.client}" if each.client else "",
+            f"request {each.request_id}" if each.request_id else "",
+        ]
+        tail = "".join(f", {word}" for word in about if word)
+        typer.echo(f"{each.at:%Y-%m-%dT%H:%M:%S.%fZ}  {each.application_id}  {each.by}: {each.purpose}{tail}")
+    typer.echo(f"{len(found)} access{'' if len(found) == 1 else 'es'}.")

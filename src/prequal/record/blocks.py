@@ -1,0 +1,111 @@
+"""The chain of the record, pure: what an entry is in bytes, and how a block proves its entries and the block before.
+
+Invariant: whatever is stored of an entry is in its digest, and every digest is under a MAC that only a holder of the
+key can make.
+"""
+
+import hashlib
+import hmac
+import json
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+
+from prequal.core.keys import key_id
+
+TABLES: Final = ("audit_log", "acts")
+"""The tables whose rows are entries, in the order in which a block holds them."""
+DIGEST_BYTES: Final = 16
+"""Of SHA-256; another entry with the same digest is 2¹²⁸ tries away."""
+_ENTRY: Final = struct.Struct(f">q{DIGEST_BYTES}s")
+
+Value: TypeAlias = str | int | bool | None
+Fields: TypeAlias = Mapping[str, "Value | Mapping[str, Value]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the record.
+
+    Attributes:
+        id: unique in its table, and never used again.
+        fields: everything else that the row holds, but its time.
+    """
+
+    id: int
+    occurred_at: datetime
+    fields: Fields
+
+    def digest(self, table: str, *, as_id: int | None = None) -> bytes:
+        """16 bytes of the SHA-256 of the entry as canonical JSON (RFC 8785); with `as_id`, were that its id."""
+        about = {"table": table, "id": str(as_id or self.id), "occurred_at": _time(self.occurred_at), **self.fields}
+        return hashlib.sha256(canonical(about)).digest()[:DIGEST_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some entries in the order of their ids, chained to the block before.
+
+    Attributes:
+        number: from 1, without a gap.
+        chained_at: when it was made, by the database's clock.
+        upto: for each table the id up to which this block and those before hold every entry.
+        entries: for each table the packed ids and digests.
+        key_id: names the key of the MAC, 8 bytes.
+        mac: HMAC-SHA-256, 32 bytes.
+    """
+
+    number: int
+    chained_at: datetime
+    upto: tuple[int, ...]
+    entries: tuple[bytes, ...]
+    key_id: bytes
+    mac: bytes
+
+    def is_of(self, key: bytes, previous: bytes) -> bool:
+        """Whether the MAC is this key's, over what the block says and the MAC of the block before."""
+        made = _mac(key, self.number, self.chained_at, self.upto, self.entries, previous)
+        return hmac.compare_digest(self.mac, made)
+
+
+def next_block(
+    key: bytes, number: int, chained_at: datetime, upto: Sequence[int], entries: Sequence[bytes], previous: bytes
+) -> Block:
+    """The next block; `previous` is the MAC of the one before, empty for the first."""
+    mac = _mac(key, number, chained_at, tuple(upto), tuple(entries), previous)
+    return Block(number, chained_at, tuple(upto), tuple(entries), key_id(key), mac)
+
+
+def packed(table: str, entries: Iterable[Entry]) -> bytes:
+    """Ids and digests of entries, 24 bytes each."""
+    return b"".join(_ENTRY.pack(entry.id, entry.digest(table)) for entry in entries)
+
+
+def unpacked(entries: bytes) -> dict[int, bytes]:
+    """The digests by the entries' ids, in their order."""
+    return dict(_ENTRY.iter_unpack(entries))
+
+
+def canonical(value: object) -> bytes:
+    """JSON as RFC 8785 has it; Python's own is that, for numbers here are small integers, and names of fields ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _mac(
+    key: bytes, number: int, chained_at: datetime, upto: Sequence[int], entries: Sequence[bytes], previous: bytes
+) -> bytes:
+    said = {
+        "number": number,
+        "chained_at": _time(chained_at),
+        "upto": [str(each) for each in upto],
+        "entries": [hashlib.sha256(each).hexdigest() for each in entries],
+        "key_id": key_id(key).hex(),
+        "previous": previous.hex(),
+    }
+    return hmac.digest(key, canonical(said), "sha256")
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")

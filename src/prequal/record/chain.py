@@ -1,0 +1,98 @@
+"""Chains what was written into the record: every entry, once its transaction and all that began before it have ended.
+
+Invariant: an entry is in exactly one block. Ids commit out of order, so a block ends at an id below which nothing can
+come any more.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from prequal.core.errors import Transient
+from prequal.core.lifecycle import pause
+from prequal.postgres.connections import Connection
+from prequal.record import queries
+from prequal.record.blocks import TABLES, Block, next_block, packed
+from prequal.record.heads import write_head
+from prequal.schema.version import connected_at_revision
+
+EVERY_SECONDS: Final = 2.0
+"""An entry is in a block within 5 seconds, unless a transaction that has written stays open for longer."""
+WRITERS_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 0.02
+BLOCK_ENTRIES: Final = 5000
+HEAD_EVERY: Final = timedelta(hours=1)
+COMMAND_SECONDS: Final = 30.0
+
+log = structlog.get_logger()
+
+
+async def follow(database_url: str, key: bytes, stop: asyncio.Event, heads: Path | None = None) -> None:
+    """Chain until `stop` is set, with a new connection where one fails; `heads` gets a file of the head each hour.
+
+    Raises:
+        Misconfigured: the database is not migrated.
+    """
+    written_at: datetime | None = None
+    while not stop.is_set():
+        try:
+            async with connected_at_revision(database_url, "record", {}, COMMAND_SECONDS) as connection:
+                while not stop.is_set():
+                    head = await chain(connection, key)
+                    if heads and head and (written_at is None or head.chained_at - written_at >= HEAD_EVERY):
+                        await asyncio.to_thread(write_head, head, heads / f"head-{head.number}.json")
+                        written_at = head.chained_at
+                    await pause(stop, EVERY_SECONDS)
+        except (Transient, OSError) as problem:
+            log.warning("record.not_chained", error=type(problem).__name__)
+            await pause(stop, EVERY_SECONDS)
+
+
+async def chain(connection: Connection, key: bytes) -> Block | None:
+    """Add blocks until every settled entry is in one; returns the newest, None when there is none at all.
+
+    Where another process chains at this moment nothing is added.
+    """
+    upto = await _settled(connection)
+    while True:
+        async with connection.transaction():
+            if not await queries.lock(connection):
+                return await queries.last_block(connection)
+            last = await queries.last_block(connection)
+            block = await _next(connection, key, last, upto)
+            if block is None:
+                return last
+            await queries.add(connection, block)
+
+
+async def _next(connection: Connection, key: bytes, last: Block | None, upto: Sequence[int]) -> Block | None:
+    before = last.upto if last else (0,) * len(TABLES)
+    ends, contents = [], []
+    for table, after, end in zip(TABLES, before, upto, strict=True):
+        found = await queries.entries(connection, table, after, end, BLOCK_ENTRIES)
+        ends.append(found[-1].id if len(found) == BLOCK_ENTRIES else max(after, end))
+        contents.append(packed(table, found))
+    if not any(contents):
+        return None
+    number, previous = (last.number + 1, last.mac) if last else (1, b"")
+    return next_block(key, number, await queries.now(connection), ends, contents, previous)
+
+
+async def _settled(connection: Connection) -> list[int]:
+    """For each table an id: all entries up to it are to be seen now, or never.
+
+    A transaction locks the table before it takes an id, and keeps the lock until it ends. So below the greatest id that
+    can be seen, only those that hold the lock now can still add entries. It waits for them, but not for ever: then the
+    ends are 0, and the next round tries again.
+    """
+    ends = [await queries.last_id(connection, table) for table in TABLES]
+    before, deadline = await queries.writers(connection), asyncio.get_running_loop().time() + WRITERS_SECONDS
+    while before := before & await queries.writers(connection):
+        if asyncio.get_running_loop().time() > deadline:
+            return [0] * len(TABLES)
+        await asyncio.sleep(LOOK_SECONDS)
+    return ends

@@ -1,0 +1,111 @@
+"""What `prequal audit` does, on a connection of its own.
+
+Invariant: nothing is chained or verified under a key that is not the database's.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID
+
+from prequal.core.keys import KeyCheck, key_bytes, key_id, keys_bytes
+from prequal.core.record_settings import RecordSettings
+from prequal.postgres.connections import Connection
+from prequal.postgres.key_checks import recorded_key
+from prequal.record import access, queries, verification
+from prequal.record import chain as chaining
+from prequal.record.access import Access
+from prequal.record.blocks import Block
+from prequal.record.heads import Head
+from prequal.record.heads import read_head as read_head
+from prequal.record.heads import write_head as write_head
+from prequal.record.verification import Verdict
+from prequal.schema.version import connected_at_revision
+
+COMMAND_SECONDS: Final = 600.0
+SESSION: Final = {
+    "statement_timeout": str(int(COMMAND_SECONDS * 1000) - 500),
+    "idle_in_transaction_session_timeout": str(int(COMMAND_SECONDS * 1000)),
+    "plan_cache_mode": "force_custom_plan",
+    **dict.fromkeys(("enable_seqscan", "enable_bitmapscan"), "on"),
+}
+"""A verification is one transaction, and a PAN is looked for in the whole table: the planner is free."""
+
+
+def chain(settings: RecordSettings) -> Block | None:
+    """Chain what is not chained yet; the newest block, None without any.
+
+    Raises:
+        Misconfigured: the key is not the database's, or the database is not migrated.
+        Transient: the database does not answer.
+    """
+
+    async def work() -> Block | None:
+        async with _connected(settings) as connection:
+            return await chaining.chain(connection, key_bytes(settings.record_key))
+
+    return asyncio.run(work())
+
+
+def follow(settings: RecordSettings) -> None:
+    """Chain until SIGTERM or SIGINT. Raises `Misconfigured` as `chain` does."""
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with _connected(settings):
+            pass
+        await chaining.follow(settings.database_url, key_bytes(settings.record_key), stop, settings.record_heads_folder)
+
+    asyncio.run(work())
+
+
+def newest(settings: RecordSettings) -> Block | None:
+    """The newest block. Raises as `chain` does."""
+
+    async def work() -> Block | None:
+        async with _connected(settings) as connection:
+            return await queries.last_block(connection)
+
+    return asyncio.run(work())
+
+
+def verify(settings: RecordSettings, head: Head | None) -> Verdict:
+    """Compare the record with its chain, and with a head that was kept outside. Raises as `chain` does."""
+
+    async def work() -> Verdict:
+        keys = {key_id(key): key for key in _keys(settings)}
+        async with _connected(settings) as connection:
+            return await verification.verify(connection, keys, head)
+
+    return asyncio.run(work())
+
+
+def who(database_url: str, wanted: UUID | str) -> list[Access]:
+    """Every access to an application, by its id, or to those of a PAN, by its keyed hash.
+
+    Raises:
+        Misconfigured: the database is not migrated.
+        Transient: the database does not answer.
+    """
+
+    async def work() -> list[Access]:
+        async with connected_at_revision(database_url, "record", SESSION, COMMAND_SECONDS) as connection:
+            ids = [wanted] if isinstance(wanted, UUID) else await access.applications_of(connection, wanted)
+            return await access.accesses(connection, ids)
+
+    return asyncio.run(work())
+
+
+def _keys(settings: RecordSettings) -> list[bytes]:
+    return [key_bytes(settings.record_key), *keys_bytes(settings.record_keys_retired)]
+
+
+@asynccontextmanager
+async def _connected(settings: RecordSettings) -> AsyncIterator[Connection]:
+    async with connected_at_revision(settings.database_url, "record", SESSION, COMMAND_SECONDS) as connection:
+        await recorded_key("RECORD_KEY", *map(KeyCheck.of, _keys(settings)))(connection)
+        yield connection

@@ -1,0 +1,35 @@
+"""Heads of the chain in files: what proves later that the chain was at least so long.
+
+Invariant: a file of a head is whole, or not there.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from prequal.record.blocks import Block
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A block that was there once: its number and its MAC, 32 bytes."""
+
+    number: int
+    mac: bytes
+
+
+def write_head(block: Block, file: Path) -> None:
+    """Write a block's number and MAC; keep the file where the database's owner cannot reach it. Raises OSError."""
+    said = {"number": block.number, "mac": block.mac.hex(), "chained_at": block.chained_at.isoformat()}
+    draft = file.with_name(f".{file.name}.new")
+    draft.write_text(json.dumps(said) + "\n")
+    draft.replace(file)
+
+
+def read_head(file: Path) -> Head:
+    """The head of a file. Raises OSError, and ValueError for a file that holds none."""
+    said = json.loads(file.read_text())
+    try:
+        return Head(int(said["number"]), bytes.fromhex(said["mac"]))
+    except (KeyError, TypeError):
+        raise ValueError("no head") from None

@@ -1,0 +1,123 @@
+"""The SQL of the chained record.
+
+Invariant: no session caches ids, so that every id below one that can be seen was taken before it.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from prequal.postgres.connections import Connection
+from prequal.record.blocks import Block, Entry
+
+CHAIN_LOCK: Final = 0x6368616E  # "chan"
+
+_READ: Final[Mapping[str, str]] = {
+    "audit_log": """
+        SELECT id, occurred_at, application_id::text, service, action, request_id, client
+        FROM audit_log WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3
+    """,
+    "acts": """
+        SELECT id, occurred_at, actor_kind, actor, action, subject_kind, subject, details::text
+        FROM acts WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3
+    """,
+}
+_LAST: Final[Mapping[str, str]] = {
+    "audit_log": "SELECT coalesce(max(id), 0) FROM audit_log",
+    "acts": "SELECT coalesce(max(id), 0) FROM acts",
+}
+_AFTER: Final[Mapping[str, str]] = {
+    "audit_log": "SELECT count(*) FROM audit_log WHERE id > $1",
+    "acts": "SELECT count(*) FROM acts WHERE id > $1",
+}
+_BLOCK: Final = "number, chained_at, audit_log_upto, acts_upto, audit_log_entries, acts_entries, key_id, mac"
+
+
+async def lock(connection: Connection) -> bool:
+    """Whether this transaction is the one that may add blocks."""
+    found: bool = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", CHAIN_LOCK)
+    return found
+
+
+async def last_id(connection: Connection, table: str) -> int:
+    """The greatest id that can be seen; 0 without entries."""
+    found: int = await connection.fetchval(_LAST[table])
+    return found
+
+
+async def writers(connection: Connection) -> set[str]:
+    """The transactions that have written, or are about to write, into a table of the record."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT virtualtransaction FROM pg_locks
+        WHERE relation IN ('audit_log'::regclass, 'acts'::regclass) AND mode = 'RowExclusiveLock' AND granted
+        """
+    )
+    return {row[0] for row in rows}
+
+
+async def entries(connection: Connection, table: str, after: int, upto: int, limit: int) -> list[Entry]:
+    """Entries with ids above `after` and not above `upto`, by id."""
+    return [_entry(table, row) for row in await connection.fetch(_READ[table], after, upto, limit)]
+
+
+async def count_after(connection: Connection, table: str, after: int) -> int:
+    """How many entries have ids above `after`."""
+    row = await connection.fetchrow(_AFTER[table], after)
+    return int(row[0]) if row else 0
+
+
+async def last_block(connection: Connection) -> Block | None:
+    """The newest block."""
+    row = await connection.fetchrow(f"SELECT {_BLOCK} FROM record_blocks ORDER BY number DESC LIMIT 1")
+    return None if row is None else _block(row)
+
+
+async def blocks(connection: Connection) -> AsyncIterator[Block]:
+    """All blocks by number, one at a time: a block may be large."""
+    number = 0
+    while True:
+        row = await connection.fetchrow(
+            f"SELECT {_BLOCK} FROM record_blocks WHERE number > $1 ORDER BY number LIMIT 1", number
+        )
+        if row is None:
+            return
+        yield (block := _block(row))
+        number = block.number
+
+
+async def add(connection: Connection, block: Block) -> None:
+    """Add the next block."""
+    await connection.execute(
+        f"INSERT INTO record_blocks ({_BLOCK}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        block.number,
+        block.chained_at,
+        *block.upto,
+        *block.entries,
+        block.key_id,
+        block.mac,
+    )
+
+
+async def now(connection: Connection) -> datetime:
+    """The database's clock."""
+    at: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    return at
+
+
+def _entry(table: str, row: "asyncpg.Record") -> Entry:
+    fields = dict(row)
+    id_, occurred_at = fields.pop("id"), fields.pop("occurred_at")
+    if table == "acts":
+        fields["details"] = json.loads(fields["details"])
+    return Entry(id_, occurred_at, fields)
+
+
+def _block(row: "asyncpg.Record") -> Block:
+    number, chained_at, audit_log_upto, acts_upto, audit_log_entries, acts_entries, key_id, mac = row
+    return Block(
+        number, chained_at, (audit_log_upto, acts_upto), (audit_log_entries, acts_entries), bytes(key_id), bytes(mac)
+    )

@@ -1,0 +1,315 @@
+"""The record and its chain: every entry is chained, and whatever a superuser does to it is found and named."""
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+from typer.testing import CliRunner, Result
+
+from harness.database import Database
+from harness.system import OTHER_KEY, PAN_HASH_KEY
+from harness.waiting import eventually
+from prequal.cli.app import app
+from prequal.core.errors import Misconfigured, Refused
+from prequal.core.keys import check_value, key_bytes, key_id
+from prequal.core.record_settings import RecordSettings
+from prequal.core.settings import load
+from prequal.domain.pan import Pan
+from prequal.record import commands
+from prequal.record.chain import follow
+from prequal.record.verification import Tampering, Verdict
+from prequal.security.pan_encryption import PanHasher
+
+RECORD_KEY = "YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8="
+APPLICATION = "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"
+WRITTEN = "INSERT INTO audit_log (application_id, service, action) VALUES (%s, 'credit-service', 'READ')"
+ACT = """
+    INSERT INTO acts (actor_kind, actor, action, subject_kind, subject, details)
+    VALUES ('person', 'asha', 'policy_approved', 'policy', 'v2', '{"reason": "naïve \\u0001"}')
+"""
+runner = CliRunner()
+
+
+def settings_of(database: Database, key: str = RECORD_KEY, retired: str = "") -> RecordSettings:
+    return load(
+        RecordSettings, database_url=database.url, record_key=SecretStr(key), record_keys_retired=SecretStr(retired)
+    )
+
+
+def written(database: Database, entries: int = 4) -> None:
+    with database.connect() as connection:
+        for _ in range(entries):
+            connection.execute(WRITTEN, (APPLICATION,))
+            connection.execute(ACT)
+        connection.commit()
+
+
+def chained(database: Database) -> int:
+    """Chain everything; the number of blocks."""
+    newest = commands.chain(settings_of(database))
+    return newest.number if newest else 0
+
+
+def verified(database: Database, head: Any = None) -> Verdict:
+    return commands.verify(settings_of(database), head)
+
+
+def by_a_superuser(database: Database, *statements: LiteralString) -> None:
+    """Change the record as only its owner can: with its triggers off."""
+    with database.connect() as connection:
+        for table in (b"audit_log", b"acts"):
+            connection.execute(b"ALTER TABLE " + table + b" DISABLE TRIGGER ALL")
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+@pytest.fixture
+def record(database: Database) -> Database:
+    """A record of three blocks, with four entries of each table in the first two."""
+    for _ in range(2):
+        written(database)
+        chained(database)
+    written(database, 1)
+    assert chained(database) == 3
+    assert verified(database) == Verdict(3, 18, 0, None)
+    return database
+
+
+TAMPERING: dict[str, tuple[LiteralString, str, str]] = {
+    "altered": ("UPDATE audit_log SET service = 'nobody' WHERE id = 3", "altered", "audit_log:3"),
+    "details altered": ("UPDATE acts SET details = '{}' WHERE id = 2", "altered", "acts:2"),
+    "removed": ("DELETE FROM audit_log WHERE id = 6", "removed", "audit_log:6"),
+    "removed from its block too": (
+        """
+        DELETE FROM audit_log WHERE id = 2;
+        UPDATE record_blocks SET audit_log_entries = substring(audit_log_entries FROM 1 FOR 24)
+            || substring(audit_log_entries FROM 49) WHERE number = 1
+        """,
+        "altered",
+        "block:1",
+    ),
+    "swapped": (
+        "UPDATE acts a SET occurred_at = b.occurred_at FROM acts b WHERE (a.id, b.id) IN ((1, 2), (2, 1))",
+        "swapped with acts:2",
+        "acts:1",
+    ),
+    "back-dated": (
+        "UPDATE audit_log SET occurred_at = occurred_at - interval '1 day' WHERE id = 5",
+        "altered",
+        "audit_log:5",
+    ),
+    "moved": (
+        """
+        WITH moved AS (DELETE FROM audit_log WHERE id = 7 RETURNING application_id, service, action, occurred_at)
+        INSERT INTO audit_log (application_id, service, action, occurred_at) SELECT * FROM moved
+        """,
+        "removed",
+        "audit_log:7",
+    ),
+    "block removed": ("DELETE FROM record_blocks WHERE number = 2", "removed", "block:2"),
+    "block altered": (
+        "UPDATE record_blocks SET chained_at = chained_at - interval '1 day' WHERE number = 2",
+        "altered",
+        "block:2",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERING)
+def test_tampering_of_a_superuser_is_found_and_the_first_entry_named(record: Database, how: str) -> None:
+    statement, kind, entry = TAMPERING[how]
+
+    by_a_superuser(record, *(part for part in statement.split(";")))
+
+    assert verified(record).tampering == Tampering(kind, entry)
+
+
+def test_entry_that_is_inserted_between_chained_ones_is_found(database: Database) -> None:
+    with database.connect() as open_transaction:
+        open_transaction.execute(WRITTEN, (APPLICATION,))
+        open_transaction.rollback()  # leaves a gap, as a failed write does
+    written(database)
+    chained(database)
+
+    by_a_superuser(
+        database,
+        """
+        INSERT INTO audit_log (id, application_id, service, action) OVERRIDING SYSTEM VALUE
+        VALUES (1, '01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44', 'credit-service', 'READ')
+        """,
+    )
+
+    assert verified(database).tampering == Tampering("inserted", "audit_log:1")
+
+
+def test_entry_that_was_back_dated_before_it_was_chained_is_found(record: Database) -> None:
+    by_a_superuser(
+        record,
+        """
+        INSERT INTO audit_log (application_id, service, action, occurred_at)
+        VALUES ('01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44', 'credit-service', 'READ', now() - interval '1 day')
+        """,
+    )
+    chained(record)
+
+    assert verified(record).tampering == Tampering("back-dated before it was chained", "audit_log:10")
+
+
+def test_newest_blocks_that_were_cut_off_are_missed_by_a_head_that_was_kept_outside(
+    record: Database, tmp_path: Path
+) -> None:
+    run(record, "head", str(tmp_path / "head.json"))
+
+    by_a_superuser(
+        record,
+        "DELETE FROM audit_log WHERE id > 8",
+        "DELETE FROM acts WHERE id > 8",
+        "DELETE FROM record_blocks WHERE number = 3",
+    )
+
+    assert verified(record).tampering is None
+    assert verified(record, commands.read_head(tmp_path / "head.json")).tampering == Tampering("cut off", "block:3")
+
+
+def test_chain_that_was_made_again_under_the_same_key_differs_from_the_head(record: Database, tmp_path: Path) -> None:
+    run(record, "head", str(tmp_path / "head.json"))
+
+    by_a_superuser(record, "UPDATE audit_log SET service = 'nobody' WHERE id = 9", "DELETE FROM record_blocks")
+    for _ in range(3):
+        chained(record)
+        written(record, 1)
+
+    found = verified(record, commands.read_head(tmp_path / "head.json")).tampering
+    assert found == Tampering("replaced since the head was exported", "block:3")
+
+
+def test_chain_of_a_record_with_concurrent_writers_raises_no_alarm(database: Database) -> None:
+    stop = threading.Event()
+
+    def write(number: int) -> None:
+        with database.connect() as connection:
+            while not stop.is_set():
+                connection.execute(WRITTEN, (APPLICATION,))
+                if number % 2:
+                    connection.execute(ACT)
+                (connection.rollback if number == 3 else connection.commit)()
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(20):
+            chained(database)
+            assert verified(database).tampering is None
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+
+    chained(database)
+    verdict = verified(database)
+    entries = database.value("SELECT (SELECT count(*) FROM audit_log) + (SELECT count(*) FROM acts)")
+    assert (verdict.entries, verdict.waiting, verdict.tampering) == (entries, 0, None)
+
+
+def test_entry_of_a_transaction_that_stays_open_is_never_passed_over(database: Database) -> None:
+    with database.connect() as slow:
+        slow.execute(WRITTEN, (APPLICATION,))
+        written(database, 1)  # has the greater id, and commits first
+
+        assert chained(database) == 0
+        slow.commit()
+
+    assert chained(database) == 1
+    assert verified(database) == Verdict(1, 3, 0, None)
+
+
+def test_followed_chain_takes_an_entry_within_five_seconds_and_writes_a_head(
+    database: Database, tmp_path: Path
+) -> None:
+    async def scene() -> None:
+        stop = asyncio.Event()
+        following = asyncio.create_task(follow(database.url, key_bytes(SecretStr(RECORD_KEY)), stop, tmp_path))
+        await asyncio.to_thread(written, database, 1)
+        await asyncio.to_thread(eventually, lambda: list(tmp_path.glob("head-*.json")))
+        stop.set()
+        await following
+
+    asyncio.run(scene())
+
+    assert verified(database).tampering is None
+
+
+def test_blocks_of_a_retired_key_are_verified_with_it_and_not_without(record: Database) -> None:
+    record.value(
+        "INSERT INTO key_checks (purpose, key_id, check_value) SELECT 'RECORD_KEY', %s, %s RETURNING 1",
+        key_id(key_bytes(SecretStr(OTHER_KEY))),
+        check_value(key_bytes(SecretStr(OTHER_KEY))),
+    )
+
+    assert commands.verify(settings_of(record, OTHER_KEY, RECORD_KEY), None).tampering is None
+    with pytest.raises(Misconfigured, match="RECORD_KEYS_RETIRED"):
+        commands.verify(settings_of(record, OTHER_KEY), None)
+
+
+def test_key_that_is_not_the_databases_chains_nothing(record: Database) -> None:
+    with pytest.raises(Misconfigured, match="RECORD_KEY"):
+        commands.chain(settings_of(record, OTHER_KEY))
+
+
+def test_rows_of_the_record_are_append_only_where_statement_triggers_do_not_fire(record: Database) -> None:
+    with record.connect() as connection:
+        connection.execute("ALTER TABLE audit_log DISABLE TRIGGER audit_log_is_append_only")
+
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("UPDATE audit_log SET service = 'nobody' WHERE id = 1")
+        connection.rollback()
+
+
+# ── the command line ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run(database: Database, *words: str, typed: str = "") -> Result:
+    environment = {"DATABASE_URL": database.url, "RECORD_KEY": RECORD_KEY, "PAN_HASH_KEY": PAN_HASH_KEY}
+    return runner.invoke(app, ["audit", *words], env=environment, input=typed)
+
+
+def test_verify_says_ok_with_counts_and_refuses_an_altered_record(record: Database) -> None:
+    assert run(record, "verify").stdout == "OK: 18 entries in 3 blocks are as they were chained.\n"
+
+    by_a_superuser(record, "UPDATE audit_log SET service = 'nobody' WHERE id = 6")
+
+    assert str(run(record, "verify").exception) == (
+        "audit_log:6 was altered; 8 entries before it are as they were chained."
+    )
+    assert isinstance(run(record, "verify", "--json").exception, Refused)
+    assert '"kind": "altered"' in run(record, "verify", "--json").stdout
+
+
+def test_who_lists_accesses_by_application_and_by_pan_and_shows_no_pan(database: Database) -> None:
+    pan = Pan("ABCPE1234F")
+    database.value(
+        """
+        INSERT INTO applications (
+            id, pan_number_encrypted, pan_number_hash, pan_number_masked, monthly_income_inr, loan_amount_inr, loan_type
+        ) VALUES (%s, %s, %s, %s, 85000, 1500000, 'HOME') RETURNING 1
+        """,
+        APPLICATION,
+        bytes(47),
+        PanHasher(key_bytes(SecretStr(PAN_HASH_KEY))).hash(pan),
+        pan.masked,
+    )
+    written(database, 1)
+
+    by_id = run(database, "who", APPLICATION)
+    by_pan = run(database, "who", typed=f"{pan.reveal()}\n")
+
+    assert "credit-service: the PAN was decrypted for the bureau" in by_id.stdout
+    assert by_id.stdout.endswith("1 access.\n")
+    assert by_id.stdout in by_pan.stdout
+    assert pan.reveal() not in by_pan.output
