@@ -36,6 +36,8 @@ TABLES = (
     "people_sessions",
     "policy_versions",
     "policy_activations",
+    "policy_shadows",
+    "policy_shadow_differences",
 )
 """Every table that holds facts; leases are left out, for they tick."""
 

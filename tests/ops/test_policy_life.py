@@ -127,3 +127,12 @@ def test_stored_version_is_compared_and_backtested_by_its_name(prequal: Prequal,
 
 def test_version_that_is_nowhere_is_refused(prequal: Prequal) -> None:
     assert refusal(prequal, "show", "v9") == "There is no version v9: see `prequal policy list`."
+
+
+def test_shadow_is_begun_shown_and_ended(prequal: Prequal, draft: Path) -> None:
+    done(prequal, "propose", str(draft))
+
+    assert "The shadow is v2." in done(prequal, "shadow", "v2").stdout
+    assert prequal("policy", "shadow", "--json")["differences"] == []
+    assert "There is no shadow." in done(prequal, "shadow", "--end").stdout
+    assert "not both" in refusal(prequal, "shadow", "v2", "--end")

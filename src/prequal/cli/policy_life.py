@@ -122,6 +122,38 @@ def rollback(
     _show_activation(_committed(lambda connection: life.rollback(connection, operator(), version, to)), as_json)
 
 
+@app.command()
+def shadow(
+    version: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="Without one, show what differs.")] = None,
+    end: Annotated[bool, typer.Option("--end", help="No version any more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a version decide beside the one in force, without effect: where it differs is counted and kept.
+
+    \b
+    Examples:
+      prequal policy shadow v2
+      prequal policy shadow
+      prequal policy shadow --end
+    """
+    from prequal.core.errors import UsageError
+    from prequal.policy_versions import life
+    from prequal.record.acts import operator
+
+    if version is not None and end:
+        raise UsageError("Give a version or --end, not both.")
+    if version is not None or end:
+        _committed(lambda connection: life.shadow(connection, operator(), version))
+    found = _committed(life.shadow_report)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    typer.echo(f"The shadow is {found['version']}." if found["version"] else "There is no shadow.")
+    for each in found["differences"]:
+        before, after = (f"{each[side]['status']}, {each[side]['reason']}" for side in ("live", "shadow"))
+        typer.echo(f"  {each['applications']:>10,}  {before} → {after}")
+
+
 def _committed(act: "Callable[[Connection], Awaitable[T]]") -> T:
     from prequal.cli.connection_settings import stores
     from prequal.core.settings import DatabaseSettings

@@ -13,6 +13,7 @@ from prequal.core import failpoints
 from prequal.core.errors import Invalid
 from prequal.core.failpoints import Place
 from prequal.decision import queries
+from prequal.decision.shadow import Shadow
 from prequal.domain.policy.facts import Facts
 from prequal.domain.policy.policy import Policy
 from prequal.messaging import inbox
@@ -33,12 +34,19 @@ class DecisionHandler:
     event_class = CreditReportGenerated
 
     def __init__(
-        self, link: SingleConnection, policy: Callable[[], Policy], mac: ReportMac, *, accept_unsigned: bool = False
+        self,
+        link: SingleConnection,
+        policy: Callable[[], Policy],
+        mac: ReportMac,
+        shadow: Shadow | None = None,
+        *,
+        accept_unsigned: bool = False,
     ) -> None:
         """Decide each batch by what `policy` answers when it begins."""
         self._link = link
         self._policy = policy
         self._mac = mac
+        self._shadow = shadow or Shadow()
         self._accept_unsigned = accept_unsigned
 
     async def handle(self, batch: Sequence[Reported]) -> dict[UUID, HandlerResult]:
@@ -73,6 +81,7 @@ class DecisionHandler:
             seconds = await queries.write_decisions(connection, pending)
         failpoints.reached(Place.DECISION_AFTER_COMMIT)
         _count(pending, seconds)
+        self._shadow.observe(pending, seconds)
         return seconds
 
     async def _results_of_unmoved(self, batch: Sequence[Reported]) -> dict[UUID, HandlerResult]:

@@ -11,6 +11,7 @@ import structlog
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.lifecycle import pause
+from prequal.decision.shadow import Shadow
 from prequal.domain.application import LoanType
 from prequal.domain.policy.policy import Policy
 from prequal.policy_versions import queries
@@ -29,11 +30,16 @@ CANDIDATES: Final = 10
 
 
 class PolicyInForce:
-    """The policy of the newest activation whose time has come, and whose document this code understands."""
+    """The policy of the newest activation whose time has come, and whose document this code understands.
+
+    Attributes:
+        shadow: the candidate beside it.
+    """
 
     def __init__(self, database_url: str, service_name: str) -> None:
         self._link = SingleConnection(database_url, f"{service_name} policy")
         self._policy: Policy | None = None
+        self.shadow = Shadow()
         self._refused: dict[bytes, str] = {}
         self._problem: str | None = None
         self._failed = False
@@ -71,6 +77,7 @@ class PolicyInForce:
             try:
                 async with asyncio.timeout(LOOK_SECONDS), self._link.use() as connection:
                     await self.load(connection)
+                    await self.shadow.look(connection)
             except (TimeoutError, Transient) as error:
                 if not self._failed:
                     log.warning("policy_not_read", reason=str(error))

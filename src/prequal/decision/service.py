@@ -43,7 +43,7 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     link = SingleConnection(settings.database_url, settings.service_name)
     policy = PolicyInForce(settings.database_url, settings.service_name)
     accept_unsigned = settings.accept_unsigned_reports
-    handler = DecisionHandler(link, policy.current, mac, accept_unsigned=accept_unsigned)
+    handler = DecisionHandler(link, policy.current, mac, policy.shadow, accept_unsigned=accept_unsigned)
     if accept_unsigned:
         log.warning("unsigned_reports_accepted", until="ACCEPT_UNSIGNED_REPORTS is taken away")
     consumer = BatchConsumer(settings, GROUP, handler)

@@ -7,14 +7,14 @@ each act is recorded in its own transaction, which is the caller's.
 import contextlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from prequal.core.errors import Refused
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy
-from prequal.policy_versions import queries
+from prequal.policy_versions import queries, shadow_queries
 from prequal.policy_versions.queries import Activation, StoredVersion
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
@@ -150,6 +150,44 @@ async def rollback(connection: Connection, actor: Actor, version: str, target: s
     if target == version or (target is None and before is None):
         raise Conflict(f"There is nothing to go back to: before {version} no other version was in force.")
     return await _activate(connection, actor, target or before or "", None, "policy_rolled_back", left=version)
+
+
+async def shadow(connection: Connection, actor: Actor, version: str | None) -> None:
+    """Let a version decide beside the one in force, without effect; None ends that. It need not be approved.
+
+    Raises:
+        NoSuchVersion: nobody proposed it.
+        Conflict: it is in force, or this code does not understand it.
+    """
+    await queries.lock_acts(connection)
+    if version is None:
+        await shadow_queries.insert_shadow(connection, None, None, actor)
+        await record_act(connection, actor, "policy_shadow_ended", "policy", "shadow")
+        return
+    stored = await found(connection, version)
+    if stored.is_in_force:
+        raise Conflict(f"{version} is in force: beside itself it differs nowhere.")
+    policy = loaded(version, stored.document, stored.hash)
+    await shadow_queries.insert_shadow(connection, version, policy.digest, actor)
+    await _record(connection, actor, "policy_shadowed", version, hash=policy.hash)
+
+
+async def shadow_report(connection: Connection) -> dict[str, Any]:
+    """The shadow, and of how many applications it would have decided otherwise, by status and reason."""
+    named = await shadow_queries.shadow(connection)
+    rows = await shadow_queries.differences_by_reason(connection, named[1]) if named else []
+    return {
+        "version": named and named[0],
+        "hash": named and named[1].hex(),
+        "differences": [
+            {
+                "live": {"status": status, "reason": reason},
+                "shadow": {"status": outcome, "reason": other},
+                "applications": applications,
+            }
+            for status, reason, outcome, other, applications in rows
+        ],
+    }
 
 
 def version_before(history: Sequence[str]) -> str | None:

@@ -150,6 +150,17 @@ GRANTS: Final[Grid] = {
         Role.OPERATOR: "SELECT, INSERT (version, hash, effective_from, activated_by_kind, activated_by)",
         Role.READER: "SELECT",
     },
+    "policy_shadow_differences": {
+        Role.DECISION: "INSERT (application_id, version, hash, live_version, live_status, live_reason, shadow_status, "
+        "shadow_reason)",
+        Role.OPERATOR: "SELECT",
+        Role.READER: "SELECT",
+    },
+    "policy_shadows": {
+        Role.DECISION: "SELECT",
+        Role.OPERATOR: "SELECT, INSERT (version, hash, begun_by_kind, begun_by)",
+        Role.READER: "SELECT",
+    },
     "policy_versions": {
         Role.API: "SELECT",
         Role.DECISION: "SELECT",

@@ -293,6 +293,41 @@ ALTER TABLE public.policy_activations ALTER COLUMN id ADD GENERATED ALWAYS AS ID
     CACHE 1
 );
 
+CREATE TABLE public.policy_shadow_differences (
+    application_id uuid NOT NULL,
+    hash bytea NOT NULL,
+    version text NOT NULL,
+    live_version text NOT NULL,
+    live_status text NOT NULL,
+    live_reason text NOT NULL,
+    shadow_status text NOT NULL,
+    shadow_reason text NOT NULL,
+    observed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT policy_shadow_differences_hash_check CHECK ((octet_length(hash) = 32))
+);
+
+CREATE TABLE public.policy_shadows (
+    id bigint NOT NULL,
+    version text,
+    hash bytea,
+    begun_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    begun_by_kind text NOT NULL,
+    begun_by text NOT NULL,
+    CONSTRAINT policy_shadows_begun_by_check CHECK (((char_length(begun_by) >= 1) AND (char_length(begun_by) <= 100))),
+    CONSTRAINT policy_shadows_begun_by_kind_check CHECK ((begun_by_kind = ANY (ARRAY['person'::text, 'operator'::text, 'client'::text, 'process'::text]))),
+    CONSTRAINT policy_shadows_check CHECK ((num_nulls(version, hash) = ANY (ARRAY[0, 2]))),
+    CONSTRAINT policy_shadows_hash_check CHECK ((octet_length(hash) = 32))
+);
+
+ALTER TABLE public.policy_shadows ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.policy_shadows_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.policy_versions (
     version text NOT NULL,
     document text NOT NULL,
@@ -449,6 +484,12 @@ ALTER TABLE ONLY public.people_sessions
 ALTER TABLE ONLY public.policy_activations
     ADD CONSTRAINT policy_activations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.policy_shadow_differences
+    ADD CONSTRAINT policy_shadow_differences_pkey PRIMARY KEY (hash, application_id);
+
+ALTER TABLE ONLY public.policy_shadows
+    ADD CONSTRAINT policy_shadows_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.policy_versions
     ADD CONSTRAINT policy_versions_pkey PRIMARY KEY (version);
 
@@ -534,3 +575,6 @@ ALTER TABLE ONLY public.people_sessions
 
 ALTER TABLE ONLY public.policy_activations
     ADD CONSTRAINT policy_activations_version_hash_fkey FOREIGN KEY (version, hash) REFERENCES public.policy_versions(version, hash);
+
+ALTER TABLE ONLY public.policy_shadows
+    ADD CONSTRAINT policy_shadows_version_fkey FOREIGN KEY (version) REFERENCES public.policy_versions(version);

@@ -136,6 +136,11 @@ DECIDED_INR = _counter(
 DECISION_SECONDS = _histogram(
     "decision_duration_seconds", "Seconds from an application's acceptance to its final status, by database time."
 )
+SHADOW_DECISIONS = _counter(
+    "policy_shadow_decisions_total",
+    "Decisions that the shadow decided again, by the status that was decided and the shadow's.",
+    ["status", "outcome"],
+)
 POLICY_IN_FORCE = _gauge("policy_in_force", "1 for the version of the policy that decides here, else 0.", ["version"])
 POLICY_REFUSED = _gauge("policy_refused", "1 while the activated document cannot be loaded: the one before decides.")
 
@@ -211,6 +216,7 @@ PUBLISH_ERROR_NAMES = (
 """librdkafka's names of delivery errors; all others are counted as `other`."""
 
 _LOAN_TYPES = [(loan_type.value,) for loan_type in LoanType]
+_FINAL = [status.value for status in dict.fromkeys(outcomes().values())]
 _OUTCOMES = ("ok", "refused", "failed")
 
 
@@ -291,6 +297,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         DECISION_SECONDS: [],
         POLICY_IN_FORCE: _of(CURRENT),
         POLICY_REFUSED: [],
+        SHADOW_DECISIONS: list(product(_FINAL, _FINAL)),
     },
     Service.PUBLISHER: _own("archive_and_read", "archive", "system_metrics", "republish")
     | {

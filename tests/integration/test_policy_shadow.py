@@ -1,0 +1,143 @@
+"""A candidate beside the policy in force: counted and kept where it differs, and never decided by."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from harness.database import Database
+from prequal.decision.handler import DecisionHandler
+from prequal.decision.shadow import Shadow
+from prequal.domain.policy import packaged
+from prequal.domain.policy.loading import load
+from prequal.policy_versions import life
+from prequal.policy_versions.life import Conflict, NoSuchVersion
+from prequal.postgres.connections import Connection, SingleConnection, connected
+from prequal.telemetry import metrics
+from tests.integration.test_policy_in_force import reported
+from tests.support.policies import ASHA, policy_text
+from tests.support.submissions import REPORT_MAC, stored
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[Connection]:
+    async with connected(database.url, "test") as connection:
+        yield connection
+
+
+@pytest.fixture
+async def shadow(connection: Connection) -> Shadow:
+    """A process's shadow, which has seen that v2 is one."""
+    await life.propose(connection, ASHA, policy_text())
+    await life.shadow(connection, ASHA, "v2")
+    shadow = Shadow()
+    await shadow.look(connection)
+    return shadow
+
+
+@pytest.fixture
+def counted() -> Any:
+    """How many decisions of these two statuses were counted since the test began."""
+
+    def value(status: str, outcome: str) -> float:
+        return float(metrics.SHADOW_DECISIONS.labels(status, outcome)._value.get())
+
+    before = {(a, b): value(a, b) for a in ("PRE_APPROVED", "REJECTED") for b in ("PRE_APPROVED", "REJECTED")}
+    return lambda status, outcome: value(status, outcome) - before[status, outcome]
+
+
+async def decide(database: Database, shadow: Shadow, *scores: int) -> list[Any]:
+    submissions = stored(database, len(scores))
+    link = SingleConnection(database.url, "decision in a test")
+    handler = DecisionHandler(link, packaged.current, REPORT_MAC, shadow)
+    batch = [reported(each, score) for each, score in zip(submissions, scores, strict=True)]
+    await handler.handle(batch)
+    await handler.handle(batch)  # redelivered: nothing is decided, and nothing is observed
+    await handler.close()
+    return [each.id for each in submissions]
+
+
+async def test_shadow_counts_what_it_decides_and_keeps_where_it_differs(
+    database: Database, connection: Connection, shadow: Shadow, counted: Any
+) -> None:
+    *_, differs = await decide(database, shadow, 649, 700, 699)
+    await shadow.look(connection)
+
+    assert counted("PRE_APPROVED", "REJECTED") == counted("PRE_APPROVED", "PRE_APPROVED") == 1
+    row = database.row("SELECT * FROM policy_shadow_differences")
+    assert (row["application_id"], row["version"], row["live_version"]) == (differs, "v2", "v1")
+    assert (row["live_reason"], row["shadow_reason"]) == ("INCOME_COVERS_LOAN", "SCORE_BELOW_MINIMUM")
+    assert row["hash"] == load(policy_text()).digest
+
+
+async def test_shadow_changes_no_decision(database: Database, shadow: Shadow) -> None:
+    (differs,) = await decide(database, shadow, 699)
+
+    row = database.application(differs)
+    assert (row["status"], row["policy_version"]) == ("PRE_APPROVED", "v1")
+
+
+async def test_shadow_that_has_ended_observes_nothing(
+    database: Database, connection: Connection, shadow: Shadow, counted: Any
+) -> None:
+    await life.shadow(connection, ASHA, None)
+    await shadow.look(connection)
+    await decide(database, shadow, 699)
+    await shadow.look(connection)
+
+    assert counted("PRE_APPROVED", "REJECTED") == 0
+    assert database.count("policy_shadow_differences") == 0
+
+
+async def test_report_of_the_shadow_adds_up_by_status_and_reason(
+    database: Database, connection: Connection, shadow: Shadow
+) -> None:
+    await decide(database, shadow, 698, 699, 700)
+    await shadow.look(connection)
+
+    report = await life.shadow_report(connection)
+
+    assert report["version"] == "v2"
+    assert report["differences"] == [
+        {
+            "live": {"status": "PRE_APPROVED", "reason": "INCOME_COVERS_LOAN"},
+            "shadow": {"status": "REJECTED", "reason": "SCORE_BELOW_MINIMUM"},
+            "applications": 2,
+        }
+    ]
+
+
+async def test_difference_that_could_not_be_written_is_written_later(
+    database: Database, connection: Connection, shadow: Shadow
+) -> None:
+    await decide(database, shadow, 699)
+    database.execute("ALTER TABLE policy_shadow_differences RENAME TO away")
+    with pytest.raises(Exception, match="policy_shadow_differences"):
+        await shadow.look(connection)
+    database.execute("ALTER TABLE away RENAME TO policy_shadow_differences")
+    await shadow.look(connection)
+
+    assert database.count("policy_shadow_differences") == 1
+
+
+async def test_candidate_that_was_edited_is_not_taken_for_the_one_that_was_named(
+    connection: Connection, shadow: Shadow
+) -> None:
+    await life.propose(connection, ASHA, policy_text(minimum=701))
+    restarted = Shadow()
+    await restarted.look(connection)
+
+    assert restarted.candidate is None
+
+
+async def test_version_in_force_or_unknown_is_no_shadow(connection: Connection) -> None:
+    with pytest.raises(Conflict, match="v1 is in force"):
+        await life.shadow(connection, ASHA, "v1")
+    with pytest.raises(NoSuchVersion):
+        await life.shadow(connection, ASHA, "v9")
+
+
+async def test_shadow_is_recorded(database: Database, shadow: Shadow) -> None:
+    actions = [row["action"] for row in database.rows("SELECT action FROM acts ORDER BY id")]
+
+    assert actions == ["policy_proposed", "policy_shadowed"]
