@@ -99,6 +99,16 @@ TRAFFIC = Row(
             alerts=("PolicyDiffers", "PolicyRefused"),
         ),
         Panel(
+            "Shadow",
+            "Applications of the chosen time that the candidate decided again: the status that was decided → its own.",
+            Unit.COUNT,
+            {
+                "{{status}} → {{outcome}}": "sum by (status, outcome)"
+                " (increase(policy_shadow_decisions_total[$__range]))"
+            },
+            kind=Kind.BARS,
+        ),
+        Panel(
             "Rupees asked for",
             "Sum of the amounts of the applications accepted in the chosen time.",
             Unit.RUPEES,

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import psutil
@@ -157,6 +158,7 @@ def _all(panel: str, stated: Callable[[Day], Numbers], *legends: str, **how: Any
         yield (panel, legend), Stated(lambda day, legend=legend: {legend: stated(day)[legend]}, **how)  # type: ignore[misc]
 
 
+FINAL = ("PRE_APPROVED", "REJECTED", "MANUAL_REVIEW")
 BY_LOAN_TYPE = sql("SELECT loan_type, count(*) FROM applications GROUP BY 1")
 BY_STATUS = sql("SELECT status, count(*) FROM applications GROUP BY 1")
 LATE = "avg((updated_at - created_at > interval '2 seconds')::integer)"
@@ -322,6 +324,9 @@ STATED: dict[tuple[str, str], Stated] = {
         )
     ),
     ("prequal-business: Policy in force", "{{version}}"): Stated(lambda _: {"v1": 1}),
+    ("prequal-business: Shadow", "{{status}} → {{outcome}}"): Stated(
+        lambda _: {f"{live} → {other}": 0 for live, other in product(FINAL, FINAL)}
+    ),
     ("prequal-business: Rupees asked for", "{{loan_type}}"): Stated(
         sql("SELECT loan_type, sum(loan_amount_inr) FROM applications GROUP BY 1")
     ),
