@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 import prequal.console
 from harness.database import Database
 from prequal.console.queries.overview import first_id
-from prequal.console.rendering import Renderer, count, inr
+from prequal.console.rendering import Renderer, count, inr, said
 from prequal.domain.person import PersonRole
 from tests.support.submissions import stored
 
@@ -48,6 +48,10 @@ def test_numbers_and_times_are_as_in_india() -> None:
     assert (count(1234567), count(0), count(None)) == ("12,34,567", "0", "–")
     at = Renderer("Asia/Kolkata").at
     assert at(datetime(2026, 11, 28, 20, 0, 5, tzinfo=UTC)) == "29 Nov 2026, 01:30:05 IST"
+    assert (
+        at(datetime(2026, 11, 28, 20, 0, 5, 42_900, tzinfo=UTC), milliseconds=True) == "29 Nov 2026, 01:30:05.042 IST"
+    )
+    assert [said(True), said(False), said(None), said(5)] == ["yes", "no", "–", "5"]
 
 
 def test_no_template_has_a_script_or_a_style_or_switches_escaping_off() -> None:

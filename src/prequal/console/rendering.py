@@ -36,6 +36,7 @@ class Renderer:
             "at": self.at,
             "count": count,
             "inr": inr,
+            "said": said,
             "duration": lambda span: MISSING if span is None else format_duration(span),
             "words": lambda name: str(name).replace("_", " "),
         }
@@ -44,11 +45,13 @@ class Renderer:
         """A template with its values."""
         return self._templates.get_template(template).render(values)
 
-    def at(self, moment: datetime | None) -> str:
-        """`28 Nov 2026, 18:24:51 IST`."""
+    def at(self, moment: datetime | None, *, milliseconds: bool = False) -> str:
+        """`28 Nov 2026, 18:24:51 IST`, or `18:24:51.042`."""
         if moment is None:
             return MISSING
-        return f"{moment.astimezone(self._zone):%-d %b %Y, %H:%M:%S %Z}"
+        local = moment.astimezone(self._zone)
+        parts = f".{local.microsecond // 1000:03d}" if milliseconds else ""
+        return f"{local:%-d %b %Y, %H:%M:%S}{parts} {local:%Z}"
 
 
 def _hash_of_style() -> str:
@@ -64,3 +67,10 @@ def inr(amount: Decimal | str | None) -> str:
 def count(number: int | None) -> str:
     """`12,34,567`."""
     return MISSING if number is None else rupees(Decimal(number)).removeprefix("₹").removesuffix(".00")
+
+
+def said(detail: object) -> str:
+    """A detail of an act: `yes` and `no` for what is true or false."""
+    if isinstance(detail, bool):
+        return "yes" if detail else "no"
+    return MISSING if detail is None else str(detail)
