@@ -14,7 +14,7 @@ from prequal.core.errors import Misconfigured
 from prequal.core.settings import load
 from prequal.local import run_file, supervisor
 from prequal.local.data_folder import DataFolder
-from prequal.local.keys import OF_SERVICES, development_keys, generate
+from prequal.local.keys import NAMES, development_keys, generate
 from prequal.local.ports import require_free
 from prequal.local.run_file import Process, RunFile
 from prequal.local.settings import UpSettings
@@ -63,8 +63,7 @@ def test_dotenv_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeypatch:
 def test_fresh_keys_differ_and_are_valid() -> None:
     keys = generate()
 
-    of_services = {name: keys[name] for name in OF_SERVICES}
-    assert load(UpSettings, **{name.lower(): key for name, key in of_services.items()}).keys() == of_services
+    assert load(UpSettings, **{name.lower(): key for name, key in keys.items()}).keys() == keys
     assert len(set(keys.values())) == 4
 
 
@@ -118,7 +117,7 @@ def test_key_that_is_given_need_not_be_in_the_file(tmp_path: Path) -> None:
 
     settings = load(UpSettings, encryption_key=keys["ENCRYPTION_KEY"], prequal_data_dir=tmp_path)
 
-    assert supervisor._keys(settings, DataFolder(tmp_path)) == {name: keys[name] for name in OF_SERVICES}
+    assert supervisor._keys(settings, DataFolder(tmp_path)) == keys
 
 
 def test_no_new_keys_are_drawn_for_a_database_that_was_made_with_others(tmp_path: Path) -> None:
@@ -137,7 +136,7 @@ def test_keys_are_drawn_for_the_users_own_database(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir()
     settings = load(UpSettings, prequal_data_dir=tmp_path, database_url="postgresql://elsewhere")
 
-    assert set(supervisor._keys(settings, DataFolder(tmp_path))) == {"ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY"}
+    assert set(supervisor._keys(settings, DataFolder(tmp_path))) == set(NAMES)
 
 
 @pytest.mark.parametrize(

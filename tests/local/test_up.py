@@ -124,6 +124,15 @@ def test_child_that_is_killed_is_started_again_within_two_seconds(running: Up, n
     eventually(lambda: f"{name} is back" in running.output.read_text(), within=30)
 
 
+def test_record_of_what_ran_is_chained_and_verified(running: Up) -> None:
+    def verdict() -> Any:
+        return json.loads(prequal(running, "audit", "verify", "--json").stdout)
+
+    found = eventually(lambda: (made := verdict()) and made["entries"] >= 6 and made, within=30)
+
+    assert found["tampering"] is None
+
+
 def test_status_lists_processes_backlogs_and_lag(running: Up) -> None:
     overview = eventually(lambda: status(running), within=30)
 

@@ -42,7 +42,15 @@ SETTINGS_OF: dict[str, type[BaseSettings]] = {
 }
 LOGINS = ("api", "credit", "decision", "publisher", "console", "operator")
 PASSWORDS = {f"{login.upper()}_DATABASE_PASSWORD": f"the-password-of-{login}" for login in LOGINS}
-SECRETS = {*PASSWORDS, "POSTGRES_PASSWORD", "ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY", "GRAFANA_PASSWORD"}
+SECRETS = {
+    *PASSWORDS,
+    "POSTGRES_PASSWORD",
+    "ENCRYPTION_KEY",
+    "PAN_HASH_KEY",
+    "REPORT_KEY",
+    "RECORD_KEY",
+    "GRAFANA_PASSWORD",
+}
 KEYS = generate()
 ASKED = re.compile(r"\$\{(?P<name>\w+)(?::(?P<how>[?-])(?P<rest>[^}]*))?\}")
 

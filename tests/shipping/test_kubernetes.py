@@ -43,6 +43,7 @@ SECRETS = {
     ("prequal-keys", "ENCRYPTION_KEY"): KEYS["ENCRYPTION_KEY"],
     ("prequal-keys", "PAN_HASH_KEY"): KEYS["PAN_HASH_KEY"],
     ("prequal-keys", "REPORT_KEY"): KEYS["REPORT_KEY"],
+    ("prequal-keys", "RECORD_KEY"): KEYS["RECORD_KEY"],
     ("prequal-database-app", "uri"): "postgresql://prequal:secret@prequal-database-rw.prequal:5432/prequal",
     **{
         (
@@ -256,6 +257,7 @@ def test_a_process_gets_the_keys_it_uses_and_no_other() -> None:
             "prequal-api": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PAN_HASH_KEY"},
             "credit-service": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "REPORT_KEY"},
             "decision-service": {"REPORT_KEY", "REPORT_KEYS_RETIRED"},
+            "console": {"RECORD_KEY", "RECORD_KEYS_RETIRED"},
         }
 
 

@@ -3,7 +3,6 @@
 Invariant: settings win over `run.json`, and both addresses come from the same of the two.
 """
 
-import os
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def record_stores() -> "RecordSettings":
     if running is None or up.database_url is not None:
         return load(RecordSettings)
     name = "RECORD_KEY"
-    key = os.environ.get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
+    key = up.keys().get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
     return load(RecordSettings, database_url=running.database_url, record_key=key)
 
 

@@ -1,6 +1,6 @@
 """The console as a process: what it is made of, put together once.
 
-Invariant: it holds no key.
+Invariant: it holds no key but the record's, which it chains.
 """
 
 import asyncio
@@ -13,9 +13,12 @@ from prequal.console.rendering import Renderer
 from prequal.console.visit import Console
 from prequal.core import setting_checks
 from prequal.core.console_settings import ConsoleSettings
+from prequal.core.keys import KeyCheck
 from prequal.core.topology import Service
 from prequal.people.sign_in import Life, SignIn
 from prequal.postgres.connections import ReadPool
+from prequal.postgres.key_checks import recorded_key
+from prequal.record import chain
 from prequal.service import http_server, process
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
@@ -36,8 +39,12 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
     readiness = Readiness(settings, needs_kafka=False)
     health = http_server.health_handlers(Service.CONSOLE, settings.service_name, readiness)
     async with ReadPool(settings.database_url, settings.service_name, CONNECTIONS) as pool:
-        pages = app.build(console_of(settings, pool, readiness), health)
-        async with started(Service.CONSOLE, settings, stop, readiness, app=pages) as running:
+        pages, keys = app.build(console_of(settings, pool, readiness), health), settings.record_keys()
+        checks = [recorded_key("RECORD_KEY", *map(KeyCheck.of, keys))] if keys else []
+        async with started(Service.CONSOLE, settings, stop, readiness, *checks, app=pages) as running:
+            if keys:
+                following = chain.follow(settings.database_url, keys[0], stop, settings.record_heads_folder)
+                running.group.create_task(following)
             await running.http
 
 

@@ -1,6 +1,6 @@
 """The settings of `prequal console`.
 
-Invariant: no key is among them.
+Invariant: no key is among them that opens, hashes or signs anything of an applicant.
 """
 
 from typing import Annotated
@@ -8,11 +8,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from prequal.core import setting_checks as checks
+from prequal.core.record_settings import ChainSettings
 from prequal.core.settings import Port, ServiceSettings, StoresSettings
 
 
-class ConsoleSettings(ServiceSettings, StoresSettings):
-    """The settings of `prequal console`: no key at all."""
+class ConsoleSettings(ChainSettings, ServiceSettings, StoresSettings):
+    """The settings of `prequal console`: the key of the record alone."""
 
     service_name: str = Field("console", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8004, description="Port of the pages, and of /health, /ready and /metrics.")

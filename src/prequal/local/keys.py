@@ -13,8 +13,7 @@ from pydantic import SecretStr
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KEY_BYTES, key_bytes
 
-OF_SERVICES = ("ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY")
-NAMES = (*OF_SERVICES, "RECORD_KEY")
+NAMES = ("ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY", "RECORD_KEY")
 REPLACEABLE = ("REPORT_KEY", "RECORD_KEY")
 """Keys without which no data are lost: they are added to a file of an earlier release."""
 
@@ -24,7 +23,7 @@ def generate() -> dict[str, str]:
     return {name: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() for name in NAMES}
 
 
-def development_keys(file: Path, needed: Sequence[str] = OF_SERVICES) -> dict[str, str]:
+def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str]:
     """The needed keys from `file`; without such a file they are generated and written to it, mode 0600.
 
     Raises:

@@ -77,6 +77,11 @@ class UpSettings(BaseSettings):
         None, description="Signs reports, base64 of 32 bytes. Default: a development key, made once in the data folder."
     )
 
+    record_key: KeyText | None = Field(
+        None,
+        description="Chains the record, base64 of 32 bytes. Default: a development key, made once in the data folder.",
+    )
+
     @model_validator(mode="after")
     def _no_key_is_another(self) -> Self:
         must_differ(**self._given)
@@ -92,6 +97,7 @@ class UpSettings(BaseSettings):
             "ENCRYPTION_KEY": self.encryption_key,
             "PAN_HASH_KEY": self.pan_hash_key,
             "REPORT_KEY": self.report_key,
+            "RECORD_KEY": self.record_key,
         }
 
     @property

@@ -22,7 +22,7 @@ from prequal.local.console import StackConsole
 from prequal.local.data_folder import DataFolder
 from prequal.local.demo import demonstrate, is_empty
 from prequal.local.kafka import Kafka
-from prequal.local.keys import OF_SERVICES, development_keys
+from prequal.local.keys import NAMES, development_keys
 from prequal.local.logins import Logins
 from prequal.local.ports import require_free
 from prequal.local.postgres import Postgres
@@ -102,7 +102,7 @@ def _stop_signals() -> list[signal.Signals]:
 def _keys(settings: UpSettings, folder: DataFolder) -> dict[str, str]:
     given = settings.keys()
     in_a_file = {"ENCRYPTION_KEY"} if settings.encryption_key_file else set()
-    needed = [name for name in OF_SERVICES if name not in given.keys() | in_a_file]
+    needed = [name for name in NAMES if name not in given.keys() | in_a_file]
     if not needed:
         return given
     if settings.database_url is None and folder.postgres.exists() and not folder.keys.exists():

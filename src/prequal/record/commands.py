@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
-from prequal.core.keys import KeyCheck, key_bytes, key_id, keys_bytes
+from prequal.core.keys import KeyCheck, key_id
 from prequal.core.record_settings import RecordSettings
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
@@ -44,7 +44,7 @@ def chain(settings: RecordSettings) -> Block | None:
 
     async def work() -> Block | None:
         async with _connected(settings) as connection:
-            return await chaining.chain(connection, key_bytes(settings.record_key))
+            return await chaining.chain(connection, settings.record_keys()[0])
 
     return asyncio.run(work())
 
@@ -58,7 +58,7 @@ def follow(settings: RecordSettings) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with _connected(settings):
             pass
-        await chaining.follow(settings.database_url, key_bytes(settings.record_key), stop, settings.record_heads_folder)
+        await chaining.follow(settings.database_url, settings.record_keys()[0], stop, settings.record_heads_folder)
 
     asyncio.run(work())
 
@@ -77,7 +77,7 @@ def verify(settings: RecordSettings, head: Head | None) -> Verdict:
     """Compare the record with its chain, and with a head that was kept outside. Raises as `chain` does."""
 
     async def work() -> Verdict:
-        keys = {key_id(key): key for key in _keys(settings)}
+        keys = {key_id(key): key for key in settings.record_keys()}
         async with _connected(settings) as connection:
             return await verification.verify(connection, keys, head)
 
@@ -100,12 +100,8 @@ def who(database_url: str, wanted: UUID | str) -> list[Access]:
     return asyncio.run(work())
 
 
-def _keys(settings: RecordSettings) -> list[bytes]:
-    return [key_bytes(settings.record_key), *keys_bytes(settings.record_keys_retired)]
-
-
 @asynccontextmanager
 async def _connected(settings: RecordSettings) -> AsyncIterator[Connection]:
     async with connected_at_revision(settings.database_url, "record", SESSION, COMMAND_SECONDS) as connection:
-        await recorded_key("RECORD_KEY", *map(KeyCheck.of, _keys(settings)))(connection)
+        await recorded_key("RECORD_KEY", *map(KeyCheck.of, settings.record_keys()))(connection)
         yield connection
