@@ -35,6 +35,7 @@ COMMANDS = [
     "maintain",
     "republish",
     "trace",
+    "scan",
 ]
 PAN = "BNZPM2501F"
 APPLICATION_ID = "01a20676-b060-7267-a90a-904b04fd8b54"

@@ -16,6 +16,7 @@ from prequal.cli import (
     keys,
     policy_life,
     republish,
+    scan,
     services,
     setup,
     status,
@@ -38,7 +39,7 @@ Examples:
 \b
 Exit codes:
   0  done
-  1  refused: the API does not take the application, or did not decide it in time
+  1  refused: the API does not take the application, or did not decide it in time; `scan` found a PAN
   2  bad usage or settings: the sentence on stderr says what to change
   3  out of reach: the API, the database or Kafka did not answer, or did not start
 
@@ -76,6 +77,7 @@ app.command()(up.up)
 app.command()(apply.apply)
 app.command()(status.status)
 app.command()(trace.trace)
+app.command()(scan.scan)
 app.command()(services.api)
 app.command()(services.credit)
 app.command()(services.decision)

@@ -5,6 +5,7 @@ Invariant: text that passed `redact` holds nothing PAN-shaped in one piece; ids 
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 from prequal.domain.pan import MASK, SHAPE
 
@@ -27,6 +28,11 @@ def redact(text: str) -> str:
 def contains_pan(text: str) -> bool:
     """Whether `redact` would change `text`."""
     return redact(text) != text
+
+
+def pan_positions(text: str) -> Iterator[int]:
+    """Where in `text` each PAN begins that `redact` would mask; one that is masked already is none."""
+    return (match.start() for match in _IDS_OR_PAN.finditer(text) if not match["id"] and match[0] != MASK)
 
 
 def looks_like_pan(text: str) -> bool:
