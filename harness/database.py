@@ -38,6 +38,9 @@ TABLES = (
     "policy_activations",
     "policy_shadows",
     "policy_shadow_differences",
+    "review_cases",
+    "review_notes",
+    "review_votes",
 )
 """Every table that holds facts; leases are left out, for they tick."""
 

@@ -14,7 +14,7 @@ from confluent_kafka import Message
 from pydantic.json_schema import models_json_schema
 
 from prequal import __version__
-from prequal.api.openapi import EXAMPLE_ID, EXAMPLE_TIME
+from prequal.api.decision_examples import EXAMPLE_ID, EXAMPLE_TIME
 from prequal.core.errors import Invalid
 from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.application import LoanType

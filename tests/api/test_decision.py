@@ -2,18 +2,22 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
 from harness import oracle
 from harness.applications import an_application
-from prequal.domain.application import LoanType
+from prequal.domain.application import LoanType, Status
 from prequal.domain.policy import packaged
 from prequal.domain.policy.facts import Facts
 from prequal.domain.policy.loading import load
 from prequal.ops.policies import in_transaction
 from prequal.policy_versions import life
+from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor, ActorKind
+from prequal.review import cases
 from tests.support.api import Api
 from tests.support.policies import ASHA, policy_text
 
@@ -210,3 +214,53 @@ def test_decision_by_another_document_is_shown_with_its_figures_and_without_a_pa
         {"code": "INCOME_DOES_NOT_COVER_LOAN", "sentence": "cibil_score 700", "measured": None, "threshold": None}
     ]
     assert "path_to_yes" not in body
+
+
+REASON = {"en": "Documents show an income", "hi": "दस्तावेज़ों से"}
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+def test_decision_of_people_is_shown_beside_the_policys_own(api: Api, language: str) -> None:
+    application_id = an_application_decided(api, 700, monthly_income_inr="10000.00", loan_amount_inr="500000.00")
+    before = asked(api, application_id, language).json()
+    reviewed(api, application_id)
+
+    body = asked(api, application_id, language).json()
+
+    review = body["review"]
+    assert (body["status"], before["status"]) == ("PRE_APPROVED", "MANUAL_REVIEW")
+    assert (review["outcome"], review["reason"]) == ("PRE_APPROVED", "INCOME_CONFIRMED")
+    assert review["sentence"].startswith(REASON[language])
+    assert review["decided_at"] > body["decided_at"] == before["decided_at"]
+    assert (body["reasons"], body["policy"]) == (before["reasons"], before["policy"])
+    assert ("review" in before, "path_to_yes" in before, "path_to_yes" in body) == (False, True, False)
+
+
+def test_status_after_a_review_has_its_outcome_and_reason(api: Api) -> None:
+    application_id = an_application_decided(api, 700, monthly_income_inr="10000.00", loan_amount_inr="500000.00")
+    before = api.status(application_id).json()
+    reviewed(api, application_id)
+
+    body = api.status(application_id).json()
+
+    assert "review" not in before
+    assert body["review"] == {"outcome": "PRE_APPROVED", "reason": "INCOME_CONFIRMED"}
+    assert body["status"] == "PRE_APPROVED"
+
+
+def reviewed(api: Api, application_id: str) -> None:
+    """Let a person pre-approve an application in review."""
+    api.database.execute(
+        """
+        INSERT INTO review_cases (application_id, opened_at, target_at, loan_amount_inr, people_needed)
+        SELECT id, updated_at, updated_at + interval '1 day', loan_amount_inr, 1 FROM applications WHERE id = %s
+        """,
+        application_id,
+    )
+    reviewer = Actor(ActorKind.PERSON, "asha")
+
+    async def decide(connection: Connection) -> None:
+        await cases.claim(connection, reviewer, UUID(application_id))
+        await cases.decide(connection, reviewer, UUID(application_id), Status.PRE_APPROVED, "INCOME_CONFIRMED")
+
+    cases.run(api.database.url, decide)

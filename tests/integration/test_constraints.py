@@ -119,6 +119,37 @@ def test_only_an_application_for_people_to_decide_may_lack_a_score(transaction: 
         insert(transaction, "applications", decided | {"id": uuid.uuid4(), "status": status})
 
 
+def test_application_that_people_decided_may_lack_a_score(transaction: Transaction) -> None:
+    decided = without("cibil_score", VALID | DECISION)
+
+    assert insert(transaction, "applications", decided | {"status": "REJECTED", "version": 3}) == 1
+
+
+CASE = {"application_id": uuid.uuid4(), "target_at": "2030-01-01", "loan_amount_inr": "1.00", "people_needed": 1}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"people_needed": 0}, id="decided by nobody"),
+        pytest.param({"claimed_by": "asha"}, id="claimed without an end"),
+        pytest.param({"outcome": "REJECTED"}, id="half decided"),
+        pytest.param({"state": "DECIDED"}, id="decided without an outcome"),
+        pytest.param({"outcome": "MANUAL_REVIEW", "reason": "R", "decided_at": "2030-01-01"}, id="no outcome"),
+    ],
+)
+def test_case_that_breaks_a_promise_is_refused(transaction: Transaction, changes: dict[str, Any]) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        insert(transaction, "review_cases", CASE | changes)
+
+
+@pytest.mark.parametrize("table", ["review_notes", "review_votes"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET application_id = application_id", "DELETE FROM {}", "TRUNCATE {}"])
+def test_notes_and_votes_are_append_only(transaction: Transaction, table: str, change: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        transaction.execute(change.format(table).encode())
+
+
 def test_decision_of_older_code_needs_no_policy_hash(transaction: Transaction) -> None:
     assert insert(transaction, "applications", without("policy_hash", VALID | DECISION)) == 1
 

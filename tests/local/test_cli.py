@@ -130,7 +130,8 @@ def test_help_lists_every_command_and_every_exit_code() -> None:
     shown = runner.invoke(app, ["--help"]).output
 
     assert all(
-        re.search(rf"^  {command} ", shown, re.MULTILINE) for command in [*COMMANDS, "clients", "keys", "dlq", "users"]
+        re.search(rf"^  {command} ", shown, re.MULTILINE)
+        for command in [*COMMANDS, "clients", "keys", "dlq", "users", "review"]
     )
     assert all(f"\n    {code}  " in shown for code in (0, 1, 2, 3))
 

@@ -26,6 +26,7 @@ from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.reasons import Figure, explain
 from prequal.domain.policy.scope import AMOUNT
 from prequal.domain.policy.sentences import figure, filled
+from prequal.domain.review import REASONS
 from prequal.messaging.events import rfc3339
 
 _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", re.ASCII)
@@ -86,10 +87,17 @@ def decision_body(application_id: UUID, stored: StoredDecision, policy: Policy |
             "threshold": _figure(reason.threshold),
         }
     ]
-    if policy and (path := _path_to_yes(policy, stored, language)):
+    if review := stored.review:
+        body["review"] = {
+            "outcome": review.outcome,
+            "reason": review.reason,
+            "sentence": getattr(REASONS[review.reason], language) if review.reason in REASONS else review.reason,
+            "decided_at": rfc3339(review.decided_at),
+        }
+    elif policy and (path := _path_to_yes(policy, stored, language)):
         body["path_to_yes"] = path
     body["notice"] = getattr((policy or packaged.current()).document.notice, language)
-    body["decided_at"] = rfc3339(stored.updated_at)
+    body["decided_at"] = rfc3339(stored.updated_at if review is None else review.opened_at)
     return body
 
 

@@ -3,22 +3,15 @@
 Invariant: what is declared here is what the tests of the error table see.
 """
 
-from datetime import datetime
-from decimal import Decimal
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 from prequal import __version__
 from prequal.api import schemas
-from prequal.api.decision import decision_body
+from prequal.api.decision_examples import EXAMPLE_ID, EXAMPLE_REQUEST, EXAMPLE_TIME, decision_examples
 from prequal.api.errors import ErrorCode
-from prequal.api.queries import StoredDecision
 from prequal.domain.api_client import Scope
-from prequal.domain.application import LoanType
-from prequal.domain.policy import packaged
 from prequal.domain.policy.document import LANGUAGES
-from prequal.domain.policy.facts import Facts
 
 Document = dict[str, Any]
 
@@ -43,10 +36,6 @@ ERRORS_OF_STATUS = (*ERRORS_SHARED, ErrorCode.APPLICATION_NOT_FOUND, ErrorCode.V
 
 NO_CREDENTIALS: list[Document] = []
 """Probes ask nobody who he is."""
-
-EXAMPLE_ID = "01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44"
-EXAMPLE_TIME = "2026-11-23T09:30:00.123456Z"
-EXAMPLE_REQUEST = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 
 
 @cache
@@ -160,7 +149,7 @@ def _show_decision() -> Document:
     shown = _content("The decision, or that it is pending", "ApplicationDecision", {})
     shown["content"]["application/json"] = {
         "schema": {"$ref": "#/components/schemas/ApplicationDecision"},
-        "examples": _named(_decision_examples()),
+        "examples": _named(decision_examples()),
     }
     shown["headers"] = {
         "Cache-Control": {"description": "Never stored.", "schema": {"const": "no-store"}},
@@ -187,37 +176,6 @@ def _show_decision() -> Document:
         ],
         "responses": {"200": shown, **_errors(*ERRORS_OF_STATUS, *ERRORS_OF_ALL)},
     }
-
-
-def _decision_examples() -> dict[str, Document]:
-    """Answers as the code itself makes them."""
-    stored = {
-        "rejected": _stored(610, "1500000.00"),
-        "manual_review": _stored(700, "4080000.00"),
-        "no_credit_file": _stored(None, "1500000.00"),
-    }
-    bodies = {
-        name: decision_body(UUID(EXAMPLE_ID), decision, packaged.current(), "en") for name, decision in stored.items()
-    }
-    pending = {"application_id": EXAMPLE_ID, "status": "PENDING"}
-    return {name: body | {"request_id": EXAMPLE_REQUEST} for name, body in {**bodies, "pending": pending}.items()}
-
-
-def _stored(cibil_score: int | None, loan_amount_inr: str) -> StoredDecision:
-    policy, income, amount = packaged.current(), Decimal("85000.00"), Decimal(loan_amount_inr)
-    decision = policy.decide(Facts.of(cibil_score, income, amount, LoanType.HOME))
-    return StoredDecision(
-        status=decision.status,
-        cibil_score=cibil_score,
-        monthly_income_inr=income,
-        loan_amount_inr=amount,
-        loan_type=LoanType.HOME,
-        rule=decision.code,
-        measures=decision.measures_json,
-        policy_version=policy.version,
-        policy_hash=policy.digest,
-        updated_at=datetime.fromisoformat(EXAMPLE_TIME),
-    )
 
 
 def _probe(

@@ -220,8 +220,10 @@ async def _accept(send: Send, answer: Accepted) -> None:
     await send_json(send, 202, body, headers)
 
 
-def _status(application_id: UUID, current: queries.CurrentStatus, request_id: str) -> dict[str, str | int | None]:
-    return {
+def _status(application_id: UUID, current: queries.CurrentStatus, request_id: str) -> dict[str, object]:
+    review = current.review
+    people = {} if review is None else {"review": {"outcome": review.outcome, "reason": review.reason}}
+    return people | {
         "application_id": str(application_id),
         "status": current.status,
         "cibil_score": current.cibil_score,

@@ -110,6 +110,23 @@ class ApplicationAccepted(_Closed):
     request_id: str
 
 
+_Outcome = Annotated[str, _one_of(Status.PRE_APPROVED, Status.REJECTED)]
+
+
+class ReviewOutcome(_Closed):
+    """What people decided of an application that the policy left to them."""
+
+    outcome: _Outcome
+    reason: str = Field(description="A reason of the closed list of reviews.")
+
+
+class ExplainedReview(ReviewOutcome):
+    """The same, with a sentence for the applicant."""
+
+    sentence: str
+    decided_at: datetime
+
+
 class ApplicationStatus(_Closed):
     """Where an application stands."""
 
@@ -119,6 +136,7 @@ class ApplicationStatus(_Closed):
     pan_number_masked: str = Field(pattern="^XXXXX[0-9]{4}[A-Z]$")
     created_at: datetime
     updated_at: datetime
+    review: Annotated[object, WithJsonSchema(ReviewOutcome.schema_of())] = None
     request_id: str
 
 
@@ -171,7 +189,10 @@ class PathToYes(_Closed):
 
 
 class ApplicationDecision(_Closed):
-    """How an application was decided, and why; while it is pending, its status alone."""
+    """How an application was decided, and why; while it is pending, its status alone.
+
+    Policy, reasons and `decided_at` are the policy's; `review` is people's, and there once they have decided.
+    """
 
     application_id: UUID
     status: Annotated[str, _names(Status)]
@@ -179,6 +200,7 @@ class ApplicationDecision(_Closed):
     reasons: Annotated[
         object, WithJsonSchema({"type": "array", "minItems": 1, "items": DecisionReason.schema_of()})
     ] = None
+    review: Annotated[object, WithJsonSchema(ExplainedReview.schema_of())] = None
     path_to_yes: Annotated[object, WithJsonSchema(PathToYes.schema_of())] = None
     notice: str = Field(default="", description="What a prequalification is not.")
     decided_at: Annotated[datetime | None, WithJsonSchema({"type": "string", "format": "date-time"})] = None

@@ -16,6 +16,7 @@ from prequal.cli import (
     keys,
     policy_life,
     republish,
+    review,
     scan,
     services,
     setup,
@@ -40,6 +41,7 @@ Examples:
 Exit codes:
   0  done
   1  refused: the API does not take the application, or did not decide it in time; `scan` found a PAN
+  1  refused: the API does not take the application, or did not decide it in time; a case does not allow the step
   2  bad usage or settings: the sentence on stderr says what to change
   3  out of reach: the API, the database or Kafka did not answer, or did not start
 
@@ -93,4 +95,5 @@ app.add_typer(clients.app, name="clients")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy_life.commands, name="policy")
+app.add_typer(review.app, name="review")
 app.add_typer(users.app, name="users")

@@ -13,15 +13,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from prequal.core import setting_checks as checks
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
+from prequal.core.review_settings import ReviewSettings
 from prequal.core.topology import ADMIN_PORT
 
 ENV_FILE = ".env"
 
 
 def _holder_types(text: str) -> str:
-    if text != "any" and not all(len(letter) == 1 and letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for letter in split(text)):
-        raise ValueError("must be `any` or letters such as P,C")
-    if not split(text):
+    letters = split(text)
+    if not letters or (text != "any" and not all(len(each) == 1 and "A" <= each <= "Z" for each in letters)):
         raise ValueError("must be `any` or letters such as P,C")
     return text
 
@@ -281,7 +281,7 @@ class CreditSettings(EncryptionSettings, ReportKeySettings, ConsumerSettings):
         return self
 
 
-class DecisionSettings(ReportKeySettings, ConsumerSettings):
+class DecisionSettings(ReviewSettings, ReportKeySettings, ConsumerSettings):
     """The settings of `prequal decision`: the key of reports, and none of PANs."""
 
     service_name: str = Field("decision-service", min_length=1, max_length=64, description="Name in logs and metrics.")

@@ -16,6 +16,7 @@ from prequal.decision import queries
 from prequal.decision.shadow import Shadow
 from prequal.domain.policy.facts import Facts
 from prequal.domain.policy.policy import Policy
+from prequal.domain.review import DEFAULT_RULES, Rules
 from prequal.messaging import inbox
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.handler import HandlerResult, Outcome
@@ -40,6 +41,7 @@ class DecisionHandler:
         mac: ReportMac,
         shadow: Shadow | None = None,
         *,
+        review: Rules = DEFAULT_RULES,
         accept_unsigned: bool = False,
     ) -> None:
         """Decide each batch by what `policy` answers when it begins."""
@@ -47,6 +49,7 @@ class DecisionHandler:
         self._policy = policy
         self._mac = mac
         self._shadow = shadow or Shadow()
+        self._review = review
         self._accept_unsigned = accept_unsigned
 
     async def handle(self, batch: Sequence[Reported]) -> dict[UUID, HandlerResult]:
@@ -78,7 +81,7 @@ class DecisionHandler:
         """Commit what of `pending` is undecided; returns seconds since acceptance, by application."""
         failpoints.reached(Place.DECISION_BEFORE_COMMIT)
         async with self._link.use("write_decisions") as connection:
-            seconds = await queries.write_decisions(connection, pending)
+            seconds = await queries.write_decisions(connection, pending, self._review)
         failpoints.reached(Place.DECISION_AFTER_COMMIT)
         _count(pending, seconds)
         self._shadow.observe(pending, seconds)

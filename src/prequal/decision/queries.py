@@ -1,4 +1,4 @@
-"""The SQL of decision-service: one statement, a transaction by itself, that moves the statuses and remembers why.
+"""The SQL of decision-service: one statement, a transaction by itself, that moves the statuses and opens reviews.
 
 Invariant: a status moves only from PENDING, only from the version that was read, and `version` and the inbox with it.
 """
@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from prequal.domain.policy.policy import Decision
+from prequal.domain.review import DEFAULT_RULES, Rules
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.inbox import AGREES, COMPARED, DIGEST, FACTS, INSERT_REMEMBERED
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
+from prequal.review.queries import OPEN_CASES
 
 CONSUMER = "decision-service"
 
@@ -36,9 +38,12 @@ _DECISIONS = Columns[PendingDecision](
 )
 
 
-async def write_decisions(connection: Connection, pending: Sequence[PendingDecision]) -> dict[UUID, float]:
+async def write_decisions(
+    connection: Connection, pending: Sequence[PendingDecision], review: Rules = DEFAULT_RULES
+) -> dict[UUID, float]:
     """Decide the applications and remember the events; returns seconds since acceptance, by application.
 
+    What people are to decide gets its case by `review`.
     Nothing is written for an application that is missing from the answer: its event took effect before or speaks of
     another one, or it moved while the statement ran.
     """
@@ -47,7 +52,7 @@ async def write_decisions(connection: Connection, pending: Sequence[PendingDecis
         WITH undecided AS MATERIALIZED (
             -- One look-up a row by its id, whatever the planner thinks of the table's size.
             SELECT event.*, found.place, found.version
-            FROM {_DECISIONS.table("event", first=2)}
+            FROM {_DECISIONS.table("event", first=4)}
             CROSS JOIN LATERAL (
                 SELECT {COMPARED}, version, ctid AS place FROM applications WHERE id = event.application_id LIMIT 1
             ) AS found
@@ -67,13 +72,18 @@ async def write_decisions(connection: Connection, pending: Sequence[PendingDecis
             FROM undecided
             -- A row that moved after the look-up is at another place, and is not updated.
             WHERE application.ctid = undecided.place AND application.version = undecided.version
-            RETURNING application.id AS application_id, event_id, digest, application.created_at
+            RETURNING application.id AS application_id, event_id, digest, application.created_at,
+                      application.status, application.loan_amount_inr
+        ), opened AS (
+            {OPEN_CASES.format(hours="$2", amount="$3", decided="moved")}
         ), remembered AS (
             {INSERT_REMEMBERED.format(consumer="$1", events="moved")}
         )
         SELECT application_id, extract(epoch FROM clock_timestamp() - created_at)::float8 FROM moved
         """,
         CONSUMER,
+        review.target_hours,
+        review.two_people_above_inr,
         *_DECISIONS.arrays(pending),
     )
     return {row[0]: row[1] for row in rows}

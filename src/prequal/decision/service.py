@@ -14,6 +14,7 @@ from prequal.core.topology import Service, group_of
 from prequal.decision.handler import DecisionHandler
 from prequal.decision.policy_in_force import PolicyInForce
 from prequal.domain.events import EventType
+from prequal.domain.review import Rules
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
@@ -43,7 +44,8 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     link = SingleConnection(settings.database_url, settings.service_name)
     policy = PolicyInForce(settings.database_url, settings.service_name)
     accept_unsigned = settings.accept_unsigned_reports
-    handler = DecisionHandler(link, policy.current, mac, policy.shadow, accept_unsigned=accept_unsigned)
+    review = Rules(settings.review_target_hours, settings.review_two_people_above_inr)
+    handler = DecisionHandler(link, policy.current, mac, policy.shadow, review=review, accept_unsigned=accept_unsigned)
     if accept_unsigned:
         log.warning("unsigned_reports_accepted", until="ACCEPT_UNSIGNED_REPORTS is taken away")
     consumer = BatchConsumer(settings, GROUP, handler)

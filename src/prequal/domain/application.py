@@ -1,8 +1,9 @@
 """What an applicant asks for, and the states of an application.
 
-Invariant: a status moves once, from PENDING, and never back.
+Invariant: a status moves once by the policy, from PENDING; MANUAL_REVIEW alone moves once more, by people; none back.
 
-    PENDING ──► PRE_APPROVED | REJECTED | MANUAL_REVIEW
+    PENDING ──► PRE_APPROVED | REJECTED
+       └──────► MANUAL_REVIEW ──people──► PRE_APPROVED | REJECTED
 """
 
 from dataclasses import dataclass

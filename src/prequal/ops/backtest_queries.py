@@ -17,12 +17,16 @@ StoredApplication: TypeAlias = tuple[UUID, str, int | None, int, int, str, str, 
 async def stored_applications(
     connection: Connection, since: datetime | None, until: datetime | None, at_once: int
 ) -> AsyncIterator[Sequence[StoredApplication]]:
-    """The applications of a period, in the order of their ids, in batches, from one snapshot by a cursor."""
+    """The applications of a period, in the order of their ids, in batches, from one snapshot by a cursor.
+
+    The status is the policy's own: what people decided afterwards, at version 3, no policy would have.
+    """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         cursor = await connection.cursor(
             """
-            SELECT id, status, cibil_score, (monthly_income_inr * 100)::bigint, (loan_amount_inr * 100)::bigint,
-                   loan_type, decision_rule, policy_version
+            SELECT id, CASE WHEN version > 2 THEN 'MANUAL_REVIEW' ELSE status END, cibil_score,
+                   (monthly_income_inr * 100)::bigint, (loan_amount_inr * 100)::bigint, loan_type,
+                   decision_rule, policy_version
             FROM applications
             WHERE created_at >= coalesce($1::timestamptz, '-infinity')
               AND created_at < coalesce($2::timestamptz, 'infinity')

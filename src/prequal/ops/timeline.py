@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import asyncpg
+
 from prequal.core.errors import Misconfigured, Transient, UsageError
 from prequal.core.settings import DatabaseSettings, StoresSettings
 from prequal.core.topology import ROUTES, Service, group_of
@@ -32,6 +34,7 @@ READ_SECONDS = 30.0
 
 SCORER = ROUTES[EventType.APPLICATION_SUBMITTED].consumer.value
 DECIDER = ROUTES[EventType.CREDIT_REPORT_GENERATED].consumer.value
+REVIEWERS = "review"
 
 
 _ACKNOWLEDGED = "recorded Kafka's acknowledgement of {} (its consumer may have read it before)"
@@ -173,9 +176,19 @@ def _steps(record: Record) -> list[Step]:
     for each in record.resolved:
         reason = f": {redact(each.reason)}" if each.reason else ""
         steps.append(Step(each.at, redact(each.resolved_by), f"{each.action} the dead letter {each.id}{reason}"))
-    if application["status"] != Status.PENDING:
-        steps.append(Step(application["updated_at"], DECIDER, f"decided: {application['status']}"))
-    return sorted(steps, key=lambda step: step.at)
+    return sorted(steps + _decisions(application), key=lambda step: step.at)
+
+
+def _decisions(application: asyncpg.Record) -> list[Step]:
+    """The policy's, and people's where it left the application to them."""
+    if application["status"] == Status.PENDING:
+        return []
+    if application["outcome"] is None:
+        return [Step(application["updated_at"], DECIDER, f"decided: {application['status']}")]
+    return [
+        Step(application["opened_at"], DECIDER, f"decided: {Status.MANUAL_REVIEW}"),
+        Step(application["updated_at"], REVIEWERS, f"decided: {application['outcome']}, {application['reason']}"),
+    ]
 
 
 def _has_no_file(record: Record) -> bool:

@@ -128,9 +128,11 @@ async def application_of_request(connection: Connection, request_id: str) -> UUI
 async def _application(connection: Connection, application_id: UUID) -> asyncpg.Record | None:
     return await connection.fetchrow(
         """
-        SELECT id, status, pan_number_masked, loan_type, monthly_income_inr, loan_amount_inr,
-               cibil_score, decision_rule, decision_measures, policy_version, policy_hash, created_at, updated_at
-        FROM applications WHERE id = $1
+        SELECT id, status, pan_number_masked, loan_type, application.loan_amount_inr, monthly_income_inr,
+               cibil_score, decision_rule, decision_measures, policy_version, policy_hash, created_at, updated_at,
+               review.opened_at, review.outcome, review.reason
+        FROM applications AS application LEFT JOIN review_cases AS review ON review.application_id = application.id
+        WHERE id = $1
         """,
         application_id,
     )

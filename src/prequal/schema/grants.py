@@ -37,7 +37,8 @@ DUTIES: Final[Mapping[Role, str]] = {
     Role.PUBLISHER: "`prequal publisher`",
     Role.CONSOLE: "`prequal console`",
     Role.ADMINISTRATOR: "`prequal clients`, `prequal keys`, `prequal users`",
-    Role.OPERATOR: "`prequal dlq`, `republish`, `policy propose` and what follows it, and what the reader does",
+    Role.OPERATOR: "`prequal dlq`, `republish`, `review`, `policy propose` and what follows it, and what the reader "
+    "does",
     Role.READER: "`prequal status`, `trace`, `dlq list`, `dlq show`, `policy list`, `policy backtest`",
     Role.AUDITOR: "`prequal audit`",
 }
@@ -58,6 +59,10 @@ _SHOWN = (
 _EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent"
 _ACT = "actor_kind, actor, action, subject_kind, subject, details"
 """What is said of an act; its id and its time are the database's."""
+_CASE = "state, people_needed, claimed_by, lease_until, version, outcome, reason, decided_at"
+"""What people change of a case."""
+_NOTE = "application_id, writer_kind, writer, note"
+_VOTE = "application_id, voter, voter_kind, outcome, reason"
 _EVERY_ROLE = dict.fromkeys(Role, "SELECT")
 
 GRANTS: Final[Grid] = {
@@ -87,10 +92,10 @@ GRANTS: Final[Grid] = {
         Role.DECISION: f"SELECT ({_FACTS}, version, created_at, ctid), UPDATE (status, cibil_score, decision_rule, "
         "decision_measures, policy_version, policy_hash, version, updated_at)",
         Role.PUBLISHER: "SELECT (id, status, created_at)",
-        Role.CONSOLE: f"SELECT ({_SHOWN})",
+        Role.CONSOLE: f"SELECT ({_SHOWN}, version), UPDATE (status, version, updated_at)",
         Role.ADMINISTRATOR: "SELECT (id, pan_number_encrypted), UPDATE (pan_number_encrypted)",
-        Role.OPERATOR: f"SELECT ({_SHOWN})",
-        Role.READER: f"SELECT ({_SHOWN})",
+        Role.OPERATOR: f"SELECT ({_SHOWN}, version), UPDATE (status, version, updated_at)",
+        Role.READER: f"SELECT ({_SHOWN}, version)",
         Role.AUDITOR: "SELECT (id, pan_number_hash, created_at)",
     },
     "audit_log": {
@@ -188,6 +193,24 @@ GRANTS: Final[Grid] = {
     "resolved_dead_letters": {
         Role.CONSOLE: "SELECT, INSERT",
         Role.OPERATOR: "SELECT, INSERT",
+        Role.READER: "SELECT",
+    },
+    "review_cases": {
+        Role.API: "SELECT (application_id, opened_at, outcome, reason, decided_at)",
+        Role.DECISION: "INSERT (application_id, loan_amount_inr, target_at, people_needed)",
+        Role.PUBLISHER: "SELECT (target_at, outcome)",
+        Role.CONSOLE: f"SELECT, UPDATE ({_CASE})",
+        Role.OPERATOR: f"SELECT, UPDATE ({_CASE})",
+        Role.READER: "SELECT",
+    },
+    "review_notes": {
+        Role.CONSOLE: f"SELECT, INSERT ({_NOTE})",
+        Role.OPERATOR: f"SELECT, INSERT ({_NOTE})",
+        Role.READER: "SELECT",
+    },
+    "review_votes": {
+        Role.CONSOLE: f"SELECT, INSERT ({_VOTE})",
+        Role.OPERATOR: f"SELECT, INSERT ({_VOTE})",
         Role.READER: "SELECT",
     },
 }

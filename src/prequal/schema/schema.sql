@@ -39,6 +39,14 @@ CREATE FUNCTION public.policy_activations_is_append_only() RETURNS trigger
             USING ERRCODE = 'insufficient_privilege';
         END $$;
 
+CREATE FUNCTION public.review_is_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+        BEGIN
+            RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
+                USING ERRCODE = 'insufficient_privilege';
+        END $$;
+
 CREATE TABLE public.acts (
     id bigint NOT NULL,
     occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -130,7 +138,7 @@ CREATE TABLE public.applications (
     CONSTRAINT decided_whole CHECK (
 CASE status
     WHEN 'PENDING'::text THEN (num_nonnulls(cibil_score, decision_rule, decision_measures, policy_version, policy_hash) = 0)
-    ELSE ((num_nulls(decision_rule, decision_measures, policy_version) = 0) AND ((cibil_score IS NOT NULL) OR (status = 'MANUAL_REVIEW'::text)))
+    ELSE ((num_nulls(decision_rule, decision_measures, policy_version) = 0) AND ((cibil_score IS NOT NULL) OR (status = 'MANUAL_REVIEW'::text) OR (version > 2)))
 END)
 )
 WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_cost_delay='0');
@@ -436,6 +444,65 @@ ALTER TABLE public.resolved_dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+CREATE TABLE public.review_cases (
+    application_id uuid NOT NULL,
+    opened_at timestamp with time zone DEFAULT now() NOT NULL,
+    target_at timestamp with time zone NOT NULL,
+    loan_amount_inr numeric(12,2) NOT NULL,
+    people_needed smallint NOT NULL,
+    state text DEFAULT 'OPEN'::text NOT NULL,
+    claimed_by text,
+    lease_until timestamp with time zone,
+    version integer DEFAULT 1 NOT NULL,
+    outcome text,
+    reason text,
+    decided_at timestamp with time zone,
+    CONSTRAINT review_cases_check CHECK (((claimed_by IS NULL) = (lease_until IS NULL))),
+    CONSTRAINT review_cases_check1 CHECK ((num_nonnulls(outcome, reason, decided_at) =
+CASE state
+    WHEN 'DECIDED'::text THEN 3
+    ELSE 0
+END)),
+    CONSTRAINT review_cases_check2 CHECK (((state <> 'DECIDED'::text) OR (claimed_by IS NULL))),
+    CONSTRAINT review_cases_outcome_check CHECK ((outcome = ANY (ARRAY['PRE_APPROVED'::text, 'REJECTED'::text]))),
+    CONSTRAINT review_cases_people_needed_check CHECK ((people_needed = ANY (ARRAY[1, 2]))),
+    CONSTRAINT review_cases_state_check CHECK ((state = ANY (ARRAY['OPEN'::text, 'SECOND_PERSON'::text, 'DECIDED'::text]))),
+    CONSTRAINT review_cases_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE public.review_notes (
+    id bigint NOT NULL,
+    application_id uuid NOT NULL,
+    written_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    writer_kind text NOT NULL,
+    writer text NOT NULL,
+    note text NOT NULL,
+    CONSTRAINT review_notes_note_check CHECK (((char_length(note) >= 1) AND (char_length(note) <= 2000))),
+    CONSTRAINT review_notes_writer_check CHECK (((char_length(writer) >= 1) AND (char_length(writer) <= 100))),
+    CONSTRAINT review_notes_writer_kind_check CHECK ((writer_kind = ANY (ARRAY['person'::text, 'operator'::text])))
+);
+
+ALTER TABLE public.review_notes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.review_notes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.review_votes (
+    application_id uuid NOT NULL,
+    voter text NOT NULL,
+    voter_kind text NOT NULL,
+    voted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    outcome text NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT review_votes_outcome_check CHECK ((outcome = ANY (ARRAY['PRE_APPROVED'::text, 'REJECTED'::text]))),
+    CONSTRAINT review_votes_voter_check CHECK (((char_length(voter) >= 1) AND (char_length(voter) <= 100))),
+    CONSTRAINT review_votes_voter_kind_check CHECK ((voter_kind = ANY (ARRAY['person'::text, 'operator'::text])))
+);
+
 ALTER TABLE ONLY public.acts
     ADD CONSTRAINT acts_pkey PRIMARY KEY (id);
 
@@ -511,6 +578,15 @@ ALTER TABLE ONLY public.republications
 ALTER TABLE ONLY public.resolved_dead_letters
     ADD CONSTRAINT resolved_dead_letters_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.review_cases
+    ADD CONSTRAINT review_cases_pkey PRIMARY KEY (application_id);
+
+ALTER TABLE ONLY public.review_notes
+    ADD CONSTRAINT review_notes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.review_votes
+    ADD CONSTRAINT review_votes_pkey PRIMARY KEY (application_id, voter);
+
 CREATE INDEX acts_subject ON public.acts USING btree (subject_kind, subject, id);
 
 CREATE INDEX applications_undecided ON public.applications USING btree (created_at) WHERE (status = 'PENDING'::text);
@@ -538,6 +614,12 @@ CREATE INDEX processed_messages_age ON public.processed_messages USING brin (pro
 CREATE INDEX republications_due ON public.republications USING btree (next_at);
 
 CREATE INDEX resolved_dead_letters_place ON public.resolved_dead_letters USING btree (topic, partition, "offset", id);
+
+CREATE INDEX review_cases_loan_amount_inr ON public.review_cases USING btree (loan_amount_inr, application_id) WHERE (outcome IS NULL);
+
+CREATE INDEX review_cases_target_at ON public.review_cases USING btree (target_at, application_id) WHERE (outcome IS NULL);
+
+CREATE INDEX review_notes_application ON public.review_notes USING btree (application_id, id);
 
 CREATE TRIGGER acts_has_the_time_of_the_database BEFORE INSERT ON public.acts FOR EACH ROW EXECUTE FUNCTION public.acts_has_the_time_of_the_database();
 
@@ -567,6 +649,14 @@ CREATE TRIGGER policy_activations_is_append_only BEFORE DELETE OR UPDATE OR TRUN
 
 ALTER TABLE public.policy_activations ENABLE ALWAYS TRIGGER policy_activations_is_append_only;
 
+CREATE TRIGGER review_notes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.review_notes FOR EACH STATEMENT EXECUTE FUNCTION public.review_is_append_only();
+
+ALTER TABLE public.review_notes ENABLE ALWAYS TRIGGER review_notes_is_append_only;
+
+CREATE TRIGGER review_votes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.review_votes FOR EACH STATEMENT EXECUTE FUNCTION public.review_is_append_only();
+
+ALTER TABLE public.review_votes ENABLE ALWAYS TRIGGER review_votes_is_append_only;
+
 ALTER TABLE ONLY public.api_client_secrets
     ADD CONSTRAINT api_client_secrets_client_fkey FOREIGN KEY (client) REFERENCES public.api_clients(id);
 
@@ -578,3 +668,9 @@ ALTER TABLE ONLY public.policy_activations
 
 ALTER TABLE ONLY public.policy_shadows
     ADD CONSTRAINT policy_shadows_version_fkey FOREIGN KEY (version) REFERENCES public.policy_versions(version);
+
+ALTER TABLE ONLY public.review_notes
+    ADD CONSTRAINT review_notes_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.review_cases(application_id);
+
+ALTER TABLE ONLY public.review_votes
+    ADD CONSTRAINT review_votes_application_id_fkey FOREIGN KEY (application_id) REFERENCES public.review_cases(application_id);

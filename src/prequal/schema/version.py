@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from prequal.core.errors import Misconfigured
 from prequal.postgres.connections import Connection, connected
 
-REVISION = "0113"
+REVISION = "0115"
 
 BEFORE_THE_FIRST_RELEASE = frozenset({"0001", "0002", "0003", "0004", "0005", "0006"})
 """Revisions of development alone: no step leads on from them."""

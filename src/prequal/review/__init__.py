@@ -1,0 +1,1 @@
+"""Review: what the policy leaves to people, from the case that is opened to the decision that they take."""

@@ -1,0 +1,42 @@
+"""Why a case does not move: each a sentence, for a command line and for an API's 409.
+
+Invariant: where one of these is raised, nothing was written.
+"""
+
+from prequal.core.errors import Refused
+
+
+class NoSuchCase(Refused):
+    """There is no case of this application: the policy did not leave it to people."""
+
+
+class UnfitText(Refused):
+    """A note or a reason does not fit: an API answers 422."""
+
+
+class CaseNotMoved(Refused):
+    """The case does not allow this: an API answers 409."""
+
+
+class AlreadyDecided(CaseNotMoved):
+    """The case is decided already, and is decided once."""
+
+
+class ClaimedByAnother(CaseNotMoved):
+    """Another person has claimed the case: wait until the lease is over."""
+
+
+class NotClaimed(CaseNotMoved):
+    """You have not claimed the case: claim it first."""
+
+
+class LeaseOver(CaseNotMoved):
+    """Your lease on the case is over: claim it again."""
+
+
+class SamePersonTwice(CaseNotMoved):
+    """You have voted on this case already: the second vote is another person's."""
+
+
+class SecondPersonNeeded(CaseNotMoved):
+    """The case waits for a second person, and you have voted on it already."""
