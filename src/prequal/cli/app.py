@@ -40,8 +40,8 @@ Examples:
 \b
 Exit codes:
   0  done
-  1  refused: the API does not take the application, or did not decide it in time; `scan` found a PAN
-  1  refused: the API does not take the application, or did not decide it in time; a case does not allow the step
+  1  refused: the API does not take the application, or did not decide it in time; `scan` found a PAN;
+     a case in review does not allow the step
   2  bad usage or settings: the sentence on stderr says what to change
   3  out of reach: the API, the database or Kafka did not answer, or did not start
 
