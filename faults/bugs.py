@@ -203,9 +203,10 @@ def no_status_guard() -> None:
 
     write_decisions = queries.write_decisions
 
-    async def overwrite(connection: Any, pending: Any) -> Any:
+    async def overwrite(connection: Any, *given: Any) -> Any:
         unguarded = _Reworded(connection, "WHERE found.status = 'PENDING'", "WHERE found.status <> ''")
-        return await write_decisions(_Reworded(unguarded, f"{DIGEST.format(consumer='$1')} IS NULL", "true"), pending)  # type: ignore[arg-type]
+        unremembered = _Reworded(unguarded, f"{DIGEST.format(consumer='$1')} IS NULL", "true")
+        return await write_decisions(unremembered, *given)  # type: ignore[arg-type]
 
     _rebind(queries, "write_decisions", overwrite)
 
