@@ -1,4 +1,4 @@
-"""SQL of the list of applications, and of one application's decision.
+"""SQL of the list of applications.
 
 Invariant: a page looks at `LOOKED_AT_MAX` applications at most, from a key on, whatever its filters leave of them.
 """
@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from prequal.api.queries import StoredDecision
 from prequal.postgres.connections import Connection
 
 LOOKED_AT_MAX: Final = 2_000
@@ -73,16 +72,3 @@ async def before(connection: Connection, key: UUID, status: str, client: str, ta
     is_full = len(found) == SHOWN_MAX
     older = found[-1].id if is_full else oldest if looked_at == LOOKED_AT_MAX else None
     return Listing(found, looked_at, older)
-
-
-async def decision(connection: Connection, application_id: UUID) -> StoredDecision | None:
-    """How one application was decided, whosever it is; None where there is none."""
-    row = await connection.fetchrow(
-        """
-        SELECT status, cibil_score, monthly_income_inr, loan_amount_inr, loan_type,
-               decision_rule, decision_measures, policy_version, policy_hash, updated_at
-        FROM applications WHERE id = $1
-        """,
-        application_id,
-    )
-    return None if row is None else StoredDecision(*row)

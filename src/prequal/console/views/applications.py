@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from prequal.api.decision import decision_body
+from prequal.api.queries import decision_of_any_client
 from prequal.console.guard import Page
 from prequal.console.queries import applications
 from prequal.console.queries.applications import LAST
@@ -59,7 +60,7 @@ async def _listed(visit: Visit, asked: dict[str, str], key: UUID) -> Response:
 async def _id_of(visit: Visit, text: str) -> UUID:
     if (application_id := _uuid(text)) is not None:
         async with visit.reading() as connection:
-            if await applications.decision(connection, application_id) is not None:
+            if await decision_of_any_client(connection, application_id) is not None:
                 return application_id
     async with visit.reading() as connection:
         found = await timeline_queries.application_of_request(connection, text)
@@ -85,7 +86,7 @@ async def show_one(visit: Visit) -> Response:
     """The timeline of one, its reasons and the path to yes."""
     application_id = _uuid(visit.request.path_params["id"])
     async with visit.writing() as connection:
-        stored = None if application_id is None else await applications.decision(connection, application_id)
+        stored = None if application_id is None else await decision_of_any_client(connection, application_id)
         if application_id is not None and stored is not None:
             await record_act(connection, visit.session.actor, "application_viewed", "application", str(application_id))
     if application_id is None or stored is None:
