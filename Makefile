@@ -159,7 +159,7 @@ COMPOSE = command -v docker >/dev/null || { echo "$@ needs Docker with compose; 
 	docker compose version >/dev/null 2>&1 || { echo "$@ needs Docker's compose plugin, which this docker lacks: install docker-compose-plugin, or use \`make run\`."; exit 2; }; \
 	docker compose --env-file docker.env
 
-DOCKER_PASSWORDS = POSTGRES GRAFANA API_DATABASE CREDIT_DATABASE DECISION_DATABASE PUBLISHER_DATABASE OPERATOR_DATABASE
+DOCKER_PASSWORDS = POSTGRES GRAFANA API_DATABASE CREDIT_DATABASE DECISION_DATABASE PUBLISHER_DATABASE CONSOLE_DATABASE OPERATOR_DATABASE
 
 .PHONY: docker.env
 docker.env: | .venv/.run

@@ -3,9 +3,12 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from tests.shipping.test_compose import SECRETS
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -77,3 +80,17 @@ def test_optimised_python_of_the_path_is_taken_unless_another_is_named(
     done = make("shown", checkout, "--eval=shown: ; @echo $(PYTHON)", *arguments)
 
     assert done.stdout == f"{taken}\n"
+
+
+def test_secrets_that_compose_demands_are_drawn_and_those_that_are_there_stay(checkout: Path) -> None:
+    prequal = checkout / ".venv/bin/prequal"
+    prequal.write_text(f'#!/bin/sh\nexec {sys.executable} -m prequal "$@"\n')
+    prequal.chmod(0o755)
+    (checkout / "docker.env").write_text("RECORD_KEY=as it was\n")
+
+    done = make("docker.env", checkout)
+
+    drawn = dict(line.split("=", 1) for line in (checkout / "docker.env").read_text().splitlines())
+    assert set(drawn) == SECRETS, done.stderr
+    assert drawn["RECORD_KEY"] == "as it was"
+    assert all(drawn.values())
