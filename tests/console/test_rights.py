@@ -16,7 +16,7 @@ ID = "0190b5a8-0000-7000-8000-000000000000"
 
 
 def address(page: Page) -> str:
-    return page.path.format(id=ID, name="auditor", dead_letter="loan_applications_submitted_dlq:0:17")
+    return page.path.format(id=ID, name="auditor", version="v1", dead_letter="loan_applications_submitted_dlq:0:17")
 
 
 @pytest.mark.parametrize("role", PersonRole)

@@ -17,13 +17,26 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prequal.console.guard import Page
-from prequal.console.views import applications, clients, dead_letters, overview, people, record, sign_in, system
+from prequal.console.views import (
+    applications,
+    clients,
+    dead_letters,
+    overview,
+    people,
+    policy,
+    record,
+    review,
+    sign_in,
+    system,
+)
 from prequal.console.visit import Console
 from prequal.service.http_server import Handler
 
 PAGES: Final[tuple[Page, ...]] = (
     *overview.PAGES,
     *applications.PAGES,
+    *review.PAGES,
+    *policy.PAGES,
     *dead_letters.PAGES,
     *record.PAGES,
     *system.PAGES,

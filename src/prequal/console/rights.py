@@ -20,6 +20,14 @@ class Right(StrEnum):
     OVERVIEW = "overview"
     SYSTEM = "system"
     APPLICATIONS = "applications"
+    POLICY = "policy"
+    PROPOSE_POLICY = "propose_policy"
+    CHANGE_POLICY = "change_policy"
+    """One of the next two; each act asks for its own."""
+    APPROVE_POLICY = "approve_policy"
+    ACTIVATE_POLICY = "activate_policy"
+    REVIEW = "review"
+    DECIDE_REVIEW = "decide_review"
     DEAD_LETTERS = "dead_letters"
     RESOLVE_DEAD_LETTERS = "resolve_dead_letters"
     RECORD = "record"
@@ -33,6 +41,13 @@ RIGHTS: Final[Mapping[Right, frozenset[PersonRole]]] = {
     Right.OVERVIEW: _EVERYBODY,
     Right.SYSTEM: _EVERYBODY,
     Right.APPLICATIONS: frozenset({_RISK_OFFICER, _APPROVER, _REVIEWER, _OPERATOR, _AUDITOR}),
+    Right.POLICY: frozenset({_RISK_OFFICER, _APPROVER, _REVIEWER, _AUDITOR}),
+    Right.PROPOSE_POLICY: frozenset({_RISK_OFFICER}),
+    Right.CHANGE_POLICY: frozenset({_RISK_OFFICER, _APPROVER}),
+    Right.APPROVE_POLICY: frozenset({_APPROVER}),
+    Right.ACTIVATE_POLICY: frozenset({_RISK_OFFICER, _APPROVER}),
+    Right.REVIEW: frozenset({_RISK_OFFICER, _APPROVER, _REVIEWER, _AUDITOR}),
+    Right.DECIDE_REVIEW: frozenset({_REVIEWER}),
     Right.DEAD_LETTERS: frozenset({_OPERATOR, _AUDITOR}),
     Right.RESOLVE_DEAD_LETTERS: frozenset({_OPERATOR}),
     Right.RECORD: frozenset({_ADMINISTRATOR, _AUDITOR}),

@@ -24,6 +24,8 @@ from prequal.service.readiness import Readiness
 NAVIGATION: Final = (
     ("/", "Overview", Right.OVERVIEW),
     ("/applications", "Applications", Right.APPLICATIONS),
+    ("/review", "Review", Right.REVIEW),
+    ("/policy", "Policy", Right.POLICY),
     ("/dead-letters", "Dead letters", Right.DEAD_LETTERS),
     ("/record", "Record", Right.RECORD),
     ("/system", "System", Right.SYSTEM),

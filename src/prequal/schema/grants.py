@@ -63,6 +63,12 @@ _CASE = "state, people_needed, claimed_by, lease_until, version, outcome, reason
 """What people change of a case."""
 _NOTE = "application_id, writer_kind, writer, note"
 _VOTE = "application_id, voter, voter_kind, outcome, reason"
+_ACTIVATION = "version, hash, effective_from, activated_by_kind, activated_by"
+_VERSION = (
+    "INSERT (version, document, hash, authors, proposed_by_kind, proposed_by), UPDATE (document, hash, authors, "
+    "proposed_by_kind, proposed_by, proposed_at, backtest_hash, backtest_report, backtested_at, approved_hash, "
+    "approved_backtest_hash, approved_by_kind, approved_by, approved_at)"
+)
 _EVERY_ROLE = dict.fromkeys(Role, "SELECT")
 
 GRANTS: Final[Grid] = {
@@ -151,28 +157,28 @@ GRANTS: Final[Grid] = {
     "policy_activations": {
         Role.API: "SELECT",
         Role.DECISION: "SELECT",
-        Role.CONSOLE: "SELECT",
-        Role.OPERATOR: "SELECT, INSERT (version, hash, effective_from, activated_by_kind, activated_by)",
+        Role.CONSOLE: f"SELECT, INSERT ({_ACTIVATION})",
+        Role.OPERATOR: f"SELECT, INSERT ({_ACTIVATION})",
         Role.READER: "SELECT",
     },
     "policy_shadow_differences": {
         Role.DECISION: "INSERT (application_id, version, hash, live_version, live_status, live_reason, shadow_status, "
         "shadow_reason)",
+        Role.CONSOLE: "SELECT",
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
     },
     "policy_shadows": {
         Role.DECISION: "SELECT",
+        Role.CONSOLE: "SELECT",
         Role.OPERATOR: "SELECT, INSERT (version, hash, begun_by_kind, begun_by)",
         Role.READER: "SELECT",
     },
     "policy_versions": {
         Role.API: "SELECT",
         Role.DECISION: "SELECT",
-        Role.CONSOLE: "SELECT",
-        Role.OPERATOR: "SELECT, INSERT (version, document, hash, authors, proposed_by_kind, proposed_by), "
-        "UPDATE (document, hash, authors, proposed_by_kind, proposed_by, proposed_at, backtest_hash, backtest_report, "
-        "backtested_at, approved_hash, approved_backtest_hash, approved_by_kind, approved_by, approved_at)",
+        Role.CONSOLE: f"SELECT, {_VERSION}",
+        Role.OPERATOR: f"SELECT, {_VERSION}",
         Role.READER: "SELECT",
     },
     "processed_messages": {

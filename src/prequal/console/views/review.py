@@ -1,0 +1,120 @@
+"""Review: the queue of cases that the policy leaves to people, one case, and what a reviewer does with it.
+
+Invariant: what a case does not allow is said on its page, as it is now, and with what was typed.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from starlette.responses import Response
+
+from prequal.console.guard import Page
+from prequal.console.rights import Right
+from prequal.console.visit import Visit
+from prequal.core.errors import UsageError
+from prequal.domain.review import REASONS
+from prequal.postgres.connections import Connection
+from prequal.review import cases
+from prequal.review.errors import CaseNotMoved, NoSuchCase, UnfitText
+from prequal.review.queries import Order
+
+PAGE_CASES: Final = 50
+LEASE_MINUTES_MAX: Final = 480
+
+Act: TypeAlias = Callable[[Visit, Connection, UUID], Awaitable[object]]
+
+
+async def show(visit: Visit) -> Response:
+    """The undecided cases, a page at a time: those first whose target time comes first, or the largest."""
+    order = Order.AMOUNT if visit.request.query_params.get("by") == Order.AMOUNT else Order.AGE
+    after = visit.request.query_params.get("after")
+    async with visit.reading() as connection:
+        found = await cases.page(connection, order, PAGE_CASES + 1, None if after is None else _id(after))
+    more = found[PAGE_CASES - 1].application_id if len(found) > PAGE_CASES else None
+    return visit.page("review.html", cases=found[:PAGE_CASES], order=order, more=more)
+
+
+async def show_one(visit: Visit) -> Response:
+    """One case: the application, why the policy left it to people, notes and votes."""
+    return await _case(visit, 200)
+
+
+async def act(visit: Visit) -> Response:
+    """Claim, write a note, ask for a second look, or decide."""
+    chosen = ACTS.get(visit.form.get("act", ""))
+    if chosen is None:
+        raise UsageError("Choose what to do with the case.")
+    application_id = _id(visit.request.path_params["id"])
+    try:
+        async with visit.writing() as connection:
+            await chosen(visit, connection, application_id)
+    except CaseNotMoved as why:
+        return await _case(visit, 409, str(why))
+    except UnfitText as why:
+        return await _case(visit, 422, str(why))
+    return visit.moved(f"/review/{application_id}?done=yes")
+
+
+async def _case(visit: Visit, status: int, problem: str = "") -> Response:
+    try:
+        async with visit.reading() as connection:
+            shown = await cases.show(connection, _id(visit.request.path_params["id"]))
+    except NoSuchCase as why:
+        return visit.page("problem.html", 404, title="Nothing here", words=str(why))
+    return visit.page(
+        "case.html",
+        status,
+        shown=shown,
+        measures=sorted(json.loads(shown.subject.measures).items()),
+        problem=problem,
+        typed=visit.form.get("text", ""),
+        reasons=REASONS.values(),
+        mine=shown.case.is_claimed and shown.case.claimed_by == visit.session.person,
+    )
+
+
+async def _claim(visit: Visit, connection: Connection, application_id: UUID) -> None:
+    minutes = visit.form.get("minutes", "30")
+    if not (minutes.isascii() and minutes.isdecimal() and 1 <= int(minutes) <= LEASE_MINUTES_MAX):
+        raise UsageError(f"A case is claimed for 1 to {LEASE_MINUTES_MAX} minutes.")
+    await cases.claim(connection, visit.session.actor, application_id, timedelta(minutes=int(minutes)))
+
+
+async def _note(visit: Visit, connection: Connection, application_id: UUID) -> None:
+    await cases.note(connection, visit.session.actor, application_id, visit.form.get("text", ""))
+
+
+async def _second_look(visit: Visit, connection: Connection, application_id: UUID) -> None:
+    await cases.ask_second_look(connection, visit.session.actor, application_id, visit.form.get("text", ""))
+
+
+async def _decide(visit: Visit, connection: Connection, application_id: UUID) -> None:
+    reason = REASONS.get(visit.form.get("reason", ""))
+    if reason is None:
+        raise UnfitText("Choose a reason; it says the outcome as well.")
+    await cases.decide(connection, visit.session.actor, application_id, reason.outcome, reason.code)
+
+
+ACTS: Final[Mapping[str, Act]] = {
+    "claim": _claim,
+    "note": _note,
+    "second-look": _second_look,
+    "decide": _decide,
+}
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NoSuchCase from None
+
+
+PAGES: Final = (
+    Page("/review", Right.REVIEW, show),
+    Page("/review/{id}", Right.REVIEW, show_one),
+    Page("/review/{id}", Right.DECIDE_REVIEW, act, "POST"),
+)

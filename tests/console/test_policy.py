@@ -1,0 +1,104 @@
+"""Policy in the console: one person proposes a version, another approves it; it goes into force, and is rolled back."""
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.database import Database
+from prequal.domain.person import PersonRole
+from prequal.domain.policy import packaged
+from prequal.domain.policy.loading import load
+from prequal.policy_versions import life
+from prequal.postgres.connections import connected
+from prequal.record.acts import operator
+
+SignedIn = Callable[..., Any]
+REPORT = """
+    {"applications": 3, "flips": 1, "outcomes": [
+        {"before": "PRE_APPROVED", "after": "REJECTED", "applications": 1, "loan_amount_inr": "1200000.00"}
+    ]}
+"""
+
+
+def document() -> str:
+    text = packaged.text_of("v1")
+    assert text is not None
+    return text.replace('version = "v1"', 'version = "v2"')
+
+
+async def backtested(database: Database) -> None:
+    """Record a backtest of v2, as the command line does."""
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await life.record_backtest(connection, operator(), load(document()), bytes(32), REPORT)
+
+
+def hashes() -> dict[str, str]:
+    return {"hash": load(document()).hash, "backtest": bytes(32).hex()}
+
+
+async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedIn, database: Database) -> None:
+    officer, approver = await signed_in(PersonRole.RISK_OFFICER), await signed_in(PersonRole.APPROVER)
+
+    proposed = await officer.post("/policy", document=document())
+    await backtested(database)
+    shown = (await approver.get("/policy/v2")).text
+    approved = await approver.post("/policy/v2", act="approve", **hashes())
+    activated = await officer.post("/policy/v2", act="activate")
+    in_force = (await officer.get("/policy")).text
+    rolled_back = await officer.post("/policy/v2", act="rollback")
+
+    assert proposed.headers["location"] == "/policy/v2?done=yes"
+    assert "Of 3 decided applications 1 would have another status" in shown
+    assert "₹12,00,000.00" in shown
+    assert [answer.status_code for answer in (approved, activated, rolled_back)] == [303, 303, 303]
+    assert ">v2</a></td><td>active" in in_force
+    acts = database.rows("SELECT actor_kind, actor, action FROM acts WHERE action LIKE 'policy%%' ORDER BY id")
+    assert [(act["actor"], act["action"]) for act in acts if act["actor_kind"] == "person"] == [
+        ("risk_officer", "policy_proposed"),
+        ("approver", "policy_approved"),
+        ("risk_officer", "policy_activated"),
+        ("risk_officer", "policy_rolled_back"),
+    ]
+
+
+async def test_document_that_breaks_a_rule_is_refused_with_every_problem_and_kept(signed_in: SignedIn) -> None:
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+
+    answer = await officer.post("/policy", document=document().replace("cibil_score <", "cibil_scor <"))
+
+    assert answer.status_code == 422
+    assert "cibil_scor" in answer.text.partition("<textarea")[0]
+    assert "cibil_scor &lt;" in answer.text.partition("<textarea")[2]
+
+
+async def test_approval_of_another_document_than_was_shown_is_refused_with_why(
+    signed_in: SignedIn, database: Database
+) -> None:
+    officer, approver = await signed_in(PersonRole.RISK_OFFICER), await signed_in(PersonRole.APPROVER)
+    await officer.post("/policy", document=document())
+    await backtested(database)
+
+    answer = await approver.post("/policy/v2", act="approve", **hashes() | {"hash": bytes(32).hex()})
+
+    assert answer.status_code == 409
+    assert "v2 is another document than the one to be approved" in answer.text
+
+
+async def test_version_that_is_not_approved_is_not_put_into_force(signed_in: SignedIn) -> None:
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    await officer.post("/policy", document=document())
+
+    answer = await officer.post("/policy/v2", act="activate")
+
+    assert answer.status_code == 409
+    assert "v2 is not approved." in answer.text
+
+
+async def test_risk_officer_does_not_approve(signed_in: SignedIn, database: Database) -> None:
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    await officer.post("/policy", document=document())
+    await backtested(database)
+
+    answer = await officer.post("/policy/v2", act="approve", **hashes())
+
+    assert answer.status_code == 403
+    assert database.value("SELECT approved_by FROM policy_versions WHERE version = 'v2'") is None
