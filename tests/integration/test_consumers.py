@@ -805,11 +805,11 @@ def fail_on(monkeypatch: pytest.MonkeyPatch, handler: Handler, application_id: o
     module, name = (credit_queries, "append_reports") if handler is CREDIT else (decision_queries, "write_decisions")
     working = getattr(module, name)
 
-    async def broken(connection: Any, batch: Any) -> Any:
+    async def broken(connection: Any, batch: Any, *more: Any) -> Any:
         if len(failures) < times and any(application_of(each) == application_id for each in batch):
             failures.append(len(batch))
             raise ZeroDivisionError("a bug")
-        return await working(connection, batch)
+        return await working(connection, batch, *more)
 
     monkeypatch.setattr(module, name, broken)
     return failures
