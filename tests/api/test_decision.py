@@ -18,6 +18,7 @@ from prequal.policy_versions import life
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, ActorKind
 from prequal.review import cases
+from prequal.schema.version import run_at_revision
 from tests.support.api import Api
 from tests.support.policies import ASHA, policy_text
 
@@ -263,4 +264,4 @@ def reviewed(api: Api, application_id: str) -> None:
         await cases.claim(connection, reviewer, UUID(application_id))
         await cases.decide(connection, reviewer, UUID(application_id), Status.PRE_APPROVED, "INCOME_CONFIRMED")
 
-    cases.run(api.database.url, decide)
+    run_at_revision(api.database.url, "review", decide)

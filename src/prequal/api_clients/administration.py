@@ -15,10 +15,10 @@ from prequal.api_clients.queries import ClientRow, SecretRow
 from prequal.core.errors import UsageError
 from prequal.domain.api_client import RATE
 from prequal.domain.pan_detection import looks_like_pan
-from prequal.postgres.connections import Connection, connected
+from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
 from prequal.record.acts import Actor, Detail, record_act
-from prequal.schema.version import check_schema
+from prequal.schema.version import connected_at_revision
 from prequal.security.pan_encryption import PanHasher
 
 NAME_CHARACTERS_MAX: Final = 100
@@ -202,8 +202,7 @@ async def _found(connection: Connection, id_or_name: str) -> ClientRow:
 @asynccontextmanager
 async def _transaction(database_url: str, hasher: PanHasher | None = None) -> AsyncIterator[Connection]:
     """A transaction on a database of this code's revision, which knows the hash key if there is one."""
-    async with connected(database_url, "clients") as connection:
-        await check_schema(connection)
+    async with connected_at_revision(database_url, "clients") as connection:
         if hasher is not None:
             await recorded_key("PAN_HASH_KEY", hasher.check)(connection)
         async with connection.transaction():

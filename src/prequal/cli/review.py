@@ -201,9 +201,9 @@ def reasons(as_json: AsJson = False) -> None:
 
 def _run(work: "Callable[[Connection], Awaitable[Any]]") -> Any:
     from prequal.core.settings import DatabaseSettings
-    from prequal.review import cases
+    from prequal.schema.version import run_at_revision
 
-    return cases.run(stores(DatabaseSettings).database_url, work)
+    return run_at_revision(stores(DatabaseSettings).database_url, "review", work)
 
 
 def _moved(work: "Callable[[Connection], Awaitable[Case]]", as_json: bool) -> None:

@@ -149,9 +149,9 @@ def password(
 
 def _run(work: "Callable[[Connection], Awaitable[Any]]") -> Any:
     from prequal.core.settings import DatabaseSettings
-    from prequal.people import administration
+    from prequal.schema.version import run_at_revision
 
-    return administration.run(stores(DatabaseSettings).database_url, work)
+    return run_at_revision(stores(DatabaseSettings).database_url, "users", work)
 
 
 def _new_secrets(generate: bool, *, totp: bool) -> "NewSecrets":

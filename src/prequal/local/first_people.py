@@ -6,6 +6,7 @@ added.
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Final
 
 from prequal.domain.person import PersonRole
 from prequal.local.keys import write_secret
@@ -13,6 +14,9 @@ from prequal.people import administration
 from prequal.people.administration import NewSecrets
 from prequal.postgres.connections import Connection
 from prequal.record.acts import operator
+from prequal.schema.version import run_at_revision
+
+USERS: Final = "users"
 
 
 def make_first_people(database_url: str, file: Path) -> bool:
@@ -21,13 +25,13 @@ def make_first_people(database_url: str, file: Path) -> bool:
     Raises:
         Transient: the database does not answer.
     """
-    known = {person.name for person in administration.run(database_url, administration.list_all)}
+    known = {person.name for person in run_at_revision(database_url, USERS, administration.list_all)}
     missing = [role for role in PersonRole if role not in known]
     if missing and known <= set(PersonRole):
         new = {role: NewSecrets.of(None, totp=False) for role in missing}
         added = [f"{role} {secrets.password}" for role, secrets in new.items()]
         write_secret(file, "".join(f"{line}\n" for line in [*_lines_of(file, known), *added]))
-        administration.run(database_url, lambda connection: _add(connection, new))
+        run_at_revision(database_url, USERS, lambda connection: _add(connection, new))
     return file.exists()
 
 

@@ -3,7 +3,6 @@
 Invariant: a document is used only when it is a policy, checked whole.
 """
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -19,9 +18,9 @@ from prequal.domain.policy.policy import Policy
 from prequal.ops.backtest import report_text, without_flips
 from prequal.policy_versions import life, queries
 from prequal.policy_versions.queries import StoredVersion
-from prequal.postgres.connections import COMMAND_SECONDS, Connection
+from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
-from prequal.schema.version import connected_at_revision
+from prequal.schema.version import run_at_revision
 
 T = TypeVar("T")
 
@@ -93,13 +92,12 @@ def in_transaction(database_url: str, act: Callable[[Connection], Awaitable[T]])
         Transient: the database does not answer.
         Misconfigured: the database is not migrated.
     """
-    return asyncio.run(_in_transaction(database_url, act))
 
+    async def committed(connection: Connection) -> T:
+        async with connection.transaction():
+            return await act(connection)
 
-async def _in_transaction(database_url: str, act: Callable[[Connection], Awaitable[T]]) -> T:
-    connected = connected_at_revision(database_url, "policy", {}, COMMAND_SECONDS)
-    async with connected as connection, connection.transaction():
-        return await act(connection)
+    return run_at_revision(database_url, "policy", committed)
 
 
 @dataclass(frozen=True, slots=True)

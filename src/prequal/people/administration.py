@@ -4,21 +4,16 @@ Invariant: whatever ends a right ends the person's sessions in the same transact
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from prequal.core.errors import UsageError
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.domain.person import PERSON_NAME, PersonRole
 from prequal.people import passwords, queries, second_factor, sessions
 from prequal.people.queries import Person
-from prequal.postgres.connections import Connection, connected
+from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
-from prequal.schema.version import check_schema
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,29 +100,6 @@ async def set_password(
 async def list_all(connection: Connection) -> list[Person]:
     """Every person, in the order of their names."""
     return await queries.all_people(connection)
-
-
-def run(database_url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Do one of the above on a connection of its own, for a caller without an event loop.
-
-    Raises:
-        UsageError: `work` did.
-        Misconfigured: the address is wrong, or the database is not at this code's revision.
-        Transient: the database does not answer.
-    """
-    return asyncio.run(_run(database_url, work))
-
-
-async def _run(database_url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
-    async with _connection(database_url) as connection:
-        return await work(connection)
-
-
-@asynccontextmanager
-async def _connection(database_url: str) -> AsyncIterator[Connection]:
-    async with connected(database_url, "users") as connection:
-        await check_schema(connection)
-        yield connection
 
 
 async def _living(connection: Connection, name: str) -> Person:

@@ -7,19 +7,18 @@ status with it, by the person who has the claim, or by two different people.
       └──────────────────────────────────── vote ───────────────────────────────────────────────────▲
 """
 
-import asyncio
 import unicodedata
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from prequal.domain.application import Status
 from prequal.domain.identity_detection import identity_in
 from prequal.domain.pan_detection import contains_pan
 from prequal.domain.review import REASONS, ReviewReason
-from prequal.postgres.connections import Connection, connected
+from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
 from prequal.review import queries
 from prequal.review.errors import (
@@ -33,9 +32,6 @@ from prequal.review.errors import (
     UnfitText,
 )
 from prequal.review.queries import Case, Note, Order, State, Subject, Vote
-from prequal.schema.version import check_schema
-
-T = TypeVar("T")
 
 LEASE: Final = timedelta(minutes=30)
 LEASE_MAX: Final = timedelta(hours=8)
@@ -154,23 +150,6 @@ async def decide(connection: Connection, actor: Actor, application_id: UUID, out
         await queries.close(connection, application_id, chosen)
         details["people"] = ", ".join(agreeing)
         return await _recorded(connection, actor, "review_decided", application_id, details)
-
-
-def run(database_url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Do one of the above on a connection of its own, for a caller without an event loop.
-
-    Raises:
-        Refused: `work` did.
-        Misconfigured: the address is wrong, or the database is not at this code's revision.
-        Transient: the database does not answer.
-    """
-
-    async def done() -> T:
-        async with connected(database_url, "review") as connection:
-            await check_schema(connection)
-            return await work(connection)
-
-    return asyncio.run(done())
 
 
 async def _undecided(connection: Connection, application_id: UUID) -> Case:

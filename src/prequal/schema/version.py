@@ -3,11 +3,16 @@
 Invariant: a test holds `REVISION` against the newest migration.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import TypeVar
 
 from prequal.core.errors import Misconfigured
-from prequal.postgres.connections import Connection, connected
+from prequal.postgres.connections import COMMAND_SECONDS, Connection, connected
+
+T = TypeVar("T")
 
 REVISION = "0115"
 
@@ -55,7 +60,10 @@ def refuse_unreleased(revision: str | None) -> None:
 
 @asynccontextmanager
 async def connected_at_revision(
-    database_url: str, name: str, session: Mapping[str, str], command_seconds: float
+    database_url: str,
+    name: str,
+    session: Mapping[str, str] = MappingProxyType({}),
+    command_seconds: float = COMMAND_SECONDS,
 ) -> AsyncIterator[Connection]:
     """A connection for one command, for as long as the block lasts, to a database of this code's revision.
 
@@ -68,3 +76,16 @@ async def connected_at_revision(
     async with connected(database_url, name, session, command_seconds) as connection:
         await check_schema(connection)
         yield connection
+
+
+def run_at_revision(database_url: str, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """What `work` returns on a connection of its own, for a caller without an event loop.
+
+    Raises what `connected_at_revision` does, and what `work` does.
+    """
+
+    async def done() -> T:
+        async with connected_at_revision(database_url, name) as connection:
+            return await work(connection)
+
+    return asyncio.run(done())
