@@ -61,3 +61,21 @@ def test_no_template_has_a_script_or_a_style_or_switches_escaping_off() -> None:
             word for word in ("<script", "<style", "style=", " on", "|safe", "| safe", "autoescape") if word in text
         ]
         assert [word for word in found if word != " on" or any(f" on{e}=" in text for e in ("click", "load"))] == []
+
+
+async def test_system_shows_the_key_that_encrypted_last_first(
+    signed_in: Callable[..., Any], database: Database
+) -> None:
+    database.execute(
+        """
+        INSERT INTO key_uses (key_id, encryptions, last_used)
+        VALUES (%s, 7, now() - interval '1 day'), (%s, 1234567, now())
+        """,
+        b"older123",
+        b"newer123",
+    )
+
+    page = (await (await signed_in(PersonRole.OPERATOR)).get("/system")).text
+
+    assert "12,34,567" in page
+    assert page.index(b"newer123".hex()) < page.index(b"older123".hex())

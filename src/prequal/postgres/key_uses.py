@@ -15,6 +15,7 @@ class KeyUse:
     """What is known of a key that encrypted something."""
 
     first_used: datetime
+    last_used: datetime
     encryptions: int
 
 
@@ -34,8 +35,8 @@ async def add(connection: Connection, uses: Mapping[bytes, int]) -> None:
 
 async def by_key(connection: Connection) -> dict[bytes, KeyUse]:
     """The count of every key that ever encrypted, by key id."""
-    rows = await connection.fetch("SELECT key_id, first_used, encryptions FROM key_uses ORDER BY first_used")
-    return {bytes(row[0]): KeyUse(row[1], row[2]) for row in rows}
+    rows = await connection.fetch("SELECT key_id, first_used, last_used, encryptions FROM key_uses ORDER BY first_used")
+    return {bytes(row[0]): KeyUse(*row[1:]) for row in rows}
 
 
 async def of_the_newest(connection: Connection) -> int:

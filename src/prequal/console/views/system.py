@@ -14,6 +14,7 @@ from prequal.console.visit import Visit
 from prequal.core.errors import PrequalError
 from prequal.messaging import consumer_lag
 from prequal.policy_versions import life
+from prequal.postgres import key_uses
 
 MEBIBYTE: Final = 2**20
 
@@ -22,7 +23,7 @@ async def show(visit: Visit) -> Response:
     """The page; what Kafka does not answer is left out, and said."""
     async with visit.reading() as connection:
         database = await system.database(connection)
-        keys = await system.key_uses(connection)
+        uses = await key_uses.by_key(connection)
         policy = await life.found(connection, None)
     lag, problem = await _lag(visit)
     _, ready = visit.console.readiness.answer()
@@ -30,7 +31,7 @@ async def show(visit: Visit) -> Response:
         "system.html",
         database=database,
         size_mebibytes=database.size_bytes // MEBIBYTE,
-        keys=keys,
+        keys=sorted(uses.items(), key=lambda each: each[1].last_used, reverse=True),
         lag=lag,
         problem=problem,
         kafka=ready["kafka"],
