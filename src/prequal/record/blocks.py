@@ -45,24 +45,33 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Some entries in the order of their ids, chained to the block before.
+class Link:
+    """What the next block needs of a block, without its entries, which may be large.
 
     Attributes:
         number: from 1, without a gap.
         chained_at: when it was made, by the database's clock.
         upto: for each table the id up to which this block and those before hold every entry.
-        entries: for each table the packed ids and digests.
-        key_id: names the key of the MAC, 8 bytes.
         mac: HMAC-SHA-256, 32 bytes.
     """
 
     number: int
     chained_at: datetime
     upto: tuple[int, ...]
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Link):
+    """Some entries in the order of their ids, chained to the block before.
+
+    Attributes:
+        entries: for each table the packed ids and digests.
+        key_id: names the key of the MAC, 8 bytes.
+    """
+
     entries: tuple[bytes, ...]
     key_id: bytes
-    mac: bytes
 
     def is_of(self, key: bytes, previous: bytes) -> bool:
         """Whether the MAC is this key's, over what the block says and the MAC of the block before."""
@@ -70,12 +79,17 @@ class Block:
         return hmac.compare_digest(self.mac, made)
 
 
+def chained_upto(last: Link | None) -> tuple[int, ...]:
+    """For each table the id up to which the chain holds every entry; 0 without a block."""
+    return last.upto if last else (0,) * len(TABLES)
+
+
 def next_block(
     key: bytes, number: int, chained_at: datetime, upto: Sequence[int], entries: Sequence[bytes], previous: bytes
 ) -> Block:
     """The next block; `previous` is the MAC of the one before, empty for the first."""
     mac = _mac(key, number, chained_at, tuple(upto), tuple(entries), previous)
-    return Block(number, chained_at, tuple(upto), tuple(entries), key_id(key), mac)
+    return Block(number, chained_at, tuple(upto), mac, tuple(entries), key_id(key))
 
 
 def packed(table: str, entries: Iterable[Entry]) -> bytes:

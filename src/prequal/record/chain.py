@@ -16,7 +16,7 @@ from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
 from prequal.postgres.connections import Connection
 from prequal.record import queries
-from prequal.record.blocks import TABLES, Block, next_block, packed
+from prequal.record.blocks import TABLES, Block, Link, chained_upto, next_block, packed
 from prequal.record.heads import write_head
 from prequal.schema.version import connected_at_revision
 
@@ -52,7 +52,7 @@ async def follow(database_url: str, key: bytes, stop: asyncio.Event, heads: Path
             await pause(stop, EVERY_SECONDS)
 
 
-async def chain(connection: Connection, key: bytes) -> Block | None:
+async def chain(connection: Connection, key: bytes) -> Link | None:
     """Add blocks until every settled entry is in one; returns the newest, None when there is none at all.
 
     Where another process chains at this moment nothing is added.
@@ -61,16 +61,16 @@ async def chain(connection: Connection, key: bytes) -> Block | None:
     while True:
         async with connection.transaction():
             if not await queries.lock(connection):
-                return await queries.last_block(connection)
-            last = await queries.last_block(connection)
+                return await queries.last_link(connection)
+            last = await queries.last_link(connection)
             block = await _next(connection, key, last, upto)
             if block is None:
                 return last
             await queries.add(connection, block)
 
 
-async def _next(connection: Connection, key: bytes, last: Block | None, upto: Sequence[int]) -> Block | None:
-    before = last.upto if last else (0,) * len(TABLES)
+async def _next(connection: Connection, key: bytes, last: Link | None, upto: Sequence[int]) -> Block | None:
+    before = chained_upto(last)
     ends, contents = [], []
     for table, after, end in zip(TABLES, before, upto, strict=True):
         found = await queries.entries(connection, table, after, end, BLOCK_ENTRIES)

@@ -17,7 +17,7 @@ from prequal.postgres.key_checks import recorded_key
 from prequal.record import access, queries, verification
 from prequal.record import chain as chaining
 from prequal.record.access import Access
-from prequal.record.blocks import Block
+from prequal.record.blocks import Link
 from prequal.record.heads import Head
 from prequal.record.heads import read_head as read_head
 from prequal.record.heads import write_head as write_head
@@ -34,7 +34,7 @@ SESSION: Final = {
 """A verification is one transaction, and a PAN is looked for in the whole table: the planner is free."""
 
 
-def chain(settings: RecordSettings) -> Block | None:
+def chain(settings: RecordSettings) -> Link | None:
     """Chain what is not chained yet; the newest block, None without any.
 
     Raises:
@@ -42,7 +42,7 @@ def chain(settings: RecordSettings) -> Block | None:
         Transient: the database does not answer.
     """
 
-    async def work() -> Block | None:
+    async def work() -> Link | None:
         async with _connected(settings) as connection:
             return await chaining.chain(connection, settings.record_keys()[0])
 
@@ -63,12 +63,12 @@ def follow(settings: RecordSettings) -> None:
     asyncio.run(work())
 
 
-def newest(settings: RecordSettings) -> Block | None:
+def newest(settings: RecordSettings) -> Link | None:
     """The newest block. Raises as `chain` does."""
 
-    async def work() -> Block | None:
+    async def work() -> Link | None:
         async with _connected(settings) as connection:
-            return await queries.last_block(connection)
+            return await queries.last_link(connection)
 
     return asyncio.run(work())
 

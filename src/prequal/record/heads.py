@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from prequal.record.blocks import Block
+from prequal.record.blocks import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Head:
     mac: bytes
 
 
-def write_head(block: Block, file: Path) -> None:
+def write_head(block: Link, file: Path) -> None:
     """Write a block's number and MAC; keep the file where the database's owner cannot reach it. Raises OSError."""
     said = {"number": block.number, "mac": block.mac.hex(), "chained_at": block.chained_at.isoformat()}
     draft = file.with_name(f".{file.name}.new")

@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 
 from prequal.postgres.connections import Connection
-from prequal.record.blocks import Block, Entry
+from prequal.record.blocks import Block, Entry, Link
 
 CHAIN_LOCK: Final = 0x6368616E  # "chan"
 
@@ -70,10 +70,14 @@ async def count_after(connection: Connection, table: str, after: int) -> int:
     return int(row[0]) if row else 0
 
 
-async def last_block(connection: Connection) -> Block | None:
-    """The newest block."""
-    row = await connection.fetchrow(f"SELECT {_BLOCK} FROM record_blocks ORDER BY number DESC LIMIT 1")
-    return None if row is None else _block(row)
+async def last_link(connection: Connection) -> Link | None:
+    """The newest block, without its entries."""
+    row = await connection.fetchrow(
+        """
+        SELECT number, chained_at, audit_log_upto, acts_upto, mac FROM record_blocks ORDER BY number DESC LIMIT 1
+        """
+    )
+    return None if row is None else Link(row[0], row[1], (row[2], row[3]), bytes(row[4]))
 
 
 async def blocks(connection: Connection) -> AsyncIterator[Block]:
@@ -118,6 +122,5 @@ def _entry(table: str, row: "asyncpg.Record") -> Entry:
 
 def _block(row: "asyncpg.Record") -> Block:
     number, chained_at, audit_log_upto, acts_upto, audit_log_entries, acts_entries, key_id, mac = row
-    return Block(
-        number, chained_at, (audit_log_upto, acts_upto), (audit_log_entries, acts_entries), bytes(key_id), bytes(mac)
-    )
+    upto, packed = (audit_log_upto, acts_upto), (audit_log_entries, acts_entries)
+    return Block(number, chained_at, upto, bytes(mac), packed, bytes(key_id))

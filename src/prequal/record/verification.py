@@ -11,7 +11,7 @@ from typing import Final
 from prequal.core.errors import Misconfigured
 from prequal.postgres.connections import Connection
 from prequal.record import queries
-from prequal.record.blocks import TABLES, Block, Entry, unpacked
+from prequal.record.blocks import TABLES, Block, Entry, chained_upto, unpacked
 from prequal.record.heads import Head
 
 OPEN_TRANSACTION: Final = timedelta(minutes=10)
@@ -79,8 +79,7 @@ def _of_block(block: Block, last: Block | None, keys: Mapping[bytes, bytes], hea
 
 
 async def _of_entries(connection: Connection, block: Block, last: Block | None) -> Tampering | None:
-    before = last.upto if last else (0,) * len(TABLES)
-    for table, after, upto, chained in zip(TABLES, before, block.upto, block.entries, strict=True):
+    for table, after, upto, chained in zip(TABLES, chained_upto(last), block.upto, block.entries, strict=True):
         stored = {each.id: each for each in await queries.entries(connection, table, after, upto, READ_ENTRIES)}
         if tampering := _first(table, unpacked(chained), stored):
             return tampering
@@ -118,7 +117,9 @@ def _out_of_time(stored: Mapping[int, Entry], begun: datetime | None, chained_at
 
 
 async def _waiting(connection: Connection, last: Block | None) -> int:
-    before = last.upto if last else (0,) * len(TABLES)
     return sum(
-        [await queries.count_after(connection, table, after) for table, after in zip(TABLES, before, strict=True)]
+        [
+            await queries.count_after(connection, table, after)
+            for table, after in zip(TABLES, chained_upto(last), strict=True)
+        ]
     )
