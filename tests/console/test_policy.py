@@ -41,10 +41,10 @@ async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedI
     proposed = await officer.post("/policy", document=document())
     await backtested(database)
     shown = (await approver.get("/policy/v2")).text
-    approved = await approver.post("/policy/v2", act="approve", **hashes())
-    activated = await officer.post("/policy/v2", act="activate")
+    approved = await approver.post("/policy/v2/approve", **hashes())
+    activated = await officer.post("/policy/v2/activate")
     in_force = (await officer.get("/policy")).text
-    rolled_back = await officer.post("/policy/v2", act="rollback")
+    rolled_back = await officer.post("/policy/v2/rollback")
 
     assert proposed.headers["location"] == "/policy/v2?done=yes"
     assert "Of 3 decided applications 1 would have another status" in shown
@@ -77,7 +77,7 @@ async def test_approval_of_another_document_than_was_shown_is_refused_with_why(
     await officer.post("/policy", document=document())
     await backtested(database)
 
-    answer = await approver.post("/policy/v2", act="approve", **hashes() | {"hash": bytes(32).hex()})
+    answer = await approver.post("/policy/v2/approve", **hashes() | {"hash": bytes(32).hex()})
 
     assert answer.status_code == 409
     assert "v2 is another document than the one to be approved" in answer.text
@@ -87,7 +87,7 @@ async def test_version_that_is_not_approved_is_not_put_into_force(signed_in: Sig
     officer = await signed_in(PersonRole.RISK_OFFICER)
     await officer.post("/policy", document=document())
 
-    answer = await officer.post("/policy/v2", act="activate")
+    answer = await officer.post("/policy/v2/activate")
 
     assert answer.status_code == 409
     assert "v2 is not approved." in answer.text
@@ -98,7 +98,7 @@ async def test_risk_officer_does_not_approve(signed_in: SignedIn, database: Data
     await officer.post("/policy", document=document())
     await backtested(database)
 
-    answer = await officer.post("/policy/v2", act="approve", **hashes())
+    answer = await officer.post("/policy/v2/approve", **hashes())
 
     assert answer.status_code == 403
     assert database.value("SELECT approved_by FROM policy_versions WHERE version = 'v2'") is None

@@ -22,8 +22,6 @@ class Right(StrEnum):
     APPLICATIONS = "applications"
     POLICY = "policy"
     PROPOSE_POLICY = "propose_policy"
-    CHANGE_POLICY = "change_policy"
-    """One of the next two; each act asks for its own."""
     APPROVE_POLICY = "approve_policy"
     ACTIVATE_POLICY = "activate_policy"
     REVIEW = "review"
@@ -43,7 +41,6 @@ RIGHTS: Final[Mapping[Right, frozenset[PersonRole]]] = {
     Right.APPLICATIONS: frozenset({_RISK_OFFICER, _APPROVER, _REVIEWER, _OPERATOR, _AUDITOR}),
     Right.POLICY: frozenset({_RISK_OFFICER, _APPROVER, _REVIEWER, _AUDITOR}),
     Right.PROPOSE_POLICY: frozenset({_RISK_OFFICER}),
-    Right.CHANGE_POLICY: frozenset({_RISK_OFFICER, _APPROVER}),
     Right.APPROVE_POLICY: frozenset({_APPROVER}),
     Right.ACTIVATE_POLICY: frozenset({_RISK_OFFICER, _APPROVER}),
     Right.REVIEW: frozenset({_RISK_OFFICER, _APPROVER, _REVIEWER, _AUDITOR}),

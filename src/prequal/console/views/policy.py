@@ -4,21 +4,22 @@ Invariant: an approver approves the document and the backtest that the page show
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
 from starlette.responses import Response
 
 from prequal.console.guard import Page
-from prequal.console.rights import Right, may
+from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.policy_versions import life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor
 
-Act: TypeAlias = Callable[[Visit, Connection, str], Awaitable[object]]
+Act: TypeAlias = Callable[[Connection, Actor, str], Awaitable[object]]
 
 
 async def show(visit: Visit) -> Response:
@@ -44,18 +45,29 @@ async def show_one(visit: Visit) -> Response:
     return await _version(visit, 200)
 
 
-async def act(visit: Visit) -> Response:
-    """Approve, activate or roll back."""
-    chosen = ACTS.get(visit.form.get("act", ""))
-    if chosen is None:
-        raise UsageError("Choose what to do with the version.")
-    work, right = chosen
-    if not may(visit.session.roles, right):
-        return visit.page("problem.html", 403, title="Not yours", words="Your roles have no right to it.")
+async def approve(visit: Visit) -> Response:
+    """Approve the document on the backtest, both as the page showed them."""
+    document, backtest = _hash(visit, "hash"), _hash(visit, "backtest")
+    return await _done(
+        visit, lambda connection, actor, version: life.approve(connection, actor, version, document, backtest)
+    )
+
+
+async def activate(visit: Visit) -> Response:
+    """Put an approved version into force."""
+    return await _done(visit, life.activate)
+
+
+async def rollback(visit: Visit) -> Response:
+    """Take the version in force out of force."""
+    return await _done(visit, life.rollback)
+
+
+async def _done(visit: Visit, work: Act) -> Response:
     version = visit.request.path_params["version"]
     try:
         async with visit.writing() as connection, connection.transaction():
-            await work(visit, connection, version)
+            await work(connection, visit.session.actor, version)
     except Conflict as why:
         return await _version(visit, 409, str(why))
     return visit.moved(f"/policy/{version}?done=yes")
@@ -82,26 +94,6 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
     return visit.page("policy.html", status, stored=stored, document=document, report=report, problem=problem)
 
 
-async def _approve(visit: Visit, connection: Connection, version: str) -> None:
-    hashes = _hash(visit, "hash"), _hash(visit, "backtest")
-    await life.approve(connection, visit.session.actor, version, *hashes)
-
-
-async def _activate(visit: Visit, connection: Connection, version: str) -> None:
-    await life.activate(connection, visit.session.actor, version)
-
-
-async def _rollback(visit: Visit, connection: Connection, version: str) -> None:
-    await life.rollback(connection, visit.session.actor, version)
-
-
-ACTS: Final[Mapping[str, tuple[Act, Right]]] = {
-    "approve": (_approve, Right.APPROVE_POLICY),
-    "activate": (_activate, Right.ACTIVATE_POLICY),
-    "rollback": (_rollback, Right.ACTIVATE_POLICY),
-}
-
-
 def _hash(visit: Visit, name: str) -> bytes:
     try:
         return bytes.fromhex(visit.form.get(name, ""))
@@ -113,5 +105,7 @@ PAGES: Final = (
     Page("/policy", Right.POLICY, show),
     Page("/policy", Right.PROPOSE_POLICY, propose, "POST"),
     Page("/policy/{version}", Right.POLICY, show_one),
-    Page("/policy/{version}", Right.CHANGE_POLICY, act, "POST"),
+    Page("/policy/{version}/approve", Right.APPROVE_POLICY, approve, "POST"),
+    Page("/policy/{version}/activate", Right.ACTIVATE_POLICY, activate, "POST"),
+    Page("/policy/{version}/rollback", Right.ACTIVATE_POLICY, rollback, "POST"),
 )
