@@ -1,9 +1,7 @@
 """Review in the console: the queue, a case, and what reviewers do with it."""
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -14,33 +12,9 @@ from prequal.people.administration import NewSecrets
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD, Browser
-from tests.support.submissions import stored
+from tests.support.reviews import LARGE, SMALL, in_review
 
 SignedIn = Callable[..., Any]
-
-
-def a_case(database: Database, amount: str = "500000.00", people_needed: int = 1) -> UUID:
-    """An application that the policy left to people."""
-    (submission,) = stored(database, loan_amount_inr=amount)
-    with database.connect() as connection:
-        connection.execute(
-            """
-            UPDATE applications
-            SET status = 'MANUAL_REVIEW', cibil_score = 700, decision_rule = 'SHORT_OF_INCOME', version = 2,
-                decision_measures = '{"score": "700"}', policy_version = 'v1', policy_hash = %s
-            WHERE id = %s
-            """,
-            (bytes(32), submission.id),
-        )
-        connection.execute(
-            """
-            INSERT INTO review_cases (application_id, loan_amount_inr, target_at, people_needed)
-            VALUES (%s, %s, now() + interval '20 hours', %s)
-            """,
-            (submission.id, Decimal(amount), people_needed),
-        )
-        connection.commit()
-    return submission.id
 
 
 @pytest.fixture
@@ -53,7 +27,7 @@ async def second_reviewer(browser: Callable[[], Browser], people: None, database
 
 
 async def test_reviewer_claims_a_case_writes_a_note_and_decides_it(signed_in: SignedIn, database: Database) -> None:
-    case, reviewer = a_case(database), await signed_in(PersonRole.REVIEWER)
+    case, reviewer = await in_review(database), await signed_in(PersonRole.REVIEWER)
     assert str(case) in (await reviewer.get("/review")).text
 
     for form in (
@@ -80,7 +54,7 @@ async def test_reviewer_claims_a_case_writes_a_note_and_decides_it(signed_in: Si
 async def test_larger_case_is_decided_by_two_different_people(
     signed_in: SignedIn, second_reviewer: Browser, database: Database
 ) -> None:
-    case, first = a_case(database, "2000000.00", 2), await signed_in(PersonRole.REVIEWER)
+    case, first = await in_review(database, LARGE), await signed_in(PersonRole.REVIEWER)
 
     for reviewer in (first, second_reviewer):
         await reviewer.post(f"/review/{case}", act="claim")
@@ -94,7 +68,7 @@ async def test_larger_case_is_decided_by_two_different_people(
 async def test_act_on_a_case_that_moved_says_what_it_is_now_and_keeps_what_was_typed(
     signed_in: SignedIn, second_reviewer: Browser, database: Database
 ) -> None:
-    case, reviewer = a_case(database), await signed_in(PersonRole.REVIEWER)
+    case, reviewer = await in_review(database), await signed_in(PersonRole.REVIEWER)
     await second_reviewer.post(f"/review/{case}", act="claim")
 
     answer = await reviewer.post(f"/review/{case}", act="second-look", text="Is this income regular?")
@@ -106,7 +80,7 @@ async def test_act_on_a_case_that_moved_says_what_it_is_now_and_keeps_what_was_t
 
 
 async def test_note_with_a_pan_is_refused(signed_in: SignedIn, database: Database) -> None:
-    case, reviewer = a_case(database), await signed_in(PersonRole.REVIEWER)
+    case, reviewer = await in_review(database), await signed_in(PersonRole.REVIEWER)
 
     answer = await reviewer.post(f"/review/{case}", act="note", text="His PAN is ABCPE1234F.")
 
@@ -118,7 +92,7 @@ async def test_queue_pages_by_key_in_both_orders(
     signed_in: SignedIn, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("prequal.console.views.review.PAGE_CASES", 1)
-    smaller, larger = a_case(database, "500000.00"), a_case(database, "700000.00")
+    smaller, larger = await in_review(database, SMALL), await in_review(database, LARGE)
     reviewer = await signed_in(PersonRole.REVIEWER)
 
     first = (await reviewer.get("/review?by=amount")).text
@@ -130,7 +104,7 @@ async def test_queue_pages_by_key_in_both_orders(
 
 
 async def test_auditor_sees_a_case_and_no_form(signed_in: SignedIn, database: Database) -> None:
-    case = a_case(database)
+    case = await in_review(database)
 
     shown = await (await signed_in(PersonRole.AUDITOR)).get(f"/review/{case}")
 

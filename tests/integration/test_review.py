@@ -2,30 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from confluent_kafka import Message
 from typer.testing import CliRunner, Result
 
 from harness.database import Database
 from prequal.cli.app import app
 from prequal.core.errors import Refused, UsageError
 from prequal.core.settings import StoresSettings, load
-from prequal.decision.handler import DecisionHandler
 from prequal.domain.application import Status
 from prequal.domain.policy import packaged
-from prequal.domain.review import DEFAULT_RULES, Rules
-from prequal.messaging.events import CreditReportGenerated
+from prequal.domain.review import Rules
 from prequal.messaging.handler import Outcome
-from prequal.messaging.messages import Received
 from prequal.ops.backtest import backtest
 from prequal.ops.timeline import trace
-from prequal.postgres.connections import Connection, SingleConnection, connected
+from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import Actor, ActorKind
 from prequal.review import cases
 from prequal.review.errors import (
@@ -40,11 +36,10 @@ from prequal.review.errors import (
 )
 from prequal.review.queries import Order, State
 from prequal.schema import migrate
-from tests.support.submissions import REPORT_MAC, Submission, stored
+from tests.support.reviews import LARGE, SMALL, in_review, reported
+from tests.support.submissions import stored
 
 ASHA, RAVI, MEENA = (Actor(ActorKind.PERSON, name) for name in ("asha", "ravi", "meena"))
-SMALL: dict[str, Any] = {"monthly_income_inr": "10000.00", "loan_amount_inr": "500000.00"}
-LARGE: dict[str, Any] = {"monthly_income_inr": "10000.00", "loan_amount_inr": "1000000.01"}
 APPROVED, REJECTED = Status.PRE_APPROVED, Status.REJECTED
 runner = CliRunner()
 
@@ -53,31 +48,6 @@ runner = CliRunner()
 async def connection(database: Database) -> AsyncIterator[Connection]:
     async with connected(database.url, "test") as connection:
         yield connection
-
-
-async def reported(
-    database: Database, submissions: Sequence[Submission], score: int | None = 700, rules: Rules = DEFAULT_RULES
-) -> list[Any]:
-    """What decision-service says of these applications' reports."""
-    batch = [
-        Received(Message(), [], CreditReportGenerated.decode(submission.report(score).value))
-        for submission in submissions
-    ]
-    handler = DecisionHandler(
-        SingleConnection(database.url, "test decision"), packaged.current, REPORT_MAC, review=rules
-    )
-    try:
-        results = await handler.handle(batch)
-    finally:
-        await handler.close()
-    return [results[received.event.event_id] for received in batch]
-
-
-async def in_review(database: Database, amounts: dict[str, Any] = SMALL, rules: Rules = DEFAULT_RULES) -> UUID:
-    """An application that the policy left to people."""
-    submissions = stored(database, **amounts)
-    await reported(database, submissions, rules=rules)
-    return submissions[0].id
 
 
 def acts(database: Database) -> list[tuple[str, str]]:

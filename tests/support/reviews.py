@@ -1,0 +1,44 @@
+"""Applications that the policy leaves to people, as decision-service decides them."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from confluent_kafka import Message
+
+from harness.database import Database
+from prequal.decision.handler import DecisionHandler
+from prequal.domain.policy import packaged
+from prequal.domain.review import DEFAULT_RULES, Rules
+from prequal.messaging.events import CreditReportGenerated
+from prequal.messaging.messages import Received
+from prequal.postgres.connections import SingleConnection
+from tests.support.submissions import REPORT_MAC, Submission, stored
+
+SMALL: dict[str, Any] = {"monthly_income_inr": "10000.00", "loan_amount_inr": "500000.00"}
+LARGE: dict[str, Any] = {"monthly_income_inr": "10000.00", "loan_amount_inr": "1000000.01"}
+
+
+async def reported(
+    database: Database, submissions: Sequence[Submission], score: int | None = 700, rules: Rules = DEFAULT_RULES
+) -> list[Any]:
+    """What decision-service says of these applications' reports."""
+    batch = [
+        Received(Message(), [], CreditReportGenerated.decode(submission.report(score).value))
+        for submission in submissions
+    ]
+    handler = DecisionHandler(
+        SingleConnection(database.url, "test decision"), packaged.current, REPORT_MAC, review=rules
+    )
+    try:
+        results = await handler.handle(batch)
+    finally:
+        await handler.close()
+    return [results[received.event.event_id] for received in batch]
+
+
+async def in_review(database: Database, amounts: dict[str, Any] = SMALL, rules: Rules = DEFAULT_RULES) -> UUID:
+    """An application that the policy left to people."""
+    submissions = stored(database, **amounts)
+    await reported(database, submissions, rules=rules)
+    return submissions[0].id
