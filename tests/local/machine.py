@@ -28,8 +28,9 @@ PORT_SETTINGS = (
     "ADMIN_PORT",
 )
 
+READY_WITHIN_SECONDS = 120
 ENDS_WITHIN_SECONDS = 60
-"""For a busy machine; on a free one 15 s are promised."""
+"""For a busy machine; on a free one 20 s and 15 s are promised."""
 
 
 def is_alive(pid: int) -> bool:
@@ -83,7 +84,13 @@ class Up:
 
     def until_ready(self) -> "Up":
         """Wait until it serves and its demonstration is over."""
-        eventually(lambda: (self.ready() and self._has_printed(b"Try next")) or not self.running, within=60)
+        try:
+            eventually(
+                lambda: (self.ready() and self._has_printed(b"Try next")) or not self.running,
+                within=READY_WITHIN_SECONDS,
+            )
+        except AssertionError:
+            pytest.fail(f"does not serve after {READY_WITHIN_SECONDS} s:\n{self.output.read_text()}")
         assert self.running, self.output.read_text()
         self.start_seconds = time.monotonic() - self._began
         return self

@@ -212,8 +212,14 @@ def test_storm_in_a_process_is_a_few_lines_of_its_log(stdout: io.StringIO) -> No
     for number in range(1000):
         structlog.get_logger().warning("retrying", what="PostgreSQL", number=number)
 
-    eventually(lambda: lines(stdout)[-1]["event"] == "repeated", within=30)
-    *written, last = lines(stdout)
-    assert [line["event"] for line in written] == ["retrying"] * A_SECOND
-    assert (last["level"], last["what"], last["count"]) == ("warning", "retrying", 1000 - A_SECOND)
-    assert (last["service"], "timestamp" in last) == ("credit-service", True)
+    def counted() -> int:
+        return sum(line["count"] if line["event"] == "repeated" else 1 for line in lines(stdout))
+
+    eventually(lambda: counted() == 1000)
+    sums = [line for line in lines(stdout) if line["event"] == "repeated"]
+    written = [line for line in lines(stdout) if line["event"] == "retrying"]
+    assert len(written) <= A_SECOND * (len(sums) + 1)  # one window on a machine that logs a thousand lines in a second
+    assert {(line["level"], line["what"], line["service"]) for line in sums} == {
+        ("warning", "retrying", "credit-service")
+    }
+    assert all("timestamp" in line for line in sums)
