@@ -33,6 +33,7 @@ class Unit(StrEnum):
     REQUESTS_PER_SECOND = "reqps"
     RUPEES = "currencyINR"
     BYTES = "bytes"
+    HOURS = "h"
     DAYS = "d"
 
 

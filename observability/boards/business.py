@@ -195,6 +195,23 @@ SATURATION = Row(
             ("UndecidedTooLong",),
             width=12,
         ),
+        Panel(
+            "In review",
+            "Applications that wait for people, and those of them whose target time has passed.",
+            Unit.COUNT,
+            {"open": "max(review_cases_open)", "overdue": "max(review_cases_overdue)"},
+            alerts=("ReviewOverdue",),
+            width=12,
+        ),
+        Panel(
+            "Hours to the target of a review",
+            "Hours until the target time of the oldest case; negative after it, nothing when no case is open.",
+            Unit.HOURS,
+            {"oldest case": "max(review_hours_to_target)"},
+            below(4, 0),
+            ("ReviewOverdue",),
+            width=12,
+        ),
     ],
 )
 

@@ -1,7 +1,7 @@
 """The survey: what the publisher shows of the whole system is what the database and the broker say."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
@@ -17,6 +17,7 @@ from prequal.publisher.system_metrics import SystemMetrics
 from prequal.telemetry import metrics
 from prequal.telemetry.collected_gauge import CollectedGauge
 from prequal.telemetry.metrics import COLLECTED
+from tests.support.reviews import SMALL, reported
 from tests.support.submissions import stored
 
 DECIDED = (
@@ -79,6 +80,28 @@ async def test_what_waits_is_counted_in_the_database(database: Database, broker:
     assert 60 <= (value(metrics.OUTBOX_OLDEST_SECONDS, SUBMITTED) or 0) < 120
     assert value(metrics.OUTBOX_PARKED, SUBMITTED) == 0
     assert value(metrics.ARCHIVE_DAYS_AHEAD) == 7
+
+
+async def test_cases_in_review_are_counted_with_the_hours_of_the_oldest(database: Database) -> None:
+    connection = await connections.connect(database.url, "test")
+    none = await system_metrics.in_review(connection)
+    overdue, _, decided = stored_cases = stored(database, 3, **SMALL)
+    await reported(database, stored_cases)
+    database.execute(
+        "UPDATE review_cases SET target_at = now() - interval '90 minutes' WHERE application_id = %s", overdue.id
+    )
+    database.execute(
+        "UPDATE review_cases SET state = 'DECIDED', outcome = 'REJECTED', reason = 'INCOME_NOT_ENOUGH',"
+        " decided_at = now(), target_at = now() - interval '1 day' WHERE application_id = %s",
+        decided.id,
+    )
+
+    found = await system_metrics.in_review(connection)
+
+    await connection.close()
+    assert none == {metrics.REVIEW_OPEN: 0, metrics.REVIEW_OVERDUE: 0, metrics.REVIEW_HOURS_TO_TARGET: {}}
+    assert (found[metrics.REVIEW_OPEN], found[metrics.REVIEW_OVERDUE]) == (2, 1)
+    assert found[metrics.REVIEW_HOURS_TO_TARGET] == pytest.approx(-1.5, abs=0.1)
 
 
 async def test_the_server_is_asked_about_itself(database: Database, broker: Broker) -> None:
@@ -149,7 +172,16 @@ async def test_dead_letters_are_counted_where_they_lie(database: Database, broke
     assert value(metrics.DEAD_LETTERS_STORED, REPORTED_DLQ) == 0
 
 
-async def test_counting_the_undecided_does_not_read_the_decided(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("counting", "arguments", "indexes"),
+    [
+        (system_metrics.undecided, "2, 100000", "applications_undecided"),
+        (system_metrics.in_review, "100000", "review_cases_"),
+    ],
+)
+async def test_counting_the_undecided_does_not_read_the_decided(
+    database: Database, counting: Callable[..., Awaitable[object]], arguments: str, indexes: str
+) -> None:
     """As many as there are, and a plan made while there are none."""
     recorded: list[str] = []
 
@@ -158,13 +190,13 @@ async def test_counting_the_undecided_does_not_read_the_decided(database: Databa
             recorded.append(statement)
             return 0, 0, None
 
-    await system_metrics.undecided(Recorder())  # type: ignore[arg-type]
+    await counting(Recorder())
     connection = await connections.connect(database.url, "plan")
     await connection.execute(f"PREPARE counting AS {recorded[0]}")
 
-    rows = await connection.fetch("EXPLAIN EXECUTE counting(2, 100000)")
+    rows = await connection.fetch(f"EXPLAIN EXECUTE counting({arguments})")
 
     await connection.close()
     plan = "\n".join(row[0] for row in rows)
-    assert plan.count("using applications_undecided") == 3, plan
+    assert plan.count(f"using {indexes}") == 3, plan
     assert "Seq Scan" not in plan

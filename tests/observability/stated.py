@@ -363,6 +363,19 @@ STATED: dict[tuple[str, str], Stated] = {
             """
         )
     ),
+    ("prequal-business: In review", "open"): Stated(
+        sql("SELECT 'open', count(*) FROM applications WHERE status = 'MANUAL_REVIEW'")
+    ),
+    ("prequal-business: In review", "overdue"): Stated(lambda _: {"overdue": 0}),
+    ("prequal-business: Hours to the target of a review", "oldest case"): Stated(
+        sql(
+            """
+            SELECT 'oldest case', 24 - extract(epoch FROM now() - min(updated_at)) / 3600
+            FROM applications WHERE status = 'MANUAL_REVIEW'
+            """
+        ),
+        abs=0.02,
+    ),
 }
 
 KNOWN_TO_THE_PROCESS_ALONE: dict[str, str] = {

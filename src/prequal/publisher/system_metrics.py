@@ -105,6 +105,7 @@ async def _read_database(connection: Connection) -> dict[CollectedGauge, Any]:
         metrics.OUTBOX_OLDEST_SECONDS: {topic: age for topic, (_, age, _) in depths.items()},
         metrics.OUTBOX_PARKED: {topic: parked for topic, (_, _, parked) in depths.items()},
         **await undecided(connection),
+        **await in_review(connection),
         **await server(connection),
         metrics.KEY_ENCRYPTIONS: await key_uses.of_the_newest(connection),
         metrics.ARCHIVE_DAYS_AHEAD: await archive_days_ahead(connection),
@@ -134,6 +135,28 @@ async def undecided(connection: Connection) -> dict[CollectedGauge, float]:
         metrics.UNDECIDED: row[0],
         metrics.OVERDUE: row[1],
         metrics.OLDEST_UNDECIDED_SECONDS: max(0.0, row[2] or 0.0),
+    }
+
+
+async def in_review(connection: Connection) -> dict[CollectedGauge, Any]:
+    """The undecided cases, those of them past their target time, and the oldest one's hours to it."""
+    row = await connection.fetchrow(
+        """
+        SELECT
+            (SELECT count(*) FROM (SELECT FROM review_cases WHERE outcome IS NULL LIMIT $1) AS counted),
+            (SELECT count(*) FROM (
+                SELECT FROM review_cases WHERE outcome IS NULL AND target_at < now() LIMIT $1
+            ) AS counted),
+            (SELECT extract(epoch FROM target_at - clock_timestamp())::float8 / 3600
+             FROM review_cases WHERE outcome IS NULL ORDER BY target_at LIMIT 1)
+        """,
+        COUNT_MAX,
+    )
+    assert row is not None
+    return {
+        metrics.REVIEW_OPEN: row[0],
+        metrics.REVIEW_OVERDUE: row[1],
+        metrics.REVIEW_HOURS_TO_TARGET: {} if row[2] is None else row[2],
     }
 
 

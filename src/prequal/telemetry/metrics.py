@@ -168,6 +168,14 @@ OVERDUE = CollectedGauge("applications_overdue", "Applications without a decisio
 OLDEST_UNDECIDED_SECONDS = CollectedGauge(
     "oldest_undecided_age_seconds", "Seconds that the oldest application without a decision has waited; 0 for none."
 )
+REVIEW_OPEN = CollectedGauge("review_cases_open", "Cases that people have not decided, counted up to 100,000.")
+REVIEW_OVERDUE = CollectedGauge(
+    "review_cases_overdue", "Those of them whose target time has passed, counted up to 100,000."
+)
+REVIEW_HOURS_TO_TARGET = CollectedGauge(
+    "review_hours_to_target",
+    "Hours from now to the target time of the oldest undecided case; negative after it, absent without a case.",
+)
 CONSUMER_LAG = CollectedGauge(
     "kafka_consumer_lag",
     "Messages between a group's committed offset and the partition's end, as the broker says.",
