@@ -73,7 +73,7 @@ STATEMENTS = {
     "UPDATE": "UPDATE {table} SET {column} = DEFAULT WHERE false",
     "DELETE": "DELETE FROM {table} WHERE false",
     "TRUNCATE": "TRUNCATE {table}",
-    "TRIGGER": "CREATE TRIGGER forbidden BEFORE INSERT ON {table} EXECUTE FUNCTION audit_log_is_append_only()",
+    "TRIGGER": "CREATE TRIGGER forbidden BEFORE INSERT ON {table} EXECUTE FUNCTION is_append_only()",
 }
 """How each privilege is tried; that of REFERENCES needs a table of the role's own, which it cannot make."""
 

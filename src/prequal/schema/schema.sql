@@ -8,18 +8,12 @@ CREATE FUNCTION public.acts_has_the_time_of_the_database() RETURNS trigger
             RETURN NEW;
         END $$;
 
-CREATE FUNCTION public.acts_is_append_only() RETURNS trigger
+CREATE FUNCTION public.is_append_only() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
         BEGIN
-            RAISE EXCEPTION 'acts is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
-        END $$;
-
-CREATE FUNCTION public.audit_log_is_append_only() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-        BEGIN
-            RAISE EXCEPTION 'audit_log is append-only: % is refused', TG_OP USING ERRCODE = 'insufficient_privilege';
+            RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
+                USING ERRCODE = 'insufficient_privilege';
         END $$;
 
 CREATE FUNCTION public.policy_activations_has_the_time_of_the_database() RETURNS trigger
@@ -29,22 +23,6 @@ CREATE FUNCTION public.policy_activations_has_the_time_of_the_database() RETURNS
             NEW.activated_at := clock_timestamp();
             NEW.effective_from := greatest(NEW.effective_from, NEW.activated_at);
             RETURN NEW;
-        END $$;
-
-CREATE FUNCTION public.policy_activations_is_append_only() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-        BEGIN
-            RAISE EXCEPTION 'policy_activations is append-only: % is refused', TG_OP
-            USING ERRCODE = 'insufficient_privilege';
-        END $$;
-
-CREATE FUNCTION public.review_is_append_only() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-        BEGIN
-            RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
-                USING ERRCODE = 'insufficient_privilege';
         END $$;
 
 CREATE TABLE public.acts (
@@ -625,19 +603,19 @@ CREATE TRIGGER acts_has_the_time_of_the_database BEFORE INSERT ON public.acts FO
 
 ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_has_the_time_of_the_database;
 
-CREATE TRIGGER acts_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.acts FOR EACH STATEMENT EXECUTE FUNCTION public.acts_is_append_only();
+CREATE TRIGGER acts_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.acts FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_is_append_only;
 
-CREATE TRIGGER acts_rows_are_append_only BEFORE DELETE OR UPDATE ON public.acts FOR EACH ROW EXECUTE FUNCTION public.acts_is_append_only();
+CREATE TRIGGER acts_rows_are_append_only BEFORE DELETE OR UPDATE ON public.acts FOR EACH ROW EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_rows_are_append_only;
 
-CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.audit_log_is_append_only();
+CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_is_append_only;
 
-CREATE TRIGGER audit_log_rows_are_append_only BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.audit_log_is_append_only();
+CREATE TRIGGER audit_log_rows_are_append_only BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_rows_are_append_only;
 
@@ -645,15 +623,15 @@ CREATE TRIGGER policy_activations_has_the_time_of_the_database BEFORE INSERT ON 
 
 ALTER TABLE public.policy_activations ENABLE ALWAYS TRIGGER policy_activations_has_the_time_of_the_database;
 
-CREATE TRIGGER policy_activations_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.policy_activations FOR EACH STATEMENT EXECUTE FUNCTION public.policy_activations_is_append_only();
+CREATE TRIGGER policy_activations_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.policy_activations FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.policy_activations ENABLE ALWAYS TRIGGER policy_activations_is_append_only;
 
-CREATE TRIGGER review_notes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.review_notes FOR EACH STATEMENT EXECUTE FUNCTION public.review_is_append_only();
+CREATE TRIGGER review_notes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.review_notes FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.review_notes ENABLE ALWAYS TRIGGER review_notes_is_append_only;
 
-CREATE TRIGGER review_votes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.review_votes FOR EACH STATEMENT EXECUTE FUNCTION public.review_is_append_only();
+CREATE TRIGGER review_votes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.review_votes FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.review_votes ENABLE ALWAYS TRIGGER review_votes_is_append_only;
 
