@@ -15,6 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from harness.ports import free_ports
+from prequal import __version__
 from prequal.cli.app import app
 from prequal.cli.exit_codes import exit_code_of
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
@@ -134,6 +135,12 @@ def test_help_lists_every_command_and_every_exit_code() -> None:
         for command in [*COMMANDS, "clients", "keys", "dlq", "users", "review"]
     )
     assert all(f"\n    {code}  " in shown for code in (0, 1, 2, 3))
+
+
+def test_version_is_the_packages() -> None:
+    shown = runner.invoke(app, ["--version"])
+
+    assert (shown.exit_code, shown.output) == (0, f"prequal {__version__}\n")
 
 
 @pytest.mark.parametrize(

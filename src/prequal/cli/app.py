@@ -3,11 +3,12 @@
 Invariant: loading it loads no service, no store and no terminal graphics.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from prequal import __version__
 from prequal.cli import (
     apply,
     audit,
@@ -49,6 +50,12 @@ Settings come from the environment or the file .env; .env.example lists them all
 """
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"prequal {__version__}")
+        raise typer.Exit
+
+
 class Commands(TyperGroup):
     """All commands; an input that ends at a prompt is bad usage, not a refusal."""
 
@@ -75,6 +82,17 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def prequal(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version, and end.")
+    ] = False,
+) -> None:
+    """What is common to all commands; the help is above."""
+
+
 app.command()(up.up)
 app.command()(apply.apply)
 app.command()(status.status)
