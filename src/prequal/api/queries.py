@@ -279,13 +279,15 @@ async def current_status(connection: Connection, application_id: UUID, client: s
 
 async def stored_decision(connection: Connection, application_id: UUID, client: str) -> StoredDecision | None:
     """How one application of a client was decided; None when he has none of this id, though another may."""
-    row = await connection.fetchrow(f"{_DECIDED} WHERE id = $1 AND client = $2", application_id, client)
-    return None if row is None else StoredDecision(_reviewed(row), *row[4:])
-
-
-async def decision_of_any_client(connection: Connection, application_id: UUID) -> StoredDecision | None:
-    """How one application was decided, whosever it is: for people, never for a client. None where there is none."""
-    row = await connection.fetchrow(f"{_DECIDED} WHERE id = $1", application_id)
+    row = await connection.fetchrow(
+        f"""
+        SELECT {_REVIEWED}, status, cibil_score, monthly_income_inr, loan_amount_inr, loan_type,
+               decision_rule, decision_measures, policy_version, policy_hash, updated_at
+        FROM applications AS application {_WITH_REVIEW} WHERE id = $1 AND client = $2
+        """,
+        application_id,
+        client,
+    )
     return None if row is None else StoredDecision(_reviewed(row), *row[4:])
 
 
@@ -295,11 +297,6 @@ _WITH_REVIEW = """
         SELECT outcome, reason, decided_at, opened_at FROM review_cases
         WHERE application_id = application.id AND outcome IS NOT NULL LIMIT 1
     ) AS review ON true
-"""
-_DECIDED = f"""
-    SELECT {_REVIEWED}, status, cibil_score, monthly_income_inr, loan_amount_inr, loan_type,
-           decision_rule, decision_measures, policy_version, policy_hash, updated_at
-    FROM applications AS application {_WITH_REVIEW}
 """
 
 

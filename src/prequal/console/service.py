@@ -6,7 +6,6 @@ Invariant: it holds no key but the record's, which it chains.
 import asyncio
 import functools
 
-from prequal.api.decided_policies import DecidedPolicies
 from prequal.console import app
 from prequal.console.cookies import Cookies
 from prequal.console.rendering import Renderer
@@ -57,6 +56,5 @@ def console_of(settings: ConsoleSettings, pool: ReadPool, readiness: Readiness) 
         readiness=readiness,
         sign_in=SignIn(life, lambda: pool.use("console_session")),
         renderer=Renderer(settings.console_time_zone),
-        policies=DecidedPolicies(pool),
         cookies=Cookies(secure=not setting_checks.is_loopback(settings.http_host)),
     )

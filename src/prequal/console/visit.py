@@ -11,7 +11,6 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from prequal.api.decided_policies import DecidedPolicies
 from prequal.console.cookies import Cookies, form_token
 from prequal.console.rendering import Renderer
 from prequal.console.rights import Right, may
@@ -45,7 +44,6 @@ class Console:
     sign_in: SignIn
     renderer: Renderer
     cookies: Cookies
-    policies: DecidedPolicies
 
     def page(self, template: str, status: int = 200, session: Session | None = None, **values: Any) -> HTMLResponse:
         """A page; `session` is whose navigation it has."""

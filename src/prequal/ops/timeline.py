@@ -5,7 +5,8 @@ Invariant: nothing is changed, no key is needed, and no more of a PAN is shown t
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -95,12 +96,16 @@ def trace(database: DatabaseSettings, kafka: StoresSettings | None, id_: UUID | 
         Misconfigured: the database is not migrated.
         Transient: the database does not answer. Kafka that does not answer is a note in the timeline.
     """
-    record = asyncio.run(_read(database.database_url, id_))
-    if record is None:
-        raise UsageError(
-            f"There is no application {id_}, and no accepted request of this id within 7 days: a refused request is a "
-            f"line `request` in the API's log, with its request_id."
-        )
+
+    async def recorded() -> Record:
+        async with connected_to_trace(database) as connection:
+            return await read(connection, id_)
+
+    return timeline_of(asyncio.run(recorded()), kafka)
+
+
+def timeline_of(record: Record, kafka: StoresSettings | None) -> Timeline:
+    """The timeline of what was read; it blocks while Kafka is asked for the dead letters of an undecided one."""
     application_id: UUID = record.application["id"]
     if record.application["status"] != Status.PENDING:
         return build_timeline(record, [])
@@ -112,13 +117,25 @@ def trace(database: DatabaseSettings, kafka: StoresSettings | None, id_: UUID | 
         return build_timeline(record, [], [f"The dead letters were not searched: {problem}"])
 
 
-async def _read(database_url: str, id_: UUID | str) -> Record | None:
+@asynccontextmanager
+async def connected_to_trace(database: DatabaseSettings) -> AsyncIterator[Connection]:
+    """A connection that has the time to read through a long outbox. Raises `Misconfigured` and `Transient`."""
     session = SESSION | {"statement_timeout": str(int(READ_SECONDS * 1000) - 500)}
-    async with connected_at_revision(database_url, "trace", session, READ_SECONDS) as connection:
-        record = await timeline_queries.read(connection, id_) if isinstance(id_, UUID) else None
-        if record is None and (found := await timeline_queries.application_of_request(connection, str(id_))):
-            record = await timeline_queries.read(connection, found)
-        return record and replace(record, policy=await _policy(connection, record))
+    async with connected_at_revision(database.database_url, "trace", session, READ_SECONDS) as connection:
+        yield connection
+
+
+async def read(connection: Connection, id_: UUID | str) -> Record:
+    """Everything that the database holds of an application, by its id or its request's. Raises `UsageError`."""
+    record = await timeline_queries.read(connection, id_) if isinstance(id_, UUID) else None
+    if record is None and (found := await timeline_queries.application_of_request(connection, str(id_))):
+        record = await timeline_queries.read(connection, found)
+    if record is None:
+        raise UsageError(
+            f"There is no application {id_}, and no accepted request of this id within 7 days: a refused request is a "
+            f"line `request` in the API's log, with its request_id."
+        )
+    return replace(record, policy=await _policy(connection, record))
 
 
 async def _policy(connection: Connection, record: Record) -> Policy | None:

@@ -316,7 +316,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         REPUBLISHED: [],
     }
     | {gauge: [] for gauge in COLLECTED},
-    Service.CONSOLE: _own("console_session", "console_read", "console_write", "policy") | _POOL,
+    Service.CONSOLE: _own("console_session", "console_read", "console_write") | _POOL,
 }
 """The metrics of each process, with the series that exist from its start."""
 

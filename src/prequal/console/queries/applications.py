@@ -72,3 +72,8 @@ async def before(connection: Connection, key: UUID, status: str, client: str, ta
     is_full = len(found) == SHOWN_MAX
     older = found[-1].id if is_full else oldest if looked_at == LOOKED_AT_MAX else None
     return Listing(found, looked_at, older)
+
+
+async def exists(connection: Connection, application_id: UUID) -> bool:
+    """Whether there is an application of this id."""
+    return await connection.fetchval("SELECT 1 FROM applications WHERE id = $1", application_id) is not None

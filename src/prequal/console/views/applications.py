@@ -10,10 +10,11 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import asyncpg
 from starlette.responses import Response
 
 from prequal.api.decision import decision_body
-from prequal.api.queries import decision_of_any_client
+from prequal.api.queries import Reviewed, StoredDecision
 from prequal.console.guard import Page
 from prequal.console.queries import applications
 from prequal.console.queries.applications import LAST
@@ -60,7 +61,7 @@ async def _listed(visit: Visit, asked: dict[str, str], key: UUID) -> Response:
 async def _id_of(visit: Visit, text: str) -> UUID:
     if (application_id := _uuid(text)) is not None:
         async with visit.reading() as connection:
-            if await decision_of_any_client(connection, application_id) is not None:
+            if await applications.exists(connection, application_id):
                 return application_id
     async with visit.reading() as connection:
         found = await timeline_queries.application_of_request(connection, text)
@@ -85,18 +86,35 @@ def _key(visit: Visit, until: str) -> UUID:
 async def show_one(visit: Visit) -> Response:
     """The timeline of one, its reasons and the path to yes."""
     application_id = _uuid(visit.request.path_params["id"])
-    async with visit.writing() as connection:
-        stored = None if application_id is None else await decision_of_any_client(connection, application_id)
-        if application_id is not None and stored is not None:
-            await record_act(connection, visit.session.actor, "application_viewed", "application", str(application_id))
-    if application_id is None or stored is None:
-        return visit.page("problem.html", 404, title="Nothing here", words="There is no application of this id.")
     settings = visit.console.settings
-    story = await asyncio.to_thread(timeline.trace, settings, settings, application_id)
-    version, digest = stored.policy_version, stored.policy_hash
-    policy = None if version is None else await visit.console.policies.of(version, digest)
-    decided: dict[str, Any] = decision_body(application_id, stored, policy, "en")
+    async with timeline.connected_to_trace(settings) as connection:
+        try:
+            record = await timeline.read(connection, application_id or visit.request.path_params["id"])
+        except UsageError:
+            return visit.page("problem.html", 404, title="Nothing here", words="There is no application of this id.")
+        found: UUID = record.application["id"]
+        await record_act(connection, visit.session.actor, "application_viewed", "application", str(found))
+    story = await asyncio.to_thread(timeline.timeline_of, record, settings)
+    decided: dict[str, Any] = decision_body(found, _decision(record.application), record.policy, "en")
     return visit.page("application.html", story=story, decided=decided)
+
+
+def _decision(row: asyncpg.Record) -> StoredDecision:
+    """What the API's answer is made of, from what the timeline has read."""
+    is_reviewed = row["outcome"] is not None
+    return StoredDecision(
+        review=Reviewed(row["outcome"], row["reason"], row["decided_at"], row["opened_at"]) if is_reviewed else None,
+        status=row["status"],
+        cibil_score=row["cibil_score"],
+        monthly_income_inr=row["monthly_income_inr"],
+        loan_amount_inr=row["loan_amount_inr"],
+        loan_type=row["loan_type"],
+        rule=row["decision_rule"],
+        measures=row["decision_measures"],
+        policy_version=row["policy_version"],
+        policy_hash=row["policy_hash"],
+        updated_at=row["updated_at"],
+    )
 
 
 def _uuid(text: str) -> UUID | None:
