@@ -1,4 +1,4 @@
-"""The four topics of a test, recreated, and what is published to them and read from them."""
+"""The five topics of a test, recreated, and what is published to them and read from them."""
 
 import asyncio
 import time
@@ -21,9 +21,10 @@ from prequal.messaging.kafka_clients import message_headers
 
 SUBMITTED = topic_of(EventType.APPLICATION_SUBMITTED)
 REPORTED = topic_of(EventType.CREDIT_REPORT_GENERATED)
+DECIDED = topic_of(EventType.APPLICATION_DECIDED)
 SUBMITTED_DLQ = dead_letter_topic(SUBMITTED)
 REPORTED_DLQ = dead_letter_topic(REPORTED)
-ALL_TOPICS = (SUBMITTED, REPORTED, SUBMITTED_DLQ, REPORTED_DLQ)
+ALL_TOPICS = (SUBMITTED, REPORTED, DECIDED, SUBMITTED_DLQ, REPORTED_DLQ)
 GROUPS = {"credit-service-group": SUBMITTED, "decision-service-group": REPORTED}
 """Who reads what."""
 
@@ -59,13 +60,16 @@ class Broker:
         self._members: dict[str, Consumer] = {}
 
     def renew(self) -> None:
-        """Make the four topics empty, and forget how far anybody had read them."""
-        self.delete(*(set(ALL_TOPICS) & set(self._admin.list_topics(timeout=SECONDS).topics)))
+        """Make the five topics empty, and forget how far anybody had read them."""
+        existing = set(ALL_TOPICS) & set(self._admin.list_topics(timeout=SECONDS).topics)
+        if DECIDED in existing and not self.published(DECIDED):
+            existing.remove(DECIDED)  # few tests publish decisions
+        self.delete(*existing)
         eventually(lambda: all(self._committed(*each) == {} for each in GROUPS.items()))
         self.create()
 
     def create(self) -> None:
-        """Make those of the four topics that are missing, and return when all can be asked."""
+        """Make those of the five topics that are missing, and return when all can be asked."""
         topics.create(clients_of(self.bootstrap_servers))
         eventually(lambda: all(map(self._ends, ALL_TOPICS)))
 

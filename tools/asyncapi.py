@@ -17,21 +17,27 @@ from prequal import __version__
 from prequal.api.decision_examples import EXAMPLE_ID, EXAMPLE_TIME
 from prequal.core.errors import Invalid
 from prequal.core.topology import dead_letter_topic, topic_of
-from prequal.domain.application import LoanType
+from prequal.domain.api_client import LOCAL
+from prequal.domain.application import DECIDED_VERSION, LoanType, Status
 from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
 from prequal.domain.pan import Pan
+from prequal.domain.policy import packaged
 from prequal.messaging import dead_letters, topics
 from prequal.messaging.dead_letters import DeadLetter
-from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event
+from prequal.messaging.events import ApplicationDecided, ApplicationSubmitted, CreditReportGenerated, Event, Published
 from prequal.messaging.messages import ConsumedMessage
 from prequal.messaging.report_mac import ReportMac
 from prequal.security.pan_encryption import TOKEN_BYTES, VERSION, PanHasher
 
 Document = dict[str, Any]
 
-EVENTS: tuple[type[Event], ...] = (ApplicationSubmitted, CreditReportGenerated)
+EVENTS: tuple[type[Published], ...] = (ApplicationSubmitted, CreditReportGenerated, ApplicationDecided)
 
-PUBLISHED_BY = {EventType.APPLICATION_SUBMITTED: "prequal-api", EventType.CREDIT_REPORT_GENERATED: "credit-service"}
+PUBLISHED_BY = {
+    EventType.APPLICATION_SUBMITTED: "prequal-api",
+    EventType.CREDIT_REPORT_GENERATED: "credit-service",
+    EventType.APPLICATION_DECIDED: "decision-service, and where people decide the console or `prequal review`,",
+}
 CONSUMED_BY = {EventType.APPLICATION_SUBMITTED: "credit-service", EventType.CREDIT_REPORT_GENERATED: "decision-service"}
 
 HEADERS = {
@@ -68,7 +74,8 @@ def document() -> Document:
         "info": {
             "title": "Loan Prequalification",
             "version": __version__,
-            "description": "What the services publish to each other. The same fact always has the same event_id: a "
+            "description": "What the services publish to each other, and to others where that is switched on. "
+            "The same fact always has the same event_id: a "
             "consumer keeps the ids it has taken effect of, ignores fields it does not know, and makes a dead letter "
             "of a version it does not know.",
             "license": {"name": "Apache-2.0"},
@@ -80,8 +87,28 @@ def document() -> Document:
     }
 
 
-def example_body(event: type[Event]) -> Document:
+def example_body(event: type[Published]) -> Document:
     """An event's body as the code writes it, with a time as the database adds it."""
+    if issubclass(event, Event):
+        return _example_of_ours(event)
+    return {
+        "event_id": str(event_id(event.type, UUID(EXAMPLE_ID), DECIDED_VERSION)),
+        "application_id": EXAMPLE_ID,
+        "client": LOCAL,
+        "version": DECIDED_VERSION,
+        "status": Status.PRE_APPROVED.value,
+        "policy": {"version": packaged.CURRENT, "hash": packaged.current().hash},
+        "reasons": [{"code": "INCOME_COVERS_LOAN"}],
+        "review": None,
+        "monthly_income_inr": "85000.00",
+        "loan_amount_inr": "1500000.00",
+        "loan_type": LoanType.HOME.value,
+        "decided_at": EXAMPLE_TIME,
+        "message_version": MESSAGE_VERSION,
+    }
+
+
+def _example_of_ours(event: type[Event]) -> Document:
     fields: dict[str, object] = {
         "pan_number_hash": PanHasher(bytes(32)).hash(_EXAMPLE_PAN),
         "monthly_income_inr": Decimal("85000.00"),
@@ -126,6 +153,8 @@ def _operations() -> Document:
         operations[f"publish{name}"] = _operation(
             "send", topic_of(kind), f"{PUBLISHED_BY[kind]} publishes it, by way of its outbox."
         )
+        if kind not in CONSUMED_BY:
+            continue
         consumed = _operation("receive", topic_of(kind), f"{CONSUMED_BY[kind]} consumes it.")
         group = {"type": "string", "const": f"{CONSUMED_BY[kind]}-group"}
         consumed["bindings"] = {"kafka": {"groupId": group, "bindingVersion": "0.5.0"}}
@@ -143,11 +172,11 @@ def _messages() -> Document:
     return {event.__name__: _event_message(event) for event in EVENTS} | {"DeadLetter": _dead_letter_message()}
 
 
-def _event_message(event: type[Event]) -> Document:
+def _event_message(event: type[Published]) -> Document:
     body = example_body(event)
     return {
         "name": event.__name__,
-        "summary": (event.__doc__ or "").strip(),
+        "summary": (event.__doc__ or "").partition("\n")[0].strip(),
         "headers": _ref("schemas", f"{event.__name__}Headers"),
         "payload": _ref("schemas", event.__name__),
         "bindings": {"kafka": {"key": _KEY, "bindingVersion": "0.5.0"}},
@@ -170,9 +199,9 @@ def _dead_letter_message() -> Document:
 _KEY = {"type": "string", "format": "uuid", "description": "The application's id."}
 
 
-def _example_headers(event: type[Event]) -> Document:
+def _example_headers(event: type[Published]) -> Document:
     return {
-        "event_id": str(event_id(event.type, UUID(EXAMPLE_ID))),
+        "event_id": example_body(event)["event_id"],
         "event_type": event.type.value,
         "message_version": MESSAGE_VERSION,
         "correlation_id": _EXAMPLE_REQUEST,
@@ -201,7 +230,7 @@ def _schemas() -> Document:
     return schemas
 
 
-def _event_headers(event: type[Event]) -> Document:
+def _event_headers(event: type[Published]) -> Document:
     headers = _headers(HEADERS, OPTIONAL_HEADERS)
     headers["properties"]["event_type"]["const"] = event.type.value
     return headers

@@ -19,7 +19,7 @@ from harness import keys, reports
 from harness.broker import REPORTED, SUBMITTED, SUBMITTED_DLQ, RawMessage, headers_of
 from harness.journal import Planted
 from prequal.core.failpoints import Place
-from prequal.core.topology import dead_letter_topic, topic_of
+from prequal.core.topology import ROUTES, dead_letter_topic
 from prequal.domain.events import EventType, event_id
 
 FLOOD: Final = 200
@@ -30,7 +30,7 @@ BROKEN_AT_ONCE: Final = 3
 DEAD_LETTERS: Final = 3
 DEATH_SECONDS: Final = 20.0
 CONSUMERS: Final = {"credit": SUBMITTED, "decision": REPORTED}
-EVENT_OF: Final = {topic_of(event): event for event in EventType}
+EVENT_OF: Final = {route.topic: event for event, route in ROUTES.items()}
 PASSAGES: Final = 60
 """More than three messages make in four tries each."""
 

@@ -14,6 +14,7 @@ from harness.database import Database
 from prequal.api import queries as api
 from prequal.credit import queries as credit
 from prequal.decision import queries as decision
+from prequal.domain.review import DEFAULT_RULES
 from prequal.messaging import inbox
 from prequal.postgres import connections
 from prequal.publisher import queries
@@ -26,6 +27,9 @@ STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "credit.record_reads": lambda connection: credit.record_reads(connection, []),
     "credit.append_reports": lambda connection: credit.append_reports(connection, []),
     "decision.write_decisions": lambda connection: decision.write_decisions(connection, []),
+    "decision.write_decisions published": lambda connection: decision.write_decisions(
+        connection, [], DEFAULT_RULES, True
+    ),
     "outbox.read_unpublished": lambda connection: queries.read_unpublished(connection, LEASE, [], 500),
     "outbox.archive_published": lambda connection: queries.archive_published(connection, LEASE.name, []),
 }

@@ -11,12 +11,14 @@ import httpx
 import pytest
 
 from harness.applications import a_pan, an_application
-from harness.broker import SUBMITTED, Broker
+from harness.broker import DECIDED, SUBMITTED, Broker
 from harness.database import Database
 from harness.journal import SERVICES
 from harness.load import Load, applications, assert_all_is_well
 from harness.system import Service, System
 from harness.waiting import eventually
+from prequal.messaging.events import ApplicationDecided
+from prequal.messaging.kafka_clients import message_headers
 from prequal.security.pan_encryption import KeyRing
 from tests.support.submissions import stored
 
@@ -34,7 +36,7 @@ def post(service: Service, body: dict[str, Any], **headers: str) -> httpx.Respon
 
 
 def test_request_id_is_found_at_every_step(database: Database, broker: Broker, system: System) -> None:
-    system.start()
+    system.start(PUBLISH_DECISIONS="true")
     response = httpx.post(
         f"{system.api.url}/applications",
         json=an_application(),
@@ -46,10 +48,15 @@ def test_request_id_is_found_at_every_step(database: Database, broker: Broker, s
     eventually(lambda: database.application(application_id)["status"] != "PENDING")
 
     records = database.rows("SELECT action, request_id FROM audit_log WHERE application_id = %s", application_id)
-    eventually(lambda: database.count("outbox_archive") == 2)
+    eventually(lambda: database.count("outbox_archive") == 3)
     archived = database.rows("SELECT correlation_id FROM outbox_archive")
+    (message,) = broker.read(DECIDED, 1)
     assert {record["request_id"] for record in records} == {"step-by-step"}
-    assert [row["correlation_id"] for row in archived] == ["step-by-step"] * 2
+    assert [row["correlation_id"] for row in archived] == ["step-by-step"] * 3
+    assert ("correlation_id", b"step-by-step") in message_headers(message)
+    decided = ApplicationDecided.decode(message.value())
+    assert str(decided.application_id) == application_id == (message.key() or b"").decode()
+    assert decided.status == database.application(application_id)["status"]
 
 
 def test_metrics_of_the_contract_are_shown_by_those_who_count_them(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prequal.core.errors import UsageError
-from prequal.core.topology import TOPICS
+from prequal.core.topology import GROUPS, TOPICS
 from prequal.ops.selection import (
     UNITS,
     Period,
@@ -106,11 +106,13 @@ def test_malformed_application_id_is_refused(text: str) -> None:
 
 
 def test_source_topic_is_read_from_its_name_and_from_its_dead_letter_topic() -> None:
-    assert [read_source_topic(f"{topic}_dlq") for topic in TOPICS] == [read_source_topic(each) for each in TOPICS]
-    assert read_topic(TOPICS[1]) == TOPICS[1]
+    assert [read_source_topic(f"{topic}_dlq") for topic in GROUPS] == [read_source_topic(each) for each in GROUPS]
+    assert [read_topic(topic) for topic in TOPICS] == list(TOPICS)
 
 
-@pytest.mark.parametrize("text", ["", "loan_applications", "loan_applications_submitted_dlq_dlq"])
+@pytest.mark.parametrize(
+    "text", ["", "loan_applications", "loan_applications_submitted_dlq_dlq", "application_decided_dlq"]
+)
 def test_unknown_topic_is_refused_with_the_known_ones(text: str) -> None:
     with pytest.raises(UsageError, match="loan_applications_submitted and credit_reports_generated"):
         read_source_topic(text)

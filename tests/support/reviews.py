@@ -6,13 +6,16 @@ from uuid import UUID
 
 from confluent_kafka import Message
 
-from harness.database import Database
+from harness.database import PASSWORD, Database
 from prequal.decision.handler import DecisionHandler
 from prequal.domain.policy import packaged
 from prequal.domain.review import DEFAULT_RULES, Rules
+from prequal.local.logins import as_login
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.messages import Received
+from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
+from prequal.schema.grants import Role
 from tests.support.submissions import REPORT_MAC, Submission, stored
 
 SMALL: dict[str, Any] = {"monthly_income_inr": "10000.00", "loan_amount_inr": "500000.00"}
@@ -20,16 +23,25 @@ LARGE: dict[str, Any] = {"monthly_income_inr": "10000.00", "loan_amount_inr": "1
 
 
 async def reported(
-    database: Database, submissions: Sequence[Submission], score: int | None = 700, rules: Rules = DEFAULT_RULES
+    database: Database,
+    submissions: Sequence[Submission],
+    score: int | None = 700,
+    rules: Rules = DEFAULT_RULES,
+    *,
+    publish: bool = False,
+    mac: ReportMac | None = REPORT_MAC,
 ) -> list[Any]:
     """What decision-service says of these applications' reports."""
     batch = [
-        Received(Message(), [], CreditReportGenerated.decode(submission.report(score).value))
+        Received(
+            Message(),
+            [("correlation_id", b"request-1")],
+            CreditReportGenerated.decode(submission.report(score, mac).value),
+        )
         for submission in submissions
     ]
-    handler = DecisionHandler(
-        SingleConnection(database.url, "test decision"), packaged.current, REPORT_MAC, review=rules
-    )
+    link = SingleConnection(as_login(database.url, Role.DECISION, PASSWORD), "test decision")
+    handler = DecisionHandler(link, packaged.current, REPORT_MAC, review=rules, publish=publish)
     try:
         results = await handler.handle(batch)
     finally:
@@ -37,8 +49,10 @@ async def reported(
     return [results[received.event.event_id] for received in batch]
 
 
-async def in_review(database: Database, amounts: dict[str, Any] = SMALL, rules: Rules = DEFAULT_RULES) -> UUID:
+async def in_review(
+    database: Database, amounts: dict[str, Any] = SMALL, rules: Rules = DEFAULT_RULES, *, publish: bool = False
+) -> UUID:
     """An application that the policy left to people."""
     submissions = stored(database, **amounts)
-    await reported(database, submissions, rules=rules)
+    await reported(database, submissions, rules=rules, publish=publish)
     return submissions[0].id

@@ -1,6 +1,6 @@
-"""The settings of what people review, apart from the processes that have them.
+"""The settings of what follows from a decision, apart from the processes that have them.
 
-Invariant: they hold for cases that are opened from then on.
+Invariant: they hold for what is decided from then on, and for the cases that are opened by it.
 """
 
 from decimal import Decimal
@@ -10,8 +10,12 @@ from pydantic_settings import BaseSettings
 
 
 class ReviewSettings(BaseSettings):
-    """By when people are to decide, and how many."""
+    """By when people are to decide, and how many; whether decisions are published."""
 
+    publish_decisions: bool = Field(
+        False,
+        description="Whether each decision, the policy's and people's, is published on the topic application_decided.",
+    )
     review_target_hours: int = Field(
         24, ge=1, le=720, description="Hours within which people are to decide what the policy leaves to them."
     )

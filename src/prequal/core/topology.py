@@ -1,6 +1,6 @@
 """Services, topics, groups, ports and exit codes: each name stands here, and here alone.
 
-Invariant: a topic has one service that publishes it and one that consumes it.
+Invariant: a topic that we consume has one service that publishes it and one that consumes it.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of one type of event: its topic, the service that publishes it, and the one that consumes it."""
+    """The way of a type of event that we consume: its topic, who publishes it, and who consumes it."""
 
     topic: str
     publisher: Service
@@ -71,7 +71,10 @@ ROUTES: Final = {
     EventType.CREDIT_REPORT_GENERATED: Route("credit_reports_generated", Service.CREDIT, Service.DECISION),
 }
 
-TOPICS: Final = tuple(route.topic for route in ROUTES.values())
+DECIDED_TOPIC: Final = "application_decided"
+"""The topic of decisions, for others: none of ours consumes it, so that it has no group and no dead letters of ours."""
+
+TOPICS: Final = (*(route.topic for route in ROUTES.values()), DECIDED_TOPIC)
 
 GROUPS: Final = {route.topic: route.group for route in ROUTES.values()}
 """Which consumer group reads which topic."""
@@ -79,11 +82,11 @@ GROUPS: Final = {route.topic: route.group for route in ROUTES.values()}
 
 def topic_of(event_type: EventType) -> str:
     """The topic that events of this type are published on."""
-    return ROUTES[event_type].topic
+    return DECIDED_TOPIC if event_type is EventType.APPLICATION_DECIDED else ROUTES[event_type].topic
 
 
 def group_of(event_type: EventType) -> str:
-    """The consumer group of this type's topic."""
+    """The consumer group of this type's topic; not of `APPLICATION_DECIDED`."""
     return ROUTES[event_type].group
 
 

@@ -42,23 +42,25 @@ class DecisionHandler:
         shadow: Shadow | None = None,
         *,
         review: Rules = DEFAULT_RULES,
+        publish: bool = False,
         accept_unsigned: bool = False,
     ) -> None:
-        """Decide each batch by what `policy` answers when it begins."""
+        """Decide each batch by what `policy` answers when it begins; `publish` the decisions, or not."""
         self._link = link
         self._policy = policy
         self._mac = mac
         self._shadow = shadow or Shadow()
         self._review = review
+        self._publish = publish
         self._accept_unsigned = accept_unsigned
 
     async def handle(self, batch: Sequence[Reported]) -> dict[UUID, HandlerResult]:
         """Decide what is undecided; see `messaging.handler.Handler`."""
         # Two consumers with the same applications lock them in the same order: no deadlock.
         batch = sorted(batch, key=lambda received: received.event.application_id)
-        authentic = [received.event for received in batch if self._is_authentic(received.event)]
+        authentic = [received for received in batch if self._is_authentic(received.event)]
         policy = self._policy()  # one for the whole batch
-        seconds = await self._decide([_pending_decision(event, policy) for event in authentic]) if authentic else {}
+        seconds = await self._decide([self._pending(each, policy) for each in authentic]) if authentic else {}
         results: dict[UUID, HandlerResult] = {}
         unmoved: list[Reported] = []
         for received in batch:
@@ -77,11 +79,19 @@ class DecisionHandler:
             return True
         return self._mac.is_valid(event.report_mac, event.facts)
 
+    def _pending(self, received: Reported, policy: Policy) -> queries.PendingDecision:
+        event = received.event
+        facts = Facts.of(event.cibil_score, event.monthly_income_inr, event.loan_amount_inr, event.loan_type)
+        if not self._publish:
+            return queries.PendingDecision(event, policy.decide(facts))
+        correlation_id = received.header("correlation_id")
+        return queries.PendingDecision(event, policy.decide(facts), correlation_id, received.traceparent)
+
     async def _decide(self, pending: Sequence[queries.PendingDecision]) -> dict[UUID, float]:
         """Commit what of `pending` is undecided; returns seconds since acceptance, by application."""
         failpoints.reached(Place.DECISION_BEFORE_COMMIT)
         async with self._link.use("write_decisions") as connection:
-            seconds = await queries.write_decisions(connection, pending, self._review)
+            seconds = await queries.write_decisions(connection, pending, self._review, self._publish)
         failpoints.reached(Place.DECISION_AFTER_COMMIT)
         _count(pending, seconds)
         self._shadow.observe(pending, seconds)
@@ -102,11 +112,6 @@ class DecisionHandler:
         if known.digest == event.digest or self._is_authentic(event):
             return known.outcome_of(event) or Outcome.LOST_RACE
         return Invalid("invalid_report_mac", "the report does not carry the MAC by which credit-service signs its own")
-
-
-def _pending_decision(event: CreditReportGenerated, policy: Policy) -> queries.PendingDecision:
-    facts = Facts.of(event.cibil_score, event.monthly_income_inr, event.loan_amount_inr, event.loan_type)
-    return queries.PendingDecision(event, policy.decide(facts))
 
 
 def _count(decisions: Sequence[queries.PendingDecision], seconds: Mapping[UUID, float]) -> None:

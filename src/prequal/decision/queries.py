@@ -1,17 +1,21 @@
-"""The SQL of decision-service: one statement, a transaction by itself, that moves the statuses and opens reviews.
+"""The SQL of decision-service: one statement that moves statuses, opens reviews and publishes decisions.
 
 Invariant: a status moves only from PENDING, only from the version that was read, and `version` and the inbox with it.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from prequal.domain.application import DECIDED_VERSION
+from prequal.domain.events import EventType, event_id
 from prequal.domain.policy.policy import Decision
 from prequal.domain.review import DEFAULT_RULES, Rules
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.inbox import AGREES, COMPARED, DIGEST, FACTS, INSERT_REMEMBERED
-from prequal.postgres.columns import Columns
+from prequal.messaging.outbox import APPEND_DECIDED
+from prequal.postgres.columns import Column, Columns
 from prequal.postgres.connections import Connection
 from prequal.review.queries import OPEN_CASES
 
@@ -24,9 +28,15 @@ class PendingDecision:
 
     event: CreditReportGenerated
     decision: Decision
+    correlation_id: str | None = None
+    traceparent: str | None = None
 
 
-_DECISIONS = Columns[PendingDecision](
+def _decided_id(application_id: UUID) -> UUID:
+    return event_id(EventType.APPLICATION_DECIDED, application_id, DECIDED_VERSION)
+
+
+_FIELDS: tuple[Column[PendingDecision], ...] = (
     *FACTS,
     ("digest", "bytea", lambda pending: pending.event.digest),
     ("status", "text", lambda pending: pending.decision.status.value),
@@ -36,23 +46,53 @@ _DECISIONS = Columns[PendingDecision](
     ("policy_version", "text", lambda pending: pending.decision.policy.version),
     ("policy_hash", "bytea", lambda pending: pending.decision.policy.digest),
 )
+_DECISIONS = Columns[PendingDecision](*_FIELDS)
+_PUBLISHED_DECISIONS = Columns[PendingDecision](
+    *_FIELDS,
+    ("decided_id", "uuid", lambda pending: _decided_id(pending.event.application_id)),
+    ("correlation_id", "text", lambda pending: pending.correlation_id),
+    ("traceparent", "text", lambda pending: pending.traceparent),
+)
+
+_PUBLISHED = """,
+                      decided_id, correlation_id, traceparent, application.client, application.version, rule,
+                      undecided.policy_version, undecided.policy_hash, application.monthly_income_inr,
+                      application.loan_type, greatest(now(), application.created_at) AS updated_at"""
+"""SQL: what the event of a moved row holds besides."""
+_APPENDED = f", appended AS ({APPEND_DECIDED.format(decided='moved', review='NULL::jsonb')})"
 
 
 async def write_decisions(
-    connection: Connection, pending: Sequence[PendingDecision], review: Rules = DEFAULT_RULES
+    connection: Connection,
+    pending: Sequence[PendingDecision],
+    review: Rules = DEFAULT_RULES,
+    publish: bool = False,
 ) -> dict[UUID, float]:
     """Decide the applications and remember the events; returns seconds since acceptance, by application.
 
-    What people are to decide gets its case by `review`.
+    What people are to decide gets its case by `review`; each decision gets its event when it is to `publish`.
     Nothing is written for an application that is missing from the answer: its event took effect before or speaks of
     another one, or it moved while the statement ran.
     """
     rows = await connection.fetch(
-        f"""
+        _statement(publish),
+        CONSUMER,
+        review.target_hours,
+        review.two_people_above_inr,
+        *(_PUBLISHED_DECISIONS if publish else _DECISIONS).arrays(pending),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+@functools.cache
+def _statement(publish: bool) -> str:
+    """SQL: see `write_decisions`; its parameters: consumer, hours, amount, and the columns of the decisions."""
+    decisions = _PUBLISHED_DECISIONS if publish else _DECISIONS
+    return f"""
         WITH undecided AS MATERIALIZED (
             -- One look-up a row by its id, whatever the planner thinks of the table's size.
             SELECT event.*, found.place, found.version
-            FROM {_DECISIONS.table("event", first=4)}
+            FROM {decisions.table("event", first=4)}
             CROSS JOIN LATERAL (
                 SELECT {COMPARED}, version, ctid AS place FROM applications WHERE id = event.application_id LIMIT 1
             ) AS found
@@ -73,17 +113,11 @@ async def write_decisions(
             -- A row that moved after the look-up is at another place, and is not updated.
             WHERE application.ctid = undecided.place AND application.version = undecided.version
             RETURNING application.id AS application_id, event_id, digest, application.created_at,
-                      application.status, application.loan_amount_inr
+                      application.status, application.loan_amount_inr{_PUBLISHED if publish else ""}
         ), opened AS (
-            {OPEN_CASES.format(hours="$2", amount="$3", decided="moved")}
+            {OPEN_CASES.format(hours="$2", amount="$3", decided="moved", published=str(publish).lower())}
         ), remembered AS (
             {INSERT_REMEMBERED.format(consumer="$1", events="moved")}
-        )
+        ){_APPENDED if publish else ""}
         SELECT application_id, extract(epoch FROM clock_timestamp() - created_at)::float8 FROM moved
-        """,
-        CONSUMER,
-        review.target_hours,
-        review.two_people_above_inr,
-        *_DECISIONS.arrays(pending),
-    )
-    return {row[0]: row[1] for row in rows}
+    """

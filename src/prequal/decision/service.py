@@ -45,7 +45,15 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     policy = PolicyInForce(settings.database_url, settings.service_name)
     accept_unsigned = settings.accept_unsigned_reports
     review = Rules(settings.review_target_hours, settings.review_two_people_above_inr)
-    handler = DecisionHandler(link, policy.current, mac, policy.shadow, review=review, accept_unsigned=accept_unsigned)
+    handler = DecisionHandler(
+        link,
+        policy.current,
+        mac,
+        policy.shadow,
+        review=review,
+        publish=settings.publish_decisions,
+        accept_unsigned=accept_unsigned,
+    )
     if accept_unsigned:
         log.warning("unsigned_reports_accepted", until="ACCEPT_UNSIGNED_REPORTS is taken away")
     consumer = BatchConsumer(settings, GROUP, handler)

@@ -9,6 +9,7 @@ Invariant: a status moves once by the policy, from PENDING; MANUAL_REVIEW alone 
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from prequal.domain.pan import Pan
@@ -29,6 +30,10 @@ class Status(StrEnum):
     PRE_APPROVED = "PRE_APPROVED"
     REJECTED = "REJECTED"
     MANUAL_REVIEW = "MANUAL_REVIEW"
+
+
+DECIDED_VERSION: Final = 2
+"""The version of an application that the policy decided: it begins with 1. What people decide makes one more of it."""
 
 
 @dataclass(frozen=True, slots=True)

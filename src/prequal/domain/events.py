@@ -1,4 +1,4 @@
-"""The two facts that the services publish, and their names.
+"""The three facts that the services publish, and their names.
 
 Invariant: the same fact always has the same `event_id`, however often it is published, by any process.
 """
@@ -19,12 +19,15 @@ class EventType(StrEnum):
 
     APPLICATION_SUBMITTED = "ApplicationSubmitted"
     CREDIT_REPORT_GENERATED = "CreditReportGenerated"
+    APPLICATION_DECIDED = "ApplicationDecided"
 
 
 @functools.lru_cache(4096)
-def event_id(event_type: EventType, application_id: UUID) -> UUID:
+def event_id(event_type: EventType, application_id: UUID, version: int | None = None) -> UUID:
     """The fact's own id: a version 5 UUID (RFC 9562) of the event's type and the application's id.
 
+    Of what may happen to an application more than once, its decision, the application's `version` is a part of it too.
     Kept for a while: a process asks for the same one two or three times, and each costs a hash and two objects.
     """
-    return uuid5(_NAMESPACE, f"{event_type}:{application_id}")
+    name = f"{event_type}:{application_id}"
+    return uuid5(_NAMESPACE, name if version is None else f"{name}:{version}")

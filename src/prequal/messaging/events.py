@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from prequal.core.errors import Invalid
-from prequal.domain.application import LoanType
+from prequal.domain.application import LoanType, Status
 from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
 from prequal.domain.money import NotAnAmount, amount_from_text
 from prequal.domain.pan_detection import redact
@@ -64,18 +64,46 @@ NO_FACTS = ("event_id", "message_version", "pan_number_encrypted", "report_mac",
 PanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="HMAC-SHA-256 of the PAN, hexadecimal.")]
 
 
-class Event(BaseModel):
-    """What every event carries; the order of the fields is that of the digest."""
+class Published(BaseModel):
+    """What every event carries, ours and those for others."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     type: ClassVar[EventType]
     time_field: ClassVar[str]
-    _fact_names: ClassVar[tuple[str, ...]]
-    _facts: ClassVar[Callable[["Event"], tuple[object, ...]]]
 
     event_id: UUID = Field(description="The same for the same fact, however often it is published.")
     application_id: UUID = Field(description="The application; also the message's key.")
+
+    @classmethod
+    def decode(cls, content: bytes | None) -> Self:
+        """The event in a message's value.
+
+        Raises:
+            Invalid: it is empty, not JSON, of an unknown version, has a missing or wrong field or a foreign id.
+        """
+        if not content:
+            raise Invalid("empty_message", "the message has no content")
+        try:
+            event = cls.model_validate_json(content)
+        except ValidationError as error:
+            raise _invalid(error) from None
+        if event.event_id != event.own_id:
+            raise Invalid("wrong_event_id", "the event's id is not the one that its application's event has")
+        return event
+
+    @property
+    def own_id(self) -> UUID:
+        """The id that the event must have."""
+        return event_id(self.type, self.application_id)
+
+
+class Event(Published):
+    """What every event that we consume carries; the order of the fields is that of the digest."""
+
+    _fact_names: ClassVar[tuple[str, ...]]
+    _facts: ClassVar[Callable[["Event"], tuple[object, ...]]]
+
     pan_number_hash: PanHash
     monthly_income_inr: Amount = Field(description="Rupees a month.")
     loan_amount_inr: Amount = Field(description="Rupees.")
@@ -96,23 +124,6 @@ class Event(BaseModel):
         own = {"application_id": application_id, "message_version": MESSAGE_VERSION}
         whole: dict[str, Any] = {"event_id": event_id(cls.type, application_id), **own, **fields}
         return cls.model_construct(**whole).model_dump_json(exclude_unset=True)
-
-    @classmethod
-    def decode(cls, content: bytes | None) -> Self:
-        """The event in a message's value.
-
-        Raises:
-            Invalid: it is empty, not JSON, of an unknown version, has a missing or wrong field or a foreign id.
-        """
-        if not content:
-            raise Invalid("empty_message", "the message has no content")
-        try:
-            event = cls.model_validate_json(content)
-        except ValidationError as error:
-            raise _invalid(error) from None
-        if event.event_id != event_id(cls.type, event.application_id):
-            raise Invalid("wrong_event_id", "the event's id is not the one that its application's event has")
-        return event
 
     @property
     def happened_at(self) -> datetime:
@@ -176,6 +187,59 @@ class CreditReportGenerated(Event):
         known = {"application_id": application_id, **fields}
         mac = make_mac(_joined(known[name] for name in cls._fact_names))
         return cls.body(application_id, **fields, report_mac=mac)
+
+
+class DecidingPolicy(BaseModel):
+    """The version of the policy that decided."""
+
+    version: str = Field(description="Its name.")
+    hash: str | None = Field(
+        description="SHA-256 of its document, hexadecimal; null of decisions before there were any."
+    )
+
+
+class DecisionReason(BaseModel):
+    """Why the policy decided so."""
+
+    code: str = Field(description="As in `reasons` of `GET /applications/{application_id}/decision`.")
+
+
+class ReviewOutcome(BaseModel):
+    """What people decided, after the policy left it to them."""
+
+    outcome: Literal[Status.PRE_APPROVED, Status.REJECTED] = Field(description="The same as the status.")
+    reason: str = Field(description="A code of the closed list of reviewers' reasons.")
+
+
+class ApplicationDecided(Published):
+    """An application has a final status: by the policy, or by people after MANUAL_REVIEW.
+
+    The statement that decides writes it, `messaging.outbox.APPEND_DECIDED`, where decisions are published.
+    """
+
+    type = EventType.APPLICATION_DECIDED
+    time_field = "decided_at"
+
+    client: str = Field(description="The id of the client that submitted the application.")
+    version: int = Field(
+        strict=True, ge=2, description="The application's: 2 by the policy, 3 by people. The newest holds."
+    )
+    status: Literal[Status.PRE_APPROVED, Status.REJECTED, Status.MANUAL_REVIEW] = Field(
+        description="The status that the application has now. MANUAL_REVIEW alone is followed by another event."
+    )
+    policy: DecidingPolicy
+    reasons: list[DecisionReason] = Field(min_length=1, description="The policy's reasons, also where people decided.")
+    review: ReviewOutcome | None = Field(description="What people decided; null where the policy did.")
+    monthly_income_inr: Amount = Field(description="Rupees a month.")
+    loan_amount_inr: Amount = Field(description="Rupees.")
+    loan_type: LoanType = Field(description="What the loan is for.")
+    decided_at: AwareDatetime = Field(description="When this status was decided (database time).")
+    message_version: Literal["v1"] = Field(description="The version of this message's format.")
+
+    @property
+    def own_id(self) -> UUID:
+        """Of an application's two decisions each has its own."""
+        return event_id(self.type, self.application_id, self.version)
 
 
 def _joined(facts: Iterable[object]) -> bytes:

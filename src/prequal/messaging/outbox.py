@@ -12,13 +12,40 @@ Invariant: an event leaves `outbox_events` only for the archive (acknowledged) o
 from collections.abc import Sequence
 from uuid import UUID
 
+from prequal.core.topology import DECIDED_TOPIC
+from prequal.domain.events import MESSAGE_VERSION, EventType
 from prequal.postgres.connections import Connection
 
 EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
 REPUBLISH_LOCK = 0x7265746C  # "retl"
 
-NOW_TEXT = """to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-"""SQL: the transaction's time as the events spell it."""
+TIME_TEXT = """to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+"""SQL: a time as the events spell it."""
+NOW_TEXT = TIME_TEXT.format(time="now()")
+"""SQL: the transaction's time."""
+
+APPEND_DECIDED = f"""
+    INSERT INTO outbox_events (topic, event_type, event_id, application_id, payload, correlation_id, traceparent)
+    SELECT '{DECIDED_TOPIC}', '{EventType.APPLICATION_DECIDED}', decided_id, application_id, jsonb_build_object(
+               'event_id', decided_id,
+               'application_id', application_id,
+               'client', client,
+               'version', version,
+               'status', status,
+               'policy', jsonb_build_object('version', policy_version, 'hash', encode(policy_hash, 'hex')),
+               'reasons', jsonb_build_array(jsonb_build_object('code', rule)),
+               'review', {{review}},
+               'monthly_income_inr', monthly_income_inr::text,
+               'loan_amount_inr', loan_amount_inr::text,
+               'loan_type', loan_type,
+               'decided_at', {TIME_TEXT.format(time="updated_at")},
+               'message_version', '{MESSAGE_VERSION}'
+           )::text, correlation_id, traceparent
+    FROM {{decided}}
+"""
+"""SQL: the event of each row of the CTE `decided`, whose status moves in the same statement; see `ApplicationDecided`.
+
+`review` is what people decided, as jsonb or NULL."""
 
 
 def with_time(body: str, time_field: str) -> str:

@@ -1,4 +1,4 @@
-"""The topics, created on purpose: two for events, two for dead letters.
+"""The topics, created on purpose: three for events, two for dead letters.
 
 Invariant: running it again changes nothing.
 """
@@ -9,8 +9,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.settings import KafkaSettings
-from prequal.core.topology import dead_letter_topic, topic_of
-from prequal.domain.events import EventType
+from prequal.core.topology import GROUPS, TOPICS, dead_letter_topic
 from prequal.messaging.kafka_clients import DEAD_LETTER_EXTRA_BYTES, MAX_MESSAGE_BYTES, common_settings
 
 PARTITIONS = 3
@@ -39,7 +38,7 @@ def create(kafka: KafkaSettings, replication_factor: int = 1) -> list[str]:
 
 
 def plan(replication_factor: int = 1) -> list[NewTopic]:
-    """The four topics as they should be: events for 7 days, dead letters for 30 and with room for their headers.
+    """The five topics as they should be: events for 7 days, dead letters for 30 and with room for their headers.
 
     A message of that age is deleted within another day, with its segment.
     """
@@ -51,14 +50,16 @@ def plan(replication_factor: int = 1) -> list[NewTopic]:
         "segment.ms": str(DAY_MS),
     }
     topics = []
-    for source in (topic_of(event_type) for event_type in EventType):
+    for source in TOPICS:
         events = {"retention.ms": str(7 * DAY_MS), "max.message.bytes": str(MAX_MESSAGE_BYTES)}
         dead_letters = {
             "retention.ms": str(30 * DAY_MS),
             "max.message.bytes": str(MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES),
         }
         topics.append(NewTopic(source, PARTITIONS, replication_factor, config=common | events))
-        topics.append(NewTopic(dead_letter_topic(source), PARTITIONS, replication_factor, config=common | dead_letters))
+        if source in GROUPS:
+            dead_letter = dead_letter_topic(source)
+            topics.append(NewTopic(dead_letter, PARTITIONS, replication_factor, config=common | dead_letters))
     return topics
 
 

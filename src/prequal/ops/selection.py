@@ -11,7 +11,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from prequal.core.errors import UsageError
-from prequal.core.topology import TOPICS, dead_letter_topic
+from prequal.core.topology import GROUPS, TOPICS, dead_letter_topic
 from prequal.domain.pan_detection import redact
 
 Moment: TypeAlias = datetime | timedelta
@@ -20,7 +20,7 @@ Moment: TypeAlias = datetime | timedelta
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 SHOWN_MAX = 60
 
-SOURCES: Mapping[str, str] = {dead_letter_topic(topic): topic for topic in TOPICS}
+SOURCES: Mapping[str, str] = {dead_letter_topic(topic): topic for topic in GROUPS}
 """The source topic of each dead-letter topic."""
 
 _DURATION = re.compile(r"([0-9]{1,5})([smhdw])", re.ASCII)
@@ -114,7 +114,7 @@ def read_source_topic(text: str) -> str:
     Raises:
         UsageError: there is no such topic.
     """
-    return SOURCES.get(text) or read_topic(text)
+    return SOURCES.get(text) or read_topic(text, tuple(GROUPS))
 
 
 def quoted(text: str) -> str:

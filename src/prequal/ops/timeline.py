@@ -144,7 +144,7 @@ async def _policy(connection: Connection, record: Record) -> Policy | None:
 
 
 def _waiting_dead_letters(kafka: StoresSettings, application_id: UUID) -> list[StoredDeadLetter]:
-    event_ids = {event_id(event_type, application_id) for event_type in EventType}
+    event_ids = {event_id(event_type, application_id) for event_type in ROUTES}
     return [
         each
         for each in find(kafka, DeadLetterSelection())
@@ -232,7 +232,7 @@ def _decision(record: Record) -> DecisionRecord | None:
 
 def _waits_for(record: Record, dead_letters: Sequence[StoredDeadLetter]) -> list[str]:
     """What is due next, from the last event that there is."""
-    types = [event_type for event_type in EventType if any(each.event_type == event_type for each in record.events)]
+    types = [event_type for event_type in ROUTES if any(each.event_type == event_type for each in record.events)]
     if not types:
         return ["Its events are neither in the outbox nor in the archive: nothing will publish them."]
     held = [

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from prequal.core.topology import ROUTES
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import event_id
 from prequal.domain.policy.policy import Policy
 from prequal.postgres.connections import Connection
 
@@ -94,7 +94,7 @@ async def read(connection: Connection, application_id: UUID) -> Record | None:
         application = await _application(connection, application_id)
         if application is None:
             return None
-        event_ids = [event_id(event_type, application_id) for event_type in EventType]
+        event_ids = [event_id(event_type, application_id) for event_type in ROUTES]
         republications = await connection.fetch(
             "SELECT times, last_at, next_at FROM republications WHERE application_id = $1", application_id
         )

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
 from prequal.core.settings import PublisherSettings
-from prequal.core.topology import GROUPS
+from prequal.core.topology import TOPICS
 from prequal.messaging import outbox
 from prequal.messaging.consumer_lag import Offsets
 from prequal.postgres import key_uses
@@ -99,7 +99,7 @@ def _clear(gauges: tuple[CollectedGauge, ...]) -> None:
 
 async def _read_database(connection: Connection) -> dict[CollectedGauge, Any]:
     """All values, before one is shown: whether the server takes writes is known after the last answer."""
-    depths = {(topic,): await outbox.depth(connection, topic) for topic in GROUPS}
+    depths = {(topic,): await outbox.depth(connection, topic) for topic in TOPICS}
     return {
         metrics.OUTBOX_DEPTH: {topic: depth for topic, (depth, _, _) in depths.items()},
         metrics.OUTBOX_OLDEST_SECONDS: {topic: age for topic, (_, age, _) in depths.items()},

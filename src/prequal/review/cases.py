@@ -145,7 +145,7 @@ async def decide(connection: Connection, actor: Actor, application_id: UUID, out
         if len(agreeing) < case.people_needed:
             await queries.wait_for_second_person(connection, application_id)
             return await _recorded(connection, actor, "review_voted", application_id, details)
-        if await queries.move_status(connection, application_id, chosen.outcome) is None:
+        if await queries.move_status(connection, application_id, chosen) is None:
             raise AlreadyDecided
         await queries.close(connection, application_id, chosen)
         details["people"] = ", ".join(agreeing)

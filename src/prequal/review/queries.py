@@ -13,14 +13,17 @@ from uuid import UUID
 
 import asyncpg
 
+from prequal.domain.application import DECIDED_VERSION
+from prequal.domain.events import EventType, event_id
 from prequal.domain.review import ReviewReason
+from prequal.messaging.outbox import APPEND_DECIDED
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 
 OPEN_CASES: Final = """
-    INSERT INTO review_cases (application_id, loan_amount_inr, target_at, people_needed)
+    INSERT INTO review_cases (application_id, loan_amount_inr, target_at, people_needed, decision_published)
     SELECT application_id, loan_amount_inr, now() + make_interval(hours => {hours}::integer),
-           CASE WHEN loan_amount_inr > {amount}::numeric THEN 2 ELSE 1 END
+           CASE WHEN loan_amount_inr > {amount}::numeric THEN 2 ELSE 1 END, {published}
     FROM {decided} WHERE status = 'MANUAL_REVIEW'
     -- a case that is there stays as it is, whatever was done to its application by hand
     ON CONFLICT DO NOTHING
@@ -108,6 +111,7 @@ _CASE = """
     loan_amount_inr, people_needed, state, claimed_by, lease_until,
     coalesce(lease_until > clock_timestamp(), false) AS is_claimed, version, outcome, reason, decided_at
 """
+_REVIEW: Final = "jsonb_build_object('outcome', status, 'reason', $3::text)"
 _KEYS: Final = {
     Order.AGE: ("target_at, application_id", ">", "target_at, application_id"),
     Order.AMOUNT: ("loan_amount_inr, application_id", "<", "loan_amount_inr DESC, application_id DESC"),
@@ -221,16 +225,30 @@ async def insert_vote(connection: Connection, application_id: UUID, actor: Actor
     )
 
 
-async def move_status(connection: Connection, application_id: UUID, outcome: str) -> int | None:
-    """Move an application out of MANUAL_REVIEW; its new version, or None when it is not in review."""
+async def move_status(connection: Connection, application_id: UUID, reason: ReviewReason) -> int | None:
+    """Move an application out of MANUAL_REVIEW; its new version, or None when it is not in review.
+
+    Where the policy's decision was published, its event is put into the outbox too.
+    """
     version: int | None = await connection.fetchval(
-        """
-        UPDATE applications SET status = $2, version = version + 1, updated_at = greatest(now(), updated_at)
-        WHERE id = $1 AND status = 'MANUAL_REVIEW' AND version = 2
-        RETURNING version
+        f"""
+        WITH moved AS (
+            UPDATE applications SET status = $2, version = version + 1, updated_at = greatest(now(), updated_at)
+            WHERE id = $1 AND status = 'MANUAL_REVIEW' AND version = {DECIDED_VERSION}
+            RETURNING id AS application_id, client, version, status, policy_version, policy_hash,
+                      decision_rule AS rule, monthly_income_inr, loan_amount_inr, loan_type, updated_at
+        ), published AS (
+            SELECT moved.*, $4::uuid AS decided_id, NULL AS correlation_id, NULL AS traceparent
+            FROM moved WHERE EXISTS (SELECT FROM review_cases WHERE application_id = $1 AND decision_published)
+        ), appended AS (
+            {APPEND_DECIDED.format(decided="published", review=_REVIEW)}
+        )
+        SELECT version FROM moved
         """,
         application_id,
-        outcome,
+        reason.outcome.value,
+        reason.code,
+        event_id(EventType.APPLICATION_DECIDED, application_id, DECIDED_VERSION + 1),
     )
     return version
 

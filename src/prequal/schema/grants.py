@@ -95,8 +95,8 @@ GRANTS: Final[Grid] = {
         "INSERT (id, pan_number_encrypted, pan_number_hash, pan_number_masked, applicant_name, monthly_income_inr, "
         "loan_amount_inr, loan_type, client)",
         Role.CREDIT: f"SELECT ({_FACTS})",
-        Role.DECISION: f"SELECT ({_FACTS}, version, created_at, ctid), UPDATE (status, cibil_score, decision_rule, "
-        "decision_measures, policy_version, policy_hash, version, updated_at)",
+        Role.DECISION: f"SELECT ({_FACTS}, client, version, created_at, ctid), UPDATE (status, cibil_score, "
+        "decision_rule, decision_measures, policy_version, policy_hash, version, updated_at)",
         Role.PUBLISHER: "SELECT (id, status, created_at)",
         Role.CONSOLE: f"SELECT ({_SHOWN}, version), UPDATE (status, version, updated_at)",
         Role.ADMINISTRATOR: "SELECT (id, pan_number_encrypted), UPDATE (pan_number_encrypted)",
@@ -138,8 +138,9 @@ GRANTS: Final[Grid] = {
     "outbox_events": {
         Role.API: f"INSERT (topic, {_EVENT})",
         Role.CREDIT: f"INSERT (topic, {_EVENT})",
+        Role.DECISION: f"INSERT (topic, {_EVENT})",
         Role.PUBLISHER: "SELECT, INSERT, DELETE",
-        Role.CONSOLE: "SELECT",
+        Role.CONSOLE: f"SELECT, INSERT (topic, {_EVENT})",
         Role.ADMINISTRATOR: "SELECT (payload)",
         Role.OPERATOR: f"SELECT, INSERT (topic, {_EVENT}, created_at, republished)",
         Role.READER: "SELECT",
@@ -203,7 +204,7 @@ GRANTS: Final[Grid] = {
     },
     "review_cases": {
         Role.API: "SELECT (application_id, opened_at, outcome, reason, decided_at)",
-        Role.DECISION: "INSERT (application_id, loan_amount_inr, target_at, people_needed)",
+        Role.DECISION: "INSERT (application_id, loan_amount_inr, target_at, people_needed, decision_published)",
         Role.PUBLISHER: "SELECT (target_at, outcome)",
         Role.CONSOLE: f"SELECT, UPDATE ({_CASE})",
         Role.OPERATOR: f"SELECT, UPDATE ({_CASE})",

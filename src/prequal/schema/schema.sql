@@ -435,6 +435,7 @@ CREATE TABLE public.review_cases (
     outcome text,
     reason text,
     decided_at timestamp with time zone,
+    decision_published boolean DEFAULT false NOT NULL,
     CONSTRAINT review_cases_check CHECK (((claimed_by IS NULL) = (lease_until IS NULL))),
     CONSTRAINT review_cases_check1 CHECK ((num_nonnulls(outcome, reason, decided_at) =
 CASE state

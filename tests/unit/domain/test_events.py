@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prequal.core.topology import dead_letter_topic, topic_of
+from prequal.core.topology import GROUPS, dead_letter_topic, topic_of
 from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
 
 
@@ -25,14 +25,22 @@ def test_a_known_fact_keeps_its_event_id(event_type: str, application_id: str, k
 def test_event_ids_differ_between_applications_and_between_types(one: UUID, other: UUID) -> None:
     ids = {event_id(event_type, id_) for event_type in EventType for id_ in (one, other)}
 
-    assert len(ids) == 2 * len({one, other})
+    assert len(ids) == len(EventType) * len({one, other})
+
+
+def test_decisions_of_an_application_have_ids_of_their_own() -> None:
+    application_id = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44")
+
+    ids = [str(event_id(EventType.APPLICATION_DECIDED, application_id, version)) for version in (2, 3)]
+
+    assert ids == ["6f16e747-702f-5269-9124-b0083f1ced2d", "d7fb1bee-2553-5ad6-82f8-b47e7e8f5c63"]
 
 
 def test_the_topics_have_the_contracts_names() -> None:
     topics = [topic_of(event_type) for event_type in EventType]
 
-    assert topics == ["loan_applications_submitted", "credit_reports_generated"]
-    assert [dead_letter_topic(topic) for topic in topics] == [
+    assert topics == ["loan_applications_submitted", "credit_reports_generated", "application_decided"]
+    assert [dead_letter_topic(topic) for topic in GROUPS] == [
         "loan_applications_submitted_dlq",
         "credit_reports_generated_dlq",
     ]

@@ -10,10 +10,11 @@ def setting(topic: NewTopic, name: str) -> str:
     return (topic.config or {})[name]
 
 
-def test_there_are_four_topics_of_three_partitions() -> None:
+def test_there_are_five_topics_of_three_partitions() -> None:
     assert {topic.topic: topic.num_partitions for topic in plan()} == {
         "loan_applications_submitted": 3,
         "loan_applications_submitted_dlq": 3,
+        "application_decided": 3,
         "credit_reports_generated": 3,
         "credit_reports_generated_dlq": 3,
     }
