@@ -13,6 +13,7 @@ from harness.database import Database
 from harness.system import DRAW_KEY, ENCRYPTION_KEY, REPORT_KEY
 from prequal.core.settings import CreditSettings, DecisionSettings, load
 from prequal.core.topology import topic_of
+from prequal.credit.bureau import Bureau, SimulatedBureau
 from prequal.credit.handler import CreditHandler
 from prequal.decision.handler import DecisionHandler
 from prequal.domain import sandbox
@@ -60,13 +61,14 @@ class Consuming:
 
 @asynccontextmanager
 async def assessing(
-    database: Database, broker: Broker, keys: KeyRing = KEY_RING, **settings: Any
+    database: Database, broker: Broker, keys: KeyRing = KEY_RING, bureau: Bureau | None = None, **settings: Any
 ) -> AsyncIterator[Consuming]:
-    """credit-service's consumer, for as long as the block lasts."""
+    """credit-service's consumer, for as long as the block lasts; with the simulated bureau unless one is given."""
     loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
     notifier = OutboxNotifier(database.url, topic_of(EventType.CREDIT_REPORT_GENERATED))
     link = SingleConnection(database.url, "credit in a test")
-    handler = CreditHandler(link, keys, ScoreDraws(DRAW_KEY), REPORT_MAC, sandbox.SCORES, notifier)
+    simulated = SimulatedBureau(ScoreDraws(DRAW_KEY), sandbox.SCORES)
+    handler = CreditHandler(link, keys, bureau or simulated, REPORT_MAC, notifier)
     async with _running(loaded, handler, broker) as consuming:
         yield consuming
 

@@ -3,27 +3,28 @@
 Invariant: a PAN is decrypted only after the record of it is committed, and not at all for an event that took effect.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 from prequal.core import failpoints
 from prequal.core.errors import Invalid, UnknownKey
 from prequal.core.failpoints import Place
 from prequal.credit import queries
+from prequal.credit.bureau import Bureau, Score
 from prequal.domain.events import EventType, event_id
-from prequal.domain.pan import Pan
-from prequal.domain.scoring import cibil_score
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
-from prequal.messaging.handler import HandlerResult, Outcome
+from prequal.messaging.handler import Awaiting, HandlerResult, Outcome
 from prequal.messaging.messages import Received
 from prequal.messaging.outbox_notifier import OutboxNotifier
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
 from prequal.security.pan_encryption import KeyRing
-from prequal.security.score_draws import ScoreDraws
 from prequal.telemetry import metrics
 
 Submitted = Received[ApplicationSubmitted]
+Scored = tuple[Submitted, Score]
+_NO_SCORE = (Invalid, Awaiting)
 
 
 class CreditHandler:
@@ -35,26 +36,33 @@ class CreditHandler:
         self,
         link: SingleConnection,
         keys: KeyRing,
-        draws: ScoreDraws,
+        bureau: Bureau,
         mac: ReportMac,
-        published: Mapping[Pan, int | None],
         notifier: OutboxNotifier,
     ) -> None:
         self._link = link
         self._keys = keys
-        self._draws = draws
+        self._bureau = bureau
         self._mac = mac
-        self._published = published
         self._notifier = notifier
 
     async def handle(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
         """Score what is new and report it; see `messaging.handler.Handler`."""
-        results = await self._record_reads(batch)
-        fresh = [received for received in batch if received.event.event_id not in results]
-        return results | await self._assess(fresh) if fresh else results
+        unasked = [received for received in batch if _answer_of(received) is None]
+        scored: list[Scored] = [(received, answer.result()) for received in batch if (answer := _answer_of(received))]
+        results = await self._record_reads(unasked) if unasked else {}
+        fresh = [received for received in unasked if received.event.event_id not in results]
+        for received in fresh:
+            said = self._ask(received)
+            if isinstance(said, _NO_SCORE):
+                results[received.event.event_id] = said
+            else:
+                scored.append((received, said))
+        return results | await self._report(scored) if scored else results
 
     async def close(self) -> None:
-        """Let the connection go."""
+        """Let the connections go."""
+        await self._bureau.close()
         await self._link.close()
 
     async def _record_reads(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
@@ -79,21 +87,27 @@ class CreditHandler:
             return error
         return None
 
-    async def _assess(self, fresh: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
-        scored = {received.event.event_id: self._score(received) for received in fresh}
-        reports = [report for report in scored.values() if isinstance(report, queries.Report)]
-        appended = await self._append(reports)
+    def _ask(self, received: Submitted) -> Score | Awaiting | Invalid:
+        """Decrypt the PAN and ask the bureau about it."""
+        try:
+            pan = self._keys.decrypt(received.event.pan_number_encrypted, received.event.application_id)
+        except Invalid as invalid:
+            return invalid
+        metrics.PAN_DECRYPTS.inc()
+        answer = self._bureau.ask(received.event, pan)
+        return Awaiting(answer) if isinstance(answer, asyncio.Future) else answer
+
+    async def _report(self, scored: Sequence[Scored]) -> dict[UUID, HandlerResult]:
+        appended = await self._append([self._report_of(received, score) for received, score in scored])
         # An event of which another consumer took effect in between has lost a race: it is found a duplicate next.
-        return {
-            id_: report if isinstance(report, Invalid) else Outcome.DONE if id_ in appended else Outcome.LOST_RACE
-            for id_, report in scored.items()
-        }
+        ids = [received.event.event_id for received, _ in scored]
+        return {id_: Outcome.DONE if id_ in appended else Outcome.LOST_RACE for id_ in ids}
 
     async def _append(self, reports: Sequence[queries.Report]) -> set[UUID]:
         """Commit the reports to the outbox; returns the ids of the events that had not taken effect before."""
         failpoints.reached(Place.CREDIT_BEFORE_COMMIT)
         async with self._link.use("append_reports") as connection:
-            appended = await queries.append_reports(connection, reports) if reports else set()
+            appended = await queries.append_reports(connection, reports)
         failpoints.reached(Place.CREDIT_AFTER_COMMIT)
         self._notifier.notify()
         for report in reports:
@@ -101,15 +115,8 @@ class CreditHandler:
                 metrics.SCORE.observe(report.cibil_score)
         return appended
 
-    def _score(self, received: Submitted) -> queries.Report | Invalid:
+    def _report_of(self, received: Submitted, score: Score) -> queries.Report:
         event = received.event
-        try:
-            pan = self._keys.decrypt(event.pan_number_encrypted, event.application_id)
-        except Invalid as invalid:
-            return invalid
-        metrics.PAN_DECRYPTS.inc()
-        draw = self._draws.draw(pan)
-        score = cibil_score(pan, draw, event.monthly_income_inr, event.loan_type, self._published)
         return queries.Report(
             submitted_event_id=event.event_id,
             digest=event.digest,
@@ -121,7 +128,7 @@ class CreditHandler:
             traceparent=received.traceparent,
         )
 
-    def _body(self, event: ApplicationSubmitted, cibil_score: int | None) -> str:
+    def _body(self, event: ApplicationSubmitted, cibil_score: Score) -> str:
         outcome = {"bureau_outcome": "NO_FILE"} if cibil_score is None else {}
         return CreditReportGenerated.signed_body(
             event.application_id,
@@ -133,3 +140,8 @@ class CreditHandler:
             cibil_score=cibil_score,
             **outcome,
         )
+
+
+def _answer_of(received: Submitted) -> asyncio.Future[Score] | None:
+    """The bureau's answer that the event waited for, unless it was given up."""
+    return None if received.answer is None or received.answer.cancelled() else received.answer

@@ -10,6 +10,7 @@ from prequal.core.errors import Misconfigured
 from prequal.core.keys import KeyCheck, key_bytes
 from prequal.core.settings import CreditSettings
 from prequal.core.topology import Service, group_of, topic_of
+from prequal.credit.bureau import SimulatedBureau
 from prequal.credit.handler import CreditHandler
 from prequal.domain import sandbox
 from prequal.domain.events import EventType
@@ -45,7 +46,8 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
         raise Misconfigured("REPORT_KEY is a key that decrypts PANs: `prequal keys generate` makes a good one.")
     published = sandbox.SCORES if settings.sandbox else {}
     link = SingleConnection(settings.database_url, settings.service_name)
-    handler = CreditHandler(link, keys, ScoreDraws(draw_key), ReportMac(report_key), published, notifier)
+    bureau = SimulatedBureau(ScoreDraws(draw_key), published)
+    handler = CreditHandler(link, keys, bureau, ReportMac(report_key), notifier)
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready)
     checks = (

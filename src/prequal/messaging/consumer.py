@@ -6,7 +6,8 @@ Invariant: a message is done, seen before, or a durable dead letter before its o
       │  └─────► invalid ──► dead-letter topic holds it                       acknowledged
       ├──► the handler failed ──► retried after 1, 2, 4 s ──► dead letter     the other messages go on
       ├──► an infrastructure failure ──► everything paused, batch retried     the poll goes on
-      └──► its key is unknown ──► retried later                               its partition alone is paused
+      ├──► its key is unknown ──► retried later                               its partition alone is paused
+      └──► an answer is on its way ──► handled again when it has come         the other messages go on
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from prequal.core.settings import ConsumerSettings
 from prequal.core.topology import topic_of
 from prequal.messaging.dead_letters import DeadLetter, DeadLetterLimit, DeadLetterPublisher
 from prequal.messaging.events import Event
-from prequal.messaging.handler import ACKNOWLEDGED, Handler, HandlerResult, Outcome
+from prequal.messaging.handler import ACKNOWLEDGED, Awaiting, Handler, HandlerResult, Outcome
 from prequal.messaging.kafka_clients import read_headers
 from prequal.messaging.messages import Received, Undecodable
 from prequal.messaging.offset_tracker import OffsetTracker, Partition
@@ -37,6 +38,8 @@ log = structlog.get_logger()
 POLL_SECONDS = 0.5
 DEAD_LETTER_POLL_SECONDS = 0.01
 """How long a poll may wait while a dead letter is on its way."""
+ANSWER_POLL_SECONDS = 0.01
+"""How long a poll may wait while a handler's answer is on its way."""
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
 RACES_MAX = 20
 """Rounds in a row in which no message of a batch is handled before the batch waits like after a failure."""
@@ -84,6 +87,7 @@ class BatchConsumer(Generic[E]):
     async def _turn(self) -> None:
         """Consume what has come, handle it, retry what is due, store the offsets."""
         await self._consume()
+        self._batch += self._retries.take_answered(self._batch_max)
         if not self._must_wait:
             try:
                 await self._handle_batch()
@@ -122,7 +126,8 @@ class BatchConsumer(Generic[E]):
         if not self._limit.is_reached:
             due += [self._retries.next_at(), self._not_before if self._batch else None]
         first = min((max(at, self._not_before) for at in due if at is not None), default=math.inf)
-        return min(max(first - monotonic(), 0.0), POLL_SECONDS)
+        most = ANSWER_POLL_SECONDS if self._retries.awaiting else POLL_SECONDS
+        return min(max(first - monotonic(), 0.0), most)
 
     def _decode(self, message: Message) -> Received[E] | Undecodable:
         headers = read_headers(message)
@@ -205,6 +210,8 @@ class BatchConsumer(Generic[E]):
                 self._give_up_on(received, result)
             case UnknownKey():
                 self._retries.wait_for_key(received, result)
+            case Awaiting():
+                self._retries.wait_for_answer(received, result.answer)
             case _:
                 if (invalid := self._retries.retry(received, result)) is not None:
                     self._give_up_on(received, invalid)

@@ -3,9 +3,11 @@
 Invariant: a handler answers for every event of its batch, and has committed what it calls done.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from prequal.core.errors import Invalid, UnknownKey
@@ -29,8 +31,16 @@ class Outcome(StrEnum):
 ACKNOWLEDGED = (Outcome.DONE, Outcome.DUPLICATE)
 """The outcomes that end a message."""
 
-HandlerResult: TypeAlias = Outcome | Invalid | UnknownKey
-"""What comes of one event: an outcome, a dead letter, or a wait for its key."""
+
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """An answer from elsewhere is on its way: the event is handled again, with it, once it is done or cancelled."""
+
+    answer: asyncio.Future[Any]
+
+
+HandlerResult: TypeAlias = Outcome | Invalid | UnknownKey | Awaiting
+"""What comes of one event: an outcome, a dead letter, a wait for its key, or one for an answer."""
 
 
 class Handler(Protocol[E]):

@@ -3,8 +3,9 @@
 Invariant: a message keeps its place (partition and offset) and the time it was first seen.
 """
 
+import asyncio
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from confluent_kafka import Message
 
@@ -62,6 +63,8 @@ class Received(ConsumedMessage, Generic[E]):
     def __init__(self, message: Message, headers: Headers, event: E) -> None:
         super().__init__(message, headers)
         self.event = event
+        self.answer: asyncio.Future[Any] | None = None
+        """What its handler waited for, when it is handled again."""
 
 
 class Undecodable(ConsumedMessage):

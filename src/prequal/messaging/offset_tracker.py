@@ -18,10 +18,16 @@ class OffsetTracker:
     def __init__(self) -> None:
         self._acknowledged: dict[Partition, dict[int, bool]] = {}
         self._next: dict[Partition, int] = {}
+        self._unacknowledged: dict[Partition, int] = {}
 
     def __len__(self) -> int:
         """How many messages are consumed and not yet behind a stored offset."""
         return sum(map(len, self._acknowledged.values()))
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many messages are consumed and not acknowledged."""
+        return sum(self._unacknowledged.values())
 
     def __contains__(self, place: MessagePlace) -> bool:
         """Whether a message is consumed, and its partition still ours."""
@@ -31,6 +37,7 @@ class OffsetTracker:
         """Enter a message as consumed; offsets of a partition come in rising order."""
         self._acknowledged.setdefault(partition, {})[offset] = False
         self._next[partition] = offset + 1
+        self._unacknowledged[partition] = self._unacknowledged.get(partition, 0) + 1
 
     def next(self, partition: Partition) -> int:
         """One past the last consumed message; 0 before the first."""
@@ -48,8 +55,9 @@ class OffsetTracker:
 
     def acknowledge(self, partition: Partition, offset: int) -> None:
         """Mark a message as acknowledged; one whose partition was revoked meanwhile is ignored."""
-        if (partition, offset) in self:
+        if self._acknowledged.get(partition, {}).get(offset) is False:
             self._acknowledged[partition][offset] = True
+            self._unacknowledged[partition] -= 1
 
     def advance(self) -> list[MessagePlace]:
         """For each partition that moved since the last call: one past its last message with all before acknowledged."""
@@ -60,6 +68,7 @@ class OffsetTracker:
         """Track nothing of a partition any more: it was revoked, and is read on from its stored offset elsewhere."""
         self._acknowledged.pop(partition, None)
         self._next.pop(partition, None)
+        self._unacknowledged.pop(partition, None)
 
     @staticmethod
     def _advance_over(offsets: dict[int, bool]) -> int | None:

@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 UNACKNOWLEDGED_MAX = 5000
 """Messages consumed and not acknowledged at which everything is paused."""
+TRACKED_MAX = 100_000
+"""The same for those that are acknowledged too, and only wait for one before them: after a crash all come again."""
 CLOSE_SECONDS = 3.0
 END_EVENTS = {"enable.partition.eof": True}
 """The client says when it has reached a partition's end: for a reader of committed messages the last stable offset."""
@@ -147,7 +149,8 @@ class Partitions:
         Paused partitions are polled all the same: a consumer that does not poll is expelled from its group.
         """
         self._pause_these = partitions
-        self._pause_everything = everything or len(self._offsets) > UNACKNOWLEDGED_MAX
+        is_full = self._offsets.unacknowledged > UNACKNOWLEDGED_MAX or len(self._offsets) > TRACKED_MAX
+        self._pause_everything = everything or is_full
         self._set_pauses()
 
     async def check(self) -> None:

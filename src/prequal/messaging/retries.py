@@ -1,11 +1,13 @@
-"""Messages that wait for another try: after a failure of the handler, or for an encryption key.
+"""Messages that wait for another try: after a failure of the handler, for an encryption key, or for an answer.
 
 Invariant: nothing of a partition that was revoked is tried again.
 """
 
+import asyncio
+from collections import deque
 from collections.abc import Iterator
 from time import monotonic
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -74,6 +76,13 @@ class Retries(Generic[E]):
     def __init__(self) -> None:
         self._candidates = RetrySchedule[Received[E]]()
         self._without_key = RetrySchedule[Received[E]]()
+        self._awaiting: dict[int, Received[E]] = {}
+        self._answered: deque[int] = deque()
+
+    @property
+    def awaiting(self) -> int:
+        """How many messages wait for an answer."""
+        return len(self._awaiting)
 
     @property
     def partitions_without_key(self) -> set[Partition]:
@@ -98,6 +107,17 @@ class Retries(Generic[E]):
         received.attempts += 1
         self._without_key.add(received, monotonic() + KEY_RETRY_SECONDS)
 
+    def wait_for_answer(self, received: Received[E], answer: asyncio.Future[Any]) -> None:
+        """Keep a message until `answer` is done or cancelled."""
+        received.answer = answer
+        self._awaiting[id(received)] = received
+        answer.add_done_callback(lambda _: self._answered.append(id(received)))
+
+    def take_answered(self, at_most: int) -> list[Received[E]]:
+        """The messages whose answers have come, in that order; they are kept no longer."""
+        taken = [self._awaiting.pop(self._answered.popleft(), None) for _ in range(min(at_most, len(self._answered)))]
+        return [received for received in taken if received is not None]
+
     def due(self) -> list[Received[E]]:
         """The messages whose time has come; they stay until removed.
 
@@ -120,3 +140,7 @@ class Retries(Generic[E]):
         """Remove what came from these partitions."""
         self._candidates.drop(revoked)
         self._without_key.drop(revoked)
+        for received in [each for each in self._awaiting.values() if each.partition in revoked]:
+            del self._awaiting[id(received)]
+            if received.answer is not None:  # this is the Kafka client's thread
+                received.answer.get_loop().call_soon_threadsafe(received.answer.cancel)

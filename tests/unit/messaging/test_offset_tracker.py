@@ -193,6 +193,10 @@ class TrackerAgainstABroker(RuleBasedStateMachine):
     def no_offset_is_past_an_unacknowledged_message(self) -> None:
         assert all(self.stored[partition] <= offset for partition, offset in self.unacknowledged)
 
+    @invariant()
+    def unacknowledged_messages_are_counted(self) -> None:
+        assert self.tracker.unacknowledged == len(self.unacknowledged)
+
     def teardown(self) -> None:
         """In the end every offset has moved."""
         for partition, offset in self.unacknowledged:
