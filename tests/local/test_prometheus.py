@@ -39,6 +39,7 @@ def test_command_names_a_configuration_of_the_ports_as_they_are(folder: DataFold
         "127.0.0.1:8000",
         "127.0.0.1:18002",
         "127.0.0.1:18003",
+        "127.0.0.1:8004",
     ]
 
 

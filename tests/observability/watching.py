@@ -35,7 +35,7 @@ def rules() -> dict[str, Any]:
 
 
 class Prometheus(Child):
-    """Our rules and our scrape configuration on the ports of a rig, all of it quicker than in production.
+    """Our rules and our scrape configuration on the ports of a rig without a console, quicker than in production.
 
     Looked at every two seconds instead of every five, and firing after ten instead of after minutes.
     """
@@ -47,6 +47,7 @@ class Prometheus(Child):
         self._rules = rules()
         self._rules_folder = folder / "rules"
         self._ports = ports
+        self._no_console = free_port()
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10, trust_env=False)
 
     def launch(self) -> None:
@@ -127,7 +128,8 @@ class Prometheus(Child):
         return data
 
     def _configure(self, further: Mapping[str, int]) -> None:
-        text = configuration({f"{name}_port": self._ports[name] for name in SERVICES})
+        ports = {f"{name}_port": self._ports[name] for name in SERVICES} | {"console_port": self._no_console}
+        text = configuration(ports)
         text = re.sub(r"(interval|timeout): \ds", rf"\1: {SCRAPE_SECONDS}s", text)
         text = text.replace(f"{PATTERN.parent}/rules", str(self._rules_folder))
         for name, port in further.items():

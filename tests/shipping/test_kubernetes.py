@@ -626,10 +626,7 @@ def test_processes_are_scraped_under_the_names_that_the_rules_use() -> None:
     elsewhere = yaml.safe_load((ROOT / "observability/prometheus.yml").read_text())["scrape_configs"]
     found = [pod for pod in pods(overlay("production")).values() if selects(monitor["selector"], labels_of(pod))]
 
-    assert {labels_of(pod)[monitor["jobLabel"]] for pod in found} == {
-        "console",
-        *(job["job_name"] for job in elsewhere),
-    }
+    assert {labels_of(pod)[monitor["jobLabel"]] for pod in found} == {job["job_name"] for job in elsewhere}
     workers, api = monitor["podMetricsEndpoints"]
     assert (workers["port"], api["port"]) == ("http", "admin")
     (dropped,) = workers["relabelings"]

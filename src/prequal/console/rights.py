@@ -29,6 +29,7 @@ class Right(StrEnum):
     DEAD_LETTERS = "dead_letters"
     RESOLVE_DEAD_LETTERS = "resolve_dead_letters"
     RECORD = "record"
+    AUDIT_RECORD = "audit_record"
     CLIENTS = "clients"
     REVOKE_CLIENTS = "revoke_clients"
     PEOPLE = "people"
@@ -48,6 +49,7 @@ RIGHTS: Final[Mapping[Right, frozenset[PersonRole]]] = {
     Right.DEAD_LETTERS: frozenset({_OPERATOR, _AUDITOR}),
     Right.RESOLVE_DEAD_LETTERS: frozenset({_OPERATOR}),
     Right.RECORD: frozenset({_ADMINISTRATOR, _AUDITOR}),
+    Right.AUDIT_RECORD: frozenset({_AUDITOR}),
     Right.CLIENTS: frozenset({_ADMINISTRATOR, _OPERATOR, _AUDITOR}),
     Right.REVOKE_CLIENTS: frozenset({_ADMINISTRATOR}),
     Right.PEOPLE: frozenset({_ADMINISTRATOR, _AUDITOR}),

@@ -9,6 +9,7 @@ import functools
 from prequal.console import app
 from prequal.console.cookies import Cookies
 from prequal.console.rendering import Renderer
+from prequal.console.verifications import Verifier
 from prequal.console.visit import Console
 from prequal.core import setting_checks
 from prequal.core.console_settings import ConsoleSettings
@@ -17,7 +18,7 @@ from prequal.core.topology import Service
 from prequal.people.sign_in import Life, SignIn
 from prequal.postgres.connections import ReadPool
 from prequal.postgres.key_checks import recorded_key
-from prequal.record import chain
+from prequal.record import chain, lag
 from prequal.service import http_server, process
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
@@ -38,13 +39,16 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
     readiness = Readiness(settings, needs_kafka=False)
     health = http_server.health_handlers(Service.CONSOLE, settings.service_name, readiness)
     async with ReadPool(settings.database_url, settings.service_name, CONNECTIONS) as pool:
-        pages, keys = app.build(console_of(settings, pool, readiness), health), settings.record_keys()
+        console, keys = console_of(settings, pool, readiness), settings.record_keys()
+        pages = app.build(console, health)
         checks = [recorded_key("RECORD_KEY", *map(KeyCheck.of, keys))] if keys else []
         async with started(Service.CONSOLE, settings, stop, readiness, *checks, app=pages) as running:
             if keys:
                 following = chain.follow(settings.database_url, keys[0], stop, settings.record_heads_folder)
                 running.group.create_task(following)
+            running.group.create_task(lag.watch(pool, stop))
             await running.http
+            console.verifier.stop()
 
 
 def console_of(settings: ConsoleSettings, pool: ReadPool, readiness: Readiness) -> Console:
@@ -55,6 +59,7 @@ def console_of(settings: ConsoleSettings, pool: ReadPool, readiness: Readiness) 
         pool=pool,
         readiness=readiness,
         sign_in=SignIn(life, lambda: pool.use("console_session")),
+        verifier=Verifier(settings, pool),
         renderer=Renderer(settings.console_time_zone),
         cookies=Cookies(secure=not setting_checks.is_loopback(settings.http_host)),
     )

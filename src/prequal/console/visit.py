@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from prequal.console.cookies import Cookies, form_token
 from prequal.console.rendering import Renderer
 from prequal.console.rights import Right, may
+from prequal.console.verifications import Verifier
 from prequal.core.console_settings import ConsoleSettings
 from prequal.people.sessions import Session
 from prequal.people.sign_in import SignIn
@@ -42,6 +43,7 @@ class Console:
     pool: ReadPool
     readiness: Readiness
     sign_in: SignIn
+    verifier: Verifier
     renderer: Renderer
     cookies: Cookies
 

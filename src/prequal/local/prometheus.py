@@ -9,13 +9,11 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from prequal.core.topology import Service
 from prequal.local.data_folder import DataFolder
 from prequal.local.settings import PORT_SETTINGS, UpSettings
 
 PATTERN: Final = Path(__file__).parents[3] / "observability" / "prometheus.yml"
-SCRAPED: Final = tuple(name for service, name in PORT_SETTINGS.items() if service is not Service.CONSOLE)
-"""Nobody waits for the console, so no rule watches it."""
+SCRAPED: Final = tuple(PORT_SETTINGS.values())
 
 
 def offer(settings: UpSettings, folder: DataFolder) -> str | None:

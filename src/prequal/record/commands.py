@@ -5,9 +5,9 @@ Invariant: nothing is chained or verified under a key that is not the database's
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from prequal.core.keys import KeyCheck, key_id
@@ -73,13 +73,25 @@ def newest(settings: RecordSettings) -> Link | None:
     return asyncio.run(work())
 
 
-def verify(settings: RecordSettings, head: Head | None) -> Verdict:
-    """Compare the record with its chain, and with a head that was kept outside. Raises as `chain` does."""
+class Keys(Protocol):
+    """The settings of a process that may chain: the database, and its keys of the record."""
+
+    database_url: str
+
+    def record_keys(self) -> list[bytes]:
+        """The key of new blocks, then those of older ones."""
+
+
+def verify(settings: Keys, head: Head | None, progress: Callable[[Link, int], None] = lambda *_: None) -> Verdict:
+    """Compare the record with its chain, and with a head that was kept outside.
+
+    `progress` is called as `verification.verify` does. Raises as `chain` does.
+    """
 
     async def work() -> Verdict:
         keys = {key_id(key): key for key in settings.record_keys()}
         async with _connected(settings) as connection:
-            return await verification.verify(connection, keys, head)
+            return await verification.verify(connection, keys, head, progress)
 
     return asyncio.run(work())
 
@@ -101,7 +113,7 @@ def who(database_url: str, wanted: UUID | str) -> list[Access]:
 
 
 @asynccontextmanager
-async def _connected(settings: RecordSettings) -> AsyncIterator[Connection]:
+async def _connected(settings: Keys) -> AsyncIterator[Connection]:
     async with connected_at_revision(settings.database_url, "record", SESSION, COMMAND_SECONDS) as connection:
         await recorded_key("RECORD_KEY", *map(KeyCheck.of, settings.record_keys()))(connection)
         yield connection

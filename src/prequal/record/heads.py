@@ -28,7 +28,12 @@ def write_head(block: Link, file: Path) -> None:
 
 def read_head(file: Path) -> Head:
     """The head of a file. Raises OSError, and ValueError for a file that holds none."""
-    said = json.loads(file.read_text())
+    return head_of(file.read_text())
+
+
+def head_of(text: str) -> Head:
+    """The head that a file's text holds. Raises ValueError when it holds none."""
+    said = json.loads(text)
     try:
         return Head(int(said["number"]), bytes.fromhex(said["mac"]))
     except (KeyError, TypeError):

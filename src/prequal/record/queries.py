@@ -5,6 +5,7 @@ Invariant: no session caches ids, so that every id below one that can be seen wa
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -34,6 +35,14 @@ _AFTER: Final[Mapping[str, str]] = {
     "acts": "SELECT count(*) FROM acts WHERE id > $1",
 }
 _BLOCK: Final = "number, chained_at, audit_log_upto, acts_upto, audit_log_entries, acts_entries, key_id, mac"
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """When the newest block was made, and how long the oldest entry has been in none; 0 without such an entry."""
+
+    chained_at: datetime | None
+    oldest_unchained_seconds: float
 
 
 async def lock(connection: Connection) -> bool:
@@ -78,6 +87,25 @@ async def last_link(connection: Connection) -> Link | None:
         """
     )
     return None if row is None else Link(row[0], row[1], (row[2], row[3]), bytes(row[4]))
+
+
+async def lag(connection: Connection) -> Lag:
+    """How far the chain is behind."""
+    row = await connection.fetchrow(
+        """
+        SELECT last.chained_at,
+               greatest(0, extract(epoch FROM clock_timestamp() - least(
+                   (SELECT occurred_at FROM audit_log WHERE id > coalesce(last.audit_log_upto, 0) ORDER BY id LIMIT 1),
+                   (SELECT occurred_at FROM acts WHERE id > coalesce(last.acts_upto, 0) ORDER BY id LIMIT 1)
+               )))::double precision
+        FROM (SELECT) AS always
+        LEFT JOIN LATERAL (
+            SELECT chained_at, audit_log_upto, acts_upto FROM record_blocks ORDER BY number DESC LIMIT 1
+        ) AS last ON true
+        """
+    )
+    assert row is not None
+    return Lag(row[0], row[1])
 
 
 async def blocks(connection: Connection) -> AsyncIterator[Block]:

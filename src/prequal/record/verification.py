@@ -3,7 +3,7 @@
 Invariant: it reads block after block, so that its memory does not grow with the record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from prequal.core.errors import Misconfigured
 from prequal.postgres.connections import Connection
 from prequal.record import queries
-from prequal.record.blocks import TABLES, Block, Entry, chained_upto, unpacked
+from prequal.record.blocks import TABLES, Block, Entry, Link, chained_upto, unpacked
 from prequal.record.heads import Head
 
 OPEN_TRANSACTION: Final = timedelta(minutes=10)
@@ -41,11 +41,18 @@ class Verdict:
     tampering: Tampering | None
 
 
-async def verify(connection: Connection, keys: Mapping[bytes, bytes], head: Head | None = None) -> Verdict:
+async def verify(
+    connection: Connection,
+    keys: Mapping[bytes, bytes],
+    head: Head | None,
+    progress: Callable[[Link, int], None],
+) -> Verdict:
     """Compare everything, in one snapshot; `keys` are by their ids, `head` is one that was kept outside.
 
+    `progress` is called with each block that is as it was chained, and how many entries there were up to it.
+
     Raises:
-        Misconfigured: a block is under a key that is not among `keys`.
+        Misconfigured: a block is under a key that is not among `keys`. And whatever `progress` raises.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         entries, last, tampering = 0, None, None
@@ -55,6 +62,7 @@ async def verify(connection: Connection, keys: Mapping[bytes, bytes], head: Head
                 break
             entries += sum(len(unpacked(each)) for each in block.entries)
             last = block
+            progress(block, entries)
         number = last.number if last else 0
         if tampering is None and head is not None and number < head.number:
             tampering = Tampering("cut off", f"block:{number + 1}")

@@ -43,9 +43,7 @@ def _histogram(
 # ── every process ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 PYTHON_BUILD = _gauge(
-    "python_build_info",
-    "1; which Python runs this process, and whether it is an optimised build.",
-    ["version", "optimized"],
+    "python_build_info", "1; which Python runs this process, and is it an optimised build.", ["version", "optimized"]
 )
 PYTHON_BUILD.labels(python_build.version(), str(python_build.is_optimized()).lower()).set(1)
 DEPENDENCY_UP = _gauge("dependency_up", "1 while the dependency answers this process.", ["dependency"])
@@ -201,6 +199,13 @@ DISK_SIZE_BYTES = CollectedGauge("disk_size_bytes", "Bytes that this volume has 
 
 COLLECTED = tuple(each for each in list(globals().values()) if isinstance(each, CollectedGauge))
 
+# ── console ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+RECORD_CHAINED_AT = _gauge("record_chained_timestamp_seconds", "Unix time of the record's newest block; 0 for none.")
+RECORD_UNCHAINED_AGE = _gauge(
+    "record_unchained_age_seconds", "Seconds that the record's oldest entry has been in no block; 0 to 5 with none."
+)
+
 # ── the metrics of each process ─────────────────────────────────────────────────────────────────────────────────────
 
 Labels: TypeAlias = tuple[str, ...]
@@ -316,7 +321,8 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         REPUBLISHED: [],
     }
     | {gauge: [] for gauge in COLLECTED},
-    Service.CONSOLE: _own("console_session", "console_read", "console_write") | _POOL,
+    Service.CONSOLE: _own("console_session", "console_read", "console_write", "record_lag")
+    | {**_POOL, RECORD_CHAINED_AT: [], RECORD_UNCHAINED_AGE: []},
 }
 """The metrics of each process, with the series that exist from its start."""
 

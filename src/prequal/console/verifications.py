@@ -1,0 +1,94 @@
+"""The record compared with its chain for a person, in a thread beside the pages.
+
+Invariant: one runs at a time; it ends within `SECONDS_MAX`, and with the process.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from prequal.core.console_settings import ConsoleSettings
+from prequal.core.errors import PrequalError, Refused
+from prequal.postgres.connections import ReadPool
+from prequal.record import commands
+from prequal.record.acts import Actor, Detail, record_act
+from prequal.record.blocks import Link
+from prequal.record.heads import Head
+from prequal.record.verification import Verdict
+
+SECONDS_MAX: Final = 600.0
+WAIT_SECONDS: Final = 2.0
+"""How long the answer to the form waits for a short record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """One that runs, or the last that ended: `words` say what it found, `head` is the newest block that it compared."""
+
+    by: str
+    begun_at: datetime
+    blocks: int = 0
+    entries: int = 0
+    head: str = ""
+    ended_at: datetime | None = None
+    is_fine: bool = False
+    words: str = ""
+
+
+class Verifier:
+    """Does what `prequal audit verify` does, and remembers the last result until the process ends."""
+
+    def __init__(self, settings: ConsoleSettings, pool: ReadPool) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._task: asyncio.Task[None] | None = None
+        self._is_stopped = False
+        self.last: Verification | None = None
+
+    @property
+    def can_verify(self) -> bool:
+        """Whether this console has the record's key."""
+        return self._settings.record_key is not None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a verification runs."""
+        return self._task is not None and not self._task.done()
+
+    async def verify(self, actor: Actor, head: Head | None) -> None:
+        """Begin, if none runs; returns after its end, or after `WAIT_SECONDS`. Raises `Refused` while one runs."""
+        if self.is_running:
+            raise Refused("A verification runs already: its result will stand here for you too.")
+        self.last = Verification(actor.name, datetime.now(UTC))
+        self._task = asyncio.create_task(self._run(actor, self.last, head))
+        await asyncio.wait({self._task}, timeout=WAIT_SECONDS)
+
+    def stop(self) -> None:
+        """End a verification that runs, at its next block."""
+        self._is_stopped = True
+
+    async def _run(self, actor: Actor, begun: Verification, head: Head | None) -> None:
+        ends = time.monotonic() + SECONDS_MAX
+
+        def progress(block: Link, entries: int) -> None:
+            if self._is_stopped or time.monotonic() > ends:
+                raise Refused(f"It was ended after block {block.number}: `prequal audit verify` has the time.")
+            self.last = replace(begun, blocks=block.number, entries=entries, head=block.mac.hex())
+
+        try:
+            verdict = await asyncio.to_thread(commands.verify, self._settings, head, progress)
+            is_fine, words = verdict.tampering is None, _words(verdict)
+            details: dict[str, Detail] = {"blocks": verdict.blocks, "entries": verdict.entries, "as_chained": is_fine}
+            async with self._pool.use("console_write") as connection:
+                await record_act(connection, actor, "record_verified", "record", "chain", details)
+        except PrequalError as problem:
+            is_fine, words = False, str(problem)
+        self.last = replace(self.last or begun, ended_at=datetime.now(UTC), is_fine=is_fine, words=words)
+
+
+def _words(verdict: Verdict) -> str:
+    if verdict.tampering is None:
+        return ""
+    return f"{verdict.tampering}; {verdict.entries} entries before it are as they were chained."
