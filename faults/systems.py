@@ -16,6 +16,7 @@ import psutil
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from faults import prepared_stores
 from faults.build import ORDERS
 from faults.checker.system import JudgedSystem, Process
 from harness.journal import SERVICES
@@ -57,6 +58,11 @@ class FaultSystem(OwnSystem):
     """The system in test builds, which can be armed while they run."""
 
     build = Build
+
+    def start_stores(self) -> None:
+        """Start copies of stores that were made before."""
+        prepared_stores.copy_into(self.data)
+        super().start_stores()
 
     def launch(self, name: str, **environment: str) -> None:
         """`start` without waiting until it is ready."""

@@ -90,8 +90,7 @@ class OwnSystem(System):
 
     def __enter__(self) -> Self:
         try:
-            self.data.path.mkdir(parents=True, exist_ok=True)
-            at_once(lambda start: start(), [self._start_database, self._start_broker])
+            self.start_stores()
             self.broker = Broker(self.bootstrap_servers)
             self._settings = self.settings
             self._describe(self.ports)
@@ -104,15 +103,24 @@ class OwnSystem(System):
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def start_stores(self) -> None:
+        """Start PostgreSQL and Kafka; new ones get their roles, tables and topics."""
+        self.data.path.mkdir(parents=True, exist_ok=True)
+        at_once(lambda start: start(), [self._start_database, self._start_broker])
+
     def _start_database(self) -> None:
+        is_new = not self.data.postgres.exists()
         self.start("postgres")
         self.logins = Logins(self.data.logins)
-        self.logins.make(self.database_url)
-        self.job("migrate")
+        if is_new:
+            self.logins.make(self.database_url)
+            self.job("migrate")
 
     def _start_broker(self) -> None:
+        is_new = not self.data.kafka.exists()
         self.start("kafka")
-        self.job("topics")
+        if is_new:
+            self.job("topics")
 
     def new(self, name: str, port: int, log_name: str = "", **settings: str) -> Service:
         """A service of this system that is not yet started and not among its four."""
