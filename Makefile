@@ -38,8 +38,8 @@ help: ## List the targets
 
 .venv/.develop: requirements/dev.txt .venv/.run
 	@echo "· installing what it is developed with (about 30 s)"
-	@began=$$SECONDS; $(PIP) install --require-hashes -r requirements/dev.txt \
-		&& $(BIN)/python -m prequal.local.jars && $(BIN)/python -m prequal.local.kafka_cache \
+	@began=$$SECONDS; { $(BIN)/python -m prequal.local.jars && $(BIN)/python -m prequal.local.kafka_cache; } & caches=$$!; \
+		$(PIP) install --require-hashes -r requirements/dev.txt && wait $$caches \
 		&& echo "· installed in $$((SECONDS - began)) s" && touch $@
 
 install: .venv/.develop ## Install everything into .venv/, and the commit hooks
@@ -74,18 +74,18 @@ test-observability: .venv/.develop ## Every alert and every panel, by a real Pro
 
 test-clients: .venv/.develop ## Clients of other makers against the API: a JDK HttpClient, curl (Debian's package `curl`)
 	@command -v curl >/dev/null || { echo "curl is needed: apt-get install curl"; exit 2; }
-	$(PYTEST) tests/clients
+	$(PYTEST) -n 2 tests/clients
 
 test-browser: .venv/.develop ## The API's pages in a browser without network (Debian's package `chromium`)
 	@command -v chromium >/dev/null || { echo "Chromium is needed: apt-get install chromium"; exit 2; }
-	$(PYTEST) tests/browser
+	$(PYTEST) -n 0 tests/browser
 
 test-containers: .venv/.develop ## The shipped image and compose file in podman, as root (Debian's podman, netavark, debootstrap)
 	@command -v podman runc debootstrap >/dev/null || { echo "podman, runc and debootstrap are needed: apt-get install podman runc netavark aardvark-dns iptables debootstrap"; exit 2; }
 	$(PYTEST) -n 0 tests/containers
 
 test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without an engine
-	$(PYTEST) tests/image
+	$(PYTEST) -n 0 tests/image
 
 coverage: .venv/.develop ## The tests with coverage; fails under the gates of tests/coverage_gates.py
 	$(PYTEST) -p tests.coverage_gates
