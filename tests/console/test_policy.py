@@ -1,7 +1,11 @@
 """Policy in the console: one person proposes a version, another approves it; it goes into force, and is rolled back."""
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from harness.database import Database
 from prequal.domain.person import PersonRole
@@ -10,6 +14,7 @@ from prequal.domain.policy.loading import load
 from prequal.policy_versions import life
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
+from tests.support.submissions import stored
 
 SignedIn = Callable[..., Any]
 REPORT = """
@@ -102,3 +107,67 @@ async def test_risk_officer_does_not_approve(signed_in: SignedIn, database: Data
 
     assert answer.status_code == 403
     assert database.value("SELECT approved_by FROM policy_versions WHERE version = 'v2'") is None
+
+
+GROUPS = [
+    {"before": "PRE_APPROVED", "after": "REJECTED", "applications": 30, "loan_amount_inr": "1200000.00"},
+    {"before": "REJECTED", "after": "REJECTED", "applications": 70, "loan_amount_inr": "3400000.00"},
+]
+DRAWN = json.dumps(
+    {
+        "applications": 100,
+        "flips": 30,
+        "outcomes": GROUPS,
+        "by_score_band": [{"scores": "650–699", **group} for group in GROUPS],
+        "by_loan_type": [{"loan_type": "HOME", **group} for group in GROUPS],
+    }
+)
+
+
+async def test_backtest_is_drawn_with_words_and_a_table_beside_each_plot(
+    signed_in: SignedIn, database: Database
+) -> None:
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    await officer.post("/policy", document=document())
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await life.record_backtest(connection, operator(), load(document()), bytes(32), DRAWN)
+
+    first, again = (await officer.get("/policy/v2")).text, (await officer.get("/policy/v2")).text
+
+    drawings = re.findall(r"<svg.*?</svg>", first, re.DOTALL)
+    assert len(drawings) == 5
+    assert all("<title id=" in drawing and "<desc id=" in drawing for drawing in drawings)
+    assert "30 from PRE_APPROVED to REJECTED." in drawings[0]
+    assert "650–699 before, PRE_APPROVED: 30" in first
+    assert "HOME after, REJECTED: ₹46,00,000.00" in first
+    assert first.count(", as a table</summary>") == 2
+    assert drawings == re.findall(r"<svg.*?</svg>", again, re.DOTALL)
+
+
+async def test_applications_that_a_version_would_decide_otherwise_are_listed_by_key(
+    signed_in: SignedIn, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prequal.console.views.policy.SHOWN_MAX", 2)
+    oldest, *_, newest = submissions = stored(database, 3)
+    database.execute(
+        """
+        UPDATE applications SET status = 'REJECTED', cibil_score = 790, monthly_income_inr = 75000, version = 2,
+            loan_amount_inr = 3600000, decision_rule = 'CIBIL_BELOW_MINIMUM', decision_measures = '{}',
+            policy_version = 'v1', policy_hash = %s
+        """,
+        packaged.current().digest,
+    )
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+
+    first = (await officer.get("/policy/v1/flips")).text
+    second = (await officer.get(f"/policy/v1/flips?before={submissions[1].id}")).text
+
+    assert f"?before={submissions[1].id}" in first
+    assert (str(newest.id) in first, str(oldest.id) in first) == (True, False)
+    assert (str(newest.id) in second, str(oldest.id) in second) == (False, True)
+    assert "INCOME_DOES_NOT_COVER_LOAN" in first
+    assert "?before=" not in second
+
+
+async def test_flips_of_a_version_that_is_not_there_are_a_page(signed_in: SignedIn) -> None:
+    assert (await (await signed_in(PersonRole.RISK_OFFICER)).get("/policy/v99/flips")).status_code == 404

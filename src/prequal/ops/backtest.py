@@ -137,6 +137,17 @@ def count(tally: Tally, rows: Sequence[StoredApplication], candidate: Policy, kn
             tally.flips.append(Flip(row, (after, code)))
 
 
+def flips(rows: Sequence[StoredApplication], candidate: Policy, most: int) -> tuple[int, list[dict[str, Any]]]:
+    """The first flips of these rows, `most` of them, and how many rows were looked at for them."""
+    tally, looked_at = Tally(), 0
+    for row in rows:
+        if len(tally.flips) == most:
+            break
+        count(tally, [row], candidate, {})
+        looked_at += 1
+    return looked_at, [_flip(flip) for flip in tally.flips]
+
+
 def _replay(tally: Tally, row: StoredApplication, facts: Facts, policy: Policy | None) -> None:
     _, status, *_, rule, _ = row
     if policy is None:

@@ -4,16 +4,22 @@ Invariant: an approver approves the document and the backtest that the page show
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 from starlette.responses import Response
 
+from prequal.console import plots
 from prequal.console.guard import Page
+from prequal.console.queries.applications import LAST, SHOWN_MAX
+from prequal.console.rendering import count, inr
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
 from prequal.domain.policy.problems import NotAPolicy
+from prequal.ops import backtest
+from prequal.ops.backtest_queries import LOOKED_AT_MAX, newest_before
 from prequal.policy_versions import life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection
@@ -91,7 +97,43 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
     except Conflict as why:
         document, problem = None, problem or str(why)
     report: dict[str, Any] | None = json.loads(stored.backtest_report) if stored.backtest_report else None
-    return visit.page("policy.html", status, stored=stored, document=document, report=report, problem=problem)
+    return visit.page(
+        "policy.html", status, stored=stored, document=document, report=report, problem=problem, **_plots(report or {})
+    )
+
+
+def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page draws of a report; of one without groups there is nothing to draw."""
+    kinds = (
+        ("scores", "scores", "By score", report.get("by_score_band", [])),
+        ("loans", "loan_type", "By loan type", report.get("by_loan_type", [])),
+    )
+    plotted = [
+        (*kind, *(plots.bars(kind[3], kind[1], measure) for measure in ("applications", "loan_amount_inr")))
+        for kind in kinds
+        if kind[3]
+    ]
+    flow = plots.flow(report.get("outcomes", []))
+    return {"flow": flow, "plotted": plotted, "shown_count": count, "shown_inr": inr}
+
+
+async def flips(visit: Visit) -> Response:
+    """A page of the applications that this version would decide otherwise."""
+    try:
+        before = UUID(visit.request.query_params.get("before", ""))
+    except ValueError:
+        before = LAST
+    try:
+        async with visit.reading() as connection:
+            stored = await life.found(connection, visit.request.path_params["version"])
+            rows = await newest_before(connection, before)
+        candidate = life.loaded(stored.version, stored.document, stored.hash)
+    except (NoSuchVersion, Conflict) as why:
+        return visit.page("problem.html", 404, title="Nothing here", words=str(why))
+    looked_at, found = backtest.flips(rows, candidate, SHOWN_MAX)
+    is_last = looked_at == len(rows) < LOOKED_AT_MAX
+    older = None if is_last or not rows else rows[looked_at - 1][0]
+    return visit.page("flips.html", version=stored.version, flips=found, looked_at=looked_at, older=older)
 
 
 def _hash(visit: Visit, name: str) -> bytes:
@@ -105,6 +147,7 @@ PAGES: Final = (
     Page("/policy", Right.POLICY, show),
     Page("/policy", Right.PROPOSE_POLICY, propose, "POST"),
     Page("/policy/{version}", Right.POLICY, show_one),
+    Page("/policy/{version}/flips", Right.POLICY, flips),
     Page("/policy/{version}/approve", Right.APPROVE_POLICY, approve, "POST"),
     Page("/policy/{version}/activate", Right.ACTIVATE_POLICY, activate, "POST"),
     Page("/policy/{version}/rollback", Right.ACTIVATE_POLICY, rollback, "POST"),
