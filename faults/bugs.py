@@ -211,6 +211,12 @@ def no_status_guard() -> None:
     _rebind(queries, "write_decisions", overwrite)
 
 
+@bug("decision", red="I2", scenario="a report after people decided")
+def policy_has_the_last_word() -> None:
+    """What people have decided is decided by the policy again when its report comes again."""
+    no_status_guard()
+
+
 @bug("api", red="I5", scenario="one PAN many times")
 def claim_not_checked() -> None:
     """The claim is written, so the PAN is claimed."""

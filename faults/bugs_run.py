@@ -24,6 +24,7 @@ from faults.run import FOLDER, Campaign
 from faults.scenario import Run, Scenario, Stage
 from faults.scenarios.failover import fails_over
 from faults.scenarios.kills import dies_at
+from faults.scenarios.reviews import reviewers_at_once
 from faults.systems import CHECKOUT, FailoverSystem, FaultSystem
 from harness.applications import drawn_applications
 from harness.backup import Dump, trial_step
@@ -137,6 +138,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "the API dies before its commit": dies_at("api", Place.API_BEFORE_COMMIT, nothing_more),
     "credit dies before its commit": dies_at("credit", Place.CREDIT_BEFORE_COMMIT, nothing_more),
     "credit dies after its commit": dies_at("credit", Place.CREDIT_AFTER_COMMIT, nothing_more),
+    "a report after people decided": reviewers_at_once,
     "decision dies after its commit": dies_at("decision", Place.DECISION_AFTER_COMMIT, nothing_more),
 }
 """What brings the bugs to light, by the names that they use."""

@@ -65,6 +65,26 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewing:
+    """A person is about to decide an application that the policy left to people. `number` names the attempt."""
+
+    number: int
+    at: float
+    application_id: str
+    person: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What that person was answered: `decided`, or the refusal's name. Without it nobody knows what became of it."""
+
+    number: int
+    at: float
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """A GET of `/health` or `/ready`; `status_code` is None when there was no answer."""
 
@@ -141,7 +161,20 @@ class Planted:
     offset: int
 
 
-Entry: TypeAlias = Sending | Answered | Lost | Looked | Probed | Fault | Measured | Connections | Transaction | Planted
+Entry: TypeAlias = (
+    Sending
+    | Answered
+    | Lost
+    | Looked
+    | Reviewing
+    | Reviewed
+    | Probed
+    | Fault
+    | Measured
+    | Connections
+    | Transaction
+    | Planted
+)
 E = TypeVar("E", bound=Entry)
 
 _KINDS: dict[str, type[Entry]] = {kind.__name__.lower(): kind for kind in get_args(Entry)}

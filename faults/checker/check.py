@@ -9,9 +9,9 @@ from faults.checker import reading, verdict
 from faults.checker.evidence import Evidence, Violation
 from faults.checker.leaks import Search
 from faults.checker.system import JudgedSystem
-from harness.journal import Connections, Entry, Fault, Measured, Planted, Tail
+from harness.journal import Connections, Entry, Fault, Measured, Planted, Reviewed, Reviewing, Tail
 
-LASTING = (Measured, Connections, Planted, Fault)
+LASTING = (Measured, Connections, Planted, Fault, Reviewing, Reviewed)
 """Entries that later runs are judged by, too."""
 
 

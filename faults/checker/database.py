@@ -24,6 +24,7 @@ APPLICATIONS = """
            created_at, updated_at
     FROM applications
 """
+CASES = "SELECT application_id::text, outcome FROM review_cases"
 AUDIT = "SELECT application_id::text, action, occurred_at FROM audit_log"
 OUTBOX = """
     SELECT 'outbox_events', topic, event_id::text, application_id::text, NULL::timestamptz FROM outbox_events
@@ -90,6 +91,11 @@ def snapshot(connection: Connection) -> Iterator[None]:
 def applications(connection: Connection) -> dict[str, Application]:
     """Every application, by id."""
     return {row[0]: Application(*row) for row in connection.execute(APPLICATIONS)}
+
+
+def cases(connection: Connection) -> dict[str, str | None]:
+    """What people decided, by application."""
+    return dict(connection.execute(CASES).fetchall())
 
 
 def audit(connection: Connection) -> tuple[AuditRow, ...]:

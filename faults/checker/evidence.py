@@ -91,6 +91,8 @@ class Evidence:
     draw_key: bytes = b""
     """What the simulated scores are drawn with."""
     applications: Mapping[str, Application] = field(default_factory=dict)
+    cases: Mapping[str, str | None] = field(default_factory=dict)
+    """What people decided, by application, of each that has a case; None while it is undecided."""
     audit: tuple[AuditRow, ...] = ()
     outbox: tuple[OutboxRow, ...] = ()
     holders: Mapping[str, str] = field(default_factory=dict)

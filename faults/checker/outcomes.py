@@ -1,10 +1,20 @@
 """I2: each application has exactly one final status, and it is what the oracle computes from its inputs and score.
 
+What the oracle leaves to people may move once more, to what one of them decided.
+
 Invariant: nothing of the service is asked what the right outcome is.
 """
 
+from collections.abc import Iterator, Mapping
+
 from faults.checker.evidence import FINAL, Application, Evidence, Violation, found
+from faults.checker.reviews import Review, reviews
 from harness import oracle
+
+LEFT_TO_PEOPLE = "MANUAL_REVIEW"
+BY_POLICY = 2
+"""The version of an application that nobody but the policy decided."""
+NOBODY = Review()
 
 
 def violations(evidence: Evidence) -> list[Violation]:
@@ -12,16 +22,43 @@ def violations(evidence: Evidence) -> list[Violation]:
     everyone = list(evidence.applications.values())
     decided = [one for one in everyone if one.status in FINAL]
     pans = {pan_hash: pan for pan, pan_hash in evidence.pan_hashes.items()}
+    by_people = reviews(evidence)
     return [
         *found("I2", "has no final status", [one.id for one in everyone if one.status not in FINAL]),
-        *found("I2", "moved other than once", [one.id for one in decided if one.version != 2]),
-        *found("I2", "is decided against the policy", [one.id for one in decided if one.status != _decision(one)]),
+        *found(
+            "I2",
+            "moved other than once, and once more by a person",
+            [one.id for one in decided if one.version not in by_people.get(one.id, NOBODY).versions],
+        ),
+        *found("I2", "was decided by several people", [id_ for id_, it in by_people.items() if len(it.decided) > 1]),
+        *found("I2", "is decided against the policy", _against_the_policy(decided, by_people)),
+        *found("I2", "has a case that says otherwise, or none", _other_cases(evidence)),
         *found(
             "I2",
             "has another score than the oracle's",
             [one.id for one in decided if not _scored_right(one, pans, evidence.draw_key)],
         ),
     ]
+
+
+def _against_the_policy(decided: list[Application], by_people: Mapping[str, Review]) -> Iterator[str]:
+    for one in decided:
+        policys, outcomes = _decision(one), by_people.get(one.id, NOBODY).outcomes
+        if one.version == BY_POLICY or not outcomes:
+            right = one.status == policys
+        else:
+            right = policys == LEFT_TO_PEOPLE and one.status in outcomes
+        if not right:
+            yield one.id
+
+
+def _other_cases(evidence: Evidence) -> Iterator[str]:
+    """A case is there exactly of what the policy left to people, and says what the status says."""
+    for one in evidence.applications.values():
+        reviewed = one.version > BY_POLICY
+        expected = (one.status if reviewed else None) if reviewed or one.status == LEFT_TO_PEOPLE else "no case"
+        if evidence.cases.get(one.id, "no case") != expected:
+            yield one.id
 
 
 def _decision(one: Application) -> str | None:

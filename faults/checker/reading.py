@@ -83,6 +83,7 @@ def _stored(database_url: str) -> Evidence:
         with database.snapshot(connection):
             return Evidence(
                 applications=database.applications(connection),
+                cases=database.cases(connection),
                 audit=database.audit(connection),
                 outbox=database.outbox(connection),
                 holders=database.holders(connection),

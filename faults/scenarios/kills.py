@@ -42,7 +42,7 @@ def dies_at(service: str, place: Place, demand: Demand, asks: Demand | None = No
         with run.fault(killed=(service,)) as fault:
             run.system.arm(service, f"{place}=die@{run.chance.randint(1, PASSAGES)}")
             run.load()
-            _wait_for_death(run, service)
+            wait_for_death(run, service)
             fault.restore()
             run.system.start(service)
         if asks is not None:
@@ -54,7 +54,8 @@ def dies_at(service: str, place: Place, demand: Demand, asks: Demand | None = No
     return act
 
 
-def _wait_for_death(run: Run, service: str) -> None:
+def wait_for_death(run: Run, service: str) -> None:
+    """Wait until the armed service has died, with more load if it takes that. Raises `Spoilt` when it has not."""
     for _ in range(3):
         code = run.system.exit_code(service, run.volume.seconds + 5)
         if code == KILLED:

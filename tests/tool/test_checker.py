@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -22,6 +23,8 @@ from harness.journal import (
     Lost,
     Measured,
     Planted,
+    Reviewed,
+    Reviewing,
     Sending,
     Transaction,
 )
@@ -111,7 +114,7 @@ def test_application_that_is_not_what_was_sent_is_seen(changes: dict[str, object
     ("changes", "words"),
     [
         ({"status": "PENDING", "cibil_score": None, "version": 1}, "has no final status"),
-        ({"version": 3}, "moved other than once"),
+        ({"version": 3}, "moved other than once, and once more by a person"),
         ({"status": "REJECTED"}, "is decided against the policy"),
         ({"cibil_score": 712}, "has another score than the oracle's"),
         ({"cibil_score": None}, "is decided against the policy"),
@@ -396,6 +399,83 @@ def test_audit_log_that_can_be_changed_is_seen() -> None:
 
 def look(sent_at: float, status: str | None, code: int = 200, seconds: float = 0.01) -> Looked:
     return Looked(ID, T + sent_at, T + sent_at + seconds, code, status)
+
+
+def in_review(*entries: Entry, case: str | None = None, **changes: Any) -> Evidence:
+    """An application that the policy left to people, and what they then did."""
+    row = a_row(loan_amount_inr=Decimal("9000000.00"), **{"status": "MANUAL_REVIEW"} | changes)
+    accepted_so = (Sending(1, T + 0.9, a_body(loan_amount_inr="9000000.00"), "k"), Answered(1, T + 1.1, 202, "{}", ID))
+    return of_rows(row, cases={ID: case}, entries=(*accepted_so, look(5, "MANUAL_REVIEW"), *entries))
+
+
+def attempt(number: int, outcome: str = "REJECTED", answer: str | None = "decided") -> tuple[Entry, ...]:
+    began = Reviewing(number, T + 6, ID, "asha", outcome)
+    return (began,) if answer is None else (began, Reviewed(number, T + 7, answer))
+
+
+MOVED: dict[str, Any] = {"status": "REJECTED", "version": 3, "case": "REJECTED"}
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        pytest.param(in_review(), id="nobody has decided it"),
+        pytest.param(in_review(*attempt(9, answer="NotClaimed")), id="who tried was refused"),
+        pytest.param(in_review(*attempt(9), look(8, "REJECTED"), **MOVED), id="one person moved it"),
+        pytest.param(in_review(*attempt(9), *attempt(8, answer="AlreadyDecided"), **MOVED), id="one was refused"),
+        pytest.param(in_review(*attempt(9, answer=None)), id="who died had not moved it"),
+        pytest.param(in_review(*attempt(9, answer=None), **MOVED), id="who died had moved it"),
+    ],
+)
+def test_application_that_people_decide_once_is_fine(evidence: Evidence) -> None:
+    assert verdict.check(evidence) == []
+
+
+ONCE = "moved other than once, and once more by a person"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "violation"),
+    [
+        pytest.param(in_review(**MOVED), ("I2", ONCE), id="nobody moved it"),
+        pytest.param(in_review(*attempt(9, answer="NotClaimed"), **MOVED), ("I2", ONCE), id="refused, and moved"),
+        pytest.param(in_review(*attempt(9)), ("I2", ONCE), id="decided, and not moved"),
+        pytest.param(in_review(*attempt(9), **MOVED | {"version": 4}), ("I2", ONCE), id="moved twice"),
+        pytest.param(
+            in_review(*attempt(9), *attempt(8), **MOVED), ("I2", "was decided by several people"), id="two decided"
+        ),
+        pytest.param(
+            in_review(*attempt(9, "PRE_APPROVED"), **MOVED), ("I2", "is decided against the policy"), id="otherwise"
+        ),
+        pytest.param(
+            in_review(*attempt(9), version=3, case="REJECTED"), ("I2", "is decided against the policy"), id="stays"
+        ),
+        pytest.param(
+            in_review(*attempt(9), **MOVED | {"case": None}),
+            ("I2", "has a case that says otherwise, or none"),
+            id="its case is undecided",
+        ),
+        pytest.param(
+            changed(in_review(), cases={}), ("I2", "has a case that says otherwise, or none"), id="it has no case"
+        ),
+        pytest.param(
+            changed(a_clean_run(), cases={ID: None}), ("I2", "has a case that says otherwise, or none"), id="needless"
+        ),
+        pytest.param(
+            in_review(*attempt(9), look(8, "REJECTED"), look(9, "MANUAL_REVIEW"), **MOVED),
+            ("I8", "stepped back"),
+            id="back in review",
+        ),
+        pytest.param(in_review(look(8, "REJECTED")), ("I8", "stepped back"), id="moved by nobody"),
+        pytest.param(
+            in_review(status="REJECTED", case=None),
+            ("I8", "was final with one status and is now another"),
+            id="another now",
+        ),
+    ],
+)
+def test_application_that_people_did_not_decide_once_is_seen(evidence: Evidence, violation: tuple[str, str]) -> None:
+    assert violation in seen(evidence)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,11 @@ class Place(StrEnum):
     DECISION_AFTER_COMMIT = "decision.after_commit"
     """No offset is stored yet."""
 
+    REVIEW_BEFORE_COMMIT = "review.before_commit"
+    """A person's decision is written whole, and not committed."""
+    REVIEW_AFTER_COMMIT = "review.after_commit"
+    """The person has no answer yet."""
+
     CONSUMER_BEFORE_OFFSET = "consumer.before_offset"
     """The batch is handled."""
     CONSUMER_AFTER_OFFSET = "consumer.after_offset"

@@ -14,6 +14,8 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from prequal.core import failpoints
+from prequal.core.failpoints import Place
 from prequal.domain.application import Status
 from prequal.domain.identity_detection import identity_in
 from prequal.domain.pan_detection import contains_pan
@@ -134,22 +136,29 @@ async def decide(connection: Connection, actor: Actor, application_id: UUID, out
     """
     chosen = _reason(outcome, reason)
     async with connection.transaction():
-        case = await _undecided(connection, application_id)
-        if await _has_voted(connection, actor, application_id):
-            raise SamePersonTwice
-        _require_claim(case, actor)
-        await queries.insert_vote(connection, application_id, actor, chosen)
-        details: dict[str, Detail] = {"outcome": chosen.outcome.value, "reason": chosen.code}
-        votes = await queries.votes_of(connection, application_id)
-        agreeing = [vote.voter for vote in votes if vote.outcome == chosen.outcome]
-        if len(agreeing) < case.people_needed:
-            await queries.wait_for_second_person(connection, application_id)
-            return await _recorded(connection, actor, "review_voted", application_id, details)
-        if await queries.move_status(connection, application_id, chosen) is None:
-            raise AlreadyDecided
-        await queries.close(connection, application_id, chosen)
-        details["people"] = ", ".join(agreeing)
-        return await _recorded(connection, actor, "review_decided", application_id, details)
+        case = await _vote(connection, actor, application_id, chosen)
+        failpoints.reached(Place.REVIEW_BEFORE_COMMIT)
+    failpoints.reached(Place.REVIEW_AFTER_COMMIT)
+    return case
+
+
+async def _vote(connection: Connection, actor: Actor, application_id: UUID, chosen: ReviewReason) -> Case:
+    case = await _undecided(connection, application_id)
+    if await _has_voted(connection, actor, application_id):
+        raise SamePersonTwice
+    _require_claim(case, actor)
+    await queries.insert_vote(connection, application_id, actor, chosen)
+    details: dict[str, Detail] = {"outcome": chosen.outcome.value, "reason": chosen.code}
+    votes = await queries.votes_of(connection, application_id)
+    agreeing = [vote.voter for vote in votes if vote.outcome == chosen.outcome]
+    if len(agreeing) < case.people_needed:
+        await queries.wait_for_second_person(connection, application_id)
+        return await _recorded(connection, actor, "review_voted", application_id, details)
+    if await queries.move_status(connection, application_id, chosen) is None:
+        raise AlreadyDecided
+    await queries.close(connection, application_id, chosen)
+    details["people"] = ", ".join(agreeing)
+    return await _recorded(connection, actor, "review_decided", application_id, details)
 
 
 async def _undecided(connection: Connection, application_id: UUID) -> Case:
