@@ -84,6 +84,10 @@ class ApiClient:
             updated_at=datetime.fromisoformat(answer["updated_at"]),
         )
 
+    def decision(self, application_id: str, language: str = "en") -> dict[str, Any]:
+        """How and why it was decided, with sentences in `language`. Raises what `submit` does."""
+        return self._request("GET", f"/applications/{application_id}/decision", headers={"Accept-Language": language})
+
     def watch(self, application_id: str, timeout_seconds: float) -> Iterator[ApplicationStatus]:
         """Its status, polled until it is decided or the time is over. Raises what `submit` does."""
         deadline = time.monotonic() + timeout_seconds

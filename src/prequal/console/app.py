@@ -28,6 +28,7 @@ from prequal.console.views import (
     review,
     sign_in,
     system,
+    try_it,
 )
 from prequal.console.visit import Console
 from prequal.service.http_server import Handler
@@ -42,6 +43,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *system.PAGES,
     *clients.PAGES,
     *people.PAGES,
+    *try_it.PAGES,
 )
 
 HEADERS: Final = {

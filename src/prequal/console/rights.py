@@ -18,6 +18,7 @@ class Right(StrEnum):
     """Something that can be seen or done."""
 
     OVERVIEW = "overview"
+    TRY_IT = "try_it"
     SYSTEM = "system"
     APPLICATIONS = "applications"
     POLICY = "policy"
@@ -39,6 +40,7 @@ class Right(StrEnum):
 RIGHTS: Final[Mapping[Right, frozenset[PersonRole]]] = {
     Right.OVERVIEW: _EVERYBODY,
     Right.SYSTEM: _EVERYBODY,
+    Right.TRY_IT: _EVERYBODY,
     Right.APPLICATIONS: frozenset({_RISK_OFFICER, _APPROVER, _REVIEWER, _OPERATOR, _AUDITOR}),
     Right.POLICY: frozenset({_RISK_OFFICER, _APPROVER, _REVIEWER, _AUDITOR}),
     Right.PROPOSE_POLICY: frozenset({_RISK_OFFICER}),

@@ -51,6 +51,8 @@ class Console:
         """A page; `session` is whose navigation it has."""
         roles = session.roles if session else frozenset()
         links = [(path, title) for path, title, right in NAVIGATION if may(roles, right)]
+        if session and self.settings.try_it_api_url:
+            links.append(("/try-it", "Try it"))
         common = {"person": session and session.person, "links": links, "time_zone": self.settings.console_time_zone}
         return HTMLResponse(self.renderer.page(template, common | values), status)
 

@@ -5,7 +5,7 @@ Invariant: no key is among them that opens, hashes or signs anything of an appli
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from prequal.core import setting_checks as checks
 from prequal.core.record_settings import ChainSettings
@@ -13,7 +13,7 @@ from prequal.core.settings import Port, ServiceSettings, StoresSettings
 
 
 class ConsoleSettings(ChainSettings, ServiceSettings, StoresSettings):
-    """The settings of `prequal console`: the key of the record alone."""
+    """The settings of `prequal console`: of keys that of the record alone."""
 
     service_name: str = Field("console", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8004, description="Port of the pages, and of /health, /ready and /metrics.")
@@ -24,3 +24,7 @@ class ConsoleSettings(ChainSettings, ServiceSettings, StoresSettings):
     console_time_zone: Annotated[str, AfterValidator(checks.time_zone)] = Field(
         "Asia/Kolkata", description="Zone in which times are shown, by its name in the IANA database."
     )
+    try_it_api_url: Annotated[str, AfterValidator(checks.endpoint)] = Field(
+        "", description="Address of an API whose sandbox is on, for the page Try it; without it there is no such page."
+    )
+    try_it_token: SecretStr = Field(SecretStr(""), description="Token of a sandbox client there, if the API asks.")

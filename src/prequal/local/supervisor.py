@@ -188,6 +188,8 @@ class LocalStack:
             stores["ENCRYPTION_KEY_FILE"] = str(Path(self._settings.encryption_key_file).absolute())
         stores["SANDBOX"] = str(self._settings.sandbox)
         stores["API_AUTHENTICATION"] = self._settings.api_authentication
+        if self._settings.sandbox and self._settings.api_authentication == "none":
+            stores["TRY_IT_API_URL"] = self._api_url
         return self._keys | stores | {name.upper(): value for name, value in self._settings.of_own_broker.items()}
 
     def _service_children(self) -> list[ServiceProcess]:

@@ -1,0 +1,91 @@
+"""Try it: an applicant's form for the sandbox, and its result with the reasons, as they come.
+
+Invariant: it is there where the setting names a sandbox alone; a person is chosen by a number, so that no PAN is typed,
+sent by the browser or shown.
+"""
+
+import asyncio
+import re
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from prequal.client import ApiClient
+from prequal.console.guard import Page
+from prequal.console.rights import Right
+from prequal.console.visit import Visit
+from prequal.core.errors import Refused
+from prequal.domain.application import LoanType, Status
+from prequal.domain.sandbox import SCORES
+
+PERSONS: Final = tuple(SCORES.items())
+NAME: Final = "Sandbox Applicant"
+API_SECONDS: Final = 5.0
+_ID: Final = re.compile(r"[0-9a-f-]{36}")
+
+
+async def show(visit: Visit) -> Response:
+    """The form."""
+    return _form(visit, 200) if visit.console.settings.try_it_api_url else _missing(visit)
+
+
+async def send(visit: Visit) -> Response:
+    """Post the application to the API, as any client does."""
+    if not visit.console.settings.try_it_api_url:
+        return _missing(visit)
+    number = visit.form.get("person", "")
+    if not (number.isascii() and number.isdecimal() and int(number) < len(PERSONS)):
+        return _form(visit, 422, "Choose one of the persons.")
+    fields = {name: visit.form.get(name, "") for name in ("loan_type", "monthly_income_inr", "loan_amount_inr")}
+    pan = PERSONS[int(number)][0].reveal()  # published, and nobody's
+    try:
+        application_id = await asyncio.to_thread(
+            lambda: _api(visit).submit({"pan_number": pan, "applicant_name": NAME, **fields})
+        )
+    except Refused as why:
+        return _form(visit, 422, str(why))
+    return visit.moved(f"/try-it/{application_id}")
+
+
+async def result(visit: Visit) -> Response:
+    """Its status, and once it is decided why; until then the browser asks again by itself."""
+    application_id = visit.request.path_params["id"]
+    if not visit.console.settings.try_it_api_url or not _ID.fullmatch(application_id):
+        return _missing(visit)
+    found: list[dict[str, Any]] = await asyncio.to_thread(
+        lambda: [_api(visit).decision(application_id, language) for language in ("en", "hi")]
+    )
+    english, hindi = found
+    page = visit.page("tried.html", decided=english, hindi=hindi, pending=english["status"] == Status.PENDING)
+    if english["status"] == Status.PENDING:
+        page.headers["Refresh"] = "1"
+    return page
+
+
+def _form(visit: Visit, status: int, problem: str = "") -> Response:
+    persons = [(number, str(pan), score) for number, (pan, score) in enumerate(PERSONS)]
+    typed = {"loan_type": "HOME", "monthly_income_inr": "75000", "loan_amount_inr": "1500000", "person": "0"}
+    return visit.page(
+        "try_it.html",
+        status,
+        persons=persons,
+        loan_types=list(LoanType),
+        typed=typed | {name: value for name, value in visit.form.items() if name in typed},
+        problem=problem,
+    )
+
+
+def _missing(visit: Visit) -> Response:
+    return visit.page("problem.html", 404, title="Nothing here", words="There is no sandbox.")
+
+
+def _api(visit: Visit) -> ApiClient:
+    settings = visit.console.settings
+    return ApiClient(settings.try_it_api_url, settings.try_it_token.get_secret_value() or None, API_SECONDS)
+
+
+PAGES: Final = (
+    Page("/try-it", Right.TRY_IT, show),
+    Page("/try-it", Right.TRY_IT, send, "POST"),
+    Page("/try-it/{id}", Right.TRY_IT, result),
+)
