@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prequal.api import openapi
+from prequal.console.api import app as console_api
 from tools import asyncapi, env_examples, grid, policy_schema
 
 
@@ -16,6 +17,7 @@ def documents() -> dict[Path, str]:
     """Every generated file, by its path in the repository, with its whole content."""
     return {
         Path("docs/openapi.json"): _json(openapi.document()),
+        Path("docs/console-openapi.json"): _json(console_api.document()),
         Path("docs/asyncapi.json"): _json(asyncapi.document()),
         Path("docs/policy.schema.json"): _json(policy_schema.document()),
         grid.PAGE: grid.page(),

@@ -91,6 +91,20 @@ async def people(database: Database) -> None:
 
 
 @pytest.fixture
+async def person(browser: Callable[[], Browser], people: None) -> Callable[..., Any]:
+    """Makes a client of the JSON API with the token of a person of this role."""
+
+    async def make(name: str) -> httpx.AsyncClient:
+        client = browser().client
+        answer = await client.post("/api/v1/session", json={"name": name, "password": PASSWORD})
+        assert answer.status_code == 201, answer.text
+        client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        return client
+
+    return make
+
+
+@pytest.fixture
 async def signed_in(browser: Callable[[], Browser], people: None) -> Callable[..., Any]:
     """Makes a browser in which a person of this role is signed in."""
 

@@ -87,3 +87,31 @@ async def test_dead_letter_that_was_discarded_meanwhile_is_left_alone_and_said(s
 @pytest.mark.parametrize("fields", [{"act": "replay"}, {"act": "burn", "id": FIRST}, {"act": "replay", "id": "1:2:3"}])
 async def test_form_without_a_choice_is_refused(signed_in: SignedIn, fields: dict[str, str]) -> None:
     assert (await (await signed_in(PersonRole.OPERATOR)).post("/dead-letters", **fields)).status_code == 409
+
+
+async def test_json_api_lists_shows_replays_and_discards(
+    person: Callable[..., Any], database: Database, broker: Broker
+) -> None:
+    client, path = await person(PersonRole.OPERATOR), "/api/v1/dead-letters"
+
+    listed = (await client.get(path)).json()
+    shown = (await client.get(f"{path}/{FIRST}")).json()
+    tried = (await client.post(f"{path}/replay", json={"ids": [FIRST], "dry_run": True})).json()
+    before = broker.published(SUBMITTED)
+    replayed = (await client.post(f"{path}/replay", json={"ids": [FIRST]})).json()
+    with_pan = await client.post(f"{path}/discard", json={"ids": [SECOND], "because": "of ABCDE1234F"})
+    discarded = (await client.post(f"{path}/discard", json={"ids": [SECOND], "because": "a load test"})).json()
+    after = await client.post(f"{path}/replay", json={"ids": [SECOND]})
+    missing = await client.get(f"{path}/{SUBMITTED_DLQ}:0:99")
+
+    assert ([each["id"] for each in listed["dead_letters"]], listed["total"]) == ([FIRST, SECOND], 2)
+    assert (shown["reason"], shown["payload"]["lines"]) == ("malformed_json", ["{XXXXX1234F"])
+    assert (tried["resolved"], tried["dry_run"], before) == ([FIRST], True, 0)
+    assert (replayed["resolved"], broker.published(SUBMITTED)) == ([FIRST], 1)
+    assert discarded["resolved"] == [SECOND]
+    assert [answer.status_code for answer in (with_pan, after, missing)] == [422, 409, 404]
+    acts = database.rows("SELECT actor, action FROM acts WHERE subject_kind = 'dead_letter' ORDER BY id")
+    assert [tuple(act.values()) for act in acts] == [
+        ("operator", "dead_letters_replayed"),
+        ("operator", "dead_letters_discarded"),
+    ]

@@ -148,7 +148,7 @@ class Envelope:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request_id = scope["request_id"] = _request_id(scope)
+        request_id = scope["request_id"] = request_id_of(scope)
         token = correlation_id.set(request_id)
         sending = _Sending(send, request_id)
         self._in_progress += 1
@@ -184,7 +184,7 @@ class Envelope:
 
     def refuse_at_once(self, scope: Scope) -> bytes:
         """The whole answer to an application that is not let in, counted and recorded as any other."""
-        request_id = scope["request_id"] = _request_id(scope)
+        request_id = scope["request_id"] = request_id_of(scope)
         before, between, after = _unavailable()
         body = b"".join((before, request_id.encode(), between, rfc3339(datetime.now(UTC)).encode(), after))
         _count(scope, 503, 0.0)
@@ -218,7 +218,8 @@ class _Sending:
         await self._send(message)
 
 
-def _request_id(scope: Scope) -> str:
+def request_id_of(scope: Scope) -> str:
+    """The id that the caller sent, where it is fit to be shown and logged; otherwise a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             text: str = value.decode("latin-1")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from typing import Any
 
 from starlette.responses import Response
 
@@ -86,17 +87,22 @@ class ApiError(Refused):
 
 
 def error_response(error: ApiError, request_id: str, path: str) -> Response:
-    """The one shape. `X-Request-ID` is set where it is sent."""
+    """The answer to a refused request. `X-Request-ID` is set where it is sent."""
     code = error.code
-    body = {
-        "error_code": code.name,
-        "message": str(error),
-        "details": None if error.details is None else [_detail(issue) for issue in error.details],
+    body = error_body(code.name, str(error), error.details, request_id, path)
+    return Response(json.dumps(body), code.status, {**error.headers, **retry_after(code)}, "application/json")
+
+
+def error_body(code: str, message: str, details: list[FieldIssue] | None, request_id: str, path: str) -> dict[str, Any]:
+    """The one shape."""
+    return {
+        "error_code": code,
+        "message": message,
+        "details": None if details is None else [_detail(issue) for issue in details],
         "request_id": request_id,
         "timestamp": rfc3339(datetime.now(UTC)),
         "path": shown_path(path),
     }
-    return Response(json.dumps(body), code.status, {**error.headers, **retry_after(code)}, "application/json")
 
 
 def retry_after(code: ErrorCode) -> dict[str, str]:

@@ -5,7 +5,7 @@ Invariant: only `show` prints a payload, and nothing printed holds a PAN.
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -62,12 +62,13 @@ def list_(
       prequal dlq list --all --json
     """
     from prequal.ops.dead_letter import State
+    from prequal.ops.dead_letter_json import as_json as of
     from prequal.ops.dead_letters import find
 
     selection = _selection(ids, kind, since, until, topic)
     found = [each for each in find(_stores(), selection) if every or ids or each.state is State.WAITING]
     if as_json:
-        typer.echo(json.dumps([_as_json(each) for each in found]))
+        typer.echo(json.dumps([of(each) for each in found]))
         return
     for each in found:
         typer.echo("\n".join(_lines(each)))
@@ -85,12 +86,14 @@ def show(
     Example:
       prequal dlq show loan_applications_submitted_dlq:0:17
     """
+    from prequal.ops.dead_letter_json import as_json as of
+    from prequal.ops.dead_letter_json import contents
     from prequal.ops.dead_letters import fetch
 
     selection = _selection(ids, None, None, None, None)
     found = fetch(_stores(), selection.ids)
     if as_json:
-        typer.echo(json.dumps([_as_json(each) | _contents(message) for each, message in found]))
+        typer.echo(json.dumps([of(each) | contents(message) for each, message in found]))
         return
     for each, message in found:
         typer.echo("\n".join([*_lines(each), *_content_lines(message)]))
@@ -227,22 +230,6 @@ def _count(number: int) -> str:
     return f"{number} dead letter{'' if number == 1 else 's'}"
 
 
-def _as_json(dead_letter: "StoredDeadLetter") -> dict[str, Any]:
-    origin = dead_letter.origin
-    return {
-        "id": str(dead_letter.id),
-        "state": dead_letter.state.value,
-        "event_id": dead_letter.event_id and str(dead_letter.event_id),
-        "application_id": dead_letter.application_id and str(dead_letter.application_id),
-        "reason": dead_letter.kind,
-        "error_message": dead_letter.error_message,
-        "origin": {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset},
-        "first_seen": dead_letter.first_seen,
-        "last_seen": dead_letter.last_seen,
-        "attempts": dead_letter.attempts,
-    }
-
-
 def _lines(dead_letter: "StoredDeadLetter") -> list[str]:
     origin = dead_letter.origin
     return [
@@ -259,21 +246,10 @@ def _or_dash(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def _contents(message: "Message") -> dict[str, Any]:
-    from prequal.messaging.kafka_clients import read_headers
-    from prequal.ops.dead_letter import plain
-    from prequal.ops.payload_view import show, show_value
-
-    shown = show(message.value() or b"")
-    return {
-        "key": show_value(message.key()),
-        "headers": [[plain(name), show_value(value)] for name, value in read_headers(message) or []],
-        "payload": {"binary": shown.binary, "lines": shown.lines, "left_out": shown.left_out},
-    }
-
-
 def _content_lines(message: "Message") -> list[str]:
-    contents = _contents(message)
+    from prequal.ops.dead_letter_json import contents as contents_of
+
+    contents = contents_of(message)
     payload = contents["payload"]
     more = [f"  … and {payload['left_out']} more"] if payload["left_out"] else []
     headers = [f"  {name}: {_or_dash(value)}" for name, value in contents["headers"]]

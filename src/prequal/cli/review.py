@@ -14,10 +14,8 @@ from prequal.domain.application import Status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import datetime
 
     from prequal.postgres.connections import Connection
-    from prequal.review.cases import Shown
     from prequal.review.queries import Case
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
@@ -58,13 +56,15 @@ def list_cases(
     """
     from prequal.core.errors import UsageError
     from prequal.review import cases
+    from prequal.review.as_json import case_as_json
     from prequal.review.queries import Order
 
     if by not in [*Order]:
         raise UsageError(f"--by must be one of {', '.join(Order)}.")
-    found = _run(lambda connection: cases.page(connection, Order(by), limit, after))
+    page = _run(lambda connection: cases.page(connection, Order(by), limit, after))
+    found = [case_as_json(case) for case in page]
     if as_json:
-        typer.echo(json.dumps([_as_json(case) for case in found]))
+        typer.echo(json.dumps(found))
         return
     for case in found:
         typer.echo(_line(case))
@@ -82,21 +82,22 @@ def show(application: Application, as_json: AsJson = False) -> None:
       prequal review show 01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44
     """
     from prequal.review import cases
+    from prequal.review.as_json import whole
 
-    shown = _run(lambda connection: cases.show(connection, application))
+    case = whole(_run(lambda connection: cases.show(connection, application)))
     if as_json:
-        typer.echo(json.dumps(_whole(shown), ensure_ascii=False))
+        typer.echo(json.dumps(case, ensure_ascii=False))
         return
-    subject = shown.subject
-    typer.echo(_line(shown.case))
+    typer.echo(_line(case))
     typer.echo(
-        f"  {subject.loan_type}, income {subject.monthly_income_inr}, score {subject.cibil_score or 'none'}, "
-        f"PAN {subject.pan_number_masked}: {subject.rule} by {subject.policy_version}, {subject.measures}"
+        f"  {case['loan_type']}, income {case['monthly_income_inr']}, score {case['cibil_score'] or 'none'}, "
+        f"PAN {case['pan_number_masked']}: {case['policy_reason']} by {case['policy_version']}, "
+        f"{json.dumps(case['measures'])}"
     )
-    for note in shown.notes:
-        typer.echo(f"  {_time(note.written_at)}  {note.writer}: {note.note}")
-    for vote in shown.votes:
-        typer.echo(f"  {_time(vote.voted_at)}  {vote.voter} votes {vote.outcome}, {vote.reason}")
+    for note in case["notes"]:
+        typer.echo(f"  {note['at']}  {note['by']}: {note['note']}")
+    for vote in case["votes"]:
+        typer.echo(f"  {vote['at']}  {vote['by']} votes {vote['outcome']}, {vote['reason']}")
 
 
 @app.command()
@@ -187,16 +188,14 @@ def reasons(as_json: AsJson = False) -> None:
     Example:
       prequal review reasons --json
     """
-    from prequal.domain.review import REASONS
+    from prequal.review.as_json import reasons as all_reasons
 
+    found = all_reasons()
     if as_json:
-        listed = [
-            {"code": each.code, "outcome": each.outcome, "en": each.en, "hi": each.hi} for each in REASONS.values()
-        ]
-        typer.echo(json.dumps(listed, ensure_ascii=False))
+        typer.echo(json.dumps(found, ensure_ascii=False))
         return
-    for each in REASONS.values():
-        typer.echo(f"{each.outcome:<12}  {each.code:<20}  {each.en}")
+    for each in found:
+        typer.echo(f"{each['outcome']:<12}  {each['code']:<20}  {each['en']}")
 
 
 def _run(work: "Callable[[Connection], Awaitable[Any]]") -> Any:
@@ -207,56 +206,17 @@ def _run(work: "Callable[[Connection], Awaitable[Any]]") -> Any:
 
 
 def _moved(work: "Callable[[Connection], Awaitable[Case]]", as_json: bool) -> None:
-    case = _run(work)
-    typer.echo(json.dumps(_as_json(case)) if as_json else _line(case))
+    from prequal.review.as_json import case_as_json
+
+    case = case_as_json(_run(work))
+    typer.echo(json.dumps(case) if as_json else _line(case))
 
 
-def _whole(shown: "Shown") -> dict[str, Any]:
-    subject = shown.subject
-    return _as_json(shown.case) | {
-        "status": subject.status,
-        "pan_number_masked": subject.pan_number_masked,
-        "loan_type": subject.loan_type,
-        "monthly_income_inr": str(subject.monthly_income_inr),
-        "cibil_score": subject.cibil_score,
-        "policy_version": subject.policy_version,
-        "policy_reason": subject.rule,
-        "measures": json.loads(subject.measures),
-        "created_at": _time(subject.created_at),
-        "notes": [{"at": _time(each.written_at), "by": each.writer, "note": each.note} for each in shown.notes],
-        "votes": [
-            {"at": _time(each.voted_at), "by": each.voter, "outcome": each.outcome, "reason": each.reason}
-            for each in shown.votes
-        ],
-    }
-
-
-def _as_json(case: "Case") -> dict[str, Any]:
-    return {
-        "application_id": str(case.application_id),
-        "state": case.state,
-        "opened_at": _time(case.opened_at),
-        "target_at": _time(case.target_at),
-        "hours_to_target": round(case.hours_to_target, 2),
-        "loan_amount_inr": str(case.loan_amount_inr),
-        "people_needed": case.people_needed,
-        "claimed_by": case.claimed_by if case.is_claimed else None,
-        "lease_until": _time(case.lease_until) if case.is_claimed else None,
-        "version": case.version,
-        "outcome": case.outcome,
-        "reason": case.reason,
-        "decided_at": _time(case.decided_at),
-    }
-
-
-def _line(case: "Case") -> str:
-    state = f"{case.outcome}, {case.reason}" if case.outcome else case.state.value
-    claimed = f", claimed by {case.claimed_by} until {_time(case.lease_until)}" if case.is_claimed else ""
-    people = ", two people" if case.people_needed == 2 else ""
+def _line(case: dict[str, Any]) -> str:
+    state = f"{case['outcome']}, {case['reason']}" if case["outcome"] else case["state"]
+    claimed = f", claimed by {case['claimed_by']} until {case['lease_until']}" if case["claimed_by"] else ""
+    people = ", two people" if case["people_needed"] == 2 else ""
     return (
-        f"{case.application_id}  {case.hours_to_target:+8.1f} h  {case.loan_amount_inr:>14}  {state}{people}{claimed}"
+        f"{case['application_id']}  {case['hours_to_target']:+8.1f} h  {case['loan_amount_inr']:>14}  "
+        f"{state}{people}{claimed}"
     )
-
-
-def _time(at: "datetime | None") -> str | None:
-    return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from prequal.console.api import app as api
 from prequal.console.guard import Page
 from prequal.console.views import (
     applications,
@@ -57,7 +58,7 @@ HEADERS: Final = {
 
 
 def build(console: Console, health: dict[str, Handler]) -> ASGIApp:
-    """The whole application: the pages, and beside them the probes."""
+    """The whole application: the pages, and beside them the JSON API and the probes."""
 
     async def missing(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
@@ -68,6 +69,7 @@ def build(console: Console, health: dict[str, Handler]) -> ASGIApp:
         *(Route(path, handler, methods=["GET"]) for path, handler in health.items()),
         *sign_in.routes(console),
         *(page.route(console) for page in PAGES),
+        Mount(api.PREFIX, api.build(console)),
         Mount("/static", StaticFiles(directory=str(files("prequal.console") / "static"))),
     ]
     return Guarded(Starlette(routes=list(routes), exception_handlers={HTTPException: missing}))

@@ -47,6 +47,14 @@ REASON_MAX = 500
 T = TypeVar("T")
 
 
+class NoSuchDeadLetter(UsageError):
+    """No dead letter has this id, or passes the filters as well."""
+
+
+class DiscardedBefore(UsageError):
+    """A dead letter was discarded, so that it is not replayed unless that is forced."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetterSelection:
     """The dead letters that a command is for: those with these ids that pass every filter; by default all."""
@@ -176,12 +184,14 @@ def _refuse_unknown(selection: DeadLetterSelection, kinds: Collection[str], foun
     if selection.kind is not None and selection.kind not in kinds:
         raise UsageError(f"--reason {quoted(selection.kind)} is none of {', '.join(sorted(kinds))}.")
     if missing := [str(id_) for id_ in selection.ids if id_ not in found]:
-        raise UsageError(f"There is no dead letter {', '.join(missing)} that passes the filters; nothing was done.")
+        raise NoSuchDeadLetter(
+            f"There is no dead letter {', '.join(missing)} that passes the filters; nothing was done."
+        )
 
 
 def _without_discarded(found: Sequence[StoredDeadLetter], selection: DeadLetterSelection) -> Resolution:
     if selection.ids and (discarded := [str(each.id) for each in found if each.state is State.DISCARDED]):
-        raise UsageError(f"Discarded before: {', '.join(discarded)}. Replay it with --force; nothing was done.")
+        raise DiscardedBefore(f"Discarded before: {', '.join(discarded)}. Replay it with --force; nothing was done.")
     return _waiting(found, selection)
 
 

@@ -146,10 +146,13 @@ def packaged_versions() -> list[dict[str, Any]]:
 
 def listed(database_url: str) -> list[dict[str, Any]]:
     """The versions of a database, for a list."""
-    return [
-        {"version": each.version, "hash": each.hash.hex(), "title": _title(each), **life_as_json(each)}
-        for each in in_transaction(database_url, queries.all_versions)
-    ]
+    return list(map(version_as_json, in_transaction(database_url, queries.all_versions)))
+
+
+def version_as_json(version: StoredVersion) -> dict[str, Any]:
+    """A stored version without its document."""
+    about = {"version": version.version, "hash": version.hash.hex(), "title": _title(version)}
+    return about | life_as_json(version)
 
 
 def _title(version: StoredVersion) -> str:
@@ -186,6 +189,7 @@ def life_as_json(version: StoredVersion) -> dict[str, Any]:
         "backtest_report": report and json.loads(report),
         "backtested_at": version.backtested_at and version.backtested_at.isoformat(),
         "approved_by": version.approved_by,
+        "approved": version.approved_hash and version.approved_hash.hex(),
         "approved_at": version.approved_at and version.approved_at.isoformat(),
         "scheduled_for": version.scheduled_for and version.scheduled_for.isoformat(),
     }

@@ -171,7 +171,7 @@ GRANTS: Final[Grid] = {
     },
     "policy_shadows": {
         Role.DECISION: "SELECT",
-        Role.CONSOLE: "SELECT",
+        Role.CONSOLE: "SELECT, INSERT (version, hash, begun_by_kind, begun_by)",
         Role.OPERATOR: "SELECT, INSERT (version, hash, begun_by_kind, begun_by)",
         Role.READER: "SELECT",
     },

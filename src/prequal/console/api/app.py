@@ -1,0 +1,198 @@
+"""The JSON API's outside: who asks, how much is read, and one answer of the one shape, whatever happens inside.
+
+Invariant: but for a sign-in, nothing of a body is read without the token of a living session; no cookie is looked at.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from prequal import __version__
+from prequal.api.app import request_id_of
+from prequal.api.masking import shown_path
+from prequal.console.api import dead_letters, policy, review, session
+from prequal.console.api.errors import Code, Problem, of_fields, problem_of
+from prequal.console.api.rights import needs
+from prequal.console.forms import BYTES_MAX
+from prequal.console.rights import Right
+from prequal.console.visit import Console, Visit
+from prequal.core.errors import PrequalError
+from prequal.domain.policy.problems import NotAPolicy
+from prequal.people import sessions
+from prequal.telemetry.logs import correlation_id, where
+
+log = structlog.get_logger()
+
+PREFIX: Final = "/api/v1"
+BODY_SECONDS: Final = 10.0
+_BEARER: Final = b"bearer "
+_SIGN_IN: Final = ("POST", f"{PREFIX}/session")
+_STATUSES: Final = {400: Code.MALFORMED_REQUEST, 404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
+
+
+def build(console: Console) -> ASGIApp:
+    """The whole JSON API, to be mounted at `PREFIX`."""
+    return Envelope(_framework(), console)
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Its OpenAPI document."""
+    app = _framework()
+    found = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=app.servers
+    )
+    found["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+    description = "The token that a sign-in answers with. It ends as the console's sessions do."
+    scheme = {"type": "http", "scheme": "bearer", "description": description}
+    found["components"]["securitySchemes"] = {"person": scheme}
+    found["security"] = [{"person": []}]
+    return found
+
+
+def _framework() -> FastAPI:
+    app = FastAPI(
+        title="Loan Prequalification: console",
+        version=__version__,
+        description="What people do with the service: review, policy, dead letters. `x-roles` says whose right it is.",
+        servers=[{"url": PREFIX, "description": "The console that serves this document."}],
+        redirect_slashes=False,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # its own would carry bodies and exceptions
+    )
+    for part in (session, review, policy, dead_letters):
+        app.include_router(part.router)
+
+    @app.get("/openapi.json", include_in_schema=False, **needs(Right.OVERVIEW))
+    async def description() -> Response:
+        return JSONResponse(document())
+
+    app.add_exception_handler(PrequalError, _refused)
+    app.add_exception_handler(NotAPolicy, _refused)
+    app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(HTTPException, _refused_by_framework)
+    app.add_exception_handler(RequestValidationError, _unfit)
+    return app
+
+
+class Envelope:
+    """Gives a request its id and its person, bounds its body, and turns failures into answers."""
+
+    def __init__(self, app: ASGIApp, console: Console) -> None:
+        self._app = app
+        self._console = console
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        answered = Answered(send, request_id_of(scope))
+        scope["request_id"] = answered.request_id
+        token = correlation_id.set(answered.request_id)
+        try:
+            scope["console"] = self._console
+            if (scope["method"], scope["path"]) != _SIGN_IN:
+                scope["visit"] = await self._visit(scope, receive)
+            body = await _body(scope, receive)
+            await self._app(scope, _again(body, receive), answered)
+        except PrequalError as failure:
+            await problem_of(failure).answer(answered.request_id, scope["path"])(scope, receive, answered)
+        except Exception as bug:
+            log.error("console_api_failed", path=shown_path(scope["path"]), error=where(bug))
+            if not answered.begun:
+                failed = Problem(Code.INTERNAL_ERROR)
+                await failed.answer(answered.request_id, scope["path"])(scope, receive, answered)
+        finally:
+            correlation_id.reset(token)
+
+    async def _visit(self, scope: Scope, receive: Receive) -> Visit:
+        token = _token(scope)
+        found = None
+        if token is not None:
+            async with self._console.pool.use("console_session") as connection:
+                found = await sessions.use(connection, token, self._console.settings.console_idle_minutes * 60)
+        if token is None or found is None:
+            raise Problem(Code.UNAUTHENTICATED)
+        return Visit(self._console, Request(scope, receive), found, token)
+
+
+@dataclass(slots=True)
+class Answered:
+    """`send`, which adds `X-Request-ID`, and remembers whether an answer has begun."""
+
+    send: Send
+    request_id: str
+    begun: bool = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
+        await self.send(message)
+
+
+def _token(scope: Scope) -> str | None:
+    """The one token that a request carries."""
+    given: list[bytes] = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(given) != 1 or given[0][: len(_BEARER)].lower() != _BEARER:
+        return None
+    return given[0][len(_BEARER) :].strip(b" ").decode("latin-1")
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in Request(scope, receive).stream():
+                body += part
+                if len(body) > BYTES_MAX:
+                    raise Problem(Code.PAYLOAD_TOO_LARGE, headers={"Connection": "close"})
+    except TimeoutError:
+        raise Problem(Code.REQUEST_TIMEOUT, headers={"Connection": "close"}) from None
+    if body and not _is_json(scope):
+        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
+    return body
+
+
+def _is_json(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return kind == b"application/json" and b"content-encoding" not in headers
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """`receive`, which gives a body that was read already."""
+    parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def given() -> Message:
+        return parts.pop() if parts else await receive()
+
+    return given
+
+
+async def _refused(request: Request, failure: Any) -> Response:
+    return problem_of(failure).answer(request.scope["request_id"], request.scope["path"])
+
+
+async def _failed(request: Request, _: Exception) -> Response:
+    return await _refused(request, Problem(Code.INTERNAL_ERROR))
+
+
+async def _refused_by_framework(request: Request, error: Any) -> Response:
+    code = _STATUSES.get(error.status_code, Code.INTERNAL_ERROR)
+    return await _refused(request, Problem(code, headers=error.headers or {}))
+
+
+async def _unfit(request: Request, error: Any) -> Response:
+    return await _refused(request, of_fields(error.errors()))

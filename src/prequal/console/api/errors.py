@@ -1,0 +1,110 @@
+"""Every error that the console's JSON API answers with, in the shape of the public API.
+
+Invariant: an answer says what the person may know, in one sentence, and repeats nothing that was sent.
+"""
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from starlette.responses import Response
+
+from prequal.api.errors import FieldIssue, error_body
+from prequal.api.masking import shown_name
+from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
+from prequal.domain.policy.problems import NotAPolicy
+from prequal.ops.dead_letters import DiscardedBefore, NoSuchDeadLetter
+from prequal.people.sign_in import SignInRefused
+from prequal.policy_versions.life import NoSuchVersion
+from prequal.review.errors import NoSuchCase, UnfitText
+
+
+class Code(Enum):
+    """The codes, each with its status and its words."""
+
+    MALFORMED_REQUEST = 400, "The body is not a well-formed JSON object."
+    UNAUTHENTICATED = 401, "Send the token of a session that has not ended: Authorization: Bearer <token>."
+    FORBIDDEN = 403, "Your roles have no right to this."
+    NOT_FOUND = 404, "There is nothing at this path."
+    METHOD_NOT_ALLOWED = 405, "This path does not take this method; see the Allow header."
+    REQUEST_TIMEOUT = 408, "The body did not arrive within 10 seconds."
+    CONFLICT = 409, "What is asked for does not fit where it stands."
+    PAYLOAD_TOO_LARGE = 413, "The body is over 64 KiB."
+    UNSUPPORTED_MEDIA_TYPE = 415, "Send application/json, without a Content-Encoding."
+    VALIDATION_ERROR = 422, "The request breaks a rule; see details."
+    INTERNAL_ERROR = 500, "Something went wrong on our side."
+    SERVICE_UNAVAILABLE = 503, "The console cannot answer now: try again."
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.value[0]
+
+    @property
+    def words(self) -> str:
+        """The message."""
+        return self.value[1]
+
+
+HEADERS: Mapping[Code, Mapping[str, str]] = {
+    Code.UNAUTHENTICATED: {"WWW-Authenticate": 'Bearer realm="prequal console"'},
+    Code.SERVICE_UNAVAILABLE: {"Retry-After": "2"},
+}
+
+
+class Problem(Refused):
+    """A request is refused, in the code's words or in others that fit better."""
+
+    def __init__(
+        self,
+        code: Code,
+        words: str | None = None,
+        details: list[FieldIssue] | None = None,
+        headers: Mapping[str, str] = {},
+    ) -> None:
+        super().__init__(words or code.words)
+        self.code = code
+        self.details = details
+        self.headers = {**HEADERS.get(code, {}), **headers}
+
+    def answer(self, request_id: str, path: str) -> Response:
+        """The answer in the one shape."""
+        body = error_body(self.code.name, str(self), self.details, request_id, path)
+        return Response(json.dumps(body), self.code.status, self.headers, "application/json")
+
+
+_CODES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
+    ((SignInRefused,), Code.UNAUTHENTICATED),
+    ((NoSuchCase, NoSuchVersion, NoSuchDeadLetter), Code.NOT_FOUND),
+    ((DiscardedBefore,), Code.CONFLICT),
+    ((UnfitText, UsageError), Code.VALIDATION_ERROR),
+    ((Transient, Misconfigured), Code.SERVICE_UNAVAILABLE),
+    ((Refused,), Code.CONFLICT),
+)
+"""What each failure is, by the first row that fits; what is merely refused does not fit where the thing stands."""
+
+
+def problem_of(failure: PrequalError | NotAPolicy) -> Problem:
+    """A failure of the work as an answer."""
+    if isinstance(failure, Problem):
+        return failure
+    if isinstance(failure, NotAPolicy):
+        issues = [FieldIssue("document", str(each)) for each in failure.problems]
+        return Problem(Code.VALIDATION_ERROR, "The document is no policy; see details.", issues)
+    for kinds, code in _CODES:
+        if isinstance(failure, kinds):
+            return Problem(code, str(failure))
+    return Problem(Code.INTERNAL_ERROR)
+
+
+def of_fields(errors: list[Any]) -> Problem:
+    """What FastAPI found wrong with a request, without the values that were sent."""
+    if any(each["type"] == "json_invalid" for each in errors):
+        return Problem(Code.MALFORMED_REQUEST)
+    issues = [FieldIssue(_place(each["loc"]), each["msg"].removeprefix("Value error, ")) for each in errors]
+    return Problem(Code.VALIDATION_ERROR, details=issues)
+
+
+def _place(parts: tuple[str | int, ...]) -> str:
+    return ".".join(shown_name(str(part)) for part in parts[1:]) or str(parts[0])

@@ -1,0 +1,151 @@
+"""Policy over the JSON API: versions, and their way into force and out of it, as the pages and `prequal policy` do it.
+
+Invariant: one backtest runs at a time, in a thread of its own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from hashlib import sha256
+from typing import Any, Final, TypeAlias
+
+from fastapi import APIRouter
+
+from prequal.console.api import models
+from prequal.console.api.rights import Visiting, needs
+from prequal.console.rights import Right
+from prequal.console.visit import Visit
+from prequal.core.errors import Transient, UsageError
+from prequal.domain.policy.loading import load
+from prequal.domain.policy.policy import Policy
+from prequal.ops import backtest, policies
+from prequal.ops.selection import Moment, read_moment
+from prequal.policy_versions import life, queries
+from prequal.policy_versions.queries import Activation, StoredVersion
+from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor
+
+router = APIRouter(prefix="/policy", tags=["policy"])
+
+_BACKTESTS: Final = asyncio.Semaphore()
+
+Act: TypeAlias = Callable[[Connection, Actor], Awaitable[Any]]
+
+
+class Busy(Transient):
+    """Another backtest runs: try again when it is over."""
+
+
+@router.get("/versions", response_model=models.PolicyVersions, **needs(Right.POLICY))
+async def list_versions(visit: Visiting) -> dict[str, Any]:
+    """List the versions and how far each came."""
+    async with visit.reading() as connection:
+        return {"versions": list(map(policies.version_as_json, await queries.all_versions(connection)))}
+
+
+@router.post("/versions", status_code=201, response_model=models.PolicyVersion, **needs(Right.PROPOSE_POLICY))
+async def propose_version(visit: Visiting, given: models.Document) -> dict[str, Any]:
+    """Store a checked document as a version, to be backtested and approved."""
+    return policies.version_as_json(
+        await _done(visit, lambda connection, actor: life.propose(connection, actor, given.document))
+    )
+
+
+@router.get("/versions/{version}", response_model=models.WholePolicyVersion, **needs(Right.POLICY))
+async def show_version(visit: Visiting, version: models.Version) -> dict[str, Any]:
+    """Show a version with its document and where it stands."""
+    async with visit.reading() as connection:
+        return _whole(await life.found(connection, version))
+
+
+@router.get("/in-force", response_model=models.WholePolicyVersion, **needs(Right.POLICY))
+async def show_version_in_force(visit: Visiting) -> dict[str, Any]:
+    """Show the version that decides."""
+    async with visit.reading() as connection:
+        return _whole(await life.found(connection))
+
+
+@router.post("/versions/{version}/approve", response_model=models.PolicyVersion, **needs(Right.APPROVE_POLICY))
+async def approve_version(visit: Visiting, version: models.Version, given: models.Approval) -> dict[str, Any]:
+    """Approve a version on its backtest, both named by their hashes; refused to everybody who wrote a text of it."""
+    hashes = bytes.fromhex(given.hash), bytes.fromhex(given.backtest)
+    return policies.version_as_json(
+        await _done(visit, lambda connection, actor: life.approve(connection, actor, version, *hashes))
+    )
+
+
+@router.post("/versions/{version}/activate", response_model=models.Activation, **needs(Right.ACTIVATE_POLICY))
+async def activate_version(visit: Visiting, version: models.Version, given: models.Activating) -> dict[str, Any]:
+    """Let an approved version decide, within 5 seconds or from a time on."""
+    since = given.effective_from
+    if since is not None and since.tzinfo is None:
+        raise UsageError("effective_from must be a time with its zone, such as 2026-12-01T00:00:00+05:30.")
+    return _activation(await _done(visit, lambda connection, actor: life.activate(connection, actor, version, since)))
+
+
+@router.post("/versions/{version}/rollback", response_model=models.Activation, **needs(Right.ACTIVATE_POLICY))
+async def roll_version_back(visit: Visiting, version: models.Version, given: models.RollingBack) -> dict[str, Any]:
+    """Take the version in force out of force: the one before it, or another that was in force, decides again."""
+    return _activation(
+        await _done(visit, lambda connection, actor: life.rollback(connection, actor, version, given.to))
+    )
+
+
+@router.get("/shadow", response_model=models.ShadowReport, **needs(Right.POLICY))
+async def show_shadow(visit: Visiting) -> dict[str, Any]:
+    """Show which version decides beside the one in force, without effect, and where it differs."""
+    async with visit.reading() as connection:
+        return await life.shadow_report(connection)
+
+
+@router.post("/shadow", response_model=models.ShadowReport, **needs(Right.PROPOSE_POLICY))
+async def set_shadow(visit: Visiting, given: models.Shadow) -> dict[str, Any]:
+    """Let a version decide beside the one in force, or none any more."""
+    await _done(visit, lambda connection, actor: life.shadow(connection, actor, given.version))
+    async with visit.reading() as connection:
+        return await life.shadow_report(connection)
+
+
+@router.post("/backtests", response_model=models.BacktestReport, **needs(Right.PROPOSE_POLICY))
+async def run_backtest(visit: Visiting, given: models.Backtest) -> dict[str, Any]:
+    """Decide the stored applications by another policy: what would have changed. Takes as long as it takes."""
+    since, until = _moment("since", given.since), _moment("until", given.until)
+    policy = await _candidate(visit, given)
+    if _BACKTESTS.locked():
+        raise Busy
+    async with _BACKTESTS:
+        run = partial(backtest.backtest, visit.console.settings.database_url, policy, since, until)
+        report = await asyncio.to_thread(run)
+    digest = sha256(backtest.report_text(report).encode()).digest()
+    if given.record:
+        counts = backtest.without_flips(report)
+        await _done(visit, lambda connection, actor: life.record_backtest(connection, actor, policy, digest, counts))
+    return {"report": report, "sha256": digest.hex(), "recorded": given.record}
+
+
+async def _candidate(visit: Visit, given: models.Backtest) -> Policy:
+    if (given.version is None) == (given.document is None):
+        raise UsageError("Give either a version or a document.")
+    if given.document is not None:
+        return load(given.document)
+    async with visit.reading() as connection:
+        return policies.policy_of(await life.found(connection, given.version))
+
+
+async def _done(visit: Visit, act: Act) -> Any:
+    """What an act of the person returns, committed."""
+    async with visit.writing() as connection, connection.transaction():
+        return await act(connection, visit.session.actor)
+
+
+def _whole(stored: StoredVersion) -> dict[str, Any]:
+    return policies.version_as_json(stored) | {"text": stored.document}
+
+
+def _activation(activation: Activation) -> dict[str, Any]:
+    at = activation.effective_from.isoformat()
+    return {"version": activation.version, "hash": activation.hash.hex(), "effective_from": at}
+
+
+def _moment(name: str, text: str | None) -> Moment | None:
+    return None if text is None else read_moment(name, text)

@@ -1,0 +1,253 @@
+"""The console's JSON API: who is let in, what each role may do, and the one shape of what is refused."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pyotp
+import pytest
+
+from harness.database import Database
+from prequal.console.api.app import PREFIX, document
+from prequal.domain.person import PersonRole
+from prequal.people import administration, second_factor
+from prequal.people.administration import NewSecrets
+from prequal.postgres.connections import connected
+from prequal.record.acts import operator
+from tests.console.conftest import PASSWORD, Browser
+from tests.support.policies import policy_text
+from tests.support.reviews import in_review
+
+Person = Callable[..., Any]
+IDS = {
+    "application_id": "0190b5a8-0000-7000-8000-000000000000",
+    "version": "v1",
+    "dead_letter": "loan_applications_submitted_dlq:0:17",
+}
+SHAPE = {"error_code", "message", "details", "request_id", "timestamp", "path"}
+OPERATIONS = [
+    (method.upper(), path, operation.get("x-roles"))
+    for path, methods in document()["paths"].items()
+    for method, operation in methods.items()
+]
+GUARDED = [each for each in OPERATIONS if each[2] is not None]
+
+
+def code_of(answer: httpx.Response, status: int) -> str:
+    """The code of a refusal of the one shape."""
+    body = answer.json()
+    assert (answer.status_code, set(body)) == (status, SHAPE)
+    assert answer.headers["x-request-id"] == body["request_id"]
+    return str(body["error_code"])
+
+
+async def test_sign_in_answers_a_token_that_says_who_one_is_until_sign_out(person: Person, database: Database) -> None:
+    client = await person(PersonRole.REVIEWER)
+
+    found = (await client.get(f"{PREFIX}/session")).json()
+    ended = await client.delete(f"{PREFIX}/session")
+    after = await client.get(f"{PREFIX}/session")
+
+    assert (found["person"], found["roles"]) == ("reviewer", ["reviewer"])
+    assert "decide_review" in found["rights"]
+    assert "approve_policy" not in found["rights"]
+    assert ended.status_code == 204
+    assert code_of(after, 401) == "UNAUTHENTICATED"
+    assert database.value("SELECT count(*) FROM acts WHERE action = 'signed_in' AND actor = 'reviewer'") == 1
+
+
+async def test_second_factor_is_asked_for_and_taken_once(browser: Callable[[], Browser], database: Database) -> None:
+    secret = second_factor.new_secret()
+    async with connected(database.url, "test") as connection:
+        new = NewSecrets(PASSWORD, secret)
+        await administration.add(connection, operator(), "meena", [PersonRole.AUDITOR], new)
+    code = pyotp.TOTP(secret).now()
+    given = {"name": "meena", "password": PASSWORD}
+
+    answers = [await browser().client.post(f"{PREFIX}/session", json=given | more) for more in ({}, {"code": code})]
+    again = await browser().client.post(f"{PREFIX}/session", json=given | {"code": code})
+
+    assert [answer.status_code for answer in answers] == [401, 201]
+    assert code_of(again, 401) == "UNAUTHENTICATED"
+
+
+async def test_five_failures_lock_the_name(browser: Callable[[], Browser], people: None) -> None:
+    client = browser().client
+    for _ in range(5):
+        await client.post(f"{PREFIX}/session", json={"name": "auditor", "password": "another"})
+
+    right = await client.post(f"{PREFIX}/session", json={"name": "auditor", "password": PASSWORD})
+
+    assert code_of(right, 401) == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "UPDATE people_sessions SET idle_until = now()",
+        "UPDATE people_sessions SET expires_at = now()",
+        "UPDATE people SET disabled_at = now()",
+    ],
+)
+async def test_token_ends_with_its_session(ending: str, person: Person, database: Database) -> None:
+    client = await person(PersonRole.AUDITOR)
+    database.execute(ending)
+
+    assert code_of(await client.get(f"{PREFIX}/session"), 401) == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer x", "Basic YTpi", "Bearer " + "x" * 4000])
+async def test_nothing_is_read_without_a_living_token(
+    header: str, browser: Callable[[], Browser], people: None
+) -> None:
+    client = browser().client
+    headers = {"Authorization": header} if header else {}
+
+    answer = await client.post(f"{PREFIX}/policy/versions", content=b"{" * 70_000, headers=headers)
+
+    assert code_of(answer, 401) == "UNAUTHENTICATED"
+    assert "Bearer" in answer.headers["www-authenticate"]
+
+
+async def test_cookie_of_a_browser_is_no_credential(signed_in: Callable[..., Any]) -> None:
+    browser = await signed_in(PersonRole.AUDITOR)
+
+    assert code_of(await browser.get(f"{PREFIX}/session"), 401) == "UNAUTHENTICATED"
+
+
+async def test_two_tokens_are_none(person: Person) -> None:
+    client = await person(PersonRole.AUDITOR)
+    header = client.headers["authorization"]
+
+    answer = await client.get(f"{PREFIX}/session", headers=[("Authorization", header), ("Authorization", header)])
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("role", PersonRole)
+async def test_role_does_what_its_row_says_and_is_refused_the_rest(role: PersonRole, person: Person) -> None:
+    client, wrong = await person(role), []
+
+    for method, path, roles in GUARDED:
+        if (method, path) == ("DELETE", "/session"):
+            continue
+        status = (await client.request(method, PREFIX + path.format(**IDS), json={})).status_code
+        if (status == 403) is (role in roles) or status == 500:
+            wrong.append((method, path, status))
+
+    assert wrong == []
+
+
+def test_every_operation_but_the_sign_in_names_its_roles() -> None:
+    assert [each[:2] for each in OPERATIONS if not each[2]] == [("POST", "/session")]
+
+
+async def test_document_is_served_to_signed_in_people_alone(person: Person, browser: Callable[[], Browser]) -> None:
+    served = await (await person(PersonRole.OPERATOR)).get(f"{PREFIX}/openapi.json")
+
+    assert served.json() == document()
+    assert (await browser().client.get(f"{PREFIX}/openapi.json")).status_code == 401
+
+
+async def test_body_that_does_not_fit_is_refused_in_the_one_shape(person: Person) -> None:
+    client = await person(PersonRole.RISK_OFFICER)
+    path, json_ = f"{PREFIX}/policy/versions", {"Content-Type": "application/json"}
+
+    answers = {
+        "MALFORMED_REQUEST": await client.post(path, content=b"{", headers=json_),
+        "UNSUPPORTED_MEDIA_TYPE": await client.post(path, content=b"a=b"),
+        "PAYLOAD_TOO_LARGE": await client.post(path, content=b" " * 65_537, headers=json_),
+        "VALIDATION_ERROR": await client.post(path, json={"document": 1, "of ABCDE1234F": 2}),
+        "NOT_FOUND": await client.get(f"{PREFIX}/nothing"),
+        "METHOD_NOT_ALLOWED": await client.put(path, json={}),
+    }
+
+    assert [code_of(answer, answer.status_code) for answer in answers.values()] == list(answers)
+    assert [answer.status_code for answer in answers.values()] == [400, 415, 413, 422, 404, 405]
+    assert "ABCDE" not in answers["VALIDATION_ERROR"].text
+
+
+async def test_reviewer_claims_notes_and_decides_a_case(person: Person, database: Database) -> None:
+    case, client = await in_review(database), await person(PersonRole.REVIEWER)
+    path = f"{PREFIX}/review/cases/{case}"
+    decision = {"outcome": "PRE_APPROVED", "reason": "INCOME_CONFIRMED"}
+
+    listed = (await client.get(f"{PREFIX}/review/cases", params={"by": "amount"})).json()["cases"]
+    unclaimed = await client.post(f"{path}/decision", json=decision)
+    claimed = await client.post(f"{path}/claim", json={"minutes": 45})
+    with_pan = await client.post(f"{path}/notes", json={"text": "His PAN is ABCPE1234F."})
+    noted = await client.post(f"{path}/notes", json={"text": "Slips of three months are there."})
+    decided = await client.post(f"{path}/decision", json=decision)
+    again = await client.post(f"{path}/decision", json=decision)
+    shown = (await client.get(path)).json()
+
+    assert [each["application_id"] for each in listed] == [str(case)]
+    assert (claimed.json()["claimed_by"], noted.status_code) == ("reviewer", 200)
+    assert (decided.json()["outcome"], shown["status"]) == ("PRE_APPROVED", "PRE_APPROVED")
+    assert [note["by"] for note in shown["notes"]] == ["reviewer"]
+    assert code_of(with_pan, 422) == "VALIDATION_ERROR"
+    assert "ABCPE" not in with_pan.text
+    assert [code_of(answer, 409) for answer in (unclaimed, again)] == ["CONFLICT"] * 2
+    acts = database.rows("SELECT actor_kind, actor, action FROM acts WHERE action LIKE 'review%%' ORDER BY id")
+    assert [tuple(act.values()) for act in acts] == [
+        ("person", "reviewer", "review_claimed"),
+        ("person", "reviewer", "review_note_written"),
+        ("person", "reviewer", "review_decided"),
+    ]
+
+
+async def test_version_goes_by_two_people_into_force_and_back(person: Person, database: Database) -> None:
+    officer, approver = await person(PersonRole.RISK_OFFICER), await person(PersonRole.APPROVER)
+    path = f"{PREFIX}/policy/versions/v2"
+
+    proposed = await officer.post(f"{PREFIX}/policy/versions", json={"document": policy_text()})
+    tested = await officer.post(f"{PREFIX}/policy/backtests", json={"version": "v2", "record": True})
+    hashes = {"hash": proposed.json()["hash"], "backtest": tested.json()["sha256"]}
+    other = await approver.post(f"{path}/approve", json=hashes | {"hash": "0" * 64})
+    approved = await approver.post(f"{path}/approve", json=hashes)
+    activated = await officer.post(f"{path}/activate", json={})
+    in_force = (await officer.get(f"{PREFIX}/policy/in-force")).json()
+    rolled_back = await officer.post(f"{path}/rollback", json={})
+
+    assert (proposed.status_code, tested.json()["recorded"]) == (201, True)
+    assert code_of(other, 409) == "CONFLICT"
+    assert [approved.json()["state"], activated.json()["version"], rolled_back.json()["version"]] == [
+        "approved",
+        "v2",
+        "v1",
+    ]
+    assert (in_force["version"], in_force["text"]) == ("v2", policy_text())
+    acts = database.rows("SELECT actor, action FROM acts WHERE actor_kind = 'person' AND action LIKE 'policy%%'")
+    assert sorted(tuple(act.values()) for act in acts) == [
+        ("approver", "policy_approved"),
+        ("risk_officer", "policy_activated"),
+        ("risk_officer", "policy_backtested"),
+        ("risk_officer", "policy_proposed"),
+        ("risk_officer", "policy_rolled_back"),
+    ]
+
+
+async def test_document_that_breaks_a_rule_is_refused_with_every_problem(person: Person) -> None:
+    officer = await person(PersonRole.RISK_OFFICER)
+    text = policy_text().replace("cibil_score <", "cibil_scor <")
+
+    answer = await officer.post(f"{PREFIX}/policy/versions", json={"document": text})
+
+    assert code_of(answer, 422) == "VALIDATION_ERROR"
+    assert any(re.search(r"line \d+.*cibil_scor", detail["issue"]) for detail in answer.json()["details"])
+
+
+async def test_risk_officer_lets_a_version_decide_as_the_shadow(person: Person) -> None:
+    officer = await person(PersonRole.RISK_OFFICER)
+    await officer.post(f"{PREFIX}/policy/versions", json={"document": policy_text()})
+
+    begun = await officer.post(f"{PREFIX}/policy/shadow", json={"version": "v2"})
+    ended = await officer.post(f"{PREFIX}/policy/shadow", json={"version": None})
+
+    assert (begun.json()["version"], ended.json()["version"]) == ("v2", None)
+
+
+@pytest.mark.parametrize("path", ["policy/versions/v9", f"review/cases/{IDS['application_id']}"])
+async def test_what_is_not_there_is_a_404(path: str, person: Person) -> None:
+    assert code_of(await (await person(PersonRole.AUDITOR)).get(f"{PREFIX}/{path}"), 404) == "NOT_FOUND"
