@@ -154,13 +154,13 @@ async def test_first_of_two_votes_publishes_nothing(database: Database) -> None:
 
 async def test_decision_of_a_client_names_the_client_and_nobody_else(database: Database) -> None:
     (submission,) = stored(database)
-    database.execute("UPDATE applications SET client = 'ab12cd34', applicant_name = 'Meena Iyer'")
+    database.execute("UPDATE applications SET client = %s, applicant_name = 'Meena Iyer'", 'ab"12\\')
 
     await reported(database, [submission], publish=True)
 
     (row,) = published(database)
     text = json.dumps(row["payload"])
-    assert row["payload"]["client"] == "ab12cd34"
+    assert row["payload"]["client"] == 'ab"12\\'
     assert not [secret for secret in (submission.pan, submission.pan_number_hash, "Meena") if secret in text]
 
 

@@ -14,7 +14,7 @@ from prequal.domain.policy.policy import Decision
 from prequal.domain.review import DEFAULT_RULES, Rules
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.inbox import AGREES, COMPARED, DIGEST, FACTS, INSERT_REMEMBERED
-from prequal.messaging.outbox import APPEND_DECIDED
+from prequal.messaging.outbox import append_decided
 from prequal.postgres.columns import Column, Columns
 from prequal.postgres.connections import Connection
 from prequal.review.queries import OPEN_CASES
@@ -59,7 +59,7 @@ _PUBLISHED = """,
                       undecided.policy_version, undecided.policy_hash, application.monthly_income_inr,
                       application.loan_type, greatest(now(), application.created_at) AS updated_at"""
 """SQL: what the event of a moved row holds besides."""
-_APPENDED = f", appended AS ({APPEND_DECIDED.format(decided='moved', review='NULL::jsonb')})"
+_APPENDED = f", appended AS ({append_decided('moved')})"
 
 
 async def write_decisions(

@@ -214,7 +214,7 @@ class ReviewOutcome(BaseModel):
 class ApplicationDecided(Published):
     """An application has a final status: by the policy, or by people after MANUAL_REVIEW.
 
-    The statement that decides writes it, `messaging.outbox.APPEND_DECIDED`, where decisions are published.
+    Written by the statement that decides, where decisions are published.
     """
 
     type = EventType.APPLICATION_DECIDED

@@ -24,28 +24,30 @@ TIME_TEXT = """to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"
 NOW_TEXT = TIME_TEXT.format(time="now()")
 """SQL: the transaction's time."""
 
-APPEND_DECIDED = f"""
-    INSERT INTO outbox_events (topic, event_type, event_id, application_id, payload, correlation_id, traceparent)
-    SELECT '{DECIDED_TOPIC}', '{EventType.APPLICATION_DECIDED}', decided_id, application_id, jsonb_build_object(
-               'event_id', decided_id,
-               'application_id', application_id,
-               'client', client,
-               'version', version,
-               'status', status,
-               'policy', jsonb_build_object('version', policy_version, 'hash', encode(policy_hash, 'hex')),
-               'reasons', jsonb_build_array(jsonb_build_object('code', rule)),
-               'review', {{review}},
-               'monthly_income_inr', monthly_income_inr::text,
-               'loan_amount_inr', loan_amount_inr::text,
-               'loan_type', loan_type,
-               'decided_at', {TIME_TEXT.format(time="updated_at")},
-               'message_version', '{MESSAGE_VERSION}'
-           )::text, correlation_id, traceparent
-    FROM {{decided}}
-"""
-"""SQL: the event of each row of the CTE `decided`, whose status moves in the same statement; see `ApplicationDecided`.
+_DECIDED = (
+    '{"event_id":"%s","application_id":"%s","client":%s,"version":%s,"status":"%s","policy":{"version":%s,"hash":%s},'
+    '"reasons":[{"code":%s}],"review":%s,"monthly_income_inr":"%s","loan_amount_inr":"%s","loan_type":"%s",'
+    '"decided_at":"%s","message_version":"%s"}'
+)
 
-`review` is what people decided, as jsonb or NULL."""
+
+def append_decided(decided: str, review: str = "'null'") -> str:
+    """SQL: the event of each row of the CTE `decided`, whose status moves in the same statement: `ApplicationDecided`.
+
+    `review` is what people decided, as JSON. By `format` it takes half the time of `jsonb_build_object`; what the
+    database does not hold to an alphabet without quotes goes through `to_json`.
+    """
+    return f"""
+        INSERT INTO outbox_events (topic, event_type, event_id, application_id, payload, correlation_id, traceparent)
+        SELECT '{DECIDED_TOPIC}', '{EventType.APPLICATION_DECIDED}', decided_id, application_id, format(
+                   '{_DECIDED}',
+                   decided_id, application_id, to_json(client), version, status, to_json(policy_version),
+                   coalesce('"' || encode(policy_hash, 'hex') || '"', 'null'), to_json(rule), {review},
+                   monthly_income_inr, loan_amount_inr, loan_type, {TIME_TEXT.format(time="updated_at")},
+                   '{MESSAGE_VERSION}'
+               ), correlation_id, traceparent
+        FROM {decided}
+    """
 
 
 def with_time(body: str, time_field: str) -> str:

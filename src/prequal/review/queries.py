@@ -16,7 +16,7 @@ import asyncpg
 from prequal.domain.application import DECIDED_VERSION
 from prequal.domain.events import EventType, event_id
 from prequal.domain.review import ReviewReason
-from prequal.messaging.outbox import APPEND_DECIDED
+from prequal.messaging.outbox import append_decided
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 
@@ -111,7 +111,7 @@ _CASE = """
     loan_amount_inr, people_needed, state, claimed_by, lease_until,
     coalesce(lease_until > clock_timestamp(), false) AS is_claimed, version, outcome, reason, decided_at
 """
-_REVIEW: Final = "jsonb_build_object('outcome', status, 'reason', $3::text)"
+_REVIEW: Final = "json_build_object('outcome', status, 'reason', $3::text)"
 _KEYS: Final = {
     Order.AGE: ("target_at, application_id", ">", "target_at, application_id"),
     Order.AMOUNT: ("loan_amount_inr, application_id", "<", "loan_amount_inr DESC, application_id DESC"),
@@ -241,7 +241,7 @@ async def move_status(connection: Connection, application_id: UUID, reason: Revi
             SELECT moved.*, $4::uuid AS decided_id, NULL AS correlation_id, NULL AS traceparent
             FROM moved WHERE EXISTS (SELECT FROM review_cases WHERE application_id = $1 AND decision_published)
         ), appended AS (
-            {APPEND_DECIDED.format(decided="published", review=_REVIEW)}
+            {append_decided("published", _REVIEW)}
         )
         SELECT version FROM moved
         """,
