@@ -53,6 +53,7 @@ DEFAULTS: Final = {
     # After `kill -9` the new broker waits for the session of the dead one to end: 9 s by default.
     "broker.session.timeout.ms": "2000",
     "broker.heartbeat.interval.ms": "250",
+    "metadata.max.idle.interval.ms": "5000",  # by default an idle node writes to its metadata twice a second
     "log.cleaner.dedupe.buffer.size": "16777216",  # of a heap of 256 MiB
 }
 """What one node on a developer's machine needs; everything else is Kafka's own default."""
