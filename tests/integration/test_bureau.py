@@ -1,15 +1,30 @@
 """credit-service and a bureau that does not answer at once: who waits for it, and who does not."""
 
 import asyncio
+import logging
+from typing import Any
+from uuid import UUID
 
-from harness.broker import SUBMITTED, Broker
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from structlog.testing import capture_logs
+
+from harness.broker import SUBMITTED, SUBMITTED_DLQ, Broker
 from harness.database import Database
+from harness.ports import free_port
 from harness.waiting import soon
+from prequal.bureau import simulator
+from prequal.core.circuit_breaker import State
 from prequal.credit.bureau import Score
+from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
 from prequal.messaging.events import ApplicationSubmitted
+from tests.support.bureau import Requests, a_bureau, asking, serving
 from tests.support.consumers import assessing
-from tests.support.submissions import Submission, stored
+from tests.support.submissions import Submission, a_submission, stored
 
 SLOW = "SANDB0300A"
 
@@ -69,3 +84,128 @@ async def test_application_whose_score_never_came_is_asked_about_again_after_a_r
         await soon(second.all_handled)
 
     assert reported(database) == ids(slow)
+
+
+# ── over HTTP ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def inquiry(pan: str, submission: Submission | None = None) -> tuple[ApplicationSubmitted, Pan]:
+    made = submission or a_submission(pan=pan)
+    return ApplicationSubmitted.decode(made.submitted().value), Pan(pan)
+
+
+async def answered(future: Score | asyncio.Future[Score]) -> Score:
+    assert isinstance(future, asyncio.Future)
+    async with asyncio.timeout(30):
+        return await future
+
+
+async def test_bureau_over_http_gives_a_score_or_has_no_file() -> None:
+    async with a_bureau() as (bureau, _):
+        scores = [await answered(bureau.ask(*inquiry(pan))) for pan in ("ABCDE1234F", "FGHIJ5678K", "SANDB0404F")]
+
+    assert scores == [790, 610, None]
+
+
+async def test_slow_answer_holds_up_no_other() -> None:
+    async with a_bureau(slow_seconds=60) as (bureau, _):
+        slow = bureau.ask(*inquiry(simulator.SLOW.reveal()))
+        scores = [await answered(bureau.ask(*inquiry("ABCDE1234F"))) for _ in range(100)]
+
+        assert isinstance(slow, asyncio.Future)
+        assert not slow.done()
+    assert scores == [790] * 100
+
+
+async def test_bureau_that_fails_is_asked_again_under_the_same_request_id() -> None:
+    async with a_bureau() as (bureau, requests):
+        asked = inquiry(simulator.FAILS_TWICE.reveal())
+        score = await answered(bureau.ask(*asked))
+
+    assert isinstance(score, int)
+    assert len(requests.keys) == 3
+    assert set(requests.keys) == {str(event_id(EventType.CREDIT_REPORT_GENERATED, asked[0].application_id))}
+
+
+async def test_application_that_is_being_asked_about_is_not_asked_about_twice() -> None:
+    async with a_bureau(slow_seconds=0.3) as (bureau, requests):
+        asked = inquiry(simulator.SLOW.reveal())
+        first, second = bureau.ask(*asked), bureau.ask(*asked)
+        scores = [await answered(first), await answered(second)]
+
+    assert scores[0] == scores[1]
+    assert len(requests.keys) == 1
+
+
+async def test_pan_goes_to_the_bureau_in_the_body_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with capture_logs() as lines:
+        async with a_bureau() as (bureau, requests):
+            await answered(bureau.ask(*inquiry(simulator.FAILS_TWICE.reveal())))
+
+    shown = "".join(requests.heads) + caplog.text + str(lines)
+    assert "retrying" in shown
+    assert "SANDB" not in shown
+
+
+@pytest.mark.parametrize(
+    ("status", "changes"),
+    [
+        (200, {"request_id": str(UUID(int=1))}),
+        (200, {"score": 901}),
+        (200, {"score": "700"}),
+        (200, {"score": None}),
+        (200, {"outcome": "NO_FILE"}),
+        (200, {"outcome": "UNKNOWN"}),
+        (200, {"request_id": None}),
+        (401, {}),
+        (422, {}),
+        (429, {}),
+        (302, {}),
+    ],
+)
+async def test_answer_that_is_not_as_agreed_is_no_score(status: int, changes: dict[str, Any]) -> None:
+    asked = 0
+
+    async def answer(request: Request) -> JSONResponse:
+        nonlocal asked
+        asked += 1
+        good = {"request_id": (await request.json())["request_id"], "outcome": "SCORE", "score": 700}
+        return JSONResponse(good) if asked > 1 else JSONResponse(good | changes, status)
+
+    port = free_port()
+    app = Starlette(routes=[Route("/reports", answer, methods=["POST"])])
+    async with serving(port, app), asking(port) as (bureau, _):
+        score = await answered(bureau.ask(*inquiry("ABCDE1234F")))
+
+    assert (score, asked) == (700, 2)
+
+
+async def test_bureau_that_is_away_is_waited_out_and_left_alone_meanwhile(database: Database, broker: Broker) -> None:
+    submissions = stored(database, 20)
+    broker.publish(SUBMITTED, [each.submitted() for each in submissions])
+    port, requests = free_port(), Requests(0.0)
+
+    async with (
+        asking(port) as (bureau, breaker),
+        assessing(database, broker, bureau=bureau, dead_letters_in_a_row_max=1) as consuming,
+    ):
+        await soon(lambda: breaker.state is State.OPEN)
+        before = reported(database), consuming.handled(), consuming.consumer.reason_not_ready()
+        async with serving(port, requests):
+            await soon(consuming.all_handled, within=30)
+
+    assert before == (set(), 0, None)
+    assert reported(database) == ids(*submissions)
+    assert broker.published(SUBMITTED_DLQ) == 0
+    assert len(requests.keys) == len(submissions)
+
+
+async def test_slow_and_failing_answers_delay_nobody_else_in_the_batch(database: Database, broker: Broker) -> None:
+    (slow,) = stored(database, pan=simulator.SLOW.reveal())
+    (failing,) = stored(database, pan=simulator.AWAY.reveal())
+    others = stored(database, 50)
+    broker.publish(SUBMITTED, [each.submitted() for each in (slow, failing, *others)])
+
+    async with a_bureau(slow_seconds=60) as (bureau, _), assessing(database, broker, bureau=bureau):
+        await soon(lambda: reported(database) == ids(*others), within=30)

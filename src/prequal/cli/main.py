@@ -11,7 +11,7 @@ import sys
 import warnings
 from typing import Final
 
-SERVING: Final = {"up", "api", "credit", "decision", "publisher", "console"}
+SERVING: Final = {"up", "api", "credit", "decision", "publisher", "console", "bureau"}
 """Commands that run until they are stopped: a stop while they still load is not a failure."""
 
 

@@ -74,3 +74,17 @@ def console() -> None:
       HTTP_PORT=8004 prequal console
     """
     _run("prequal.console", "ConsoleSettings", "console_settings")
+
+
+def bureau() -> None:
+    """Run a simulated bureau, which credit-service asks over HTTP.
+
+    For trying out: it needs no store and no key, and knows nothing of anybody. Some PANs of docs/sandbox.md make it
+    slow, away, or fail twice.
+
+    \b
+    Examples:
+      HTTP_PORT=8006 prequal bureau
+      BUREAU_URL=http://127.0.0.1:8006/reports prequal up
+    """
+    _run("prequal.bureau", "SimulatorSettings", "simulator_settings")

@@ -42,6 +42,21 @@ def endpoint(url: str) -> str:
     return url
 
 
+def bureau(url: str) -> str:
+    """An address that a PAN may be sent to, or none: HTTPS, or this machine."""
+    if url:
+        try:
+            parts = urlsplit(url)
+            good = bool(parts.hostname) and (parts.port is None or parts.port > 0) and "@" not in parts.netloc
+        except ValueError:
+            good = False
+        if not good or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+            raise ValueError("must look like https://bureau.example/reports, without user, query or fragment")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError("must begin with https:// unless it is on this machine: PANs are sent there")
+    return url
+
+
 def file(path: str) -> str:
     """A file that can be read, or none."""
     if path:

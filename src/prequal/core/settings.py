@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prequal.core import setting_checks as checks
+from prequal.core.bureau_settings import BureauSettings
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
 from prequal.core.review_settings import ReviewSettings
@@ -98,9 +99,7 @@ class KafkaSettings(_Settings):
         "SCRAM-SHA-512", description="How the user is authenticated; for the two SASL protocols."
     )
     kafka_sasl_username: str = Field("", description="User of the brokers; required for the two SASL protocols.")
-    kafka_sasl_password: SecretStr = Field(
-        SecretStr(""), description="The user's password; required for the two SASL protocols."
-    )
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="Its password; for the two SASL protocols.")
     kafka_ssl_ca_location: FileName = Field(
         "", description="PEM file of the authority that signs the brokers' certificates; the system's own if empty."
     )
@@ -257,7 +256,7 @@ class ReportKeySettings(ServiceSettings):
     )
 
 
-class CreditSettings(EncryptionSettings, ReportKeySettings, ConsumerSettings):
+class CreditSettings(BureauSettings, EncryptionSettings, ReportKeySettings, ConsumerSettings):
     """What `prequal credit` needs: the key that decrypts, not the one that hashes."""
 
     service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")

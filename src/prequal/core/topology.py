@@ -32,6 +32,9 @@ PORTS: Final = {
 ADMIN_PORT: Final = 8005
 """The port of the API's metrics and pages by default, where callers need a token."""
 
+BUREAU_PORT: Final = 8006
+"""The port of the simulated bureau, `prequal bureau`, which is no service: it is started only when it is asked for."""
+
 COMMANDS: Final = {
     "api": Service.API,
     "credit": Service.CREDIT,

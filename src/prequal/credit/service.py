@@ -6,11 +6,12 @@ Invariant: it holds the key that decrypts PANs, and not the one that hashes them
 import asyncio
 import functools
 
+from prequal.core.circuit_breaker import Breaker
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KeyCheck, key_bytes
 from prequal.core.settings import CreditSettings
 from prequal.core.topology import Service, group_of, topic_of
-from prequal.credit.bureau import SimulatedBureau
+from prequal.credit.bureau import Bureau, SimulatedBureau
 from prequal.credit.handler import CreditHandler
 from prequal.domain import sandbox
 from prequal.domain.events import EventType
@@ -25,6 +26,7 @@ from prequal.service import process
 from prequal.service.key_watch import KeyWatch
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
+from prequal.telemetry.breakers import breaker_of
 
 GROUP = group_of(EventType.APPLICATION_SUBMITTED)
 
@@ -44,12 +46,11 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     draw_key, report_key = _draw_key(settings), key_bytes(settings.report_key)
     if KeyCheck.of(report_key) in keys.checks:
         raise Misconfigured("REPORT_KEY is a key that decrypts PANs: `prequal keys generate` makes a good one.")
-    published = sandbox.SCORES if settings.sandbox else {}
     link = SingleConnection(settings.database_url, settings.service_name)
-    bureau = SimulatedBureau(ScoreDraws(draw_key), published)
+    bureau, breakers = _bureau(settings, ScoreDraws(draw_key))
     handler = CreditHandler(link, keys, bureau, ReportMac(report_key), notifier)
     consumer = BatchConsumer(settings, GROUP, handler)
-    readiness = Readiness(settings, consumer.reason_not_ready)
+    readiness = Readiness(settings, consumer.reason_not_ready, breakers=breakers)
     checks = (
         recorded_key("ENCRYPTION_KEY", *keys.checks),
         recorded_key("REPORT_KEY", KeyCheck.of(report_key)),
@@ -59,6 +60,16 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
         running.group.create_task(notifier.run(stop))
         running.group.create_task(KeyWatch(settings, keys).run(stop))
         await consumer.run(stop)
+
+
+def _bureau(settings: CreditSettings, draws: ScoreDraws) -> tuple[Bureau, dict[str, Breaker]]:
+    """The bureau that the settings name, and the breakers before it."""
+    if not settings.bureau_url:
+        return SimulatedBureau(draws, sandbox.SCORES if settings.sandbox else {}), {}
+    from prequal.credit.http_bureau import HttpBureau  # its client is 10 MiB that the simulation does without
+
+    breaker = breaker_of("bureau", settings.bureau_url)
+    return HttpBureau(settings, breaker), {"bureau": breaker}
 
 
 def _draw_key(settings: CreditSettings) -> bytes:

@@ -6,13 +6,14 @@ Invariant: an answer is never older than about four seconds, and a dependency th
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from prequal.core.circuit_breaker import BreakerOpen
+from prequal.core.circuit_breaker import Breaker, BreakerOpen
 from prequal.core.errors import PrequalError
 from prequal.core.lifecycle import pause
 from prequal.core.settings import ServiceSettings
@@ -41,11 +42,13 @@ class Readiness:
         details: Callable[[], Mapping[str, Any]] = dict,
         *,
         needs_kafka: bool = True,
+        breakers: Mapping[str, Breaker] = MappingProxyType({}),
     ) -> None:
+        """Watch the dependencies of `settings`; `breakers` of others are only shown."""
         self._database = SingleConnection(settings.database_url, "ready")
         self._kafka = settings
         self._needs_kafka = needs_kafka
-        self._breakers = {"database": breaker_of("database", settings.database_url)}
+        self._breakers = {"database": breaker_of("database", settings.database_url), **breakers}
         if needs_kafka:  # a process that works without the broker never produces to it
             self._breakers["kafka_producer"] = breaker_of("kafka_producer", settings.kafka_bootstrap_servers)
         self._up: dict[str, bool | None] = {"database": None, "kafka": None}

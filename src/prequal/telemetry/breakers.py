@@ -14,7 +14,7 @@ def breaker_of(dependency: str, address: str) -> Breaker:
     """The one breaker of this process for a dependency, however many connections it has.
 
     Args:
-        dependency: `database` or `kafka_producer`, as the metric and `/ready` call it.
+        dependency: `database`, `kafka_producer` or `bureau`, as the metric and `/ready` call it.
         address: the setting it is reached by; two addresses are two dependencies.
     """
     return Breaker(dependency, on_change=metrics.BREAKER_STATE.labels(dependency).set)

@@ -48,7 +48,7 @@ def configure(service: str, level: str) -> None:
     handler.setFormatter(_formatter(shared))
     handler.addFilter(RepeatedWarnings(handler.handle))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx"):
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
         logging.getLogger(name).setLevel(logging.WARNING)

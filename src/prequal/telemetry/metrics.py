@@ -119,10 +119,10 @@ HOP_SECONDS = _histogram(
     "Seconds from commit to broker (outbox) and from broker to handled (topic), of the oldest message of each batch.",
     ["topic", "hop"],
 )
-SCORE = _histogram(
-    "cibil_score_distribution", "Scores of the bureau, of reports written to the outbox.", buckets=SCORES
-)
+SCORE = _histogram("cibil_score_distribution", "Scores of reports written to the outbox.", buckets=SCORES)
 PAN_DECRYPTS = _counter("pan_decrypts_total", "PANs decrypted.")
+BUREAU_REQUESTS = _counter("bureau_requests_total", "Requests to a bureau over HTTP, by its answer.", ["outcome"])
+BUREAU_AWAITED = _gauge("bureau_applications_waiting", "Applications of this process that wait for the bureau.")
 BY_STATUS = _counter(
     "applications_by_status_total",
     "Applications decided, by final status and the rule that fired, counted after their commit.",
@@ -295,7 +295,8 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         SHED: [],
     },
     Service.CREDIT: _consumer(topic_of(EventType.APPLICATION_SUBMITTED), "record_reads", "append_reports")
-    | {RETRIES: _of("message", "batch", "consumer"), SCORE: [], PAN_DECRYPTS: []},
+    | {RETRIES: _of("message", "batch", "consumer"), SCORE: [], PAN_DECRYPTS: [], BUREAU_AWAITED: []}
+    | {BUREAU_REQUESTS: _of("score", "no_file", "failed")},
     Service.DECISION: _consumer(topic_of(EventType.CREDIT_REPORT_GENERATED), "look_up", "write_decisions")
     | {
         RETRIES: _of("message", "batch", "consumer", "optimistic_lock"),

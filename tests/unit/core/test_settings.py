@@ -381,3 +381,25 @@ def test_passwords_of_the_brokers_are_never_shown() -> None:
     settings = load(KafkaSettings, **good(kafka_sasl_password="hunter2", kafka_ssl_key_password="hunter3"))
 
     assert "hunter" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hunter2",
+        "http://hunter2.example/reports",
+        "https://user:hunter2@bureau.example/reports",
+        "https://bureau.example/reports?key=hunter2",
+        "ftp://127.0.0.1/hunter2",
+    ],
+)
+def test_pans_are_sent_over_https_or_to_this_machine_alone(url: str) -> None:
+    words = sentence(CreditSettings, bureau_url=url)
+
+    assert words.startswith("Bad settings: BUREAU_URL must")
+    assert "hunter2" not in words
+
+
+@pytest.mark.parametrize("url", ["", "https://bureau.example/v1/reports", "http://127.0.0.1:8006/reports"])
+def test_bureau_may_be_reached_so(url: str) -> None:
+    assert load(CreditSettings, **good(bureau_url=url)).bureau_url == url

@@ -1,0 +1,1 @@
+"""The simulated bureau: a process that speaks the protocol of `credit.http_bureau`, for trying out."""

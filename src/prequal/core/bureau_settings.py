@@ -1,0 +1,27 @@
+"""The settings of the bureau that is asked over HTTP, apart from credit-service, which has them.
+
+Invariant: an applicant's PAN crosses no network in the clear.
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings
+
+from prequal.core import setting_checks as checks
+
+
+class BureauSettings(BaseSettings):
+    """Where the bureau is, and how long it is waited for."""
+
+    bureau_url: Annotated[str, AfterValidator(checks.bureau)] = Field(
+        "",
+        repr=False,
+        description="https://host/path that credit reports are posted to; http:// on a loopback address alone. Empty: "
+        "the simulation in the process.",
+    )
+    bureau_token: SecretStr = Field(SecretStr(""), description="Sent to the bureau as `Authorization: Bearer`, if set.")
+    bureau_timeout_seconds: float = Field(
+        3.0, gt=0, le=6, description="Seconds that the bureau may take for one answer; then it is asked again."
+    )
+    bureau_requests_max: int = Field(64, ge=1, le=1000, description="Most requests to the bureau at once, per process.")
