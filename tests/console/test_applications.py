@@ -135,3 +135,26 @@ async def test_decided_application_shows_its_reason_and_the_path_to_yes(
 
     assert "INCOME_DOES_NOT_COVER_LOAN" in page
     assert "₹35,99,000.00 would be pre-approved" in page
+
+
+async def test_list_is_narrowed_by_a_band_of_scores_and_by_those_without_one(
+    signed_in: SignedIn, database: Database
+) -> None:
+    scored, without, pending = stored(database, 3)
+    for application, score in ((scored, 649), (without, None)):
+        database.execute(
+            """
+            UPDATE applications SET status = 'MANUAL_REVIEW', cibil_score = %s, decision_rule = 'NO_CREDIT_FILE',
+                decision_measures = '{}', policy_version = 'v1' WHERE id = %s
+            """,
+            score,
+            application.id,
+        )
+    reviewer = await signed_in(PersonRole.REVIEWER)
+
+    found = {}
+    for band in ("600–649", "650–699", "none"):
+        page = (await reviewer.post("/applications", scores=band)).text
+        found[band] = [each for each in (scored, without, pending) if str(each.id) in page]
+
+    assert found == {"600–649": [scored], "650–699": [], "none": [without]}

@@ -40,8 +40,14 @@ class Listing:
     older: UUID | None
 
 
-async def before(connection: Connection, key: UUID, status: str, client: str, tail: str) -> Listing:
-    """The newest applications before a key, of these, where they are given: status, client, end of the masked PAN."""
+NO_SCORE: Final = (0, 0)
+"""The band of those who were decided without a score."""
+
+
+async def before(
+    connection: Connection, key: UUID, status: str, client: str, tail: str, scores: tuple[int, int] | None = None
+) -> Listing:
+    """The newest before a key; of these, where given: status, client, end of the masked PAN, band of scores."""
     rows = await connection.fetch(
         """
         WITH looked_at AS MATERIALIZED (
@@ -57,6 +63,8 @@ async def before(connection: Connection, key: UUID, status: str, client: str, ta
             FROM looked_at
             WHERE ($4 = '' OR status = $4) AND ($5 = '' OR client = $5)
               AND ($6 = '' OR starts_with(reverse(pan_number_masked), reverse($6)))
+              AND ($7::int IS NULL OR cibil_score BETWEEN $7 AND $8
+                   OR ($8 = 0 AND cibil_score IS NULL AND status <> 'PENDING'))
             ORDER BY id DESC LIMIT $3
         ) AS found ON true
         """,
@@ -66,6 +74,7 @@ async def before(connection: Connection, key: UUID, status: str, client: str, ta
         status,
         client,
         tail,
+        *(scores or (None, None)),
     )
     looked_at, oldest = rows[0][0], rows[0][1]
     found = [Listed(*row[2:]) for row in rows if row[2] is not None]

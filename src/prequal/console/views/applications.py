@@ -17,7 +17,7 @@ from prequal.api.decision import decision_body
 from prequal.api.queries import Reviewed, StoredDecision
 from prequal.console.guard import Page
 from prequal.console.queries import applications
-from prequal.console.queries.applications import LAST
+from prequal.console.queries.applications import LAST, NO_SCORE
 from prequal.console.queries.overview import first_id
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
@@ -25,10 +25,19 @@ from prequal.core.errors import UsageError
 from prequal.domain.application import Status
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.ops import timeline, timeline_queries
+from prequal.ops.backtest import BANDS, band_of
 from prequal.record.acts import record_act
 
 _TAIL: Final = re.compile(r"[0-9]{4}[A-Z]", re.ASCII)
-FIELDS: Final = ("id", "status", "client", "tail", "until")
+FIELDS: Final = ("id", "status", "client", "tail", "scores", "until")
+SCORE_BANDS: Final = {
+    **{
+        band_of(lowest): (lowest, highest)
+        for lowest, highest in zip(BANDS, [*(b - 1 for b in BANDS[1:]), 900], strict=True)
+    },
+    "none": NO_SCORE,
+}
+"""The bands of a backtest's report, by their names."""
 
 
 async def show(visit: Visit) -> Response:
@@ -52,10 +61,17 @@ async def search(visit: Visit) -> Response:
 async def _listed(visit: Visit, asked: dict[str, str], key: UUID) -> Response:
     async with visit.reading() as connection:
         listing = await applications.before(
-            connection, key, asked.get("status", ""), asked.get("client", ""), asked.get("tail", "")
+            connection,
+            key,
+            asked.get("status", ""),
+            asked.get("client", ""),
+            asked.get("tail", ""),
+            SCORE_BANDS.get(asked.get("scores", "")),
         )
     filters = {name: asked.get(name, "") for name in FIELDS}
-    return visit.page("applications.html", listing=listing, asked=filters, statuses=list(Status))
+    return visit.page(
+        "applications.html", listing=listing, asked=filters, statuses=list(Status), bands=list(SCORE_BANDS)
+    )
 
 
 async def _id_of(visit: Visit, text: str) -> UUID:
