@@ -15,6 +15,7 @@ from prequal.cli import (
     clients,
     dlq,
     keys,
+    login,
     policy_life,
     republish,
     review,
@@ -95,6 +96,8 @@ def prequal(
 
 app.command()(up.up)
 app.command()(apply.apply)
+app.command()(login.login)
+app.command()(login.logout)
 app.command()(status.status)
 app.command()(trace.trace)
 app.command()(scan.scan)

@@ -6,14 +6,17 @@ Invariant: nothing is stored but a backtest that is to be recorded.
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prequal.cli.signed_in import Login
     from prequal.domain.policy.document import Row
     from prequal.domain.policy.policy import Policy
     from prequal.domain.policy.problems import NotAPolicy
-    from prequal.policy_versions.queries import StoredVersion
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -25,7 +28,8 @@ FILE = typer.Argument(metavar="FILE", help="A policy document in TOML.")
 def policy() -> None:
     """The credit policy: its versions, drafts of new ones, and which is in force.
 
-    docs/policy.md says how a version is written, and how it comes into force.
+    docs/policy.md says how a version is written, and how it comes into force. After `prequal login` all of it goes over
+    the console, as you; otherwise it works beside the database, as the user of this machine.
 
     \b
     Examples:
@@ -46,10 +50,14 @@ def list_(as_json: AsJson = False) -> None:
       prequal policy list
     """
     from prequal.cli.connection_settings import database_if_known
+    from prequal.cli.signed_in import current
     from prequal.ops import policies
 
-    database = database_if_known()
-    found = policies.packaged_versions() if database is None else policies.listed(database)
+    if person := current():
+        found = person.call("GET", "/policy/versions")["versions"]
+    else:
+        database = database_if_known()
+        found = policies.packaged_versions() if database is None else policies.listed(database)
     if as_json:
         typer.echo(json.dumps({"versions": found}))
         return
@@ -75,16 +83,21 @@ def show(
       prequal policy show v1 --toml > v2.toml
     """
     from prequal.cli.connection_settings import database_if_known
+    from prequal.cli.signed_in import current
     from prequal.ops import policies
 
-    found = policies.shown(version, database_if_known())
+    if person := current():
+        path = "/policy/in-force" if version is None else f"/policy/versions/{quote(version, safe='')}"
+        found = policies.Shown.of_json(person.call("GET", path))
+    else:
+        found = policies.shown(version, database_if_known())
     if as_toml:
         typer.echo(found.text, nl=False)
         return
     if as_json:
         typer.echo(json.dumps(policies.as_json(found)))
         return
-    life = [] if found.stored is None else ["", *_life(found.stored)]
+    life = [] if found.life is None else ["", *_life(found.life)]
     typer.echo("\n".join([*_page(found.policy), *life]))
 
 
@@ -174,7 +187,20 @@ def backtest(
       prequal policy backtest v2 --from 30d --record
       prequal policy backtest v2.toml --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --json > november.json
     """
-    from prequal.cli.backtest_page import Progress, page
+    from prequal.cli.backtest_page import page
+    from prequal.cli.signed_in import current
+    from prequal.ops.backtest import report_text
+
+    asked = (candidate, since, until, record)
+    found, recorded = _backtest_over(person, *asked) if (person := current()) else _backtest_here(*asked)
+    typer.echo(report_text(found) if as_json else "\n".join([*page(found), ""]), nl=False)
+    if recorded:
+        typer.echo(f"Recorded with {found['candidate']['version']}: {recorded}.", err=as_json)
+
+
+def _backtest_here(candidate: str, since: str | None, until: str | None, record: bool) -> tuple[dict[str, Any], str]:
+    """The report, and its hash if it was recorded; as the user of this machine."""
+    from prequal.cli.backtest_page import Progress
     from prequal.cli.connection_settings import stores
     from prequal.core.settings import DatabaseSettings
     from prequal.ops import backtest as run
@@ -190,10 +216,22 @@ def backtest(
         None if until is None else read_moment("--to", until),
         Progress(),
     )
-    typer.echo(run.report_text(found) if as_json else "\n".join([*page(found), ""]), nl=False)
-    if record:
-        stored = policies.record_backtest(database_url, operator(), policy, found)
-        typer.echo(f"Recorded with {stored.version}: {_hex(stored.backtest_hash)}.", err=as_json)
+    if not record:
+        return found, ""
+    return found, _hex(policies.record_backtest(database_url, operator(), policy, found).backtest_hash)
+
+
+def _backtest_over(
+    person: "Login", candidate: str, since: str | None, until: str | None, record: bool
+) -> tuple[dict[str, Any], str]:
+    """The same, by the console for the person who signed in."""
+    from prequal.cli.signed_in import BACKTEST_SECONDS
+    from prequal.ops.policies import is_file, read_file
+
+    which = {"document": read_file(Path(candidate))} if is_file(candidate) else {"version": candidate}
+    content = {**which, "since": since, "until": until, "record": record}
+    answer = person.call("POST", "/policy/backtests", content, BACKTEST_SECONDS)
+    return answer["report"], answer["sha256"] if answer["recorded"] else ""
 
 
 def loaded(text: str) -> "Policy":
@@ -204,11 +242,16 @@ def loaded(text: str) -> "Policy":
         UsageError: it is neither a version nor a file that can be read.
     """
     from prequal.cli.connection_settings import database_if_known
+    from prequal.cli.signed_in import current
+    from prequal.domain.policy import packaged
     from prequal.domain.policy.problems import NotAPolicy
-    from prequal.ops.policies import named
+    from prequal.ops.policies import Shown, is_file, named
 
+    person = current()
     try:
-        return named(text, database_if_known())
+        if person is None or is_file(text) or packaged.policy_of(text):
+            return named(text, None if person else database_if_known())
+        return Shown.of_json(person.call("GET", f"/policy/versions/{quote(text, safe='')}")).policy
     except NotAPolicy as refusal:
         raise refused(text, refusal) from None
 
@@ -253,16 +296,15 @@ def _page(policy: "Policy") -> list[str]:
     ]
 
 
-def _life(stored: "StoredVersion") -> list[str]:
-    backtest = "none" if stored.backtest_hash is None else f"sha256 {_hex(stored.backtest_hash)}"
-    lines = [f"State: {stored.state}", f"Authors: {', '.join(stored.authors)}", f"Backtest: {backtest}"]
-    if stored.backtest_report is not None:
-        report = json.loads(stored.backtest_report)
+def _life(life: "Mapping[str, Any]") -> list[str]:
+    backtest = "none" if life["backtest"] is None else f"sha256 {life['backtest']}"
+    lines = [f"State: {life['state']}", f"Authors: {', '.join(life['authors'])}", f"Backtest: {backtest}"]
+    if report := life["backtest_report"]:
         lines.append(f"  of {report['applications']:,} applications {report['flips']:,} would have another status")
-    if stored.approved_by:
-        lines.append(f"Approved by: {stored.approved_by}, of sha256 {_hex(stored.approved_hash)}")
-    if stored.scheduled_for:
-        lines.append(f"Takes effect: {stored.scheduled_for.isoformat()}")
+    if life["approved_by"]:
+        lines.append(f"Approved by: {life['approved_by']}, of sha256 {life['approved']}")
+    if life["scheduled_for"]:
+        lines.append(f"Takes effect: {life['scheduled_for']}")
     return lines
 
 

@@ -1,19 +1,21 @@
 """`prequal policy propose`, `approve`, `activate` and `rollback`: a version's way into force, and out of it.
 
-Invariant: the user of this machine acts, and no option names another.
+Invariant: the person who signed in acts, or else the user of this machine; no option names another.
 """
 
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from urllib.parse import quote
 
 import typer
 
 from prequal.cli.policy import FILE, AsJson, app, refused
 
 if TYPE_CHECKING:
-    from prequal.policy_versions.queries import Activation, StoredVersion
+    from prequal.policy_versions.queries import Activation
     from prequal.postgres.connections import Connection
 
 T = TypeVar("T")
@@ -35,17 +37,19 @@ def propose(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
     Example:
       prequal policy propose v2.toml
     """
+    from prequal.domain.policy.loading import load
     from prequal.domain.policy.problems import NotAPolicy
-    from prequal.ops.policies import read_file
+    from prequal.ops.policies import read_file, version_as_json
     from prequal.policy_versions import life
-    from prequal.record.acts import operator
 
     text = read_file(file)
     try:
-        stored = _committed(lambda connection: life.propose(connection, operator(), text))
+        load(text)
     except NotAPolicy as refusal:
         raise refused(str(file), refusal) from None
-    _show(stored, as_json, f"{stored.version} is {stored.state}: `prequal policy backtest {stored.version} --record`.")
+    stored = _done("/versions", {"document": text}, partial(life.propose, text=text), version_as_json)
+    name = stored["version"]
+    _show(stored, as_json, f"{name} is {stored['state']}: `prequal policy backtest {name} --record`.")
 
 
 @app.command()
@@ -63,11 +67,13 @@ def approve(
     Example:
       prequal policy approve v2 --hash 4d1e… --backtest 90ac…
     """
+    from prequal.ops.policies import version_as_json
     from prequal.policy_versions import life
-    from prequal.record.acts import operator
 
     of_document, of_backtest = _digest("--hash", hash_), _digest("--backtest", backtest)
-    stored = _committed(lambda connection: life.approve(connection, operator(), version, of_document, of_backtest))
+    content = {"hash": of_document.hex(), "backtest": of_backtest.hex()}
+    local = partial(life.approve, version=version, hash_=of_document, backtest_hash=of_backtest)
+    stored = _done(f"/versions/{_path(version)}/approve", content, local, version_as_json)
     _show(stored, as_json, f"{version} is approved: `prequal policy activate {version}` puts it into force.")
 
 
@@ -91,12 +97,13 @@ def activate(
     from prequal.core.errors import UsageError
     from prequal.ops.selection import read_moment
     from prequal.policy_versions import life
-    from prequal.record.acts import operator
 
     moment = None if since is None else read_moment("--from", since)
     if moment is not None and not isinstance(moment, datetime):
         raise UsageError("--from must be a time, such as 2026-12-01T00:00:00+05:30.")
-    _show_activation(_committed(lambda connection: life.activate(connection, operator(), version, moment)), as_json)
+    content = {"effective_from": moment and moment.isoformat()}
+    local = partial(life.activate, version=version, effective_from=moment)
+    _show_activation(_done(f"/versions/{_path(version)}/activate", content, local, _activation), as_json)
 
 
 @app.command()
@@ -117,9 +124,9 @@ def rollback(
       prequal policy rollback v3 --to v1
     """
     from prequal.policy_versions import life
-    from prequal.record.acts import operator
 
-    _show_activation(_committed(lambda connection: life.rollback(connection, operator(), version, to)), as_json)
+    local = partial(life.rollback, version=version, target=to)
+    _show_activation(_done(f"/versions/{_path(version)}/rollback", {"to": to}, local, _activation), as_json)
 
 
 @app.command()
@@ -136,15 +143,16 @@ def shadow(
       prequal policy shadow
       prequal policy shadow --end
     """
+    from prequal.cli.signed_in import current
     from prequal.core.errors import UsageError
     from prequal.policy_versions import life
-    from prequal.record.acts import operator
 
     if version is not None and end:
         raise UsageError("Give a version or --end, not both.")
     if version is not None or end:
-        _committed(lambda connection: life.shadow(connection, operator(), version))
-    found = _committed(life.shadow_report)
+        _done("/shadow", {"version": version}, partial(life.shadow, version=version), lambda _: {})
+    person = current()
+    found = person.call("GET", "/policy/shadow") if person else _committed(life.shadow_report)
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -152,6 +160,23 @@ def shadow(
     for each in found["differences"]:
         before, after = (f"{each[side]['status']}, {each[side]['reason']}" for side in ("live", "shadow"))
         typer.echo(f"  {each['applications']:>10,}  {before} → {after}")
+
+
+def _done(
+    path: str, content: dict[str, Any], local: "Callable[..., Awaitable[T]]", shown: "Callable[[T], dict[str, Any]]"
+) -> dict[str, Any]:
+    """Do it as the person who signed in; without one beside the database, as the user of this machine."""
+    from prequal.cli.signed_in import current
+    from prequal.record.acts import operator
+
+    if person := current():
+        answer: dict[str, Any] = person.call("POST", f"/policy{path}", content)
+        return answer
+    return shown(_committed(lambda connection: local(connection, operator())))
+
+
+def _path(version: str) -> str:
+    return quote(version, safe="")
 
 
 def _committed(act: "Callable[[Connection], Awaitable[T]]") -> T:
@@ -174,17 +199,15 @@ def _digest(option: str, text: str) -> bytes:
     return digest
 
 
-def _show(stored: "StoredVersion", as_json: bool, sentence: str) -> None:
-    from prequal.ops.policies import life_as_json
-
-    about = {"version": stored.version, "hash": stored.hash.hex()}
-    typer.echo(json.dumps(about | life_as_json(stored)) if as_json else f"sha256 {stored.hash.hex()}\n{sentence}")
+def _show(stored: dict[str, Any], as_json: bool, sentence: str) -> None:
+    typer.echo(json.dumps(stored) if as_json else f"sha256 {stored['hash']}\n{sentence}")
 
 
-def _show_activation(activation: "Activation", as_json: bool) -> None:
+def _activation(activation: "Activation") -> dict[str, Any]:
     at = activation.effective_from.isoformat()
-    if as_json:
-        about = {"version": activation.version, "hash": activation.hash.hex(), "effective_from": at}
-        typer.echo(json.dumps(about))
-        return
-    typer.echo(f"{activation.version} decides from {at} on.")
+    return {"version": activation.version, "hash": activation.hash.hex(), "effective_from": at}
+
+
+def _show_activation(activation: dict[str, Any], as_json: bool) -> None:
+    text = f"{activation['version']} decides from {activation['effective_from']} on."
+    typer.echo(json.dumps(activation) if as_json else text)

@@ -4,6 +4,7 @@ Invariant: it shows neither a PAN nor an applicant's name.
 """
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -29,7 +30,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
 def review() -> None:
     """Applications in MANUAL_REVIEW: a queue of cases, claimed, noted on and decided by people.
 
-    Each step is in the record of acts, with the user of this machine. A larger amount needs two different people.
+    After `prequal login` all of it goes over the console, as you; otherwise it works beside the database, as the user
+    of this machine. Each step is in the record of acts. A larger amount needs two different people.
 
     \b
     Examples:
@@ -47,13 +49,14 @@ def list_cases(
 ) -> None:
     """List the undecided cases, with the hours to their target time.
 
-    Needs DATABASE_URL, or a running `prequal up`.
+    Needs `prequal login`, or else DATABASE_URL or a running `prequal up`.
 
     \b
     Examples:
       prequal review list --by amount --limit 20
       prequal review list --after 01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44 --json
     """
+    from prequal.cli.signed_in import current
     from prequal.core.errors import UsageError
     from prequal.review import cases
     from prequal.review.as_json import case_as_json
@@ -61,8 +64,12 @@ def list_cases(
 
     if by not in [*Order]:
         raise UsageError(f"--by must be one of {', '.join(Order)}.")
-    page = _run(lambda connection: cases.page(connection, Order(by), limit, after))
-    found = [case_as_json(case) for case in page]
+    if person := current():
+        after_text = None if after is None else str(after)
+        found = person.call("GET", "/review/cases", by=by, limit=limit, after=after_text)["cases"]
+    else:
+        page = _run(lambda connection: cases.page(connection, Order(by), limit, after))
+        found = [case_as_json(case) for case in page]
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -75,16 +82,20 @@ def list_cases(
 def show(application: Application, as_json: AsJson = False) -> None:
     """Show a case: the application, the policy's reason, notes and votes.
 
-    Needs DATABASE_URL, or a running `prequal up`.
+    Needs `prequal login`, or else DATABASE_URL or a running `prequal up`.
 
     \b
     Example:
       prequal review show 01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44
     """
+    from prequal.cli.signed_in import current
     from prequal.review import cases
     from prequal.review.as_json import whole
 
-    case = whole(_run(lambda connection: cases.show(connection, application)))
+    if person := current():
+        case = person.call("GET", f"/review/cases/{application}")
+    else:
+        case = whole(_run(lambda connection: cases.show(connection, application)))
     if as_json:
         typer.echo(json.dumps(case, ensure_ascii=False))
         return
@@ -108,7 +119,7 @@ def claim(
 ) -> None:
     """Take a case, or lengthen your lease on it; afterwards it is free again.
 
-    Needs DATABASE_URL, or a running `prequal up`.
+    Needs `prequal login`, or else DATABASE_URL or a running `prequal up`.
 
     \b
     Example:
@@ -116,43 +127,42 @@ def claim(
     """
     from datetime import timedelta
 
-    from prequal.record.acts import operator
     from prequal.review import cases
 
     lease = timedelta(minutes=minutes)
-    _moved(lambda connection: cases.claim(connection, operator(), application, lease), as_json)
+    local = partial(cases.claim, application_id=application, lease=lease)
+    _moved(application, "claim", {"minutes": minutes}, local, as_json)
 
 
 @app.command()
 def note(application: Application, text: Text, as_json: AsJson = False) -> None:
     """Write a note on a case; it cannot be changed afterwards.
 
-    Needs DATABASE_URL, or a running `prequal up`.
+    Needs `prequal login`, or else DATABASE_URL or a running `prequal up`.
 
     \b
     Example:
       prequal review note 01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44 "Salary slips of three months are there."
     """
-    from prequal.record.acts import operator
     from prequal.review import cases
 
-    _moved(lambda connection: cases.note(connection, operator(), application, text), as_json)
+    _moved(application, "notes", {"text": text}, partial(cases.note, application_id=application, text=text), as_json)
 
 
 @app.command("second-look")
 def second_look(application: Application, text: Text, as_json: AsJson = False) -> None:
     """Release your case with a note: two people decide it, whatever its amount.
 
-    Needs DATABASE_URL, or a running `prequal up`.
+    Needs `prequal login`, or else DATABASE_URL or a running `prequal up`.
 
     \b
     Example:
       prequal review second-look 01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44 "Is this income regular?"
     """
-    from prequal.record.acts import operator
     from prequal.review import cases
 
-    _moved(lambda connection: cases.ask_second_look(connection, operator(), application, text), as_json)
+    local = partial(cases.ask_second_look, application_id=application, text=text)
+    _moved(application, "second-look", {"text": text}, local, as_json)
 
 
 @app.command()
@@ -164,20 +174,19 @@ def decide(
 ) -> None:
     """Decide a case that you have claimed; where two people are needed, this is one of two votes.
 
-    Needs DATABASE_URL, or a running `prequal up`.
+    Needs `prequal login`, or else DATABASE_URL or a running `prequal up`.
 
     \b
     Example:
       prequal review decide 01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44 PRE_APPROVED INCOME_CONFIRMED
     """
     from prequal.core.errors import UsageError
-    from prequal.record.acts import operator
     from prequal.review import cases
 
     if outcome not in (Status.PRE_APPROVED, Status.REJECTED):
         raise UsageError("OUTCOME must be PRE_APPROVED or REJECTED.")
-    chosen = Status(outcome)
-    _moved(lambda connection: cases.decide(connection, operator(), application, chosen, reason), as_json)
+    local = partial(cases.decide, application_id=application, outcome=Status(outcome), reason=reason)
+    _moved(application, "decision", {"outcome": outcome, "reason": reason}, local, as_json)
 
 
 @app.command()
@@ -205,10 +214,18 @@ def _run(work: "Callable[[Connection], Awaitable[Any]]") -> Any:
     return run_at_revision(stores(DatabaseSettings).database_url, "review", work)
 
 
-def _moved(work: "Callable[[Connection], Awaitable[Case]]", as_json: bool) -> None:
+def _moved(
+    application: UUID, act: str, content: dict[str, Any], local: "Callable[..., Awaitable[Case]]", as_json: bool
+) -> None:
+    """Do it as the person who signed in; without one beside the database, as the user of this machine."""
+    from prequal.cli.signed_in import current
+    from prequal.record.acts import operator
     from prequal.review.as_json import case_as_json
 
-    case = case_as_json(_run(work))
+    if person := current():
+        case = person.call("POST", f"/review/cases/{application}/{act}", content)
+    else:
+        case = case_as_json(_run(lambda connection: local(connection, operator())))
     typer.echo(json.dumps(case) if as_json else _line(case))
 
 

@@ -65,9 +65,14 @@ def named(text: str, database_url: str | None) -> Policy:
     """
     if found := packaged.policy_of(text):
         return found
-    if database_url is None or Path(text).exists() or text.endswith(".toml"):
+    if database_url is None or is_file(text):
         return load_file(Path(text))
     return policy_of(stored(database_url, text))
+
+
+def is_file(text: str) -> bool:
+    """Whether `text` names a file rather than a version."""
+    return packaged.policy_of(text) is None and (Path(text).exists() or text.endswith(".toml"))
 
 
 def stored(database_url: str, name: str | None) -> StoredVersion:
@@ -102,11 +107,18 @@ def in_transaction(database_url: str, act: Callable[[Connection], Awaitable[T]])
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A version with its document's text; and as it is stored, where it was read from a database."""
+    """A version with its document's text; and where it stands, as JSON, unless it comes with this code."""
 
     policy: Policy
     text: str
-    stored: StoredVersion | None = None
+    life: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of_json(cls, answer: Mapping[str, Any]) -> "Shown":
+        """The version of an answer of the console's API. Raises `Conflict` where this code does not understand it."""
+        policy = life.loaded(answer["version"], answer["text"], bytes.fromhex(answer["hash"]))
+        about = {name: each for name, each in answer.items() if name not in {"version", "hash", "title", "text"}}
+        return cls(policy, answer["text"], about)
 
 
 def shown(name: str | None, database_url: str | None) -> Shown:
@@ -126,7 +138,7 @@ def shown(name: str | None, database_url: str | None) -> Shown:
             )
         return Shown(policy, text)
     version = stored(database_url, name)
-    return Shown(policy_of(version), version.document, version)
+    return Shown(policy_of(version), version.document, life_as_json(version))
 
 
 def packaged_versions() -> list[dict[str, Any]]:
@@ -174,7 +186,7 @@ def as_json(version: Shown) -> dict[str, Any]:
     """A version with its hash, and where it stands if it was read from a database."""
     policy = version.policy
     about = {"version": policy.version, "hash": policy.hash, "document": asdict(policy.document)}
-    return about | (life_as_json(version.stored) if version.stored else {"current": policy is packaged.current()})
+    return about | dict(version.life or {"current": policy is packaged.current()})
 
 
 def life_as_json(version: StoredVersion) -> dict[str, Any]:

@@ -1,0 +1,150 @@
+"""`prequal login`, and `prequal review` and `policy` over the JSON API as the person who signed in."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from typer.testing import CliRunner
+
+from harness.database import Database
+from harness.waiting import eventually
+from prequal.cli import signed_in
+from prequal.cli.app import app
+from prequal.cli.signed_in import Login
+from prequal.console import app as console_app
+from prequal.console.service import console_of
+from prequal.core.console_settings import ConsoleSettings
+from prequal.core.errors import Misconfigured, Refused, UsageError
+from prequal.postgres.connections import ReadPool
+from prequal.service.readiness import Readiness
+from tests.console.conftest import PASSWORD
+from tests.support.policies import policy_text
+from tests.support.reviews import in_review
+
+Prequal = Callable[..., Any]
+
+
+@asynccontextmanager
+async def _served(settings: ConsoleSettings) -> AsyncIterator[uvicorn.Server]:
+    async with ReadPool(settings.database_url, "console", 2) as pool:
+        console = console_app.build(console_of(settings, pool, Readiness(settings, needs_kafka=False)), {})
+        yield uvicorn.Server(uvicorn.Config(console, port=0, log_level="critical", lifespan="off"))
+
+
+@pytest.fixture
+def address(settings: ConsoleSettings) -> Iterator[str]:
+    """A console that is served over HTTP."""
+    servers: list[uvicorn.Server] = []
+
+    async def serve() -> None:
+        async with _served(settings) as server:
+            servers.append(server)
+            await server.serve()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        eventually(lambda: bool(servers and servers[0].started), within=30)
+        yield f"http://127.0.0.1:{servers[0].servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        servers[0].should_exit = True
+        thread.join(30)
+
+
+@pytest.fixture
+def prequal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Prequal:
+    """Runs `prequal …` of a person who has no database."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("PREQUAL_DATA_DIR", str(tmp_path / "none"))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("PREQUAL_PASSWORD", PASSWORD)
+    monkeypatch.setenv("PREQUAL_CODE", "")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Any:
+        done = CliRunner().invoke(app, list(words))
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+    return run
+
+
+def test_review_works_over_the_console_as_the_person_until_logout(
+    prequal: Prequal, address: str, people: None, database: Database
+) -> None:
+    case = str(asyncio.run(in_review(database)))
+
+    signed = prequal("login", address, "--name", "reviewer")
+    listed = prequal("review", "list", "--json")
+    prequal("review", "claim", case)
+    prequal("review", "note", case, "Slips of three months are there.")
+    decided = prequal("review", "decide", case, "PRE_APPROVED", "INCOME_CONFIRMED", "--json")
+    shown = prequal("review", "show", case)
+    prequal("logout")
+
+    assert (PASSWORD in signed, "as reviewer: reviewer." in signed) == (False, True)
+    assert signed_in.file().exists() is False
+    assert ([each["application_id"] for each in listed], decided["outcome"]) == ([case], "PRE_APPROVED")
+    assert "reviewer: Slips of three months are there." in shown
+    actors = database.rows("SELECT DISTINCT actor_kind, actor FROM acts WHERE action LIKE 'review%%'")
+    assert [tuple(each.values()) for each in actors] == [("person", "reviewer")]
+    assert database.value("SELECT count(*) FROM people_sessions") == 0
+
+
+def test_policy_goes_into_force_over_the_console_by_two_people(
+    prequal: Prequal, address: str, people: None, database: Database
+) -> None:
+    Path("v2.toml").write_text(policy_text(), "utf-8")
+
+    prequal("login", address, "--name", "risk_officer")
+    prequal("policy", "propose", "v2.toml")
+    prequal("policy", "backtest", "v2", "--record")
+    with pytest.raises(Refused, match="no right"):
+        prequal("policy", "approve", "v2", "--hash", "0" * 64, "--backtest", "0" * 64)
+    prequal("login", address, "--name", "approver")
+    shown = prequal("policy", "show", "v2", "--json")
+    prequal("policy", "approve", "v2", "--hash", shown["hash"], "--backtest", shown["backtest"])
+    prequal("policy", "activate", "v2")
+
+    assert "Policy v2" in prequal("policy", "show")
+    assert "score" in prequal("policy", "diff", "v1", "v2")
+    assert "v1 decides from" in prequal("policy", "rollback", "v2")
+    assert database.value("SELECT approved_by FROM policy_versions WHERE version = 'v2'") == "approver"
+
+
+def test_ended_session_is_said_and_nothing_is_done_beside_the_database(
+    prequal: Prequal, address: str, people: None, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prequal("login", address, "--name", "reviewer")
+    monkeypatch.setenv("DATABASE_URL", database.url)
+    database.execute("UPDATE people SET disabled_at = now()")
+
+    with pytest.raises(Refused, match="Your session has ended"):
+        prequal("review", "list")
+
+
+def test_file_that_others_can_read_is_refused(prequal: Prequal) -> None:
+    signed_in.keep(Login("http://127.0.0.1:1", "reviewer", "token"))
+    mode = signed_in.file().stat().st_mode & 0o777
+    signed_in.file().chmod(0o640)
+
+    with pytest.raises(Misconfigured, match="can be read by others"):
+        prequal("review", "list")
+
+    assert mode == 0o600
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://console.lender.example", "ftp://127.0.0.1", "127.0.0.1:8004", "https://a:b@host", "http://10.0.0.1:1"],
+)
+def test_address_that_would_send_a_password_in_the_clear_is_refused(url: str, prequal: Prequal) -> None:
+    with pytest.raises(UsageError):
+        prequal("login", url, "--name", "reviewer")
