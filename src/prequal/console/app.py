@@ -1,6 +1,7 @@
-"""The console's outside: its routes, its style sheet, and the headers of every answer.
+"""The console's outside: its routes, its style sheet and script, and the headers of every answer.
 
-Invariant: no answer may run a script, load anything of another host, be framed, or be kept by a cache.
+Invariant: no answer may run a script but the console's own file, load anything of another host, be framed, or be kept
+by a cache.
 """
 
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prequal.console.api import app as api
 from prequal.console.guard import Page
+from prequal.console.live import Live, LivePage
 from prequal.console.views import (
     applications,
     clients,
@@ -47,9 +49,11 @@ PAGES: Final[tuple[Page, ...]] = (
     *try_it.PAGES,
 )
 
+LIVE: Final[tuple[LivePage, ...]] = (*overview.LIVE, *applications.LIVE, *review.LIVE)
+
 HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -65,10 +69,12 @@ def build(console: Console, health: dict[str, Handler]) -> ASGIApp:
         words = "There is no such page." if status == 404 else "This page does not do that."
         return console.page("problem.html", status, None, title="Nothing here", words=words)
 
+    live = Live(console)
     routes: Iterable[BaseRoute] = [
         *(Route(path, handler, methods=["GET"]) for path, handler in health.items()),
         *sign_in.routes(console),
         *(page.route(console) for page in PAGES),
+        *(live.route(page) for page in LIVE),
         Mount(api.PREFIX, api.build(console)),
         Mount("/static", StaticFiles(directory=str(files("prequal.console") / "static"))),
     ]

@@ -62,7 +62,7 @@ async def _answer(console: Console, page: Page, request: Request) -> Response:
             return console.page("problem.html", 403, session, title="Not sent", words=words)
         return await page.handler(Visit(console, request, session, token, form))
     except PrequalError as problem:
-        return _problem(console, session, problem)
+        return _problem(console, session, problem, heals=page.method == "GET")
     except Exception as bug:
         log.error("page_failed", path=page.path, error=where(bug))
         words = "The console failed at this page. It is in its log."
@@ -85,13 +85,13 @@ async def _signed_out(console: Console, page: Page, request: Request) -> Respons
     return console.page("signed_out.html", 401, None, typed=typed)
 
 
-def _problem(console: Console, session: Session | None, problem: PrequalError) -> Response:
-    """A failure as a page: who has to do something about it decides the status."""
+def _problem(console: Console, session: Session | None, problem: PrequalError, *, heals: bool) -> Response:
+    """A failure as a page: who has to do something about it decides the status; `heals` lets it try again."""
     if isinstance(problem, BadForm):
         return console.page("problem.html", 400, session, title="Not sent", words=str(problem))
     if isinstance(problem, (UsageError, Refused)):
         return console.page("problem.html", 409, session, title="Not done", words=str(problem))
     if isinstance(problem, Transient | Misconfigured):
         log.warning("page_unavailable", error=where(problem))
-        return console.page("problem.html", 503, session, title="Out of reach", words=str(problem))
+        return console.page("problem.html", 503, session, title="Out of reach", words=str(problem), heals=heals)
     raise problem

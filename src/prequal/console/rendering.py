@@ -1,6 +1,6 @@
 """Pages from templates: what is inserted is escaped, numbers are grouped as in India, times are of one zone.
 
-Invariant: no template switches the escaping off, or has a script or a style in it; a test holds that.
+Invariant: no template switches the escaping off, or has the text of a script or a style in it; a test holds that.
 """
 
 import hashlib
@@ -31,7 +31,8 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals["style"] = f"/static/console.css?{_hash_of_style()}"
+        self._templates.globals["style"] = _address("console.css")
+        self._templates.globals["script"] = _address("live.js")
         self._templates.filters |= {
             "at": self.at,
             "count": count,
@@ -54,9 +55,10 @@ class Renderer:
         return f"{local:%-d %b %Y, %H:%M:%S}{parts} {local:%Z}"
 
 
-def _hash_of_style() -> str:
-    """Part of the style sheet's address, so that a new release's pages get a new one at once."""
-    return hashlib.sha256((files("prequal.console") / "static" / "console.css").read_bytes()).hexdigest()[:12]
+def _address(name: str) -> str:
+    """The address of a file of ours with its hash in it, so that a new release's pages get a new one at once."""
+    content = (files("prequal.console") / "static" / name).read_bytes()
+    return f"/static/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def inr(amount: Decimal | str | None) -> str:

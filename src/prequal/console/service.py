@@ -39,7 +39,7 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
     readiness = Readiness(settings, needs_kafka=False)
     health = http_server.health_handlers(Service.CONSOLE, settings.service_name, readiness)
     async with ReadPool(settings.database_url, settings.service_name, CONNECTIONS) as pool:
-        console, keys = console_of(settings, pool, readiness), settings.record_keys()
+        console, keys = console_of(settings, pool, readiness, stop), settings.record_keys()
         pages = app.build(console, health)
         checks = [recorded_key("RECORD_KEY", *map(KeyCheck.of, keys))] if keys else []
         async with started(Service.CONSOLE, settings, stop, readiness, *checks, app=pages) as running:
@@ -51,8 +51,10 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
             console.verifier.stop()
 
 
-def console_of(settings: ConsoleSettings, pool: ReadPool, readiness: Readiness) -> Console:
-    """Wire the console."""
+def console_of(
+    settings: ConsoleSettings, pool: ReadPool, readiness: Readiness, stop: asyncio.Event | None = None
+) -> Console:
+    """Wire the console; `stop` ends its streams."""
     life = Life(settings.console_idle_minutes * 60, settings.console_session_hours * 3600)
     return Console(
         settings=settings,
@@ -62,4 +64,5 @@ def console_of(settings: ConsoleSettings, pool: ReadPool, readiness: Readiness) 
         verifier=Verifier(settings, pool),
         renderer=Renderer(settings.console_time_zone),
         cookies=Cookies(secure=not setting_checks.is_loopback(settings.http_host)),
+        stop=stop or asyncio.Event(),
     )

@@ -3,6 +3,7 @@
 Invariant: a page is shown with what its reader may see and do, and no more.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ class Console:
     verifier: Verifier
     renderer: Renderer
     cookies: Cookies
+    stop: asyncio.Event
+    """Set when the process is to end."""
 
     def page(self, template: str, status: int = 200, session: Session | None = None, **values: Any) -> HTMLResponse:
         """A page; `session` is whose navigation it has."""

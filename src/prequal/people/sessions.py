@@ -67,6 +67,20 @@ async def use(connection: Connection, token: str, idle_seconds: int) -> Session 
     return None if row is None else Session(row[0], _roles(row[1]))
 
 
+async def living(connection: Connection, token: str) -> Session | None:
+    """The session of a token, which this does not keep from ending; None when it has ended, or never was."""
+    row = await connection.fetchrow(
+        """
+        SELECT people.name, people.roles FROM people_sessions AS session
+        JOIN people ON people.name = session.person
+        WHERE session.token_hash = $1 AND session.idle_until > now() AND session.expires_at > now()
+          AND people.disabled_at IS NULL
+        """,
+        _hash(token),
+    )
+    return None if row is None else Session(row[0], _roles(row[1]))
+
+
 async def end(connection: Connection, token: str) -> None:
     """End one session."""
     await connection.execute("DELETE FROM people_sessions WHERE token_hash = $1", _hash(token))

@@ -48,6 +48,7 @@ async def before(
     connection: Connection, key: UUID, status: str, client: str, tail: str, scores: tuple[int, int] | None = None
 ) -> Listing:
     """The newest before a key; of these, where given: status, client, end of the masked PAN, band of scores."""
+    looked_at_max = LOOKED_AT_MAX if status or client or tail or scores else SHOWN_MAX
     rows = await connection.fetch(
         """
         WITH looked_at AS MATERIALIZED (
@@ -69,7 +70,7 @@ async def before(
         ) AS found ON true
         """,
         key,
-        LOOKED_AT_MAX,
+        looked_at_max,
         SHOWN_MAX,
         status,
         client,
@@ -79,7 +80,7 @@ async def before(
     looked_at, oldest = rows[0][0], rows[0][1]
     found = [Listed(*row[2:]) for row in rows if row[2] is not None]
     is_full = len(found) == SHOWN_MAX
-    older = found[-1].id if is_full else oldest if looked_at == LOOKED_AT_MAX else None
+    older = found[-1].id if is_full else oldest if looked_at == looked_at_max else None
     return Listing(found, looked_at, older)
 
 

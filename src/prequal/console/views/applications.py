@@ -16,7 +16,8 @@ from starlette.responses import Response
 from prequal.api.decision import decision_body
 from prequal.api.queries import Reviewed, StoredDecision
 from prequal.console.guard import Page
-from prequal.console.queries import applications
+from prequal.console.live import LivePage
+from prequal.console.queries import applications, clock
 from prequal.console.queries.applications import LAST, NO_SCORE
 from prequal.console.queries.overview import first_id
 from prequal.console.rights import Right
@@ -26,6 +27,7 @@ from prequal.domain.application import Status
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.ops import timeline, timeline_queries
 from prequal.ops.backtest import BANDS, band_of
+from prequal.postgres.connections import Connection
 from prequal.record.acts import record_act
 
 _TAIL: Final = re.compile(r"[0-9]{4}[A-Z]", re.ASCII)
@@ -41,8 +43,15 @@ SCORE_BANDS: Final = {
 
 
 async def show(visit: Visit) -> Response:
-    """The newest, and the form to search with."""
-    return await _listed(visit, {}, LAST)
+    """The newest, which are live, and the form to search with."""
+    async with visit.reading() as connection:
+        newest = await _newest(connection)
+    return _page(visit, {}, newest)
+
+
+async def _newest(connection: Connection) -> dict[str, Any]:
+    listing = await applications.before(connection, LAST, "", "", "")
+    return {"now": await clock.now(connection), "listing": listing}
 
 
 async def search(visit: Visit) -> Response:
@@ -61,17 +70,14 @@ async def search(visit: Visit) -> Response:
 async def _listed(visit: Visit, asked: dict[str, str], key: UUID) -> Response:
     async with visit.reading() as connection:
         listing = await applications.before(
-            connection,
-            key,
-            asked.get("status", ""),
-            asked.get("client", ""),
-            asked.get("tail", ""),
-            SCORE_BANDS.get(asked.get("scores", "")),
+            connection, key, asked["status"], asked["client"], asked["tail"], SCORE_BANDS.get(asked["scores"])
         )
+    return _page(visit, asked, {"now": None, "listing": listing})
+
+
+def _page(visit: Visit, asked: dict[str, str], listed: dict[str, Any]) -> Response:
     filters = {name: asked.get(name, "") for name in FIELDS}
-    return visit.page(
-        "applications.html", listing=listing, asked=filters, statuses=list(Status), bands=list(SCORE_BANDS)
-    )
+    return visit.page("applications.html", **listed, asked=filters, statuses=list(Status), bands=list(SCORE_BANDS))
 
 
 async def _id_of(visit: Visit, text: str) -> UUID:
@@ -145,3 +151,4 @@ PAGES: Final = (
     Page("/applications", Right.APPLICATIONS, search, "POST"),
     Page("/applications/{id}", Right.APPLICATIONS, show_one),
 )
+LIVE: Final = (LivePage("/live/applications", Right.APPLICATIONS, ("applications_list",), _newest),)

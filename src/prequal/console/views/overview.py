@@ -1,18 +1,21 @@
 """Overview: what came in, how it was decided, how long it took, what waits."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from prequal.console.guard import Page
+from prequal.console.live import LivePage
 from prequal.console.queries import overview
 from prequal.console.queries.overview import APPLICATIONS_MAX, COUNTED_MAX, Group
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.domain.application import Status
+from prequal.postgres.connections import Connection
 
 PERIODS: Final = {"1": "the last hour", "24": "the last 24 hours"}
 
@@ -21,24 +24,27 @@ async def show(visit: Visit) -> Response:
     """The page."""
     hours = visit.request.query_params.get("hours", "1")
     hours = hours if hours in PERIODS else "1"
-    since = datetime.now(UTC) - timedelta(hours=int(hours))
     async with visit.reading() as connection:
-        waiting = await overview.waiting(connection)
-        groups, oldest = await overview.groups(connection, since)
+        figures = await _figures(int(hours), connection)
+    return visit.page("overview.html", **figures, hours=hours, periods=PERIODS)
+
+
+async def _figures(hours: int, connection: Connection) -> dict[str, Any]:
+    """What the page shows of so many hours."""
+    waiting = await overview.waiting(connection)
+    groups, oldest = await overview.groups(connection, waiting.now - timedelta(hours=hours))
     total = sum(group.applications for group in groups)
-    return visit.page(
-        "overview.html",
-        groups=groups,
-        outcomes=_outcomes(groups, total),
-        total=total,
-        requested=sum((group.requested_inr for group in groups), Decimal(0)),
-        oldest=oldest,
-        cut=total >= APPLICATIONS_MAX,
-        waiting=waiting,
-        counted_max=COUNTED_MAX,
-        hours=hours,
-        periods=PERIODS,
-    )
+    return {
+        "now": waiting.now,
+        "waiting": waiting,
+        "groups": groups,
+        "outcomes": _outcomes(groups, total),
+        "total": total,
+        "requested": sum((group.requested_inr for group in groups), Decimal(0)),
+        "oldest": oldest,
+        "cut": total >= APPLICATIONS_MAX,
+        "counted_max": COUNTED_MAX,
+    }
 
 
 def _outcomes(groups: Sequence[Group], total: int) -> list[dict[str, Any]]:
@@ -50,4 +56,8 @@ def _outcomes(groups: Sequence[Group], total: int) -> list[dict[str, Any]]:
     ]
 
 
+FRAGMENTS: Final = ("overview_waiting", "overview_came_in")
 PAGES: Final = (Page("/", Right.OVERVIEW, show),)
+LIVE: Final = tuple(
+    LivePage(f"/live/overview/{hours}", Right.OVERVIEW, FRAGMENTS, partial(_figures, int(hours))) for hours in PERIODS
+)

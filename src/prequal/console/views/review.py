@@ -6,12 +6,15 @@ Invariant: what a case does not allow is said on its page, as it is now, and wit
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from starlette.responses import Response
 
 from prequal.console.guard import Page
+from prequal.console.live import LivePage
+from prequal.console.queries import clock
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
@@ -32,9 +35,15 @@ async def show(visit: Visit) -> Response:
     order = Order.AMOUNT if visit.request.query_params.get("by") == Order.AMOUNT else Order.AGE
     after = visit.request.query_params.get("after")
     async with visit.reading() as connection:
-        found = await cases.page(connection, order, PAGE_CASES + 1, None if after is None else _id(after))
+        queue = await _queue(order, connection, None if after is None else _id(after))
+    return visit.page("review.html", **queue, is_further=after is not None)
+
+
+async def _queue(order: Order, connection: Connection, after: UUID | None = None) -> dict[str, Any]:
+    """A page of the queue; the first one is live."""
+    found = await cases.page(connection, order, PAGE_CASES + 1, after)
     more = found[PAGE_CASES - 1].application_id if len(found) > PAGE_CASES else None
-    return visit.page("review.html", cases=found[:PAGE_CASES], order=order, more=more)
+    return {"now": await clock.now(connection), "cases": found[:PAGE_CASES], "order": order, "more": more}
 
 
 async def show_one(visit: Visit) -> Response:
@@ -117,4 +126,7 @@ PAGES: Final = (
     Page("/review", Right.REVIEW, show),
     Page("/review/{id}", Right.REVIEW, show_one),
     Page("/review/{id}", Right.DECIDE_REVIEW, act, "POST"),
+)
+LIVE: Final = tuple(
+    LivePage(f"/live/review/{order}", Right.REVIEW, ("review_queue",), partial(_queue, order)) for order in Order
 )

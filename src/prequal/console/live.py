@@ -1,0 +1,134 @@
+"""Live pages: each has a stream of server-sent events with those of its fragments that have changed, once a second.
+
+Invariant: however many look at a page, it is rendered three times a second at most; a stream uses no session up, ends
+with it, and there are `STREAMS_MAX` of them at most.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from prequal.console.rights import Right, may
+from prequal.console.visit import Console
+from prequal.core.errors import Misconfigured, Transient
+from prequal.core.lifecycle import pause
+from prequal.people import sessions
+from prequal.postgres.connections import Connection
+from prequal.telemetry.logs import where
+
+log = structlog.get_logger()
+
+EVERY_SECONDS: Final = 1.0
+KEPT_SECONDS: Final = 0.3
+"""For so long what one stream has rendered is good for the others."""
+STREAMS_MAX: Final = 64
+STREAMS_OF_A_SESSION_MAX: Final = 4
+"""A browser opens six connections to one host (HTTP/1.1): two are left for what is clicked."""
+RETRY_MS: Final = 5_000
+
+ENDED: Final = "Your session has ended. Sign in to see more."
+TOO_MANY: Final = "Too many pages are live at this moment; this one follows when another is closed."
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LivePage:
+    """What is live on a page: the templates of its fragments, named like their places, and what they show.
+
+    `look` reads it; its `now` is the database's time.
+    """
+
+    path: str
+    right: Right
+    fragments: tuple[str, ...]
+    look: Callable[[Connection], Awaitable[Values]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    until: float
+    as_of: str
+    fragments: Mapping[str, str]
+
+
+class Live:
+    """The streams that are open, and what they show."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._open: Counter[str] = Counter()
+        self._rendered: dict[str, _Rendered] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    def route(self, page: LivePage) -> Route:
+        """Where its stream is."""
+
+        async def endpoint(request: Request) -> Response:
+            token = self._console.cookies.of(request, self._console.cookies.session)
+            unbuffered = {"X-Accel-Buffering": "no"}  # by proxies that know it
+            return StreamingResponse(self.events(page, token), headers=unbuffered, media_type="text/event-stream")
+
+        return Route(page.path, endpoint, methods=["GET"])
+
+    async def events(self, page: LivePage, token: str) -> AsyncIterator[str]:
+        """One stream, until its session ends, its reader goes, or the process is to stop."""
+        if self._open.total() >= STREAMS_MAX or self._open[token] >= STREAMS_OF_A_SESSION_MAX:
+            yield _event(words=TOO_MANY)
+            return
+        self._open[token] += 1
+        try:
+            async for event in self._events(page, token):
+                yield event
+        finally:
+            self._open[token] -= 1
+            self._open += Counter()  # forgets those at 0
+
+    async def _events(self, page: LivePage, token: str) -> AsyncIterator[str]:
+        sent: dict[str, str] = {}
+        while not self._console.stop.is_set():
+            try:
+                if not await self._may_look(page, token):
+                    yield _event(words=ENDED, over=True)
+                    return
+                now = await self._now(page)
+                changed = {name: html for name, html in now.fragments.items() if sent.get(name) != html}
+                sent |= changed
+                yield _event(as_of=now.as_of, fragments=changed)
+            except (Transient, Misconfigured) as away:
+                log.warning("page_unavailable", error=where(away))
+                yield _event(words=str(away))
+            await pause(self._console.stop, EVERY_SECONDS)
+
+    async def _may_look(self, page: LivePage, token: str) -> bool:
+        async with self._console.pool.use("console_session") as connection:
+            session = await sessions.living(connection, token)
+        return session is not None and may(session.roles, page.right)
+
+    async def _now(self, page: LivePage) -> _Rendered:
+        loop = asyncio.get_running_loop()
+        async with self._turns.setdefault(page.path, asyncio.Lock()):
+            rendered = self._rendered.get(page.path)
+            if rendered is None or rendered.until < loop.time():
+                rendered = await self._render(page, loop.time() + KEPT_SECONDS)
+                self._rendered[page.path] = rendered
+            return rendered
+
+    async def _render(self, page: LivePage, until: float) -> _Rendered:
+        async with self._console.pool.use("console_read") as connection:
+            values = await page.look(connection)
+        renderer = self._console.renderer
+        fragments = {name: renderer.page(f"{name}.html", values) for name in page.fragments}
+        return _Rendered(until, renderer.at(values["now"]), fragments)
+
+
+def _event(**said: Any) -> str:
+    return f"retry: {RETRY_MS}\ndata: {json.dumps(said)}\n\n"

@@ -1,0 +1,108 @@
+"""Streams of the live pages: what they send, when they end, and how many there are."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from harness.database import Database
+from prequal.console import live
+from prequal.console.app import LIVE
+from prequal.console.live import Live, LivePage
+from prequal.console.rights import RIGHTS
+from prequal.console.service import console_of
+from prequal.core.console_settings import ConsoleSettings
+from prequal.domain.person import PersonRole
+from prequal.postgres.connections import ReadPool
+from prequal.service.readiness import Readiness
+from tests.support.submissions import stored
+
+SignedIn = Callable[..., Any]
+OF_APPLICATIONS = next(page for page in LIVE if page.path == "/live/applications")
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(live, "KEPT_SECONDS", 0.0)
+
+
+@pytest.fixture
+async def streams(settings: ConsoleSettings) -> AsyncIterator[Live]:
+    async with ReadPool(settings.database_url, "console", 2) as pool:
+        yield Live(console_of(settings, pool, Readiness(settings, needs_kafka=False), asyncio.Event()))
+
+
+async def token_of(signed_in: SignedIn, role: PersonRole) -> str:
+    return str((await signed_in(role)).client.cookies["console_session"])
+
+
+def said(event: str) -> dict[str, Any]:
+    """What an event says."""
+    found: dict[str, Any] = json.loads(event.partition("data: ")[2])
+    return found
+
+
+async def test_fragment_is_sent_when_it_has_changed_and_not_before(
+    streams: Live, signed_in: SignedIn, database: Database
+) -> None:
+    stream = streams.events(OF_APPLICATIONS, await token_of(signed_in, PersonRole.AUDITOR))
+
+    first, unchanged = said(await anext(stream)), said(await anext(stream))
+    (application,) = stored(database, 1)
+    changed = said(await anext(stream))
+
+    assert "looked at fits" in first["fragments"]["applications_list"]
+    assert unchanged["fragments"] == {}
+    assert str(application.id) in changed["fragments"]["applications_list"]
+    assert application.pan not in json.dumps(changed)
+
+
+async def test_stream_ends_with_its_session_which_it_does_not_use_up(
+    streams: Live, signed_in: SignedIn, database: Database
+) -> None:
+    stream = streams.events(OF_APPLICATIONS, await token_of(signed_in, PersonRole.AUDITOR))
+    before = database.value("SELECT idle_until FROM people_sessions")
+    await anext(stream)
+    after = database.value("SELECT idle_until FROM people_sessions")
+
+    database.execute("UPDATE people_sessions SET idle_until = now()")
+    last = [said(event) async for event in stream]
+
+    assert before == after
+    assert last == [{"words": live.ENDED, "over": True}]
+
+
+@pytest.mark.parametrize("page", LIVE, ids=lambda page: page.path)
+async def test_stream_is_for_those_who_may_see_its_page(page: LivePage, streams: Live, signed_in: SignedIn) -> None:
+    for role in PersonRole:
+        first = said(await anext(streams.events(page, await token_of(signed_in, role))))
+        assert ("fragments" in first) is (role in RIGHTS[page.right])
+    assert said(await anext(streams.events(page, ""))) == {"words": live.ENDED, "over": True}
+
+
+async def test_streams_are_bounded_and_one_that_ends_makes_room(
+    streams: Live, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "STREAMS_OF_A_SESSION_MAX", 1)
+    token = await token_of(signed_in, PersonRole.AUDITOR)
+    first = streams.events(OF_APPLICATIONS, token)
+    await anext(first)
+
+    refused = [said(event) async for event in streams.events(OF_APPLICATIONS, token)]
+    await first.aclose()  # type: ignore[attr-defined]  # it is a generator
+    then = said(await anext(streams.events(OF_APPLICATIONS, token)))
+
+    assert refused == [{"words": live.TOO_MANY}]
+    assert "fragments" in then
+
+
+async def test_stream_ends_when_the_process_is_to_stop(streams: Live, signed_in: SignedIn) -> None:
+    stream = streams.events(OF_APPLICATIONS, await token_of(signed_in, PersonRole.AUDITOR))
+    await anext(stream)
+
+    streams._console.stop.set()
+
+    assert [event async for event in stream] == []
