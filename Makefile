@@ -18,7 +18,7 @@ $(info · this checkout was moved: .venv is made again)
 $(shell rm -rf .venv)
 endif
 
-.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-browser test-image test-containers coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-browser screenshots test-image test-containers coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -76,9 +76,12 @@ test-clients: .venv/.develop ## Clients of other makers against the API: a JDK H
 	@command -v curl >/dev/null || { echo "curl is needed: apt-get install curl"; exit 2; }
 	$(PYTEST) -n 2 tests/clients
 
-test-browser: .venv/.develop ## The API's pages in a browser without network (Debian's package `chromium`)
+test-browser: .venv/.develop ## The console and the API's pages in a browser without network (Debian's package `chromium`)
 	@command -v chromium >/dev/null || { echo "Chromium is needed: apt-get install chromium"; exit 2; }
 	$(PYTEST) -n 0 tests/browser
+
+screenshots: .venv/.develop ## Write docs/console/*.webp: each page of the console, light, dark and on a telephone
+	SCREENSHOTS=docs/console $(BIN)/python -m pytest -q -n 0 -p no:randomly tests/browser/test_console_pages.py
 
 test-containers: .venv/.develop ## The shipped image and compose file in podman, as root (Debian's podman, netavark, debootstrap)
 	@command -v podman runc debootstrap >/dev/null || { echo "podman, runc and debootstrap are needed: apt-get install podman runc netavark aardvark-dns iptables debootstrap"; exit 2; }

@@ -4,15 +4,12 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect
 
 from harness.database import Cluster
 from harness.system import a_system
 from prequal.local.kafka import Kafka
-
-CHROMIUM = "/usr/bin/chromium"
-NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-PATIENCE_MS = 30_000.0
+from tests.browser.people import PATIENCE_MS
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +20,6 @@ def url(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory
     ):
         system.start("api")
         yield system.api.url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", NO_NETWORK])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""Chromium without a network, the console as a process over a filled database, and people who sign in to it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from harness.broker import Broker
+from harness.database import Cluster
+from harness.system import a_system
+from prequal.local.kafka import Kafka
+from tests.browser import filled
+from tests.browser.people import PATIENCE_MS, Console, sign_in, watch
+
+CHROMIUM = "/usr/bin/chromium"
+NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+
+Opened = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def console(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """The console, for all tests: each acts on something of its own, or looks at what is there."""
+    folder = tmp_path_factory.mktemp("console")
+    with (
+        cluster.database() as database,
+        a_system(database.url, kafka.bootstrap_servers, folder) as system,
+    ):
+        broker = Broker(kafka.bootstrap_servers)
+        found = filled.everything(database, broker)
+        process = system.further("console", "console")
+        process.launch()
+        process.wait_until_ready()
+        yield Console(process.url, database, found, broker)
+
+
+@pytest.fixture(scope="session")
+def browser(console: Console) -> Iterator[Browser]:
+    """Starts after all that runs something of asyncio in this thread, which its loop holds from then on."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", NO_NETWORK])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, console: Console) -> Iterator[Opened]:
+    """Opens the console as a person; nothing may fail in a page of it, and no other host be asked."""
+    contexts, problems = [], list[str]()
+
+    def open_as(person: str | None, status: int = 200, **options: Any) -> Page:
+        """A new page of a person's browser; an answer of `status` is no failure."""
+        if person and person not in console.states:
+            console.states[person] = sign_in(browser, console, person)
+        known = {"storage_state": console.states[person]} if person else {}
+        contexts.append(browser.new_context(base_url=console.url, **known, **options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        watch(page, problems, status)
+        return page
+
+    yield open_as
+    for context in contexts:
+        context.close()
+    assert problems == []

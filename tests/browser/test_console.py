@@ -1,0 +1,122 @@
+"""The console in a browser: each role signs in and does its main act."""
+
+import pyotp
+from playwright.sync_api import Response, expect
+
+from tests.browser import filled
+from tests.browser.conftest import Opened
+from tests.browser.people import Console, give
+from tests.support import policies
+
+
+def test_reviewer_claims_a_case_writes_a_note_and_decides_it(console: Console, opened: Opened) -> None:
+    case, page = filled.new_case(console.database), opened("reviewer")
+    page.goto("/")
+
+    page.get_by_role("link", name="Review").click()
+    page.get_by_role("link", name=str(case)).click()
+    page.get_by_role("button", name="Claim").click()
+    page.get_by_label("Without a PAN").fill("Salary slips of three months are there.")
+    page.get_by_role("button", name="Write the note").click()
+    page.get_by_label("Documents show an income that is enough").check()
+    page.get_by_role("button", name="Decide").click()
+
+    expect(page.get_by_role("status")).to_have_text("Done.")
+    expect(page.get_by_text("PRE_APPROVED, INCOME_CONFIRMED").first).to_be_visible()
+    expect(page.get_by_text("Salary slips of three months are there.")).to_be_visible()
+    assert console.database.value("SELECT status FROM applications WHERE id = %s", case) == "PRE_APPROVED"
+
+
+def test_risk_officer_proposes_a_version_and_an_approver_approves_it(console: Console, opened: Opened) -> None:
+    officer, approver = opened("risk_officer"), opened("approver")
+    officer.goto("/policy")
+    officer.get_by_label("The document, in TOML").fill(policies.policy_text("v3"))
+    officer.get_by_role("button", name="Check and propose").click()
+    expect(officer.get_by_role("heading", name="Policy v3")).to_be_visible()
+    filled.backtested(console.database, "v3")
+
+    approver.goto("/policy")
+    approver.get_by_role("link", name="v3", exact=True).click()
+    expect(approver.get_by_text("Of 1,240 decided applications 37 would have another status")).to_be_visible()
+    approver.get_by_role("button", name="Approve this document on this backtest").click()
+
+    expect(approver.get_by_role("status")).to_have_text("Done.")
+    assert console.database.value("SELECT approved_by FROM policy_versions WHERE version = 'v3'") == "approver"
+
+
+def test_operator_looks_at_a_dead_letter_and_discards_another(console: Console, opened: Opened) -> None:
+    page = opened("operator")
+    page.goto("/dead-letters")
+    page.get_by_role("link", name=console.filled.dead_letter).click()
+    expect(page.get_by_text("XXXXX1234F")).to_be_visible()
+    page.go_back()
+
+    page.get_by_label(f"Choose {console.filled.dead_letter[:-1]}1").check()
+    page.get_by_role("button", name="Discard…").click()
+    page.get_by_label("Why").fill("sent by a load test")
+    page.get_by_role("button", name="Discard").click()
+
+    expect(page.get_by_role("status")).to_have_text("Done.")
+    assert console.database.value("SELECT resolved_by FROM resolved_dead_letters") == "operator"
+
+
+def test_auditor_finds_an_application_and_the_look_at_it_in_the_record(console: Console, opened: Opened) -> None:
+    application, page = str(console.filled.application), opened("auditor")
+    page.goto("/applications")
+
+    page.get_by_label("Id, or its request's").fill(application)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Application {application}")).to_be_visible()
+    page.get_by_role("link", name="Record").click()
+
+    expect(page.get_by_role("row", name="auditor").filter(has_text=application).first).to_contain_text(
+        "application viewed"
+    )
+
+
+def test_administrator_adds_a_person_who_signs_in_with_both_factors(console: Console, opened: Opened) -> None:
+    page, asha = opened("administrator"), opened(None)
+    page.goto("/people")
+    page.get_by_label("Name: lower-case").fill("asha")
+    page.get_by_role("group", name="Roles").last.get_by_label("auditor").check()
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("heading", name="asha may sign in")).to_be_visible()
+    password = page.locator("dt:has-text('Password') + dd").inner_text()
+    address = page.locator("dt:has-text('For the authenticator') + dd").inner_text()
+
+    give(asha, "asha", password, str(pyotp.parse_uri(address).secret))
+
+    expect(asha.get_by_text("asha", exact=True)).to_be_visible()
+    assert console.database.value("SELECT roles FROM people WHERE name = 'asha'") == ["auditor"]
+
+
+def test_administrator_revokes_a_client(console: Console, opened: Opened) -> None:
+    page = opened("administrator")
+    page.goto("/clients")
+
+    row = page.get_by_role("row", name="Konkan Autos")
+    row.get_by_text("Revoke", exact=True).click()
+    row.get_by_role("button").click()
+
+    expect(page.get_by_role("row", name="Konkan Autos")).to_contain_text("revoked")
+
+
+def test_first_key_leads_past_the_navigation_to_the_content(opened: Opened) -> None:
+    page = opened("auditor")
+    page.goto("/")
+
+    page.keyboard.press("Tab")
+
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+
+
+def test_first_page_is_within_150_kilobytes(opened: Opened) -> None:
+    seen: list[Response] = []
+    page = opened("auditor")
+    page.on("response", lambda response: seen.append(response))
+
+    page.goto("/", wait_until="load")
+
+    sizes = [response.request.sizes() for response in seen if "/live/" not in response.url]
+    assert len(sizes) >= 2
+    assert sum(each["responseBodySize"] + each["responseHeadersSize"] for each in sizes) <= 150_000
