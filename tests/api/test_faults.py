@@ -278,7 +278,7 @@ async def test_refused_application_does_not_disturb_those_it_shares_a_write_with
 ) -> None:
     database.execute("ALTER TABLE applications ADD CONSTRAINT no_autos CHECK (loan_type <> 'AUTO')")
     types = ["HOME", "AUTO", "PERSONAL"] * 10
-    async with api_within(database.url, kafka.bootstrap_servers) as client:
+    async with api_within(database.url, kafka.bootstrap_servers, patient=True) as client:
         await ready(client)
 
         posts = [client.post("/applications", json=an_application(loan_type=loan_type)) for loan_type in types]

@@ -31,7 +31,7 @@ class OnAWire:
 @pytest.fixture
 async def api(database: Database, kafka: Kafka) -> AsyncIterator[OnAWire]:
     with a_wire(port_of(database.url)) as wire:
-        async with api_within(wire.url(database.url), kafka.bootstrap_servers) as client:
+        async with api_within(wire.url(database.url), kafka.bootstrap_servers, patient=True) as client:
             await ready(client)
             yield OnAWire(client, wire, database)
             wire.restore()

@@ -13,8 +13,8 @@ import pytest
 from harness.database import Database
 from harness.ports import free_port
 from harness.system import ANYBODY, KEYS, PATIENCE
-from harness.waiting import soon
-from prequal.api import service
+from harness.waiting import PATIENCE_SECONDS, soon
+from prequal.api import service, submit
 from prequal.core.settings import ApiSettings, load
 from prequal.service import process
 
@@ -52,9 +52,17 @@ def _headers(key: str | None, others: Mapping[str, str]) -> dict[str, str]:
 
 @asynccontextmanager
 async def api_within(
-    database_url: str, bootstrap_servers: str, *, admin_port: int | None = None, **settings: Any
+    database_url: str,
+    bootstrap_servers: str,
+    *,
+    admin_port: int | None = None,
+    patient: bool = False,
+    **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The API on a port of its own, in this event loop, as soon as it answers; ready it may still have to get."""
+    """The API on a port of its own, in this event loop, as soon as it answers; ready it may still have to get.
+
+    A `patient` one refuses nothing for want of time, however long the machine stands still.
+    """
     port = free_port()
     loaded = load(
         ApiSettings,
@@ -68,9 +76,14 @@ async def api_within(
     stop = asyncio.Event()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "freeze_memory", lambda: None)  # this process is not the API's own
+        if patient:
+            patch.setattr(submit, "ANSWER_SECONDS", PATIENCE_SECONDS)
+            loaded = loaded.model_copy(update={"write_within_seconds": PATIENCE_SECONDS})
         serving = asyncio.create_task(service._main(loaded, stop))
         try:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15, trust_env=False) as client:
+            async with httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS, trust_env=False
+            ) as client:
                 await soon(lambda: _answers(client, serving))
                 yield client
         finally:
