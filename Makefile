@@ -18,7 +18,7 @@ $(info · this checkout was moved: .venv is made again)
 $(shell rm -rf .venv)
 endif
 
-.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-browser screenshots test-image test-containers coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-browser screenshots test-image test-containers coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings sbom clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -81,6 +81,7 @@ test-browser: .venv/.develop ## The console and the API's pages in a browser wit
 	$(PYTEST) -n 0 tests/browser
 
 screenshots: .venv/.develop ## Write docs/console/*.webp: each page of the console, light, dark and on a telephone
+	@mkdir -p docs/console
 	SCREENSHOTS=docs/console $(BIN)/python -m pytest -q -n 0 -p no:randomly tests/browser/test_console_pages.py
 
 test-containers: .venv/.develop ## The shipped image and compose file in podman, as root (Debian's podman, netavark, debootstrap)
@@ -143,6 +144,12 @@ bugs: .venv/.develop ## Every seeded bug, which the checker must see: ONLY=name
 
 prove: .venv/.develop ## Two minutes to watch: everything is killed again and again under load, and nothing is lost
 	@ONLY=random-kills SHOW=1 SECONDS=$(or $(SECONDS),120) $(BIN)/python -m faults.run
+
+SBOM ?= dist/sbom.cdx.json
+sbom: .venv/.develop ## What the service runs with, each package with its hashes, in CycloneDX: SBOM=file
+	@mkdir -p $(dir $(SBOM))
+	$(BIN)/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml --output-reproducible \
+		--output-file $(SBOM)
 
 findings: .venv/bin/python ## Surprises of the libraries we stand on, run again without our product: ONLY="name …"
 	@PYTHON=$(CURDIR)/$(BIN)/python findings/run $(ONLY)
