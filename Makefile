@@ -65,7 +65,7 @@ test-e2e: .venv/.develop ## The whole system, as `prequal up` starts it
 	$(PYTEST) -n 0 tests/e2e
 
 test-recovery: .venv/.develop ## The stores fail under the running services, and come back
-	$(PYTEST) tests/recovery
+	$(PYTEST) -n 2 tests/recovery
 
 test-observability: .venv/.develop ## Every alert and every panel, by a real Prometheus and Alertmanager (Debian's packages)
 	@command -v promtool >/dev/null && command -v prometheus-alertmanager >/dev/null || { \

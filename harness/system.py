@@ -70,15 +70,21 @@ class Service(services.ServiceProcess):
 
     def becomes(self, status: int, within: float = PATIENCE_SECONDS, **body: Any) -> dict[str, Any]:
         """Wait until `/ready` answers with this status and at least these fields; the whole answer."""
+        last: object = None
 
         def answer() -> dict[str, Any] | None:
+            nonlocal last
             try:
-                found, said = self.ready()
-            except httpx.TransportError:
+                last = found, said = self.ready()
+            except httpx.TransportError as error:
+                last = error
                 return None
             return said if found == status and body.items() <= said.items() else None
 
-        return eventually(answer, within) or {}
+        try:
+            return eventually(answer, within) or {}
+        except AssertionError as late:
+            raise AssertionError(f"{self.name} did not become {status} {body}; last it said {last}") from late
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The lines of its log with this event."""
