@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
 
 from starlette.responses import Response
 
@@ -18,8 +17,24 @@ from prequal.core.errors import Refused
 from prequal.messaging.events import rfc3339
 
 
-class ErrorCode(Enum):
-    """The codes, each with its status and its words."""
+class Code(Enum):
+    """A code, with its status and its words."""
+
+    _value_: tuple[int, str]
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self._value_[0]
+
+    @property
+    def words(self) -> str:
+        """The message."""
+        return self._value_[1]
+
+
+class ErrorCode(Code):
+    """The codes of the public API."""
 
     MALFORMED_REQUEST = 400, "The body is not a well-formed JSON object of sane size."
     UNAUTHENTICATED = 401, "Send the token of a client: Authorization: Bearer pq_<id>_<secret>."
@@ -44,18 +59,8 @@ class ErrorCode(Enum):
     INTERNAL_ERROR = 500, "Something went wrong on our side."
     SERVICE_UNAVAILABLE = 503, "The service cannot answer now: try again with the same Idempotency-Key."
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return self.value[0]
 
-    @property
-    def words(self) -> str:
-        """The message."""
-        return self.value[1]
-
-
-RETRY_AFTER = {
+RETRY_AFTER: Mapping[Code, tuple[int, int]] = {
     ErrorCode.IDEMPOTENCY_KEY_IN_USE: (1, 1),
     ErrorCode.SERVICE_UNAVAILABLE: (1, 4),
 }
@@ -75,7 +80,7 @@ class ApiError(Refused):
 
     def __init__(
         self,
-        code: ErrorCode,
+        code: Code,
         details: list[FieldIssue] | None = None,
         headers: Mapping[str, str] = {},
         words: str | None = None,
@@ -87,25 +92,20 @@ class ApiError(Refused):
 
 
 def error_response(error: ApiError, request_id: str, path: str) -> Response:
-    """The answer to a refused request. `X-Request-ID` is set where it is sent."""
+    """The one shape. `X-Request-ID` is set where it is sent."""
     code = error.code
-    body = error_body(code.name, str(error), error.details, request_id, path)
-    return Response(json.dumps(body), code.status, {**error.headers, **retry_after(code)}, "application/json")
-
-
-def error_body(code: str, message: str, details: list[FieldIssue] | None, request_id: str, path: str) -> dict[str, Any]:
-    """The one shape."""
-    return {
-        "error_code": code,
-        "message": message,
-        "details": None if details is None else [_detail(issue) for issue in details],
+    body = {
+        "error_code": code.name,
+        "message": str(error),
+        "details": None if error.details is None else [_detail(issue) for issue in error.details],
         "request_id": request_id,
         "timestamp": rfc3339(datetime.now(UTC)),
         "path": shown_path(path),
     }
+    return Response(json.dumps(body), code.status, {**error.headers, **retry_after(code)}, "application/json")
 
 
-def retry_after(code: ErrorCode) -> dict[str, str]:
+def retry_after(code: Code) -> dict[str, str]:
     """The header that says when to try again, for the errors that may pass."""
     return {"Retry-After": str(random.randint(*RETRY_AFTER[code]))} if code in RETRY_AFTER else {}
 

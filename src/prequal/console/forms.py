@@ -20,6 +20,20 @@ class BadForm(Refused):
     """The form is too large, or is none."""
 
 
+class TooLarge(BadForm):
+    """The body has more than `BYTES_MAX`."""
+
+
+async def read_bytes(request: Request) -> bytes:
+    """The body. Raises `TooLarge`."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > BYTES_MAX:
+            raise TooLarge
+    return body
+
+
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form, stripped.
 
@@ -28,11 +42,7 @@ async def read_form(request: Request) -> dict[str, str]:
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise BadForm
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > BYTES_MAX:
-            raise BadForm
+    body = await read_bytes(request)
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
     except ValueError:

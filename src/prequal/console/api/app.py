@@ -19,11 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prequal import __version__
 from prequal.api.app import request_id_of
+from prequal.api.errors import error_response
 from prequal.api.masking import shown_path
 from prequal.console.api import dead_letters, policy, review, session
 from prequal.console.api.errors import Code, Problem, of_fields, problem_of
 from prequal.console.api.rights import needs
-from prequal.console.forms import BYTES_MAX
+from prequal.console.forms import TooLarge, read_bytes
 from prequal.console.rights import Right
 from prequal.console.visit import Console, Visit
 from prequal.core.errors import PrequalError
@@ -107,12 +108,11 @@ class Envelope:
             body = await _body(scope, receive)
             await self._app(scope, _again(body, receive), answered)
         except PrequalError as failure:
-            await problem_of(failure).answer(answered.request_id, scope["path"])(scope, receive, answered)
+            await _answer(problem_of(failure), scope)(scope, receive, answered)
         except Exception as bug:
             log.error("console_api_failed", path=shown_path(scope["path"]), error=where(bug))
             if not answered.begun:
-                failed = Problem(Code.INTERNAL_ERROR)
-                await failed.answer(answered.request_id, scope["path"])(scope, receive, answered)
+                await _answer(Problem(Code.INTERNAL_ERROR), scope)(scope, receive, answered)
         finally:
             correlation_id.reset(token)
 
@@ -151,13 +151,11 @@ def _token(scope: Scope) -> str | None:
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
-    body = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            async for part in Request(scope, receive).stream():
-                body += part
-                if len(body) > BYTES_MAX:
-                    raise Problem(Code.PAYLOAD_TOO_LARGE, headers={"Connection": "close"})
+            body = await read_bytes(Request(scope, receive))
+    except TooLarge:
+        raise Problem(Code.PAYLOAD_TOO_LARGE, headers={"Connection": "close"}) from None
     except TimeoutError:
         raise Problem(Code.REQUEST_TIMEOUT, headers={"Connection": "close"}) from None
     if body and not _is_json(scope):
@@ -181,8 +179,12 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return given
 
 
+def _answer(problem: Problem, scope: Scope) -> Response:
+    return error_response(problem, scope["request_id"], scope["path"])
+
+
 async def _refused(request: Request, failure: Any) -> Response:
-    return problem_of(failure).answer(request.scope["request_id"], request.scope["path"])
+    return _answer(problem_of(failure), request.scope)
 
 
 async def _failed(request: Request, _: Exception) -> Response:

@@ -3,14 +3,11 @@
 Invariant: an answer says what the person may know, in one sentence, and repeats nothing that was sent.
 """
 
-import json
 from collections.abc import Mapping
-from enum import Enum
 from typing import Any
 
-from starlette.responses import Response
-
-from prequal.api.errors import FieldIssue, error_body
+from prequal.api import errors
+from prequal.api.errors import ApiError, FieldIssue
 from prequal.api.masking import shown_name
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.domain.policy.problems import NotAPolicy
@@ -20,8 +17,8 @@ from prequal.policy_versions.life import NoSuchVersion
 from prequal.review.errors import NoSuchCase, UnfitText
 
 
-class Code(Enum):
-    """The codes, each with its status and its words."""
+class Code(errors.Code):
+    """The codes of the console's JSON API."""
 
     MALFORMED_REQUEST = 400, "The body is not a well-formed JSON object."
     UNAUTHENTICATED = 401, "Send the token of a session that has not ended: Authorization: Bearer <token>."
@@ -36,16 +33,6 @@ class Code(Enum):
     INTERNAL_ERROR = 500, "Something went wrong on our side."
     SERVICE_UNAVAILABLE = 503, "The console cannot answer now: try again."
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return self.value[0]
-
-    @property
-    def words(self) -> str:
-        """The message."""
-        return self.value[1]
-
 
 HEADERS: Mapping[Code, Mapping[str, str]] = {
     Code.UNAUTHENTICATED: {"WWW-Authenticate": 'Bearer realm="prequal console"'},
@@ -53,8 +40,8 @@ HEADERS: Mapping[Code, Mapping[str, str]] = {
 }
 
 
-class Problem(Refused):
-    """A request is refused, in the code's words or in others that fit better."""
+class Problem(ApiError):
+    """A request is refused, with the headers that belong to its code."""
 
     def __init__(
         self,
@@ -63,15 +50,7 @@ class Problem(Refused):
         details: list[FieldIssue] | None = None,
         headers: Mapping[str, str] = {},
     ) -> None:
-        super().__init__(words or code.words)
-        self.code = code
-        self.details = details
-        self.headers = {**HEADERS.get(code, {}), **headers}
-
-    def answer(self, request_id: str, path: str) -> Response:
-        """The answer in the one shape."""
-        body = error_body(self.code.name, str(self), self.details, request_id, path)
-        return Response(json.dumps(body), self.code.status, self.headers, "application/json")
+        super().__init__(code, details, {**HEADERS.get(code, {}), **headers}, words)
 
 
 _CODES: tuple[tuple[tuple[type[Exception], ...], Code], ...] = (
