@@ -12,6 +12,7 @@ from typing import Any, Self
 import httpx
 
 from prequal.core.errors import Refused, Transient
+from prequal.core.proxies import DIRECT
 from prequal.domain.application import Status
 
 POLL_SECONDS = 0.005
@@ -50,10 +51,9 @@ class ApiClient:
             token: the client's, where one is asked for.
             timeout_seconds: for one answer.
         """
-        direct = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
         self._url = url
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds, mounts=direct)
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds, mounts=DIRECT)
 
     def __enter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from prequal.core.errors import Misconfigured, Refused, Transient, UsageError
+from prequal.core.proxies import DIRECT
 from prequal.core.setting_checks import is_loopback
 
 FOR_OTHERS: Final = 0o077
@@ -116,10 +117,9 @@ def call(
         Transient: the console, or a store behind it, does not answer.
     """
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    direct = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
     sent = {name: value for name, value in query.items() if value is not None}
     try:
-        with httpx.Client(base_url=url, headers=headers, timeout=seconds, mounts=direct) as http:
+        with httpx.Client(base_url=url, headers=headers, timeout=seconds, mounts=DIRECT) as http:
             response = http.request(method, _PREFIX + path, json=content, params=sent)
             answer = response.json() if response.content else None
     except httpx.HTTPError as failure:

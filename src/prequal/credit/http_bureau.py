@@ -20,6 +20,7 @@ from prequal.core.backoff import Backoff
 from prequal.core.bureau_settings import BureauSettings
 from prequal.core.circuit_breaker import Breaker, State
 from prequal.core.errors import Transient
+from prequal.core.proxies import DIRECT
 from prequal.credit.bureau import Score
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
@@ -33,8 +34,6 @@ LOOK_SECONDS = 0.1
 """How often a request that has its turn looks whether the breaker lets it through."""
 OF_ONE_REQUEST = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
 """Answers that say nothing about the bureau's health."""
-DIRECT = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
-"""Proxies of the environment are used, except to this machine itself."""
 
 Pause = Callable[[float], Awaitable[None]]
 
