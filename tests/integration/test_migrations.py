@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -83,6 +85,18 @@ def test_upgrade_again_changes_nothing(filled: Database) -> None:
     migrate.upgrade(filled.url)
 
     assert (shape(filled), filled.everything()) == (before, rows)
+
+
+def test_upgrade_again_does_not_load_alembic(database: Database) -> None:
+    script = (
+        "import sys; sys.modules['alembic'] = None\n"
+        "from prequal.schema.migrate import upgrade\n"
+        f"print(upgrade({database.url!r}).after)"
+    )
+
+    again = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+
+    assert again.stdout.strip() == REVISION
 
 
 def test_downgrade_to_nothing_leaves_nothing(filled: Database) -> None:
