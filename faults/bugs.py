@@ -171,6 +171,10 @@ def pan_logged() -> None:
 # ── and some that it overlooks ──────────────────────────────────────────────────────────────────────────────────
 
 
+ANSWERED_SECONDS = 0.2
+"""Time for a client to read the answers of a batch, and for the next batch to be one of several applications."""
+
+
 @bug("api", red="I1", scenario="the API dies before its commit")
 def answered_before_the_commit() -> None:
     """The client need not wait for the disk: the rows are inserted, so it will commit."""
@@ -188,7 +192,7 @@ def answered_before_the_commit() -> None:
         for submission in being_written:
             if submission.new.application.id in answers:
                 submission.answer(answers[submission.new.application.id])
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(ANSWERED_SECONDS)
         return await commit(self, connection, lock, answers)
 
     _rebind(Submissions, "_write", remembered)

@@ -211,7 +211,8 @@ def main() -> None:
         print(f"There is no bug {', '.join(unknown)}. There are: {', '.join(BUGS)}")
         sys.exit(2)
     missed = show(BUGS[name] for name in chosen)
-    print(f"{len(chosen) - len(missed)} of {len(chosen)} seeded bugs caught")
+    names = f"; not caught: {', '.join(missed)}" if missed else ""
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} seeded bugs caught{names}")
     sys.exit(bool(missed))
 
 
