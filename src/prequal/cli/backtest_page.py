@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import typer
 
+from prequal.domain.money import rupees
+
 EVERY_SECONDS: Final = 1.0
 FLIPS_SHOWN: Final = 20
 
@@ -33,10 +35,10 @@ class Progress:
 def page(report: Mapping[str, Any]) -> list[str]:
     """The report in lines."""
     candidate, flips = report["candidate"], report["flips"]
-    rupees = sum((Decimal(flip["loan_amount_inr"]) for flip in flips), Decimal())
+    amount = sum((Decimal(flip["loan_amount_inr"]) for flip in flips), Decimal())
     return [
         f"{report['applications']:,} decided applications by policy {candidate['version']}, sha256 {candidate['hash']}",
-        f"{len(flips):,} would have another status, of loans of {_rupees(rupees)}; {report['pending']:,} are pending.",
+        f"{len(flips):,} would have another status, of loans of {rupees(amount)}; {report['pending']:,} are pending.",
         *_replayed(report["replayed"]),
         *_table("By status", report["outcomes"], ()),
         *_table("By loan type", report["by_loan_type"], ("loan_type",)),
@@ -63,7 +65,7 @@ def _table(title: str, groups: Sequence[Mapping[str, Any]], names: Sequence[str]
     yield from ("", f"{title}:")
     for group in changed:
         what = "  ".join([*(f"{group[name]:<10}" for name in names), f"{group['before']} → {group['after']}"])
-        yield f"  {group['applications']:>10,}  {_rupees(Decimal(group['loan_amount_inr'])):>22}  {what}"
+        yield f"  {group['applications']:>10,}  {rupees(Decimal(group['loan_amount_inr'])):>22}  {what}"
     same = sum(group["applications"] for group in groups if group["before"] == group["after"])
     yield f"  {same:>10,}  {'':>22}  as before"
 
@@ -76,11 +78,5 @@ def _flips(flips: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _flip(flip: Mapping[str, Any]) -> str:
     before, after = flip["before"], flip["after"]
-    amount = _rupees(Decimal(flip["loan_amount_inr"]))
+    amount = rupees(Decimal(flip["loan_amount_inr"]))
     return f"{flip['application_id']}  {before['status']} → {after['status']}, {after['reason']}  {amount}"
-
-
-def _rupees(amount: Decimal) -> str:
-    from prequal.domain.policy.sentences import rupees
-
-    return rupees(amount)

@@ -5,11 +5,13 @@ Invariant: it only reads, needs no key, and prints no more of a PAN than its mas
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from prequal.cli.connection_settings import stores
+from prequal.domain.money import rupees
 
 if TYPE_CHECKING:
     from prequal.core.settings import StoresSettings
@@ -55,8 +57,8 @@ def _page(timeline: "Timeline") -> list[str]:
     ids = [f"{name} {id_}" for name, id_ in (("request", timeline.request_id), ("trace", timeline.trace_id)) if id_]
     return [
         f"Application {timeline.application_id} of {timeline.pan_number_masked}: {timeline.status}",
-        f"  {timeline.loan_type} loan of ₹{timeline.loan_amount_inr} on a monthly income of "
-        f"₹{timeline.monthly_income_inr}",
+        f"  {timeline.loan_type} loan of {rupees(Decimal(timeline.loan_amount_inr))} on a monthly income of "
+        f"{rupees(Decimal(timeline.monthly_income_inr))}",
         *([f"  {', '.join(ids)}"] if ids else []),
         "",
         *_step_lines(timeline),

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from prequal.domain.policy.sentences import rupees
+from prequal.domain.money import rupees
 from prequal.ops.timeline import format_duration
 
 MISSING: Final = "–"

@@ -50,3 +50,11 @@ def amount(number: Decimal) -> Decimal:
     if number < SMALLEST or number != (whole_paise := number.quantize(SMALLEST)):
         raise OutOfRange("must have at most two decimals")
     return whole_paise
+
+
+def rupees(amount: Decimal) -> str:
+    """₹12,34,567.50: three digits, then groups of two, as in India."""
+    whole, paise = f"{amount:.2f}".split(".")
+    head, tail = whole[:-3], whole[-3:]
+    groups = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)]
+    return f"₹{','.join([*reversed(groups), tail])}.{paise}"

@@ -6,10 +6,12 @@ Invariant: the PANs are drawn afresh, those of individuals, and so never one of 
 import secrets
 import string
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Final
 
 from prequal.client import ApiClient, ApplicationStatus
 from prequal.core.errors import Transient
+from prequal.domain.money import rupees
 
 DECIDED_SECONDS: Final = 30.0
 
@@ -67,5 +69,6 @@ def _decided(client: ApiClient, application: dict[str, Any]) -> ApplicationStatu
 
 
 def _line(application: dict[str, Any], decided: ApplicationStatus) -> str:
-    wish = "{loan_type:<8} ₹ {loan_amount_inr:>10,} on ₹ {monthly_income_inr:>7,} a month".format(**application)
+    loan, income = (rupees(Decimal(application[name])) for name in ("loan_amount_inr", "monthly_income_inr"))
+    wish = f"{application['loan_type']:<8} {loan:>15} on {income:>13} a month"
     return f"{decided.status:<13}  score {decided.cibil_score or 'none'}  in {decided.milliseconds:4.0f} ms   {wish}"

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from prequal.domain.money import LARGEST, SMALLEST, NotAnAmount, NotPositive, OutOfRange, amount, amount_from_text
+from prequal.domain.money import (
+    LARGEST,
+    SMALLEST,
+    NotAnAmount,
+    NotPositive,
+    OutOfRange,
+    amount,
+    amount_from_text,
+    rupees,
+)
 
 PAISE = st.integers(1, 999_999_999_999)
 
@@ -140,3 +149,20 @@ def test_any_text_is_an_exact_amount_or_refused(text: str) -> None:
         return
 
     assert Decimal(text) == parsed
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("0.01", "₹0.01"),
+        ("999.99", "₹999.99"),
+        ("1000", "₹1,000.00"),
+        ("99999.50", "₹99,999.50"),
+        ("100000", "₹1,00,000.00"),
+        ("1234567.50", "₹12,34,567.50"),
+        ("12345678", "₹1,23,45,678.00"),
+        ("9999999999.99", "₹9,99,99,99,999.99"),
+    ],
+)
+def test_amounts_are_grouped_as_in_india(amount: str, text: str) -> None:
+    assert rupees(Decimal(amount)) == text

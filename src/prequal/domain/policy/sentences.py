@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from prequal.domain.money import rupees
 from prequal.domain.policy.facts import Kind
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
@@ -30,14 +31,6 @@ def in_words(figure: object, kind: Kind) -> str:
     if kind is Kind.MONEY:
         return rupees(Decimal(str(figure)))
     return f"{figure} %" if kind is Kind.SHARE else str(figure)
-
-
-def rupees(amount: Decimal) -> str:
-    """₹12,34,567.50: three digits, then groups of two, as in India."""
-    whole, paise = f"{amount:.2f}".split(".")
-    head, tail = whole[:-3], whole[-3:]
-    groups = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)]
-    return f"₹{','.join([*reversed(groups), tail])}.{paise}"
 
 
 def filled(sentence: str, figures: Mapping[str, object], kinds: Mapping[str, Kind]) -> str:

@@ -1,13 +1,11 @@
 """Reasons in words, from what was stored with a decision."""
 
-from decimal import Decimal
-
 import pytest
 
 from prequal.domain.policy import packaged
 from prequal.domain.policy.facts import Kind
 from prequal.domain.policy.reasons import explain
-from prequal.domain.policy.sentences import in_words, rupees
+from prequal.domain.policy.sentences import in_words
 
 MEASURES: dict[str, object] = {
     "cibil_score": 700,
@@ -17,23 +15,6 @@ MEASURES: dict[str, object] = {
     "term_months": 48,
     "income_over_term_inr": "2400000.00",
 }
-
-
-@pytest.mark.parametrize(
-    ("amount", "text"),
-    [
-        ("0.01", "₹0.01"),
-        ("999.99", "₹999.99"),
-        ("1000", "₹1,000.00"),
-        ("99999.50", "₹99,999.50"),
-        ("100000", "₹1,00,000.00"),
-        ("1234567.50", "₹12,34,567.50"),
-        ("12345678", "₹1,23,45,678.00"),
-        ("9999999999.99", "₹9,99,99,99,999.99"),
-    ],
-)
-def test_amounts_are_grouped_as_in_india(amount: str, text: str) -> None:
-    assert rupees(Decimal(amount)) == text
 
 
 @pytest.mark.parametrize(
