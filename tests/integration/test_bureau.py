@@ -19,10 +19,13 @@ from harness.waiting import soon
 from prequal.bureau import simulator
 from prequal.core.circuit_breaker import State
 from prequal.credit.bureau import Score
+from prequal.credit.http_bureau import HttpBureau
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
 from prequal.messaging.events import ApplicationSubmitted
-from tests.support.bureau import Requests, a_bureau, asking, serving
+from prequal.postgres import bureau_calls
+from prequal.postgres.connections import Connection
+from tests.support.bureau import Requests, a_bureau, asking, at_most, serving
 from tests.support.consumers import assessing
 from tests.support.submissions import Submission, a_submission, stored
 
@@ -209,3 +212,95 @@ async def test_slow_and_failing_answers_delay_nobody_else_in_the_batch(database:
 
     async with a_bureau(slow_seconds=60) as (bureau, _), assessing(database, broker, bureau=bureau):
         await soon(lambda: reported(database) == ids(*others), within=30)
+
+
+# ── the limit of calls a day ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def asked_of(bureau: HttpBureau, count: int) -> list[Score | asyncio.Future[Score]]:
+    return [bureau.ask(*inquiry("ABCDE1234F")) for _ in range(count)]
+
+
+def a_day_passes(database: Database) -> None:
+    database.execute("UPDATE bureau_calls SET day = day - 1")
+
+
+async def test_day_allows_so_many_calls_over_all_processes_and_restarts(database: Database) -> None:
+    port, requests = free_port(), Requests(0.0)
+    async with serving(port, requests):
+        async with (
+            asking(port, calls=at_most(10, database.url)) as (first, _),
+            asking(port, calls=at_most(10, database.url)) as (second, _),
+        ):
+            answers = [*asked_of(first, 8), *asked_of(second, 8)]
+            await soon(lambda: sum(answer.done() for answer in answers if isinstance(answer, asyncio.Future)) == 10)
+        async with asking(port, calls=at_most(10, database.url)) as (restarted, _):
+            (waiting,) = asked_of(restarted, 1)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(waiting), 0.3)  # type: ignore[arg-type]
+        asked = len(requests.keys)
+        async with asking(port, calls=at_most(11, database.url)) as (raised, _):
+            score = await answered(asked_of(raised, 1)[0])
+
+    assert asked == 10
+    assert score == 790
+    assert database.value("SELECT calls FROM bureau_calls") == 11
+
+
+async def test_calls_that_wait_together_are_counted_by_one_statement(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, counted = bureau_calls.count, []
+
+    async def noted(connection: Connection, wanted: int, calls_max: int) -> int:
+        counted.append(wanted)
+        return await count(connection, wanted, calls_max)
+
+    monkeypatch.setattr(bureau_calls, "count", noted)
+    port = free_port()
+    async with serving(port, Requests(0.0)), asking(port, calls=at_most(1000, database.url)) as (bureau, _):
+        for answer in asked_of(bureau, 200):
+            await answered(answer)
+
+    assert counted == [200]
+
+
+async def test_request_that_fails_twice_is_one_call(database: Database) -> None:
+    port, requests = free_port(), Requests(0.0)
+    async with serving(port, requests), asking(port, calls=at_most(1, database.url)) as (bureau, _):
+        await answered(bureau.ask(*inquiry(simulator.FAILS_TWICE.reveal())))
+
+    assert len(requests.keys) == 3
+    assert database.value("SELECT calls FROM bureau_calls") == 1
+
+
+async def test_call_that_cannot_be_counted_is_not_made(database: Database) -> None:
+    port, requests = free_port(), Requests(0.0)
+    away = f"postgresql://nobody@127.0.0.1:{free_port()}/nowhere"
+    async with serving(port, requests), asking(port, calls=at_most(10, away)) as (bureau, _):
+        (waiting,) = asked_of(bureau, 1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(waiting), 0.5)  # type: ignore[arg-type]
+
+    assert requests.keys == []
+
+
+async def test_applications_beyond_the_limit_wait_for_the_next_day(database: Database, broker: Broker) -> None:
+    submissions = stored(database, 20)
+    broker.publish(SUBMITTED, [each.submitted() for each in submissions])
+    port = free_port()
+
+    async with (
+        serving(port, Requests(0.0)),
+        asking(port, calls=at_most(15, database.url)) as (bureau, _),
+        assessing(database, broker, bureau=bureau, dead_letters_in_a_row_max=1) as consuming,
+    ):
+        await soon(lambda: len(reported(database)) == 15)
+        before = consuming.all_handled(), consuming.consumer.reason_not_ready()
+        a_day_passes(database)
+        await soon(consuming.all_handled, within=30)
+
+    assert before == (False, None)
+    assert reported(database) == ids(*submissions)
+    assert broker.published(SUBMITTED_DLQ) == 0
+    assert [row["calls"] for row in database.rows("SELECT calls FROM bureau_calls ORDER BY day")] == [15, 5]

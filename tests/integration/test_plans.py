@@ -16,7 +16,7 @@ from prequal.credit import queries as credit
 from prequal.decision import queries as decision
 from prequal.domain.review import DEFAULT_RULES
 from prequal.messaging import inbox
-from prequal.postgres import connections
+from prequal.postgres import bureau_calls, connections
 from prequal.publisher import queries
 
 LEASE = queries.Lease("loan_applications_submitted", uuid4(), 1)
@@ -30,6 +30,7 @@ STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "decision.write_decisions published": lambda connection: decision.write_decisions(
         connection, [], DEFAULT_RULES, True
     ),
+    "bureau_calls.count": lambda connection: bureau_calls.count(connection, 1, 1),
     "outbox.read_unpublished": lambda connection: queries.read_unpublished(connection, LEASE, [], 500),
     "outbox.archive_published": lambda connection: queries.archive_published(connection, LEASE.name, []),
 }
@@ -46,6 +47,9 @@ class Recorder:
     async def fetch(self, statement: str, *values: object) -> list[object]:
         self.statement, self.values = statement, len(values)
         return []
+
+    async def fetchval(self, statement: str, *values: object) -> None:
+        await self.fetch(statement, *values)
 
     async def execute(self, statement: str, *values: object) -> str:
         await self.fetch(statement, *values)

@@ -14,6 +14,7 @@ import yaml
 from prequal.core.topology import Service
 from prequal.local.prometheus import SCRAPED, configuration
 from prequal.telemetry import metrics
+from prequal.telemetry.shown import SHOWN
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "observability/rules").glob("*.yml"))
@@ -124,7 +125,7 @@ def test_alert_fires_or_is_silent(alert: str, case: dict[str, Any], tmp_path: Pa
 def test_series_of_the_cases_are_such_as_our_processes_show() -> None:
     families = {
         family.name: set(metric._labelnames)
-        for metric in metrics.COLLECTED + tuple(metric for shown in metrics.SHOWN.values() for metric in shown)
+        for metric in metrics.COLLECTED + tuple(metric for shown in SHOWN.values() for metric in shown)
         for family in metric.collect()
     }
     shown = [

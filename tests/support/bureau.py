@@ -13,7 +13,9 @@ from prequal.bureau import simulator
 from prequal.core.bureau_settings import BureauSettings
 from prequal.core.circuit_breaker import Breaker
 from prequal.core.settings import load
+from prequal.credit.daily_calls import DailyCalls
 from prequal.credit.http_bureau import HttpBureau
+from prequal.postgres.connections import SingleConnection
 
 
 class Requests:
@@ -49,16 +51,23 @@ async def serving(port: int, app: Any) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def asking(port: int, timeout_seconds: float = 3.0) -> AsyncIterator[tuple[HttpBureau, Breaker]]:
-    """The adapter that asks the bureau at a port, and its breaker."""
+async def asking(
+    port: int, timeout_seconds: float = 3.0, calls: DailyCalls | None = None
+) -> AsyncIterator[tuple[HttpBureau, Breaker]]:
+    """The adapter that asks the bureau at a port, as often as `calls` allows, and its breaker."""
     url = f"http://127.0.0.1:{port}/reports"
     settings = load(BureauSettings, bureau_url=url, bureau_timeout_seconds=timeout_seconds)
     breaker = Breaker("bureau")
-    bureau = HttpBureau(settings, breaker)
+    bureau = HttpBureau(settings, breaker, calls)
     try:
         yield bureau, breaker
     finally:
         await bureau.close()
+
+
+def at_most(calls_max: int, database_url: str) -> DailyCalls:
+    """What allows so many calls a day, and looks often whether there is room again."""
+    return DailyCalls(SingleConnection(database_url, "calls in a test"), calls_max, lambda _: asyncio.sleep(0.05))
 
 
 @asynccontextmanager

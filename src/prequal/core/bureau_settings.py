@@ -25,3 +25,10 @@ class BureauSettings(BaseSettings):
         3.0, gt=0, le=6, description="Seconds that the bureau may take for one answer; then it is asked again."
     )
     bureau_requests_max: int = Field(64, ge=1, le=1000, description="Most requests to the bureau at once, per process.")
+    bureau_max_calls_a_day: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        description="Most applications that the bureau is asked about on a day of India, over all processes; beyond it "
+        "they wait for the next day. 0: no limit, and no count.",
+    )

@@ -22,6 +22,7 @@ from prequal.core.circuit_breaker import Breaker, State
 from prequal.core.errors import Transient
 from prequal.core.proxies import DIRECT
 from prequal.credit.bureau import Score
+from prequal.credit.daily_calls import DailyCalls
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
 from prequal.messaging.events import ApplicationSubmitted
@@ -61,14 +62,21 @@ class _Answer(BaseModel):
 class HttpBureau:
     """Asks the bureau at `BUREAU_URL` about many applications at once, and about each until it has answered."""
 
-    def __init__(self, settings: BureauSettings, breaker: Breaker, pause: Pause = asyncio.sleep) -> None:
-        """Describe the connection; `pause` is what waits between tries."""
+    def __init__(
+        self,
+        settings: BureauSettings,
+        breaker: Breaker,
+        calls: DailyCalls | None = None,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
+        """Describe the connection; `calls` allows each request, and `pause` is what waits between its tries."""
         token = settings.bureau_token.get_secret_value()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.AsyncClient(headers=headers, timeout=settings.bureau_timeout_seconds, mounts=DIRECT)
         self._seconds = settings.bureau_timeout_seconds
         self._url = settings.bureau_url
         self._breaker = breaker
+        self._calls = calls
         self._pause = pause
         self._turns = asyncio.Semaphore(settings.bureau_requests_max)
         self._asked: WeakValueDictionary[UUID, asyncio.Task[Score]] = WeakValueDictionary()
@@ -88,13 +96,17 @@ class HttpBureau:
         for task in self._tasks:
             task.cancel()
         await self._http.aclose()
+        if self._calls is not None:
+            await self._calls.close()
 
     def _forget(self, task: asyncio.Task[Score]) -> None:
         self._tasks.discard(task)
         metrics.BUREAU_AWAITED.set(len(self._tasks))
 
     async def _score(self, event: ApplicationSubmitted, pan: Pan) -> Score:
-        """Ask until there is an answer: a bureau that is away is waited out."""
+        """Ask until there is an answer, once it is allowed: a bureau that is away is waited out."""
+        if self._calls is not None:
+            await self._calls.allowed()
         pauses = Backoff(FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS)
         request_id = event_id(EventType.CREDIT_REPORT_GENERATED, event.application_id)
         ids = {"application_id": str(event.application_id), "request_id": str(request_id)}

@@ -12,6 +12,7 @@ from prequal.core.keys import KeyCheck, key_bytes
 from prequal.core.settings import CreditSettings
 from prequal.core.topology import Service, group_of, topic_of
 from prequal.credit.bureau import Bureau, SimulatedBureau
+from prequal.credit.daily_calls import DailyCalls
 from prequal.credit.handler import CreditHandler
 from prequal.domain import sandbox
 from prequal.domain.events import EventType
@@ -69,7 +70,15 @@ def _bureau(settings: CreditSettings, draws: ScoreDraws) -> tuple[Bureau, dict[s
     from prequal.credit.http_bureau import HttpBureau  # its client is 10 MiB that the simulation does without
 
     breaker = breaker_of("bureau", settings.bureau_url)
-    return HttpBureau(settings, breaker), {"bureau": breaker}
+    return HttpBureau(settings, breaker, _calls(settings)), {"bureau": breaker}
+
+
+def _calls(settings: CreditSettings) -> DailyCalls | None:
+    """What allows the calls of a day; None where they are not limited."""
+    if not settings.bureau_max_calls_a_day:
+        return None
+    link = SingleConnection(settings.database_url, f"{settings.service_name} calls")
+    return DailyCalls(link, settings.bureau_max_calls_a_day)
 
 
 def _draw_key(settings: CreditSettings) -> bytes:

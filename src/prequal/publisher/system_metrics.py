@@ -19,7 +19,7 @@ from prequal.core.settings import PublisherSettings
 from prequal.core.topology import TOPICS
 from prequal.messaging import outbox
 from prequal.messaging.consumer_lag import Offsets
-from prequal.postgres import key_uses
+from prequal.postgres import bureau_calls, key_uses
 from prequal.postgres.connections import Connection, SingleConnection, describe
 from prequal.telemetry import metrics
 from prequal.telemetry.collected_gauge import CollectedGauge
@@ -107,6 +107,7 @@ async def _read_database(connection: Connection) -> dict[CollectedGauge, Any]:
         **await undecided(connection),
         **await in_review(connection),
         **await server(connection),
+        metrics.BUREAU_CALLS_TODAY: await bureau_calls.of_today(connection),
         metrics.KEY_ENCRYPTIONS: await key_uses.of_the_newest(connection),
         metrics.ARCHIVE_DAYS_AHEAD: await archive_days_ahead(connection),
         metrics.DB_TRANSACTIONS: await transactions(connection),

@@ -113,6 +113,7 @@ GRANTS: Final[Grid] = {
         Role.READER: "SELECT",
         Role.AUDITOR: "SELECT",
     },
+    "bureau_calls": {Role.CREDIT: "SELECT, INSERT, UPDATE (calls)", Role.PUBLISHER: "SELECT"},
     "idempotency_keys": {Role.API: "SELECT, INSERT, UPDATE, DELETE"},
     "key_checks": {
         Role.API: "SELECT, INSERT",

@@ -142,6 +142,12 @@ ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.bureau_calls (
+    day date NOT NULL,
+    calls integer NOT NULL,
+    CONSTRAINT bureau_calls_calls_check CHECK ((calls > 0))
+);
+
 CREATE TABLE public.idempotency_keys (
     key_hmac bytea NOT NULL,
     request_hmac bytea NOT NULL,
@@ -502,6 +508,9 @@ ALTER TABLE ONLY public.applications
 
 ALTER TABLE ONLY public.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.bureau_calls
+    ADD CONSTRAINT bureau_calls_pkey PRIMARY KEY (day);
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (key_hmac);

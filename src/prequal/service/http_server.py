@@ -28,7 +28,7 @@ from prequal.core.topology import Service
 from prequal.service.http_connections import Connections, limits
 from prequal.service.http_protocol import Protocol, Silent
 from prequal.service.readiness import Readiness
-from prequal.telemetry import metrics
+from prequal.telemetry.shown import Labelled
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 def health_handlers(exporter: Service, service: str, readiness: Readiness) -> dict[str, Handler]:
     """The three answers, by path."""
-    labelled: Any = metrics.Labelled(exporter, service)
+    labelled: Any = Labelled(exporter, service)
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "healthy"})

@@ -1,23 +1,13 @@
 """Every metric, with its unit and meaning. The names are public: dashboards and alerts are written against them.
 
-Invariant: no label carries personal data, an application's id or text of a caller, and every series that can be
-foreseen exists from the start, at 0, so that its first event counts as an increase.
+Invariant: no label carries personal data, an application's id or text of a caller.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
-from typing import Any, TypeAlias
+from collections.abc import Sequence
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Counter, Gauge, Histogram
 
 from prequal.core import python_build
-from prequal.core.errors import KINDS
-from prequal.core.topology import TOPICS, Service, topic_of
-from prequal.domain.api_client import LOCAL
-from prequal.domain.application import LoanType
-from prequal.domain.events import EventType
-from prequal.domain.policy.packaged import CURRENT, outcomes
 from prequal.telemetry.collected_gauge import CollectedGauge
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
@@ -123,6 +113,7 @@ SCORE = _histogram("cibil_score_distribution", "Scores of reports written to the
 PAN_DECRYPTS = _counter("pan_decrypts_total", "PANs decrypted.")
 BUREAU_REQUESTS = _counter("bureau_requests_total", "Requests to a bureau over HTTP, by its answer.", ["outcome"])
 BUREAU_AWAITED = _gauge("bureau_applications_waiting", "Applications of this process that wait for the bureau.")
+BUREAU_CALLS_LIMIT = _gauge("bureau_calls_limit", "BUREAU_MAX_CALLS_A_DAY of this process; 0 for no limit.")
 BY_STATUS = _counter(
     "applications_by_status_total",
     "Applications decided, by final status and the rule that fired, counted after their commit.",
@@ -174,6 +165,9 @@ REVIEW_HOURS_TO_TARGET = CollectedGauge(
     "review_hours_to_target",
     "Hours from now to the target time of the oldest undecided case; negative after it, absent without a case.",
 )
+BUREAU_CALLS_TODAY = CollectedGauge(
+    "bureau_calls_today", "Calls of the bureau allowed so far on this day of India, where they are limited."
+)
 CONSUMER_LAG = CollectedGauge(
     "kafka_consumer_lag",
     "Messages between a group's committed offset and the partition's end, as the broker says.",
@@ -206,10 +200,7 @@ RECORD_UNCHAINED_AGE = _gauge(
     "record_unchained_age_seconds", "Seconds that the record's oldest entry has been in no block; 0 to 5 with none."
 )
 
-# ── the metrics of each process ─────────────────────────────────────────────────────────────────────────────────────
-
-Labels: TypeAlias = tuple[str, ...]
-Metrics: TypeAlias = Counter | Gauge | Histogram | CollectedGauge
+# ── labels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SUBMIT_ROUTE = "/applications"
 STATUS_ROUTE = "/applications/{application_id}/status"
@@ -227,124 +218,3 @@ PUBLISH_ERROR_NAMES = (
     "other",
 )
 """librdkafka's names of delivery errors; all others are counted as `other`."""
-
-_LOAN_TYPES = [(loan_type.value,) for loan_type in LoanType]
-_FINAL = [status.value for status in dict.fromkeys(outcomes().values())]
-_OUTCOMES = ("ok", "refused", "failed")
-
-
-def _of(*labels: str) -> list[Labels]:
-    return [(label,) for label in labels]
-
-
-def _own(*queries: str) -> dict[Metrics, list[Labels]]:
-    """The metrics of every process, with the names of its transactions."""
-    return {
-        DEPENDENCY_UP: _of("database", "kafka"),
-        BREAKER_STATE: _of("database"),
-        HTTP_CONNECTIONS: [],
-        HTTP_CONNECTIONS_LIMIT: [],
-        PYTHON_BUILD: [],
-        HTTP_CONNECTIONS_CLOSED: _of("idle", "head", "unread", "room", "refused"),
-        DB_CONNECTIONS_ACTIVE: _of("own"),
-        DB_CONNECTIONS_IDLE: _of("own"),
-        DB_SECONDS: _of(*queries),
-    }
-
-
-def _consumer(topic: str, *queries: str) -> dict[Metrics, list[Labels]]:
-    return _own(*queries) | {
-        BREAKER_STATE: _of("database", "kafka_producer"),
-        CONSUMED: [(topic, outcome) for outcome in ("done", "duplicate", "dead")],
-        DEAD_LETTERS: [(topic, reason) for reason in KINDS],
-        CONSUMER_STOPPED: [],
-        PARTITIONS_WITHOUT_KEY: [],
-        PARTITIONS_IN_TRANSACTION: [],
-        HOP_SECONDS: [(topic, "outbox"), (topic, "topic")],
-    }
-
-
-_POOL: dict[Metrics, list[Labels]] = {
-    **dict.fromkeys((DB_CONNECTIONS_ACTIVE, DB_CONNECTIONS_IDLE), _of("own", "pool")),
-    DB_CONNECTIONS_LIMIT: _of("pool"),
-}
-_READ_STATUSES = ("200", "401", "404", "422", "500", "503")
-
-SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
-    Service.API: _own("write", "status", "decision", "policy", "clients")
-    | {
-        HTTP_REQUESTS: [
-            *(("POST", SUBMIT_ROUTE, status) for status in ("202", "400", "401", "409", "422", "500", "503")),
-            *(("GET", *read) for read in product((STATUS_ROUTE, DECISION_ROUTE), _READ_STATUSES)),
-        ],
-        HTTP_SECONDS: [
-            (*place, outcome)
-            for place in (("POST", SUBMIT_ROUTE), ("GET", STATUS_ROUTE), ("GET", DECISION_ROUTE))
-            for outcome in _OUTCOMES
-        ],
-        HTTP_IN_PROGRESS: [],
-        CLIENT_REQUESTS: [(LOCAL, outcome) for outcome in _OUTCOMES],
-        AUTHENTICATION_FAILURES: _of("missing", "invalid", "limited", "forbidden"),
-        RATE_LIMITED: _of("requests", "repeats"),
-        **_POOL,
-        RETRIES: _of("write", "commit"),
-        SUBMITTED: _LOAN_TYPES,
-        REQUESTED_INR: _LOAN_TYPES,
-        WAITING: [],
-        WAITING_LIMIT: [],
-        SHED: [],
-    },
-    Service.CREDIT: _consumer(topic_of(EventType.APPLICATION_SUBMITTED), "record_reads", "append_reports")
-    | {RETRIES: _of("message", "batch", "consumer"), SCORE: [], PAN_DECRYPTS: [], BUREAU_AWAITED: []}
-    | {BUREAU_REQUESTS: _of("score", "no_file", "failed")},
-    Service.DECISION: _consumer(topic_of(EventType.CREDIT_REPORT_GENERATED), "look_up", "write_decisions")
-    | {
-        RETRIES: _of("message", "batch", "consumer", "optimistic_lock"),
-        BY_STATUS: [
-            (status.value, reason, loan_type.value)
-            for (reason, status), loan_type in product(outcomes().items(), LoanType)
-        ],
-        DECIDED_INR: [
-            (status.value, loan_type.value)
-            for status, loan_type in product(dict.fromkeys(outcomes().values()), LoanType)
-        ],
-        DECISION_SECONDS: [],
-        POLICY_IN_FORCE: _of(CURRENT),
-        POLICY_REFUSED: [],
-        SHADOW_DECISIONS: list(product(_FINAL, _FINAL)),
-    },
-    Service.PUBLISHER: _own("archive_and_read", "archive", "system_metrics", "republish")
-    | {
-        BREAKER_STATE: _of("database", "kafka_producer"),
-        RETRIES: _of("publish", "parked", "producer"),
-        PUBLISHED: _of(*TOPICS),
-        PUBLISH_ERRORS: list(product(TOPICS, PUBLISH_ERROR_NAMES)),
-        REPUBLISHED: [],
-    }
-    | {gauge: [] for gauge in COLLECTED},
-    Service.CONSOLE: _own("console_session", "console_read", "console_write", "record_lag")
-    | {**_POOL, RECORD_CHAINED_AT: [], RECORD_UNCHAINED_AGE: []},
-}
-"""The metrics of each process, with the series that exist from its start."""
-
-
-class Labelled(Collector):
-    """The metrics of one process, each sample with the label `service`."""
-
-    def __init__(self, exporter: Service, service: str) -> None:
-        self._metrics = list(SHOWN[exporter])
-        self._service = service
-        for metric, foreseen in SHOWN[exporter].items():
-            for values in foreseen:
-                assert not isinstance(metric, CollectedGauge)  # its series come with its values
-                metric.labels(*values)
-
-    def collect(self) -> Iterable[Metric]:
-        """The metrics of the process, and those of Python itself, labelled."""
-        for collector in (REGISTRY, *self._metrics):
-            for metric in collector.collect():
-                metric.samples = [self._labelled(sample) for sample in metric.samples]
-                yield metric
-
-    def _labelled(self, sample: Any) -> Any:
-        return sample._replace(labels={**sample.labels, "service": self._service})

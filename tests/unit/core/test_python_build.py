@@ -8,7 +8,7 @@ import pytest
 
 from prequal.core import python_build
 from prequal.core.topology import Service
-from prequal.telemetry.metrics import Labelled
+from prequal.telemetry.shown import Labelled
 
 
 @pytest.mark.parametrize(

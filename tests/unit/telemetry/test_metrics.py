@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prequal.core.topology import Service
 from prequal.telemetry import metrics
 from prequal.telemetry.collected_gauge import CollectedGauge
-from prequal.telemetry.metrics import SHOWN, Labelled
+from prequal.telemetry.shown import SHOWN, Labelled
 
 BY_CONTRACT = {
     "http_requests_total": Service.API,
