@@ -151,7 +151,7 @@ sbom: .venv/.develop ## What the service runs with, each package with its hashes
 	$(BIN)/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml --output-reproducible \
 		--output-file $(SBOM)
 
-findings: .venv/bin/python ## Surprises of the libraries we stand on, run again without our product: ONLY="name …"
+findings: .venv/bin/python ## What libraries and stores of this field do that is easily guessed wrong, run again without our product: ONLY="name …"
 	@PYTHON=$(CURDIR)/$(BIN)/python findings/run $(ONLY)
 
 migrations-generate: .venv/.develop ## Begin a migration: make migrations-generate message="what it does"

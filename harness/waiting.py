@@ -1,4 +1,4 @@
-"""RetrySchedule for a truth with a deadline, in place of sleeping and hoping."""
+"""Waits for a condition with a deadline, in place of sleeping."""
 
 import asyncio
 import inspect

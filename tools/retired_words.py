@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 RETIRED = re.compile(
-    r"retell(s|ings?)?|retold|untold|tellers?|told|bury|buried|buries|burials?|condemn(s|ed)?|workbench|outlet|narrator"
+    r"retell(s|ings?)?|retold|untold|tellings?|tellers?|told|bury|buried|buries|burials?|condemn(s|ed)?|workbench|outlet|narrator"
     r"|keepers?|surroundings|homeless|mend(s|ed|ing)?|anew|whoever"
 )
 SEARCHED = (

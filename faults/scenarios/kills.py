@@ -99,8 +99,8 @@ def nothing_more(_: Run) -> None:
 
 def published_twice(run: Run) -> None:
     """Row 2: an event that is on its topic twice proves that the publisher died between the two."""
-    tellings = (Counter(_keys(run.system.broker.read(topic_of(event), 0))) for event in ROUTES)
-    again = sum(count - 1 for each in tellings for key, count in each.items() if key in run.seen.accepted)
+    published = (Counter(_keys(run.system.broker.read(topic_of(event), 0))) for event in ROUTES)
+    again = sum(count - 1 for each in published for key, count in each.items() if key in run.seen.accepted)
     run.demand(again > 0, "no event was published twice")
 
 

@@ -1,6 +1,6 @@
 """The four boards: what is on each, in the order of the golden signals (latency, traffic, errors, saturation).
 
-Invariant: facts about the whole house are taken as their maximum, what processes count of themselves is added up.
+Invariant: facts about the whole system are taken as their maximum, what processes count of themselves is added up.
 """
 
 from observability.boards.api import API

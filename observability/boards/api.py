@@ -1,4 +1,4 @@
-"""The board of prequal-api and of the four processes as such: is the door open, and how quick is it.
+"""The board of prequal-api and of the processes as such: availability, latency, and what they use.
 
 Invariant: probes and scrapes are left out of what applicants feel.
 """
@@ -215,6 +215,6 @@ SATURATION = Row(
 API = Board(
     "prequal-api",
     "Prequalification: API and processes",
-    "Is the door open, how quick is it, and what do the four processes take.",
+    "Availability and latency of the API, and what each process uses.",
     [LATENCY, TRAFFIC, ERRORS, SATURATION],
 )

@@ -24,7 +24,7 @@ LATENCY = Row(
         ),
         Panel(
             "Oldest unpublished event",
-            "Seconds that the oldest event of each lane has waited in the outbox for its first telling.",
+            "Seconds that the oldest event of each topic has waited in the outbox to be published.",
             Unit.SECONDS,
             {"{{topic}}": "max by (topic) (outbox_oldest_age_seconds)"},
             above(5, 30),

@@ -24,7 +24,7 @@ from tests.shipping.test_compose import SECRETS
 
 from .engine import ROOT, Engine, debian, ours, say_optimised
 
-LONG_RUNNING = (*COMMANDS, "housekeeper")
+LONG_RUNNING = (*COMMANDS, "scheduler")
 DOWN_SECONDS = 60.0
 PORT = free_port()
 

@@ -38,7 +38,7 @@ SETTINGS_OF: dict[str, type[BaseSettings]] = {
     "clients": settings.HashingSettings,
     "migrate": settings.DatabaseSettings,
     "maintain": settings.DatabaseSettings,
-    "housekeeper": settings.DatabaseSettings,
+    "scheduler": settings.DatabaseSettings,
 }
 LOGINS = ("api", "credit", "decision", "publisher", "console", "operator")
 PASSWORDS = {f"{login.upper()}_DATABASE_PASSWORD": f"the-password-of-{login}" for login in LOGINS}

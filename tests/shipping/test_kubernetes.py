@@ -164,7 +164,7 @@ def test_every_command_that_a_system_is_made_of_is_run() -> None:
 
         assert pods(overlay(name)).keys() == set(WORKLOADS)
         assert sorted(commands) == [
-            [command] for command in sorted(SETTINGS_OF.keys() - {"housekeeper", "roles", "tools", "clients", "users"})
+            [command] for command in sorted(SETTINGS_OF.keys() - {"scheduler", "roles", "tools", "clients", "users"})
         ]
 
 

@@ -1,4 +1,4 @@
-"""The publisher inside a test's own event loop, and rows for it to tell."""
+"""The publisher inside a test's own event loop, and rows for it to publish."""
 
 import asyncio
 from collections.abc import AsyncIterator

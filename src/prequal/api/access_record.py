@@ -4,6 +4,7 @@ Invariant: a record holds no body, no query and no header's value but the reques
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
@@ -12,14 +13,14 @@ from uuid import UUID
 import structlog
 from starlette.types import Scope
 
-from prequal.telemetry.metrics import DECISION_ROUTE, STATUS_ROUTE, SUBMIT_ROUTE
+from prequal.telemetry.metrics import READ_ROUTES, SUBMIT_ROUTE
 
 PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
 """Their answers with a status under 400 are not recorded."""
 ROUTES: Final = PROBES | {SUBMIT_ROUTE, "/docs", "/redoc", "/openapi.json"}
 
-_READS: Final = {"status": STATUS_ROUTE, "decision": DECISION_ROUTE}
-"""The routes of one application, by the end of their paths."""
+READ_PATH: Final = re.compile(rf"{SUBMIT_ROUTE}/(?P<application_id>[^/]+)/(?P<what>{'|'.join(READ_ROUTES)})")
+"""The path of one application's status or decision."""
 
 SUCCESSES_A_SECOND: Final = 20
 """So many records of requests that succeeded, of all statuses under 400 together."""
@@ -64,7 +65,7 @@ class AccessLog:
 
 def route_of(path: str) -> str:
     """The route of a path, out of a closed set."""
-    return path if path in ROUTES else _READS.get(path.rpartition("/")[2], "other")
+    return path if path in ROUTES else READ_ROUTES.get(path.rpartition("/")[2], "other")
 
 
 def _facts(scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float) -> dict[str, Any]:
@@ -82,12 +83,10 @@ def _facts(scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], se
 
 
 def _application_id(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """The application of an accepted request, from its `Location`; of a status, from the path."""
+    """The application of an accepted request, from its `Location`; of a read, from the path."""
     location = next((value.decode() for name, value in headers if name.lower() == b"location"), scope["path"])
-    parts = location.split("/")
-    if len(parts) != 4 or parts[3] != "status":
-        return None
+    found = READ_PATH.fullmatch(location)
     try:
-        return str(UUID(parts[2]))
+        return str(UUID(found["application_id"])) if found else None
     except ValueError:
         return None

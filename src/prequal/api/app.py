@@ -25,7 +25,7 @@ from uuid_utils.compat import uuid7
 
 from prequal import __version__
 from prequal.api import docs_pages
-from prequal.api.access_record import AccessLog, route_of
+from prequal.api.access_record import READ_PATH, AccessLog, route_of
 from prequal.api.errors import ApiError, ErrorCode, error_response, retry_after
 from prequal.api.masking import is_safe_id, shown_path
 from prequal.api.openapi import document
@@ -44,7 +44,6 @@ CLIENTS_NAMED_MAX = 100
 """So many clients have series of their own."""
 
 _SUBMIT_TARGET = SUBMIT_ROUTE.encode()
-_READ_PATH = re.compile(r"/applications/(?P<application_id>[^/]+)/(?P<what>status|decision)")
 _PROTOCOL_CODES = {
     400: ErrorCode.MALFORMED_REQUEST,
     408: ErrorCode.REQUEST_TIMEOUT,
@@ -177,7 +176,7 @@ class Envelope:
         path, method = scope["path"], scope["method"]
         if method == "POST" and path == SUBMIT_ROUTE:
             return self._submit
-        if method == "GET" and (found := _READ_PATH.fullmatch(path)):
+        if method == "GET" and (found := READ_PATH.fullmatch(path)):
             scope["path_params"] = found.groupdict()
             return self._reads[found["what"]]
         return self._app

@@ -162,7 +162,7 @@ def _show_decision() -> Document:
         "summary": "Read why an application was decided so",
         "security": [{"client": [Scope.READ.value]}],
         "description": "The reason with its figures and a sentence for the applicant, what the same version of the "
-        "would approve, and what a prequalification is not. While the application is pending, its status alone.",
+        "policy would approve, and what a prequalification is not. While the application is pending, its status alone.",
         "parameters": [
             _APPLICATION_ID_PARAMETER,
             {

@@ -1,4 +1,4 @@
-"""The SQL of the API: the one write that many requests share, what became of the refused, and one read.
+"""The SQL of the API: the one write that many requests share, what became of the refused, and two reads.
 
 Invariant: only the database says duplicate, by its own clock, in one statement.
 """

@@ -1,4 +1,4 @@
-"""The API's two own paths, as plain ASGI: what a framework would do per request is done here once, by hand.
+"""The API's own three paths, as plain ASGI: what a framework would do per request is done here once, by hand.
 
 Invariant: the PAN leaves this file only encrypted, hashed or masked.
 """

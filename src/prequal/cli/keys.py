@@ -35,8 +35,9 @@ STEPS = {
   1. Make it decision-service's REPORT_KEY, set its REPORT_KEYS_RETIRED to the old one, and restart it.
   2. Make it credit-service's REPORT_KEY, and restart it.
   3. When nothing is undecided that the old one signed, take REPORT_KEYS_RETIRED away.""",
-    Rotatable.RECORD_KEY: """The database knows the new key. Make it the RECORD_KEY of `prequal audit`, and add the old
-one to RECORD_KEYS_RETIRED: the older blocks of the chain are verified with it.""",
+    Rotatable.RECORD_KEY: """The database knows the new key. Make it the RECORD_KEY of the console and of `prequal
+audit`, add the old one to the RECORD_KEYS_RETIRED of both, and restart the console: older blocks are
+verified with it.""",
 }
 
 
@@ -56,7 +57,7 @@ def generate(as_json: AsJson = False) -> None:
 
     Each is base64 of 32 random bytes. Keep them where secrets are kept: without PAN_HASH_KEY the
     24-hour rule is lost, without ENCRYPTION_KEY the PANs. REPORT_KEY, for credit and decision, signs reports.
-    RECORD_KEY, for `prequal audit` alone, chains the record.
+    RECORD_KEY, for the console and `prequal audit`, chains the record.
 
     \b
     Example:

@@ -27,7 +27,7 @@ def migrate(
     \b
     Examples:
       prequal migrate
-      prequal migrate --down base
+      prequal migrate --down -1
     """
     from prequal.core.settings import DatabaseSettings
     from prequal.schema import migrate
@@ -48,8 +48,8 @@ def roles(
 
     Needs DATABASE_URL, of a user who may make roles and owns the tables, or a running `prequal up`. A
     login is made, or gets its new password, for each of API_, CREDIT_, DECISION_, PUBLISHER_, CONSOLE_,
-    ADMINISTRATOR_, OPERATOR_ and READER_DATABASE_PASSWORD that is set. Before the first `prequal migrate` it makes
-    the roles alone, and `migrate` grants.
+    ADMINISTRATOR_, OPERATOR_, READER_ and AUDITOR_DATABASE_PASSWORD that is set. Before the first `prequal migrate`
+    it makes the roles alone, and `migrate` grants.
 
     \b
     Examples:

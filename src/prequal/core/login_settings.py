@@ -1,4 +1,4 @@
-"""The settings of `prequal roles`: the passwords of the processes' logins.
+"""The settings of `prequal roles`: the passwords of the logins of processes and of the people who run them.
 
 Invariant: a password has only characters that need no escaping in an address.
 """
@@ -41,6 +41,7 @@ class RolesSettings(DatabaseSettings):
     administrator_database_password: LoginPassword | None = _of("prequal_administrator_login")
     operator_database_password: LoginPassword | None = _of("prequal_operator_login")
     reader_database_password: LoginPassword | None = _of("prequal_reader_login")
+    auditor_database_password: LoginPassword | None = _of("prequal_auditor_login")
 
     def passwords(self) -> dict[str, str]:
         """The passwords that are given, by the end of the role's name."""

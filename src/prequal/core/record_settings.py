@@ -1,6 +1,6 @@
 """The settings of the chained record.
 
-Invariant: its key is given to nothing that opens or hashes PANs.
+Invariant: its key is given to nothing that decrypts or hashes PANs.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ class ChainSettings(BaseSettings):
 
     record_key: KeyText | None = Field(
         None,
-        description="Chains the record, so that a change of it is found; opens no PAN. Base64 of 32 bytes; "
+        description="Chains the record, so that a change of it is found; decrypts no PAN. Base64 of 32 bytes; "
         "`prequal keys generate`. Without it the console chains nothing.",
     )
     record_keys_retired: KeyTexts = Field(

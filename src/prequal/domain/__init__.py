@@ -1,1 +1,1 @@
-"""The trade's words and rules, pure: no I/O, no clock, no chance, no framework."""
+"""The trade's words and rules, pure: no clock, no chance, no framework, and no I/O but reading its own documents."""

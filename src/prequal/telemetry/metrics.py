@@ -203,8 +203,9 @@ RECORD_UNCHAINED_AGE = _gauge(
 # ── labels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SUBMIT_ROUTE = "/applications"
-STATUS_ROUTE = "/applications/{application_id}/status"
-DECISION_ROUTE = "/applications/{application_id}/decision"
+READ_ROUTES = {end: f"/applications/{{application_id}}/{end}" for end in ("status", "decision")}
+"""The routes of one application, by the end of their paths."""
+STATUS_ROUTE, DECISION_ROUTE = READ_ROUTES["status"], READ_ROUTES["decision"]
 
 PUBLISH_ERROR_NAMES = (
     "MSG_SIZE_TOO_LARGE",

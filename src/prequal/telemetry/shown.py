@@ -19,7 +19,7 @@ from prequal.domain.events import EventType
 from prequal.domain.policy.packaged import CURRENT, outcomes
 from prequal.telemetry import metrics
 from prequal.telemetry.collected_gauge import CollectedGauge
-from prequal.telemetry.metrics import DECISION_ROUTE, STATUS_ROUTE, SUBMIT_ROUTE
+from prequal.telemetry.metrics import READ_ROUTES, SUBMIT_ROUTE
 
 Labels: TypeAlias = tuple[str, ...]
 Metrics: TypeAlias = Counter | Gauge | Histogram | CollectedGauge
@@ -71,14 +71,13 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
     | {
         metrics.HTTP_REQUESTS: [
             *(("POST", SUBMIT_ROUTE, status) for status in ("202", "400", "401", "409", "422", "500", "503")),
-            *(("GET", *read) for read in product((STATUS_ROUTE, DECISION_ROUTE), _READ_STATUSES)),
+            *(("GET", *read) for read in product(READ_ROUTES.values(), _READ_STATUSES)),
         ],
         metrics.HTTP_SECONDS: [
             (*place, outcome)
             for place in (
                 ("POST", SUBMIT_ROUTE),
-                ("GET", STATUS_ROUTE),
-                ("GET", DECISION_ROUTE),
+                *(("GET", route) for route in READ_ROUTES.values()),
             )
             for outcome in _OUTCOMES
         ],

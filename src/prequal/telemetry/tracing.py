@@ -5,7 +5,7 @@ Invariant: without an endpoint nothing of OpenTelemetry is imported; nobody ever
     POST /applications ──► publish loan_applications_submitted ──► process loan_applications_submitted
                        ──► publish credit_reports_generated ──► process credit_reports_generated
 
-What is done for many at once (a write, a pending) is a span of a trace of its own, linked to those it was done for.
+What is done for many at once (a write, an archiving) is a span of a trace of its own, linked to those it was done for.
 """
 
 import random

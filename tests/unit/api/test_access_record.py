@@ -48,12 +48,13 @@ async def test_accepted_request_is_recorded_with_both_ids() -> None:
     ]
 
 
-async def test_status_request_is_recorded_with_its_route_and_its_application() -> None:
+@pytest.mark.parametrize("what", ["status", "decision"])
+async def test_read_is_recorded_with_its_route_and_its_application(what: str) -> None:
     with capture_logs() as lines:
-        AccessLog().record(a_request(f"/applications/{APPLICATION_ID}/status", "GET"), 404, [], 0.001)
+        AccessLog().record(a_request(f"/applications/{APPLICATION_ID}/{what}", "GET"), 404, [], 0.001)
 
     assert (lines[0]["route"], lines[0]["application_id"]) == (
-        "/applications/{application_id}/status",
+        f"/applications/{{application_id}}/{what}",
         APPLICATION_ID,
     )
 

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import key_bytes, split
+from prequal.core.login_settings import RolesSettings
 from prequal.core.settings import (
     ApiSettings,
     CreditSettings,
@@ -23,6 +24,7 @@ from prequal.core.settings import (
     TopicsSettings,
     load,
 )
+from prequal.schema.grants import Role
 from tests.builders import DATABASE_URL, a_key, a_key_text
 
 SERVICES: list[type[ServiceSettings]] = [ApiSettings, CreditSettings, DecisionSettings, PublisherSettings]
@@ -403,3 +405,9 @@ def test_pans_are_sent_over_https_or_to_this_machine_alone(url: str) -> None:
 @pytest.mark.parametrize("url", ["", "https://bureau.example/v1/reports", "http://127.0.0.1:8006/reports"])
 def test_bureau_may_be_reached_so(url: str) -> None:
     assert load(CreditSettings, **good(bureau_url=url)).bureau_url == url
+
+
+def test_every_role_of_the_database_may_be_given_a_password() -> None:
+    given = {field.removesuffix("_database_password") for field in RolesSettings.model_fields}
+
+    assert given >= {role.removeprefix("prequal_") for role in Role}
