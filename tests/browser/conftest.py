@@ -14,6 +14,7 @@ from tests.browser import filled
 from tests.browser.people import PATIENCE_MS, Console, sign_in, watch
 
 CHROMIUM = "/usr/bin/chromium"
+RECORD_KEY = "YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8="
 NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 Opened = Callable[..., Page]
@@ -29,7 +30,7 @@ def console(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFac
     ):
         broker = Broker(kafka.bootstrap_servers)
         found = filled.everything(database, broker)
-        process = system.further("console", "console")
+        process = system.further("console", "console", RECORD_KEY=RECORD_KEY)
         process.launch()
         process.wait_until_ready()
         yield Console(process.url, database, found, broker)
@@ -52,7 +53,7 @@ def opened(browser: Browser, console: Console) -> Iterator[Opened]:
     def open_as(person: str | None, status: int = 200, **options: Any) -> Page:
         """A new page of a person's browser; an answer of `status` is no failure."""
         if person and person not in console.states:
-            console.states[person] = sign_in(browser, console, person)
+            console.states[person] = sign_in(browser, console.url, person, console.filled.totp_secrets[person])
         known = {"storage_state": console.states[person]} if person else {}
         contexts.append(browser.new_context(base_url=console.url, **known, **options))
         page = contexts[-1].new_page()

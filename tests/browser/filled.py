@@ -64,14 +64,20 @@ def everything(database: Database, broker: Broker) -> Filled:
     broker.renew()
     payloads = (b'{"pan_number": "ABCDE1234F", "loan', b"{", b"\x00\x01\xfe binary")
     broker.publish(SUBMITTED_DLQ, [RawMessage(payload, b"a key", HEADERS, 0) for payload in payloads])
-    secrets = {role.value: pyotp.random_base32() for role in PersonRole}
-    at_once(_people(database, secrets))
+    secrets = people(database)
     clients.add(database.url, HASHER, operator(), "Sahyadri Home Finance", list(Scope), sandbox=False)
     clients.add(database.url, HASHER, operator(), "Konkan Autos", list(Scope), sandbox=True)
     case, claimed = (at_once(in_review(database, amounts)) for amounts in (SMALL, LARGE))
     at_once(_claimed(database, claimed))
     at_once(_proposed(database))
     return Filled(secrets, _applications(database), case, claimed, f"{SUBMITTED_DLQ}:0:0")
+
+
+def people(database: Database) -> dict[str, str]:
+    """Add a person of each role, named like it; the secrets of their second factors."""
+    secrets = {role.value: pyotp.random_base32() for role in PersonRole}
+    at_once(_people(database, secrets))
+    return secrets
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:

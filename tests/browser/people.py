@@ -25,10 +25,10 @@ class Console:
     states: dict[str, Any] = field(default_factory=dict)
 
 
-def sign_in(browser: Browser, console: Console, person: str) -> Any:
+def sign_in(browser: Browser, url: str, person: str, totp_secret: str) -> Any:
     """Sign in by password and code; the cookies that a browser has from then on."""
-    context = browser.new_context(base_url=console.url)
-    give(context.new_page(), person, PASSWORD, console.filled.totp_secrets[person])
+    context = browser.new_context(base_url=url)
+    give(context.new_page(), person, PASSWORD, totp_secret)
     state = context.storage_state()
     context.close()
     return state

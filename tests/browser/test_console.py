@@ -5,7 +5,8 @@ from playwright.sync_api import Response, expect
 
 from tests.browser import filled
 from tests.browser.conftest import Opened
-from tests.browser.people import Console, give
+from tests.browser.looks import DESK, hindrances, shoot_both
+from tests.browser.people import PATIENCE_MS, Console, give
 from tests.support import policies
 
 
@@ -72,6 +73,24 @@ def test_auditor_finds_an_application_and_the_look_at_it_in_the_record(console: 
     expect(page.get_by_role("row", name="auditor").filter(has_text=application).first).to_contain_text(
         "application viewed"
     )
+
+
+def test_auditor_lists_the_accesses_to_an_application_and_verifies_the_record(console: Console, opened: Opened) -> None:
+    page, application = opened("auditor", viewport=DESK), str(console.filled.application)
+    page.goto(f"/applications/{application}")
+    page.goto("/record")
+    page.get_by_label("Application's id").fill(application)
+    page.get_by_role("button", name="List its accesses").click()
+    expect(page.get_by_role("cell", name="person auditor").first).to_be_visible()
+    shoot_both(page, "accesses")
+    found = hindrances(page)
+
+    page.goto("/record")
+    page.get_by_role("button", name="Verify the record").click()
+
+    expect(page.get_by_text("are as they were chained.")).to_be_visible(timeout=PATIENCE_MS)
+    shoot_both(page, "record-verified")
+    assert found + hindrances(page) == []
 
 
 def test_administrator_adds_a_person_who_signs_in_with_both_factors(console: Console, opened: Opened) -> None:

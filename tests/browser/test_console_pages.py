@@ -1,18 +1,12 @@
 """Every page of the console in light and dark, on a desk and on a telephone, with and without JavaScript."""
 
-import base64
-import os
-from collections.abc import Sequence
-from pathlib import Path
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Opened
+from tests.browser.looks import DESK, OF_LOOKS, TELEPHONE, hindrances, shoot
 from tests.browser.people import Console
 
-DESK, TELEPHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
 PAGES = {
     "sign-in": (None, "/sign-in"),
     "overview": ("auditor", "/?hours=24"),
@@ -22,6 +16,7 @@ PAGES = {
     "case": ("reviewer", "/review/{claimed_case}"),
     "policy": ("risk_officer", "/policy"),
     "policy-version": ("approver", "/policy/v2"),
+    "flips": ("risk_officer", "/policy/v2/flips"),
     "dead-letters": ("operator", "/dead-letters"),
     "dead-letter": ("operator", "/dead-letters/{dead_letter}"),
     "record": ("auditor", "/record"),
@@ -30,12 +25,6 @@ PAGES = {
     "people": ("administrator", "/people"),
 }
 """Each page, as the role that sees most of it."""
-OF_LOOKS = ("color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size")
-"""The rules of axe that colours and the screen's width decide."""
-SHOTS = os.environ.get("SCREENSHOTS")
-"""The folder that `make screenshots` fills."""
-SHOT_QUALITY = 55
-SHOT_HEIGHT_MAX = 1400
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -54,26 +43,6 @@ def test_page_keeps_nobody_out_and_fits_every_screen(console: Console, opened: O
 
     assert found == []
     assert page.evaluate("document.documentElement.scrollWidth") <= TELEPHONE["width"]
-
-
-def hindrances(page: Page, rules: Sequence[str] = ()) -> list[str]:
-    """What axe calls serious or critical, by all of its rules or by these: the rule, and where."""
-    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
-    violations = Axe().run(page, options=options).response["violations"]
-    grave = [each for each in violations if each["impact"] in ("serious", "critical")]
-    return [f"{each['id']}: {node['html'][:200]}" for each in grave for node in each["nodes"]]
-
-
-def shoot(page: Page, name: str) -> None:
-    """Write what the page looks like, if that is asked for."""
-    if SHOTS is None:
-        return
-    width = page.evaluate("document.documentElement.clientWidth")
-    height = min(page.evaluate("document.documentElement.scrollHeight"), SHOT_HEIGHT_MAX)
-    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-    asked = {"format": "webp", "quality": SHOT_QUALITY, "clip": clip, "captureBeyondViewport": True}
-    taken = page.context.new_cdp_session(page).send("Page.captureScreenshot", asked)
-    (Path(SHOTS) / f"{name}.webp").write_bytes(base64.b64decode(taken["data"]))
 
 
 def test_pages_are_read_without_javascript(console: Console, opened: Opened) -> None:
