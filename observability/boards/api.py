@@ -49,7 +49,7 @@ TRAFFIC = Row(
             {"{{loan_type}}": "sum by (loan_type) (rate(applications_submitted_total[$__rate_interval]))"},
         ),
         Panel(
-            "In time",
+            "POST within 250 ms",
             "Share of the valid POSTs of the chosen time that were answered 202 within 250 ms.",
             Unit.SHARE,
             {
@@ -69,8 +69,8 @@ ERRORS = Row(
     "Errors",
     [
         Panel(
-            "Our errors",
-            "Share of the answers that are 5xx. Over 5 % for five minutes wakes somebody.",
+            "5xx ratio",
+            "Share of the answers that are 5xx. Over 5 % for five minutes is critical.",
             Unit.SHARE,
             {
                 "5xx": f'sum(rate(http_requests_total{{{OURS}, status=~"5.."}}[$__rate_interval]))'
@@ -80,7 +80,7 @@ ERRORS = Row(
             ("HighErrorRate",),
         ),
         Panel(
-            "Refusals and errors",
+            "4xx and 5xx",
             "Answers that are no success, a second, by status: 4xx is the caller's, 5xx is ours.",
             Unit.REQUESTS_PER_SECOND,
             {
@@ -89,8 +89,8 @@ ERRORS = Row(
             },
         ),
         Panel(
-            "Tried again",
-            "Things that were tried again a second: writes that lost a race, commits whose answer was lost, batches.",
+            "Retries",
+            "Retries a second: writes that lost a race, commits whose answer was lost, batches.",
             Unit.PER_SECOND,
             {"{{service}} {{what}}": "sum by (service, what) (rate(retries_total[$__rate_interval]))"},
         ),
@@ -101,15 +101,15 @@ SATURATION = Row(
     "Saturation",
     [
         Panel(
-            "In progress",
+            "Requests in flight",
             "Requests being answered at the moment of the scrape; a scrape of the same port is one of them.",
             Unit.COUNT,
             {"{{instance}}": "sum by (instance) (http_requests_in_progress)"},
             above(500, 1500),
         ),
         Panel(
-            "Line before the write",
-            "Applications that wait for the next write, of those that may; when the line is full more are refused.",
+            "Write queue fill",
+            "Applications that wait for the next write, of those that may; when the queue is full more are refused.",
             Unit.SHARE,
             {"{{instance}}": "max by (instance) (applications_waiting / applications_waiting_limit)"},
             above(0.5, 0.9),
@@ -117,7 +117,7 @@ SATURATION = Row(
             most=1,
         ),
         Panel(
-            "Shed",
+            "Shed load",
             "Applications refused at once, a second, because they would not have been written in time.",
             Unit.PER_SECOND,
             {"{{instance}}": "sum by (instance) (rate(applications_shed_total[$__rate_interval]))"},
@@ -125,7 +125,7 @@ SATURATION = Row(
             ("LoadShed",),
         ),
         Panel(
-            "Clients beyond their rate",
+            "Rate-limited requests",
             "Requests a second answered 429: their client sends more than its rate lets through, or posts PANs again.",
             Unit.PER_SECOND,
             {"{{reason}}": "sum by (reason) (rate(requests_rate_limited_total[$__rate_interval]))"},
@@ -142,7 +142,7 @@ SATURATION = Row(
             most=1,
         ),
         Panel(
-            "Connections that we ended",
+            "Connections closed",
             "Closed a second, by reason: idle for too long, head or reading late, for a new one's room, or refused.",
             Unit.PER_SECOND,
             {

@@ -1,4 +1,4 @@
-"""The board of a risk officer: what was applied for, what was decided and why, and who still waits.
+"""The board of a risk officer: applications, decisions with their reasons, and what is undecided or in review.
 
 Invariant: figures of the chosen time are sums of what was committed; nobody can be recognised in them.
 """
@@ -14,7 +14,7 @@ def _share(part: str, whole: str, by: str) -> str:
 
 
 LATENCY = Row(
-    "Latency: how long applicants wait",
+    "Latency",
     [
         Panel(
             "Time to decision",
@@ -25,7 +25,7 @@ LATENCY = Row(
             ("DecisionBudgetBurnsFast", "DecisionBudgetBurnsSlowly"),
         ),
         Panel(
-            "Decided in time",
+            "Decided within 2 s",
             "Share of the decisions of the chosen time that were made within 2 s.",
             Unit.SHARE,
             {
@@ -42,31 +42,31 @@ LATENCY = Row(
 )
 
 TRAFFIC = Row(
-    "Traffic: what was applied for and decided",
+    "Traffic",
     [
         Panel(
-            "Applied for",
+            "Applications",
             "Applications accepted in the chosen time, by what the loan is for.",
             Unit.COUNT,
             {"{{loan_type}}": "sum by (loan_type) (increase(applications_submitted_total[$__range]))"},
             kind=Kind.BARS,
         ),
         Panel(
-            "Decided, by status",
+            "Decisions by status",
             "Applications decided in the chosen time, by final status.",
             Unit.COUNT,
             {"{{status}}": "sum by (status) (increase(applications_by_status_total[$__range]))"},
             kind=Kind.BARS,
         ),
         Panel(
-            "Decided, by reason",
+            "Decisions by reason",
             "The same, by the rule of the policy that fired.",
             Unit.COUNT,
             {"{{reason}}": "sum by (reason) (increase(applications_by_status_total[$__range]))"},
             kind=Kind.BARS,
         ),
         Panel(
-            "Decisions",
+            "Decision rate",
             "Applications decided a second, by final status.",
             Unit.PER_SECOND,
             {"{{status}}": "sum by (status) (rate(applications_by_status_total[$__rate_interval]))"},
@@ -99,7 +99,7 @@ TRAFFIC = Row(
             alerts=("PolicyDiffers", "PolicyRefused"),
         ),
         Panel(
-            "Shadow",
+            "Shadow decisions",
             "Applications of the chosen time that the candidate decided again: the status that was decided → its own.",
             Unit.COUNT,
             {
@@ -109,21 +109,21 @@ TRAFFIC = Row(
             kind=Kind.BARS,
         ),
         Panel(
-            "Rupees asked for",
+            "Amount requested",
             "Sum of the amounts of the applications accepted in the chosen time.",
             Unit.RUPEES,
             {"{{loan_type}}": "sum by (loan_type) (increase(loan_amount_requested_inr_total[$__range]))"},
             kind=Kind.BARS,
         ),
         Panel(
-            "Rupees pre-approved",
+            "Amount pre-approved",
             "Sum of the amounts of the applications pre-approved in the chosen time.",
             Unit.RUPEES,
             {"{{loan_type}}": f"sum by (loan_type) (increase(loan_amount_decided_inr_total{{{APPROVED}}}[$__range]))"},
             kind=Kind.BARS,
         ),
         Panel(
-            "Share of the rupees that was pre-approved",
+            "Approval rate by amount",
             "Pre-approved rupees of the decided ones, by what the loan is for.",
             Unit.SHARE,
             {
@@ -138,10 +138,10 @@ TRAFFIC = Row(
 )
 
 ERRORS = Row(
-    "Errors: who fell out",
+    "Errors",
     [
         Panel(
-            "Refused by the API",
+            "4xx by status",
             "Requests of the chosen time that were refused, by status: 409 is the 24-hour rule, 422 a bad field.",
             Unit.COUNT,
             {
@@ -175,7 +175,7 @@ ERRORS = Row(
 )
 
 SATURATION = Row(
-    "Saturation: who waits",
+    "Saturation",
     [
         Panel(
             "Undecided",
@@ -196,7 +196,7 @@ SATURATION = Row(
             width=12,
         ),
         Panel(
-            "In review",
+            "Open reviews",
             "Applications that wait for people, and those of them whose target time has passed.",
             Unit.COUNT,
             {"open": "max(review_cases_open)", "overdue": "max(review_cases_overdue)"},
@@ -204,7 +204,7 @@ SATURATION = Row(
             width=12,
         ),
         Panel(
-            "Hours to the target of a review",
+            "Hours to review target",
             "Hours until the target time of the oldest case; negative after it, nothing when no case is open.",
             Unit.HOURS,
             {"oldest case": "max(review_hours_to_target)"},
@@ -218,7 +218,7 @@ SATURATION = Row(
 BUSINESS = Board(
     "prequal-business",
     "Prequalification: business",
-    "What was applied for, what was decided and why, and who still waits.",
+    "Applications, decisions with their reasons, and what is undecided or in review.",
     [LATENCY, TRAFFIC, ERRORS, SATURATION],
     since="now-24h",
 )

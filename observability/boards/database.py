@@ -1,6 +1,6 @@
-"""The board of PostgreSQL as the services see it, and as it sees itself.
+"""The board of PostgreSQL as the services see it, and of its own statistics.
 
-Invariant: what the server says of itself is the publisher's survey, the same from each replica.
+Invariant: what the server says of itself is read by the publisher, the same from each replica.
 """
 
 from observability.boards.shared import breakers, quantiles, reached
@@ -10,7 +10,7 @@ LATENCY = Row(
     "Latency",
     [
         Panel(
-            "Our transactions: p95",
+            "Transaction latency p95",
             "Seconds that a transaction took, failed ones included, by what it was for.",
             Unit.SECONDS,
             {
@@ -22,8 +22,8 @@ LATENCY = Row(
             width=12,
         ),
         Panel(
-            "The shared write",
-            "Seconds that the API's write took, from BEGIN to the answer to COMMIT: the disk speaks here first.",
+            "Write transaction",
+            "Seconds that the API's write took, from BEGIN to the answer to COMMIT: a slow disk shows here first.",
             Unit.SECONDS,
             quantiles('db_query_duration_seconds_bucket{query="write"}'),
             above(0.1, 0.25),
@@ -44,7 +44,7 @@ TRAFFIC = Row(
             width=12,
         ),
         Panel(
-            "Our transactions",
+            "Transactions by query",
             "Transactions of the services a second, by what they were for. Under load each carries many applications.",
             Unit.PER_SECOND,
             {
@@ -60,7 +60,7 @@ ERRORS = Row(
     "Errors",
     [
         Panel(
-            "Rolled back",
+            "Rollback ratio",
             "Share of the transactions that were rolled back.",
             Unit.SHARE,
             {
@@ -87,7 +87,7 @@ SATURATION = Row(
     "Saturation",
     [
         Panel(
-            "Server's connections",
+            "Server connections",
             "Clients connected to the server, of those that it takes.",
             Unit.SHARE,
             {"taken": "max(db_server_connections) / max(db_server_connections_limit)"},
@@ -96,7 +96,7 @@ SATURATION = Row(
             most=1,
         ),
         Panel(
-            "Our connections",
+            "Connections by service",
             "Connections of each service, at work and idle; the read pool apart from those of one's own.",
             Unit.COUNT,
             {
@@ -130,7 +130,7 @@ SATURATION = Row(
             most=1,
         ),
         Panel(
-            "Archive: days ahead",
+            "Archive partitions ahead",
             "Days after today for which the archive has partitions; `prequal maintain` makes them, daily.",
             Unit.DAYS,
             {"days": "max(outbox_archive_days_ahead)"},
@@ -144,6 +144,6 @@ SATURATION = Row(
 DATABASE = Board(
     "prequal-database",
     "Prequalification: database",
-    "How PostgreSQL does, as the services see it and as it sees itself.",
+    "PostgreSQL as the services see it, and its own statistics.",
     [LATENCY, TRAFFIC, ERRORS, SATURATION],
 )

@@ -10,9 +10,9 @@ LATENCY = Row(
     "Latency",
     [
         Panel(
-            "Which hop is slow: p95",
+            "Hop latency p95",
             "Seconds from fact to broker (outbox) and from broker to settled (topic), of the oldest message of each "
-            "batch. The slow hop is where the time goes.",
+            "batch. The slowest hop is where the time goes.",
             Unit.SECONDS,
             {
                 "{{topic}}: {{hop}}": "histogram_quantile(0.95, sum by (le, topic, hop)"
@@ -84,7 +84,7 @@ ERRORS = Row(
             Kind.BARS,
         ),
         Panel(
-            "Dead letters kept",
+            "Dead letters stored",
             "Messages that each dead-letter topic holds, resolved or not, for 30 days.",
             Unit.COUNT,
             {"{{topic}}": "max by (topic) (dead_letters_stored)"},
@@ -93,7 +93,7 @@ ERRORS = Row(
             Kind.NUMBER,
         ),
         Panel(
-            "Consumers that stopped, partitions that wait",
+            "Stopped consumers, paused partitions",
             "1 for a consumer that too many dead letters in a row have stopped; and partitions that wait for a key, or "
             "for the end of an open transaction.",
             Unit.COUNT,

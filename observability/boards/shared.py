@@ -25,9 +25,9 @@ def quantiles(bucket: str, by: str = "") -> Mapping[str, str]:
 def burn(level: str, alert: str) -> Panel:
     """How fast the error budget of a service level burns."""
     return Panel(
-        "Budget burns",
+        "Error budget burn rate",
         "How many times as fast as 30 days allow the error budget of 99.9 % burns: 1 uses it up in a month. "
-        "At 14.4 over an hour somebody is woken.",
+        "14.4 over an hour is critical.",
         Unit.COUNT,
         {f"over {window}": f"service_level:{level}_bad:ratio_{window} / 0.001" for window in ("5m", "1h", "6h")},
         above(1, 14.4),
@@ -36,7 +36,7 @@ def burn(level: str, alert: str) -> Panel:
 
 
 def breakers(breaker: str) -> Panel:
-    """Whether a dependency is left alone."""
+    """The state of a dependency's breaker in each process."""
     return Panel(
         f"Breaker: {breaker}",
         "0 asks freely, 1 sends one probe, 2 leaves the dependency alone for a moment. Round one that is away "
@@ -52,7 +52,7 @@ def breakers(breaker: str) -> Panel:
 def reached(dependency: str) -> Panel:
     """Whether each process reaches a dependency."""
     return Panel(
-        f"Reached: {dependency}",
+        f"Dependency up: {dependency}",
         "1 while the dependency answers the process, asked each second; what /ready rests on.",
         Unit.COUNT,
         {"{{service}} {{instance}}": f'min by (service, instance) (dependency_up{{dependency="{dependency}"}})'},

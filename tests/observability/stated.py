@@ -175,14 +175,14 @@ STATED: dict[tuple[str, str], Stated] = {
         lambda day: {f"POST {SUBMIT_ROUTE}": day.posts.total(), f"GET {STATUS_ROUTE}": day.reads.total()}, partly=True
     ),
     ("prequal-api: Accepted", "{{loan_type}}"): Stated(BY_LOAN_TYPE),
-    ("prequal-api: Our errors", "5xx"): Stated(share_of_our_errors),
-    ("prequal-api: Refusals and errors", "{{status}}"): Stated(answers),
-    ("prequal-api: In progress", "{{instance}}"): Stated(of_the_api(1)),
-    ("prequal-api: Line before the write", "{{instance}}"): Stated(of_the_api(0)),
-    ("prequal-api: Shed", "{{instance}}"): Stated(of_the_api(0)),
-    ("prequal-api: Clients beyond their rate", "{{reason}}"): Stated(lambda _: {"requests": 0, "repeats": 0}),
+    ("prequal-api: 5xx ratio", "5xx"): Stated(share_of_our_errors),
+    ("prequal-api: 4xx and 5xx", "{{status}}"): Stated(answers),
+    ("prequal-api: Requests in flight", "{{instance}}"): Stated(of_the_api(1)),
+    ("prequal-api: Write queue fill", "{{instance}}"): Stated(of_the_api(0)),
+    ("prequal-api: Shed load", "{{instance}}"): Stated(of_the_api(0)),
+    ("prequal-api: Rate-limited requests", "{{reason}}"): Stated(lambda _: {"requests": 0, "repeats": 0}),
     ("prequal-api: Connections", "{{service}} {{instance}}"): Stated(each(0), abs=0.01),
-    ("prequal-api: Connections that we ended", "{{service}} {{reason}}"): Stated(
+    ("prequal-api: Connections closed", "{{service}} {{reason}}"): Stated(
         lambda _: {f"{service} {reason}": 0 for service in JOBS.values() for reason in ("head", "room", "refused")},
         partly=True,
     ),
@@ -195,7 +195,7 @@ STATED: dict[tuple[str, str], Stated] = {
     ),
     ("prequal-api: Up", "{{job}} {{instance}}"): Stated(each(1)),
     ("prequal-api: Restarts", "{{job}} {{instance}}"): Stated(each(0)),
-    ("prequal-api: Reached: database", "{{service}} {{instance}}"): Stated(reached("database")),
+    ("prequal-api: Dependency up: database", "{{service}} {{instance}}"): Stated(reached("database")),
     # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────
     ("prequal-kafka: Oldest unpublished event", "{{topic}}"): Stated(
         lambda day: (
@@ -220,17 +220,17 @@ STATED: dict[tuple[str, str], Stated] = {
     ("prequal-kafka: Dead letters", "{{topic}}: {{reason}}"): Stated(
         lambda day: {f"{SUBMITTED}: malformed_json": dead_letters(day)}
     ),
-    ("prequal-kafka: Dead letters kept", "{{topic}}"): Stated(lambda day: {SUBMITTED_DLQ: dead_letters(day)}),
-    ("prequal-kafka: Consumers that stopped, partitions that wait", "{{service}} stopped"): Stated(
+    ("prequal-kafka: Dead letters stored", "{{topic}}"): Stated(lambda day: {SUBMITTED_DLQ: dead_letters(day)}),
+    ("prequal-kafka: Stopped consumers, paused partitions", "{{service}} stopped"): Stated(
         lambda _: {f"{JOBS[name]} stopped": 0 for name in ("credit", "decision")}
     ),
-    ("prequal-kafka: Consumers that stopped, partitions that wait", "{{service}} held"): Stated(
+    ("prequal-kafka: Stopped consumers, paused partitions", "{{service}} held"): Stated(
         lambda _: {f"{JOBS[name]} held": 0 for name in ("credit", "decision")}
     ),
-    ("prequal-kafka: Consumers that stopped, partitions that wait", "{{service}} in a transaction"): Stated(
+    ("prequal-kafka: Stopped consumers, paused partitions", "{{service}} in a transaction"): Stated(
         lambda _: {f"{JOBS[name]} in a transaction": 0 for name in ("credit", "decision")}
     ),
-    ("prequal-kafka: Reached: kafka", "{{service}} {{instance}}"): Stated(reached("kafka")),
+    ("prequal-kafka: Dependency up: kafka", "{{service}} {{instance}}"): Stated(reached("kafka")),
     ("prequal-kafka: Breaker: kafka_producer", "{{service}} {{instance}}"): Stated(breaker("kafka_producer")),
     ("prequal-kafka: Consumer lag", "{{group}}"): Stated(
         lambda day: {
@@ -256,13 +256,13 @@ STATED: dict[tuple[str, str], Stated] = {
         rel=0.3,
         abs=5,
     ),
-    ("prequal-database: Rolled back", "rolled back"): Stated(
+    ("prequal-database: Rollback ratio", "rolled back"): Stated(
         sql(OF_THIS_DATABASE.format("'rolled back', xact_rollback::float8 / (xact_commit + xact_rollback)")), abs=0.05
     ),
     ("prequal-database: Deadlocks", "deadlocks"): Stated(sql(OF_THIS_DATABASE.format("'deadlocks', deadlocks"))),
-    ("prequal-database: Reached: database", "{{service}} {{instance}}"): Stated(reached("database")),
+    ("prequal-database: Dependency up: database", "{{service}} {{instance}}"): Stated(reached("database")),
     ("prequal-database: Breaker: database", "{{service}} {{instance}}"): Stated(breaker("database")),
-    ("prequal-database: Server's connections", "taken"): Stated(
+    ("prequal-database: Server connections", "taken"): Stated(
         sql(
             """
             SELECT 'taken', count(*)::float8 / current_setting('max_connections')::integer FROM pg_stat_activity
@@ -282,7 +282,7 @@ STATED: dict[tuple[str, str], Stated] = {
         },
         abs=0.02,
     ),
-    ("prequal-database: Archive: days ahead", "days"): Stated(
+    ("prequal-database: Archive partitions ahead", "days"): Stated(
         sql(
             """
             SELECT 'days', count(*) FROM pg_inherits
@@ -293,10 +293,10 @@ STATED: dict[tuple[str, str], Stated] = {
     # ── business ────────────────────────────────────────────────────────────────────────────────────────────────
     # The metric has the statement's own time in it, `updated_at` has not.
     **dict(_all("prequal-business: Time to decision", quantiles_of_decisions, "p50", "p95", "p99", rel=0.1, abs=0.02)),
-    ("prequal-business: Decided in time", "in time"): Stated(sql(f"SELECT 'in time', 1 - {LATE} FROM applications")),
+    ("prequal-business: Decided within 2 s", "in time"): Stated(sql(f"SELECT 'in time', 1 - {LATE} FROM applications")),
     **dict(
         _all(
-            "prequal-business: Budget burns",
+            "prequal-business: Error budget burn rate",
             lambda day: dict.fromkeys(
                 ("over 5m", "over 1h", "over 6h"), sql(f"SELECT '', {LATE} FROM applications")(day)[""] / 0.001
             ),
@@ -305,12 +305,12 @@ STATED: dict[tuple[str, str], Stated] = {
             "over 6h",
         )
     ),
-    ("prequal-business: Applied for", "{{loan_type}}"): Stated(BY_LOAN_TYPE),
-    ("prequal-business: Decided, by status", "{{status}}"): Stated(BY_STATUS),
-    ("prequal-business: Decided, by reason", "{{reason}}"): Stated(
+    ("prequal-business: Applications", "{{loan_type}}"): Stated(BY_LOAN_TYPE),
+    ("prequal-business: Decisions by status", "{{status}}"): Stated(BY_STATUS),
+    ("prequal-business: Decisions by reason", "{{reason}}"): Stated(
         sql("SELECT decision_rule, count(*) FROM applications GROUP BY 1")
     ),
-    ("prequal-business: Decisions", "{{status}}"): Stated(BY_STATUS),
+    ("prequal-business: Decision rate", "{{status}}"): Stated(BY_STATUS),
     ("prequal-business: Approval rate", "{{loan_type}}"): Stated(
         sql("SELECT loan_type, avg((status = 'PRE_APPROVED')::integer) FROM applications GROUP BY 1")
     ),
@@ -324,16 +324,16 @@ STATED: dict[tuple[str, str], Stated] = {
         )
     ),
     ("prequal-business: Policy in force", "{{version}}"): Stated(lambda _: {"v1": 1}),
-    ("prequal-business: Shadow", "{{status}} → {{outcome}}"): Stated(
+    ("prequal-business: Shadow decisions", "{{status}} → {{outcome}}"): Stated(
         lambda _: {f"{live} → {other}": 0 for live, other in product(FINAL, FINAL)}
     ),
-    ("prequal-business: Rupees asked for", "{{loan_type}}"): Stated(
+    ("prequal-business: Amount requested", "{{loan_type}}"): Stated(
         sql("SELECT loan_type, sum(loan_amount_inr) FROM applications GROUP BY 1")
     ),
-    ("prequal-business: Rupees pre-approved", "{{loan_type}}"): Stated(
+    ("prequal-business: Amount pre-approved", "{{loan_type}}"): Stated(
         sql("SELECT loan_type, sum(loan_amount_inr) FROM applications WHERE status = 'PRE_APPROVED' GROUP BY 1")
     ),
-    ("prequal-business: Share of the rupees that was pre-approved", "{{loan_type}}"): Stated(
+    ("prequal-business: Approval rate by amount", "{{loan_type}}"): Stated(
         sql(
             """
             SELECT loan_type, sum(loan_amount_inr * (status = 'PRE_APPROVED')::integer) / sum(loan_amount_inr)
@@ -341,7 +341,7 @@ STATED: dict[tuple[str, str], Stated] = {
             """
         )
     ),
-    ("prequal-business: Refused by the API", "{{status}}"): Stated(refused_posts),
+    ("prequal-business: 4xx by status", "{{status}}"): Stated(refused_posts),
     ("prequal-business: Dead letters", "{{topic}}"): Stated(lambda day: {SUBMITTED: dead_letters(day)}),
     ("prequal-business: PANs decrypted", "decrypted"): Stated(
         sql("SELECT 'decrypted', count(*) FROM audit_log WHERE action = 'READ'")
@@ -363,11 +363,11 @@ STATED: dict[tuple[str, str], Stated] = {
             """
         )
     ),
-    ("prequal-business: In review", "open"): Stated(
+    ("prequal-business: Open reviews", "open"): Stated(
         sql("SELECT 'open', count(*) FROM applications WHERE status = 'MANUAL_REVIEW'")
     ),
-    ("prequal-business: In review", "overdue"): Stated(lambda _: {"overdue": 0}),
-    ("prequal-business: Hours to the target of a review", "oldest case"): Stated(
+    ("prequal-business: Open reviews", "overdue"): Stated(lambda _: {"overdue": 0}),
+    ("prequal-business: Hours to review target", "oldest case"): Stated(
         sql(
             """
             SELECT 'oldest case', 24 - extract(epoch FROM now() - min(updated_at)) / 3600
@@ -381,14 +381,14 @@ STATED: dict[tuple[str, str], Stated] = {
 KNOWN_TO_THE_PROCESS_ALONE: dict[str, str] = {
     "prequal-api: POST /applications": "how long an answer took is measured inside; how many there were is compared",
     "prequal-api: GET status": "how long an answer took is measured inside; how many there were is compared",
-    "prequal-api: Budget burns": "rests on how long answers took",
-    "prequal-api: In time": "rests on how long answers took",
-    "prequal-api: Tried again": "a try that failed leaves nothing behind",
+    "prequal-api: Error budget burn rate": "rests on how long answers took",
+    "prequal-api: POST within 250 ms": "rests on how long answers took",
+    "prequal-api: Retries": "a try that failed leaves nothing behind",
     "prequal-api: CPU": "the operating system's count, which goes on while it is asked for",
-    "prequal-kafka: Which hop is slow: p95": "the times of a message's arrival are kept by nobody",
-    "prequal-database: Our transactions: p95": "how long a transaction took is kept by nobody",
-    "prequal-database: The shared write": "how long a transaction took is kept by nobody",
-    "prequal-database: Our transactions": "what a transaction was for is kept by nobody",
-    "prequal-database: Our connections": "whose a connection is the server does not know; their sum is compared",
+    "prequal-kafka: Hop latency p95": "the times of a message's arrival are kept by nobody",
+    "prequal-database: Transaction latency p95": "how long a transaction took is kept by nobody",
+    "prequal-database: Write transaction": "how long a transaction took is kept by nobody",
+    "prequal-database: Transactions by query": "what a transaction was for is kept by nobody",
+    "prequal-database: Connections by service": "whose a connection is the server does not know; their sum is compared",
 }
 """Panels whose numbers nobody else knows, and why."""

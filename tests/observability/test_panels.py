@@ -101,8 +101,8 @@ def test_panel_agrees_with_the_stores(day: Day, panel: str, legend: str) -> None
 
 def test_our_connections_are_those_that_the_server_has(day: Day) -> None:
     def shown() -> float:
-        at_work = day.shown("prequal-database: Our connections", "{{service}} {{use}} at work")
-        idle = day.shown("prequal-database: Our connections", "{{service}} {{use}} idle")
+        at_work = day.shown("prequal-database: Connections by service", "{{service}} {{use}} at work")
+        idle = day.shown("prequal-database: Connections by service", "{{service}} {{use}} idle")
         return sum(at_work.values()) + sum(idle.values())
 
     count = sql(f"SELECT '', count(*) FROM pg_stat_activity WHERE {OURS}")

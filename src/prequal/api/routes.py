@@ -90,7 +90,7 @@ class SubmitApplication:
         caller = self._authentication.caller_of(scope, ClientScope.WRITE)
         self._limits.take_post(caller)
         body = await _body(headers, receive, scope.get("state", {}).get("is_body_whole", False))
-        # The second time after the head came: since then the line may have filled, and a request that was sent behind
+        # The second time after the head came: since then the queue may have filled, and a request that was sent behind
         # another one of its connection was not asked at all.
         if not self._submissions.has_room():
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)

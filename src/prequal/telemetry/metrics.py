@@ -87,7 +87,7 @@ SUBMITTED = _counter(
     "applications_submitted_total", "Applications accepted, counted after their commit.", ["loan_type"]
 )
 REQUESTED_INR = _counter("loan_amount_requested_inr_total", "Rupees asked for in accepted applications.", ["loan_type"])
-WAITING = _gauge("applications_waiting", "Applications in the line before the write.")
+WAITING = _gauge("applications_waiting", "Applications in the queue before the write.")
 WAITING_LIMIT = _gauge("applications_waiting_limit", "Length of that line at which more are refused.")
 SHED = _counter("applications_shed_total", "Applications refused unread: they would not have been written in time.")
 
