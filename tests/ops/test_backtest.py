@@ -129,7 +129,7 @@ def test_period_takes_what_was_accepted_in_it_alone(database: Database, stricter
 
 
 def test_period_that_ends_before_it_begins_is_bad_usage(database: Database) -> None:
-    with pytest.raises(UsageError, match="--from is not before --to"):
+    with pytest.raises(UsageError, match="does not begin before it ends"):
         backtest(database.url, CURRENT, read_moment("--from", "1h"), read_moment("--to", "2h"))
 
 

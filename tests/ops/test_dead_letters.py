@@ -116,7 +116,7 @@ def test_filters_select_by_the_time_of_writing(stores: StoresSettings, broker: B
 
 def test_unknown_reason_is_refused_and_one_without_dead_letters_is_not(stores: StoresSettings) -> None:
     assert waiting(stores, DeadLetterSelection(kind="malformed_json")) == []
-    with pytest.raises(UsageError, match=r"--reason `malformed` is none of .*malformed_json"):
+    with pytest.raises(UsageError, match=r"`malformed` is none of the kinds .*malformed_json"):
         waiting(stores, DeadLetterSelection(kind="malformed"))
 
 
@@ -316,7 +316,7 @@ def test_resolved_dead_letter_is_not_discarded(stores: StoresSettings, broker: B
 def test_discard_without_a_good_reason_is_refused(because: str) -> None:
     without_stores = StoresSettings.model_construct(database_url="", kafka_bootstrap_servers="")
 
-    with pytest.raises(UsageError, match=r"^--because ") as refused:
+    with pytest.raises(UsageError, match=r"^The reason ") as refused:
         discard(without_stores, f"{SUBMITTED_DLQ}:0:0", because=because)
 
     assert "1234" not in str(refused.value)

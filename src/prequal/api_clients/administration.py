@@ -178,7 +178,7 @@ async def _issue(connection: Connection, hasher: PanHasher, client: str, slot: i
     now: datetime = await connection.fetchval("SELECT now()")
     not_before, expires_at = _at(life.not_before, now) or now, _at(life.expires, now)
     if expires_at is not None and expires_at <= max(now, not_before):
-        raise UsageError("--expires must lie in the future, and after --not-before.")
+        raise UsageError("The expiry must lie in the future, and after the moment from which it is valid.")
     token = tokens.new_token(client)
     fingerprint = tokens.fingerprint(hasher, token.encode())
     await queries.put_secret(connection, client, slot, fingerprint, not_before, expires_at)

@@ -9,10 +9,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from prequal.core.errors import UsageError
 from prequal.domain.application import LoanType, Status
 from prequal.domain.policy.facts import Facts, Kind
 from prequal.domain.policy.policy import Policy
@@ -20,7 +18,7 @@ from prequal.domain.policy.sentences import figure
 from prequal.ops import backtest_queries, queries
 from prequal.ops.backtest_queries import StoredApplication
 from prequal.ops.republish import SESSION
-from prequal.ops.selection import Moment, Period
+from prequal.ops.selection import Moment, Period, period
 from prequal.policy_versions.life import every_policy
 from prequal.schema.version import connected_at_revision
 
@@ -101,7 +99,7 @@ async def _backtest(
 ) -> dict[str, Any]:
     tally, read = Tally(), 0
     async with connected_at_revision(database_url, "backtest", SESSION_OF_A_REPORT, COMMAND_SECONDS) as connection:
-        created = _period(since, until, await queries.now(connection))
+        created = period(since, until, await queries.now(connection))
         known = await every_policy(connection)
         everything = await backtest_queries.estimated_applications(connection)
         batches = backtest_queries.stored_applications(connection, created.since, created.until, ROWS_AT_ONCE)
@@ -110,13 +108,6 @@ async def _backtest(
             read += len(rows)
             progress(read, everything)
     return report(tally, candidate, created)
-
-
-def _period(since: Moment | None, until: Moment | None, now: datetime) -> Period:
-    found = Period(*(at if at is None or isinstance(at, datetime) else now - at for at in (since, until)))
-    if found.since is not None and found.until is not None and found.since >= found.until:
-        raise UsageError("--from is not before --to: no moment lies between them.")
-    return found
 
 
 def count(tally: Tally, rows: Sequence[StoredApplication], candidate: Policy, known: Mapping[str, Policy]) -> None:

@@ -130,10 +130,10 @@ def discard(
     """Record that waiting dead letters are not to be replayed, by whom and why; they stay on their topic.
 
     Raises:
-        UsageError: as for `find`; or `because` is empty, too long, or holds a PAN.
+        UsageError: as for `find`; or `because` is empty, too long, or holds a PAN, which a dry run does not look at.
         Transient: Kafka or the database does not answer; nothing was changed.
     """
-    return asyncio.run(_discard(settings, selection, read_reason(because), by, dry_run))
+    return asyncio.run(_discard(settings, selection, "" if dry_run else read_reason(because), by, dry_run))
 
 
 async def _find(settings: StoresSettings, selection: DeadLetterSelection) -> list[StoredDeadLetter]:
@@ -182,7 +182,7 @@ async def _select(
 
 def _refuse_unknown(selection: DeadLetterSelection, kinds: Collection[str], found: Collection[DeadLetterId]) -> None:
     if selection.kind is not None and selection.kind not in kinds:
-        raise UsageError(f"--reason {quoted(selection.kind)} is none of {', '.join(sorted(kinds))}.")
+        raise UsageError(f"{quoted(selection.kind)} is none of the kinds {', '.join(sorted(kinds))}.")
     if missing := [str(id_) for id_ in selection.ids if id_ not in found]:
         raise NoSuchDeadLetter(
             f"There is no dead letter {', '.join(missing)} that passes the filters; nothing was done."
@@ -191,7 +191,9 @@ def _refuse_unknown(selection: DeadLetterSelection, kinds: Collection[str], foun
 
 def _without_discarded(found: Sequence[StoredDeadLetter], selection: DeadLetterSelection) -> Resolution:
     if selection.ids and (discarded := [str(each.id) for each in found if each.state is State.DISCARDED]):
-        raise DiscardedBefore(f"Discarded before: {', '.join(discarded)}. Replay it with --force; nothing was done.")
+        raise DiscardedBefore(
+            f"Discarded before: {', '.join(discarded)}. Nothing was done: only a forced replay takes those."
+        )
     return _waiting(found, selection)
 
 
@@ -272,11 +274,11 @@ def read_reason(because: str) -> str:
     """
     reason = " ".join(because.split())
     if not reason:
-        raise UsageError("--because is empty: what is done is recorded with its reason.")
+        raise UsageError("The reason is empty: what is done is recorded with its reason.")
     if len(reason) > REASON_MAX or not reason.isprintable():
-        raise UsageError(f"--because must be at most {REASON_MAX} printable characters.")
+        raise UsageError(f"The reason must be at most {REASON_MAX} printable characters.")
     if contains_pan(reason) or looks_like_pan(reason):
-        raise UsageError("--because holds what looks like a PAN: it is recorded, so write it without.")
+        raise UsageError("The reason holds what looks like a PAN: it is recorded, so write it without.")
     return reason
 
 

@@ -69,7 +69,7 @@ def period(since: Moment | None, until: Moment | None, now: datetime) -> Period:
     """
     found = Period(_at(since, now), _at(until, now))
     if found.since is not None and found.until is not None and found.since >= found.until:
-        raise UsageError("--since is not before --until: no moment lies between them.")
+        raise UsageError("The period does not begin before it ends: no moment lies in it.")
     return found
 
 

@@ -53,7 +53,7 @@ async def resolve(visit: Visit) -> Response:
     if visit.form.get("confirmed") == "yes":
         await asyncio.to_thread(_work(visit, act, ids, because, dry_run=False))
         return visit.moved("/dead-letters?done=yes")
-    resolution = await asyncio.to_thread(_work(visit, "replay", ids, because, dry_run=True))
+    resolution = await asyncio.to_thread(_work(visit, act, ids, because, dry_run=True))
     return visit.page("resolve.html", act=act, resolution=resolution)
 
 
