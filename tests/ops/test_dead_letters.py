@@ -289,7 +289,7 @@ def test_discarded_dead_letter_is_replayed_by_force_only_and_both_stay_recorded(
     id_ = f"{SUBMITTED_DLQ}:0:0"
     discard(stores, id_)
 
-    with pytest.raises(UsageError, match="--force; nothing was done"):
+    with pytest.raises(UsageError, match="only a forced replay takes those"):
         replay(stores, id_)
     assert named(replay(stores, which=DeadLetterSelection()).resolved) == []
     assert broker.published(SUBMITTED) == 0
