@@ -1,4 +1,4 @@
-"""The documents that are made from the code: OpenAPI, AsyncAPI, the grid of roles, the examples of settings.
+"""The documents that are made from the code: OpenAPI, AsyncAPI, the grids of rights, the examples of settings.
 
 Invariant: nothing is said here that the code does not say; what only the documents know is a title or an example.
 """
@@ -21,6 +21,7 @@ def documents() -> dict[Path, str]:
         Path("docs/asyncapi.json"): _json(asyncapi.document()),
         Path("docs/policy.schema.json"): _json(policy_schema.document()),
         grid.PAGE: grid.page(),
+        grid.STRIMZI: grid.strimzi(),
         **{Path(name): text for name, text in env_examples.files().items()},
     }
 

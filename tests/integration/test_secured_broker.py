@@ -1,58 +1,85 @@
-"""A broker that lets in only who proves a user over TLS, as a lender's own would be."""
+"""A broker that lets in only who proves a user over TLS, and lets each do what its list says."""
 
-import datetime
+import asyncio
+import re
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
-from confluent_kafka import Consumer, Message, Producer
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+import structlog
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
+from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+from confluent_kafka.cimpl import NewTopic
 
-from harness.broker import SUBMITTED, clients_of
+from harness.applications import an_application
+from harness.broker import ALL_TOPICS, GROUPS, PARTITIONS, SUBMITTED_DLQ
+from harness.database import Database
 from harness.ports import free_ports
 from harness.stores import started
+from harness.system import ENCRYPTION_KEY, REPORT_KEY, Service, System
+from harness.waiting import eventually, soon
 from prequal.core.errors import Transient
-from prequal.core.settings import KafkaSettings
+from prequal.core.settings import CreditSettings, KafkaSettings, load
 from prequal.local.kafka import Kafka
-from prequal.messaging import consumer_lag, topics
-from prequal.messaging.kafka_clients import consumer_settings, producer_settings
+from prequal.messaging import acls, consumer_lag, topics
+from prequal.messaging.acls import KafkaUser
+from prequal.messaging.kafka_clients import common_settings, consumer_settings, producer_settings
+from prequal.ops import dead_letter_reader
+from prequal.service.readiness import Readiness
+from tests.support.certificates import Authority
 
-USER, PASSWORD = "prequal", "correct-horse"
+KEYS_OF_CREDIT = {"encryption_key": ENCRYPTION_KEY, "report_key": REPORT_KEY}
+PASSWORD = "correct-horse"
 
 
-def write_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for localhost that vouches for itself: the broker's file with its key, and the authority's."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    own, authority = folder / "broker.pem", folder / "authority.pem"
-    own.write_bytes(secret + certificate)
-    authority.write_bytes(certificate)
-    return own, authority
+@dataclass(frozen=True)
+class Secured:
+    """A broker with a listener for SASL_SSL, whose users have what their lists say, and one without for the test."""
+
+    port: int
+    plain: str
+    folder: Path
+    authority: Path
+    other_authority: Path
+
+    def environment(self, user: KafkaUser, **changes: str) -> dict[str, str]:
+        """The settings of a client that proves this user."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": f"localhost:{self.port}",
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SASL_USERNAME": user,
+            "KAFKA_SASL_PASSWORD_FILE": str(self.folder / "password"),
+            "KAFKA_SSL_CA_LOCATION": str(self.authority),
+        } | changes
+
+    def settings(self, user: KafkaUser, **changes: str) -> KafkaSettings:
+        given = {name.lower(): value for name, value in self.environment(user, **changes).items()}
+        return KafkaSettings.model_validate(given)
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
-    """A broker with a second listener for SASL_SSL, and the settings of a client that uses it."""
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     folder = tmp_path_factory.mktemp("secured")
-    own, authority = write_certificate(folder)
+    authority, other = Authority(folder), Authority(folder, "other")
+    (folder / "password").touch(0o600)
+    (folder / "password").write_text(f"{PASSWORD}\n")
     port, controller_port, secured_port = free_ports(3)
-    login = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+    scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
     node = Kafka(
         folder / "kafka",
         port,
@@ -64,55 +91,225 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]
             ),
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},SASL_SSL://localhost:{secured_port}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
-            "listener.name.sasl_ssl.sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.sasl_ssl.plain.sasl.jaas.config": login,
+            "listener.name.sasl_ssl.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": scram,
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": str(own),
+            "ssl.keystore.location": str(authority.issue("localhost").joined()),
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
         },
     )
     with started(node):
-        yield clients_of(
-            f"localhost:{secured_port}",
-            kafka_security_protocol="SASL_SSL",
-            kafka_sasl_mechanism="PLAIN",
-            kafka_sasl_username=USER,
-            kafka_sasl_password=PASSWORD,
-            kafka_ssl_ca_location=str(authority),
-        )
+        make_users(node.bootstrap_servers)
+        secured = Secured(secured_port, node.bootstrap_servers, folder, authority.file, other.file)
+        topics.create(secured.settings(KafkaUser.TOPICS))
+        yield secured
 
 
-def test_client_that_proves_its_user_over_tls_creates_topics_publishes_and_consumes(secured: KafkaSettings) -> None:
-    topics.create(secured)
-    delivered: list[object] = []
-    producer = Producer(producer_settings(secured))
-    producer.produce(SUBMITTED, b"an event", on_delivery=lambda error, _: delivered.append(error))
-    producer.flush(10)
+def make_users(bootstrap_servers: str) -> None:
+    """Every user with what its list allows."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+    made = admin.alter_user_scram_credentials(
+        [UserScramCredentialUpsertion(user, scram, PASSWORD.encode()) for user in KafkaUser]
+    )
+    allowed = admin.create_acls(
+        [
+            AclBinding(
+                ResourceType[acl.kind.upper()],
+                acl.name,
+                ResourcePatternType.LITERAL,
+                f"User:{user}",
+                "*",
+                AclOperation[acl.operation.upper()],
+                AclPermissionType.ALLOW,
+            )
+            for user, list_ in acls.ACLS.items()
+            for acl in set(list_)
+        ]
+    )
+    for future in [*made.values(), *allowed.values()]:
+        future.result(10)
 
-    assert delivered == [None]
-    assert read_one(secured).value() == b"an event"
-    assert sum(consumer_lag.by_group(secured).values()) == 1
-    assert topics.create(secured) == []
+
+class SecuredSystem(System):
+    """The four services, each with the user that is meant for it."""
+
+    secured: Secured
+
+    def new(self, name: str, port: int, log_name: str = "", **settings: str) -> Service:
+        own = self.secured.environment(KafkaUser[name.upper()])
+        return super().new(name, port, log_name, **own, **settings)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"kafka_sasl_password": "hunter2"}, {"kafka_ssl_ca_location": ""}], ids=["password", "authority"]
+def test_application_is_decided_by_processes_that_may_do_what_their_lists_say(
+    secured: Secured, database: Database, tmp_path: Path
+) -> None:
+    SecuredSystem.secured = secured
+    system = SecuredSystem(database.url, "unused:1", tmp_path)
+    try:
+        system.start()
+        answer = httpx.post(f"{system.api.url}/applications", json=an_application(), timeout=15, trust_env=False)
+        decided = eventually(lambda: database.value("SELECT max(status) FROM applications WHERE status <> 'PENDING'"))
+        backlog = eventually(lambda: "kafka_consumer_lag" in system.publisher.get("/metrics").text)
+    finally:
+        system.stop()
+
+    assert answer.status_code == 202
+    assert decided == "PRE_APPROVED"
+    assert backlog
+    assert "AUTHORIZATION_FAILED" not in system.logs()
+
+
+def test_operator_reads_backlogs_and_dead_letters(secured: Secured) -> None:
+    operator = secured.settings(KafkaUser.OPERATOR)
+    publish(secured.plain, SUBMITTED_DLQ, b"for the operator")
+
+    assert consumer_lag.by_group(operator).keys() == GROUPS.keys()
+    assert b"for the operator" in [each.value() for each in dead_letter_reader.read_topics(operator, [SUBMITTED_DLQ])]
+
+
+@pytest.mark.parametrize("user", KafkaUser)
+def test_user_may_do_what_its_list_says_and_nothing_else(secured: Secured, user: KafkaUser) -> None:
+    settings = secured.settings(user)
+    for topic in ALL_TOPICS:
+        publish(secured.plain, topic, b"there is something to read")
+
+    assert {
+        *(("topic", topic, "Write") for topic in writes(settings)),
+        *(("topic", topic, "Read") for topic in reads(settings)),
+        *(("topic", topic, "Create") for topic in creates(settings)),
+        *(("group", group, "Read") for group in commits(settings)),
+    } == {(acl.kind, acl.name, acl.operation) for acl in acls.ACLS[user] if acl.operation != "Describe"}
+
+
+def publish(bootstrap_servers: str, topic: str, value: bytes) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    producer.produce(topic, value)
+    assert producer.flush(10) == 0
+
+
+def is_refused(error: KafkaError | None) -> bool:
+    refusals = KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED
+    return error is not None and error.code() in refusals
+
+
+def writes(settings: KafkaSettings) -> set[str]:
+    """The topics that this user may write to."""
+    written: dict[str, KafkaError | None] = {}
+    # An idempotent producer that may write nowhere would die of the first refusal.
+    producer = Producer(producer_settings(settings) | {"enable.idempotence": False})
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        written[message.topic() or ""] = error
+
+    for topic in ALL_TOPICS:
+        producer.produce(topic, b"not an event", on_delivery=delivered)
+    assert producer.flush(20) == 0
+    assert all(error is None or is_refused(error) for error in written.values())
+    return {topic for topic, error in written.items() if error is None}
+
+
+def reads(settings: KafkaSettings) -> set[str]:
+    """The topics that this user may read; each holds a message."""
+    with closing(Consumer(consumer_settings(settings, acls.READER_GROUP) | {"enable.auto.commit": False})) as consumer:
+        answers = {topic: answer_to_fetch(consumer, topic) for topic in ALL_TOPICS}
+    assert all(error is None or is_refused(error) for error in answers.values())
+    return {topic for topic, error in answers.items() if error is None}
+
+
+def answer_to_fetch(consumer: Consumer, topic: str) -> KafkaError | None:
+    unseen: KafkaError | None = consumer.list_topics(topic, 10).topics[topic].error
+    if unseen is not None:
+        return unseen
+    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in PARTITIONS])
+    answers: list[KafkaError | None] = []
+
+    def answered() -> bool:
+        # A message without a value, as an error is, counts as false.
+        if (message := consumer.poll(0.5)) is not None and message.topic() == topic:
+            answers.append(message.error())
+        return bool(answers)
+
+    eventually(answered)
+    return answers[0]
+
+
+def commits(settings: KafkaSettings) -> set[str]:
+    """The groups that this user may store offsets of."""
+    admin = AdminClient(common_settings(settings))
+    return {group for group in (*GROUPS, acls.READER_GROUP) if not is_refused(answer_to_commit(admin, group))}
+
+
+def answer_to_commit(admin: AdminClient, group: str) -> KafkaError | None:
+    place = TopicPartition(GROUPS.get(group, SUBMITTED_DLQ), 0, 0)
+    (future,) = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [place])]).values()
+    try:
+        (answer,) = future.result(10).topic_partitions
+    except KafkaException as failure:
+        found: KafkaError = failure.args[0]
+        return found
+    return answer.error  # type: ignore[no-any-return]
+
+
+def creates(settings: KafkaSettings) -> set[str]:
+    """The topics that this user may create; all are there already."""
+    admin = AdminClient(common_settings(settings))
+    answers = {}
+    for topic, future in admin.create_topics([NewTopic(each) for each in ALL_TOPICS], validate_only=True).items():
+        with pytest.raises(KafkaException) as refused:
+            future.result(10)
+        answers[topic] = refused.value.args[0].code()
+    return {topic for topic, code in answers.items() if code == KafkaError.TOPIC_ALREADY_EXISTS}
+
+
+def wrong(secured: Secured, what: str) -> KafkaSettings:
+    """Settings that no broker lets in."""
+    match what:
+        case "password":
+            (secured.folder / "wrong").touch(0o600)
+            (secured.folder / "wrong").write_text("hunter2")
+            changes = {"KAFKA_SASL_PASSWORD_FILE": str(secured.folder / "wrong")}
+        case "authority":
+            changes = {"KAFKA_SSL_CA_LOCATION": str(secured.other_authority)}
+        case _:
+            changes = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{secured.port}"}
+    return secured.settings(KafkaUser.TOPICS, **changes)
+
+
+CERTIFICATE = (
+    "the certificate of a Kafka broker is not signed by the authority of KAFKA_SSL_CA_LOCATION, or not for the "
+    "broker's name"
 )
-def test_who_proves_nothing_is_not_let_in(
-    secured: KafkaSettings, wrong: dict[str, str], monkeypatch: pytest.MonkeyPatch
+USER = "Kafka refuses the user of KAFKA_SASL_USERNAME, its password or KAFKA_SASL_MECHANISM"
+EVERY_WRONG = pytest.mark.parametrize(
+    ("what", "reason"), [("password", USER), ("authority", CERTIFICATE), ("name", CERTIFICATE)]
+)
+
+
+@EVERY_WRONG
+def test_command_that_is_not_let_in_says_why(
+    secured: Secured, what: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topics, "ANSWER_SECONDS", 3.0)
-    changed = secured.model_dump() | wrong
 
-    with pytest.raises(Transient):
-        topics.create(KafkaSettings.model_validate(changed))
+    with pytest.raises(Transient, match=re.escape(reason)):
+        topics.create(wrong(secured, what))
 
 
-def read_one(kafka: KafkaSettings) -> Message:
-    """The first message that a new member of a group is given."""
-    consumer = Consumer(consumer_settings(kafka, "any-group"))
-    try:
-        consumer.subscribe([SUBMITTED])
-        (message,) = consumer.consume(1, 20)
-        return message
-    finally:
-        consumer.close()
+@EVERY_WRONG
+async def test_process_that_is_not_let_in_is_not_ready_and_says_why_once(
+    secured: Secured, database: Database, what: str, reason: str
+) -> None:
+    settings = load(CreditSettings, **KEYS_OF_CREDIT, database_url=database.url, **wrong(secured, what).model_dump())
+    readiness, stop = Readiness(settings), asyncio.Event()
+    readiness.started = True
+    with structlog.testing.capture_logs() as lines:
+        watching = asyncio.create_task(readiness.watch(stop))
+        await soon(lambda: readiness.answer()[1].get("reason") == reason)
+        status, body = readiness.answer()
+        stop.set()
+        await watching
+
+    assert (status, body["kafka"]) == (503, "disconnected")
+    assert [line["reason"] for line in lines if line.get("dependency") == "kafka" and "reason" in line] == [reason]

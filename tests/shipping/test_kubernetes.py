@@ -24,9 +24,11 @@ from observability.kubernetes import resources as watching
 from prequal.core import settings
 from prequal.core.topology import ADMIN_PORT, GROUPS
 from prequal.local.postgres import SETTINGS, VERSION, Postgres
+from prequal.messaging.acls import KafkaUser
 from prequal.messaging.topics import PARTITIONS
 from prequal.schema.grants import MEMBER_OF, Role
 from prequal.service.process import LAST_RESORT_SECONDS
+from tests.support.certificates import Authority
 
 from .schemas import complaints, is_custom
 from .test_compose import KEYS, SETTINGS_OF
@@ -52,7 +54,7 @@ SECRETS = {
         ): f"postgresql://prequal_{login}_login:secret@prequal-database-rw:5432/prequal"
         for login in ("api", "credit", "decision", "publisher", "console")
     },
-    ("prequal-processes", "password"): "secret",
+    **{(user.value, "password"): "secret" for user in KafkaUser},
 }
 """What others put into Secrets; what is optional is left out."""
 CONNECTIONS = {"prequal-api": settings.ApiSettings.model_fields["database_pool_size"].default + 5}
@@ -180,7 +182,7 @@ def environment_of(resources: list[Resource], workload: str, scratch: Path) -> d
             case {"name": name, "value": value} if value.startswith("/"):
                 held = volumes[files[os.path.dirname(value)]]["secret"]["items"]  # noqa: PTH120
                 assert Path(value).name in [item["path"] for item in held]
-                (scratch / Path(value).name).write_text("a certificate")
+                Authority(scratch).file.rename(scratch / Path(value).name)
                 found[name] = str(scratch / Path(value).name)
             case {"name": name, "value": value}:
                 found[name] = value
@@ -541,7 +543,8 @@ def test_operator_of_the_database_makes_every_role_and_its_login() -> None:
 
 def test_names_that_the_operators_make_are_those_that_our_pods_ask_for() -> None:
     resources = overlay("production")
-    database, kafka, user = (one(resources, kind) for kind in ("Cluster", "Kafka", "KafkaUser"))
+    database, kafka = one(resources, "Cluster"), one(resources, "Kafka")
+    users = those(resources, "KafkaUser")
     (listener,) = kafka["spec"]["kafka"]["listeners"]
     (settings_map,) = those(resources, "ConfigMap").values()
     asked = yaml.safe_dump_all(list(pods(resources).values()))
@@ -550,15 +553,36 @@ def test_names_that_the_operators_make_are_those_that_our_pods_ask_for() -> None
         "prequal-keys",
         f"{database['metadata']['name']}-app",
         *(role["passwordSecret"]["name"] for role in logins_of(database) if "operator" not in role["name"]),
-        user["metadata"]["name"],
+        *(user for user in users if user != KafkaUser.OPERATOR),
     }
     assert set(re.findall(r"secretName: (\S+)", asked)) == {f"{kafka['metadata']['name']}-cluster-ca-cert"}
     said = settings_map["data"]
     assert said["KAFKA_BOOTSTRAP_SERVERS"] == f"{kafka['metadata']['name']}-kafka-bootstrap:{listener['port']}"
-    assert said["KAFKA_SASL_USERNAME"] == user["metadata"]["name"]
-    assert listener["authentication"] == user["spec"]["authentication"] == {"type": "scram-sha-512"}
+    assert users.keys() == set(KafkaUser)
+    for user in users.values():
+        assert listener["authentication"] == user["spec"]["authentication"] == {"type": "scram-sha-512"}
     assert said["KAFKA_SASL_MECHANISM"] == "SCRAM-SHA-512"
     assert listener["tls"] is True
+    assert kafka["spec"]["kafka"]["authorization"] == {"type": "simple"}
+
+
+def test_each_pod_proves_its_own_user_to_the_brokers() -> None:
+    given = {name: {v["name"]: v for v in container(pod)["env"]} for name, pod in pods(overlay("production")).items()}
+    users = {name: variables.get("KAFKA_SASL_USERNAME", {}).get("value") for name, variables in given.items()}
+
+    assert users == {
+        "prequal-api": KafkaUser.API,
+        "credit-service": KafkaUser.CREDIT,
+        "decision-service": KafkaUser.DECISION,
+        "publisher": KafkaUser.PUBLISHER,
+        "console": KafkaUser.CONSOLE,
+        "topics": KafkaUser.TOPICS,
+        "migrate": None,
+        "maintain": None,
+    }
+    for name, user in users.items():
+        if user is not None:
+            assert given[name]["KAFKA_SASL_PASSWORD"]["valueFrom"]["secretKeyRef"] == {"name": user, "key": "password"}
 
 
 def test_a_broker_that_is_gone_loses_no_copy_and_stops_no_write() -> None:

@@ -5,6 +5,7 @@ Invariant: running any of them twice does no harm.
 
 import json
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -72,15 +73,35 @@ def roles(
         typer.echo("The roles are there" + "".join(f", {role.login}" for role in logins) + ".")
 
 
-def topics(as_json: AsJson = False) -> None:
+class AclForm(StrEnum):
+    """A form in which users and rights are printed."""
+
+    STRIMZI = "strimzi"
+    LINES = "lines"
+
+
+def topics(
+    as_json: AsJson = False,
+    acls: Annotated[
+        AclForm | None,
+        typer.Option(help="Only print the brokers' users and their rights, for Strimzi or as lines of kafka-acls.sh."),
+    ] = None,
+) -> None:
     """Create the topics that are missing in Kafka.
 
     Needs KAFKA_BOOTSTRAP_SERVERS, or a running `prequal up`, and KAFKA_REPLICATION_FACTOR=3 in production.
+    With --acls it needs nothing.
 
     \b
-    Example:
+    Examples:
       prequal topics
+      prequal topics --acls lines
     """
+    if acls is not None:
+        from prequal.messaging.acls import as_lines, as_strimzi
+
+        typer.echo("\n".join(as_strimzi() if acls is AclForm.STRIMZI else as_lines()))
+        return
     from prequal.core.settings import TopicsSettings
     from prequal.messaging.topics import create
 

@@ -6,11 +6,13 @@ Invariant: a check raises `ValueError` with words that go on from the setting's 
 import re
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from prequal.core.database_url import parse as parse_database_url
 
+FOR_EVERYBODY: Final = 0o007
 BOOTSTRAP = re.compile(r"[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5}(,[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5})*")
 
 
@@ -65,6 +67,41 @@ def file(path: str) -> str:
         except OSError as error:
             raise ValueError(f"names a file that cannot be read ({type(error).__name__})") from None
     return path
+
+
+def secret_file(path: str) -> str:
+    """A file with something in it that not everybody on the machine may read, or none."""
+    if file(path):
+        if Path(path).stat().st_mode & FOR_EVERYBODY:
+            raise ValueError("names a file that everybody may read: chmod 600, or 640 with a group of its own")
+        if not Path(path).read_bytes().strip():
+            raise ValueError("names an empty file")
+    return path
+
+
+def authority(path: str) -> str:
+    """A PEM file with the certificate of an authority, or none."""
+    if file(path):
+        import ssl
+
+        try:
+            ssl.create_default_context(cafile=path)
+        except ssl.SSLError:
+            raise ValueError("names a file that holds no certificate in PEM") from None
+    return path
+
+
+def certificate_with_key(names: tuple[str, str], certificate: str, key: str, password: str = "") -> None:
+    """Files of a certificate and of its key, or neither; `names` are those of their settings."""
+    if bool(certificate) != bool(key):
+        raise ValueError("{} and {} belong together: set both, or neither".format(*names))
+    if certificate:
+        import ssl
+
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password)
+        except (ssl.SSLError, OSError):
+            raise ValueError("{} and {} are no certificate in PEM and its key".format(*names)) from None
 
 
 def time_zone(name: str) -> str:

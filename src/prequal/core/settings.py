@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from prequal.core import setting_checks as checks
 from prequal.core.bureau_settings import BureauSettings
 from prequal.core.errors import Misconfigured
+from prequal.core.kafka_settings import KafkaSecuritySettings
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
 from prequal.core.review_settings import ReviewSettings
 from prequal.core.topology import ADMIN_PORT
@@ -88,36 +89,10 @@ class HashingSettings(DatabaseSettings):
     )
 
 
-class KafkaSettings(_Settings):
+class KafkaSettings(KafkaSecuritySettings, _Settings):
     """The settings of a client of Kafka."""
 
     kafka_bootstrap_servers: Brokers = Field(description="host:port[,host:port …] of the brokers. Required.")
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="Protocol of the brokers. Over any network that is not yours alone: SASL_SSL."
-    )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="How the user is authenticated; for the two SASL protocols."
-    )
-    kafka_sasl_username: str = Field("", description="User of the brokers; required for the two SASL protocols.")
-    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="Its password; for the two SASL protocols.")
-    kafka_ssl_ca_location: FileName = Field(
-        "", description="PEM file of the authority that signs the brokers' certificates; the system's own if empty."
-    )
-    kafka_ssl_certificate_location: FileName = Field(
-        "", description="PEM file of this client's own certificate, where the brokers ask for one."
-    )
-    kafka_ssl_key_location: FileName = Field("", description="PEM file of the certificate's private key.")
-    kafka_ssl_key_password: SecretStr = Field(SecretStr(""), description="Password of that key, if it is encrypted.")
-
-    @model_validator(mode="after")
-    def _sasl_has_a_user(self) -> Self:
-        named = self.kafka_sasl_username and self.kafka_sasl_password.get_secret_value()
-        if self.kafka_security_protocol.startswith("SASL") and not named:
-            raise ValueError(
-                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and "
-                f"KAFKA_SASL_PASSWORD"
-            )
-        return self
 
 
 class StoresSettings(DatabaseSettings, KafkaSettings):

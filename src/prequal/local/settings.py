@@ -9,6 +9,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
+from prequal.core.kafka_settings import PLAINTEXT
 from prequal.core.keys import KeyText, must_differ
 from prequal.core.settings import Brokers, DatabaseSettings, DatabaseUrl, FileName, Port
 from prequal.core.topology import ADMIN_PORT, COMMANDS, PORTS, Service
@@ -103,7 +104,7 @@ class UpSettings(BaseSettings):
     @property
     def of_own_broker(self) -> dict[str, str]:
         """Settings that connect clients to a broker of ours, whatever is set for others: it speaks plaintext."""
-        return {} if self.kafka_bootstrap_servers else {"kafka_security_protocol": "PLAINTEXT"}
+        return {} if self.kafka_bootstrap_servers else PLAINTEXT
 
     def port_of(self, service: Service) -> int:
         """The HTTP port of a service."""

@@ -44,7 +44,7 @@ def _security(kafka: KafkaSettings) -> Settings:
         settings |= {
             "sasl.mechanism": kafka.kafka_sasl_mechanism,
             "sasl.username": kafka.kafka_sasl_username,
-            "sasl.password": kafka.kafka_sasl_password.get_secret_value(),
+            "sasl.password": kafka.sasl_password,
         }
     if protocol.endswith("SSL"):
         files = {
@@ -55,6 +55,29 @@ def _security(kafka: KafkaSettings) -> Settings:
         }
         settings |= {name: value for name, value in files.items() if value}
     return settings
+
+
+class Refusal:
+    """Why the brokers let a client in no more, as the client's callback for errors hears it.
+
+    Attributes:
+        sentence: the last reason; None while there is none but that no broker answers.
+    """
+
+    def __init__(self) -> None:
+        self.sentence: str | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        """Note an error of the client."""
+        if error.code() == KafkaError._AUTHENTICATION:
+            self.sentence = "Kafka refuses the user of KAFKA_SASL_USERNAME, its password or KAFKA_SASL_MECHANISM"
+        elif error.code() == KafkaError._SSL and "certificate verify failed" in error.str():
+            self.sentence = (
+                "the certificate of a Kafka broker is not signed by the authority of KAFKA_SSL_CA_LOCATION, or not for "
+                "the broker's name"
+            )
+        elif error.code() == KafkaError._SSL or "SSL" in error.str():
+            self.sentence = "a Kafka broker does not speak TLS as KAFKA_SECURITY_PROTOCOL says"
 
 
 def producer_settings(kafka: KafkaSettings, *, one_at_a_time: bool = False) -> Settings:

@@ -3,6 +3,8 @@
 Invariant: running it again changes nothing.
 """
 
+from typing import Any
+
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -10,7 +12,7 @@ from confluent_kafka.cimpl import NewTopic
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.settings import KafkaSettings
 from prequal.core.topology import GROUPS, TOPICS, dead_letter_topic
-from prequal.messaging.kafka_clients import DEAD_LETTER_EXTRA_BYTES, MAX_MESSAGE_BYTES, common_settings
+from prequal.messaging.kafka_clients import DEAD_LETTER_EXTRA_BYTES, MAX_MESSAGE_BYTES, Refusal, common_settings
 
 PARTITIONS = 3
 DAY_MS = 24 * 60 * 60 * 1000
@@ -28,13 +30,17 @@ def create(kafka: KafkaSettings, replication_factor: int = 1) -> list[str]:
         Misconfigured: the broker refuses, for instance because it has fewer nodes than replicas are asked for.
     """
     # librdkafka would write the same to stderr as the sentence below, forty lines a second.
-    admin = AdminClient(common_settings(kafka) | {"log_level": 0})
+    refusal = Refusal()
+    settings: dict[str, Any] = common_settings(kafka) | {"log_level": 0, "error_cb": refusal}
+    admin = AdminClient(settings)
     try:
         existing = set(admin.list_topics(timeout=ANSWER_SECONDS).topics)
         missing = [topic for topic in plan(replication_factor) if topic.topic not in existing]
         return sorted(_wait(admin, missing)) if missing else []
     except KafkaException as error:
-        raise Transient(f"Kafka at {kafka.kafka_bootstrap_servers} does not answer: {error.args[0].str()}") from None
+        admin.poll(0)  # has the callback called
+        reason = refusal.sentence or error.args[0].str()
+        raise Transient(f"Kafka at {kafka.kafka_bootstrap_servers} does not answer: {reason}") from None
 
 
 def plan(replication_factor: int = 1) -> list[NewTopic]:

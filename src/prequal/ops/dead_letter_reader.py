@@ -6,12 +6,14 @@ Invariant: it reads up to the end offsets seen at the start, so it ends however 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from time import monotonic
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.settings import KafkaSettings
-from prequal.messaging.kafka_clients import consumer_settings
+from prequal.messaging.acls import READER_GROUP
+from prequal.messaging.kafka_clients import Refusal, consumer_settings
 
 REQUEST_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
@@ -27,18 +29,21 @@ def read_topics(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Message
         Transient: Kafka does not answer.
         Misconfigured: a topic does not exist.
     """
+    refusal = Refusal()
     try:
-        with closing(_consumer(kafka)) as consumer:
+        with closing(_consumer(kafka, refusal)) as consumer:
             yield from _until_ends(consumer, _ends(consumer, topics))
     except KafkaException as error:
-        raise Transient(_UNREACHABLE.format(kafka.kafka_bootstrap_servers, error.args[0].name())) from None
+        reason = refusal.sentence or error.args[0].name()
+        raise Transient(_UNREACHABLE.format(kafka.kafka_bootstrap_servers, reason)) from None
     except TimeoutError:
         raise Transient(_UNREACHABLE.format(kafka.kafka_bootstrap_servers, "no message in time")) from None
 
 
-def _consumer(kafka: KafkaSettings) -> Consumer:
+def _consumer(kafka: KafkaSettings, refusal: Refusal) -> Consumer:
     read_only = {"enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 50, "log_level": 0}
-    return Consumer(consumer_settings(kafka, "prequal-dlq") | read_only)
+    settings: dict[str, Any] = consumer_settings(kafka, READER_GROUP) | read_only | {"error_cb": refusal}
+    return Consumer(settings)
 
 
 def _ends(consumer: Consumer, topics: Sequence[str]) -> dict[tuple[str, int], int]:

@@ -19,7 +19,7 @@ from prequal.core.lifecycle import pause
 from prequal.core.settings import ServiceSettings
 from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
-from prequal.messaging.kafka_clients import common_settings
+from prequal.messaging.kafka_clients import Refusal, common_settings
 from prequal.postgres.connections import SingleConnection
 from prequal.postgres.primary import ReadOnlyServer
 from prequal.telemetry import metrics
@@ -53,6 +53,8 @@ class Readiness:
             self._breakers["kafka_producer"] = breaker_of("kafka_producer", settings.kafka_bootstrap_servers)
         self._up: dict[str, bool | None] = {"database": None, "kafka": None}
         self._database_is_read_only = False
+        self._refusal = Refusal()
+        self._said: dict[str, str | None] = {}
         self._reason_not_ready = reason_not_ready
         self._details = details
         self.started = False
@@ -70,6 +72,8 @@ class Readiness:
     def _reason(self) -> str | None:
         if self._database_is_read_only:
             return READ_ONLY
+        if self._needs_kafka and not self._up["kafka"] and self._refusal.sentence:
+            return self._refusal.sentence
         return self._reason_not_ready() if self.started else "starting"
 
     async def watch(self, stop: asyncio.Event) -> None:
@@ -96,21 +100,25 @@ class Readiness:
         # A frozen broker still accepts TCP, so it is asked for a topic's metadata, which it must answer itself. Not for
         # the description of the cluster, nor anything else of the admin API: librdkafka 2.16 aborts the process when a
         # broker dies while it answers.
-        admin = AdminClient(
-            common_settings(self._kafka) | {"client.id": "prequal-ready"},
-            logger=logging.getLogger("librdkafka"),
-        )
+        settings: dict[str, Any] = common_settings(self._kafka) | {
+            "client.id": "prequal-ready",
+            "error_cb": self._refusal,
+        }
+        admin = AdminClient(settings, logger=logging.getLogger("librdkafka"))
         while not stop.is_set():
             try:
                 await asyncio.to_thread(admin.list_topics, topic_of(EventType.APPLICATION_SUBMITTED), ANSWER_SECONDS)
+                self._refusal.sentence = None
                 self._record("kafka", up=True)
             except KafkaException:
-                self._record("kafka", up=False)
+                admin.poll(0)  # has the callback called
+                self._record("kafka", up=False, reason=self._refusal.sentence)
             await pause(stop, ASK_EVERY_SECONDS)
 
-    def _record(self, name: str, *, up: bool) -> None:
-        if self._up[name] != up:
-            report = log.info if up else log.warning
-            report("dependency", dependency=name, state="connected" if up else "disconnected")
+    def _record(self, name: str, *, up: bool, reason: str | None = None) -> None:
+        if (self._up[name], self._said.get(name)) != (up, reason):
+            report, known = log.info if up else log.warning, {"reason": reason} if reason else {}
+            report("dependency", dependency=name, state="connected" if up else "disconnected", **known)
+        self._said[name] = reason
         self._up[name] = up
         metrics.DEPENDENCY_UP.labels(name).set(up)

@@ -374,13 +374,89 @@ def test_sasl_without_a_user_and_a_password_is_a_bad_setting(protocol: str, half
     words = sentence(PublisherSettings, kafka_security_protocol=protocol, **half)
 
     assert words == (
-        f"Bad settings: KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD. "
-        f"See .env.example for every setting."
+        f"Bad settings: KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD_FILE, or "
+        f"KAFKA_SASL_PASSWORD. See .env.example for every setting."
     )
 
 
+def a_file(folder: Path, text: str = "hunter2", mode: int = 0o600) -> str:
+    file = folder / f"file-{mode:o}"
+    file.write_text(text)
+    file.chmod(mode)
+    return str(file)
+
+
+def test_password_of_the_brokers_is_that_of_the_file_as_it_is_now(tmp_path: Path) -> None:
+    user = {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_username": "prequal"}
+    settings = load(KafkaSettings, **good(**user, kafka_sasl_password_file=a_file(tmp_path, "before\n")))
+
+    assert settings.sasl_password == "before"
+    a_file(tmp_path, "after\n")
+    assert settings.sasl_password == "after"
+
+
+SASL = {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_username": "prequal"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            SASL | {"kafka_sasl_password": "hunter2", "kafka_sasl_password_file": 0o600},
+            "KAFKA_SASL_PASSWORD_FILE is set beside KAFKA_SASL_PASSWORD: keep one",
+        ),
+        (
+            SASL | {"kafka_sasl_password_file": 0o604},
+            "KAFKA_SASL_PASSWORD_FILE names a file that everybody may read: chmod 600, or 640 with a group of its own",
+        ),
+        (
+            SASL | {"kafka_sasl_password": "hunter2", "kafka_ssl_ca_location": 0o644},
+            "KAFKA_SSL_CA_LOCATION names a file that holds no certificate in PEM",
+        ),
+        (
+            {"kafka_sasl_username": "prequal", "kafka_sasl_password": "hunter2"},
+            "KAFKA_SECURITY_PROTOCOL=PLAINTEXT proves no user: set SASL_SSL, or unset KAFKA_SASL_USERNAME and its "
+            "password",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_sasl_password_file": 0o600},
+            "KAFKA_SECURITY_PROTOCOL=SSL proves no user: set SASL_SSL, or unset KAFKA_SASL_USERNAME and its password",
+        ),
+        (
+            {"kafka_ssl_certificate_location": 0o644},
+            "KAFKA_SECURITY_PROTOCOL=PLAINTEXT encrypts nothing: set SASL_SSL or SSL, or unset the KAFKA_SSL_… files",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_ssl_certificate_location": 0o644},
+            "KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION belong together: set both, or neither",
+        ),
+        (
+            {
+                "kafka_security_protocol": "SSL",
+                "kafka_ssl_certificate_location": 0o644,
+                "kafka_ssl_key_location": 0o600,
+            },
+            "KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION are no certificate in PEM and its key",
+        ),
+    ],
+)
+def test_settings_of_the_brokers_that_do_not_fit_together_are_refused(
+    tmp_path: Path, wrong: dict[str, str | int], words: str
+) -> None:
+    given = {name: a_file(tmp_path, mode=each) if isinstance(each, int) else each for name, each in wrong.items()}
+
+    assert sentence(PublisherSettings, **given) == f"Bad settings: {words}. See .env.example for every setting."
+
+
 def test_passwords_of_the_brokers_are_never_shown() -> None:
-    settings = load(KafkaSettings, **good(kafka_sasl_password="hunter2", kafka_ssl_key_password="hunter3"))
+    settings = load(
+        KafkaSettings,
+        **good(
+            **SASL,
+            kafka_sasl_password="hunter2",
+            kafka_ssl_key_password="hunter3",
+        ),
+    )
 
     assert "hunter" not in repr(settings) + str(settings) + settings.model_dump_json()
 

@@ -17,6 +17,9 @@ class Broker:
     def __init__(self, code: int) -> None:
         self._code = code
 
+    def poll(self, _: float) -> int:
+        return 0
+
     def list_topics(self, **_: Any) -> Any:
         return type("Cluster", (), {"topics": ()})
 

@@ -19,6 +19,7 @@ from prequal.messaging.kafka_clients import (
     read_headers,
 )
 from tests.builders import a_message
+from tests.support.certificates import Authority
 
 KINDS = [common_settings, producer_settings, partial(consumer_settings, group="g")]
 
@@ -142,8 +143,7 @@ def test_client_without_security_settings_uses_plaintext() -> None:
 
 
 def test_client_authenticates_its_user_over_an_encrypted_connection(tmp_path: Path) -> None:
-    authority = tmp_path / "ca.pem"
-    authority.write_text("-----BEGIN CERTIFICATE-----")
+    authority = Authority(tmp_path).file
 
     settings = common_settings(clients_of(**SASL, kafka_ssl_ca_location=str(authority)))
 
@@ -157,19 +157,18 @@ def test_client_authenticates_its_user_over_an_encrypted_connection(tmp_path: Pa
 
 
 def test_client_presents_its_own_certificate_when_it_has_one(tmp_path: Path) -> None:
-    for name in ("own.pem", "own.key"):
-        (tmp_path / name).touch()
+    own = Authority(tmp_path).issue("prequal")
     given = {
         "kafka_security_protocol": "SSL",
-        "kafka_ssl_certificate_location": str(tmp_path / "own.pem"),
-        "kafka_ssl_key_location": str(tmp_path / "own.key"),
+        "kafka_ssl_certificate_location": str(own.certificate),
+        "kafka_ssl_key_location": str(own.key),
         "kafka_ssl_key_password": "correct-horse",
     }
 
     settings = common_settings(clients_of(**given))
 
-    assert settings["ssl.certificate.location"] == str(tmp_path / "own.pem")
-    assert settings["ssl.key.location"] == str(tmp_path / "own.key")
+    assert settings["ssl.certificate.location"] == str(own.certificate)
+    assert settings["ssl.key.location"] == str(own.key)
     assert settings["ssl.key.password"] == "correct-horse"
 
 
