@@ -125,6 +125,14 @@ def test_pre_approved_application_has_a_reason_and_needs_no_path(api: Api) -> No
     assert "path_to_yes" not in body
 
 
+def test_decision_by_a_kept_report_says_how_old_it_was(api: Api) -> None:
+    by_a_kept_one, by_its_own = an_application_decided(api, 800), an_application_decided(api, 800)
+    api.database.execute("INSERT INTO reused_reports VALUES (%s, 7200)", by_a_kept_one)
+
+    assert asked(api, by_a_kept_one).json()["bureau_report_age_seconds"] == 7200
+    assert "bureau_report_age_seconds" not in asked(api, by_its_own).json()
+
+
 def test_person_without_a_file_has_a_reason_of_its_own_and_no_path(api: Api) -> None:
     body = asked(api, an_application_decided(api, None, loan_amount_inr="9999999.00")).json()
 

@@ -137,6 +137,28 @@ async def test_decided_application_shows_its_reason_and_the_path_to_yes(
     assert "₹35,99,000.00 would be pre-approved" in page
 
 
+async def test_decision_by_a_kept_report_shows_how_old_it_was(signed_in: SignedIn, database: Database) -> None:
+    (application,) = stored(database, 1)
+    database.execute(
+        """
+        UPDATE applications SET status = 'MANUAL_REVIEW', decision_rule = 'NO_CREDIT_FILE', decision_measures = '{}',
+            policy_version = 'v1' WHERE id = %s
+        """,
+        application.id,
+    )
+    database.execute("INSERT INTO reused_reports VALUES (%s, 5400)", application.id)
+    database.execute(
+        "INSERT INTO processed_messages VALUES ('credit-service', %s, 'd', now(), %s)",
+        application.event_id,
+        application.id,
+    )
+
+    page = (await (await signed_in(PersonRole.REVIEWER)).get(f"/applications/{application.id}")).text
+
+    assert "kept from an earlier application, 1.5 h old" in page
+    assert "found no file at the bureau, by a kept report that was 1 h 30 min old" in page
+
+
 async def test_list_is_narrowed_by_a_band_of_scores_and_by_those_without_one(
     signed_in: SignedIn, database: Database
 ) -> None:

@@ -1,6 +1,7 @@
 """credit-service and a bureau that does not answer at once: who waits for it, and who does not."""
 
 import asyncio
+import json
 import logging
 from typing import Any
 from uuid import UUID
@@ -304,3 +305,99 @@ async def test_applications_beyond_the_limit_wait_for_the_next_day(database: Dat
     assert reported(database) == ids(*submissions)
     assert broker.published(SUBMITTED_DLQ) == 0
     assert [row["calls"] for row in database.rows("SELECT calls FROM bureau_calls ORDER BY day")] == [15, 5]
+
+
+# ── reports that are used again ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class NotedBureau:
+    """Knows every score at once, and notes whose it was asked for."""
+
+    def __init__(self, score: Score) -> None:
+        self.asked: list[UUID] = []
+        self._score = score
+
+    def ask(self, event: ApplicationSubmitted, _: Pan) -> Score:
+        self.asked.append(event.application_id)
+        return self._score
+
+    async def close(self) -> None:
+        """Nothing to let go."""
+
+
+def a_report_is_kept(
+    database: Database, of: Submission, hours: float, score: Score = 640, client: str = "local"
+) -> None:
+    database.execute(
+        "INSERT INTO bureau_reports VALUES (%s, %s, %s, now() - make_interval(secs => %s))",
+        client,
+        of.pan_number_hash,
+        score,
+        hours * 3600,
+    )
+
+
+async def handled(database: Database, broker: Broker, bureau: NotedBureau, *submissions: Submission) -> None:
+    """Have credit-service handle these applications, where reports are used again for a day."""
+    broker.publish(SUBMITTED, [each.submitted() for each in submissions])
+    async with assessing(database, broker, bureau=bureau, report_max_age_seconds=86400) as consuming:
+        await soon(consuming.all_handled)
+
+
+async def test_young_report_of_the_same_client_and_pan_is_used_again_with_its_age(
+    database: Database, broker: Broker
+) -> None:
+    same, older, of_another, unknown = stored(database, 4)
+    (no_file,) = stored(database, pan="SANDB0404F")
+    a_report_is_kept(database, same, hours=23)
+    a_report_is_kept(database, older, hours=25)
+    a_report_is_kept(database, of_another, hours=1, client="another")
+    a_report_is_kept(database, no_file, hours=2, score=None)
+    bureau = NotedBureau(700)
+
+    await handled(database, broker, bureau, same, older, of_another, unknown, no_file)
+
+    payloads = database.rows("SELECT application_id AS id, payload FROM outbox_events")
+    scores = {row["id"]: json.loads(row["payload"])["cibil_score"] for row in payloads}
+    ages = {row["application_id"]: row["age_seconds"] for row in database.rows("SELECT * FROM reused_reports")}
+    decrypted = {row["application_id"] for row in database.rows("SELECT application_id FROM audit_log")}
+    assert set(bureau.asked) == decrypted == {older.id, of_another.id, unknown.id}
+    assert scores == {same.id: 640, older.id: 700, of_another.id: 700, unknown.id: 700, no_file.id: None}
+    assert {id_: round(age / 3600) for id_, age in ages.items()} == {same.id: 23, no_file.id: 2}
+
+
+async def test_report_is_kept_for_the_next_application_and_holds_no_pan(database: Database, broker: Broker) -> None:
+    (first,) = stored(database)
+    (next_,) = stored(database, pan=first.pan)
+    bureau = NotedBureau(None)
+
+    await handled(database, broker, bureau, first)
+    await handled(database, broker, bureau, next_)
+
+    (kept,) = database.rows("SELECT * FROM bureau_reports")
+    assert bureau.asked == [first.id]
+    assert (kept["client"], kept["pan_number_hash"], kept["cibil_score"]) == ("local", first.pan_number_hash, None)
+    assert first.pan not in str(kept)
+
+
+async def test_used_report_grows_no_younger(database: Database, broker: Broker) -> None:
+    (submission,) = stored(database)
+    a_report_is_kept(database, submission, hours=23)
+    before = database.rows("SELECT * FROM bureau_reports")
+
+    await handled(database, broker, NotedBureau(700), submission)
+
+    assert database.rows("SELECT * FROM bureau_reports") == before
+
+
+async def test_no_report_is_kept_where_none_is_used_again(database: Database, broker: Broker) -> None:
+    (submission,) = stored(database)
+    a_report_is_kept(database, submission, hours=1)
+    bureau = NotedBureau(700)
+    broker.publish(SUBMITTED, [submission.submitted()])
+
+    async with assessing(database, broker, bureau=bureau) as consuming:
+        await soon(consuming.all_handled)
+
+    assert bureau.asked == [submission.id]
+    assert database.value("SELECT cibil_score FROM bureau_reports") == 640

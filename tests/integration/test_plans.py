@@ -12,6 +12,7 @@ import pytest
 
 from harness.database import Database
 from prequal.api import queries as api
+from prequal.credit import kept_reports
 from prequal.credit import queries as credit
 from prequal.decision import queries as decision
 from prequal.domain.review import DEFAULT_RULES
@@ -30,11 +31,15 @@ STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "decision.write_decisions published": lambda connection: decision.write_decisions(
         connection, [], DEFAULT_RULES, True
     ),
+    "kept_reports.find": lambda connection: kept_reports.find(connection, [], 60),
+    "kept_reports.keep": lambda connection: kept_reports.keep(connection, []),
     "bureau_calls.count": lambda connection: bureau_calls.count(connection, 1, 1),
     "outbox.read_unpublished": lambda connection: queries.read_unpublished(connection, LEASE, [], 500),
     "outbox.archive_published": lambda connection: queries.archive_published(connection, LEASE.name, []),
 }
-TABLES = "applications|audit_log|processed_messages|outbox_events|outbox_archive|pan_claims|idempotency_keys"
+TABLES = (
+    "applications|audit_log|processed_messages|outbox_events|outbox_archive|pan_claims|idempotency_keys|bureau_reports"
+)
 
 
 class Recorder:

@@ -9,7 +9,7 @@ from harness.database import Database
 from harness.ports import free_port
 from prequal.core.errors import Misconfigured, Transient
 from prequal.schema import locks
-from prequal.schema.retention import ARCHIVE_DAYS, INBOX_DAYS, RESOLVED_DAYS, maintain
+from prequal.schema.retention import ARCHIVE_DAYS, INBOX_DAYS, REPORT_DAYS, RESOLVED_DAYS, maintain
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row
 from tests.support.submissions import Submission, stored
 
@@ -150,6 +150,18 @@ def test_inbox_is_pruned_after_fifteen_days(database: Database, days: int, left:
 
     assert database.count("processed_messages") == left
     assert done.inbox_pruned == 1 - left
+
+
+@pytest.mark.parametrize(("days", "left"), [(REPORT_DAYS - 1, 1), (REPORT_DAYS + 1, 0)])
+def test_kept_reports_are_pruned_when_no_setting_could_use_them(database: Database, days: int, left: int) -> None:
+    database.execute(
+        "INSERT INTO bureau_reports VALUES ('local', repeat('5e', 32), 700, now() - make_interval(days => %s))", days
+    )
+
+    done = maintain(database.url)
+
+    assert database.count("bureau_reports") == left
+    assert done.bureau_reports_pruned == 1 - left
 
 
 @pytest.mark.parametrize(("ago", "left"), [("1 hour", 1), ("25 hours", 0)])

@@ -61,14 +61,19 @@ class Consuming:
 
 @asynccontextmanager
 async def assessing(
-    database: Database, broker: Broker, keys: KeyRing = KEY_RING, bureau: Bureau | None = None, **settings: Any
+    database: Database,
+    broker: Broker,
+    keys: KeyRing = KEY_RING,
+    bureau: Bureau | None = None,
+    report_max_age_seconds: float = 0,
+    **settings: Any,
 ) -> AsyncIterator[Consuming]:
     """credit-service's consumer, for as long as the block lasts; with the simulated bureau unless one is given."""
     loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
     notifier = OutboxNotifier(database.url, topic_of(EventType.CREDIT_REPORT_GENERATED))
     link = SingleConnection(database.url, "credit in a test")
     simulated = SimulatedBureau(ScoreDraws(DRAW_KEY), sandbox.SCORES)
-    handler = CreditHandler(link, keys, bureau or simulated, REPORT_MAC, notifier)
+    handler = CreditHandler(link, keys, bureau or simulated, REPORT_MAC, notifier, report_max_age_seconds)
     async with _running(loaded, handler, broker) as consuming:
         yield consuming
 

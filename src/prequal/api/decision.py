@@ -87,6 +87,8 @@ def decision_body(application_id: UUID, stored: StoredDecision, policy: Policy |
             "threshold": _figure(reason.threshold),
         }
     ]
+    if stored.report_age_seconds is not None:
+        body["bureau_report_age_seconds"] = stored.report_age_seconds
     if review := stored.review:
         body["review"] = {
             "outcome": review.outcome,

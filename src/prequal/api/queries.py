@@ -104,6 +104,8 @@ class StoredDecision:
     policy_version: str | None
     policy_hash: bytes | None
     updated_at: datetime
+    report_age_seconds: int | None = None
+    """How old the bureau's report was, where a kept one was used again."""
 
 
 def _body(new: NewApplication) -> str:
@@ -282,7 +284,8 @@ async def stored_decision(connection: Connection, application_id: UUID, client: 
     row = await connection.fetchrow(
         f"""
         SELECT {_REVIEWED}, status, cibil_score, monthly_income_inr, loan_amount_inr, loan_type,
-               decision_rule, decision_measures, policy_version, policy_hash, updated_at
+               decision_rule, decision_measures, policy_version, policy_hash, updated_at,
+               (SELECT age_seconds FROM reused_reports WHERE application_id = id)
         FROM applications AS application {_WITH_REVIEW} WHERE id = $1 AND client = $2
         """,
         application_id,

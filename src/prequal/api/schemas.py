@@ -200,6 +200,16 @@ class ApplicationDecision(_Closed):
     reasons: Annotated[
         object, WithJsonSchema({"type": "array", "minItems": 1, "items": DecisionReason.schema_of()})
     ] = None
+    bureau_report_age_seconds: Annotated[
+        int | None,
+        WithJsonSchema(
+            {
+                "type": "integer",
+                "minimum": 0,
+                "description": "How old the bureau's report was; there only where a kept one was used again.",
+            }
+        ),
+    ] = None
     review: Annotated[object, WithJsonSchema(ExplainedReview.schema_of())] = None
     path_to_yes: Annotated[object, WithJsonSchema(PathToYes.schema_of())] = None
     notice: str = Field(default="", description="What a prequalification is not.")

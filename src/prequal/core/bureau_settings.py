@@ -25,6 +25,13 @@ class BureauSettings(BaseSettings):
         3.0, gt=0, le=6, description="Seconds that the bureau may take for one answer; then it is asked again."
     )
     bureau_requests_max: int = Field(64, ge=1, le=1000, description="Most requests to the bureau at once, per process.")
+    bureau_report_max_age_hours: int = Field(
+        0,
+        ge=0,
+        le=90 * 24,
+        description="A client's next application of the same PAN is decided by the bureau's last report if that is "
+        "younger than so many hours, and the bureau is not asked. 0: it is always asked, and no report is kept.",
+    )
     bureau_max_calls_a_day: int = Field(
         0,
         ge=0,

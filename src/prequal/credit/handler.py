@@ -1,17 +1,20 @@
 """Assess submitted applications: decrypt the PAN, ask the bureau, report the score.
 
-Invariant: a PAN is decrypted only after the record of it is committed, and not at all for an event that took effect.
+Invariant: a PAN is decrypted only after the record of it is committed, and not at all for an event that took effect
+or that a kept report answers.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from prequal.core import failpoints
 from prequal.core.errors import Invalid, UnknownKey
 from prequal.core.failpoints import Place
-from prequal.credit import queries
+from prequal.credit import kept_reports, queries
 from prequal.credit.bureau import Bureau, Score
+from prequal.credit.kept_reports import KeptReport, Used
 from prequal.domain.events import EventType, event_id
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.handler import Awaiting, HandlerResult, Outcome
@@ -23,8 +26,21 @@ from prequal.security.pan_encryption import KeyRing
 from prequal.telemetry import metrics
 
 Submitted = Received[ApplicationSubmitted]
-Scored = tuple[Submitted, Score]
 _NO_SCORE = (Invalid, Awaiting)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An application's score, and how old it is where it is of a kept report."""
+
+    received: Submitted
+    score: Score
+    age_seconds: int | None = None
+
+    @property
+    def used(self) -> Used:
+        """The report to be kept."""
+        return Used(self.received.event.application_id, self.score, self.age_seconds)
 
 
 class CreditHandler:
@@ -39,25 +55,30 @@ class CreditHandler:
         bureau: Bureau,
         mac: ReportMac,
         notifier: OutboxNotifier,
+        report_max_age_seconds: float = 0,
     ) -> None:
+        """Ask `bureau`, unless a report that is younger than `report_max_age_seconds` is kept; 0 keeps none."""
         self._link = link
         self._keys = keys
         self._bureau = bureau
         self._mac = mac
         self._notifier = notifier
+        self._max_age_seconds = report_max_age_seconds
 
     async def handle(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
         """Score what is new and report it; see `messaging.handler.Handler`."""
         unasked = [received for received in batch if _answer_of(received) is None]
-        scored: list[Scored] = [(received, answer.result()) for received in batch if (answer := _answer_of(received))]
-        results = await self._record_reads(unasked) if unasked else {}
+        scored = [Scored(received, answer.result()) for received in batch if (answer := _answer_of(received))]
+        kept = await self._kept(unasked)
+        results = await self._record_reads(unasked, kept) if unasked else {}
         fresh = [received for received in unasked if received.event.event_id not in results]
         for received in fresh:
-            said = self._ask(received)
+            report = kept.get(received.event.event_id)
+            said = self._ask(received) if report is None else report.score
             if isinstance(said, _NO_SCORE):
                 results[received.event.event_id] = said
             else:
-                scored.append((received, said))
+                scored.append(Scored(received, said, None if report is None else report.age_seconds))
         return results | await self._report(scored) if scored else results
 
     async def close(self) -> None:
@@ -65,11 +86,28 @@ class CreditHandler:
         await self._bureau.close()
         await self._link.close()
 
-    async def _record_reads(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
-        """Commit the record of the PANs to be decrypted; returns the results of the other events."""
-        errors = {received.event.event_id: self._key_error(received) for received in batch}
+    async def _kept(self, batch: Sequence[Submitted]) -> dict[UUID, KeptReport]:
+        """The kept reports that are young enough, by event id."""
+        if not batch or not self._max_age_seconds:
+            return {}
+        async with self._link.use("kept_reports") as connection:
+            return await kept_reports.find(connection, [received.event for received in batch], self._max_age_seconds)
+
+    async def _record_reads(self, batch: Sequence[Submitted], kept: Container[UUID]) -> dict[UUID, HandlerResult]:
+        """Commit the record of the PANs to be decrypted, which those with a kept report are not.
+
+        Returns the results of the other events.
+        """
+        errors = {
+            received.event.event_id: None if received.event.event_id in kept else self._key_error(received)
+            for received in batch
+        }
         reads = [
-            queries.Read(received.event, errors[received.event.event_id] is None, received.header("correlation_id"))
+            queries.Read(
+                received.event,
+                received.event.event_id not in kept and errors[received.event.event_id] is None,
+                received.header("correlation_id"),
+            )
             for received in batch
         ]
         failpoints.reached(Place.CREDIT_BEFORE_RECORD)
@@ -98,21 +136,26 @@ class CreditHandler:
         return Awaiting(answer) if isinstance(answer, asyncio.Future) else answer
 
     async def _report(self, scored: Sequence[Scored]) -> dict[UUID, HandlerResult]:
-        appended = await self._append([self._report_of(received, score) for received, score in scored])
+        appended = await self._append(scored)
         # An event of which another consumer took effect in between has lost a race: it is found a duplicate next.
-        ids = [received.event.event_id for received, _ in scored]
+        ids = [each.received.event.event_id for each in scored]
         return {id_: Outcome.DONE if id_ in appended else Outcome.LOST_RACE for id_ in ids}
 
-    async def _append(self, reports: Sequence[queries.Report]) -> set[UUID]:
+    async def _append(self, scored: Sequence[Scored]) -> set[UUID]:
         """Commit the reports to the outbox; returns the ids of the events that had not taken effect before."""
         failpoints.reached(Place.CREDIT_BEFORE_COMMIT)
+        reports = [self._report_of(each.received, each.score) for each in scored]
         async with self._link.use("append_reports") as connection:
-            appended = await queries.append_reports(connection, reports)
+            if not self._max_age_seconds:
+                appended = await queries.append_reports(connection, reports)
+            else:
+                async with connection.transaction():
+                    appended = await queries.append_reports(connection, reports)
+                    new = [each.used for each in scored if each.received.event.event_id in appended]
+                    await kept_reports.keep(connection, new)
         failpoints.reached(Place.CREDIT_AFTER_COMMIT)
         self._notifier.notify()
-        for report in reports:
-            if report.submitted_event_id in appended and report.cibil_score is not None:
-                metrics.SCORE.observe(report.cibil_score)
+        _count([each for each in scored if each.received.event.event_id in appended])
         return appended
 
     def _report_of(self, received: Submitted, score: Score) -> queries.Report:
@@ -140,6 +183,14 @@ class CreditHandler:
             cibil_score=cibil_score,
             **outcome,
         )
+
+
+def _count(scored: Sequence[Scored]) -> None:
+    for each in scored:
+        if each.score is not None:
+            metrics.SCORE.observe(each.score)
+        if each.age_seconds is not None:
+            metrics.BUREAU_REUSED.inc()
 
 
 def _answer_of(received: Submitted) -> asyncio.Future[Score] | None:

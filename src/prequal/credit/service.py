@@ -49,7 +49,8 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
         raise Misconfigured("REPORT_KEY is a key that decrypts PANs: `prequal keys generate` makes a good one.")
     link = SingleConnection(settings.database_url, settings.service_name)
     bureau, breakers = _bureau(settings, ScoreDraws(draw_key))
-    handler = CreditHandler(link, keys, bureau, ReportMac(report_key), notifier)
+    max_age_seconds = settings.bureau_report_max_age_hours * 3600 if settings.bureau_url else 0
+    handler = CreditHandler(link, keys, bureau, ReportMac(report_key), notifier, max_age_seconds)
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready, breakers=breakers)
     checks = (

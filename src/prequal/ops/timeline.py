@@ -183,8 +183,7 @@ def _steps(record: Record) -> list[Step]:
         if event.published_at is not None
     ]
     steps += [Step(each.at, each.service, "decrypted the PAN") for each in record.accesses if each.action == "READ"]
-    scored = "found no file at the bureau" if _has_no_file(record) else "scored it"
-    steps += [Step(each.at, each.consumer, scored) for each in record.processed if each.consumer == SCORER]
+    steps += [Step(each.at, each.consumer, _scored(record)) for each in record.processed if each.consumer == SCORER]
     if record.republication:
         times = record.republication.times
         steps.append(
@@ -206,6 +205,14 @@ def _decisions(application: asyncpg.Record) -> list[Step]:
         Step(application["opened_at"], DECIDER, f"decided: {Status.MANUAL_REVIEW}"),
         Step(application["updated_at"], REVIEWERS, f"decided: {application['outcome']}, {application['reason']}"),
     ]
+
+
+def _scored(record: Record) -> str:
+    scored = "found no file at the bureau" if _has_no_file(record) else "scored it"
+    age: int | None = record.application["report_age_seconds"]
+    if age is None:
+        return scored
+    return f"{scored}, by a kept report that was {format_duration(timedelta(seconds=age))} old"
 
 
 def _has_no_file(record: Record) -> bool:

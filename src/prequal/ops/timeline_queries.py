@@ -130,7 +130,8 @@ async def _application(connection: Connection, application_id: UUID) -> asyncpg.
         """
         SELECT id, status, pan_number_masked, loan_type, application.loan_amount_inr, monthly_income_inr,
                cibil_score, decision_rule, decision_measures, policy_version, policy_hash, created_at, updated_at,
-               review.opened_at, review.outcome, review.reason, review.decided_at
+               review.opened_at, review.outcome, review.reason, review.decided_at,
+               (SELECT age_seconds FROM reused_reports WHERE application_id = id) AS report_age_seconds
         FROM applications AS application LEFT JOIN review_cases AS review ON review.application_id = application.id
         WHERE id = $1
         """,

@@ -94,7 +94,7 @@ GRANTS: Final[Grid] = {
         Role.API: f"SELECT ({_SHOWN}), "
         "INSERT (id, pan_number_encrypted, pan_number_hash, pan_number_masked, applicant_name, monthly_income_inr, "
         "loan_amount_inr, loan_type, client)",
-        Role.CREDIT: f"SELECT ({_FACTS})",
+        Role.CREDIT: f"SELECT ({_FACTS}, client)",
         Role.DECISION: f"SELECT ({_FACTS}, client, version, created_at, ctid), UPDATE (status, cibil_score, "
         "decision_rule, decision_measures, policy_version, policy_hash, version, updated_at)",
         Role.PUBLISHER: "SELECT (id, status, created_at)",
@@ -114,6 +114,7 @@ GRANTS: Final[Grid] = {
         Role.AUDITOR: "SELECT",
     },
     "bureau_calls": {Role.CREDIT: "SELECT, INSERT, UPDATE (calls)", Role.PUBLISHER: "SELECT"},
+    "bureau_reports": {Role.CREDIT: "SELECT, INSERT, UPDATE (cibil_score, reported_at)"},
     "idempotency_keys": {Role.API: "SELECT, INSERT, UPDATE, DELETE"},
     "key_checks": {
         Role.API: "SELECT, INSERT",
@@ -201,6 +202,13 @@ GRANTS: Final[Grid] = {
     "resolved_dead_letters": {
         Role.CONSOLE: "SELECT, INSERT",
         Role.OPERATOR: "SELECT, INSERT",
+        Role.READER: "SELECT",
+    },
+    "reused_reports": {
+        Role.API: "SELECT",
+        Role.CREDIT: "SELECT (application_id), INSERT",
+        Role.CONSOLE: "SELECT",
+        Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
     },
     "review_cases": {

@@ -20,6 +20,8 @@ DAYS_AHEAD = 7
 ARCHIVE_DAYS = 7
 INBOX_DAYS = 30
 """Longer than an event can come again from archive and topics: 7 days each, and the rest of a topic's segment."""
+REPORT_DAYS = 90
+"""The oldest that BUREAU_REPORT_MAX_AGE_HOURS allows a kept report of the bureau to be used again."""
 RESOLVED_DAYS = 90
 """Much longer than a dead letter can stay on its topic (30 days, and up to 7 of a segment that is still written to), so
 that a resolved one never counts as waiting because its record is gone."""
@@ -49,6 +51,7 @@ class Maintained:
     inbox_pruned: int
     claims_pruned: int
     keys_pruned: int
+    bureau_reports_pruned: int
     republications_pruned: int
     dead_letters_pruned: int
 
@@ -103,6 +106,9 @@ async def _prune_all(connection: Connection) -> dict[str, int]:
             connection,
             "resolved_dead_letters",
             f"greatest(written_at, resolved_at) < now() - interval '{RESOLVED_DAYS} days'",
+        ),
+        "bureau_reports_pruned": await _prune(
+            connection, "bureau_reports", f"reported_at < now() - interval '{REPORT_DAYS} days'"
         ),
         "keys_pruned": await _prune(connection, "idempotency_keys", "expires_at < now() - interval '1 day'"),
     }

@@ -148,6 +148,15 @@ CREATE TABLE public.bureau_calls (
     CONSTRAINT bureau_calls_calls_check CHECK ((calls > 0))
 );
 
+CREATE TABLE public.bureau_reports (
+    client text NOT NULL COLLATE pg_catalog."C",
+    pan_number_hash text NOT NULL COLLATE pg_catalog."C",
+    cibil_score integer,
+    reported_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bureau_reports_cibil_score_check CHECK (((cibil_score >= 300) AND (cibil_score <= 900))),
+    CONSTRAINT bureau_reports_pan_number_hash_check CHECK (((octet_length(pan_number_hash) = 64) AND (pan_number_hash !~ '[^0-9a-f]'::text)))
+);
+
 CREATE TABLE public.idempotency_keys (
     key_hmac bytea NOT NULL,
     request_hmac bytea NOT NULL,
@@ -428,6 +437,12 @@ ALTER TABLE public.resolved_dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS
     CACHE 1
 );
 
+CREATE TABLE public.reused_reports (
+    application_id uuid NOT NULL,
+    age_seconds integer NOT NULL,
+    CONSTRAINT reused_reports_age_seconds_check CHECK ((age_seconds >= 0))
+);
+
 CREATE TABLE public.review_cases (
     application_id uuid NOT NULL,
     opened_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -512,6 +527,9 @@ ALTER TABLE ONLY public.audit_log
 ALTER TABLE ONLY public.bureau_calls
     ADD CONSTRAINT bureau_calls_pkey PRIMARY KEY (day);
 
+ALTER TABLE ONLY public.bureau_reports
+    ADD CONSTRAINT bureau_reports_pkey PRIMARY KEY (client, pan_number_hash);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (key_hmac);
 
@@ -565,6 +583,9 @@ ALTER TABLE ONLY public.republications
 
 ALTER TABLE ONLY public.resolved_dead_letters
     ADD CONSTRAINT resolved_dead_letters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.reused_reports
+    ADD CONSTRAINT reused_reports_pkey PRIMARY KEY (application_id);
 
 ALTER TABLE ONLY public.review_cases
     ADD CONSTRAINT review_cases_pkey PRIMARY KEY (application_id);

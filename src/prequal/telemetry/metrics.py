@@ -113,6 +113,7 @@ SCORE = _histogram("cibil_score_distribution", "Scores of reports written to the
 PAN_DECRYPTS = _counter("pan_decrypts_total", "PANs decrypted.")
 BUREAU_REQUESTS = _counter("bureau_requests_total", "Requests to a bureau over HTTP, by its answer.", ["outcome"])
 BUREAU_AWAITED = _gauge("bureau_applications_waiting", "Applications of this process that wait for the bureau.")
+BUREAU_REUSED = _counter("bureau_reports_reused_total", "Applications reported by a kept report of the bureau.")
 BUREAU_CALLS_LIMIT = _gauge("bureau_calls_limit", "BUREAU_MAX_CALLS_A_DAY of this process; 0 for no limit.")
 BY_STATUS = _counter(
     "applications_by_status_total",

@@ -94,7 +94,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         metrics.SHED: [],
     },
     Service.CREDIT: _consumer(
-        topic_of(EventType.APPLICATION_SUBMITTED), "record_reads", "append_reports", "count_calls"
+        topic_of(EventType.APPLICATION_SUBMITTED), "record_reads", "append_reports", "kept_reports", "count_calls"
     )
     | {
         metrics.RETRIES: _of("message", "batch", "consumer"),
@@ -102,6 +102,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         metrics.PAN_DECRYPTS: [],
         metrics.BUREAU_AWAITED: [],
         metrics.BUREAU_REQUESTS: _of("score", "no_file", "failed"),
+        metrics.BUREAU_REUSED: [],
         metrics.BUREAU_CALLS_LIMIT: [],
     },
     Service.DECISION: _consumer(topic_of(EventType.CREDIT_REPORT_GENERATED), "look_up", "write_decisions")

@@ -136,6 +136,7 @@ def _decision(row: asyncpg.Record) -> StoredDecision:
         policy_version=row["policy_version"],
         policy_hash=row["policy_hash"],
         updated_at=row["updated_at"],
+        report_age_seconds=row["report_age_seconds"],
     )
 
 
