@@ -1,4 +1,4 @@
-"""Seeded bugs: the service as a careless team would have written it, one mistake a build.
+"""Seeded bugs: builds of the service with one mistake each.
 
     FAULTS_BUG=no_inbox python -m faults.build credit
 
@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 REPUBLISHES_LATE: Final = {"publisher": {"REPUBLISH_AFTER_SECONDS": "86400"}}
-"""Without the republisher, which would restore within half a minute what these teams lose: they have none."""
+"""Without the republisher, which would restore within half a minute what these bugs lose."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Bug:
 
     @property
     def words(self) -> str:
-        """What the team did, in a sentence."""
+        """The bug, in a sentence."""
         return (self.apply.__doc__ or "").partition("\n")[0]
 
 
@@ -69,12 +69,12 @@ def apply(name: str) -> None:
     BUGS[name].apply()
 
 
-# ── the ones that every review looks for ────────────────────────────────────────────────────────────────────────
+# ── commonly known mistakes ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @bug("credit", red="I3", scenario="credit dies after its commit")
 def no_inbox() -> None:
-    """Kafka delivers once, so nobody keeps what was already done."""
+    """No inbox: a message that comes twice takes effect twice."""
     from prequal.credit import queries
 
     record_reads = queries.record_reads
@@ -90,7 +90,7 @@ def no_inbox() -> None:
 
 @bug("credit", red="I2 I3", scenario="credit dies before its commit", settings=REPUBLISHES_LATE)
 def offset_before_commit() -> None:
-    """The offset is committed as soon as the messages are in hand."""
+    """The offset is committed before the messages are handled."""
     from confluent_kafka import TopicPartition
 
     from prequal.messaging.partitions import Partitions
@@ -110,7 +110,7 @@ def offset_before_commit() -> None:
 
 @bug("publisher", red="I2 I3", scenario="the broker is down", settings=REPUBLISHES_LATE)
 def marked_before_the_ack() -> None:
-    """What the Kafka client was given counts as published."""
+    """A row counts as published when it is produced, before the broker acknowledges it."""
     from prequal.publisher.delivery import DeliveryReport
     from prequal.publisher.producer import OutboxProducer
     from prequal.publisher.relay import TopicRelay
@@ -129,7 +129,7 @@ def marked_before_the_ack() -> None:
 
 @bug("publisher", red="I2 I3 I9", scenario="the broker is down", settings=REPUBLISHES_LATE)
 def id_cursor() -> None:
-    """The publisher reads on from the last id that it has seen."""
+    """The publisher reads rows beyond the highest id so far, so that a lower id that commits later is lost."""
     from prequal.publisher import queries
 
     read_unpublished = queries.read_unpublished
@@ -148,7 +148,7 @@ def id_cursor() -> None:
 
 @bug("api", red="I6", scenario="load")
 def plain_sha256() -> None:
-    """A hash is a hash, and SHA-256 is a good one."""
+    """PANs are hashed by SHA-256 without a key."""
     from prequal.security.pan_encryption import PanHasher
 
     _rebind(PanHasher, "hash", lambda _, pan: sha256(pan.reveal().encode()).hexdigest())
@@ -156,7 +156,7 @@ def plain_sha256() -> None:
 
 @bug("api", red="I6", scenario="load")
 def pan_logged() -> None:
-    """Somebody printed what came in, to see why a request failed, and left it there."""
+    """The PAN of each request is printed to stdout."""
     from prequal.api.routes import SubmitApplication
 
     prepare = SubmitApplication._prepare
@@ -168,7 +168,7 @@ def pan_logged() -> None:
     _rebind(SubmitApplication, "_prepare", talkative)
 
 
-# ── and some that it overlooks ──────────────────────────────────────────────────────────────────────────────────
+# ── less known mistakes ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 ANSWERED_SECONDS = 0.2
@@ -177,7 +177,7 @@ ANSWERED_SECONDS = 0.2
 
 @bug("api", red="I1", scenario="the API dies before its commit")
 def answered_before_the_commit() -> None:
-    """The client need not wait for the disk: the rows are inserted, so it will commit."""
+    """The 202 is sent before the commit."""
     from prequal.api.batch_write import BatchWriter
     from prequal.api.submit import Submissions
 
@@ -201,7 +201,7 @@ def answered_before_the_commit() -> None:
 
 @bug("decision", red="I2", scenario="decision dies after its commit")
 def no_status_guard() -> None:
-    """Each report is decided, whether or not its application was decided before."""
+    """A report that comes again decides its application again, whatever its status."""
     from prequal.decision import queries
     from prequal.messaging.inbox import DIGEST
 
@@ -216,14 +216,14 @@ def no_status_guard() -> None:
 
 
 @bug("decision", red="I2", scenario="a report after people decided")
-def policy_has_the_last_word() -> None:
-    """What people have decided is decided by the policy again when its report comes again."""
+def decision_overwritten_after_review() -> None:
+    """A report that comes again overwrites what people have decided."""
     no_status_guard()
 
 
 @bug("api", red="I5", scenario="one PAN many times")
 def claim_not_checked() -> None:
-    """The claim is written, so the PAN is claimed."""
+    """A claim of a PAN is taken over though it has not expired."""
     from prequal.api import queries
 
     wanted = "WHERE held.expires_at <= now()"
@@ -232,8 +232,8 @@ def claim_not_checked() -> None:
 
 
 @bug("api", red="I4", scenario="one PAN many times")
-def refusal_uses_the_key_up() -> None:
-    """A key is remembered for whatever was asked under it, accepted or not."""
+def idempotency_key_kept_after_refusal() -> None:
+    """The idempotency key of a refused request stays taken."""
     from prequal.api import queries
 
     async def keep(*_: Any) -> None:
@@ -243,8 +243,8 @@ def refusal_uses_the_key_up() -> None:
 
 
 @bug("credit", red="I7", scenario="load")
-def opened_off_the_record() -> None:
-    """The record of who saw a PAN is written when there is time for it."""
+def decrypted_before_the_audit_row() -> None:
+    """A PAN is decrypted without an audit row before it."""
     from prequal.credit import queries
 
     record_reads = queries.record_reads
@@ -271,7 +271,7 @@ def read_from_a_replica() -> None:
 
 @bug("api", red="I8", scenario="the database fails over")
 def reads_wherever_it_is_connected() -> None:
-    """A connection that answers is good enough to read from."""
+    """Connections are not checked for taking writes, so that an old primary is read from."""
     import asyncpg
 
     from prequal.postgres import connections
@@ -285,7 +285,7 @@ def reads_wherever_it_is_connected() -> None:
 
 @bug("migrate", red="I9", scenario="a migration beside a backup")
 def ddl_without_a_lock_bound() -> None:
-    """A migration waits for its lock as long as it takes."""
+    """A migration waits for its lock without a bound."""
     from prequal.schema import locks
 
     _rebind(locks, "LOCK_MS", 0)
@@ -293,7 +293,7 @@ def ddl_without_a_lock_bound() -> None:
 
 @bug("credit", red="I9 I10", scenario="a message whose headers cannot be read")
 def headers_read_twice() -> None:
-    """A message's headers are asked for wherever they are needed."""
+    """A message's headers are read twice, though reading some of them fails."""
     from prequal.messaging import dead_letters
 
     def asked_again(dead_letter: Any) -> Any:
@@ -306,7 +306,7 @@ def headers_read_twice() -> None:
 
 @bug("decision", red="I9", scenario="a quiet while")
 def health_check_leaks() -> None:
-    """Each look at the database opens a connection, and the garbage collector will see to it."""
+    """Each health check opens a connection to the database and never closes it."""
     from prequal.core.lifecycle import pause
     from prequal.postgres.connections import connect
     from prequal.service.readiness import ASK_EVERY_SECONDS, Readiness
@@ -323,8 +323,8 @@ def health_check_leaks() -> None:
 
 
 @bug("credit", red="I10", scenario="the broker is down")
-def ready_is_alive() -> None:
-    """A process that answers is ready."""
+def readiness_equals_liveness() -> None:
+    """`/ready` is 200 whenever the process answers."""
     from prequal.service.readiness import Readiness
 
     said = {"status": "ready", "database": "connected", "kafka": "connected"}
@@ -332,8 +332,8 @@ def ready_is_alive() -> None:
 
 
 @bug("credit", red="I10", scenario="the broker is down")
-def never_ready_again() -> None:
-    """A dependency that was away is away until somebody has looked into it."""
+def readiness_never_recovers() -> None:
+    """A dependency that was away once counts as away for ever."""
     from prequal.service.readiness import Readiness
 
     record = Readiness._record
@@ -347,11 +347,11 @@ def never_ready_again() -> None:
     _rebind(Readiness, "_record", remember)
 
 
-# ── how it is done ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class _Reworded:
-    """A connection whose statements say something else."""
+    """A connection whose statements are changed on their way."""
 
     def __init__(self, connection: Any, old: str, new: str) -> None:
         self._connection = connection
@@ -370,7 +370,7 @@ class _Reworded:
 
 
 def _forgotten(known: dict[UUID, Any]) -> dict[UUID, Any]:
-    """What the inbox says to a team that has none: whatever has an application is new."""
+    """The rows as without an inbox: each event that has an application is new."""
     from prequal.domain.application import Status
 
     return {

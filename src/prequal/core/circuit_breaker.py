@@ -120,6 +120,8 @@ class Breaker:
 
     def _become(self, state: State) -> None:
         probing = state is State.HALF_OPEN or (state is State.OPEN and self._state is State.HALF_OPEN)
-        log.log(logging.DEBUG if probing else logging.WARNING, "breaker", breaker=self._dependency, state=state.word)
+        log.log(
+            logging.DEBUG if probing else logging.WARNING, "breaker_changed", breaker=self._dependency, state=state.word
+        )
         self._state = state
         self._on_change(state)

@@ -75,7 +75,7 @@ class Shadow:
             except Conflict as problem:
                 log.warning("policy_shadow_refused", reason=str(problem))
         self._named = named
-        log.info("policy_shadow", version=self.candidate and self.candidate.version)
+        log.info("policy_shadow_changed", version=self.candidate and self.candidate.version)
 
 
 @functools.cache

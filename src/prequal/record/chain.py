@@ -48,7 +48,7 @@ async def follow(database_url: str, key: bytes, stop: asyncio.Event, heads: Path
                         written_at = head.chained_at
                     await pause(stop, EVERY_SECONDS)
         except (Transient, OSError) as problem:
-            log.warning("record.not_chained", error=type(problem).__name__)
+            log.warning("record_not_chained", error=type(problem).__name__)
             await pause(stop, EVERY_SECONDS)
 
 

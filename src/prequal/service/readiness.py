@@ -118,7 +118,7 @@ class Readiness:
     def _record(self, name: str, *, up: bool, reason: str | None = None) -> None:
         if (self._up[name], self._said.get(name)) != (up, reason):
             report, known = log.info if up else log.warning, {"reason": reason} if reason else {}
-            report("dependency", dependency=name, state="connected" if up else "disconnected", **known)
+            report("dependency_changed", dependency=name, state="connected" if up else "disconnected", **known)
         self._said[name] = reason
         self._up[name] = up
         metrics.DEPENDENCY_UP.labels(name).set(up)

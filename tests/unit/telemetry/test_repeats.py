@@ -52,10 +52,14 @@ def test_kinds_do_not_take_one_anothers_place() -> None:
 
     log.say("retrying", A_SECOND + 1)
     log.say("write_failed", A_SECOND + 2, logging.ERROR)
-    log.say("dependency")
+    log.say("dependency_changed")
     log.wait(WINDOW_SECONDS)
 
-    assert log.written[-3:] == [("dependency", "", None), ("repeated", "retrying", 1), ("repeated", "write_failed", 2)]
+    assert log.written[-3:] == [
+        ("dependency_changed", "", None),
+        ("repeated", "retrying", 1),
+        ("repeated", "write_failed", 2),
+    ]
 
 
 def test_next_second_begins_afresh_with_and_without_a_sum() -> None:
