@@ -41,6 +41,21 @@ def test_every_alert_has_its_entry_and_every_entry_its_alert() -> None:
     assert set(ENTRIES) == set(ALERTS)
 
 
+def test_index_has_every_alert_once_in_the_column_of_its_severity() -> None:
+    rows = [
+        line.split("|")[2:4] for line in RUNBOOK.partition("\n### ")[0].splitlines() if "](#" in line and line[0] == "|"
+    ]
+    linked = [
+        (name, severity)
+        for row in rows
+        for severity, cell in zip(("critical", "warning"), row, strict=True)
+        for name, place in re.findall(r"\[(\w+)\]\(#(\w+)\)", cell)
+        if place == name.lower()
+    ]
+
+    assert sorted(linked) == sorted((name, rule["labels"]["severity"]) for name, rule in ALERTS.items())
+
+
 @pytest.mark.parametrize("name", ALERTS)
 def test_alert_leads_to_its_entry_and_says_what_the_user_feels(name: str) -> None:
     rule = ALERTS[name]

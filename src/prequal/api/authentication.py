@@ -62,7 +62,7 @@ class KeyAuthentication:
     def __init__(
         self, clients: KnownClients, hasher: PanHasher, sandbox: bool, clock: Callable[[], float] = monotonic
     ) -> None:
-        """Describe it.
+        """Take what tokens are compared with.
 
         Args:
             clients: the known ones.

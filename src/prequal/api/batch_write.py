@@ -93,7 +93,7 @@ class BatchWriter:
         raise Transient("the write keeps losing races against other writers")
 
     async def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         await self._link.close()
 
     async def _transaction(self, batch: Sequence[NewApplication]) -> Answers:

@@ -84,7 +84,7 @@ class KnownClients:
         self._used.add((secret.caller.client, secret.slot))
 
     async def load(self, connection: Connection) -> None:
-        """Read them."""
+        """Read the living secrets of all clients."""
         now, rows = await queries.living_secrets(connection)
         secrets: dict[str, list[KnownSecret]] = {}
         for row in rows:

@@ -35,11 +35,11 @@ class Room:
         return seconds <= self._within_seconds
 
     def begin(self) -> None:
-        """A write begins."""
+        """Note that a write began."""
         self._began = self._clock()
 
     def end(self, applications: int) -> None:
-        """It has ended. A small one says how long a full one takes only if it took longer."""
+        """Note that the write ended. A small one says how long a full one takes only if it took longer."""
         assert self._began is not None
         seconds, self._began = self._clock() - self._began, None
         if applications * 2 >= self._batch_max or seconds > self._seconds_a_batch:

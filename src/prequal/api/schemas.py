@@ -102,7 +102,7 @@ class ApplicationRequest(_Closed):
 
 
 class ApplicationAccepted(_Closed):
-    """The answer 202."""
+    """The body of a 202."""
 
     application_id: UUID
     status: Annotated[str, WithJsonSchema({"const": Status.PENDING.value})]
@@ -225,7 +225,7 @@ class ErrorDetail(_Closed):
 
 
 class Error(_Body):
-    """Every error."""
+    """The body of every error."""
 
     error_code: Annotated[str, _names(ErrorCode)]
     message: str

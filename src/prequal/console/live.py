@@ -70,7 +70,7 @@ class Live:
         self._turns: dict[str, asyncio.Lock] = {}
 
     def route(self, page: LivePage) -> Route:
-        """Where its stream is."""
+        """The route of a stream of events."""
 
         async def endpoint(request: Request) -> Response:
             token = self._console.cookies.of(request, self._console.cookies.session)

@@ -43,4 +43,4 @@ class SimulatedBureau:
         return cibil_score(pan, draw, event.monthly_income_inr, event.loan_type, self._published)
 
     async def close(self) -> None:
-        """Nothing to let go."""
+        """The simulation holds no connection."""

@@ -82,7 +82,7 @@ class CreditHandler:
         return results | await self._report(scored) if scored else results
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._bureau.close()
         await self._link.close()
 

@@ -71,7 +71,7 @@ class DecisionHandler:
         return results | await self._results_of_unmoved(unmoved) if unmoved else results
 
     async def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         await self._link.close()
 
     def _is_authentic(self, event: CreditReportGenerated) -> bool:

@@ -20,7 +20,7 @@ class StackConsole:
         self._lock = threading.Lock()
 
     def done(self, what: str, seconds: float) -> None:
-        """A step is done."""
+        """Print that a step is done."""
         self._print(f"[green]✓[/] {escape(what):<46} [dim]{seconds:5.1f} s[/]")
 
     def started(self, what: str) -> None:

@@ -77,7 +77,7 @@ class DeadLetterLimit:
         self.is_reached = False
 
     def count(self) -> None:
-        """There is one more."""
+        """Count a dead letter."""
         self._in_a_row += 1
         if self._in_a_row >= self._in_a_row_max:
             self.is_reached = True
@@ -85,7 +85,7 @@ class DeadLetterLimit:
             metrics.CONSUMER_STOPPED.set(1)
 
     def reset(self) -> None:
-        """A message went well."""
+        """Begin to count again, after a message that succeeded."""
         self._in_a_row = 0
 
     def reason_not_ready(self) -> str | None:

@@ -59,4 +59,4 @@ class Handler(Protocol[E]):
         """
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close its connections."""

@@ -54,7 +54,7 @@ class RetrySchedule(Generic[W]):
         self._entries.append((at, thing))
 
     def remove(self, thing: W) -> None:
-        """Keep it no longer."""
+        """Remove `thing` from what waits."""
         self._entries = [entry for entry in self._entries if entry[1] is not thing]
 
     def due(self) -> list[W]:

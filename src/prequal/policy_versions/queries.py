@@ -56,7 +56,7 @@ class StoredVersion:
 
     @property
     def state(self) -> State:
-        """Where it stands."""
+        """Where the version stands."""
         if self.was_in_force:
             return State.ACTIVE if self.is_in_force else State.RETIRED
         if self.approved_hash == self.hash and self.approved_backtest_hash == self.backtest_hash:

@@ -76,7 +76,7 @@ class Connections:
         return has_room
 
     def closed(self, connection: Connection) -> None:
-        """Count it out."""
+        """Count a connection that has ended."""
         self._open -= 1
         for waiting in (self.idle, self.beginning, self.unread):
             waiting.pop(connection, None)

@@ -78,7 +78,7 @@ class Silent(asyncio.Protocol):
         protocol.data_received(data)
 
     def connection_lost(self, _: BaseException | None) -> None:
-        """Be counted out."""
+        """Count the connection as ended."""
         self._server_state.connections.discard(self)
         self._waits.closed(self)
 
@@ -129,7 +129,7 @@ class Protocol(HttpToolsProtocol):
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to speak HTTP."""
+        """Register the connection."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
 
@@ -277,7 +277,7 @@ class Protocol(HttpToolsProtocol):
         self._waits.note(self._waits.unread, self)
 
     def resume_writing(self) -> None:
-        """Go on: it has."""
+        """Go on reading: the answers have been sent."""
         self._waits.unread.pop(self, None)
         super().resume_writing()
 

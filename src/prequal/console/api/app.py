@@ -48,7 +48,7 @@ def build(console: Console) -> ASGIApp:
 
 @cache
 def document() -> dict[str, Any]:
-    """Its OpenAPI document."""
+    """The OpenAPI document of the console's JSON API."""
     app = _framework()
     found = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, servers=app.servers

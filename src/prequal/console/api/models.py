@@ -33,7 +33,7 @@ class ErrorDetail(BaseModel):
 
 
 class Error(BaseModel):
-    """Every error."""
+    """The body of every error."""
 
     error_code: str
     message: str

@@ -59,7 +59,7 @@ async def groups(connection: Connection, since: datetime) -> tuple[list[Group], 
 
 
 async def waiting(connection: Connection) -> Waiting:
-    """What waits."""
+    """How many applications are undecided, since when, and how many events are unpublished or parked."""
     row = await connection.fetchrow(
         """
         SELECT now(),

@@ -21,7 +21,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def revoke(visit: Visit) -> Response:
-    """End one for good."""
+    """Revoke a client for good."""
     url, client = visit.console.settings.database_url, visit.request.path_params["id"]
     await asyncio.to_thread(administration.revoke, url, visit.session.actor, client, None)
     return visit.moved("/clients?done=yes")

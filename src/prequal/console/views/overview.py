@@ -21,7 +21,7 @@ PERIODS: Final = {"1": "the last hour", "24": "the last 24 hours"}
 
 
 async def show(visit: Visit) -> Response:
-    """The page."""
+    """The overview of the last hour or day."""
     hours = visit.request.query_params.get("hours", "1")
     hours = hours if hours in PERIODS else "1"
     async with visit.reading() as connection:

@@ -18,14 +18,14 @@ from prequal.people.administration import NewSecrets
 
 
 async def show(visit: Visit) -> Response:
-    """Everybody."""
+    """The page of all people."""
     async with visit.reading() as connection:
         people = await administration.list_all(connection)
     return visit.page("people.html", people=people, roles=list(PersonRole))
 
 
 async def add(visit: Visit) -> Response:
-    """Add one, and show the password that was made, once."""
+    """Add a person, and show the password that was made, once."""
     name, new = visit.form.get("name", "").lower(), NewSecrets.of(None, totp="totp" in visit.form)
     async with visit.writing() as connection:
         await administration.add(connection, visit.session.actor, name, _roles(visit), new)
@@ -33,7 +33,7 @@ async def add(visit: Visit) -> Response:
 
 
 async def set_roles(visit: Visit) -> Response:
-    """Give other roles."""
+    """Give a person other roles."""
     name = _other(visit)
     async with visit.writing() as connection:
         await administration.set_roles(connection, visit.session.actor, name, _roles(visit))
@@ -41,7 +41,7 @@ async def set_roles(visit: Visit) -> Response:
 
 
 async def set_password(visit: Visit) -> Response:
-    """Give a new password, and a new second factor or none; shown once."""
+    """Give a person a new password, and a new second factor or none; shown once."""
     name, new = _other(visit), NewSecrets.of(None, totp="totp" in visit.form)
     async with visit.writing() as connection:
         await administration.set_password(connection, visit.session.actor, name, new, second_factor_too=True)
@@ -49,7 +49,7 @@ async def set_password(visit: Visit) -> Response:
 
 
 async def disable(visit: Visit) -> Response:
-    """Disable one for good."""
+    """Disable a person for good."""
     name = _other(visit)
     async with visit.writing() as connection:
         await administration.disable(connection, visit.session.actor, name)

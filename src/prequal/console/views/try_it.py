@@ -25,7 +25,7 @@ _ID: Final = re.compile(r"[0-9a-f-]{36}")
 
 
 async def show(visit: Visit) -> Response:
-    """The form."""
+    """The applicant's form."""
     return _form(visit, 200) if visit.console.settings.try_it_api_url else _missing(visit)
 
 
