@@ -44,7 +44,8 @@ TRAFFIC = Row(
         ),
         Panel(
             "Consumed",
-            "Messages handled a second, by outcome: done, seen before (duplicate), dead letter (dead).",
+            "Messages handled a second, by outcome: done, seen before (duplicate), dead letter (dead), "
+            "to be published again (postponed).",
             Unit.PER_SECOND,
             {
                 "{{topic}}: {{outcome}}": "sum by (topic, outcome)"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -23,11 +24,12 @@ from prequal.credit.bureau import Score
 from prequal.credit.http_bureau import HttpBureau
 from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
+from prequal.messaging import consumer
 from prequal.messaging.events import ApplicationSubmitted
 from prequal.postgres import bureau_calls
 from prequal.postgres.connections import Connection
 from tests.support.bureau import Requests, a_bureau, asking, at_most, serving
-from tests.support.consumers import assessing
+from tests.support.consumers import POLL_SECONDS, assessing
 from tests.support.submissions import Submission, a_submission, stored
 
 SLOW = "SANDB0300A"
@@ -71,6 +73,64 @@ async def test_late_score_delays_its_own_application_alone_and_keeps_its_offset(
     assert held
     assert reported(database) == ids(slow, *others)
     assert len(database.rows("SELECT FROM audit_log WHERE application_id = %s", slow.id)) == 1
+
+
+async def test_event_that_comes_again_while_its_score_is_awaited_is_a_duplicate(
+    database: Database, broker: Broker
+) -> None:
+    (slow,) = stored(database, pan=SLOW)
+    broker.publish(SUBMITTED, [slow.submitted(), slow.submitted()])
+    bureau = SlowBureau()
+
+    async with assessing(database, broker, bureau=bureau) as consuming:
+        await soon(lambda: consuming.consumer._retries.awaiting == 2)
+        bureau.answer.set_result(300)
+        await soon(consuming.all_handled)
+
+    assert database.count("outbox_events") == 1
+
+
+async def test_late_score_that_holds_many_back_is_postponed_and_comes_with_its_next_event(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "HELD_BACK_MAX", 10)
+    monkeypatch.setattr(consumer, "LATE_SECONDS", 0.5)
+    (slow,) = stored(database, pan=SLOW)
+    others = stored(database, 40)
+    broker.publish(
+        SUBMITTED, [slow.submitted(), *(replace(each.submitted(), key=str(slow.id).encode()) for each in others)]
+    )
+    bureau = SlowBureau()
+
+    async with assessing(database, broker, bureau=bureau) as consuming:
+        await soon(consuming.all_handled)
+        postponed, bureau.answer = reported(database), asyncio.get_running_loop().create_future()
+        bureau.answer.set_result(300)
+        broker.publish(SUBMITTED, [slow.submitted()])
+        await soon(lambda: reported(database) == ids(slow, *others))
+
+    assert postponed == ids(*others)
+    assert broker.published(SUBMITTED_DLQ) == 0
+
+
+async def test_nothing_is_postponed_while_no_score_comes(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "HELD_BACK_MAX", 0)
+    monkeypatch.setattr(consumer, "LATE_SECONDS", 0.0)
+    waiting = stored(database, 20, pan=SLOW)
+    broker.publish(SUBMITTED, [each.submitted() for each in waiting])
+    bureau = SlowBureau()
+
+    async with assessing(database, broker, bureau=bureau) as consuming:
+        await soon(lambda: consuming.consumer._retries.awaiting == len(waiting))
+        await asyncio.sleep(10 * POLL_SECONDS)
+        held = consuming.handled()
+        bureau.answer.set_result(300)
+        await soon(consuming.all_handled)
+
+    assert held == 0
+    assert reported(database) == ids(*waiting)
 
 
 async def test_application_whose_score_never_came_is_asked_about_again_after_a_restart(

@@ -138,6 +138,9 @@ class CreditHandler:
     async def _report(self, scored: Sequence[Scored]) -> dict[UUID, HandlerResult]:
         appended = await self._append(scored)
         # An event of which another consumer took effect in between has lost a race: it is found a duplicate next.
+        for each in scored:
+            if each.received.event.event_id not in appended:
+                each.received.answer = None  # or it would be reported once more, and lose again
         ids = [each.received.event.event_id for each in scored]
         return {id_: Outcome.DONE if id_ in appended else Outcome.LOST_RACE for id_ in ids}
 

@@ -1,6 +1,7 @@
 """Consumes messages in batches, has a handler take effect of them, and moves the offsets after: the loop of a consumer.
 
-Invariant: a message is done, seen before, or a durable dead letter before its offset is stored.
+Invariant: a message is done, seen before, a durable dead letter, or one that is published again, before its offset is
+stored.
 
     consumed ──► handled: done | duplicate                                    acknowledged
       │  └─────► invalid ──► dead-letter topic holds it                       acknowledged
@@ -8,6 +9,7 @@ Invariant: a message is done, seen before, or a durable dead letter before its o
       ├──► an infrastructure failure ──► everything paused, batch retried     the poll goes on
       ├──► its key is unknown ──► retried later                               its partition alone is paused
       └──► an answer is on its way ──► handled again when it has come         the other messages go on
+                                  └──► it is late, and others wait behind it  postponed: it is published again
 """
 
 import asyncio
@@ -41,6 +43,8 @@ DEAD_LETTER_POLL_SECONDS = 0.01
 ANSWER_POLL_SECONDS = 0.01
 """How long a poll may wait while a handler's answer is on its way."""
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
+HELD_BACK_MAX, LATE_SECONDS = 1000, 30.0
+"""A message whose answer is later than this is postponed when more acknowledged messages than that wait behind one."""
 RACES_MAX = 20
 """Rounds in a row in which no message of a batch is handled before the batch waits like after a failure."""
 
@@ -96,6 +100,7 @@ class BatchConsumer(Generic[E]):
             except Transient as error:
                 self._wait_after(error)
         self._dead_letters.publish_due()
+        self._postpone_late()
         self._partitions.store_offsets()
         without_key = self._retries.partitions_without_key
         metrics.PARTITIONS_WITHOUT_KEY.set(len(without_key))
@@ -222,6 +227,21 @@ class BatchConsumer(Generic[E]):
         self._consumed[outcome].inc()
         received.span.note({"prequal.outcome": outcome.value})
         received.span.end()
+
+    def _postpone_late(self) -> None:
+        """Let go of messages that hold many others back: whose answer is late while the others' come.
+
+        Their applications are undecided, so that the publisher republishes their events, after 30 seconds to an hour.
+        """
+        if self._offsets.held_back <= HELD_BACK_MAX:
+            return
+        late = self._retries.give_up_waiting(LATE_SECONDS)
+        for received in late:
+            self._offsets.acknowledge(received.partition, received.offset)
+            received.span.end("postponed")
+        if late:
+            metrics.CONSUMED.labels(self._topic, "postponed").inc(len(late))
+            log.warning("postponed", topic=self._topic, messages=len(late))
 
     def _give_up_on(self, message: Received[E] | Undecodable, invalid: Invalid) -> None:
         message.span.end(invalid.kind)

@@ -34,7 +34,10 @@ ACKNOWLEDGED = (Outcome.DONE, Outcome.DUPLICATE)
 
 @dataclass(frozen=True, slots=True)
 class Awaiting:
-    """An answer from elsewhere is on its way: the event is handled again, with it, once it is done or cancelled."""
+    """An answer from elsewhere is on its way: the event is handled again, with it, once it is done or cancelled.
+
+    Only for an event whose application is undecided, and which is therefore published again should it be postponed.
+    """
 
     answer: asyncio.Future[Any]
 

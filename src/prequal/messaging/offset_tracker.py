@@ -29,6 +29,11 @@ class OffsetTracker:
         """How many messages are consumed and not acknowledged."""
         return sum(self._unacknowledged.values())
 
+    @property
+    def held_back(self) -> int:
+        """How many messages are acknowledged, and wait for one before them."""
+        return len(self) - self.unacknowledged
+
     def __contains__(self, place: MessagePlace) -> bool:
         """Whether a message is consumed, and its partition still ours."""
         return place[1] in self._acknowledged.get(place[0], ())

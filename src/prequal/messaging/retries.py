@@ -76,7 +76,7 @@ class Retries(Generic[E]):
     def __init__(self) -> None:
         self._candidates = RetrySchedule[Received[E]]()
         self._without_key = RetrySchedule[Received[E]]()
-        self._awaiting: dict[int, Received[E]] = {}
+        self._awaiting: dict[int, tuple[float, Received[E]]] = {}
         self._answered: deque[int] = deque()
 
     @property
@@ -110,13 +110,23 @@ class Retries(Generic[E]):
     def wait_for_answer(self, received: Received[E], answer: asyncio.Future[Any]) -> None:
         """Keep a message until `answer` is done or cancelled."""
         received.answer = answer
-        self._awaiting[id(received)] = received
+        self._awaiting[id(received)] = monotonic(), received
         answer.add_done_callback(lambda _: self._answered.append(id(received)))
 
     def take_answered(self, at_most: int) -> list[Received[E]]:
         """The messages whose answers have come, in that order; they are kept no longer."""
         taken = [self._awaiting.pop(self._answered.popleft(), None) for _ in range(min(at_most, len(self._answered)))]
-        return [received for received in taken if received is not None]
+        return [entry[1] for entry in taken if entry is not None]
+
+    def give_up_waiting(self, seconds: float) -> list[Received[E]]:
+        """Cancel the answers that are late by so many seconds; returns their messages, which are kept no longer."""
+        since = monotonic() - seconds
+        late = [received for at, received in self._awaiting.values() if at < since]
+        for received in late:
+            del self._awaiting[id(received)]
+            assert received.answer is not None, "it was waited for"
+            received.answer.cancel()
+        return late
 
     def due(self) -> list[Received[E]]:
         """The messages whose time has come; they stay until removed.
@@ -140,7 +150,7 @@ class Retries(Generic[E]):
         """Remove what came from these partitions."""
         self._candidates.drop(revoked)
         self._without_key.drop(revoked)
-        for received in [each for each in self._awaiting.values() if each.partition in revoked]:
+        for received in [each for _, each in self._awaiting.values() if each.partition in revoked]:
             del self._awaiting[id(received)]
             if received.answer is not None:  # this is the Kafka client's thread
                 received.answer.get_loop().call_soon_threadsafe(received.answer.cancel)

@@ -51,7 +51,7 @@ def _own(*queries: str) -> dict[Metrics, list[Labels]]:
 def _consumer(topic: str, *queries: str) -> dict[Metrics, list[Labels]]:
     return _own(*queries) | {
         metrics.BREAKER_STATE: _of("database", "kafka_producer"),
-        metrics.CONSUMED: [(topic, outcome) for outcome in ("done", "duplicate", "dead")],
+        metrics.CONSUMED: [(topic, outcome) for outcome in ("done", "duplicate", "dead", "postponed")],
         metrics.DEAD_LETTERS: [(topic, reason) for reason in KINDS],
         metrics.CONSUMER_STOPPED: [],
         metrics.PARTITIONS_WITHOUT_KEY: [],
