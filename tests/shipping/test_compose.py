@@ -16,7 +16,8 @@ from pydantic_settings import BaseSettings
 from prequal.core import settings
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.login_settings import RolesSettings
-from prequal.core.topology import COMMANDS
+from prequal.core.simulator_settings import SimulatorSettings
+from prequal.core.topology import BUREAU_PORT, COMMANDS
 from prequal.local.jars import KAFKA_VERSION
 from prequal.local.keys import generate
 from prequal.local.postgres import VERSION
@@ -28,6 +29,7 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"].
 SETTINGS_OF: dict[str, type[BaseSettings]] = {
     "api": settings.ApiSettings,
     "credit": settings.CreditSettings,
+    "bureau": SimulatorSettings,
     "decision": settings.DecisionSettings,
     "publisher": settings.PublisherSettings,
     "console": ConsoleSettings,
@@ -102,6 +104,14 @@ def test_each_process_logs_into_the_database_as_itself_with_the_password_that_ro
         address = urlsplit(environment_of(name)["DATABASE_URL"])
         assert address.username == f"prequal_{login}_login"
         assert address.netloc.endswith(f":{made[f'{login.upper()}_DATABASE_PASSWORD']}@postgres:5432")
+
+
+def test_simulated_bureau_listens_where_only_credit_reaches_it() -> None:
+    address = environment_of("bureau")
+
+    assert OURS["bureau"]["network_mode"] == "service:credit"
+    assert OURS["bureau"]["profiles"] == ["bureau"]
+    assert (address["HTTP_HOST"], address["HTTP_PORT"]) == ("127.0.0.1", str(BUREAU_PORT))
 
 
 def test_no_secret_has_a_default() -> None:

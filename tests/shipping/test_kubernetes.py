@@ -166,7 +166,8 @@ def test_every_command_that_a_system_is_made_of_is_run() -> None:
 
         assert pods(overlay(name)).keys() == set(WORKLOADS)
         assert sorted(commands) == [
-            [command] for command in sorted(SETTINGS_OF.keys() - {"scheduler", "roles", "tools", "clients", "users"})
+            [command]
+            for command in sorted(SETTINGS_OF.keys() - {"scheduler", "roles", "tools", "clients", "users", "bureau"})
         ]
 
 
@@ -270,6 +271,21 @@ def test_traced_processes_get_the_endpoint_and_may_connect_to_it(tmp_path: Path)
     for process in PROCESSES:
         endpoint = environment_of(resources, process, tmp_path)["OTEL_EXPORTER_OTLP_ENDPOINT"]
         assert ways_out(resources, pods(resources)[process]) >= {int(endpoint.rsplit(":", 1)[1])}
+
+
+def test_credit_alone_gets_the_bureaus_address_and_may_connect_to_it(tmp_path: Path) -> None:
+    with_component(tmp_path / "asking", "bureau")
+    resources = built(tmp_path / "asking")
+
+    given = {
+        process: "BUREAU_URL" in {variable["name"] for variable in container(pods(resources)[process])["env"]}
+        for process in PROCESSES
+    }
+    assert {process for process, asks in given.items() if asks} == {"credit-service"}
+    assert environment_of(resources, "credit-service", tmp_path)["BUREAU_URL"].startswith("https://")
+    assert {process for process in PROCESSES if 443 in ways_out(resources, pods(resources)[process])} == {
+        "credit-service"
+    }
 
 
 # ── what a pod may do ───────────────────────────────────────────────────────────────────────────────────────────

@@ -112,6 +112,7 @@ HOP_SECONDS = _histogram(
 SCORE = _histogram("cibil_score_distribution", "Scores of reports written to the outbox.", buckets=SCORES)
 PAN_DECRYPTS = _counter("pan_decrypts_total", "PANs decrypted.")
 BUREAU_REQUESTS = _counter("bureau_requests_total", "Requests to a bureau over HTTP, by its answer.", ["outcome"])
+BUREAU_SECONDS = _histogram("bureau_request_duration_seconds", "Seconds a request to a bureau took, failed ones too.")
 BUREAU_AWAITED = _gauge("bureau_applications_waiting", "Applications of this process that wait for the bureau.")
 BUREAU_REUSED = _counter("bureau_reports_reused_total", "Applications reported by a kept report of the bureau.")
 BUREAU_CALLS_LIMIT = _gauge("bureau_calls_limit", "BUREAU_MAX_CALLS_A_DAY of this process; 0 for no limit.")

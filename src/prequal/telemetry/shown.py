@@ -102,6 +102,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         metrics.PAN_DECRYPTS: [],
         metrics.BUREAU_AWAITED: [],
         metrics.BUREAU_REQUESTS: _of("score", "no_file", "failed"),
+        metrics.BUREAU_SECONDS: [],
         metrics.BUREAU_REUSED: [],
         metrics.BUREAU_CALLS_LIMIT: [],
     },
