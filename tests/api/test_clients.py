@@ -205,7 +205,7 @@ def test_eleventh_wrong_token_of_an_address_within_a_minute_is_429(guarded: Guar
 # ── how many ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_client_beyond_its_rate_is_429_until_the_seconds_of_retry_after_are_over(guarded: Guarded) -> None:
+def test_client_beyond_its_rate_is_429_until_retry_after_is_over(guarded: Guarded) -> None:
     with guarded.from_an_address() as client:
         answers = [client.get(STATUS, headers=bearer(guarded.slow.token)) for _ in range(10)]
         posted = client.post("/applications", content=b"", headers=bearer(guarded.slow.token))
@@ -392,7 +392,7 @@ def test_last_use_of_a_secret_is_written_once_a_minute_at_most(guarded: Guarded)
     assert guarded.database.value(used, guarded.expired.client.id) is None
 
 
-async def test_while_the_database_is_away_clients_are_known_until_their_secret_expires(
+async def test_clients_are_known_without_the_database_until_their_secret_expires(
     database: Database, kafka: Kafka
 ) -> None:
     lasting = await asyncio.to_thread(a_client, database, "lasting")

@@ -197,7 +197,7 @@ def test_decision_from_before_the_hash_was_stored_is_explained(api: Api) -> None
     assert body["reasons"][0]["sentence"] == "The credit score of 610 is below the minimum of 650."
 
 
-def test_decision_by_a_version_of_the_database_is_explained_by_its_document_with_its_path(api: Api) -> None:
+def test_decision_by_a_stored_version_is_explained_by_its_document(api: Api) -> None:
     policy = load(policy_text("v2", 700))
     in_transaction(api.database.url, lambda connection: life.propose(connection, ASHA, policy_text("v2", 700)))
     rejected = api.accepted(an_application())
@@ -212,7 +212,7 @@ def test_decision_by_a_version_of_the_database_is_explained_by_its_document_with
     assert asked(api, reviewed).json()["path_to_yes"]["loan_amount_inr"] == "479000.00"
 
 
-def test_decision_by_another_document_is_shown_with_its_figures_and_without_a_path(api: Api) -> None:
+def test_decision_by_an_unknown_document_has_figures_and_no_path(api: Api) -> None:
     application_id = api.accepted(an_application(monthly_income_inr="100.00", loan_amount_inr="9999999.00"))
     stored(api, application_id, "MANUAL_REVIEW", 700, "INCOME_DOES_NOT_COVER_LOAN", '{"cibil_score": 700}', b"h" * 32)
 

@@ -99,9 +99,7 @@ def test_name_is_stored_trimmed(api: Api, name: str | None) -> None:
         ),
     ],
 )
-def test_request_that_is_no_http_is_400_in_the_same_shape_says_so_and_is_counted(
-    api: Api, request_bytes: bytes
-) -> None:
+def test_request_that_is_no_http_is_a_counted_400_of_the_same_shape(api: Api, request_bytes: bytes) -> None:
     before = unparsable(api)
     with socket.create_connection(("127.0.0.1", api.client.base_url.port or 0), timeout=5) as connection:
         connection.sendall(request_bytes)

@@ -258,9 +258,7 @@ async def test_more_applications_than_may_wait_are_503_at_once(database: Databas
 # ── 500 ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_application_that_the_database_refuses_is_500_database_error_in_generic_words(
-    database: Database, kafka: Kafka
-) -> None:
+async def test_application_that_the_database_refuses_is_500_in_generic_words(database: Database, kafka: Kafka) -> None:
     database.execute("ALTER TABLE applications ADD CONSTRAINT no_autos CHECK (loan_type <> 'AUTO')")
     async with api_within(database.url, kafka.bootstrap_servers) as client:
         await ready(client)

@@ -96,9 +96,7 @@ async def test_repeats_of_a_rejected_pan_stop_its_clients_posts_whatever_their_p
     assert (others.status_code, read.status_code) == (202, 200)
 
 
-async def test_duplicate_is_a_repeat_and_a_first_answer_given_again_or_a_pan_of_yesterday_is_none(
-    database: Database, kafka: Kafka
-) -> None:
+async def test_duplicate_is_a_repeat_and_a_replay_or_yesterdays_pan_is_none(database: Database, kafka: Kafka) -> None:
     token = bearer((await asyncio.to_thread(a_client, database)).token)
     body, key = an_application(), {"Idempotency-Key": a_key()}
     async with an_api(database, kafka, repeats=1) as client:

@@ -76,9 +76,7 @@ async def test_refusal_before_the_body_is_counted_and_keeps_its_request_id(datab
     assert refused.headers["x-request-id"] == refused.json()["request_id"] == "mine-1"
 
 
-async def test_each_refusal_for_want_of_room_is_counted_once_also_behind_another_request(
-    database: Database, kafka: Kafka
-) -> None:
+async def test_shed_request_is_counted_once_also_behind_another_request(database: Database, kafka: Kafka) -> None:
     sample, body = 'applications_shed_total{service="prequal-api"} ', json.dumps(an_application()).encode()
     async with a_full_api(database, kafka) as client:
         before = await counted(client, sample)

@@ -33,9 +33,7 @@ def following(page: Page, path: str) -> None:
         page.goto(path)
 
 
-def test_row_is_there_within_two_seconds_of_its_event_and_a_flood_is_one_change_a_second(
-    console: Console, opened: Opened
-) -> None:
+def test_row_appears_within_two_seconds_and_a_flood_is_one_change_a_second(console: Console, opened: Opened) -> None:
     page = opened("auditor")
     following(page, "/applications")
     page.evaluate(COUNT_CHANGES)
@@ -93,7 +91,7 @@ def away(cluster: Cluster, console: Console) -> Iterator[None]:
             console.database.close()
 
 
-def test_page_says_that_the_database_is_away_and_how_old_it_is_and_heals_by_itself(
+def test_page_says_that_the_database_is_away_and_recovers_by_itself(
     console: Console, opened: Opened, cluster: Cluster
 ) -> None:
     page, newly = opened("auditor"), opened("auditor", status=503)

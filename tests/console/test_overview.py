@@ -54,7 +54,7 @@ def test_numbers_and_times_are_as_in_india() -> None:
     assert [said(True), said(False), said(None), said(5)] == ["yes", "no", "–", "5"]
 
 
-def test_no_template_has_the_text_of_a_script_or_a_style_or_switches_escaping_off() -> None:
+def test_no_template_has_inline_script_or_style_or_switches_escaping_off() -> None:
     for template in (Path(prequal.console.__file__).parent / "templates").iterdir():
         text = template.read_text(encoding="utf-8").replace('<script src="{{ script }}" defer></script>', "")
         found = [

@@ -125,7 +125,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize("name", env_examples.SERVICES)
-def test_a_services_example_as_it_stands_lacks_what_is_required_and_nothing_else(name: str) -> None:
+def test_service_example_lacks_only_what_is_required(name: str) -> None:
     kind = env_examples.SERVICES[name]
     required = {field.upper() for field, info in kind.model_fields.items() if info.is_required()}
 

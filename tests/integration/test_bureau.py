@@ -133,9 +133,7 @@ async def test_nothing_is_postponed_while_no_score_comes(
     assert reported(database) == ids(*waiting)
 
 
-async def test_application_whose_score_never_came_is_asked_about_again_after_a_restart(
-    database: Database, broker: Broker
-) -> None:
+async def test_bureau_is_asked_again_after_a_restart_without_an_answer(database: Database, broker: Broker) -> None:
     (slow,) = stored(database, pan=SLOW)
     broker.publish(SUBMITTED, [slow.submitted()])
     async with assessing(database, broker, bureau=SlowBureau()) as first:

@@ -68,7 +68,7 @@ def test_client_is_listed_with_what_it_may_do_and_until_when(database: Database)
     assert "auditor" in run(database, "list").stdout
 
 
-def test_rotated_client_has_two_live_secrets_and_the_old_one_ends_after_the_overlap(database: Database) -> None:
+def test_rotated_client_has_two_secrets_until_the_overlap_ends(database: Database) -> None:
     added = done(database, "add", "app")
 
     rotated = done(database, "rotate", "app", "--overlap", "2h")

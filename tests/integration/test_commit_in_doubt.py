@@ -113,7 +113,7 @@ async def test_application_whose_commit_never_arrived_is_accepted_when_posted_ag
     assert api.database.count("applications") == 1
 
 
-async def test_outcome_that_cannot_be_found_out_is_503_and_its_key_gives_the_committed_answer_later(
+async def test_unknown_outcome_is_503_and_its_key_gives_the_answer_later(
     api: OnAWire,
 ) -> None:
     application, key = an_application(), a_key()

@@ -538,7 +538,7 @@ async def test_same_event_id_with_other_content_is_a_dead_letter_and_changes_not
     assert database.everything() == before
 
 
-async def test_same_event_id_with_other_content_in_one_batch_lets_the_first_take_effect(
+async def test_same_id_with_other_content_in_one_batch_lets_the_first_take_effect(
     database: Database, broker: Broker
 ) -> None:
     (submission,) = stored(database)
@@ -620,7 +620,7 @@ async def test_unsigned_report_that_took_effect_before_the_upgrade_is_a_duplicat
     assert broker.published(REPORTED_DLQ) == 0
 
 
-async def test_unsigned_report_decides_while_an_upgrade_says_so_and_a_badly_signed_one_does_not(
+async def test_unsigned_report_decides_during_an_upgrade_but_no_badly_signed_one(
     database: Database, broker: Broker
 ) -> None:
     old, forged = stored(database, 2)
@@ -857,7 +857,7 @@ def waits_for_a_lock(database: Database) -> bool:
     return bool(database.value(waiting))
 
 
-async def test_application_that_changes_while_it_is_decided_is_decided_in_the_next_round(
+async def test_application_changed_while_it_is_decided_is_decided_next_round(
     database: Database, broker: Broker
 ) -> None:
     moved, neighbour = stored(database, 2)

@@ -118,7 +118,7 @@ async def test_version_is_taken_over_when_its_time_has_come(database: Database) 
         assert datetime.now(UTC) >= at - timedelta(milliseconds=100)
 
 
-async def test_process_that_cannot_load_a_document_decides_by_the_one_before_and_says_so(database: Database) -> None:
+async def test_unloadable_document_leaves_the_one_before_in_force_and_is_logged(database: Database) -> None:
     with structlog.testing.capture_logs() as lines:
         async with a_process(database) as policy:
             put_unreadable_into_force(database)
@@ -136,7 +136,7 @@ async def test_process_that_cannot_load_a_document_decides_by_the_one_before_and
     assert refused[0].startswith("This code does not understand the document of v9: ")
 
 
-async def test_process_that_starts_with_a_document_it_cannot_load_decides_by_the_one_before(database: Database) -> None:
+async def test_start_with_an_unloadable_document_decides_by_the_one_before(database: Database) -> None:
     await put_into_force(database, "v2", 700)
     put_unreadable_into_force(database)
 
@@ -202,7 +202,7 @@ EVERY_SECONDS = 2.0
 BATCH = 20
 
 
-async def test_each_decision_agrees_with_the_version_that_it_stores_while_policies_are_switched(
+async def test_decision_agrees_with_its_stored_version_during_switches(
     database: Database,
 ) -> None:
     """Two processes decide without a pause, and every two seconds another policy is activated."""

@@ -190,9 +190,7 @@ async def test_events_of_a_missing_topic_wait_with_a_reason_while_others_flow(
     assert database.value("SELECT count(*) FROM outbox_archive WHERE topic = %s", REPORTED) == 3
 
 
-async def test_topic_that_is_deleted_and_recreated_is_published_by_a_producer_that_never_knew_the_old_one(
-    database: Database, broker: Broker
-) -> None:
+async def test_recreated_topic_is_published_by_a_new_producer(database: Database, broker: Broker) -> None:
     rebuilt = metrics.RETRIES.labels("producer")
     before = rebuilt._value.get()
     unpublished(database, 3)
@@ -244,7 +242,7 @@ class Dying:
 
 
 @pytest.mark.parametrize("rows", [3, 20])
-async def test_producer_that_dies_is_replaced_and_what_it_held_is_published_by_the_next(
+async def test_rows_of_a_dead_producer_are_published_by_the_next(
     rows: int, database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Dying, "lives", 0)
@@ -264,7 +262,7 @@ async def test_producer_that_dies_is_replaced_and_what_it_held_is_published_by_t
     assert (Dying.lives, rebuilt._value.get() - before) == (2, 1)
 
 
-async def test_row_given_to_the_producer_that_another_relay_has_just_built_is_given_once(
+async def test_row_given_to_a_producer_just_built_by_another_relay_is_given_once(
     database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpublished(database, 3)

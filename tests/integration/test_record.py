@@ -160,9 +160,7 @@ def test_entry_that_was_back_dated_before_it_was_chained_is_found(record: Databa
     assert verified(record).tampering == Tampering("back-dated before it was chained", "audit_log:10")
 
 
-def test_newest_blocks_that_were_cut_off_are_missed_by_a_head_that_was_kept_outside(
-    record: Database, tmp_path: Path
-) -> None:
+def test_cut_off_blocks_are_found_by_a_head_kept_outside(record: Database, tmp_path: Path) -> None:
     run(record, "head", str(tmp_path / "head.json"))
 
     by_a_superuser(
@@ -262,7 +260,7 @@ def test_key_that_is_not_the_databases_chains_nothing(record: Database) -> None:
         commands.chain(settings_of(record, OTHER_KEY))
 
 
-def test_rows_of_the_record_are_append_only_where_statement_triggers_do_not_fire(record: Database) -> None:
+def test_record_is_append_only_where_statement_triggers_do_not_fire(record: Database) -> None:
     with record.connect() as connection:
         connection.execute("ALTER TABLE audit_log DISABLE TRIGGER audit_log_is_append_only")
 

@@ -40,7 +40,7 @@ def test_application_whose_events_were_lost_with_the_broker_is_decided(
     assert database.count("outbox_archive") == 2
 
 
-async def test_only_undecided_applications_of_some_age_are_due_and_then_not_at_once_again(database: Database) -> None:
+async def test_only_old_undecided_applications_are_due_and_not_at_once_again(database: Database) -> None:
     old, young, decided = stored(database, 3)
     database.execute(f"{ANCIENT} WHERE id <> %s", young.id)
     database.execute(
@@ -149,9 +149,7 @@ async def test_no_more_than_so_many_are_republished_at_once_the_oldest_first(
     assert each_time == [{first, second}, {third, fourth}, {fifth}, set()]
 
 
-async def test_application_that_stays_undecided_is_republished_after_pauses_that_double(
-    database: Database, looks: LookMaker
-) -> None:
+async def test_undecided_application_is_republished_after_doubling_pauses(database: Database, looks: LookMaker) -> None:
     (application,) = published_long_ago(database, 1)
     look = looks()
     seen = []
@@ -200,9 +198,7 @@ async def test_nothing_is_republished_while_the_consumers_are_behind(
     assert (as_far_as_may_be, republished(database)) == ([first], [])
 
 
-async def test_nothing_is_republished_while_it_cannot_be_found_out_how_far_behind_they_are(
-    database: Database, looks: LookMaker
-) -> None:
+async def test_nothing_is_republished_while_the_lag_is_unknown(database: Database, looks: LookMaker) -> None:
     published_long_ago(database, 1)
 
     await looks(f"127.0.0.1:{free_port()}")()

@@ -66,7 +66,7 @@ def test_partitions_are_made_from_today_to_seven_days_ahead(database: Database) 
     assert partitions(database) == {partition_of(days) for days in range(8)}
 
 
-def test_bounds_of_a_partition_are_utc_midnights_whatever_the_servers_time_zone(database: Database) -> None:
+def test_bounds_of_a_partition_are_utc_midnights_in_any_time_zone(database: Database) -> None:
     for name in partitions(database):
         database.execute(f"DROP TABLE {name}")
     name = database.value("SELECT current_database()")
@@ -180,9 +180,7 @@ def test_claims_and_keys_are_pruned_a_day_after_they_ended(database: Database, a
 
 
 @pytest.mark.parametrize(("days", "left"), [(RESOLVED_DAYS - 1, 1), (RESOLVED_DAYS + 1, 0)])
-def test_resolution_of_a_dead_letter_is_kept_long_after_its_topic_dropped_the_dead_letter(
-    database: Database, days: int, left: int
-) -> None:
+def test_resolution_outlives_its_dead_letter_by_far(database: Database, days: int, left: int) -> None:
     database.execute(
         """
         INSERT INTO resolved_dead_letters (

@@ -81,7 +81,7 @@ def test_metrics_of_the_contract_are_shown_by_those_who_count_them(
     assert counted == {name: 40 if name == "kafka_messages_published_total" else 20 for name in counted}
 
 
-def test_ready_says_why_a_consumer_cannot_do_its_work_though_its_dependencies_answer(
+def test_ready_says_why_a_consumer_with_its_dependencies_cannot_work(
     database: Database, broker: Broker, system: System
 ) -> None:
     system.start("credit")
@@ -114,7 +114,7 @@ def test_two_apis_at_once_accept_one_application_a_pan(database: Database, syste
 # ── killed and stopped ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_service_stopped_under_load_ends_in_order_answers_scrapes_whole_and_loses_nothing(
+def test_service_stopped_under_load_ends_in_order_and_loses_nothing(
     database: Database, broker: Broker, system: System, load: Load
 ) -> None:
     system.start()
@@ -203,7 +203,7 @@ def is_open(port: int) -> bool:
     return True
 
 
-def test_idle_services_end_at_once_and_every_log_line_is_json_with_time_level_service_and_event(
+def test_idle_services_end_at_once_and_log_only_whole_json_lines(
     database: Database, system: System, load: Load
 ) -> None:
     system.start()

@@ -320,7 +320,7 @@ def test_service_does_not_load_what_draws_on_terminals(command: str) -> None:
     assert not loads(command, "rich")
 
 
-def test_sentence_of_a_failed_start_is_the_last_word_though_a_request_was_on_its_way() -> None:
+def test_failed_start_ends_with_its_sentence_during_a_request() -> None:
     script = """
 from prequal.cli import app, main
 from prequal.core.errors import Misconfigured

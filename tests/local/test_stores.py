@@ -143,7 +143,7 @@ def test_killed_postgres_whose_backends_are_frozen_starts_again_at_once(postgres
     assert query(postgres, "SELECT 1") == 1
 
 
-def test_postgres_starts_though_the_pid_of_its_pid_file_belongs_to_another_program(postgres: Postgres) -> None:
+def test_postgres_starts_though_another_program_has_its_recorded_pid(postgres: Postgres) -> None:
     pid_file = postgres.folder / "postmaster.pid"
     content = pid_file.read_text()
     postgres.kill()

@@ -74,7 +74,7 @@ def test_panel_has_data(day: Day, panel: str, legend: str) -> None:
     eventually(lambda: day.drawn(panel, legend))
 
 
-def test_every_panel_is_compared_or_it_is_said_why_it_cannot_be() -> None:
+def test_every_panel_is_compared_or_has_a_reason_not_to_be() -> None:
     compared = {panel for panel, _ in STATED}
 
     assert compared | set(KNOWN_TO_THE_PROCESS_ALONE) == set(PANELS)

@@ -247,9 +247,7 @@ def assert_has_its_origin(letter: StoredDeadLetter, application_id: object, even
     assert letter.last_seen is not None
 
 
-def test_dead_letter_of_a_recreated_topic_waits_though_one_at_its_offset_was_resolved(
-    stores: StoresSettings, broker: Broker
-) -> None:
+def test_resolution_does_not_cover_the_same_offset_of_a_recreated_topic(stores: StoresSettings, broker: Broker) -> None:
     broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
     broker.renew()

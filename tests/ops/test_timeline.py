@@ -110,7 +110,7 @@ def test_timeline_lists_the_accesses_to_the_pan_with_their_request(
     assert {each.request_id for each in timeline.pan_accesses} == {timeline.request_id}
 
 
-def test_page_and_json_show_the_decision_and_its_reason_and_never_the_pan_or_the_name(
+def test_page_and_json_show_decision_and_reason_without_pan_or_name(
     database: Database, system: System, prequal: Prequal
 ) -> None:
     system.start()
@@ -218,9 +218,7 @@ def test_published_event_is_waited_for_at_its_consumer(database: Database, store
     assert "credit-service has not consumed ApplicationSubmitted, published " in waits(stores, submission)
 
 
-def test_published_report_is_waited_for_though_the_inbox_has_pruned_the_first_event(
-    database: Database, stores: StoresSettings
-) -> None:
+def test_published_report_is_awaited_after_the_inbox_was_pruned(database: Database, stores: StoresSettings) -> None:
     submission = an_undecided(database)
     database.execute(INSERT_UNPUBLISHED, *an_unpublished_row("credit_reports_generated", application_id=submission.id))
     publish_all(database)

@@ -97,7 +97,7 @@ def test_service_gets_no_setting_it_does_not_read(name: str) -> None:
     assert own <= {field.upper() for field in SETTINGS_OF[name].model_fields}
 
 
-def test_each_process_logs_into_the_database_as_itself_with_the_password_that_roles_sets() -> None:
+def test_each_process_logs_in_as_itself_with_the_password_of_roles() -> None:
     made = environment_of("roles")
 
     for name, login in {**dict(zip(COMMANDS, COMMANDS, strict=True)), "tools": "operator"}.items():

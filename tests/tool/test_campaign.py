@@ -81,7 +81,7 @@ def test_clean_runs_pass_with_each_seed_once(tmp_path: Path) -> None:
     )
 
 
-def test_run_whose_fault_did_not_happen_is_played_again_with_seeds_that_nobody_has(tmp_path: Path) -> None:
+def test_run_without_its_fault_is_repeated_with_unused_seeds(tmp_path: Path) -> None:
     def happens_but_with_seed_one(one: Run) -> None:
         if one.seed == 1:
             raise Spoilt("nobody met it")

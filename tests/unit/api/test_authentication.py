@@ -148,7 +148,7 @@ def noted(wrong: WrongTokens, address: str, times: int) -> list[int | None]:
     return [wrong.note(address) for _ in range(times)]
 
 
-def test_eleventh_wrong_token_within_a_minute_is_too_many_until_the_minute_is_over() -> None:
+def test_eleventh_wrong_token_is_too_many_until_the_minute_is_over() -> None:
     clock = Clock()
     wrong = WrongTokens(clock)
 

@@ -29,7 +29,7 @@ def test_build_is_optimised_by_its_options_or_as_a_distributions_own(
     assert python_build.is_optimized() is optimized
 
 
-def test_script_needs_nothing_installed_and_says_whether_to_take_the_interpreter() -> None:
+def test_script_runs_on_a_bare_interpreter_and_judges_it() -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", str(Path(python_build.__file__))], capture_output=True, text=True, check=False
     )

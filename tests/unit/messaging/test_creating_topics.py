@@ -38,7 +38,7 @@ class Broker:
         (KafkaError.INVALID_REPLICATION_FACTOR, Misconfigured),
     ],
 )
-def test_broker_that_is_slow_is_out_of_reach_and_one_that_refuses_is_misconfigured(
+def test_slow_broker_is_unreachable_and_one_that_refuses_misconfigured(
     code: int, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topics, "AdminClient", lambda _: Broker(code))

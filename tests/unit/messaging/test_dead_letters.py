@@ -100,7 +100,7 @@ def test_long_reason_is_cut_to_fit_the_topics_extra_room() -> None:
         ),
     ],
 )
-def test_replayed_message_keeps_when_it_was_first_seen_and_its_attempts_are_counted_on(
+def test_replayed_message_keeps_first_seen_and_counts_attempts_on(
     earlier: Headers, first_seen: str, attempts: str
 ) -> None:
     found = dict(headers(a_dead_letter(a_message(headers=earlier))))
@@ -141,7 +141,7 @@ OWN_HEADERS = [name for name, _ in headers(a_dead_letter())]
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=repr)
-async def test_dead_letter_that_is_refused_for_its_own_sake_is_published_without_the_original_headers(
+async def test_dead_letter_refused_for_itself_is_published_without_its_headers(
     refusal: KafkaError | Exception,
 ) -> None:
     producer, answering = a_producer(refusal, None)

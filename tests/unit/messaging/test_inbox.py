@@ -29,7 +29,7 @@ def test_an_event_that_took_effect_before_is_a_duplicate(status: Status) -> None
 
 
 @pytest.mark.parametrize("status", FINAL)
-def test_an_event_of_a_decided_application_is_a_duplicate_though_the_inbox_forgot_it(status: Status) -> None:
+def test_event_of_a_decided_application_is_a_duplicate_without_the_inbox(status: Status) -> None:
     assert known(None, status).outcome_of(a_report()) is Outcome.DUPLICATE
 
 

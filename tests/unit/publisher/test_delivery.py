@@ -109,7 +109,7 @@ def test_retry_candidate_that_was_acknowledged_is_a_row_like_any_other() -> None
     assert ids(in_flight.select(rows(1, 2))) == [1, 2]
 
 
-def test_rows_of_a_dead_producer_are_in_flight_no_more_unless_their_report_has_come() -> None:
+def test_rows_of_a_dead_producer_leave_flight_unless_reported() -> None:
     in_flight = InFlight(0)
     for row in rows(1, 2):
         in_flight.add(row)

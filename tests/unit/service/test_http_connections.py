@@ -134,7 +134,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return made
 
 
-async def test_no_more_than_eight_requests_wait_on_a_connection_and_all_are_answered_in_turn(made: list[int]) -> None:
+async def test_at_most_eight_requests_wait_on_a_connection_in_order(made: list[int]) -> None:
     slow, number = Slow(), 200
     async with an_edge(slow) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -190,7 +190,7 @@ def test_an_error_that_was_never_raised_is_its_kind() -> None:
     assert logs.where(KeyError(PAN)) == "KeyError"
 
 
-def test_librdkafka_says_each_kind_once_in_ten_seconds_and_how_often_it_was_left_out() -> None:
+def test_librdkafka_logs_each_kind_once_in_ten_seconds_with_a_count() -> None:
     now = [100.0]
     sparing = RateLimitFilter(lambda: now[0])
 
