@@ -27,7 +27,7 @@ AGAIN_SECONDS: Final = (0.1, 0.2, 0.4, 0.8)
 LOOK_EVERY_SECONDS: Final = 0.2
 LOOKS_AT_ONCE: Final = 8
 PROBE_EVERY_SECONDS: Final = 1.0
-SCRIBES: Final = 32
+JOURNAL_WRITERS: Final = 32
 """How many may wait for the disk at once."""
 
 UNANSWERED: Final = (OSError, TimeoutError, EOFError)
@@ -124,7 +124,7 @@ class Load:
         """Begin to send these, until `over`, beside what is sent already; the first time also to look and to probe."""
         if not self._watching:
             self._loop = asyncio.new_event_loop()
-            self._scribes = ThreadPoolExecutor(SCRIBES, thread_name_prefix="scribe")
+            self._journal_writers = ThreadPoolExecutor(JOURNAL_WRITERS, thread_name_prefix="journal")
             self._thread = threading.Thread(target=self._loop.run_forever, name="load", daemon=True)
             self._thread.start()
             self._watching = [self._in_loop(self._look()), self._in_loop(self._probe())]
@@ -148,7 +148,7 @@ class Load:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        self._scribes.shutdown()
+        self._journal_writers.shutdown()
 
     def _in_loop(self, work: Coroutine[Any, Any, None]) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -199,7 +199,7 @@ class Load:
         return seen.error_code in AGAIN
 
     async def _write(self, entry: Entry) -> None:
-        await self._loop.run_in_executor(self._scribes, self._journal.write, entry)
+        await self._loop.run_in_executor(self._journal_writers, self._journal.write, entry)
 
     def _note(self, seen: Seen) -> None:
         self.answers.append(seen)

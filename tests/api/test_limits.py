@@ -12,7 +12,7 @@ from harness.applications import a_key, a_pan, an_application
 from harness.database import Database
 from harness.waiting import soon
 from prequal.api import rate_limits
-from prequal.api.room import Room
+from prequal.api.admission import AdmissionControl
 from prequal.local.kafka import Kafka
 from tests.support.api import JSON, api_within, assert_error, fields_of, ready
 from tests.support.api_clients import a_client, bearer
@@ -48,7 +48,7 @@ async def test_request_is_checked_in_one_order_from_its_route_to_its_duplicate(
         # Each request has every fault of those below it.
         worst: Mapping[str, Any] = {"headers": TEXT | BAD_KEY, "content": b"x" * 17_000}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Room, "is_left", lambda *_: False)
+            patch.setattr(AdmissionControl, "has_room", lambda *_: False)
             await refused(405, "METHOD_NOT_ALLOWED", "PUT", **worst)
             await refused(503, "SERVICE_UNAVAILABLE", **worst)
         await refused(401, "UNAUTHENTICATED", **worst)

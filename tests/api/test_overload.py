@@ -11,7 +11,7 @@ import pytest
 from harness.applications import an_application
 from harness.database import Database
 from prequal.api import submit
-from prequal.api.room import Room
+from prequal.api.admission import AdmissionControl
 from prequal.local.kafka import Kafka
 from tests.support.api import api_within, assert_error, ready
 from tests.support.edge import a_request, an_answer
@@ -25,7 +25,7 @@ async def a_full_api(database: Database, kafka: Kafka) -> AsyncIterator[httpx.As
     async with api_within(database.url, kafka.bootstrap_servers) as client:
         await ready(client)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Room, "is_left", lambda *_: False)
+            patch.setattr(AdmissionControl, "has_room", lambda *_: False)
             yield client
 
 

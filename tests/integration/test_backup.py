@@ -71,13 +71,13 @@ def beside_the_dump(database: Database, dump: Dump, act: Callable[[], object], l
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The holders that were named before each further try."""
     named: list[str] = []
-    working = locks.Patience.next_pause
+    working = locks.LockRetries.next_pause
 
-    def next_pause(self: locks.Patience, holder: str) -> float:
+    def next_pause(self: locks.LockRetries, holder: str) -> float:
         named.append(holder)
         return min(working(self, holder), 0.5)
 
-    monkeypatch.setattr(locks.Patience, "next_pause", next_pause)
+    monkeypatch.setattr(locks.LockRetries, "next_pause", next_pause)
     return named
 
 
@@ -109,7 +109,7 @@ def test_maintenance_beside_a_dump_holds_up_no_write_and_ends_after_it(
 def test_partition_is_made_and_an_old_one_detached_beside_a_dump(
     database: Database, dump: Dump, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(locks, "RETRY_SECONDS", 0)
     monkeypatch.setattr(retention, "DAYS_AHEAD", retention.DAYS_AHEAD + 1)
     before = {row["name"] for row in database.rows(PARTITIONS)}
 
@@ -124,7 +124,7 @@ def test_partition_is_made_and_an_old_one_detached_beside_a_dump(
 def test_lock_that_is_never_released_ends_in_a_sentence_that_names_its_holder(
     database: Database, dump: Dump, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(locks, "RETRY_SECONDS", 0)
 
     with pytest.raises(Transient, match=r"is of `pg_dump` \(user prequal, pid \d+, for \d+ s\)"):
         downgrade(database.url, "base")
@@ -133,7 +133,7 @@ def test_lock_that_is_never_released_ends_in_a_sentence_that_names_its_holder(
 def test_detachment_that_was_given_up_is_finished_by_the_next_run(
     database: Database, dump: Dump, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(locks, "RETRY_SECONDS", 0)
     with pytest.raises(Transient, match="run again"):
         maintain(database.url)
     dump.finish()

@@ -61,7 +61,7 @@ def build(
     show_status: ASGIApp,
     show_decision: ASGIApp,
     health: dict[str, Handler],
-    let_in: Callable[[], bool] = lambda: True,
+    admit: Callable[[], bool] = lambda: True,
     *,
     pages: bool = True,
 ) -> "Envelope":
@@ -72,7 +72,7 @@ def build(
         show_status: the GET of its status.
         show_decision: the GET of its decision.
         health: the probes, by path.
-        let_in: whether there is room for one more application, asked when its head has come.
+        admit: whether there is room for one more application, asked when its head has come.
         pages: whether the API's description and its pages are shown. What has no route is a 404.
     """
     app = FastAPI(
@@ -96,7 +96,7 @@ def build(
     app.add_exception_handler(HTTPException, _refused_by_framework)
     app.add_exception_handler(RequestValidationError, _refused_by_framework)
     app.add_exception_handler(Exception, _failed)
-    return Envelope(app, submit, {"status": show_status, "decision": show_decision}, let_in)
+    return Envelope(app, submit, {"status": show_status, "decision": show_decision}, admit)
 
 
 def build_admin(health: Mapping[str, Handler]) -> Starlette:
@@ -122,7 +122,7 @@ class Protocol(http_protocol.Protocol):
 
     def answer_at_once(self) -> bytes | None:
         """The 503 of an application for which there is no room: it costs a fraction of what accepting one does."""
-        if self.url.partition(b"?")[0] != _SUBMIT_TARGET or self.parser.get_method() != b"POST" or self.app.let_in():
+        if self.url.partition(b"?")[0] != _SUBMIT_TARGET or self.parser.get_method() != b"POST" or self.app.admit():
             return None
         refused: bytes = self.app.refuse_at_once({**self.scope, "method": "POST", "path": SUBMIT_ROUTE})
         return refused
@@ -134,11 +134,11 @@ class Envelope:
     The paths of applications are served past the framework, whose layers cost as much as all the rest of a POST.
     """
 
-    def __init__(self, app: ASGIApp, submit: ASGIApp, reads: Mapping[str, ASGIApp], let_in: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp, submit: ASGIApp, reads: Mapping[str, ASGIApp], admit: Callable[[], bool]) -> None:
         self._app = app
         self._submit = submit
         self._reads = reads
-        self.let_in = let_in
+        self.admit = admit
         self._in_progress = 0
         self._access_log = AccessLog()
         self._clients = ClientRequests()
@@ -182,7 +182,7 @@ class Envelope:
         return self._app
 
     def refuse_at_once(self, scope: Scope) -> bytes:
-        """The whole answer to an application that is not let in, counted and recorded as any other."""
+        """The whole answer to an application that is not admitted, counted and recorded as any other."""
         request_id = scope["request_id"] = request_id_of(scope)
         before, between, after = _unavailable()
         body = b"".join((before, request_id.encode(), between, rfc3339(datetime.now(UTC)).encode(), after))

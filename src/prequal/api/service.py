@@ -63,7 +63,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         applications = OwnApplications(read_pool, authentication, limits)
         shown = http_server.bare_handlers(health) if admin else health
         reads = (ShowStatus(applications), ShowDecision(applications, DecidedPolicies(read_pool)))
-        api = app.build(submit, *reads, shown, submissions.let_in, pages=admin is None)
+        api = app.build(submit, *reads, shown, submissions.admit, pages=admin is None)
         async with started(
             Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol, admin=admin
         ) as running:

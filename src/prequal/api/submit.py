@@ -16,10 +16,10 @@ from time import monotonic
 import asyncpg
 import structlog
 
+from prequal.api.admission import AdmissionControl
 from prequal.api.batch_write import Answer, Answers, BatchWriter, Locked
 from prequal.api.errors import ErrorCode
 from prequal.api.queries import NewApplication
-from prequal.api.room import Room
 from prequal.core.errors import Transient
 from prequal.core.settings import ApiSettings
 from prequal.messaging.outbox_notifier import OutboxNotifier
@@ -59,7 +59,9 @@ class Submissions:
         self._writer = BatchWriter(settings.database_url, settings.service_name)
         self._notifier = notifier
         self._batch_max = settings.write_batch_max
-        self._room = Room(settings.write_within_seconds, settings.waiting_max, settings.write_batch_max)
+        self._admission = AdmissionControl(
+            settings.write_within_seconds, settings.waiting_max, settings.write_batch_max
+        )
         self._coming = 0
         self._queue: deque[_Submission] = deque()
         self._being_written: list[_Submission] = []
@@ -77,13 +79,13 @@ class Submissions:
 
         Until applications are taken, that is not asked.
         """
-        if not self._open or self._room.is_left(len(self._queue) + self._coming):
+        if not self._open or self._admission.has_room(len(self._queue) + self._coming):
             return True
         metrics.SHED.inc()
         return False
 
-    def let_in(self) -> bool:
-        """`has_room` for a request whose body was not read yet; what is let in at the same moment counts as waiting."""
+    def admit(self) -> bool:
+        """`has_room` for a request whose body was not read yet; those admitted at the same moment count as waiting."""
         if not self.has_room():
             return False
         if not self._coming:
@@ -112,9 +114,9 @@ class Submissions:
                 self._arrived.clear()
                 while batch := self._next_batch():
                     self._being_written = batch
-                    self._room.begin()
+                    self._admission.begin()
                     answers = await self._write(batch)
-                    self._room.end(len(batch))
+                    self._admission.end(len(batch))
                     for submission in batch:
                         submission.answer(answers[submission.new.application.id])
                     self._being_written = []

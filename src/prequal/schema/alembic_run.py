@@ -1,4 +1,4 @@
-"""Runs Alembic, patiently while a table is locked, and translates its errors.
+"""Runs Alembic, again while a table is locked, and translates its errors.
 
 Invariant: nothing but `migrate` imports this, and only when there is a step to take: Alembic is slow to import.
 """
@@ -43,14 +43,14 @@ def run(direction: Literal["upgrade", "downgrade"], database_url: str, revision:
 
 def _patiently(step: Callable[[], None], database_url: str) -> None:
     """Run the step; again after a pause, from the revision that it reached, as long as a table is locked."""
-    patience = locks.Patience("The migration")
+    retries = locks.LockRetries("The migration")
     while True:
         try:
             return step()
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != locks.LOCK_NOT_AVAILABLE:
                 raise
-        time.sleep(patience.next_pause(asyncio.run(_holder(database_url))))
+        time.sleep(retries.next_pause(asyncio.run(_holder(database_url))))
 
 
 async def _holder(database_url: str) -> str:

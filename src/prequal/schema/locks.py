@@ -22,16 +22,16 @@ T = TypeVar("T")
 
 LOCK_MS: Final = 200
 LOCK_NOT_AVAILABLE: Final = "55P03"
-PATIENCE_SECONDS = 600.0
+RETRY_SECONDS = 600.0
 """How long a lock is tried for in all."""
 
 
-class Patience:
+class LockRetries:
     """The pauses between tries for a lock, and their end."""
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._ends = monotonic() + PATIENCE_SECONDS
+        self._ends = monotonic() + RETRY_SECONDS
         self._backoff = Backoff(0.5, 10.0)
 
     def next_pause(self, holder: str) -> float:
@@ -49,18 +49,18 @@ class Patience:
         return self._backoff.next()
 
 
-async def patiently(connection: Connection, what: str, act: Callable[[], Awaitable[T]]) -> T:
+async def with_lock_retries(connection: Connection, what: str, act: Callable[[], Awaitable[T]]) -> T:
     """Run `act`, and run it again after a pause as long as a table is locked. It must be safe to run again.
 
     Raises:
         Transient: a table stayed locked for ten minutes; the message names the holder.
     """
-    patience = Patience(what)
+    retries = LockRetries(what)
     while True:
         try:
             return await act()
         except asyncpg.LockNotAvailableError:
-            await asyncio.sleep(patience.next_pause(await oldest_holder(connection)))
+            await asyncio.sleep(retries.next_pause(await oldest_holder(connection)))
 
 
 async def oldest_holder(connection: Connection) -> str:

@@ -14,7 +14,7 @@ from prequal.core.errors import Misconfigured, Transient
 from prequal.messaging.outbox import EVENT
 from prequal.postgres.connections import DRIVER_ERRORS, Connection, connect, describe
 from prequal.schema import locks
-from prequal.schema.locks import patiently
+from prequal.schema.locks import with_lock_retries
 
 DAYS_AHEAD = 7
 ARCHIVE_DAYS = 7
@@ -81,8 +81,8 @@ async def _maintain(database_url: str) -> Maintained:
 async def _maintain_on(connection: Connection) -> Maintained:
     # Two at once would both make the same partition, or drop it while the other uses it.
     lock = f"SELECT pg_advisory_lock({MAINTENANCE_LOCK})"
-    await patiently(connection, WHAT, lambda: connection.execute(lock))
-    made = await patiently(connection, WHAT, lambda: make_partitions(connection))
+    await with_lock_retries(connection, WHAT, lambda: connection.execute(lock))
+    made = await with_lock_retries(connection, WHAT, lambda: make_partitions(connection))
     pruned = await _prune_all(connection)
     carried, dropped = await drop_old_partitions(connection)  # last: a long reader may hold it up
     return Maintained(partitions_made=made, partitions_dropped=dropped, carried_over=carried, **pruned)
@@ -91,7 +91,7 @@ async def _maintain_on(connection: Connection) -> Maintained:
 async def _prune_all(connection: Connection) -> dict[str, int]:
     for index in AGE_INDEXES:
         summarize = f"SELECT brin_summarize_new_values('{index}'::regclass)"
-        await patiently(connection, WHAT, functools.partial(connection.execute, summarize))
+        await with_lock_retries(connection, WHAT, functools.partial(connection.execute, summarize))
     return {
         "inbox_pruned": await _prune(
             connection, "processed_messages", f"processed_at < now() - interval '{INBOX_DAYS} days'"
@@ -154,8 +154,8 @@ async def drop_old_partitions(connection: Connection) -> tuple[int, int]:
     )
     carried = 0
     for (name,) in names:
-        carried += await patiently(connection, WHAT, functools.partial(_carry_over, connection, name))
-        await patiently(connection, WHAT, functools.partial(_drop_partition, connection, name))
+        carried += await with_lock_retries(connection, WHAT, functools.partial(_carry_over, connection, name))
+        await with_lock_retries(connection, WHAT, functools.partial(_drop_partition, connection, name))
     return carried, len(names)
 
 
@@ -194,7 +194,7 @@ async def _prune(connection: Connection, table: str, condition: str) -> int:
     while True:
         chunk = f"SELECT ctid FROM {table} WHERE {condition} LIMIT {PRUNE_ROWS}"
         delete = f"DELETE FROM {table} WHERE ctid = ANY (ARRAY ({chunk}))"
-        done: str = await patiently(connection, WHAT, functools.partial(connection.execute, delete))
+        done: str = await with_lock_retries(connection, WHAT, functools.partial(connection.execute, delete))
         rows = int(done.rpartition(" ")[2])
         pruned += rows
         if rows < PRUNE_ROWS:

@@ -45,10 +45,10 @@ class KeyRing:
 
     def __init__(self, current: bytes, retired: Iterable[bytes] = ()) -> None:
         self.uses: Counter[bytes] = Counter()
-        self.become(current, retired)
+        self.replace(current, retired)
 
-    def become(self, current: bytes, retired: Iterable[bytes] = ()) -> None:
-        """Go on with other keys."""
+    def replace(self, current: bytes, retired: Iterable[bytes] = ()) -> None:
+        """Take other keys in the place of the present ones."""
         keys = (current, *retired)
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self.checks = tuple(map(KeyCheck.of, keys))

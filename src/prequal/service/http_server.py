@@ -33,13 +33,13 @@ from prequal.telemetry.shown import Labelled
 log = structlog.get_logger()
 
 BACKLOG = 2048
-LET_IN_AT_ONCE = 128
-"""So many clients are let in between two looks at those who are in."""
+ACCEPTED_AT_ONCE = 128
+"""So many connections are accepted in one turn of the loop."""
 RECEIVE_BYTES = 32 * 1024
 """What the kernel keeps of a connection that is not read, and so the most that comes at once (it doubles it)."""
 BIND_EVERY_SECONDS = 5.0
-LAST_IN_SECONDS = 0.05
-"""How long those have for being let in whom the kernel has connected, when the process is to stop."""
+LAST_ACCEPT_SECONDS = 0.05
+"""For accepting those whom the kernel has connected, when the process is to stop."""
 ON_THEIR_WAY_SECONDS = 0.3
 """How long a connection that has just come about has for sending its request, when the process is to stop."""
 
@@ -104,21 +104,21 @@ async def serve(
     """
     most, backlog = limits(settings.http_connections_max, BACKLOG)
     connections = Connections(most, settings.http_keep_alive_seconds)
-    doors = _Doors(settings, stop, connections, backlog)
+    listeners = _Listeners(settings, stop, connections, backlog)
     listener = bind(settings.http_host, settings.http_port, "HTTP_PORT", backlog)
     watch = asyncio.create_task(connections.watch())
     try:
         async with asyncio.TaskGroup() as servers:
-            servers.create_task(doors.serve(app, listener, protocol))
+            servers.create_task(listeners.serve(app, listener, protocol))
             for each in beside:
-                servers.create_task(doors.serve_beside(each))
+                servers.create_task(listeners.serve_beside(each))
     finally:
         watch.cancel()
 
 
 @dataclass(frozen=True, slots=True)
-class _Doors:
-    """The ports of one process, which share its room for connections."""
+class _Listeners:
+    """The ports of one process, which share its limit of connections."""
 
     settings: ServiceSettings
     stop: asyncio.Event
@@ -154,7 +154,7 @@ class _Doors:
             timeout_graceful_shutdown=int(self.settings.shutdown_seconds),
         )
         server = _Server(config)
-        waiter = asyncio.create_task(_tell(server, self.stop))
+        waiter = asyncio.create_task(_stop_with(server, self.stop))
         try:
             await server.serve(sockets=[listener])
         finally:
@@ -162,35 +162,35 @@ class _Doors:
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that leaves the signals to the process, lets in all who have connected, and hears them out."""
+    """A uvicorn that leaves the signals to the process, accepts all who have connected, and answers them."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen. The loop alone lets in one client a turn: under load, a new one would wait for seconds."""
+        """Listen. The loop alone accepts one connection a turn: under load, a new one would wait for seconds."""
         await super().startup(sockets)
         self._listeners = [listener.dup() for listener in sockets or []]
-        self._coming_in: set[asyncio.Task[Any]] = set()
+        self._accepting: set[asyncio.Task[Any]] = set()
         for listener in self._listeners:
-            asyncio.get_running_loop().add_reader(listener, self._let_in, listener)
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
-    def _let_in(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        for client in itertools.islice(_waiting(listener), LET_IN_AT_ONCE):
-            coming_in = loop.create_task(loop.connect_accepted_socket(self._protocol, client))
-            self._coming_in.add(coming_in)
-            coming_in.add_done_callback(self._coming_in.discard)
+        for client in itertools.islice(_waiting(listener), ACCEPTED_AT_ONCE):
+            accepting = loop.create_task(loop.connect_accepted_socket(self._protocol, client))
+            self._accepting.add(accepting)
+            accepting.add_done_callback(self._accepting.discard)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let nobody in, wait for the requests that are on their way, then let those in flight finish.
+        """Stop to listen, wait for the requests that are on their way, then let those in flight finish.
 
-        The kernel connects clients before anybody here hears of them, and resets those when the door closes: so it is
-        stopped first, and clients that it has connected by then are let in.
+        The kernel connects clients before the process accepts them, and resets those when the socket is closed: so it
+        is stopped first, and clients that it has connected by then are accepted.
         """
         for own in self._listeners:
             asyncio.get_running_loop().remove_reader(own)
             own.close()
         for listener in sockets or []:
             listener.listen(0)
-        await asyncio.sleep(LAST_IN_SECONDS)
+        await asyncio.sleep(LAST_ACCEPT_SECONDS)
         last = [client for listener in sockets or [] for client in _waiting(listener)]
         for server in self.servers:
             server.close()
@@ -212,13 +212,13 @@ class _Server(uvicorn.Server):
 
 
 def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
-    """Clients that the kernel has connected and nobody has let in."""
+    """Connections that the kernel holds and the process has not accepted."""
     with contextlib.suppress(BlockingIOError):
         while True:
             yield listener.accept()[0]
 
 
-async def _tell(server: uvicorn.Server, stop: asyncio.Event) -> None:
+async def _stop_with(server: uvicorn.Server, stop: asyncio.Event) -> None:
     await stop.wait()
     server.should_exit = True
 

@@ -66,7 +66,7 @@ class KeyWatch:
         except Transient as error:
             log.warning("retrying", what="key ring", reason=str(error))
         else:
-            self._ring.become(keys.active, keys.decrypting)
+            self._ring.replace(keys.active, keys.decrypting)
             self._seen = signature
             log.info("key_ring_changed", active=self._ring.current_id.hex(), keys=len(changed.checks))
 

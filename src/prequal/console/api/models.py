@@ -19,8 +19,8 @@ Version = Annotated[str, Field(min_length=1, max_length=100)]
 DeadLetterIds = Annotated[list[str], Field(min_length=1, max_length=500)]
 
 
-class Taken(BaseModel):
-    """A body that is taken: without any other fields."""
+class StrictBody(BaseModel):
+    """A body of a request, which has no other fields."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ class Error(BaseModel):
     path: str
 
 
-class Credentials(Taken):
+class Credentials(StrictBody):
     """What a person signs in with."""
 
     name: str = Field(max_length=100)
@@ -139,19 +139,19 @@ class ReviewReasons(BaseModel):
     reasons: list[ReviewReason]
 
 
-class Claim(Taken):
+class Claim(StrictBody):
     """For how long a case is taken."""
 
     minutes: int = Field(30, ge=1, le=480)
 
 
-class Text(Taken):
+class Text(StrictBody):
     """A note: without a PAN, and kept for good."""
 
     text: str
 
 
-class Decision(Taken):
+class Decision(StrictBody):
     """A vote; the reason is one of this outcome's."""
 
     outcome: Outcome
@@ -189,26 +189,26 @@ class WholePolicyVersion(PolicyVersion):
     text: str
 
 
-class Document(Taken):
+class Document(StrictBody):
     """A policy document in TOML; its version is in it."""
 
     document: str
 
 
-class Approval(Taken):
+class Approval(StrictBody):
     """What the approver looked at."""
 
     hash: Sha256 = Field(description="Of the document.")
     backtest: Sha256 = Field(description="Of the backtest.")
 
 
-class Activating(Taken):
+class Activating(StrictBody):
     """From when on a version decides; without a time from now on."""
 
     effective_from: datetime | None = None
 
 
-class RollingBack(Taken):
+class RollingBack(StrictBody):
     """To which version; without one to the one before."""
 
     to: Version | None = None
@@ -222,7 +222,7 @@ class Activation(BaseModel):
     effective_from: datetime
 
 
-class Backtest(Taken):
+class Backtest(StrictBody):
     """What is to be backtested on which applications: a stored version, or a document in TOML."""
 
     version: Version | None = None
@@ -240,7 +240,7 @@ class BacktestReport(BaseModel):
     recorded: bool
 
 
-class Shadow(Taken):
+class Shadow(StrictBody):
     """The version that is to decide beside the one in force; null ends that."""
 
     version: Version | None
@@ -300,7 +300,7 @@ class WholeDeadLetter(DeadLetter):
     payload: Payload
 
 
-class Replaying(Taken):
+class Replaying(StrictBody):
     """Which dead letters are to be replayed."""
 
     ids: DeadLetterIds
@@ -308,7 +308,7 @@ class Replaying(Taken):
     dry_run: bool = False
 
 
-class Discarding(Taken):
+class Discarding(StrictBody):
     """Which dead letters are to be discarded, and why; that is recorded."""
 
     ids: DeadLetterIds

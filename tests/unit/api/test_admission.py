@@ -1,8 +1,8 @@
-"""`api.room`: what would not be written in time has no room."""
+"""`api.admission`: what would not be written in time has no room."""
 
 import pytest
 
-from prequal.api.room import FIRST_GUESS_SECONDS, Room
+from prequal.api.admission import FIRST_GUESS_SECONDS, AdmissionControl
 
 WITHIN_SECONDS = 0.8
 
@@ -14,20 +14,20 @@ class Clock:
         return self.now
 
 
-def a_room(clock: Clock, waiting_max: int = 10_000) -> Room:
-    return Room(WITHIN_SECONDS, waiting_max, 100, clock)
+def a_room(clock: Clock, waiting_max: int = 10_000) -> AdmissionControl:
+    return AdmissionControl(WITHIN_SECONDS, waiting_max, 100, clock)
 
 
-def write(room: Room, clock: Clock, applications: int, seconds: float, times: int = 1) -> None:
+def write(room: AdmissionControl, clock: Clock, applications: int, seconds: float, times: int = 1) -> None:
     for _ in range(times):
         room.begin()
         clock.now += seconds
         room.end(applications)
 
 
-def places(room: Room) -> int:
+def places(room: AdmissionControl) -> int:
     """How many may wait."""
-    return next(waiting for waiting in range(20_000) if not room.is_left(waiting))
+    return next(waiting for waiting in range(20_000) if not room.has_room(waiting))
 
 
 def test_as_many_may_wait_as_are_written_in_time() -> None:
@@ -59,7 +59,7 @@ def test_while_a_write_is_stuck_nothing_has_room() -> None:
 
     clock.now += WITHIN_SECONDS + 0.01
 
-    assert not room.is_left(0)
+    assert not room.has_room(0)
 
 
 def test_after_a_stall_there_is_room_again_within_a_few_batches() -> None:
@@ -69,7 +69,7 @@ def test_after_a_stall_there_is_room_again_within_a_few_batches() -> None:
     before = places(room)
     write(room, clock, 100, 4.0)
 
-    assert room.is_left(99)
+    assert room.has_room(99)
     write(room, clock, 99, 0.05, times=10)
 
     assert places(room) > before / 2

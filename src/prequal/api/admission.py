@@ -12,7 +12,7 @@ FIRST_GUESS_SECONDS: Final = 0.08
 WEIGHT_OF_THE_LAST: Final = 0.3
 
 
-class Room:
+class AdmissionControl:
     """The estimate: how long the write of a full batch takes, and for how long the present one has been going on."""
 
     def __init__(
@@ -25,7 +25,7 @@ class Room:
         self._seconds_a_batch = FIRST_GUESS_SECONDS
         self._began: float | None = None
 
-    def is_left(self, waiting: int) -> bool:
+    def has_room(self, waiting: int) -> bool:
         """Whether one more has room behind so many that wait for their write to begin."""
         if waiting >= self._waiting_max:
             return False
