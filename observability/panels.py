@@ -18,7 +18,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="prometheus")
 RUNBOOK = "${runbook}#"
-"""Where docs/runbook.md is read: a variable of every board, so that each house names its own place."""
+"""Where docs/runbook.md is read: a variable of every board, so that each organisation names its own place."""
 HEIGHT = 8
 WHOLE_WIDTH = 24
 
