@@ -22,8 +22,13 @@ from prequal.publisher import queries
 
 LEASE = queries.Lease("loan_applications_submitted", uuid4(), 1)
 
+WRITTEN = 4 + len(api._APPLICATIONS) + len(api._OTHER_NAMES)
+
 STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "api.write": lambda connection: api.write(connection, [], "prequal-api"),
+    "api.write under several hash keys": lambda connection: connection.fetch(
+        api.WRITE_UNDER_SEVERAL_KEYS, *[None] * WRITTEN
+    ),
     "inbox.look_up": lambda connection: inbox.look_up(connection, "credit-service", []),
     "credit.record_reads": lambda connection: credit.record_reads(connection, []),
     "credit.append_reports": lambda connection: credit.append_reports(connection, []),

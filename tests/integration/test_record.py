@@ -19,7 +19,9 @@ from prequal.core.keys import check_value, key_bytes, key_id
 from prequal.core.record_settings import RecordSettings
 from prequal.core.settings import load
 from prequal.domain.pan import Pan
+from prequal.ops.encryption_keys import make_known
 from prequal.record import commands
+from prequal.record.acts import operator
 from prequal.record.chain import follow
 from prequal.record.verification import Tampering, Verdict
 from prequal.security.pan_encryption import PanHasher
@@ -272,8 +274,8 @@ def test_record_is_append_only_where_statement_triggers_do_not_fire(record: Data
 # ── the command line ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def run(database: Database, *words: str, typed: str = "") -> Result:
-    environment = {"DATABASE_URL": database.url, "RECORD_KEY": RECORD_KEY, "PAN_HASH_KEY": PAN_HASH_KEY}
+def run(database: Database, *words: str, typed: str = "", **settings: str) -> Result:
+    environment = {"DATABASE_URL": database.url, "RECORD_KEY": RECORD_KEY, "PAN_HASH_KEY": PAN_HASH_KEY} | settings
     return runner.invoke(app, ["audit", *words], env=environment, input=typed)
 
 
@@ -311,3 +313,13 @@ def test_who_lists_accesses_by_application_and_by_pan_and_shows_no_pan(database:
     assert by_id.stdout.endswith("1 access.\n")
     assert by_id.stdout in by_pan.stdout
     assert pan.reveal() not in by_pan.output
+
+    # The hash key has rotated since: applications of before are found by the key that they were hashed under.
+    make_known(database.url, operator(), "PAN_HASH_KEY", key_bytes(SecretStr(PAN_HASH_KEY)))
+    without = run(database, "who", typed=f"{pan.reveal()}\n", PAN_HASH_KEY=OTHER_KEY)
+    both = {"PAN_HASH_KEY": OTHER_KEY, "PAN_HASH_KEYS_RETIRED": PAN_HASH_KEY}
+    assert without.output.endswith(
+        f"Applications hashed under key {key_id(key_bytes(SecretStr(PAN_HASH_KEY))).hex()} are not found: it is not in "
+        f"PAN_HASH_KEYS_RETIRED.\n0 accesses.\n"
+    )
+    assert by_id.stdout in run(database, "who", typed=f"{pan.reveal()}\n", **both).stdout

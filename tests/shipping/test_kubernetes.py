@@ -257,7 +257,7 @@ def test_a_process_gets_the_keys_it_uses_and_no_other() -> None:
         }
 
         assert {workload: keys for workload, keys in given.items() if keys} == {
-            "prequal-api": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PAN_HASH_KEY"},
+            "prequal-api": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PAN_HASH_KEY", "PAN_HASH_KEYS_RETIRED"},
             "credit-service": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "REPORT_KEY"},
             "decision-service": {"REPORT_KEY", "REPORT_KEYS_RETIRED"},
             "console": {"RECORD_KEY", "RECORD_KEYS_RETIRED"},

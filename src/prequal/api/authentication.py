@@ -113,9 +113,12 @@ class KeyAuthentication:
         client = tokens.client_of(token) if header[: len(_BEARER)].lower() == _BEARER else None
         if client is None:
             return None
-        found = tokens.fingerprint(self._hasher, token)
+        found = [tokens.fingerprint(each, token) for each in self._hasher.every]
         secrets = self._clients.secrets_of(client) or (_NOBODY,)
-        return next((each for each in secrets if hmac.compare_digest(each.secret_hmac, found)), None)
+        return next(
+            (each for each in secrets for one in found if hmac.compare_digest(each.secret_hmac, one)),
+            None,
+        )
 
     def _not_taken(self, request: Request) -> ApiError:
         seconds = self._wrong.note(_address(request))

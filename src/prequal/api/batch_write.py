@@ -23,6 +23,7 @@ from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
 from prequal.domain.api_client import LOCAL
 from prequal.postgres.connections import DRIVER_ERRORS, Connection, LostRace, SingleConnection
+from prequal.postgres.key_checks import HASH_KEYS_LOCK
 from prequal.telemetry import metrics, tracing
 
 COMMIT_SECONDS = 1.5
@@ -97,11 +98,14 @@ class BatchWriter:
         await self._link.close()
 
     async def _transaction(self, batch: Sequence[NewApplication]) -> Answers:
-        # The lock is the batch's name: the next holder knows that the batch is over, one way or the other.
+        # The lock is the batch's name: the next holder knows that the batch is over, one way or the other. The shared
+        # one holds off the retirement of a hash key.
         lock = random.getrandbits(62)
         failpoints.reached(Place.API_BEFORE_BEGIN)
         async with self._link.use("write") as connection:
-            await connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({lock})")
+            await connection.execute(
+                f"BEGIN; SELECT pg_advisory_xact_lock({lock}), pg_advisory_xact_lock_shared({HASH_KEYS_LOCK})"
+            )
             try:
                 accepted = await queries.write(connection, batch, self._service)
                 answers = await _answers(connection, batch, accepted)
@@ -146,30 +150,42 @@ async def _answers(
 
 async def _refused(connection: Connection, refused: Sequence[NewApplication]) -> Answers:
     """A key's first answer, or that another application has the PAN; a duplicate does not use its key up."""
-    keyed = [new for new in refused if new.key_hmac is not None]
-    known = await queries.remembered(connection, [new.key_hmac for new in keyed if new.key_hmac]) if keyed else {}
-    answers = {new.application.id: _refusal(new, known.get(new.key_hmac) if new.key_hmac else None) for new in refused}
+    key_hmacs = [names.key_hmac for new in refused for names in new.names if names.key_hmac is not None]
+    known = await queries.remembered(connection, key_hmacs) if key_hmacs else {}
+    answers = {new.application.id: _refusal(new, known) for new in refused}
     duplicates = [new for new in refused if answers[new.application.id] is ErrorCode.DUPLICATE_APPLICATION]
-    if with_key := [new for new in duplicates if new.key_hmac is not None]:
+    several = len(refused[0].names) > 1
+    released = refused if several else duplicates
+    if with_key := [new for new in released if new.names[0].key_hmac is not None]:
         await queries.release_keys(connection, with_key)
+    if several:
+        await queries.release_claims(connection, refused)
     return answers | await _own_holders(connection, duplicates)
 
 
 async def _own_holders(connection: Connection, duplicates: Sequence[NewApplication]) -> Answers:
     """What each client learns of the application that has the PAN: the local one, who may be anybody, nothing."""
-    known = {new.application.id: new.claim_key for new in duplicates if new.client != LOCAL and new.claim_key}
-    if not known:
+    theirs = [new for new in duplicates if new.client != LOCAL]
+    claim_keys = [names.claim_key for new in theirs for names in new.names if names.claim_key is not None]
+    if not claim_keys:
         return {}
-    holders = await queries.holders(connection, list(known.values()))
-    return {id_: Duplicate(*astuple(holders[key])) for id_, key in known.items() if key in holders}
+    holders = await queries.holders(connection, claim_keys)
+    answers: Answers = {}
+    for new in theirs:
+        # Of several keys' claims the newest decides: the others are of applications that were rejected.
+        held = [holders[names.claim_key] for names in new.names if names.claim_key in holders]
+        if held:
+            answers[new.application.id] = Duplicate(*astuple(max(held, key=lambda holder: holder.created_at)))
+    return answers
 
 
-def _refusal(new: NewApplication, first: queries.Remembered | None) -> Answer:
-    if first is None:
-        return ErrorCode.DUPLICATE_APPLICATION
-    if first.request_hmac != new.request_hmac:
-        return ErrorCode.IDEMPOTENCY_KEY_REUSED
-    return Accepted(first.application_id, first.created_at, first.request_id, replayed=True)
+def _refusal(new: NewApplication, known: Mapping[bytes, queries.Remembered]) -> Answer:
+    for names in new.names:
+        if names.key_hmac is not None and (first := known.get(names.key_hmac)):
+            if first.request_hmac != names.request_hmac:
+                return ErrorCode.IDEMPOTENCY_KEY_REUSED
+            return Accepted(first.application_id, first.created_at, first.request_id, replayed=True)
+    return ErrorCode.DUPLICATE_APPLICATION
 
 
 def _committed(answers: Answers, there: Set[UUID]) -> bool:

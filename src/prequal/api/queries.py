@@ -1,4 +1,4 @@
-"""The SQL of the API: the one write that many requests share, what became of the refused, and two reads.
+"""The SQL of the API: the one write that many requests share, and what became of the refused.
 
 Invariant: only the database says duplicate, by its own clock, in one statement.
 """
@@ -6,11 +6,10 @@ Invariant: only the database says duplicate, by its own clock, in one statement.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
-import asyncpg
-
+from prequal.core.errors import Transient
 from prequal.core.topology import topic_of
 from prequal.domain.application import LoanApplication
 from prequal.domain.events import event_id
@@ -20,20 +19,28 @@ from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class NewApplication:
-    """A valid application, encrypted and ready to be written; key and request are HMACs, absent without a key.
+class Names(NamedTuple):
+    """What stands for an application under one hash key; key and request are HMACs, absent without a key.
 
     One without a `claim_key` is the sandbox's: the 24-hour rule does not hold for it. Both keys are the client's own.
     """
+
+    hash_key: bytes
+    """The hash key's id."""
+    key_hmac: bytes | None
+    request_hmac: bytes | None
+    claim_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewApplication:
+    """A valid application, encrypted and ready to be written; its names are those of the active hash key first."""
 
     application: LoanApplication
     encrypted_pan: bytes
     pan_number_hash: str
     request_id: str
-    key_hmac: bytes | None
-    request_hmac: bytes | None
-    claim_key: str | None
+    names: tuple[Names, ...]
     client: str
     traceparent: str | None = None
 
@@ -64,50 +71,6 @@ class Holder:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Reviewed:
-    """What people decided of an application, and when the policy had left it to them."""
-
-    outcome: str
-    reason: str
-    decided_at: datetime
-    opened_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentStatus:
-    """What a status request is answered with."""
-
-    review: Reviewed | None
-    status: str
-    cibil_score: int | None
-    pan_number_masked: str
-    created_at: datetime
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDecision:
-    """A decision as it is stored, and what it was taken from; of a pending application the decision is absent.
-
-    All but `status`, `updated_at` and `review` is the policy's decision, and stays when people decide.
-    """
-
-    review: Reviewed | None
-    status: str
-    cibil_score: int | None
-    monthly_income_inr: Decimal
-    loan_amount_inr: Decimal
-    loan_type: str
-    rule: str | None
-    measures: str | None
-    policy_version: str | None
-    policy_hash: bytes | None
-    updated_at: datetime
-    report_age_seconds: int | None = None
-    """How old the bureau's report was, where a kept one was used again."""
-
-
 def _body(new: NewApplication) -> str:
     application = new.application
     return ApplicationSubmitted.body(
@@ -130,41 +93,64 @@ _APPLICATIONS = Columns[NewApplication](
     ("amount", "text", lambda new: str(new.application.loan_amount_inr)),
     ("loan_type", "text", lambda new: new.application.loan_type.value),
     ("request_id", "text", lambda new: new.request_id),
-    ("key_hmac", "bytea", lambda new: new.key_hmac),
-    ("request_hmac", "bytea", lambda new: new.request_hmac),
+    ("key_hmac", "bytea", lambda new: new.names[0].key_hmac),
+    ("request_hmac", "bytea", lambda new: new.names[0].request_hmac),
     ("event_id", "uuid", lambda new: event_id(ApplicationSubmitted.type, new.application.id)),
     ("body", "text", _body),
     ("traceparent", "text", lambda new: new.traceparent),
-    ("claim_key", "text", lambda new: new.claim_key),
+    ("claim_key", "text", lambda new: new.names[0].claim_key),
     ("client", "text", lambda new: new.client),
 )
 
-WRITE = f"""
-    WITH input AS (
-        SELECT {_APPLICATIONS.names} FROM {_APPLICATIONS.table("input", first=4)}
-    ), keys AS (
+_OTHER_NAMES = Columns[tuple[NewApplication, Names]](
+    ("application_id", "uuid", lambda of: of[0].application.id),
+    ("request_id", "text", lambda of: of[0].request_id),
+    ("key_hmac", "bytea", lambda of: of[1].key_hmac),
+    ("request_hmac", "bytea", lambda of: of[1].request_hmac),
+    ("claim_key", "text", lambda of: of[1].claim_key),
+    ("hash_key", "bytea", lambda of: of[1].hash_key),
+)
+
+_FIRST = 5
+"""The first parameter of the rows."""
+
+
+_WRITE = f"""
+    WITH fit AS MATERIALIZED (
+        -- Each write has a name under the oldest hash key that is not retired, so any two have a key in common.
+        SELECT NOT EXISTS (
+            SELECT FROM (
+                SELECT key_id FROM key_checks WHERE purpose = 'PAN_HASH_KEY' AND retired_at IS NULL
+                ORDER BY created_at, key_id LIMIT 1
+            ) AS oldest WHERE oldest.key_id <> ALL ($4::bytea[])
+        ) AS holds
+    ), input AS (
+        SELECT {_APPLICATIONS.names}, ($4::bytea[])[1] AS hash_key
+        FROM {_APPLICATIONS.table("input", first=_FIRST)} WHERE (SELECT holds FROM fit)
+    ), {{others}} keys AS (
         -- Keys before claims, each in sorted order: two writers that meet wait for each other in one direction only.
-        INSERT INTO idempotency_keys AS known (key_hmac, request_hmac, application_id, request_id, expires_at)
-        SELECT key_hmac, request_hmac, application_id, request_id, now() + interval '24 hours'
-        FROM input WHERE key_hmac IS NOT NULL ORDER BY key_hmac
+        INSERT INTO idempotency_keys AS known (key_hmac, request_hmac, application_id, request_id, expires_at, hash_key)
+        SELECT key_hmac, request_hmac, application_id, request_id, now() + interval '24 hours', hash_key
+        FROM {{names}} WHERE key_hmac IS NOT NULL ORDER BY key_hmac
         ON CONFLICT (key_hmac) DO UPDATE
         SET request_hmac = EXCLUDED.request_hmac,
             application_id = EXCLUDED.application_id,
             request_id = EXCLUDED.request_id,
-            expires_at = EXCLUDED.expires_at
+            expires_at = EXCLUDED.expires_at,
+            hash_key = EXCLUDED.hash_key
         WHERE known.expires_at <= now()
         RETURNING application_id
     ), eligible AS (
-        SELECT {_APPLICATIONS.names} FROM input
-        WHERE key_hmac IS NULL OR application_id = ANY (ARRAY (SELECT application_id FROM keys))
+        SELECT {_APPLICATIONS.names}, hash_key FROM input
+        WHERE key_hmac IS NULL OR application_id = ANY (ARRAY (SELECT application_id FROM keys {{every}}))
     ), claims AS (
         -- The 24-hour rule. Of equal PANs in one batch the first claims; the claim of a rejected application is free.
         -- A claim's key is the PAN's hash, or for each client but the local one a hash of client and PAN.
-        INSERT INTO pan_claims AS held (pan_number_hash, application_id, expires_at)
-        SELECT DISTINCT ON (claim_key) claim_key, application_id, now() + interval '24 hours'
-        FROM eligible WHERE claim_key IS NOT NULL ORDER BY claim_key, application_id
+        INSERT INTO pan_claims AS held (pan_number_hash, application_id, expires_at, hash_key)
+        SELECT DISTINCT ON (claim_key) claim_key, application_id, now() + interval '24 hours', hash_key
+        FROM {{claimants}} WHERE claim_key IS NOT NULL ORDER BY claim_key, application_id
         ON CONFLICT (pan_number_hash) DO UPDATE
-        SET application_id = EXCLUDED.application_id, expires_at = EXCLUDED.expires_at
+        SET application_id = EXCLUDED.application_id, expires_at = EXCLUDED.expires_at, hash_key = EXCLUDED.hash_key
         WHERE held.expires_at <= now()
            OR held.application_id = EXCLUDED.application_id
            OR (SELECT status FROM applications WHERE id = held.application_id) = 'REJECTED'
@@ -180,7 +166,8 @@ WRITE = f"""
         )
         SELECT application_id, encrypted_pan, pan_number_hash, masked_pan, applicant_name,
                income::numeric, amount::numeric, loan_type, client
-        FROM eligible WHERE claim_key IS NULL OR application_id = ANY (ARRAY (SELECT application_id FROM claims))
+        FROM eligible
+        WHERE claim_key IS NULL OR application_id = ANY (ARRAY (SELECT application_id FROM claims {{every}}))
         ON CONFLICT (id) DO NOTHING
         RETURNING id, created_at
     ), recorded AS (
@@ -196,21 +183,50 @@ WRITE = f"""
         FROM input WHERE application_id = ANY (ARRAY (SELECT id FROM accepted))
     )
     SELECT id, created_at, id = ANY (ARRAY (SELECT application_id FROM claims WHERE is_repeat)) FROM accepted
+    UNION ALL SELECT NULL, NULL, NULL FROM fit WHERE NOT holds
 """
+"""SQL: write what may be accepted. An application wins all its names or is not taken: `names` holds them, and `every`
+leaves out the applications that lost one."""
+
+WRITE = _WRITE.format(names="input", every="", others="", claimants="eligible")
+
+WRITE_UNDER_SEVERAL_KEYS = _WRITE.format(
+    names="names",
+    every="GROUP BY application_id HAVING count(*) = cardinality($4)",
+    others=f"""names AS (
+        SELECT application_id, request_id, key_hmac, request_hmac, claim_key, hash_key FROM input
+        UNION ALL
+        SELECT {_OTHER_NAMES.names} FROM {_OTHER_NAMES.table("other", first=_FIRST + len(_APPLICATIONS))}
+        WHERE (SELECT holds FROM fit)
+    ),""",
+    claimants="""(
+            SELECT claim_key, application_id, hash_key FROM names
+            WHERE application_id = ANY (ARRAY (SELECT application_id FROM eligible))
+        ) AS won""",
+)
 
 
 async def write(connection: Connection, batch: Sequence[NewApplication], service: str) -> dict[UUID, Written]:
     """Write what may be accepted of `batch`, all of it in the transaction at hand; returns what was, by its id.
 
-    An application that is missing from the answer lost its key or its PAN to another. No two rows have the same key.
+    An application that is missing from the answer lost a key or its PAN to another. No two rows have the same key.
+
+    Raises:
+        Transient: every hash key of this process is retired; nothing was written.
     """
+    hash_keys = list(dict.fromkeys(names.hash_key for new in batch for names in new.names))
+    others = [(new, names) for new in batch for names in new.names[1:]]
     rows = await connection.fetch(
-        WRITE,
+        WRITE_UNDER_SEVERAL_KEYS if others else WRITE,
         service,
         topic_of(ApplicationSubmitted.type),
         ApplicationSubmitted.type.value,
+        hash_keys,
         *_APPLICATIONS.arrays(batch),
+        *(_OTHER_NAMES.arrays(others) if others else ()),
     )
+    if any(row[0] is None for row in rows):
+        raise Transient(f"PAN_HASH_KEY (id {hash_keys[0].hex()}) is retired: restart this process with the new one")
     return {row[0]: Written(row[1], row[2]) for row in rows}
 
 
@@ -218,7 +234,19 @@ async def release_keys(connection: Connection, refused: Sequence[NewApplication]
     """Forget the keys of applications that were refused after all: a refused request does not use its key up."""
     await connection.execute(
         "DELETE FROM idempotency_keys WHERE key_hmac = ANY ($1::bytea[]) AND application_id = ANY ($2::uuid[])",
-        sorted(new.key_hmac for new in refused if new.key_hmac is not None),
+        sorted(names.key_hmac for new in refused for names in new.names if names.key_hmac is not None),
+        [new.application.id for new in refused],
+    )
+
+
+async def release_claims(connection: Connection, refused: Sequence[NewApplication]) -> None:
+    """End what refused applications claimed under one hash key, while they lost under another."""
+    await connection.execute(
+        """
+        UPDATE pan_claims SET expires_at = now()
+        WHERE pan_number_hash = ANY ($1::text[]) AND application_id = ANY ($2::uuid[])
+        """,
+        sorted(names.claim_key for new in refused for names in new.names if names.claim_key is not None),
         [new.application.id for new in refused],
     )
 
@@ -264,44 +292,3 @@ async def end_backend(connection: Connection, pid: int, application_name: str) -
         pid,
         application_name,
     )
-
-
-async def current_status(connection: Connection, application_id: UUID, client: str) -> CurrentStatus | None:
-    """Where one application of a client stands; None when he has none of this id, though another may."""
-    row = await connection.fetchrow(
-        f"""
-        SELECT {_REVIEWED}, status, cibil_score, pan_number_masked, created_at, updated_at
-        FROM applications AS application {_WITH_REVIEW} WHERE id = $1 AND client = $2
-        """,
-        application_id,
-        client,
-    )
-    return None if row is None else CurrentStatus(_reviewed(row), *row[4:])
-
-
-async def stored_decision(connection: Connection, application_id: UUID, client: str) -> StoredDecision | None:
-    """How one application of a client was decided; None when he has none of this id, though another may."""
-    row = await connection.fetchrow(
-        f"""
-        SELECT {_REVIEWED}, status, cibil_score, monthly_income_inr, loan_amount_inr, loan_type,
-               decision_rule, decision_measures, policy_version, policy_hash, updated_at,
-               (SELECT age_seconds FROM reused_reports WHERE application_id = id)
-        FROM applications AS application {_WITH_REVIEW} WHERE id = $1 AND client = $2
-        """,
-        application_id,
-        client,
-    )
-    return None if row is None else StoredDecision(_reviewed(row), *row[4:])
-
-
-_REVIEWED = "review.outcome, review.reason, review.decided_at, review.opened_at"
-_WITH_REVIEW = """
-    LEFT JOIN LATERAL (
-        SELECT outcome, reason, decided_at, opened_at FROM review_cases
-        WHERE application_id = application.id AND outcome IS NOT NULL LIMIT 1
-    ) AS review ON true
-"""
-
-
-def _reviewed(row: asyncpg.Record) -> Reviewed | None:
-    return None if row[0] is None else Reviewed(*row[:4])

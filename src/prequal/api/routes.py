@@ -12,7 +12,7 @@ from uuid import UUID
 from starlette.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
-from prequal.api import queries
+from prequal.api import queries, reads
 from prequal.api.authentication import Authentication
 from prequal.api.batch_write import Accepted, Answer, Duplicate
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
@@ -24,7 +24,6 @@ from prequal.core.errors import Transient
 from prequal.domain.api_client import LOCAL
 from prequal.domain.api_client import Scope as ClientScope
 from prequal.domain.application import LoanApplication
-from prequal.domain.pan import Pan
 from prequal.domain.sandbox import is_free_of_claims
 from prequal.messaging.events import rfc3339
 from prequal.postgres.connections import Connection, ReadPool
@@ -123,18 +122,25 @@ class SubmitApplication:
             encrypted_pan=self._keys.encrypt(application.pan, application.id),
             pan_number_hash=pan_number_hash,
             request_id=request_id,
-            key_hmac=None if key is None else self._hasher.fingerprint("idempotency key", _owned(key, caller)),
-            request_hmac=None if key is None else self._hasher.fingerprint("request body", request.canonical()),
-            claim_key=self._claim_key(application.pan, pan_number_hash, caller),
+            names=(
+                self._names(self._hasher, pan_number_hash, request, key, caller),
+                *(self._names(each, each.hash(request.pan), request, key, caller) for each in self._hasher.retired),
+            ),
             client=caller.client,
             traceparent=traceparent,
         )
 
-    def _claim_key(self, pan: Pan, pan_number_hash: str, caller: Caller) -> str | None:
-        """Stands for the PAN in the 24-hour rule of one client; None for a PAN that is free of it."""
-        if self._sandbox and is_free_of_claims(pan):
-            return None
-        return pan_number_hash if caller.client == LOCAL else self._hasher.claim(pan, caller.client)
+    def _names(
+        self, hasher: PanHasher, pan_number_hash: str, request: ApplicationRequest, key: str | None, caller: Caller
+    ) -> queries.Names:
+        """What stands for the request under one hash key; no claim for a PAN that is free of the 24-hour rule."""
+        claim = None
+        if not (self._sandbox and is_free_of_claims(request.pan)):
+            claim = pan_number_hash if caller.client == LOCAL else hasher.claim(request.pan, caller.client)
+        if key is None:
+            return queries.Names(hasher.key_id, None, None, claim)
+        owned = hasher.fingerprint("idempotency key", _owned(key, caller))
+        return queries.Names(hasher.key_id, owned, hasher.fingerprint("request body", request.canonical()), claim)
 
 
 class OwnApplications:
@@ -172,7 +178,7 @@ class ShowStatus:
         self._applications = applications
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        application_id, current = await self._applications.read(scope, "status", queries.current_status)
+        application_id, current = await self._applications.read(scope, "status", reads.current_status)
         await send_json(send, 200, json.dumps(_status(application_id, current, scope["request_id"])), NO_STORE)
 
 
@@ -220,7 +226,7 @@ async def _accept(send: Send, answer: Accepted) -> None:
     await send_json(send, 202, body, headers)
 
 
-def _status(application_id: UUID, current: queries.CurrentStatus, request_id: str) -> dict[str, object]:
+def _status(application_id: UUID, current: reads.CurrentStatus, request_id: str) -> dict[str, object]:
     review = current.review
     people = {} if review is None else {"review": {"outcome": review.outcome, "reason": review.reason}}
     return people | {

@@ -14,13 +14,13 @@ from prequal.api.known_clients import KnownClients
 from prequal.api.rate_limits import RateLimits
 from prequal.api.routes import OwnApplications, ShowStatus, SubmitApplication
 from prequal.api.submit import Submissions
-from prequal.core.keys import key_bytes, split
+from prequal.core.keys import split
 from prequal.core.settings import ApiSettings
 from prequal.core.topology import Service, topic_of
 from prequal.domain.events import EventType
 from prequal.messaging.outbox_notifier import OutboxNotifier
 from prequal.postgres.connections import ReadPool
-from prequal.postgres.key_checks import recorded_key
+from prequal.postgres.key_checks import recorded_hash_keys, recorded_key
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service import http_server, process
 from prequal.service.http_server import Beside, Handler
@@ -40,7 +40,7 @@ def run(settings: ApiSettings) -> None:
 
 async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     keys = KeyRing.of(settings)
-    hasher = PanHasher(key_bytes(settings.pan_hash_key))
+    hasher = PanHasher.of(settings)
     notifier = OutboxNotifier(settings.database_url, topic_of(EventType.APPLICATION_SUBMITTED))
     submissions = Submissions(settings, notifier)
     readiness = Readiness(settings, needs_kafka=False)
@@ -49,7 +49,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     clients = KnownClients(read_pool)
     checks = (
         recorded_key("ENCRYPTION_KEY", *keys.checks),
-        recorded_key("PAN_HASH_KEY", hasher.check),
+        recorded_hash_keys(*(each.check for each in hasher.every)),
         *([clients.load] if asks_for_keys else []),
     )
     authentication = KeyAuthentication(clients, hasher, settings.sandbox) if asks_for_keys else NoAuthentication()

@@ -136,7 +136,7 @@ class Submissions:
         keys: set[bytes] = set()
         while self._queue and len(batch) < self._batch_max:
             submission = self._queue.popleft()
-            key = submission.new.key_hmac
+            key = submission.new.names[0].key_hmac
             if submission.give_up_at - now < LEFT_SECONDS:
                 submission.answer(ErrorCode.SERVICE_UNAVAILABLE)
             if submission.answered.done():

@@ -181,7 +181,7 @@ async def _issue(connection: Connection, hasher: PanHasher, client: str, slot: i
         raise UsageError("The expiry must lie in the future, and after the moment from which it is valid.")
     token = tokens.new_token(client)
     fingerprint = tokens.fingerprint(hasher, token.encode())
-    await queries.put_secret(connection, client, slot, fingerprint, not_before, expires_at)
+    await queries.put_secret(connection, client, slot, fingerprint, hasher.key_id, not_before, expires_at)
     return token
 
 

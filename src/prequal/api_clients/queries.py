@@ -61,15 +61,18 @@ async def put_secret(
     client: str,
     slot: int,
     secret_hmac: bytes,
+    hash_key: bytes,
     not_before: datetime,
     expires_at: datetime | None,
 ) -> None:
-    """Write a secret, in place of a dead one of the same slot."""
+    """Write a secret, hashed under the key with the id `hash_key`, in place of a dead one of the same slot."""
     await connection.execute(
         """
-        INSERT INTO api_client_secrets (client, slot, secret_hmac, not_before, expires_at) VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO api_client_secrets (client, slot, secret_hmac, hash_key, not_before, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (client, slot) DO UPDATE
         SET secret_hmac = EXCLUDED.secret_hmac,
+            hash_key = EXCLUDED.hash_key,
             created_at = EXCLUDED.created_at,
             not_before = EXCLUDED.not_before,
             expires_at = EXCLUDED.expires_at,
@@ -79,6 +82,7 @@ async def put_secret(
         client,
         slot,
         secret_hmac,
+        hash_key,
         not_before,
         expires_at,
     )

@@ -127,8 +127,8 @@ def who(
 ) -> None:
     """List every access to an application, or to all applications of a PAN: when, by whom, for what.
 
-    A PAN needs PAN_HASH_KEY as well, and reads through all applications. Needs DATABASE_URL, or a running
-    `prequal up`.
+    A PAN needs PAN_HASH_KEY as well, and reads through all applications; those from before a rotation are found by
+    the keys in PAN_HASH_KEYS_RETIRED, and it says which key is missing. Needs DATABASE_URL, or a running `prequal up`.
 
     \b
     Examples:
@@ -141,7 +141,13 @@ def who(
 
     if application_id is None:
         hashing, hasher = hashing_stores()
-        _show(commands.who(hashing.database_url, hasher.hash(_asked_pan())), as_json)
+        pan = _asked_pan()
+        for missing in commands.missing_hash_keys(hashing.database_url, [each.key_id for each in hasher.every]):
+            typer.echo(
+                f"Applications hashed under key {missing.hex()} are not found: it is not in PAN_HASH_KEYS_RETIRED.",
+                err=True,
+            )
+        _show(commands.who(hashing.database_url, [each.hash(pan) for each in hasher.every]), as_json)
     else:
         wanted = read_application_id(application_id)
         _show(commands.who(stores(DatabaseSettings).database_url, wanted), as_json)

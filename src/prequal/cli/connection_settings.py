@@ -40,12 +40,11 @@ def database_if_known() -> str | None:
 
 
 def hashing_stores() -> "tuple[HashingSettings, PanHasher]":
-    """The database as `stores` finds it, and what hashes with its PAN_HASH_KEY.
+    """The database as `stores` finds it, and what hashes with PAN_HASH_KEY and PAN_HASH_KEYS_RETIRED.
 
     Raises:
         Misconfigured: neither settings nor a running `prequal up` name both.
     """
-    from prequal.core.keys import key_bytes
     from prequal.core.settings import HashingSettings, load
     from prequal.local.data_folder import DataFolder
     from prequal.local.keys import development_keys
@@ -59,7 +58,7 @@ def hashing_stores() -> "tuple[HashingSettings, PanHasher]":
         keys = up.keys()
         key = keys.get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
         settings = load(HashingSettings, database_url=running.database_url, pan_hash_key=key)
-    return settings, PanHasher(key_bytes(settings.pan_hash_key))
+    return settings, PanHasher.of(settings)
 
 
 def record_stores() -> "RecordSettings":

@@ -1,4 +1,4 @@
-"""`prequal keys`: the keys of PANs and of reports.
+"""`prequal keys`: the keys of PANs, of reports and of the record.
 
 Invariant: keys are written to stdout and to the key ring's file alone.
 """
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from prequal.cli.connection_settings import ring_stores, stores
+from prequal.cli.connection_settings import hashing_stores, ring_stores, stores
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -22,8 +22,16 @@ class Rotatable(StrEnum):
     """The keys that another may take the place of."""
 
     ENCRYPTION_KEY = "ENCRYPTION_KEY"
+    PAN_HASH_KEY = "PAN_HASH_KEY"
     REPORT_KEY = "REPORT_KEY"
     RECORD_KEY = "RECORD_KEY"
+
+
+class Listable(StrEnum):
+    """The keys that are listed by their ids."""
+
+    ENCRYPTION_KEY = "ENCRYPTION_KEY"
+    PAN_HASH_KEY = "PAN_HASH_KEY"
 
 
 STEPS = {
@@ -31,6 +39,12 @@ STEPS = {
   1. Add it to ENCRYPTION_KEYS_RETIRED of prequal-api and credit-service, and restart both.
   2. Make it their ENCRYPTION_KEY, add the old one to ENCRYPTION_KEYS_RETIRED, and restart both. If credit-service has
      no SCORE_DRAW_KEY yet, set that to the old key: nobody's score changes.""",
+    Rotatable.PAN_HASH_KEY: """The database knows the new key. In this order:
+  1. Add it to PAN_HASH_KEYS_RETIRED of prequal-api, and restart each of its processes.
+  2. Make it their PAN_HASH_KEY, add the old one to PAN_HASH_KEYS_RETIRED, and restart; the same where one runs
+     `prequal clients` and `prequal audit who`.
+  3. From 24 hours after step 1 on, `prequal keys retire` the old one; then take it from prequal-api, and keep it for
+     `prequal audit who`, which finds the applications of before by it.""",
     Rotatable.REPORT_KEY: """The database knows the new key. In this order:
   1. Make it decision-service's REPORT_KEY, set its REPORT_KEYS_RETIRED to the old one, and restart it.
   2. Make it credit-service's REPORT_KEY, and restart it.
@@ -70,16 +84,24 @@ def generate(as_json: AsJson = False) -> None:
 
 
 @app.command("list")
-def list_keys(as_json: AsJson = False) -> None:
+def list_keys(
+    name: Annotated[Listable, typer.Argument(help="Which keys.")] = Listable.ENCRYPTION_KEY, as_json: AsJson = False
+) -> None:
     """List the keys of PANs by their ids: state, first use, and encryptions; never a key.
 
     A state is `active`, `decrypts`, `not here` (known to the database, not on this ring) or `retired`. Counts are
     added up each minute. Needs DATABASE_URL and ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, or a running `prequal up`.
+    With PAN_HASH_KEY, which it then needs instead: state (`looked up` for one of PAN_HASH_KEYS_RETIRED) and how many
+    claims, idempotency keys and clients' secrets need the key.
 
     \b
-    Example:
+    Examples:
       prequal keys list --json
+      prequal keys list PAN_HASH_KEY
     """
+    if name is Listable.PAN_HASH_KEY:
+        _list_hash_keys(as_json)
+        return
     from prequal.core.settings import RingSettings
     from prequal.ops import encryption_keys
     from prequal.security.pan_encryption import KeyRing
@@ -100,19 +122,21 @@ def rotate(name: Annotated[Rotatable, typer.Argument(help="Which key.")] = Rotat
 
     With ENCRYPTION_KEY_FILE a running system goes over to the new key: it is written to the file as one that
     decrypts, and ten seconds later as the active one. Otherwise the new key is printed, with the steps that are left.
-    The old one decrypts on. Needs DATABASE_URL, and what prequal-api is given of keys, or a running `prequal up`.
+    The old one decrypts on, or is looked up on. Needs DATABASE_URL, and for ENCRYPTION_KEY what prequal-api is given
+    of keys, or a running `prequal up`.
 
     \b
     Examples:
       ENCRYPTION_KEY_FILE=/etc/prequal/ring prequal keys rotate
       (umask 077; prequal keys rotate REPORT_KEY > new.env)
+      (umask 077; prequal keys rotate PAN_HASH_KEY > new.env)
     """
     from pydantic import SecretStr
 
     from prequal.core.keys import key_bytes
     from prequal.core.settings import DatabaseSettings, RingSettings
     from prequal.local.keys import generate
-    from prequal.ops import encryption_keys
+    from prequal.ops import encryption_keys, hash_keys
     from prequal.record.acts import operator
 
     fresh = generate()[name]
@@ -122,7 +146,10 @@ def rotate(name: Annotated[Rotatable, typer.Argument(help="Which key.")] = Rotat
         old, new = encryption_keys.rotate_file(settings.database_url, operator(), file, key, typer.echo)
         typer.echo(f"Key {new.hex()} is active; {old.hex()} decrypts. Next: prequal keys reencrypt")
         return
-    encryption_keys.make_known(settings.database_url, operator(), name, key_bytes(SecretStr(fresh)))
+    if name is Rotatable.PAN_HASH_KEY:
+        hash_keys.make_known(settings.database_url, operator(), key_bytes(SecretStr(fresh)))
+    else:
+        encryption_keys.make_known(settings.database_url, operator(), name, key_bytes(SecretStr(fresh)))
     typer.echo(f"{name}={fresh}")
     typer.echo(STEPS[name], err=True)
 
@@ -154,7 +181,8 @@ def retire(key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pre
     Refused, with the places and counts, while an application, the outbox, its archive, a topic or a dead letter
     holds a PAN that it encrypted. Applications are renewed by `reencrypt`; the archive and the topics run out, in
     7 days, dead letters in 30.
-    Needs DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS and what `list` needs.
+    A PAN_HASH_KEY is retired only when no claim of the 24-hour rule, idempotency key or client's secret needs it.
+    Needs DATABASE_URL and what `list` needs; for an ENCRYPTION_KEY, KAFKA_BOOTSTRAP_SERVERS as well.
 
     \b
     Example:
@@ -162,8 +190,8 @@ def retire(key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pre
     """
     from prequal.core.errors import Refused, UsageError
     from prequal.core.keys import KEY_ID_BYTES
-    from prequal.core.settings import RingAndTopicsSettings
-    from prequal.ops import key_retirement
+    from prequal.core.settings import DatabaseSettings, RingAndTopicsSettings
+    from prequal.ops import hash_keys, key_retirement
     from prequal.record.acts import operator
     from prequal.security.pan_encryption import KeyRing
 
@@ -173,6 +201,9 @@ def retire(key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pre
         wanted = b""
     if len(wanted) != KEY_ID_BYTES:
         raise UsageError("KEY_ID is 16 hexadecimal digits, as `prequal keys list` shows it.")
+    if hash_keys.is_hash_key(stores(DatabaseSettings).database_url, wanted):
+        _retire_hash_key(wanted)
+        return
     settings = ring_stores(RingAndTopicsSettings)
     if KeyRing.of(settings).current_id == wanted:
         raise Refused(f"Key {key_id} is the active one: `prequal keys rotate` first.")
@@ -180,6 +211,34 @@ def retire(key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pre
     key_retirement.retire(settings.database_url, operator(), settings, wanted, file)
     left = "" if file else " Take it out of ENCRYPTION_KEYS_RETIRED."
     typer.echo(f"Key {key_id} is retired.{left}")
+
+
+def _list_hash_keys(as_json: bool) -> None:
+    from prequal.ops import hash_keys
+
+    settings, hasher = hashing_stores()
+    found = hash_keys.list_keys(settings.database_url, [each.check for each in hasher.every])
+    if as_json:
+        typer.echo(json.dumps([asdict(key) for key in found], default=str))
+        return
+    for key in found:
+        needed = ", ".join(f"{table} {count}" for table, count in key.needed_by.items()) or "nothing"
+        typer.echo(f"{key.key_id}  {key.state:9}  known since {key.recorded_at:%Y-%m-%d %H:%M}Z  needed by {needed}")
+
+
+def _retire_hash_key(key_id: bytes) -> None:
+    from prequal.core.errors import Refused
+    from prequal.ops import hash_keys
+    from prequal.record.acts import operator
+
+    settings, hasher = hashing_stores()
+    if hasher.key_id == key_id:
+        raise Refused(f"Key {key_id.hex()} is the active one: `prequal keys rotate PAN_HASH_KEY` first.")
+    hash_keys.retire(settings.database_url, operator(), key_id)
+    typer.echo(
+        f"Key {key_id.hex()} is retired. Take it out of prequal-api's PAN_HASH_KEYS_RETIRED, and keep it for "
+        f"`prequal audit who`, which finds older applications by it."
+    )
 
 
 def _show_progress(done: object) -> None:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from prequal.core import setting_checks as checks
 from prequal.core.bureau_settings import BureauSettings
 from prequal.core.errors import Misconfigured
+from prequal.core.hash_key_settings import HashKeySettings
 from prequal.core.kafka_settings import KafkaSecuritySettings
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
 from prequal.core.review_settings import ReviewSettings
@@ -81,12 +82,8 @@ class RingSettings(DatabaseSettings):
         return self
 
 
-class HashingSettings(DatabaseSettings):
-    """The settings of a command that hashes: the database, and the key that its hashes are made with."""
-
-    pan_hash_key: KeyText = Field(
-        description="Hashes PANs for the 24-hour rule, and the secrets of clients: base64 of 32 bytes. Required."
-    )
+class HashingSettings(HashKeySettings, DatabaseSettings):
+    """The settings of a command that hashes: the database, and the keys that its hashes are made with."""
 
 
 class KafkaSettings(KafkaSecuritySettings, _Settings):
@@ -171,11 +168,10 @@ class ConsumerSettings(ServiceSettings):
     )
 
 
-class ApiSettings(EncryptionSettings):
+class ApiSettings(HashKeySettings, EncryptionSettings):
     """What `prequal api` needs: both keys, because it encrypts and hashes."""
 
     service_name: str = Field("prequal-api", min_length=1, max_length=64, description="Name in logs and metrics.")
-    pan_hash_key: KeyText = Field(description="Hashes PANs for the 24-hour rule: base64 of 32 bytes. Required.")
     pan_holder_types: Annotated[str, AfterValidator(_holder_types)] = Field(
         "any",
         description="`any`, or the fourth letters of a PAN that are taken, such as P (individual) or P,H; then the "
@@ -204,6 +200,8 @@ class ApiSettings(EncryptionSettings):
     @model_validator(mode="after")
     def _keys_are_two(self) -> Self:
         must_differ(ENCRYPTION_KEY=self.encryption_key, PAN_HASH_KEY=self.pan_hash_key)
+        for key in split(self.pan_hash_keys_retired.get_secret_value()):
+            must_differ(ENCRYPTION_KEY=self.encryption_key, PAN_HASH_KEYS_RETIRED=SecretStr(key))
         return self
 
     @model_validator(mode="after")

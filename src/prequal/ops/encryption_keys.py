@@ -48,7 +48,8 @@ def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedKey]:
 
     async def ask() -> tuple[dict[bytes, datetime], dict[bytes, key_uses.KeyUse]]:
         async with connected_at_revision(database_url, "keys", {}, COMMAND_SECONDS) as connection:
-            return await key_checks.recorded(connection, PURPOSE), await key_uses.by_key(connection)
+            known = await key_checks.recorded(connection, PURPOSE)
+            return {id_: key.recorded_at for id_, key in known.items()}, await key_uses.by_key(connection)
 
     recorded, uses = asyncio.run(ask())
     ring = [check.key_id for check in checks]

@@ -5,6 +5,7 @@ Invariant: applications are walked along their key, a batch at a time; no statem
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from prequal.postgres.columns import Columns
@@ -100,3 +101,42 @@ async def events_under(connection: Connection, table: str, text: str) -> int:
     """How many events of one of the outbox's tables hold this beginning of a token, as base64."""
     count: int = await connection.fetchval(f"SELECT count(*) FROM {table} WHERE position($1 IN payload) > 0", text)
     return count
+
+
+async def needed_without(
+    connection: Connection, hash_keys: Sequence[bytes], written_after: datetime | None = None
+) -> dict[str, int]:
+    """What lives and none of these hash keys, by their ids, finds: how many by table; tables without any are left out.
+
+    With `written_after`, only what is found by age is looked at: claims and idempotency keys of that time and later.
+    """
+    found = {
+        table: await connection.fetchval(
+            f"""
+            SELECT count(*) FROM (
+                SELECT FROM {table} WHERE expires_at > greatest(now(), $2::timestamptz + interval '24 hours')
+                GROUP BY application_id HAVING NOT coalesce(bool_or(hash_key = ANY ($1::bytea[])), false)
+            ) AS needed
+            """,
+            hash_keys,
+            written_after,
+        )
+        for table in ("pan_claims", "idempotency_keys")
+    }
+    found["api_client_secrets"] = await connection.fetchval(
+        """
+        SELECT count(*) FROM api_client_secrets AS secret JOIN api_clients AS client ON client.id = secret.client
+        WHERE client.revoked_at IS NULL AND secret.revoked_at IS NULL
+          AND (secret.expires_at IS NULL OR secret.expires_at > now())
+          AND NOT coalesce(secret.hash_key = ANY ($1::bytea[]), false)
+        """,
+        hash_keys,
+    )
+    return {table: count for table, count in found.items() if count}
+
+
+async def retire_hash_key(connection: Connection, key_id: bytes) -> None:
+    """Write that a hash key is retired: it stays known as that."""
+    await connection.execute(
+        "UPDATE key_checks SET retired_at = now() WHERE purpose = 'PAN_HASH_KEY' AND key_id = $1", key_id
+    )

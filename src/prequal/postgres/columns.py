@@ -18,6 +18,9 @@ class Columns(Generic[T]):
     def __init__(self, *columns: Column[T]) -> None:
         self._columns = columns
 
+    def __len__(self) -> int:
+        return len(self._columns)
+
     @property
     def names(self) -> str:
         """SQL for `SELECT`: every column."""

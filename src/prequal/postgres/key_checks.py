@@ -5,13 +5,28 @@ Invariant: the first start records its keys; every later one must bring keys tha
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+import asyncpg
 
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KeyCheck
 from prequal.postgres.connections import Connection
 
 KEY_CHECK_LOCK = 0x70726573
+HASH_KEYS_LOCK = 0x70726574
+"""Shared by each write of applications: while it is held alone, none is under way."""
+HASH_PURPOSE: Final = "PAN_HASH_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedKey:
+    """A key that was made known."""
+
+    recorded_at: datetime
+    retired_at: datetime | None
 
 
 def recorded_key(purpose: str, check: KeyCheck, *retired: KeyCheck) -> Callable[[Connection], Awaitable[None]]:
@@ -26,20 +41,51 @@ def recorded_key(purpose: str, check: KeyCheck, *retired: KeyCheck) -> Callable[
     async def compare(connection: Connection) -> None:
         """Raises `Misconfigured` when the database knows other keys of this purpose, and not these."""
         known = await _known_or_recorded(connection, purpose, (check, *retired))
-        if known and not _is_among(check, known):
-            raise Misconfigured(
-                f"{purpose} (id {check.key_id.hex()}) is not the key this database was made with "
-                f"(id {known[0].key_id.hex()}): set the right one, and start again; a new one is first made known by "
-                f"`prequal keys rotate`."
-            )
+        _require_active(purpose, check, known)
         for each in retired:
-            if known and not _is_among(each, known):
-                raise Misconfigured(
-                    f"A retired {purpose} (id {each.key_id.hex()}) is no key of this database: take it out, or set the "
-                    f"right one; `prequal keys list` shows the ids, and `prequal keys rotate` makes a new one known."
-                )
+            _require_retired(purpose, each, known)
 
     return compare
+
+
+def recorded_hash_keys(check: KeyCheck, *retired: KeyCheck) -> Callable[[Connection], Awaitable[None]]:
+    """As `recorded_key`, for the keys that applications are claimed under, of which the oldest may not be missing.
+
+    A key that was retired meanwhile does no harm among `retired`: it is found and claimed for nothing.
+    """
+
+    async def compare(connection: Connection) -> None:
+        """Raises `Misconfigured` as the check of `recorded_key` does, or when the oldest key is missing."""
+        known = await _known_or_recorded(connection, HASH_PURPOSE, (check, *retired))
+        _require_active(HASH_PURPOSE, check, known)
+        if known and retired and not all(_is_among(each, known) for each in retired):
+            former = await _retired(connection)
+            for each in retired:
+                _require_retired(HASH_PURPOSE, each, [*known, *former])
+        if known and not _is_among(known[0], [check, *retired]):
+            raise Misconfigured(
+                f"The {HASH_PURPOSE} before this one (id {known[0].key_id.hex()}) is not retired: add it to "
+                f"PAN_HASH_KEYS_RETIRED, or take it out of use by `prequal keys retire`."
+            )
+
+    return compare
+
+
+def _require_active(purpose: str, check: KeyCheck, known: Sequence[KeyCheck]) -> None:
+    if known and not _is_among(check, known):
+        raise Misconfigured(
+            f"{purpose} (id {check.key_id.hex()}) is not the key this database was made with "
+            f"(id {known[0].key_id.hex()}): set the right one, and start again; a new one is first made known by "
+            f"`prequal keys rotate`."
+        )
+
+
+def _require_retired(purpose: str, check: KeyCheck, known: Sequence[KeyCheck]) -> None:
+    if known and not _is_among(check, known):
+        raise Misconfigured(
+            f"A retired {purpose} (id {check.key_id.hex()}) is no key of this database: take it out, or set the "
+            f"right one; `prequal keys list` shows the ids, and `prequal keys rotate` makes a new one known."
+        )
 
 
 async def record(connection: Connection, purpose: str, check: KeyCheck) -> None:
@@ -57,12 +103,12 @@ async def forget(connection: Connection, purpose: str, id_: bytes) -> None:
     await connection.execute("DELETE FROM key_checks WHERE purpose = $1 AND key_id = $2", purpose, id_)
 
 
-async def recorded(connection: Connection, purpose: str) -> dict[bytes, datetime]:
-    """When each key of a purpose was made known, by key id."""
+async def recorded(connection: Connection, purpose: str) -> dict[bytes, RecordedKey]:
+    """The keys of a purpose that were made known and not forgotten, retired ones too, by key id; the oldest first."""
     rows = await connection.fetch(
-        "SELECT key_id, created_at FROM key_checks WHERE purpose = $1 ORDER BY created_at", purpose
+        "SELECT key_id, created_at, retired_at FROM key_checks WHERE purpose = $1 ORDER BY created_at, key_id", purpose
     )
-    return {bytes(row[0]): row[1] for row in rows}
+    return {bytes(row[0]): RecordedKey(row[1], row[2]) for row in rows}
 
 
 def _is_among(check: KeyCheck, known: Sequence[KeyCheck]) -> bool:
@@ -70,13 +116,29 @@ def _is_among(check: KeyCheck, known: Sequence[KeyCheck]) -> bool:
 
 
 async def _known_or_recorded(connection: Connection, purpose: str, checks: Sequence[KeyCheck]) -> list[KeyCheck]:
-    """The recorded checks; none when these were recorded as the first."""
+    """The recorded checks, the oldest first; none when these were recorded as the first."""
     async with connection.transaction():
         # Two processes that start first at once, with different keys, must not both be first.
         await connection.execute("SELECT pg_advisory_xact_lock($1)", KEY_CHECK_LOCK)
         known = await connection.fetch(
-            "SELECT key_id, check_value FROM key_checks WHERE purpose = $1 ORDER BY created_at", purpose
+            """
+            SELECT key_id, check_value FROM key_checks WHERE purpose = $1 AND retired_at IS NULL
+            ORDER BY created_at, key_id
+            """,
+            purpose,
         )
         for check in () if known else checks:
             await record(connection, purpose, check)
-    return [KeyCheck(bytes(row["key_id"]), bytes(row["check_value"])) for row in known]
+    return _checks(known)
+
+
+async def _retired(connection: Connection) -> list[KeyCheck]:
+    return _checks(
+        await connection.fetch(
+            "SELECT key_id, check_value FROM key_checks WHERE purpose = $1 AND retired_at IS NOT NULL", HASH_PURPOSE
+        )
+    )
+
+
+def _checks(rows: Sequence[asyncpg.Record]) -> list[KeyCheck]:
+    return [KeyCheck(bytes(row["key_id"]), bytes(row["check_value"])) for row in rows]

@@ -51,10 +51,10 @@ async def accesses(connection: Connection, application_ids: Sequence[UUID]) -> l
     ]
 
 
-async def applications_of(connection: Connection, pan_number_hash: str) -> list[UUID]:
-    """The applications of a PAN, by its keyed hash; it reads the whole table, for which there is no index."""
+async def applications_of(connection: Connection, pan_number_hashes: Sequence[str]) -> list[UUID]:
+    """The applications of a PAN, by its keyed hashes; it reads the whole table, for which there is no index."""
     rows = await connection.fetch(
-        "SELECT id FROM applications WHERE pan_number_hash = $1 ORDER BY created_at", pan_number_hash
+        "SELECT id FROM applications WHERE pan_number_hash = ANY ($1::text[]) ORDER BY created_at", pan_number_hashes
     )
     return [row[0] for row in rows]
 

@@ -5,7 +5,7 @@ Invariant: nothing is chained or verified under a key that is not the database's
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 from prequal.core.keys import KeyCheck, key_id
 from prequal.core.record_settings import RecordSettings
 from prequal.postgres.connections import Connection
-from prequal.postgres.key_checks import recorded_key
+from prequal.postgres.key_checks import HASH_PURPOSE, recorded, recorded_key
 from prequal.record import access, queries, verification
 from prequal.record import chain as chaining
 from prequal.record.access import Access
@@ -22,7 +22,7 @@ from prequal.record.heads import Head
 from prequal.record.heads import read_head as read_head
 from prequal.record.heads import write_head as write_head
 from prequal.record.verification import Verdict
-from prequal.schema.version import connected_at_revision
+from prequal.schema.version import connected_at_revision, run_at_revision
 
 COMMAND_SECONDS: Final = 600.0
 SESSION: Final = {
@@ -96,8 +96,8 @@ def verify(settings: Keys, head: Head | None, progress: Callable[[Link, int], No
     return asyncio.run(work())
 
 
-def who(database_url: str, wanted: UUID | str) -> list[Access]:
-    """Every access to an application, by its id, or to those of a PAN, by its keyed hash.
+def who(database_url: str, wanted: UUID | Sequence[str]) -> list[Access]:
+    """Every access to an application, by its id, or to those of a PAN, by its hashes under one or several keys.
 
     Raises:
         Misconfigured: the database is not migrated.
@@ -110,6 +110,15 @@ def who(database_url: str, wanted: UUID | str) -> list[Access]:
             return await access.accesses(connection, ids)
 
     return asyncio.run(work())
+
+
+def missing_hash_keys(database_url: str, given: Sequence[bytes]) -> list[bytes]:
+    """The ids of the hash keys that the database ever knew, without those given. Raises as `who` does."""
+
+    async def work(connection: Connection) -> list[bytes]:
+        return [id_ for id_ in await recorded(connection, HASH_PURPOSE) if id_ not in given]
+
+    return run_at_revision(database_url, "record", work)
 
 
 @asynccontextmanager

@@ -69,6 +69,8 @@ _VERSION = (
     "proposed_by_kind, proposed_by, proposed_at, backtest_hash, backtest_report, backtested_at, approved_hash, "
     "approved_backtest_hash, approved_by_kind, approved_by, approved_at)"
 )
+_UNDER_HASH_KEY = "application_id, expires_at, hash_key"
+"""What shows whether a hash key may be retired."""
 _EVERY_ROLE = dict.fromkeys(Role, "SELECT")
 
 GRANTS: Final[Grid] = {
@@ -115,13 +117,13 @@ GRANTS: Final[Grid] = {
     },
     "bureau_calls": {Role.CREDIT: "SELECT, INSERT, UPDATE (calls)", Role.PUBLISHER: "SELECT"},
     "bureau_reports": {Role.CREDIT: "SELECT, INSERT, UPDATE (cibil_score, reported_at)"},
-    "idempotency_keys": {Role.API: "SELECT, INSERT, UPDATE, DELETE"},
+    "idempotency_keys": {Role.API: "SELECT, INSERT, UPDATE, DELETE", Role.ADMINISTRATOR: f"SELECT ({_UNDER_HASH_KEY})"},
     "key_checks": {
         Role.API: "SELECT, INSERT",
         Role.CREDIT: "SELECT, INSERT",
         Role.DECISION: "SELECT, INSERT",
         Role.CONSOLE: "SELECT, INSERT",
-        Role.ADMINISTRATOR: "SELECT, INSERT, DELETE",
+        Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE (retired_at), DELETE",
         Role.AUDITOR: "SELECT, INSERT",
     },
     "key_uses": {
@@ -154,7 +156,7 @@ GRANTS: Final[Grid] = {
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
     },
-    "pan_claims": {Role.API: "SELECT, INSERT, UPDATE"},
+    "pan_claims": {Role.API: "SELECT, INSERT, UPDATE", Role.ADMINISTRATOR: f"SELECT ({_UNDER_HASH_KEY})"},
     "people": {Role.CONSOLE: "SELECT, INSERT, UPDATE", Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE"},
     "people_sessions": {Role.CONSOLE: "SELECT, INSERT, UPDATE, DELETE", Role.ADMINISTRATOR: "SELECT, DELETE"},
     "policy_activations": {

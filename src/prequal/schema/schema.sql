@@ -64,6 +64,8 @@ CREATE TABLE public.api_client_secrets (
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
     last_used_at timestamp with time zone,
+    hash_key bytea,
+    CONSTRAINT api_client_secrets_hash_key_check CHECK ((octet_length(hash_key) = 8)),
     CONSTRAINT api_client_secrets_secret_hmac_check CHECK ((octet_length(secret_hmac) = 32)),
     CONSTRAINT api_client_secrets_slot_check CHECK ((slot = ANY (ARRAY[1, 2])))
 );
@@ -163,6 +165,8 @@ CREATE TABLE public.idempotency_keys (
     application_id uuid NOT NULL,
     request_id text NOT NULL,
     expires_at timestamp with time zone NOT NULL,
+    hash_key bytea,
+    CONSTRAINT idempotency_keys_hash_key_check CHECK ((octet_length(hash_key) = 8)),
     CONSTRAINT idempotency_keys_key_hmac_check CHECK ((octet_length(key_hmac) = 32)),
     CONSTRAINT idempotency_keys_request_hmac_check CHECK ((octet_length(request_hmac) = 32))
 );
@@ -172,6 +176,7 @@ CREATE TABLE public.key_checks (
     key_id bytea NOT NULL,
     check_value bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
     CONSTRAINT key_checks_purpose_check CHECK ((purpose = ANY (ARRAY['ENCRYPTION_KEY'::text, 'PAN_HASH_KEY'::text, 'REPORT_KEY'::text, 'SCORE_DRAW_KEY'::text, 'RECORD_KEY'::text])))
 );
 
@@ -244,6 +249,8 @@ CREATE TABLE public.pan_claims (
     pan_number_hash text NOT NULL COLLATE pg_catalog."C",
     application_id uuid NOT NULL,
     expires_at timestamp with time zone NOT NULL,
+    hash_key bytea,
+    CONSTRAINT pan_claims_hash_key_check CHECK ((octet_length(hash_key) = 8)),
     CONSTRAINT pan_claims_pan_number_hash_check CHECK (((octet_length(pan_number_hash) = 64) AND (pan_number_hash !~ '[^0-9a-f]'::text)))
 );
 

@@ -14,7 +14,7 @@ from prequal.postgres.connections import COMMAND_SECONDS, Connection, connected
 
 T = TypeVar("T")
 
-REVISION = "0119"
+REVISION = "0120"
 
 BEFORE_THE_FIRST_RELEASE = frozenset({"0001", "0002", "0003", "0004", "0005", "0006"})
 """Revisions of development alone: no step leads on from them."""
@@ -78,14 +78,20 @@ async def connected_at_revision(
         yield connection
 
 
-def run_at_revision(database_url: str, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+def run_at_revision(
+    database_url: str,
+    name: str,
+    work: Callable[[Connection], Awaitable[T]],
+    session: Mapping[str, str] = MappingProxyType({}),
+    command_seconds: float = COMMAND_SECONDS,
+) -> T:
     """What `work` returns on a connection of its own, for a caller without an event loop.
 
     Raises what `connected_at_revision` does, and what `work` does.
     """
 
     async def done() -> T:
-        async with connected_at_revision(database_url, name) as connection:
+        async with connected_at_revision(database_url, name, session, command_seconds) as connection:
             return await work(connection)
 
     return asyncio.run(done())

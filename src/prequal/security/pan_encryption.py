@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
 from prequal.core.errors import Invalid, UnknownKey
+from prequal.core.hash_key_settings import HashKeySettings
 from prequal.core.keys import KEY_ID_BYTES, KeyCheck, key_bytes, key_id, keys_bytes
 from prequal.core.settings import RingSettings
 from prequal.domain.pan import Pan
@@ -124,15 +125,36 @@ class KeyRing:
 
 
 class PanHasher:
-    """HMAC-SHA-256 under `PAN_HASH_KEY`: equal PANs are found equal, and nobody without the key can try them all."""
+    """HMAC-SHA-256 under `PAN_HASH_KEY`: equal PANs are found equal, and nobody without the key can try them all.
 
-    def __init__(self, key: bytes) -> None:
+    Attributes:
+        check: what may be known of the key.
+        retired: the same under each other key; empty unless the key rotates.
+    """
+
+    def __init__(self, key: bytes, retired: Iterable[bytes] = ()) -> None:
         self._key = key
         self.check = KeyCheck.of(key)
+        self.retired = tuple(PanHasher(each) for each in retired)
         self._derived: dict[str, bytes] = {}
 
+    @classmethod
+    def of(cls, settings: HashKeySettings) -> Self:
+        """What `PAN_HASH_KEY` and `PAN_HASH_KEYS_RETIRED` describe."""
+        return cls(key_bytes(settings.pan_hash_key), keys_bytes(settings.pan_hash_keys_retired))
+
+    @property
+    def every(self) -> "tuple[PanHasher, ...]":
+        """Itself, and those of the other keys."""
+        return self, *self.retired
+
+    @property
+    def key_id(self) -> bytes:
+        """The public name of the key, 8 bytes."""
+        return self.check.key_id
+
     def __repr__(self) -> str:
-        return f"PanHasher(key_id={self.check.key_id.hex()})"
+        return f"PanHasher(key_id={self.key_id.hex()}, others={len(self.retired)})"
 
     def hash(self, pan: Pan) -> str:
         """The PAN's index, 64 lower-case hexadecimal digits."""

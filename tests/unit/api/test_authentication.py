@@ -108,6 +108,16 @@ def test_token_of_another_hash_key_is_not_taken() -> None:
     assert refusal(authentication, a_request(f"Bearer {TOKEN}")) == "UNAUTHENTICATED"
 
 
+@pytest.mark.parametrize("hasher", [PanHasher(a_key(3), [a_key(2)]), PanHasher(a_key(2), [a_key(3)])])
+def test_token_of_a_hash_key_that_rotates_is_taken(hasher: PanHasher) -> None:
+    authentication = KeyAuthentication(Known(a_secret()), hasher, sandbox=False)
+
+    caller = authentication.caller_of(a_request(f"Bearer {TOKEN}"), Scope.READ)
+
+    assert caller.client == a_secret().caller.client
+    assert refusal(authentication, a_request(f"Bearer {TOKEN[:-1]}x")) == "UNAUTHENTICATED"
+
+
 def test_nobody_is_asked_where_nobody_needs_a_token() -> None:
     request = a_request("Bearer anything", "twice")
 

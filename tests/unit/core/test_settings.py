@@ -350,6 +350,25 @@ def test_one_key_for_both_purposes_is_refused() -> None:
     assert a_key_text(1) not in words
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"pan_hash_keys_retired": a_key_text(2)}, "PAN_HASH_KEYS_RETIRED holds PAN_HASH_KEY, or a key twice"),
+        ({"pan_hash_keys_retired": f"{a_key_text(3)},{a_key_text(3)}"}, "holds PAN_HASH_KEY, or a key twice"),
+        ({"pan_hash_keys_retired": a_key_text(1)}, "ENCRYPTION_KEY and PAN_HASH_KEYS_RETIRED are the same key"),
+        ({"pan_hash_keys_retired": "AAAA"}, "PAN_HASH_KEYS_RETIRED is 3 bytes long, not 32"),
+        ({"pan_hash_key": f"{a_key_text(2)},{a_key_text(3)}"}, "PAN_HASH_KEY is not base64"),
+    ],
+    ids=["active key retired", "key twice", "key of another use", "too short", "two active keys"],
+)
+def test_hash_keys_that_are_no_ring_are_refused_in_one_sentence(settings: dict[str, str], words: str) -> None:
+    said = sentence(ApiSettings, **({"encryption_key": a_key_text(1), "pan_hash_key": a_key_text(2)} | settings))
+
+    assert words in said
+    assert "\n" not in said
+    assert not [number for number in (1, 2, 3) if a_key_text(number) in said]
+
+
 def test_key_of_reports_that_would_decrypt_pans_is_refused() -> None:
     words = sentence(CreditSettings, report_key=a_key_text(1))
 

@@ -207,6 +207,15 @@ def test_a_fingerprint_is_the_same_in_every_process_with_the_key() -> None:
     assert prints[0] != PanHasher(a_key(2)).fingerprint("request body", b"content")
 
 
+def test_other_hash_keys_are_beside_the_active_one_and_change_nothing_of_it() -> None:
+    hasher = PanHasher(a_key(1), [a_key(2), a_key(3)])
+
+    assert [each.hash(a_pan()) for each in hasher.every] == [PanHasher(a_key(n)).hash(a_pan()) for n in (1, 2, 3)]
+    assert [each.key_id for each in hasher.every] == [key_id(a_key(n)) for n in (1, 2, 3)]
+    assert PanHasher(a_key(1)).every[1:] == ()
+    assert hasher.hash(a_pan()) == PanHasher(a_key(1)).hash(a_pan())
+
+
 def test_fingerprints_of_two_contents_differ() -> None:
     hasher = PanHasher(a_key())
 

@@ -1,0 +1,150 @@
+"""Hash keys on a running system: which there are, what needs each of them, how another is made known and one retired.
+
+Invariant: a hash key is retired only when whatever is looked up, and lives, is found without it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from prequal.core.errors import Refused
+from prequal.core.keys import KeyCheck
+from prequal.ops.key_queries import needed_without, retire_hash_key
+from prequal.ops.key_retirement import COMMAND_SECONDS, SESSION
+from prequal.postgres import key_checks
+from prequal.postgres.connections import Connection
+from prequal.postgres.key_checks import HASH_KEYS_LOCK, HASH_PURPOSE, KEY_CHECK_LOCK, RecordedKey
+from prequal.record.acts import Actor, record_act
+from prequal.schema.version import run_at_revision
+
+LIVING_MAX: Final = 2
+"""So many keys may be in use at once: while one takes the other's place."""
+_WRITE_SECONDS_MAX: Final = timedelta(minutes=1)
+"""Much longer than a write of applications may take."""
+_LOCKED: Final = "SET LOCAL lock_timeout = '900ms'; SET LOCAL statement_timeout = '900ms'"
+"""A write waits a second for the lock before it gives up: retirement holds it for less."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedHashKey:
+    """What may be shown of one hash key; `needed_by` counts what would be lost without it, by table."""
+
+    key_id: str
+    state: str
+    recorded_at: datetime
+    retired_at: datetime | None
+    needed_by: Mapping[str, int]
+
+
+def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedHashKey]:
+    """Every hash key that the database knows, retired ones too; `checks` are of the keys here, the active one first.
+
+    Raises:
+        Misconfigured: the database is not migrated.
+        Transient: the database does not answer.
+    """
+    here = [check.key_id for check in checks]
+
+    async def ask(connection: Connection) -> list[ListedHashKey]:
+        keys = await key_checks.recorded(connection, HASH_PURPOSE)
+        return [_listed(id_, key, here, await _needed_by(connection, id_, keys)) for id_, key in keys.items()]
+
+    return run_at_revision(database_url, "keys", ask, SESSION, COMMAND_SECONDS)
+
+
+def is_hash_key(database_url: str, key_id: bytes) -> bool:
+    """Whether the id is of a hash key, a retired one included. Raises as `list_keys` does."""
+
+    async def ask(connection: Connection) -> bool:
+        return key_id in await key_checks.recorded(connection, HASH_PURPOSE)
+
+    return run_at_revision(database_url, "keys", ask)
+
+
+def make_known(database_url: str, actor: Actor, key: bytes) -> None:
+    """Record another key's check value, so that processes may start with it, and that `actor` did so.
+
+    Raises:
+        Refused: the database knows none yet, or two that are not retired.
+        Misconfigured, Transient: as for `list_keys`.
+    """
+
+    async def record(connection: Connection) -> None:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", KEY_CHECK_LOCK)
+            living = _living(await key_checks.recorded(connection, HASH_PURPOSE))
+            if not living:
+                raise Refused(
+                    "The database knows no PAN_HASH_KEY yet: the first start of prequal-api makes its own known."
+                )
+            if len(living) >= LIVING_MAX:
+                raise Refused(
+                    f"Key {living[0].hex()} is not retired yet: `prequal keys retire {living[0].hex()}` first."
+                )
+            check = KeyCheck.of(key)
+            await key_checks.record(connection, HASH_PURPOSE, check)
+            details = {"purpose": HASH_PURPOSE}
+            await record_act(connection, actor, "key_made_known", "key", check.key_id.hex(), details)
+
+    run_at_revision(database_url, "keys", record)
+
+
+def retire(database_url: str, actor: Actor, key_id: bytes) -> None:
+    """Take a hash key out of use: no process writes or starts with it alone any more; and record that `actor` did so.
+
+    Raises:
+        Refused: something that lives is found by this key alone, or it is the only one; nothing is changed.
+        Misconfigured, Transient: as for `list_keys`.
+    """
+
+    async def work(connection: Connection) -> None:
+        left = await _others(connection, key_id)
+        began: datetime = await connection.fetchval("SELECT now()")
+        _require_unneeded(key_id, await needed_without(connection, left))
+        async with connection.transaction():
+            # No write is under way while this is held, and each later one sees that the key is retired. So only what
+            # was written since the first look can be new.
+            await connection.execute(f"{_LOCKED}; SELECT pg_advisory_xact_lock({HASH_KEYS_LOCK})")
+            left = await _others(connection, key_id)
+            _require_unneeded(key_id, await needed_without(connection, left, began - _WRITE_SECONDS_MAX))
+            await retire_hash_key(connection, key_id)
+            await record_act(connection, actor, "key_retired", "key", key_id.hex(), {"purpose": HASH_PURPOSE})
+
+    run_at_revision(database_url, "keys", work, SESSION, COMMAND_SECONDS)
+
+
+async def _others(connection: Connection, key_id: bytes) -> list[bytes]:
+    """The ids of the keys that are in use beside this one."""
+    living = _living(await key_checks.recorded(connection, HASH_PURPOSE))
+    if key_id not in living:
+        raise Refused(f"Key {key_id.hex()} is retired already.")
+    if len(living) == 1:
+        raise Refused(f"Key {key_id.hex()} is the only one: `prequal keys rotate {HASH_PURPOSE}` first.")
+    return [each for each in living if each != key_id]
+
+
+def _living(keys: Mapping[bytes, RecordedKey]) -> list[bytes]:
+    return [id_ for id_, key in keys.items() if key.retired_at is None]
+
+
+def _require_unneeded(key_id: bytes, needed: Mapping[str, int]) -> None:
+    if needed:
+        places = ", ".join(f"{table} {count}" for table, count in needed.items())
+        raise Refused(
+            f"Key {key_id.hex()} is in use: {places}. Claims and idempotency keys end 24 hours after the last "
+            f"prequal-api knew it alone; `prequal clients rotate` replaces a secret."
+        )
+
+
+async def _needed_by(connection: Connection, key_id: bytes, keys: Mapping[bytes, RecordedKey]) -> dict[str, int]:
+    if keys[key_id].retired_at:
+        return {}
+    return await needed_without(connection, [id_ for id_ in _living(keys) if id_ != key_id])
+
+
+def _listed(key_id: bytes, key: RecordedKey, here: Sequence[bytes], needed: Mapping[str, int]) -> ListedHashKey:
+    state = "retired" if key.retired_at else "not here"
+    if not key.retired_at and key_id in here:
+        state = "active" if key_id == here[0] else "looked up"
+    return ListedHashKey(key_id.hex(), state, key.recorded_at, key.retired_at, needed)
