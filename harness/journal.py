@@ -188,7 +188,7 @@ class Journal:
         self.path = path
         path.touch(mode=0o600)
         self._file = path.open("ab", buffering=0)
-        self._door = threading.Lock()
+        self._lock = threading.Lock()
         self._disk = threading.Lock()
         self._written = self._synced = 0
 
@@ -212,7 +212,7 @@ class Journal:
         self._append(entries)
 
     def _append(self, entries: Iterable[Entry]) -> int:
-        with self._door:
+        with self._lock:
             self._file.write(b"".join(map(_line, entries)))
             self._written += 1
             return self._written

@@ -39,7 +39,7 @@ class Load:
         self._client = httpx.Client(base_url=url, timeout=10, trust_env=False)
         self._pool = ThreadPoolExecutor(threads)
         self._patience = patience_seconds
-        self._door = threading.Lock()
+        self._lock = threading.Lock()
         self.accepted: dict[str, dict[str, Any]] = {}
         self.statuses: Counter[int] = Counter()
         self._posts: list[Future[None]] = []
@@ -66,7 +66,7 @@ class Load:
             except httpx.TransportError:
                 time.sleep(0.05)
                 continue
-            with self._door:
+            with self._lock:
                 self.statuses[response.status_code] += 1
                 if response.status_code == 202:
                     self.accepted[response.json()["application_id"]] = body

@@ -22,7 +22,7 @@ class Wire:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._listener.getsockname()[1]
         self._pairs: set[_Pair] = set()
-        self._door = threading.Lock()
+        self._lock = threading.Lock()
         self._cut = False
         self._closed = False
         self.flowing = threading.Event()
@@ -83,17 +83,17 @@ class Wire:
 
     def at_commit(self) -> str | None:
         """What is to happen to the COMMIT at hand, once."""
-        with self._door:
+        with self._lock:
             fate, self._commit = self._commit, None
         self.commits_lost += fate is not None
         return fate
 
     def forget(self, pair: "_Pair") -> None:
-        with self._door:
+        with self._lock:
             self._pairs.discard(pair)
 
     def _end_all(self) -> None:
-        with self._door:
+        with self._lock:
             pairs = list(self._pairs)
         for pair in pairs:
             pair.end()
@@ -118,7 +118,7 @@ class Wire:
             return
         server.settimeout(None)
         pair = _Pair(self, client, server)
-        with self._door:
+        with self._lock:
             self._pairs.add(pair)
         self._in_thread(pair.to_server)
         self._in_thread(pair.to_client)

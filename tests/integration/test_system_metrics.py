@@ -1,4 +1,4 @@
-"""The survey: what the publisher shows of the whole system is what the database and the broker say."""
+"""The metrics of the whole system that the publisher shows are what the database and the broker say."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
