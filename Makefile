@@ -18,7 +18,7 @@ $(info · this checkout was moved: .venv is made again)
 $(shell rm -rf .venv)
 endif
 
-.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-browser screenshots test-image test-containers coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings sbom clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-tls test-browser screenshots test-image test-containers coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings sbom clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -75,6 +75,10 @@ test-observability: .venv/.develop ## Every alert and every panel, by a real Pro
 test-clients: .venv/.develop ## Clients of other makers against the API: a JDK HttpClient, curl (Debian's package `curl`)
 	@command -v curl >/dev/null || { echo "curl is needed: apt-get install curl"; exit 2; }
 	$(PYTEST) -n 2 tests/clients
+
+test-tls: .venv/.develop ## Connections to a PostgreSQL that takes none without TLS (Debian's package `postgresql-15`)
+	@[ -x /usr/lib/postgresql/15/bin/initdb ] || { echo "PostgreSQL 15 is needed: apt-get install postgresql-15"; exit 2; }
+	$(PYTEST) -n 0 tests/tls
 
 test-browser: .venv/.develop ## The console and the API's pages in a browser without network (Debian's package `chromium`)
 	@command -v chromium >/dev/null || { echo "Chromium is needed: apt-get install chromium"; exit 2; }

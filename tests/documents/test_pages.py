@@ -61,6 +61,7 @@ def test_every_folder_of_tests_is_run_by_make_test_or_by_a_target_of_its_own() -
         "tests/image",
         "tests/observability",
         "tests/recovery",
+        "tests/tls",
     }
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(re.search(rf"\$\(PYTEST\)( -n [0-9])? {folder}\n", makefile) for folder in apart)

@@ -209,6 +209,8 @@ def test_container_gets_every_setting_it_needs(
 
     if isinstance(loaded, settings.KafkaSettings):
         assert loaded.kafka_security_protocol == "SASL_SSL"
+    if isinstance(loaded, settings.DatabaseSettings):
+        assert "?sslmode=verify-full&sslrootcert=" in loaded.database_url
 
 
 @EVERY_POD
@@ -245,7 +247,7 @@ def test_secrets_come_by_reference_alone(name: str, workload: str) -> None:
         for variable in container(pod)["env"]
         if re.search(r"KEY|PASSWORD|DATABASE_URL", variable["name"])
     }
-    assert files <= {"prequal-kafka-cluster-ca-cert"}
+    assert files <= {"prequal-kafka-cluster-ca-cert", "prequal-database-ca"}
     assert not those(overlay(name), "Secret")
 
 
@@ -308,8 +310,9 @@ def test_our_pods_can_change_nothing_but_their_scratch(name: str, workload: str)
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     assert pod["automountServiceAccountToken"] is False
-    assert {key for volume in pod["volumes"] for key in volume} == {"name", "emptyDir"} | (
-        {"secret"} if issubclass(settings_of({"spec": pod}), settings.KafkaSettings) else set()
+    assert {key for volume in pod["volumes"] for key in volume} == {"name", "emptyDir", "secret"}
+    assert all(
+        mount.get("readOnly") or mount["mountPath"] == "/tmp" for mount in container({"spec": pod})["volumeMounts"]
     )
 
 
@@ -571,7 +574,10 @@ def test_names_that_the_operators_make_are_those_that_our_pods_ask_for() -> None
         *(role["passwordSecret"]["name"] for role in logins_of(database) if "operator" not in role["name"]),
         *(user for user in users if user != KafkaUser.OPERATOR),
     }
-    assert set(re.findall(r"secretName: (\S+)", asked)) == {f"{kafka['metadata']['name']}-cluster-ca-cert"}
+    assert set(re.findall(r"secretName: (\S+)", asked)) == {
+        f"{kafka['metadata']['name']}-cluster-ca-cert",
+        f"{database['metadata']['name']}-ca",
+    }
     said = settings_map["data"]
     assert said["KAFKA_BOOTSTRAP_SERVERS"] == f"{kafka['metadata']['name']}-kafka-bootstrap:{listener['port']}"
     assert users.keys() == set(KafkaUser)

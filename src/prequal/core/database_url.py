@@ -86,6 +86,21 @@ def parse(url: str) -> DatabaseAddress:
     return DatabaseAddress(f"postgresql://{parts.netloc}{parts.path}{'?' if kept else ''}{kept}", hosts, files)
 
 
+def verified(url: str, authority: str) -> str:
+    """The address with a check of the server's certificate, and of the host's name, by an authority's file.
+
+    Raises:
+        ValueError: the address says something else about it, or is malformed.
+    """
+    said = f"sslmode=verify-full&sslrootcert={quote(authority, safe='')}"
+    if url.endswith(said):
+        return url
+    query = urlsplit(url).query
+    if {"sslmode", "sslrootcert"} & _parameters(query).keys():
+        raise ValueError("DATABASE_URL has sslmode or sslrootcert beside DATABASE_CA_FILE: keep one")
+    return f"{url}{'&' if query else '?'}{said}"
+
+
 def _parameters(query: str) -> dict[str, str]:
     """The last of each name wins; a plus sign is one, as in no other URL."""
     parameters: dict[str, str] = {}

@@ -3,6 +3,7 @@
 Invariant: a check raises `ValueError` with words that go on from the setting's name, and never repeat its value.
 """
 
+import os
 import re
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,11 +18,23 @@ BOOTSTRAP = re.compile(r"[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5}(,[A-Za-z0-9_.\[\]:-]+:[
 
 
 def postgresql(url: str) -> str:
-    """An address of PostgreSQL whose files are there."""
-    for name, file in parse_database_url(url).files.items():
-        if not file.is_file():
+    """An address of PostgreSQL whose files are there, with an authority where the server's certificate is checked."""
+    address = parse_database_url(url)
+    for name, named in address.files.items():
+        if not named.is_file():
             raise ValueError(f"names a file in {name} that is not there")
+    if "sslrootcert" in address.files:
+        try:
+            authority(str(address.files["sslrootcert"]))
+        except ValueError as error:
+            raise ValueError(f"{error}, in sslrootcert") from None
+    elif "sslmode=verify-" in address.url and not _has_authority_of_libpq():
+        raise ValueError("checks the server's certificate and names no authority: add sslrootcert=FILE")
     return url
+
+
+def _has_authority_of_libpq() -> bool:
+    return "PGSSLROOTCERT" in os.environ or Path("~/.postgresql/root.crt").expanduser().is_file()
 
 
 def brokers(servers: str) -> str:

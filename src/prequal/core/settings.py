@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prequal.core import setting_checks as checks
 from prequal.core.bureau_settings import BureauSettings
+from prequal.core.database_url import verified
 from prequal.core.errors import Misconfigured
 from prequal.core.hash_key_settings import HashKeySettings
 from prequal.core.kafka_settings import KafkaSecuritySettings
@@ -54,6 +55,17 @@ class DatabaseSettings(_Settings):
         description="postgresql://user:password@host:port/database of PostgreSQL 15 or later; of several hosts, "
         "separated by commas, the one that takes writes is used. Required.",
     )
+    database_ca_file: Annotated[str, AfterValidator(checks.authority)] = Field(
+        "",
+        description="PEM file of the authority that signs PostgreSQL's certificate: then every connection is encrypted "
+        "and checks the certificate and the host's name, as with sslmode=verify-full and sslrootcert in DATABASE_URL.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _verified(cls, given: Any) -> Any:
+        url, authority = given.get("database_url"), given.get("database_ca_file")
+        return given | {"database_url": verified(url, authority)} if url and authority else given
 
 
 class RingSettings(DatabaseSettings):

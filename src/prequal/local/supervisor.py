@@ -184,6 +184,8 @@ class LocalStack:
         """The settings of all children; each child is given only its own."""
         stores = {"DATABASE_URL": self._database_url, "KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers}
         stores["WATCHED_FOLDER"] = str((self._settings.watched_folder or self._folder.path).absolute())
+        if self._settings.database_url is None:
+            stores["DATABASE_CA_FILE"] = ""  # which is of another server
         if self._settings.encryption_key_file:
             stores["ENCRYPTION_KEY_FILE"] = str(Path(self._settings.encryption_key_file).absolute())
         stores["SANDBOX"] = str(self._settings.sandbox)

@@ -18,7 +18,7 @@ import asyncpg
 from prequal.core.errors import Misconfigured, Transient
 from prequal.postgres.primary import DRIVER_ERRORS as DRIVER_ERRORS
 from prequal.postgres.primary import Connection as Connection
-from prequal.postgres.primary import NoWritableHost, ReadOnlyServer, open_connection, require_writable
+from prequal.postgres.primary import NoWritableHost, ReadOnlyServer, open_connection, require_writable, tls_refusal
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
 
@@ -106,7 +106,8 @@ async def connect(
     Raises:
         ReadOnlyServer: a server answers, but takes no writes.
         Transient: the database does not answer within two seconds, or refuses us for now.
-        Misconfigured: the address, one of its parameters, the user or the password is wrong.
+        Misconfigured: the address, one of its parameters, the user or the password is wrong, or the server does not
+            prove who it is.
     """
     application_name = f"{name} {uuid.uuid4().hex[:12]}"
     try:
@@ -120,6 +121,8 @@ async def connect(
     except NoWritableHost as error:
         raise ReadOnlyServer from error
     except DRIVER_ERRORS as error:
+        if (why := tls_refusal(error)) is not None:
+            raise Misconfigured(why) from None
         raise Transient(f"PostgreSQL cannot be reached: {describe(error)}") from error
 
 

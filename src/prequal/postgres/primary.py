@@ -4,6 +4,7 @@ Invariant: a connection whose server takes no writes is never used, for reads ne
 """
 
 import asyncio
+import ssl
 from typing import Any, Final, TypeAlias, cast
 
 import asyncpg
@@ -16,6 +17,9 @@ NoWritableHost: TypeAlias = asyncpg.exceptions.TargetServerAttributeNotMatched
 
 CONNECT_SECONDS: Final = 2.0
 """For all hosts of an address together, so that one which is frozen leaves time for the next."""
+
+NOT_ITS_NAME: Final = (62, 64)
+"""OpenSSL's codes of a host name, and of an address, that a certificate is not for."""
 
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
@@ -63,6 +67,17 @@ async def open_connection(database_url: str, **options: Any) -> Connection:
         return cast("Connection", connection)
     read_only = [failure for failure in failures if isinstance(failure, NoWritableHost)]
     raise (read_only or failures)[-1]
+
+
+def tls_refusal(error: BaseException) -> str | None:
+    """Why the server is not believed to be the one of the address; None when that is not what failed."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in NOT_ITS_NAME:
+            return "The certificate of PostgreSQL is not for the host's name in DATABASE_URL."
+        return f"The certificate of PostgreSQL is refused by the authority of sslrootcert: {error.verify_message}."
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
+        return "PostgreSQL does not speak TLS, which sslmode in DATABASE_URL demands."
+    return None
 
 
 def require_writable(connection: Connection) -> None:

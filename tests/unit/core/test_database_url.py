@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prequal.core.database_url import parse
+from prequal.core.database_url import parse, verified
 from prequal.core.errors import Misconfigured
 from prequal.core.settings import DatabaseSettings, load
 
@@ -34,6 +34,23 @@ def test_parameter_that_we_replace_is_left_out_and_others_stay() -> None:
 
 def test_port_without_a_host_stays() -> None:
     assert parse("postgresql:///prequal?port=5433").url == "postgresql:///prequal?port=5433"
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ("postgresql://u@db/prequal", "postgresql://u@db/prequal?sslmode=verify-full&sslrootcert=%2Fca.pem"),
+        ("postgresql://u@db/p?options=-c", "postgresql://u@db/p?options=-c&sslmode=verify-full&sslrootcert=%2Fca.pem"),
+    ],
+)
+def test_address_with_an_authority_is_verified_once(given: str, made: str) -> None:
+    assert verified(given, "/ca.pem") == verified(made, "/ca.pem") == made
+
+
+@pytest.mark.parametrize("query", ["sslmode=require", "sslrootcert=%2Fanother.pem"])
+def test_address_that_says_otherwise_is_not_verified_by_an_authority(query: str) -> None:
+    with pytest.raises(ValueError, match="beside DATABASE_CA_FILE: keep one"):
+        verified(f"postgresql://u@db/prequal?{query}", "/ca.pem")
 
 
 def test_ssl_as_jdbc_has_it_is_required() -> None:

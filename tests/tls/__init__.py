@@ -1,0 +1,1 @@
+"""Parts of others that speak TLS: `make test-tls`."""
