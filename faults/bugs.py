@@ -347,6 +347,22 @@ def readiness_never_recovers() -> None:
     _rebind(Readiness, "_record", remember)
 
 
+@bug("credit", red="I2", scenario="the bureau is away")
+def decides_without_the_bureau() -> None:
+    """Nobody is waited for: a bureau that does not answer has no file."""
+    from prequal.credit.http_bureau import BureauFailed, HttpBureau
+
+    ask = HttpBureau._try
+
+    async def no_file(self: Any, *asked: Any) -> Any:
+        try:
+            return await ask(self, *asked)
+        except BureauFailed:
+            return None
+
+    _rebind(HttpBureau, "_try", no_file)
+
+
 # ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

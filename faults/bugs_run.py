@@ -25,7 +25,7 @@ from faults.scenario import Run, Scenario, Stage
 from faults.scenarios.failover import fails_over
 from faults.scenarios.kills import dies_at
 from faults.scenarios.reviews import reviewers_at_once
-from faults.systems import CHECKOUT, FailoverSystem, FaultSystem
+from faults.systems import CHECKOUT, BureauSystem, FailoverSystem, FaultSystem
 from harness.applications import drawn_applications
 from harness.backup import Dump, trial_step
 from harness.broker import PARTITIONS, SUBMITTED
@@ -39,6 +39,8 @@ SETTLE_SECONDS: Final = 12.0
 """What a bug has lost does not come back: there is no use in waiting for it as long as the service promises."""
 DOWN_SECONDS: Final = 9.0
 """Longer than a message is tried for, and than `/ready` may take."""
+REFUSED_SECONDS: Final = 3.0
+"""A bureau that is gone refuses at once."""
 POSTS: Final = 20
 BACKUP_SECONDS: Final = 12.0
 """Longer than a transaction of ours may be open."""
@@ -123,6 +125,17 @@ def headers_unreadable(run: Run) -> None:
     run.journal.write(Planted(SUBMITTED, partition, offset))
 
 
+def bureau_away(run: Run) -> None:
+    """The bureau is gone for a while."""
+    run.load()
+    run.some_moment()
+    with run.fault() as fault:
+        run.system.kill("bureau")
+        run.wait(REFUSED_SECONDS)
+        fault.restore()
+        run.system.start("bureau")
+
+
 def nothing_more(_: Run) -> None:
     """The row of a bug demands nothing but the invariants."""
 
@@ -138,12 +151,16 @@ ACTS: Final[Mapping[str, Act]] = {
     "the API dies before its commit": dies_at("api", Place.API_BEFORE_COMMIT, nothing_more),
     "credit dies before its commit": dies_at("credit", Place.CREDIT_BEFORE_COMMIT, nothing_more),
     "credit dies after its commit": dies_at("credit", Place.CREDIT_AFTER_COMMIT, nothing_more),
+    "the bureau is away": bureau_away,
     "a report after people decided": reviewers_at_once,
     "decision dies after its commit": dies_at("decision", Place.DECISION_AFTER_COMMIT, nothing_more),
 }
 """What brings the bugs to light, by the names that they use."""
 
-SYSTEMS: Final[Mapping[str, type[FaultSystem]]] = {"the database fails over": FailoverSystem}
+SYSTEMS: Final[Mapping[str, type[FaultSystem]]] = {
+    "the database fails over": FailoverSystem,
+    "the bureau is away": BureauSystem,
+}
 """The systems of those that want another one than the usual."""
 
 

@@ -4,14 +4,18 @@ Invariant: scenario and checker reach the database directly, and the broker as t
 """
 
 import base64
+import os
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
+import httpx
 import psutil
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -35,6 +39,7 @@ CHECKOUT: Final = Path(__file__).parent.parent
 COMMITS: Final = dict.fromkeys(("credit", "decision"), b'"cibil_score":')
 """What the one statement of a service that writes and commits holds, and no other, where it is no COMMIT."""
 
+READY_SECONDS: Final = 60.0
 COPIES: Final = 3
 STEADY_SECONDS: Final = 4.0
 PROPERTIES: Final = {
@@ -127,6 +132,49 @@ class WiredSystem(FaultSystem):
             url = self.logins.database_url(name, self.to_database[name].url(self.database_url))
             environment = {"DATABASE_URL": url, **environment}
         super().launch(name, **environment)
+
+
+class BureauProcess(Child):
+    """`prequal bureau`, which needs no store and no key."""
+
+    def launch(self) -> None:
+        """Start it."""
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HTTP_PORT": str(self.port)}
+        self.spawn([sys.executable, "-P", "-m", "prequal", "bureau"], environment=environment)
+
+    def wait_until_ready(self) -> None:
+        """Block until it answers. Raises AssertionError when it does not in time."""
+        eventually(self._answers, READY_SECONDS)
+
+    def _answers(self) -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=5, trust_env=False).is_success
+        return False
+
+
+class BureauSystem(FaultSystem):
+    """The system that asks a simulated bureau over HTTP, `bureau`, a process that may be broken like the others."""
+
+    def __init__(self, folder: Path, *, own: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        (port,) = reserve(1)
+        asks = {"BUREAU_URL": f"http://127.0.0.1:{port}/reports"}
+        super().__init__(folder, own={**(own or {}), "credit": {**asks, **(own or {}).get("credit", {})}})
+        self.bureau: Final = BureauProcess("bureau", port, self.data.log("bureau"))
+        self.afterwards.callback(self.bureau.stop_for_good)
+
+    def start_stores(self) -> None:
+        """Start the stores, and the bureau."""
+        super().start_stores()
+        self.start("bureau")
+
+    def child(self, name: str) -> Child:
+        """The child of that name."""
+        return self.bureau if name == "bureau" else super().child(name)
+
+    @property
+    def judged(self) -> JudgedSystem:
+        """What the checker is to know of it."""
+        return replace(super().judged, asks_bureau=True)
 
 
 class FailoverSystem(FaultSystem):

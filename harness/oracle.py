@@ -38,6 +38,11 @@ def score(key: bytes, pan: str, monthly_income_inr: Rupees, loan_type: str, sand
     return sorted((300, sum(parts), 900))[1]
 
 
+def bureau_score(pan: str) -> int | None:
+    """What `prequal bureau` says of a PAN: its key is all zeros, and it gives no points for income or loan."""
+    return score(bytes(32), pan, 50_000, "AUTO")
+
+
 def decision(cibil_score: int | None, monthly_income_inr: Rupees, loan_amount_inr: Rupees, minimum: int = 650) -> str:
     """The final status: with a division this time, which a fraction does not round."""
     instalment = Fraction(paise(loan_amount_inr), 48)

@@ -90,6 +90,8 @@ class Evidence:
     """HMAC by PAN, of every PAN that was sent."""
     draw_key: bytes = b""
     """What the simulated scores are drawn with."""
+    asks_bureau: bool = False
+    """Whether the scores are those of the bureau that is asked over HTTP."""
     applications: Mapping[str, Application] = field(default_factory=dict)
     cases: Mapping[str, str | None] = field(default_factory=dict)
     """What people decided, by application, of each that has a case; None while it is undecided."""

@@ -36,7 +36,7 @@ def violations(evidence: Evidence) -> list[Violation]:
         *found(
             "I2",
             "has another score than the oracle's",
-            [one.id for one in decided if not _scored_right(one, pans, evidence.draw_key)],
+            [one.id for one in decided if not _scored_right(one, pans, evidence)],
         ),
     ]
 
@@ -67,7 +67,11 @@ def _decision(one: Application) -> str | None:
     return oracle.decision(one.cibil_score, one.monthly_income_inr, one.loan_amount_inr)
 
 
-def _scored_right(one: Application, pans: dict[str, str], draw_key: bytes) -> bool:
+def _scored_right(one: Application, pans: dict[str, str], evidence: Evidence) -> bool:
     """Whose PAN the client did not send cannot be scored again, and passes."""
     pan = pans.get(one.pan_number_hash)
-    return pan is None or one.cibil_score == oracle.score(draw_key, pan, one.monthly_income_inr, one.loan_type)
+    if pan is None:
+        return True
+    if evidence.asks_bureau:
+        return one.cibil_score == oracle.bureau_score(pan)
+    return one.cibil_score == oracle.score(evidence.draw_key, pan, one.monthly_income_inr, one.loan_type)

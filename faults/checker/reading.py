@@ -59,6 +59,7 @@ def gather(system: JudgedSystem, entries: Iterable[Entry], search: Search) -> Ev
         stored,
         entries=entries,
         draw_key=system.draw_key,
+        asks_bureau=system.asks_bureau,
         pan_hashes={pan: system.pan_hash(pan) for pan in pans},
         records=records,
         dead_letters=topics.held(system.bootstrap_servers, [f"{topic}_dlq" for topic in GROUPS]),

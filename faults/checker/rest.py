@@ -17,6 +17,8 @@ first measured, and a producer has threads of its own."""
 DESCRIPTORS_SLACK: Final = {"publisher": 24, "api": 16}
 FEW_DESCRIPTORS: Final = 12
 """For the others: the API's pool is as good as empty when it is first measured."""
+KEPT_BY_CREDIT: Final = 20
+"""Connections to a bureau that its HTTP client keeps for the next requests."""
 CONNECTIONS_SLACK: Final = 2
 """Of single connections, whose names end in `#`: one may just be taking another's place."""
 POOLED_SLACK: Final = 8
@@ -60,5 +62,6 @@ def _processes(evidence: Evidence) -> Iterable[str]:
             continue
         if now.threads > before.threads + THREADS_SLACK.get(now.service, FEW_THREADS):
             yield f"{now.service}: {now.threads} threads for {before.threads}"
-        if now.descriptors > before.descriptors + DESCRIPTORS_SLACK.get(now.service, FEW_DESCRIPTORS):
+        kept = KEPT_BY_CREDIT if evidence.asks_bureau and now.service == "credit" else 0
+        if now.descriptors > before.descriptors + DESCRIPTORS_SLACK.get(now.service, FEW_DESCRIPTORS) + kept:
             yield f"{now.service}: {now.descriptors} descriptors for {before.descriptors}"

@@ -31,6 +31,8 @@ class JudgedSystem:
     folder: Path
     pan_hash_key: bytes
     draw_key: bytes
+    asks_bureau: bool = False
+    """Whether the scores are the simulated bureau's own, asked over HTTP."""
 
     @classmethod
     def of(cls, run_file: Path) -> Self:
