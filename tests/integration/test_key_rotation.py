@@ -20,14 +20,14 @@ from harness import oracle
 from harness.applications import an_application
 from harness.broker import SUBMITTED, Broker
 from harness.database import PASSWORD, Database
-from harness.system import DRAW_KEY, ENCRYPTION_KEY, OTHER_KEY, REPORT_KEY, System, a_system
+from harness.system import DRAW_KEY, ENCRYPTION_KEY, OTHER_KEY, PAN_HASH_KEY, REPORT_KEY, System, a_system
 from harness.waiting import eventually
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import key_id
 from prequal.core.settings import KafkaSettings, load
 from prequal.domain.pan import Pan
 from prequal.local.logins import as_login
-from prequal.ops import encryption_keys, key_retirement, reencryption
+from prequal.ops import encryption_keys, hash_keys, key_retirement, reencryption
 from prequal.record.acts import operator
 from prequal.schema.grants import Role
 from prequal.security import key_file
@@ -98,7 +98,16 @@ def posted(url: str, stop: Event) -> list[tuple[int, dict[str, Any]]]:
     return answers
 
 
-def test_key_is_rotated_under_posts_without_an_error_and_redraws_nobody(
+def rotate_hash_key(system: System, database: Database) -> None:
+    """Go over to another hash key, by restarts of the API."""
+    hash_keys.make_known(administrator(database), operator(), NEW)
+    for keys in ((PAN_HASH_KEY, OTHER_KEY), (OTHER_KEY, PAN_HASH_KEY)):
+        system.api.end()
+        system.api.extra = {"PAN_HASH_KEY": keys[0], "PAN_HASH_KEYS_RETIRED": keys[1]}
+        system.start("api")
+
+
+def test_keys_are_rotated_under_posts_without_an_error_and_redraw_nobody(
     database: Database, broker: Broker, ring: Path, tmp_path: Path
 ) -> None:
     with system_of(ring, database, broker, tmp_path) as system:
@@ -113,6 +122,10 @@ def test_key_is_rotated_under_posts_without_an_error_and_redraws_nobody(
                 stop.set()
             answers = [answer for each in posts for answer in each.result()]
         assert (done.returncode, done.stderr) == (0, "")
+        rotate_hash_key(system, database)
+        later = [an_application() for _ in range(3)]
+        posts_after = [httpx.post(f"{system.api.url}/applications", json=body, timeout=10) for body in later]
+        answers += [(response.status_code, body) for response, body in zip(posts_after, later, strict=True)]
         eventually(lambda: database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'") == 0)
         assert not system.credit.logged("partition_paused")
 

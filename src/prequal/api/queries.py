@@ -214,8 +214,8 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
     Raises:
         Transient: every hash key of this process is retired; nothing was written.
     """
-    hash_keys = list(dict.fromkeys(names.hash_key for new in batch for names in new.names))
-    others = [(new, names) for new in batch for names in new.names[1:]]
+    hash_keys = [names.hash_key for names in batch[0].names] if batch else []
+    others = [(new, names) for new in batch for names in new.names[1:]] if len(hash_keys) > 1 else []
     rows = await connection.fetch(
         WRITE_UNDER_SEVERAL_KEYS if others else WRITE,
         service,
