@@ -56,7 +56,6 @@ test-unit: .venv/.develop ## The unit tests: seconds, nothing started
 	$(PYTEST) tests/unit
 
 test-unit: WORKERS = 2
-test-clients test-browser: WORKERS = 1
 
 test-integration: .venv/.develop ## API and integration tests, against real parts
 	$(PYTEST) tests/api tests/console tests/integration tests/local tests/documents tests/ops tests/shipping tests/tool
@@ -86,7 +85,8 @@ test-browser: .venv/.develop ## The console and the API's pages in a browser wit
 
 screenshots: .venv/.develop ## Write docs/console/*.webp: each page of the console, light, dark and on a telephone
 	@mkdir -p docs/console
-	SCREENSHOTS=docs/console $(BIN)/python -m pytest -q -n 0 -p no:randomly tests/browser/test_console_pages.py
+	SCREENSHOTS=docs/console $(BIN)/python -m pytest -q -n 0 -p no:randomly \
+		tests/browser/test_console_pages.py tests/browser/test_console.py tests/browser/test_try_it.py
 
 test-containers: .venv/.develop ## The shipped image and compose file in podman, as root (Debian's podman, netavark, debootstrap)
 	@command -v podman runc debootstrap >/dev/null || { echo "podman, runc and debootstrap are needed: apt-get install podman runc netavark aardvark-dns iptables debootstrap"; exit 2; }

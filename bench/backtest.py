@@ -6,58 +6,19 @@ Invariant: the rows are decided by the version that the backtest replays, so tha
 """
 
 import argparse
-import random
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter, process_time
 
-import psycopg
-from uuid_utils.compat import uuid7
-
+from bench.past import fill
 from harness.ports import free_ports
 from harness.stores import started
-from prequal.domain.application import LoanType
 from prequal.domain.policy import packaged
-from prequal.domain.policy.facts import Facts
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.local.postgres import Postgres
 from prequal.ops.backtest import backtest
 from prequal.schema.migrate import upgrade
-
-COPY = """
-    COPY applications (
-        id, pan_number_encrypted, pan_number_hash, pan_number_masked, monthly_income_inr, loan_amount_inr, loan_type,
-        status, cibil_score, decision_rule, decision_measures, policy_version, policy_hash, version
-    ) FROM STDIN
-"""
-
-
-def rows(number: int) -> Iterator[tuple[object, ...]]:
-    """Decided applications, the same ones each time but for their ids."""
-    chance, policy = random.Random(15), packaged.current()
-    for n in range(number):
-        score = chance.choice([None, *range(600, 800)])
-        income, amount = chance.randint(1_000_000, 20_000_000), chance.randint(5_000_000, 900_000_000)
-        loan_type = chance.choice([*LoanType])
-        decision = policy.decide(Facts(score, income, amount, loan_type))
-        money = f"{income // 100}.{income % 100:02d}", f"{amount // 100}.{amount % 100:02d}"
-        yield (
-            uuid7(), bytes(47), f"{n:064x}", "XXXXX1234F", *money, loan_type.value,
-            decision.status.value, score, decision.code, decision.measures_json, policy.version, policy.digest, 2,
-        )  # fmt: skip
-
-
-def fill(database_url: str, number: int) -> None:
-    """Copy the rows in."""
-    with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
-        with cursor.copy(COPY) as copy:
-            for row in rows(number):
-                copy.write_row(row)
-        connection.commit()
-        connection.autocommit = True
-        connection.execute("VACUUM ANALYZE applications")
 
 
 def stricter() -> Policy:
