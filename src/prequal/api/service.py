@@ -5,6 +5,7 @@ Invariant: no application is taken before the database's revision and both keys 
 
 import asyncio
 import functools
+from typing import Any
 
 from prequal.api import app
 from prequal.api.authentication import KeyAuthentication, NoAuthentication
@@ -24,6 +25,7 @@ from prequal.postgres.key_checks import recorded_hash_keys, recorded_key
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service import http_server, process
 from prequal.service.http_server import Beside, Handler
+from prequal.service.http_tls import HttpCertificate
 from prequal.service.key_watch import KeyWatch
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
@@ -64,9 +66,9 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         shown = http_server.bare_handlers(health) if admin else health
         reads = (ShowStatus(applications), ShowDecision(applications, DecidedPolicies(read_pool)))
         api = app.build(submit, *reads, shown, submissions.admit, pages=admin is None)
-        async with started(
-            Service.API, settings, stop, readiness, *checks, app=api, protocol=app.Protocol, admin=admin
-        ) as running:
+        certificate = HttpCertificate.of(settings)
+        http: dict[str, Any] = {"app": api, "protocol": app.Protocol, "admin": admin, "certificate": certificate}
+        async with started(Service.API, settings, stop, readiness, *checks, **http) as running:
             running.group.create_task(notifier.run(served))
             running.group.create_task(submissions.run(served))
             running.group.create_task(KeyWatch(settings, keys).run(served))

@@ -89,12 +89,13 @@ class Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        secured = {"Strict-Transport-Security": "max-age=31536000"} if scope.get("scheme") == "https" else {}
         kept = "max-age=3600" if scope.get("path", "").startswith("/static/") else "no-store"
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS | {"Cache-Control": kept})
+                headers.update(HEADERS | {"Cache-Control": kept} | secured)
             await send(message)
 
         await self._app(scope, receive, with_headers)

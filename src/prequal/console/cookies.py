@@ -1,6 +1,7 @@
 """The two cookies, and the tokens that forms carry against other sites' requests.
 
-Invariant: both cookies are HttpOnly and SameSite=Strict, and Secure where the console listens beyond this machine.
+Invariant: both cookies are HttpOnly and SameSite=Strict, and Secure where the console speaks TLS or listens beyond
+this machine.
 """
 
 import hashlib

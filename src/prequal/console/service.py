@@ -20,6 +20,7 @@ from prequal.postgres.connections import ReadPool
 from prequal.postgres.key_checks import recorded_key
 from prequal.record import chain, lag
 from prequal.service import http_server, process
+from prequal.service.http_tls import HttpCertificate
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
 
@@ -40,9 +41,11 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
     health = http_server.health_handlers(Service.CONSOLE, settings.service_name, readiness)
     async with ReadPool(settings.database_url, settings.service_name, CONNECTIONS) as pool:
         console, keys = console_of(settings, pool, readiness, stop), settings.record_keys()
-        pages = app.build(console, health)
+        pages, certificate = app.build(console, health), HttpCertificate.of(settings)
         checks = [recorded_key("RECORD_KEY", *map(KeyCheck.of, keys))] if keys else []
-        async with started(Service.CONSOLE, settings, stop, readiness, *checks, app=pages) as running:
+        async with started(
+            Service.CONSOLE, settings, stop, readiness, *checks, app=pages, certificate=certificate
+        ) as running:
             if keys:
                 following = chain.follow(settings.database_url, keys[0], stop, settings.record_heads_folder)
                 running.group.create_task(following)
@@ -63,6 +66,6 @@ def console_of(
         sign_in=SignIn(life, lambda: pool.use("console_session")),
         verifier=Verifier(settings, pool),
         renderer=Renderer(settings.console_time_zone),
-        cookies=Cookies(secure=not setting_checks.is_loopback(settings.http_host)),
+        cookies=Cookies(bool(settings.http_certificate_file) or not setting_checks.is_loopback(settings.http_host)),
         stop=stop or asyncio.Event(),
     )

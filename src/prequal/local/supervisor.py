@@ -188,6 +188,7 @@ class LocalStack:
             stores["DATABASE_CA_FILE"] = ""  # which is of another server
         if self._settings.encryption_key_file:
             stores["ENCRYPTION_KEY_FILE"] = str(Path(self._settings.encryption_key_file).absolute())
+        stores |= dict.fromkeys(("HTTP_CERTIFICATE_FILE", "HTTP_KEY_FILE"), "")  # they listen on this machine alone
         stores["SANDBOX"] = str(self._settings.sandbox)
         stores["API_AUTHENTICATION"] = self._settings.api_authentication
         if self._settings.sandbox and self._settings.api_authentication == "none":

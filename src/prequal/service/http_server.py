@@ -27,6 +27,7 @@ from prequal.core.settings import ServiceSettings
 from prequal.core.topology import Service
 from prequal.service.http_connections import Connections, limits
 from prequal.service.http_protocol import Protocol, Silent
+from prequal.service.http_tls import HANDSHAKE_SECONDS, HttpCertificate
 from prequal.service.readiness import Readiness
 from prequal.telemetry.shown import Labelled
 
@@ -96,8 +97,9 @@ async def serve(
     stop: asyncio.Event,
     beside: Sequence[Beside] = (),
     protocol: type[Protocol] = Protocol,
+    certificate: HttpCertificate | None = None,
 ) -> None:
-    """Answer until `stop`, then let requests in flight finish; at further ports with what is `beside`.
+    """Answer until `stop`, then let requests in flight finish; at further ports, without TLS, with what is `beside`.
 
     Raises:
         Misconfigured: `HTTP_PORT` is taken. The others are waited for: metrics are no reason not to work.
@@ -109,7 +111,9 @@ async def serve(
     watch = asyncio.create_task(connections.watch())
     try:
         async with asyncio.TaskGroup() as servers:
-            servers.create_task(listeners.serve(app, listener, protocol))
+            servers.create_task(listeners.serve(app, listener, protocol, certificate))
+            if certificate is not None:
+                servers.create_task(certificate.follow(stop))
             for each in beside:
                 servers.create_task(listeners.serve_beside(each))
     finally:
@@ -139,7 +143,13 @@ class _Listeners:
                 continue
             await self.serve(beside.app, listener, Protocol)
 
-    async def serve(self, app: Any, listener: socket.socket, protocol: type[Protocol]) -> None:
+    async def serve(
+        self,
+        app: Any,
+        listener: socket.socket,
+        protocol: type[Protocol],
+        certificate: HttpCertificate | None = None,
+    ) -> None:
         """Answer at a port until the process is to stop."""
         config = uvicorn.Config(
             app,
@@ -153,6 +163,8 @@ class _Listeners:
             backlog=self.backlog,
             timeout_graceful_shutdown=int(self.settings.shutdown_seconds),
         )
+        config.load()
+        config.ssl = certificate.context if certificate else None
         server = _Server(config)
         waiter = asyncio.create_task(_stop_with(server, self.stop))
         try:
@@ -175,7 +187,7 @@ class _Server(uvicorn.Server):
     def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         for client in itertools.islice(_waiting(listener), ACCEPTED_AT_ONCE):
-            accepting = loop.create_task(loop.connect_accepted_socket(self._protocol, client))
+            accepting = loop.create_task(self._connect(client))
             self._accepting.add(accepting)
             accepting.add_done_callback(self._accepting.discard)
 
@@ -194,10 +206,19 @@ class _Server(uvicorn.Server):
         last = [client for listener in sockets or [] for client in _waiting(listener)]
         for server in self.servers:
             server.close()
-        for client in last:
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, client)
+        accepting = [*self._accepting, *(asyncio.create_task(self._connect(client)) for client in last)]
         await asyncio.sleep(ON_THEIR_WAY_SECONDS)
+        for handshake in accepting:  # what is not done by now waits for TLS
+            handshake.cancel()
         await super().shutdown(sockets)
+
+    async def _connect(self, client: socket.socket) -> None:
+        """Accept a client; one that does not agree on TLS is dropped."""
+        tls: dict[str, Any] = {}
+        if self.config.ssl is not None:
+            tls = {"ssl": self.config.ssl, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, client, **tls)
 
     def _protocol(self) -> asyncio.Protocol:
         kind: Any = self.config.http_protocol_class

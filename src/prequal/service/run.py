@@ -19,6 +19,7 @@ from prequal.postgres.startup import wait_for_database
 from prequal.schema.version import check_schema
 from prequal.service import http_server, process
 from prequal.service.http_protocol import Protocol
+from prequal.service.http_tls import HttpCertificate
 from prequal.service.readiness import Readiness
 
 Check = Callable[[Connection], Awaitable[None]]
@@ -42,6 +43,7 @@ async def started(
     app: Any = None,
     protocol: type[Protocol] = Protocol,
     admin: http_server.Beside | None = None,
+    certificate: HttpCertificate | None = None,
 ) -> AsyncIterator[Running]:
     """Answer HTTP, wait for the database and its checks, and hold the process together while the block works.
 
@@ -54,6 +56,7 @@ async def started(
         app: the ASGI application to serve; the probes alone by default.
         protocol: how HTTP is spoken.
         admin: what is answered at a port that callers do not reach.
+        certificate: what callers are shown; None for HTTP without TLS.
 
     Raises:
         Misconfigured: a check did, or a port is taken.
@@ -61,7 +64,7 @@ async def started(
     probes = http_server.probes(service, settings.service_name, readiness)
     async with lifecycle.together() as group:
         beside = [*_metrics_port(settings, probes), *([admin] if admin else [])]
-        served = http_server.serve(probes if app is None else app, settings, stop, beside, protocol)
+        served = http_server.serve(probes if app is None else app, settings, stop, beside, protocol, certificate)
         http = group.create_task(served)
         group.create_task(readiness.watch(stop))
         await wait_for_database(settings.database_url, stop, check_schema, *checks)

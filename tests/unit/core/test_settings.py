@@ -467,6 +467,29 @@ def test_settings_of_the_brokers_that_do_not_fit_together_are_refused(
     assert sentence(PublisherSettings, **given) == f"Bad settings: {words}. See .env.example for every setting."
 
 
+@pytest.mark.parametrize("half", ["http_certificate_file", "http_key_file"])
+def test_certificate_for_callers_comes_with_its_key(tmp_path: Path, half: str) -> None:
+    words = sentence(ApiSettings, **{half: a_file(tmp_path)})
+
+    assert "HTTP_CERTIFICATE_FILE and HTTP_KEY_FILE belong together: set both, or neither" in words
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("sslmode=verify-full", "checks the server's certificate and names no authority: add sslrootcert=FILE"),
+        ("sslmode=verify-full&sslrootcert=", "names a file that holds no certificate in PEM, in sslrootcert"),
+    ],
+)
+def test_address_of_the_database_that_checks_a_certificate_names_an_authority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str, words: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = a_file(tmp_path) if query.endswith("=") else ""
+
+    assert f"DATABASE_URL {words}" in sentence(ApiSettings, database_url=f"{DATABASE_URL}?{query}{file}")
+
+
 def test_passwords_of_the_brokers_are_never_shown() -> None:
     settings = load(
         KafkaSettings,
