@@ -14,6 +14,8 @@ from uuid import UUID
 
 REPUBLISHES_LATE: Final = {"publisher": {"REPUBLISH_AFTER_SECONDS": "86400"}}
 """Without the republisher, which would restore within half a minute what these bugs lose."""
+PUBLISHER_ALONE: Final = REPUBLISHES_LATE | {name: {"PUBLISH_OWN_EVENTS": "false"} for name in ("api", "credit")}
+"""The same, and no writer publishes what such a publisher loses."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,11 @@ def offset_before_commit() -> None:
     _rebind(Partitions, "_poll", committing)
 
 
-@bug("publisher", red="I2 I3", scenario="the broker is down", settings=REPUBLISHES_LATE)
+@bug("publisher", red="I2 I3", scenario="the broker is down", settings=PUBLISHER_ALONE)
 def marked_before_the_ack() -> None:
     """A row counts as published when it is produced, before the broker acknowledges it."""
-    from prequal.publisher.delivery import DeliveryReport
-    from prequal.publisher.producer import OutboxProducer
+    from prequal.messaging.delivery import DeliveryReport
+    from prequal.messaging.outbox_producer import OutboxProducer
     from prequal.publisher.relay import TopicRelay
 
     give = TopicRelay._publish
@@ -127,7 +129,23 @@ def marked_before_the_ack() -> None:
     _rebind(OutboxProducer, "_delivered", lambda *_: None)
 
 
-@bug("publisher", red="I2 I3 I9", scenario="the broker is down", settings=REPUBLISHES_LATE)
+@bug("api", red="I2 I3", scenario="the broker is down", settings=REPUBLISHES_LATE)
+def archived_before_the_ack() -> None:
+    """What the API has given to its Kafka client is archived as published."""
+    from prequal.messaging.delivery import DeliveryReport
+    from prequal.messaging.own_events import OwnEvents
+
+    give = OwnEvents.publish
+
+    def publish(self: Any, rows: Any) -> None:
+        give(self, rows)
+        self._acknowledged += [DeliveryReport(row.id, None) for row in rows]
+        self._published.set()
+
+    _rebind(OwnEvents, "publish", publish)
+
+
+@bug("publisher", red="I2 I3 I9", scenario="the broker is down", settings=PUBLISHER_ALONE)
 def id_cursor() -> None:
     """The publisher reads rows beyond the highest id so far, so that a lower id that commits later is lost."""
     from prequal.publisher import queries

@@ -110,6 +110,15 @@ class FaultSystem(OwnSystem):
         return self.folder / f"{name}.orders"
 
 
+PUBLISHER_ALONE: Final = {name: {"PUBLISH_OWN_EVENTS": "false"} for name in ("api", "credit")}
+"""Settings by which no writer publishes its own events."""
+
+
+def with_publisher_alone(folder: Path) -> FaultSystem:
+    """The system in which the publisher publishes all events, and not only those that their writers left."""
+    return FaultSystem(folder, own=PUBLISHER_ALONE)
+
+
 class WiredSystem(FaultSystem):
     """The system, each service with a wire of its own to the database, and one wire before the broker.
 

@@ -13,6 +13,7 @@ from confluent_kafka import Message
 from faults.load import Seen
 from faults.plan import SHORT, Post, Volume
 from faults.scenario import Run, Spoilt, scenario
+from faults.systems import with_publisher_alone
 from prequal.core.failpoints import Place
 from prequal.core.topology import ROUTES, topic_of
 from prequal.domain.events import EventType
@@ -98,7 +99,7 @@ def nothing_more(_: Run) -> None:
 
 
 def published_twice(run: Run) -> None:
-    """Row 2: an event that is on its topic twice proves that the publisher died between the two."""
+    """Row 2: an event that is on its topic twice proves that its publisher or writer died between the two."""
     published = (Counter(_keys(run.system.broker.read(topic_of(event), 0))) for event in ROUTES)
     again = sum(count - 1 for each in published for key, count in each.items() if key in run.seen.accepted)
     run.demand(again > 0, "no event was published twice")
@@ -151,6 +152,12 @@ for name, kill in {
     "publisher-before-ack": dies_at("publisher", Place.PUBLISHER_BEFORE_ACK, nothing_more),
     "publisher-after-ack": dies_at("publisher", Place.PUBLISHER_AFTER_ACK, published_twice),
     "publisher-after-archive": dies_at("publisher", Place.PUBLISHER_AFTER_ARCHIVE, nothing_more),
+}.items():
+    scenario(2, name, volume=SHORT, opens=with_publisher_alone)(kill)
+
+for name, kill in {
+    "api-after-ack": dies_at("api", Place.WRITER_AFTER_ACK, published_twice),
+    "credit-after-ack": dies_at("credit", Place.WRITER_AFTER_ACK, published_twice),
 }.items():
     scenario(2, name, volume=SHORT)(kill)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from faults.plan import SHORT
 from faults.scenario import Run, scenario
+from faults.systems import with_publisher_alone
 from harness.journal import SERVICES
 from harness.own_system import EVERYBODY
 from harness.system import at_once
@@ -64,7 +65,7 @@ def all_stopped_at_once(run: Run) -> None:
     run.come_to_rest()
 
 
-@scenario(19, "two-publishers")
+@scenario(19, "two-publishers", opens=with_publisher_alone)
 def two_publishers(run: Run) -> None:
     """A second publisher stands by, takes over when the first is frozen, and meets it again when it listener."""
     with run.system.one_more("publisher") as second:
@@ -83,7 +84,7 @@ def two_publishers(run: Run) -> None:
         run.come_to_rest()
 
 
-@scenario(19, "publisher-stalls-past-its-lease", volume=SHORT)
+@scenario(19, "publisher-stalls-past-its-lease", volume=SHORT, opens=with_publisher_alone)
 def publisher_stalls(run: Run) -> None:
     """A publisher stands still with acknowledgements in hand until another one has its leases, and then goes on."""
     with run.system.one_more("publisher") as second:

@@ -24,7 +24,7 @@ def api(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("api")
     with (
         cluster.database() as database,
-        a_system(database.url, kafka.bootstrap_servers, folder) as system,
+        a_system(database.url, kafka.bootstrap_servers, folder, PUBLISH_OWN_EVENTS="false") as system,
         httpx.Client(base_url=system.api.url, timeout=15, trust_env=False) as client,
     ):
         system.start("api")
@@ -35,7 +35,7 @@ def api(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory
 def guarded(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """prequal-api as a process that asks for tokens, with clients of every kind."""
     folder, admin = tmp_path_factory.mktemp("guarded"), free_port()
-    settings = {"API_AUTHENTICATION": "keys", "ADMIN_PORT": str(admin)}
+    settings = {"API_AUTHENTICATION": "keys", "ADMIN_PORT": str(admin), "PUBLISH_OWN_EVENTS": "false"}
     with (
         cluster.database() as database,
         a_system(database.url, kafka.bootstrap_servers, folder, **settings) as system,

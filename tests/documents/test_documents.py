@@ -21,8 +21,8 @@ from prequal.messaging import dead_letters
 from prequal.messaging.dead_letters import DeadLetter
 from prequal.messaging.events import Published
 from prequal.messaging.messages import ConsumedMessage
-from prequal.publisher import producer
-from prequal.publisher.queries import OutboxRow
+from prequal.messaging.outbox import OutboxRow
+from prequal.messaging.outbox_producer import headers_of
 from tools import asyncapi, env_examples
 from tools.documents import documents, drifted, write
 
@@ -102,9 +102,9 @@ def test_the_published_fields_are_those_that_are_read(event: type[Published]) ->
 def test_the_published_headers_are_those_that_the_publisher_sends() -> None:
     row = OutboxRow(1, "topic", uuid4(), "ApplicationSubmitted", uuid4(), "{}", "a-request", "a-trace")
 
-    assert [name for name, _ in producer.headers_of(row, row.traceparent)] == list(asyncapi.HEADERS)
+    assert [name for name, _ in headers_of(row, row.traceparent)] == list(asyncapi.HEADERS)
     bare = OutboxRow(1, "topic", uuid4(), "ApplicationSubmitted", uuid4(), "{}", None, None)
-    assert {name for name, _ in producer.headers_of(bare, None)} == {*asyncapi.HEADERS} - {*asyncapi.OPTIONAL_HEADERS}
+    assert {name for name, _ in headers_of(bare, None)} == {*asyncapi.HEADERS} - {*asyncapi.OPTIONAL_HEADERS}
 
 
 def test_the_published_dead_letter_headers_are_those_that_are_sent() -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from harness.applications import a_key, an_application
+from harness.broker import SUBMITTED, Broker
 from harness.database import Database
 from harness.waiting import Stopwatch, soon
 from harness.wire import Wire, a_wire, port_of
@@ -31,7 +32,8 @@ class OnAWire:
 @pytest.fixture
 async def api(database: Database, kafka: Kafka) -> AsyncIterator[OnAWire]:
     with a_wire(port_of(database.url)) as wire:
-        async with api_within(wire.url(database.url), kafka.bootstrap_servers, patient=True) as client:
+        address = wire.url(database.url)
+        async with api_within(address, kafka.bootstrap_servers, patient=True, publish_own_events=True) as client:
             await ready(client)
             yield OnAWire(client, wire, database)
             wire.restore()
@@ -58,6 +60,18 @@ async def test_committed_application_whose_answer_was_lost_is_found_and_answered
     stored = api.database.row("SELECT id, created_at FROM applications")
     assert response.json()["application_id"] == str(stored["id"])
     assert api.database.count("outbox_events") == api.database.count("audit_log") == 1
+
+
+async def test_event_of_a_commit_that_was_in_doubt_is_left_to_the_publisher(broker: Broker, api: OnAWire) -> None:
+    api.wire.lose_answer_to_commit()
+    in_doubt = (await api.post(an_application())).json()["application_id"]
+
+    certain = (await api.post(an_application())).json()["application_id"]
+
+    await soon(lambda: api.database.count("outbox_archive") == 1)
+    assert broker.published(SUBMITTED) == 1
+    assert [str(row["application_id"]) for row in api.database.rows("SELECT * FROM outbox_archive")] == [certain]
+    assert [str(row["application_id"]) for row in api.database.rows("SELECT * FROM outbox_events")] == [in_doubt]
 
 
 async def test_all_applications_of_a_batch_whose_answer_was_lost_are_found(api: OnAWire) -> None:

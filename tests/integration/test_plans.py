@@ -16,7 +16,7 @@ from prequal.credit import kept_reports
 from prequal.credit import queries as credit
 from prequal.decision import queries as decision
 from prequal.domain.review import DEFAULT_RULES
-from prequal.messaging import inbox
+from prequal.messaging import inbox, outbox
 from prequal.postgres import bureau_calls, connections
 from prequal.publisher import queries
 
@@ -40,7 +40,7 @@ STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "kept_reports.keep": lambda connection: kept_reports.keep(connection, []),
     "bureau_calls.count": lambda connection: bureau_calls.count(connection, 1, 1),
     "outbox.read_unpublished": lambda connection: queries.read_unpublished(connection, LEASE, [], 500),
-    "outbox.archive_published": lambda connection: queries.archive_published(connection, LEASE.name, []),
+    "outbox.archive_published": lambda connection: outbox.archive_published(connection, LEASE.name, []),
 }
 TABLES = (
     "applications|audit_log|processed_messages|outbox_events|outbox_archive|pan_claims|idempotency_keys|bureau_reports"

@@ -18,11 +18,11 @@ from prequal.domain.policy import packaged
 from prequal.local.logins import as_login
 from prequal.messaging.events import ApplicationDecided, rfc3339
 from prequal.messaging.handler import Outcome
+from prequal.messaging.outbox import archive_published
 from prequal.messaging.report_mac import ReportMac
 from prequal.ops.republish import RepublishRequest, republish
 from prequal.ops.timeline import trace
 from prequal.postgres.connections import connected
-from prequal.publisher.queries import archive_published
 from prequal.record.acts import Actor, ActorKind, operator
 from prequal.review import cases
 from prequal.schema.grants import Role

@@ -19,10 +19,10 @@ from harness.wire import a_wire, port_of
 from prequal.core.settings import PublisherSettings, load
 from prequal.domain.events import EventType, event_id
 from prequal.local.kafka import Kafka
+from prequal.messaging import outbox, outbox_producer
+from prequal.messaging.delivery import DeliveryReports
 from prequal.postgres.connections import connect
-from prequal.publisher import producer, queries, relay
-from prequal.publisher.delivery import DeliveryReports
-from prequal.publisher.listener import OutboxListener
+from prequal.publisher import queries, relay
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
 from tests.conftest import SystemMaker
@@ -143,31 +143,6 @@ async def test_gap_of_ids_that_were_rolled_back_stops_nothing(database: Database
     assert set(await keys(broker, SUBMITTED, 3)) == set(applications)
 
 
-# ── wake-ups ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_notification_wakes_a_publisher_that_would_look_only_much_later(
-    database: Database, broker: Broker
-) -> None:
-    async with publishing(database, broker, publish_poll_seconds=10):
-        unpublished(database)
-
-        async def notified_and_published() -> bool:
-            database.execute(f"SELECT pg_notify('prequal_outbox', '{SUBMITTED}')")
-            return nothing_waits(database)
-
-        await soon(notified_and_published, within=9)
-
-
-async def test_lost_notification_costs_a_pause_between_two_looks(database: Database, broker: Broker) -> None:
-    async with publishing(database, broker):
-        unpublished(database)
-        await soon(lambda: nothing_waits(database))
-
-        unpublished(database)
-        await soon(lambda: nothing_waits(database))
-
-
 # ── refused ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -246,7 +221,7 @@ async def test_rows_of_a_dead_producer_are_published_by_the_next(
     rows: int, database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Dying, "lives", 0)
-    monkeypatch.setattr(producer, "Producer", Dying)
+    monkeypatch.setattr(outbox_producer, "Producer", Dying)
     rebuilt = metrics.RETRIES.labels("producer")
     before = rebuilt._value.get()
     applications = unpublished(database, rows)
@@ -274,9 +249,9 @@ async def test_row_given_to_a_producer_just_built_by_another_relay_is_given_once
         breaker=breaker_of("kafka_producer", address),
         publish=lambda row: given.append(row.id),
     )
-    topic_relay = relay.TopicRelay(SUBMITTED, settings, stand_in, OutboxListener(database.url, [SUBMITTED]))
+    topic_relay = relay.TopicRelay(SUBMITTED, settings, stand_in)
 
-    async def rebuilt_meanwhile(*what: Any) -> list[queries.OutboxRow]:
+    async def rebuilt_meanwhile(*what: Any) -> list[outbox.OutboxRow]:
         rows = await read(*what)
         stand_in.generation += not given
         return rows
@@ -284,7 +259,7 @@ async def test_row_given_to_a_producer_just_built_by_another_relay_is_given_once
     monkeypatch.setattr(queries, "read_unpublished", rebuilt_meanwhile)
 
     for _ in range(3):
-        topic_relay._rows_expected.set()
+        topic_relay._rows_expected = True
         await topic_relay._round()
 
     await topic_relay._connection.close()
@@ -348,8 +323,8 @@ async def test_same_rows_archived_twice_are_in_the_archive_once(database: Databa
     ids = [row["id"] for row in database.rows("SELECT id FROM outbox_events")]
     connection = await connect(database.url, "test")
     try:
-        first = await queries.archive_published(connection, SUBMITTED, ids)
-        second = await queries.archive_published(connection, SUBMITTED, ids)
+        first = await outbox.archive_published(connection, SUBMITTED, ids)
+        second = await outbox.archive_published(connection, SUBMITTED, ids)
     finally:
         await connection.close()
 
@@ -361,16 +336,16 @@ async def test_event_published_and_not_archived_is_published_again_with_the_same
     database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpublished(database, 5)
-    working = queries.archive_published
+    working = outbox.archive_published
 
     async def broken(*_: Any) -> int:
         raise OSError("the connection is lost")
 
-    monkeypatch.setattr(queries, "archive_published", broken)
+    monkeypatch.setattr(outbox, "archive_published", broken)
     async with publishing(database, broker):
         await soon(lambda: broker.published(SUBMITTED) == 5)
     assert database.count("outbox_events") == 5
-    monkeypatch.setattr(queries, "archive_published", working)
+    monkeypatch.setattr(outbox, "archive_published", working)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))
@@ -384,14 +359,14 @@ async def test_event_that_is_in_flight_is_not_produced_again(
     database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpublished(database, 5)
-    working, failures = queries.archive_published, iter(range(3))
+    working, failures = outbox.archive_published, iter(range(3))
 
     async def broken_at_first(*values: Any) -> int:
         if next(failures, None) is not None:
             raise OSError("the connection is lost")
         return await working(*values)
 
-    monkeypatch.setattr(queries, "archive_published", broken_at_first)
+    monkeypatch.setattr(outbox, "archive_published", broken_at_first)
 
     async with publishing(database, broker):
         await soon(lambda: nothing_waits(database))

@@ -37,7 +37,7 @@ def test_application_whose_events_were_lost_with_the_broker_is_decided(
 
     eventually(lambda: database.value("SELECT status <> 'PENDING' FROM applications"), within=30)
     assert database.row("SELECT times FROM republications") == {"times": 1}
-    assert database.count("outbox_archive") == 2
+    eventually(lambda: database.count("outbox_archive") == 2)
 
 
 async def test_only_old_undecided_applications_are_due_and_not_at_once_again(database: Database) -> None:

@@ -57,11 +57,13 @@ async def api_within(
     *,
     admin_port: int | None = None,
     patient: bool = False,
+    publish_own_events: bool = False,
     **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The API on a port of its own, in this event loop, as soon as it answers; ready it may still have to get.
 
-    A `patient` one refuses nothing for want of time, however long the machine stands still.
+    A `patient` one refuses nothing for want of time, however long the machine stands still. What it writes stays
+    unpublished, unless it is to publish its own events.
     """
     port = free_port()
     loaded = load(
@@ -71,6 +73,7 @@ async def api_within(
         kafka_bootstrap_servers=bootstrap_servers,
         http_port=port,
         admin_port=admin_port or free_port(),
+        publish_own_events=publish_own_events,
         **{name.lower(): value for name, value in (KEYS | PATIENCE | ANYBODY).items()} | settings,
     )
     stop = asyncio.Event()

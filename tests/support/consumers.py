@@ -22,7 +22,7 @@ from prequal.domain.policy import packaged
 from prequal.messaging import consumer as consumer_module
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.handler import Handler
-from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.messaging.own_events import OwnEvents
 from prequal.postgres.connections import SingleConnection
 from prequal.security.pan_encryption import KeyRing
 from prequal.security.score_draws import ScoreDraws
@@ -70,10 +70,10 @@ async def assessing(
 ) -> AsyncIterator[Consuming]:
     """credit-service's consumer, for as long as the block lasts; with the simulated bureau unless one is given."""
     loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
-    notifier = OutboxNotifier(database.url, topic_of(EventType.CREDIT_REPORT_GENERATED))
+    events = OwnEvents(loaded, topic_of(EventType.CREDIT_REPORT_GENERATED))
     link = SingleConnection(database.url, "credit in a test")
     simulated = SimulatedBureau(ScoreDraws(DRAW_KEY), sandbox.SCORES)
-    handler = CreditHandler(link, keys, bureau or simulated, REPORT_MAC, notifier, report_max_age_seconds)
+    handler = CreditHandler(link, keys, bureau or simulated, REPORT_MAC, events, report_max_age_seconds)
     async with _running(loaded, handler, broker) as consuming:
         yield consuming
 

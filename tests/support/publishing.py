@@ -42,15 +42,15 @@ async def publishing(database: Database, broker: Broker, **settings: Any) -> Asy
 
 
 INSERT_UNPUBLISHED = """
-    INSERT INTO outbox_events (topic, event_type, event_id, application_id, payload, correlation_id)
-    VALUES (%s, %s, %s, %s, %s, %s) RETURNING id
+    INSERT INTO outbox_events (topic, event_type, event_id, application_id, payload, correlation_id, created_at)
+    VALUES (%s, %s, %s, %s, %s, %s, now() - interval '1 second') RETURNING id
 """
 
 
 def an_unpublished_row(
     topic: str = SUBMITTED, payload: str = "{}", application_id: UUID | None = None
 ) -> tuple[str, str, UUID, UUID, str, str]:
-    """What `INSERT_UNPUBLISHED` takes: an event that was written and is not published yet."""
+    """What `INSERT_UNPUBLISHED` takes: an event that was written a second ago and is not published yet."""
     application = application_id or uuid7()
     event_type = next(each for each in EventType if topic_of(each) == topic)
     return topic, event_type.value, event_id(event_type, application), application, payload, "request-1"

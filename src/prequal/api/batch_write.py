@@ -22,6 +22,7 @@ from prequal.core import failpoints
 from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
 from prequal.domain.api_client import LOCAL
+from prequal.messaging.own_events import OwnEvents
 from prequal.postgres.connections import DRIVER_ERRORS, Connection, LostRace, SingleConnection
 from prequal.postgres.key_checks import HASH_KEYS_LOCK
 from prequal.telemetry import metrics, tracing
@@ -69,7 +70,8 @@ class Locked(Exception):
 class BatchWriter:
     """Writes over one connection, which it opens when it is needed."""
 
-    def __init__(self, database_url: str, service: str) -> None:
+    def __init__(self, database_url: str, service: str, events: OwnEvents) -> None:
+        self._events = events
         self._database_url = database_url
         self._service = service
         self._link = SingleConnection(database_url, f"{service} write")
@@ -114,11 +116,14 @@ class BatchWriter:
                 if isinstance(error, asyncpg.LockNotAvailableError):
                     raise Locked(error) from error
                 raise
-            answers = await self._commit(connection, lock, answers)
+            answers, certain = await self._commit(connection, lock, answers)
         failpoints.reached(Place.API_AFTER_COMMIT)
+        if certain:
+            self._events.publish([written.event for written in accepted.values()])
         return answers
 
-    async def _commit(self, connection: Connection, lock: int, answers: Answers) -> Answers:
+    async def _commit(self, connection: Connection, lock: int, answers: Answers) -> tuple[Answers, bool]:
+        """What is answered, and whether the commit was never in doubt: only then its events may be published."""
         transaction = Transaction(connection.get_server_pid(), connection.get_settings().application_name, lock)
         failpoints.reached(Place.API_BEFORE_COMMIT)
         try:
@@ -128,8 +133,10 @@ class BatchWriter:
         except DRIVER_ERRORS as error:
             connection.terminate()
             there = await resolve(self._database_url, f"{self._service} resolve", transaction, list(answers), error)
-            return answers if _committed(answers, there) else dict.fromkeys(answers, ErrorCode.SERVICE_UNAVAILABLE)
-        return answers
+            if _committed(answers, there):
+                return answers, False
+            return dict.fromkeys(answers, ErrorCode.SERVICE_UNAVAILABLE), False
+        return answers, True
 
 
 async def _answers(

@@ -14,7 +14,7 @@ from prequal.core.topology import topic_of
 from prequal.domain.application import LoanApplication
 from prequal.domain.events import event_id
 from prequal.messaging.events import ApplicationSubmitted
-from prequal.messaging.outbox import with_time
+from prequal.messaging.outbox import ROW, OutboxRow, with_time
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
@@ -51,6 +51,7 @@ class Written:
 
     created_at: datetime
     is_repeat: bool
+    event: OutboxRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ _WRITE = f"""
         FROM eligible
         WHERE claim_key IS NULL OR application_id = ANY (ARRAY (SELECT application_id FROM claims {{every}}))
         ON CONFLICT (id) DO NOTHING
-        RETURNING id, created_at
+        RETURNING id
     ), recorded AS (
         INSERT INTO audit_log (application_id, service, action, request_id, client)
         SELECT application_id, $1, 'WRITE', request_id, client
@@ -181,9 +182,12 @@ _WRITE = f"""
         SELECT $2, $3, event_id, application_id, {with_time("body", ApplicationSubmitted.time_field)},
                request_id, traceparent
         FROM input WHERE application_id = ANY (ARRAY (SELECT id FROM accepted))
+        RETURNING {ROW}, created_at
     )
-    SELECT id, created_at, id = ANY (ARRAY (SELECT application_id FROM claims WHERE is_repeat)) FROM accepted
-    UNION ALL SELECT NULL, NULL, NULL FROM fit WHERE NOT holds
+    -- An event is as old as its application: both have the time of the transaction.
+    SELECT created_at, application_id = ANY (ARRAY (SELECT application_id FROM claims WHERE is_repeat)), {ROW}
+    FROM appended
+    UNION ALL SELECT NULL, NULL, {", ".join(["NULL"] * len(ROW.split(", ")))} FROM fit WHERE NOT holds
 """
 """SQL: write what may be accepted. An application wins all its names or is not taken: `names` holds them, and `every`
 leaves out the applications that lost one."""
@@ -227,7 +231,8 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
     )
     if any(row[0] is None for row in rows):
         raise Transient(f"PAN_HASH_KEY (id {hash_keys[0].hex()}) is retired: restart this process with the new one")
-    return {row[0]: Written(row[1], row[2]) for row in rows}
+    written = [Written(row[0], row[1], OutboxRow(*row[2:])) for row in rows]
+    return {each.event.application_id: each for each in written}
 
 
 async def release_keys(connection: Connection, refused: Sequence[NewApplication]) -> None:

@@ -19,7 +19,7 @@ from prequal.core.keys import split
 from prequal.core.settings import ApiSettings
 from prequal.core.topology import Service, topic_of
 from prequal.domain.events import EventType
-from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.messaging.own_events import OwnEvents
 from prequal.postgres.connections import ReadPool
 from prequal.postgres.key_checks import recorded_hash_keys, recorded_key
 from prequal.security.pan_encryption import KeyRing, PanHasher
@@ -43,8 +43,8 @@ def run(settings: ApiSettings) -> None:
 async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     keys = KeyRing.of(settings)
     hasher = PanHasher.of(settings)
-    notifier = OutboxNotifier(settings.database_url, topic_of(EventType.APPLICATION_SUBMITTED))
-    submissions = Submissions(settings, notifier)
+    events = OwnEvents(settings, topic_of(EventType.APPLICATION_SUBMITTED))
+    submissions = Submissions(settings, events)
     readiness = Readiness(settings, needs_kafka=False)
     read_pool = ReadPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
     asks_for_keys = settings.api_authentication == "keys"
@@ -56,7 +56,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     )
     authentication = KeyAuthentication(clients, hasher, settings.sandbox) if asks_for_keys else NoAuthentication()
     limits = RateLimits()
-    served = asyncio.Event()
+    served, written = asyncio.Event(), asyncio.Event()
     async with read_pool:
         holder_types = _holder_types(settings)
         submit = SubmitApplication(submissions, keys, hasher, holder_types, authentication, limits, settings.sandbox)
@@ -69,8 +69,8 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         certificate = HttpCertificate.of(settings)
         http: dict[str, Any] = {"app": api, "protocol": app.Protocol, "admin": admin, "certificate": certificate}
         async with started(Service.API, settings, stop, readiness, *checks, **http) as running:
-            running.group.create_task(notifier.run(served))
-            running.group.create_task(submissions.run(served))
+            writing = running.group.create_task(submissions.run(served))
+            running.group.create_task(events.run(written))
             running.group.create_task(KeyWatch(settings, keys).run(served))
             if asks_for_keys:
                 running.group.create_task(clients.run(stop))
@@ -79,6 +79,8 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
             await running.http
             served.set()
             submissions.wake()
+            await writing
+            written.set()
 
 
 def _admin(settings: ApiSettings, health: dict[str, Handler]) -> Beside:

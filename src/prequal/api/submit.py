@@ -22,7 +22,7 @@ from prequal.api.errors import ErrorCode
 from prequal.api.queries import NewApplication
 from prequal.core.errors import Transient
 from prequal.core.settings import ApiSettings
-from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.messaging.own_events import OwnEvents
 from prequal.postgres.connections import describe
 from prequal.telemetry import metrics
 from prequal.telemetry.logs import where
@@ -55,9 +55,8 @@ class _Submission:
 class Submissions:
     """The queue of waiting applications, and the one task that empties it."""
 
-    def __init__(self, settings: ApiSettings, notifier: OutboxNotifier) -> None:
-        self._writer = BatchWriter(settings.database_url, settings.service_name)
-        self._notifier = notifier
+    def __init__(self, settings: ApiSettings, events: OwnEvents) -> None:
+        self._writer = BatchWriter(settings.database_url, settings.service_name, events)
         self._batch_max = settings.write_batch_max
         self._admission = AdmissionControl(
             settings.write_within_seconds, settings.waiting_max, settings.write_batch_max
@@ -162,7 +161,6 @@ class Submissions:
         except Exception as error:
             log.error("write_failed", error=where(error))
             return _all(batch, ErrorCode.DATABASE_ERROR)
-        self._notifier.notify()
         return answers
 
     async def _one_by_one(self, batch: list[_Submission], error: Exception) -> Answers:

@@ -15,6 +15,9 @@ class Place(StrEnum):
     API_AFTER_COMMIT = "api.after_commit"
     """No client is answered yet."""
 
+    WRITER_AFTER_ACK = "writer.after_ack"
+    """The API or credit has published its events; acknowledgements are there, and their rows are not archived."""
+
     PUBLISHER_BEFORE_ACK = "publisher.before_ack"
     """The Kafka client has the rows; the broker may have them or not."""
     PUBLISHER_AFTER_ACK = "publisher.after_ack"

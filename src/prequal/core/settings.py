@@ -20,6 +20,7 @@ from prequal.core.kafka_settings import KafkaSecuritySettings
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
 from prequal.core.review_settings import ReviewSettings
 from prequal.core.topology import ADMIN_PORT
+from prequal.core.writer_settings import WriterSettings
 
 ENV_FILE = ".env"
 
@@ -181,7 +182,7 @@ class ConsumerSettings(ServiceSettings):
     )
 
 
-class ApiSettings(HttpTlsSettings, HashKeySettings, EncryptionSettings):
+class ApiSettings(HttpTlsSettings, HashKeySettings, WriterSettings, EncryptionSettings):
     """What `prequal api` needs: both keys, because it encrypts and hashes."""
 
     service_name: str = Field("prequal-api", min_length=1, max_length=64, description="Name in logs and metrics.")
@@ -242,7 +243,7 @@ class ReportKeySettings(ServiceSettings):
     )
 
 
-class CreditSettings(BureauSettings, EncryptionSettings, ReportKeySettings, ConsumerSettings):
+class CreditSettings(BureauSettings, WriterSettings, EncryptionSettings, ReportKeySettings, ConsumerSettings):
     """What `prequal credit` needs: the key that decrypts, not the one that hashes."""
 
     service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")
@@ -289,7 +290,7 @@ class PublisherSettings(ServiceSettings):
     publish_batch_max: int = Field(500, ge=1, le=5000, description="Most events read at once.")
     publish_in_flight_max: int = Field(2000, ge=1, description="Most events at the broker and not yet acknowledged.")
     publish_poll_seconds: float = Field(
-        0.1, gt=0, le=10, description="How often a publisher polls the outbox that no notification reaches, in seconds."
+        0.4, gt=0, le=10, description="How often a publisher looks for events that their writers left, in seconds."
     )
     republish_after_seconds: float = Field(
         30.0, ge=5, description="Age of an undecided application, in seconds, after which its events are republished."

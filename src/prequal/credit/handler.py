@@ -19,7 +19,8 @@ from prequal.domain.events import EventType, event_id
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.handler import Awaiting, HandlerResult, Outcome
 from prequal.messaging.messages import Received
-from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.messaging.outbox import OutboxRow
+from prequal.messaging.own_events import OwnEvents
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
 from prequal.security.pan_encryption import KeyRing
@@ -54,7 +55,7 @@ class CreditHandler:
         keys: KeyRing,
         bureau: Bureau,
         mac: ReportMac,
-        notifier: OutboxNotifier,
+        events: OwnEvents,
         report_max_age_seconds: float = 0,
     ) -> None:
         """Ask `bureau`, unless a report that is younger than `report_max_age_seconds` is kept; 0 keeps none."""
@@ -62,7 +63,7 @@ class CreditHandler:
         self._keys = keys
         self._bureau = bureau
         self._mac = mac
-        self._notifier = notifier
+        self._events = events
         self._max_age_seconds = report_max_age_seconds
 
     async def handle(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
@@ -150,16 +151,16 @@ class CreditHandler:
         reports = [self._report_of(each.received, each.score) for each in scored]
         async with self._link.use("append_reports") as connection:
             if not self._max_age_seconds:
-                appended = await queries.append_reports(connection, reports)
+                rows = await queries.append_reports(connection, reports)
             else:
                 async with connection.transaction():
-                    appended = await queries.append_reports(connection, reports)
-                    new = [each.used for each in scored if each.received.event.event_id in appended]
-                    await kept_reports.keep(connection, new)
+                    rows = await queries.append_reports(connection, reports)
+                    await kept_reports.keep(connection, [each.used for each in _appended(scored, rows)])
         failpoints.reached(Place.CREDIT_AFTER_COMMIT)
-        self._notifier.notify()
-        _count([each for each in scored if each.received.event.event_id in appended])
-        return appended
+        self._events.publish(rows)
+        appended = _appended(scored, rows)
+        _count(appended)
+        return {each.received.event.event_id for each in appended}
 
     def _report_of(self, received: Submitted, score: Score) -> queries.Report:
         event = received.event
@@ -186,6 +187,12 @@ class CreditHandler:
             cibil_score=cibil_score,
             **outcome,
         )
+
+
+def _appended(scored: Sequence[Scored], rows: Sequence[OutboxRow]) -> list[Scored]:
+    """Those whose reports are the rows that were appended."""
+    applications = {row.application_id for row in rows}
+    return [each for each in scored if each.received.event.application_id in applications]
 
 
 def _count(scored: Sequence[Scored]) -> None:

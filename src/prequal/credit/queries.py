@@ -10,7 +10,7 @@ from uuid import UUID
 from prequal.core.topology import topic_of
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.inbox import FACTS, INSERT_REMEMBERED, KNOWN, Known, known_by_id
-from prequal.messaging.outbox import with_time
+from prequal.messaging.outbox import ROW, OutboxRow, with_time
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
@@ -80,8 +80,8 @@ _REPORTS = Columns[Report](
 )
 
 
-async def append_reports(connection: Connection, reports: Sequence[Report]) -> set[UUID]:
-    """Remember the events and put their reports into the outbox; returns the ids of the events that were new."""
+async def append_reports(connection: Connection, reports: Sequence[Report]) -> list[OutboxRow]:
+    """Remember the events and put the reports of those that were new into the outbox; returns these reports' rows."""
     rows = await connection.fetch(
         f"""
         WITH input AS (
@@ -96,12 +96,13 @@ async def append_reports(connection: Connection, reports: Sequence[Report]) -> s
                    correlation_id, traceparent
             FROM input
             WHERE event_id = ANY (ARRAY (SELECT event_id FROM remembered))
+            RETURNING {ROW}
         )
-        SELECT event_id FROM remembered
+        SELECT {ROW} FROM appended
         """,
         CONSUMER,
         topic_of(CreditReportGenerated.type),
         CreditReportGenerated.type.value,
         *_REPORTS.arrays(reports),
     )
-    return {row[0] for row in rows}
+    return [OutboxRow(*row) for row in rows]

@@ -17,7 +17,7 @@ from prequal.credit.handler import CreditHandler
 from prequal.domain import sandbox
 from prequal.domain.events import EventType
 from prequal.messaging.consumer import BatchConsumer
-from prequal.messaging.outbox_notifier import OutboxNotifier
+from prequal.messaging.own_events import OwnEvents
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
 from prequal.postgres.key_checks import recorded_key
@@ -42,15 +42,15 @@ def run(settings: CreditSettings) -> None:
 
 
 async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
-    keys = KeyRing.of(settings)
-    notifier = OutboxNotifier(settings.database_url, topic_of(EventType.CREDIT_REPORT_GENERATED))
+    keys, consumed = KeyRing.of(settings), asyncio.Event()
+    events = OwnEvents(settings, topic_of(EventType.CREDIT_REPORT_GENERATED))
     draw_key, report_key = _draw_key(settings), key_bytes(settings.report_key)
     if KeyCheck.of(report_key) in keys.checks:
         raise Misconfigured("REPORT_KEY is a key that decrypts PANs: `prequal keys generate` makes a good one.")
     link = SingleConnection(settings.database_url, settings.service_name)
     bureau, breakers = _bureau(settings, ScoreDraws(draw_key))
     max_age_seconds = settings.bureau_report_max_age_hours * 3600 if settings.bureau_url else 0
-    handler = CreditHandler(link, keys, bureau, ReportMac(report_key), notifier, max_age_seconds)
+    handler = CreditHandler(link, keys, bureau, ReportMac(report_key), events, max_age_seconds)
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready, breakers=breakers)
     checks = (
@@ -59,9 +59,10 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
         recorded_key("SCORE_DRAW_KEY", KeyCheck.of(draw_key)),
     )
     async with started(Service.CREDIT, settings, stop, readiness, *checks) as running:
-        running.group.create_task(notifier.run(stop))
+        running.group.create_task(events.run(consumed))
         running.group.create_task(KeyWatch(settings, keys).run(stop))
         await consumer.run(stop)
+        consumed.set()
 
 
 def _bureau(settings: CreditSettings, draws: ScoreDraws) -> tuple[Bureau, dict[str, Breaker]]:

@@ -10,6 +10,7 @@ Invariant: an event leaves `outbox_events` only for the archive (acknowledged) o
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from prequal.core.topology import DECIDED_TOPIC
@@ -18,6 +19,9 @@ from prequal.postgres.connections import Connection
 
 EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
 REPUBLISH_LOCK = 0x7265746C  # "retl"
+
+ROW = "id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent"
+"""SQL: what an `OutboxRow` is made of."""
 
 TIME_TEXT = """to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 """SQL: a time as the events spell it."""
@@ -29,6 +33,20 @@ _DECIDED = (
     '"reasons":[{"code":%s}],"review":%s,"monthly_income_inr":"%s","loan_amount_inr":"%s","loan_type":"%s",'
     '"decided_at":"%s","message_version":"%s"}'
 )
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """An event that is to be published."""
+
+    id: int
+    topic: str
+    event_id: UUID
+    event_type: str
+    application_id: UUID
+    payload: str
+    correlation_id: str | None
+    traceparent: str | None
 
 
 def append_decided(decided: str, review: str = "'null'") -> str:
@@ -53,6 +71,29 @@ def append_decided(decided: str, review: str = "'null'") -> str:
 def with_time(body: str, time_field: str) -> str:
     """SQL: the JSON object in the expression `body`, with the transaction's time as its field `time_field`; text."""
     return f"({body}::jsonb || jsonb_build_object('{time_field}', (SELECT {NOW_TEXT})))::text"
+
+
+async def archive_published(connection: Connection, topic: str, ids: Sequence[int]) -> int:
+    """Move acknowledged rows to the archive; returns how many were still there. Doing it twice archives them once.
+
+    Republished rows are deleted only: the archive has their events already.
+    """
+    archived: int = await connection.fetchval(
+        f"""
+        WITH published AS (
+            DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2::bigint[])
+            RETURNING id, topic, {EVENT}, republished
+        ), archived AS (
+            INSERT INTO outbox_archive (id, topic, {EVENT})
+            SELECT id, topic, {EVENT} FROM published
+            WHERE NOT republished
+        )
+        SELECT count(*) FROM published
+        """,
+        topic,
+        ids,
+    )
+    return archived
 
 
 async def republish(

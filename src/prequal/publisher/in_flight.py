@@ -5,8 +5,8 @@ Invariant: a row in flight is not published again until its report is there, or 
 
 from collections.abc import Collection, Iterable, Sequence
 
-from prequal.publisher.delivery import Deliveries, DeliveryReport
-from prequal.publisher.queries import OutboxRow
+from prequal.messaging.delivery import Deliveries, DeliveryReport
+from prequal.messaging.outbox import OutboxRow
 
 
 class InFlight:

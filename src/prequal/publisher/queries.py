@@ -13,22 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from prequal.messaging.outbox import EVENT
+from prequal.messaging.outbox import EVENT, ROW, OutboxRow
 from prequal.postgres.connections import Connection
 
-
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """An event that is to be published."""
-
-    id: int
-    topic: str
-    event_id: UUID
-    event_type: str
-    application_id: UUID
-    payload: str
-    correlation_id: str | None
-    traceparent: str | None
+UNPUBLISHED_SECONDS = 0.5
+"""An event of this age is published by the publisher. Some times as long as its writer takes to publish and archive it,
+so that nothing is published twice but after a stall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +68,20 @@ async def release_lease(connection: Connection, lease: Lease) -> None:
 async def read_unpublished(
     connection: Connection, lease: Lease, in_flight: Sequence[int], limit: int
 ) -> list[OutboxRow]:
-    """The oldest rows of the lease's topic that are not in flight; none when the lease is lost.
+    """The oldest rows of the lease's topic that their writers have not published; none when the lease is lost.
+
+    A writer that lives has published and archived a row within `UNPUBLISHED_SECONDS`; those `in_flight` are left out.
 
     A row is unpublished as long as it is there. There is no cursor over ids: a transaction with a lower id may commit
     later.
     """
     rows = await connection.fetch(
-        """
-        SELECT id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent
+        f"""
+        SELECT {ROW}
         FROM outbox_events
         WHERE topic = $1
           AND id <> ALL ($4::bigint[])
+          AND created_at < clock_timestamp() - make_interval(secs => {UNPUBLISHED_SECONDS})
           AND (
               SELECT expires_at > clock_timestamp() FROM publisher_leases
               WHERE name = $1 AND owner = $2 AND epoch = $3
@@ -103,27 +96,6 @@ async def read_unpublished(
         limit,
     )
     return [OutboxRow(*row) for row in rows]
-
-
-async def archive_published(connection: Connection, topic: str, ids: Sequence[int]) -> int:
-    """Move acknowledged rows to the archive; returns how many moved. Doing it twice archives them once.
-
-    Republished rows are deleted only: the archive has their events already.
-    """
-    done: str = await connection.execute(
-        f"""
-        WITH published AS (
-            DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2::bigint[])
-            RETURNING id, topic, {EVENT}, republished
-        )
-        INSERT INTO outbox_archive (id, topic, {EVENT})
-        SELECT id, topic, {EVENT} FROM published
-        WHERE NOT republished
-        """,
-        topic,
-        ids,
-    )
-    return int(done.rpartition(" ")[2])
 
 
 async def park(

@@ -1,4 +1,4 @@
-"""Relays one topic's outbox rows to Kafka: reads under a lease, publishes, archives what the broker acknowledged.
+"""Relays to Kafka what the writers of a topic left: reads under a lease, publishes, archives what was acknowledged.
 
 Invariant: a row is archived or parked by its own delivery report and nothing else; what is in doubt is published again.
 
@@ -20,24 +20,22 @@ from prequal.core.circuit_breaker import State
 from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
 from prequal.core.settings import PublisherSettings
+from prequal.messaging import outbox
+from prequal.messaging.delivery import Deliveries, DeliveryErrors, DeliveryReport, classify
+from prequal.messaging.outbox import OutboxRow
+from prequal.messaging.outbox_producer import OutboxProducer, ProducerDied
 from prequal.postgres.connections import Connection, SingleConnection, describe
 from prequal.publisher import queries
-from prequal.publisher.delivery import Deliveries, DeliveryErrors, DeliveryReport, classify
 from prequal.publisher.in_flight import InFlight
 from prequal.publisher.lease import LeaseHolder
-from prequal.publisher.listener import OutboxListener
-from prequal.publisher.producer import OutboxProducer, ProducerDied
-from prequal.publisher.queries import OutboxRow
 from prequal.telemetry import metrics, tracing
 
 log = structlog.get_logger()
 
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
-NOTIFIED_POLL_SECONDS = 1.0
-"""The pause between two polls while notifications come: only a writer whose connection was lost sends none."""
 REPORTS_GATHER_SECONDS = 0.02
-"""How long the first report waits for others, and for rows to read: the archive is awaited by nobody, and the reports
-of one batch come by partition, a few at a time."""
+"""How long the first report waits for others: the archive is awaited by nobody, and the reports of one batch come by
+partition, a few at a time."""
 UNKNOWN_TOPIC_SECONDS = 4.0
 """The longest pause before a row is retried whose topic is missing: the fault is not the row's."""
 PROBE_ROWS = 1
@@ -51,20 +49,17 @@ class TopicRelay:
         failure: why rows are not published now; None while they are.
     """
 
-    def __init__(
-        self, topic: str, settings: PublisherSettings, producer: OutboxProducer, listener: OutboxListener
-    ) -> None:
+    def __init__(self, topic: str, settings: PublisherSettings, producer: OutboxProducer) -> None:
         self._topic = topic
         self._settings = settings
         self._producer = producer
         self._reports = producer.reports[topic]
-        self._listener = listener
-        self._rows_expected = listener.rows_expected[topic]
         # An archived row that a crash of the server brings back is published again: no commit need wait for the disk.
         self._connection = SingleConnection(settings.database_url, f"publisher {topic}", synchronous_commit="off")
         self._lease = LeaseHolder(topic, settings.lease_seconds)
         self._in_flight = InFlight(producer.generation)
         self._unwritten: list[DeliveryReport] = []
+        self._rows_expected = False
         self._poll_at = 0.0
         self._topic_is_missing = False
         self._errors = DeliveryErrors(topic)
@@ -84,7 +79,7 @@ class TopicRelay:
             if pause := gathering_seconds(published):
                 await asyncio.sleep(pause)
                 self._producer.serve()
-            if not published or not self._rows_expected.is_set():
+            if not published or not self._rows_expected:
                 await self._idle(stop)
         await self._finish()
 
@@ -94,7 +89,7 @@ class TopicRelay:
         self.failure = f"{code} on {self._topic}: {reason}"
         log.warning("retrying", error_code=code, what=self._topic, reason=reason)
         metrics.RETRIES.labels("publish").inc()
-        self._rows_expected.set()
+        self._rows_expected = True
         await lifecycle.pause(stop, self._backoff.next())
 
     async def _idle(self, stop: asyncio.Event) -> None:
@@ -103,22 +98,13 @@ class TopicRelay:
         Rows that are expected and were not read (the broker's breaker is open, too many are in flight, another
         publisher has the lease) do not end the wait: only a report or time changes anything for them.
         """
-        awaited = [self._reports.arrived]
-        if not self._rows_expected.is_set():
-            awaited.append(self._rows_expected)
         asked = len(self._in_flight) or not self._producer.warm
         with self._producer.watched() if asked else contextlib.nullcontext():
-            await lifecycle.first_of(self._poll_seconds, stop, *awaited)
+            await lifecycle.first_of(self._settings.publish_poll_seconds, stop, self._reports.arrived)
         self._producer.serve()
         if self._reports.arrived.is_set():
-            await lifecycle.first_of(REPORTS_GATHER_SECONDS, stop, self._rows_expected)
+            await lifecycle.pause(stop, REPORTS_GATHER_SECONDS)
             self._producer.serve()
-
-    @property
-    def _poll_seconds(self) -> float:
-        """How long to wait at most: briefly for what no notification tells."""
-        notified = self._listener.is_listening and not self._rows_expected.is_set()
-        return max(self._settings.publish_poll_seconds, NOTIFIED_POLL_SECONDS if notified else 0.0)
 
     def _failure_now(self) -> str | None:
         if self._producer.breaker.state is State.OPEN:
@@ -137,7 +123,7 @@ class TopicRelay:
             found = await self._read(connection)
         published = self._publish(self._in_flight.select(found))
         if len(published) < len(found):
-            self._rows_expected.set()
+            self._rows_expected = True
         if published:
             failpoints.reached(Place.PUBLISHER_BEFORE_ACK)
         return len(published)
@@ -150,16 +136,16 @@ class TopicRelay:
         """The rows to publish now; none when no rows are expected, or none may be published."""
         now = asyncio.get_running_loop().time()
         if now >= self._poll_at:
-            self._rows_expected.set()
+            self._rows_expected = True
         limit = self._limit()
-        if self._lease.held is None or not self._rows_expected.is_set() or limit <= 0:
+        if self._lease.held is None or not self._rows_expected or limit <= 0:
             return []
-        self._rows_expected.clear()  # before the read, so that a commit during it is read by the next round
-        self._poll_at = now + self._poll_seconds
+        self._rows_expected = False  # before the read, so that a commit during it is read by the next round
+        self._poll_at = now + self._settings.publish_poll_seconds
         rows = await queries.read_unpublished(connection, self._lease.held, self._in_flight.ids, limit)
         admitted = not rows or self._producer.breaker.try_enter()
         if len(rows) == limit or not admitted:
-            self._rows_expected.set()
+            self._rows_expected = True
         return rows if admitted else []
 
     def _limit(self) -> int:
@@ -200,7 +186,8 @@ class TopicRelay:
 
     async def _write(self, connection: Connection, deliveries: Deliveries) -> None:
         if deliveries.acknowledged:
-            await queries.archive_published(connection, self._topic, deliveries.acknowledged)
+            archived = await outbox.archive_published(connection, self._topic, deliveries.acknowledged)
+            metrics.PUBLISHED.labels(self._topic).inc(archived)
         if deliveries.unknown_topic:
             await queries.park(connection, self._topic, deliveries.unknown_topic, UNKNOWN_TOPIC_SECONDS)
         if deliveries.refused:
@@ -215,9 +202,8 @@ class TopicRelay:
             self._producer.breaker.failed()
         missing = bool(deliveries.unknown_topic) or self._topic_is_missing
         self._topic_is_missing = missing and not deliveries.acknowledged
-        metrics.PUBLISHED.labels(self._topic).inc(len(deliveries.acknowledged))
         if deliveries.errors:
-            self._rows_expected.set()
+            self._rows_expected = True
         self._errors.record(deliveries.errors)
 
     async def _finish(self) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 
 from prequal.core.settings import PublisherSettings
 from prequal.core.topology import TOPICS, Service
-from prequal.publisher.listener import OutboxListener
-from prequal.publisher.producer import OutboxProducer
+from prequal.messaging.outbox_producer import OutboxProducer
 from prequal.publisher.relay import TopicRelay
 from prequal.publisher.republisher import Republisher
 from prequal.publisher.system_metrics import SystemMetrics
 from prequal.service import process
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
+from prequal.telemetry.breakers import breaker_of
 
 
 def run(settings: PublisherSettings) -> None:
@@ -29,12 +29,11 @@ def run(settings: PublisherSettings) -> None:
 
 
 async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
-    listener = OutboxListener(settings.database_url, TOPICS)
-    producer = OutboxProducer(settings)
-    relays = [TopicRelay(topic, settings, producer, listener) for topic in TOPICS]
+    breaker = breaker_of("kafka_producer", settings.kafka_bootstrap_servers)
+    producer = OutboxProducer(settings, "prequal-publisher", TOPICS, breaker, tells_when_warm=True)
+    relays = [TopicRelay(topic, settings, producer) for topic in TOPICS]
     readiness = Readiness(settings, lambda: "; ".join(_reasons(producer, relays)) or None)
     async with started(Service.PUBLISHER, settings, stop, readiness) as running:
-        running.group.create_task(listener.listen(stop))
         publishing = [running.group.create_task(relay.run(stop)) for relay in relays]
         running.group.create_task(Republisher(settings).run(stop))
         running.group.create_task(SystemMetrics(settings).run(stop))

@@ -57,6 +57,8 @@ _SHOWN = (
 )
 """What a person or a client is shown: neither the name nor the encrypted PAN."""
 _EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent"
+_ARCHIVED = f"id, topic, {_EVENT}, created_at"
+_ARCHIVES_ITS_OWN = f"SELECT ({_ARCHIVED}, republished), INSERT (topic, {_EVENT}), DELETE"
 _ACT = "actor_kind, actor, action, subject_kind, subject, details"
 """What is said of an act; its id and its time are the database's."""
 _CASE = "state, people_needed, claimed_by, lease_until, version, outcome, reason, decided_at"
@@ -133,6 +135,8 @@ GRANTS: Final[Grid] = {
         Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE",
     },
     "outbox_archive": {
+        Role.API: f"INSERT ({_ARCHIVED})",
+        Role.CREDIT: f"INSERT ({_ARCHIVED})",
         Role.PUBLISHER: "SELECT, INSERT",
         Role.CONSOLE: "SELECT",
         Role.ADMINISTRATOR: "SELECT (payload)",
@@ -140,8 +144,8 @@ GRANTS: Final[Grid] = {
         Role.READER: "SELECT",
     },
     "outbox_events": {
-        Role.API: f"INSERT (topic, {_EVENT})",
-        Role.CREDIT: f"INSERT (topic, {_EVENT})",
+        Role.API: _ARCHIVES_ITS_OWN,
+        Role.CREDIT: _ARCHIVES_ITS_OWN,
         Role.DECISION: f"INSERT (topic, {_EVENT})",
         Role.PUBLISHER: "SELECT, INSERT, DELETE",
         Role.CONSOLE: f"SELECT, INSERT (topic, {_EVENT})",

@@ -49,7 +49,7 @@ class Readiness:
         self._kafka = settings
         self._needs_kafka = needs_kafka
         self._breakers = {"database": breaker_of("database", settings.database_url), **breakers}
-        if needs_kafka:  # a process that works without the broker never produces to it
+        if needs_kafka:  # a process that works without the broker is as ready without it
             self._breakers["kafka_producer"] = breaker_of("kafka_producer", settings.kafka_bootstrap_servers)
         self._up: dict[str, bool | None] = {"database": None, "kafka": None}
         self._database_is_read_only = False

@@ -137,7 +137,9 @@ POLICY_REFUSED = _gauge("policy_refused", "1 while the activated document cannot
 
 # ── publisher ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-PUBLISHED = _counter("kafka_messages_published_total", "Messages that the broker acknowledged.", ["topic"])
+PUBLISHED = _counter(
+    "kafka_messages_published_total", "Events that are published: acknowledged and archived.", ["topic"]
+)
 PUBLISH_ERRORS = _counter("kafka_publish_errors_total", "Messages that the broker refused or lost.", ["topic", "error"])
 REPUBLISHED = _counter("events_republished_total", "Events published again for applications undecided for too long.")
 

@@ -60,6 +60,14 @@ def _consumer(topic: str, *queries: str) -> dict[Metrics, list[Labels]]:
     }
 
 
+def _writer(topic: str) -> dict[Metrics, list[Labels]]:
+    """The metrics of a process that publishes its own events."""
+    return {
+        metrics.PUBLISHED: _of(topic),
+        metrics.PUBLISH_ERRORS: list(product((topic,), metrics.PUBLISH_ERROR_NAMES)),
+    }
+
+
 _POOL: dict[Metrics, list[Labels]] = {
     **dict.fromkeys((metrics.DB_CONNECTIONS_ACTIVE, metrics.DB_CONNECTIONS_IDLE), _of("own", "pool")),
     metrics.DB_CONNECTIONS_LIMIT: _of("pool"),
@@ -67,7 +75,8 @@ _POOL: dict[Metrics, list[Labels]] = {
 _READ_STATUSES = ("200", "401", "404", "422", "500", "503")
 
 SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
-    Service.API: _own("write", "status", "decision", "policy", "clients")
+    Service.API: _own("write", "archive", "status", "decision", "policy", "clients")
+    | _writer(topic_of(EventType.APPLICATION_SUBMITTED))
     | {
         metrics.HTTP_REQUESTS: [
             *(("POST", SUBMIT_ROUTE, status) for status in ("202", "400", "401", "409", "422", "500", "503")),
@@ -86,7 +95,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         metrics.AUTHENTICATION_FAILURES: _of("missing", "invalid", "limited", "forbidden"),
         metrics.RATE_LIMITED: _of("requests", "repeats"),
         **_POOL,
-        metrics.RETRIES: _of("write", "commit"),
+        metrics.RETRIES: _of("write", "commit", "producer"),
         metrics.SUBMITTED: _LOAN_TYPES,
         metrics.REQUESTED_INR: _LOAN_TYPES,
         metrics.WAITING: [],
@@ -94,10 +103,12 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         metrics.SHED: [],
     },
     Service.CREDIT: _consumer(
-        topic_of(EventType.APPLICATION_SUBMITTED), "record_reads", "append_reports", "kept_reports", "count_calls"
+        topic_of(EventType.APPLICATION_SUBMITTED),
+        *("record_reads", "append_reports", "archive", "kept_reports", "count_calls"),
     )
+    | _writer(topic_of(EventType.CREDIT_REPORT_GENERATED))
     | {
-        metrics.RETRIES: _of("message", "batch", "consumer"),
+        metrics.RETRIES: _of("message", "batch", "consumer", "producer"),
         metrics.SCORE: [],
         metrics.PAN_DECRYPTS: [],
         metrics.BUREAU_AWAITED: [],

@@ -1,4 +1,4 @@
-"""`publisher.producer`: which errors blame a message, the headers of a message, and a producer that dies."""
+"""`messaging.outbox_producer`: which errors blame a message, the headers of a message, and a producer that dies."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -12,10 +12,10 @@ from prequal.core.errors import Transient
 from prequal.core.settings import PublisherSettings, load
 from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
+from prequal.messaging import outbox_producer
 from prequal.messaging.kafka_clients import REFUSALS
-from prequal.publisher import producer
-from prequal.publisher.producer import OutboxProducer, headers_of
-from prequal.publisher.queries import OutboxRow
+from prequal.messaging.outbox import OutboxRow
+from prequal.messaging.outbox_producer import OutboxProducer, headers_of
 from prequal.telemetry import metrics
 from tests.builders import APPLICATION_ID
 
@@ -117,11 +117,10 @@ class StandIn:
 async def mortal(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OutboxProducer]:
     """A producer whose clients are stand-ins."""
     monkeypatch.setattr(StandIn, "lives", [])
-    monkeypatch.setattr(producer, "Producer", StandIn)
-    monkeypatch.setattr(producer, "breaker_of", lambda dependency, _: Breaker(dependency))
+    monkeypatch.setattr(outbox_producer, "Producer", StandIn)
     url = "postgresql://nobody@127.0.0.1:1/nowhere"
     settings = load(PublisherSettings, _env_file=None, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
-    made = OutboxProducer(settings)
+    made = OutboxProducer(settings, "test", [TOPIC], Breaker("kafka_producer"))
     yield made
     made.stop()
 

@@ -8,21 +8,20 @@ import contextlib
 import functools
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from prequal.core.circuit_breaker import Breaker
 from prequal.core.errors import Transient
 from prequal.core.settings import KafkaSettings
-from prequal.core.topology import TOPICS
 from prequal.domain.events import MESSAGE_VERSION
+from prequal.messaging.delivery import DeliveryReport, DeliveryReports
 from prequal.messaging.kafka_clients import CallbackPoller, is_fatal, is_missing_topic, producer_settings
-from prequal.publisher.delivery import DeliveryReport, DeliveryReports
-from prequal.publisher.queries import OutboxRow
+from prequal.messaging.outbox import OutboxRow
 from prequal.telemetry import metrics, tracing
-from prequal.telemetry.breakers import breaker_of
 
 log = structlog.get_logger()
 
@@ -38,21 +37,28 @@ class OutboxProducer:
     """A producer that is rebuilt when it dies.
 
     Attributes:
-        warm: whether the broker has given the producer its id; the first message would wait for it.
+        warm: whether the broker has given the producer its id, where that is asked for; the first message would wait
+            for it.
         reports: the broker's answers, by topic.
         generation: how many producers have died; a relay forgets what earlier ones held.
         breaker: open while the broker takes nothing.
     """
 
-    def __init__(self, kafka: KafkaSettings) -> None:
-        self.breaker = breaker_of("kafka_producer", kafka.kafka_bootstrap_servers)
-        self._settings: dict[str, Any] = producer_settings(kafka) | {
-            "client.id": "prequal-publisher",
-            "statistics.interval.ms": STATISTICS_MS,
-            "stats_cb": self._read_statistics,
-        }
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        client_id: str,
+        topics: Sequence[str],
+        breaker: Breaker,
+        *,
+        tells_when_warm: bool = False,
+    ) -> None:
+        self.breaker = breaker
+        self._settings: dict[str, Any] = {**producer_settings(kafka), "client.id": client_id}
+        if tells_when_warm:
+            self._settings |= {"statistics.interval.ms": STATISTICS_MS, "stats_cb": self._read_statistics}
         self.warm = False
-        self.reports = {topic: DeliveryReports() for topic in TOPICS}
+        self.reports = {topic: DeliveryReports() for topic in topics}
         self.generation = 0
         self._watchers = 0
         self._start()

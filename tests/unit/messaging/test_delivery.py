@@ -1,8 +1,8 @@
 from confluent_kafka import KafkaError
 
-from prequal.publisher.delivery import Deliveries, DeliveryReport, DeliveryReports, classify
+from prequal.messaging.delivery import Deliveries, DeliveryReport, DeliveryReports, classify
+from prequal.messaging.outbox import OutboxRow
 from prequal.publisher.in_flight import InFlight
-from prequal.publisher.queries import OutboxRow
 from tests.builders import APPLICATION_ID
 
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "too large")

@@ -1,0 +1,130 @@
+"""A writer publishes the events of its own commits at once, and archives in batches what the broker acknowledged.
+
+Invariant: nothing waits for Kafka or fails with it. What is not published and archived within half a second, since the
+process died, the broker is away or a commit was in doubt, is left to the publisher, which publishes it (again).
+
+    commit ──► publish ──acknowledged──► archive
+                  └──not taken, refused, in doubt──► left to the publisher
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import asyncpg
+import structlog
+
+from prequal.core import failpoints, lifecycle
+from prequal.core.backoff import Backoff
+from prequal.core.circuit_breaker import Breaker
+from prequal.core.errors import Transient
+from prequal.core.failpoints import Place
+from prequal.core.settings import ApiSettings, CreditSettings
+from prequal.messaging import outbox
+from prequal.messaging.delivery import DeliveryErrors, DeliveryReport, classify
+from prequal.messaging.outbox import OutboxRow
+from prequal.messaging.outbox_producer import OutboxProducer, ProducerDied
+from prequal.postgres.connections import SingleConnection, describe
+from prequal.telemetry import metrics, tracing
+from prequal.telemetry.logs import where
+
+log = structlog.get_logger()
+
+ARCHIVE_EVERY_SECONDS = 0.15
+"""Nobody waits for the archive, and the publisher begins after three times as long (`publisher.queries`)."""
+UNARCHIVED_MAX = 2000
+"""So many events are on their way or acknowledged; more are left to the publisher."""
+FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
+IDLE_SECONDS = 60.0
+
+
+class OwnEvents:
+    """The events of one topic that this process commits; nothing is published before `run` or after it."""
+
+    def __init__(self, settings: ApiSettings | CreditSettings, topic: str) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._producer: OutboxProducer | None = None
+        self._generation = 0
+        # An archived row that a crash of the server brings back is published again: no commit need wait for the disk.
+        name = f"{settings.service_name} archive"
+        self._link = SingleConnection(settings.database_url, name, synchronous_commit="off")
+        self._in_flight: set[int] = set()
+        self._acknowledged: list[DeliveryReport] = []
+        self._errors = DeliveryErrors(topic)
+        self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
+        self._published = asyncio.Event()
+
+    def publish(self, rows: Sequence[OutboxRow]) -> None:
+        """Give rows that were just committed to the broker's client, as far as it takes them; returns at once."""
+        producer = self._producer
+        room = UNARCHIVED_MAX - len(self._in_flight) - len(self._acknowledged)
+        if producer is None or not 0 < len(rows) <= room or not producer.breaker.try_enter():
+            return
+        self._published.set()
+        try:
+            for row in rows:
+                producer.publish(row)
+                self._in_flight.add(row.id)
+        except (BufferError, ProducerDied) as error:
+            log.info("left_to_the_publisher", topic=self._topic, reason=type(error).__name__)
+        except Exception as error:  # a commit that was made must be answered as one, whatever becomes of its event
+            log.error("publish_failed", error_code="KAFKA_PUBLISH_ERROR", topic=self._topic, error=where(error))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish, and archive what is acknowledged, until `stop`; then wait for the rest, at most three seconds."""
+        if not self._settings.publish_own_events:
+            return
+        # Not that of the metric: it closes with the next event alone, and meanwhile nothing waits for it.
+        breaker = Breaker("own_events")
+        client_id = self._settings.service_name
+        self._producer = producer = OutboxProducer(self._settings, client_id, [self._topic], breaker)
+        with producer.watched() if tracing.is_on() else contextlib.nullcontext():  # or their spans would end too late
+            while not stop.is_set():
+                await lifecycle.first_of(IDLE_SECONDS, stop, self._published)
+                await lifecycle.pause(stop, ARCHIVE_EVERY_SECONDS)
+                await self._settle(producer, stop)
+        self._producer = None
+        await producer.flush()
+        await self._settle(producer, stop)
+        producer.stop()
+        await self._link.close()
+
+    async def _settle(self, producer: OutboxProducer, stop: asyncio.Event) -> None:
+        """Archive what the broker has acknowledged. An acknowledgement is kept until the database has taken it."""
+        self._take_reports(producer)
+        try:
+            if self._acknowledged:
+                await self._archive()
+        except (Transient, asyncpg.PostgresError) as error:
+            reason = str(error) if isinstance(error, Transient) else describe(error)
+            log.warning("retrying", error_code="DATABASE_ERROR", what=f"archive {self._topic}", reason=reason)
+            await lifecycle.pause(stop, self._backoff.next())
+        if not self._in_flight and not self._acknowledged:
+            self._published.clear()
+
+    async def _archive(self) -> None:
+        failpoints.reached(Place.WRITER_AFTER_ACK)
+        with tracing.batch(f"archive {self._topic}", [report.traceparent for report in self._acknowledged]):
+            async with self._link.use("archive") as connection:
+                ids = [report.id for report in self._acknowledged]
+                archived = await outbox.archive_published(connection, self._topic, ids)
+        metrics.PUBLISHED.labels(self._topic).inc(archived)
+        self._acknowledged.clear()
+        self._backoff.reset()
+
+    def _take_reports(self, producer: OutboxProducer) -> None:
+        """Sort what the broker has answered. Only the publisher parks a row: what is refused here it finds refused."""
+        producer.serve()
+        reports = producer.reports[self._topic].take()
+        self._in_flight.difference_update(report.id for report in reports)
+        if self._generation != producer.generation:  # a dead producer reports nothing any more
+            self._generation = producer.generation
+            self._in_flight.clear()
+        deliveries = classify(reports, published_alone=())
+        self._acknowledged += [report for report in reports if report.error is None]
+        self._errors.record(deliveries.errors)
+        if deliveries.done:
+            producer.breaker.succeeded()
+        elif deliveries.blame_broker:
+            producer.breaker.failed()

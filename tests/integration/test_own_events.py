@@ -1,0 +1,165 @@
+"""Writers that publish their own events, beside the publisher that publishes what they leave."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from harness.applications import an_application
+from harness.broker import SUBMITTED, Broker, headers_of
+from harness.database import Database
+from harness.system import KEYS, System
+from harness.waiting import eventually, soon
+from harness.wire import a_wire, port_of
+from prequal.core.errors import Transient
+from prequal.core.settings import ApiSettings, load
+from prequal.messaging.outbox import ROW, OutboxRow
+from prequal.messaging.own_events import OwnEvents
+from prequal.postgres.connections import connect
+from prequal.publisher import queries
+from tests.support.api import api_within, ready
+from tests.support.publishing import publishing, unpublished
+
+
+@asynccontextmanager
+async def own_events(database: Database, broker: Broker) -> AsyncIterator[OwnEvents]:
+    """The API's own events, for as long as the block lasts."""
+    keys = {name.lower(): value for name, value in KEYS.items()}
+    url, address = database.url, broker.bootstrap_servers
+    settings = load(ApiSettings, _env_file=None, database_url=url, kafka_bootstrap_servers=address, **keys)
+    events, stop = OwnEvents(settings, SUBMITTED), asyncio.Event()
+    running = asyncio.create_task(events.run(stop))
+    await asyncio.sleep(0)
+    try:
+        yield events
+    finally:
+        stop.set()
+        await running
+
+
+def rows(database: Database, count: int = 5, **fields: str) -> list[OutboxRow]:
+    """Rows that a transaction has just committed."""
+    unpublished(database, count, **fields)
+    return [OutboxRow(**row) for row in database.rows(f"SELECT {ROW} FROM outbox_events ORDER BY id")]
+
+
+def waits(database: Database) -> int:
+    return int(database.count("outbox_events")) + int(database.count("outbox_parked"))
+
+
+async def test_events_are_published_and_archived_unchanged_by_their_writer(database: Database, broker: Broker) -> None:
+    columns = f"{ROW}, created_at"
+    async with own_events(database, broker) as events:
+        committed = rows(database)
+        before = database.rows(f"SELECT {columns} FROM outbox_events ORDER BY id")
+
+        events.publish(committed)
+
+        await soon(lambda: waits(database) == 0)
+    assert database.rows(f"SELECT {columns} FROM outbox_archive ORDER BY id") == before
+    messages = await broker.arrived(SUBMITTED, len(committed))
+    assert {headers_of(message)["event_id"] for message in messages} == {str(row.event_id) for row in committed}
+    assert broker.published(SUBMITTED) == len(committed)
+
+
+async def test_what_is_on_its_way_when_the_writer_stops_is_archived(database: Database, broker: Broker) -> None:
+    async with own_events(database, broker) as events:
+        events.publish(rows(database))
+
+    assert (waits(database), database.count("outbox_archive")) == (0, 5)
+
+
+async def test_young_event_is_left_to_its_writer_and_an_older_one_is_the_publishers(database: Database) -> None:
+    connection = await connect(database.url, "test")
+    rows(database, 1)
+    lease = await queries.take_lease(connection, SUBMITTED, (await connection.fetchval("SELECT gen_random_uuid()")), 60)
+    assert lease is not None
+
+    database.execute("UPDATE outbox_events SET created_at = now() + interval '1 hour'")
+    young = await queries.read_unpublished(connection, lease, [], 10)
+    database.execute("UPDATE outbox_events SET created_at = now() - interval '501 milliseconds'")
+    older = await queries.read_unpublished(connection, lease, [], 10)
+
+    await connection.close()
+    assert (len(young), len(older)) == (0, 1)
+
+
+async def test_application_is_accepted_while_its_writer_reaches_no_broker_and_its_event_is_published(
+    database: Database, broker: Broker
+) -> None:
+    with a_wire(port_of(f"kafka://{broker.bootstrap_servers}")) as wire:
+        wire.cut()
+        async with (
+            api_within(database.url, f"127.0.0.1:{wire.port}", publish_own_events=True) as client,
+            publishing(database, broker),
+        ):
+            await ready(client)
+
+            answers = [await client.post("/applications", json=an_application()) for _ in range(5)]
+
+            await soon(lambda: waits(database) == 0)
+    assert [answer.status_code for answer in answers] == [202] * 5
+    assert broker.published(SUBMITTED) == database.count("outbox_archive") == 5
+
+
+async def test_acknowledged_event_that_was_not_archived_is_published_again_and_archived_once(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(_: OwnEvents) -> None:
+        raise Transient("the database is away")
+
+    monkeypatch.setattr(OwnEvents, "_archive", lost)
+    async with own_events(database, broker) as events:
+        events.publish(rows(database))
+        await soon(lambda: broker.published(SUBMITTED) == 5)
+    assert waits(database) == 5
+
+    async with publishing(database, broker):
+        await soon(lambda: waits(database) == 0)
+
+    published = Counter(headers_of(message)["event_id"] for message in await broker.arrived(SUBMITTED, 10))
+    assert set(published.values()) == {2}
+    assert database.count("outbox_archive") == 5
+
+
+async def test_writer_and_publisher_that_publish_the_same_events_archive_each_once(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "UNPUBLISHED_SECONDS", 0)
+    async with publishing(database, broker, publish_poll_seconds=0.01), own_events(database, broker) as events:
+        for _ in range(20):
+            events.publish(rows(database, 20))
+            await asyncio.sleep(0.01)
+        await soon(lambda: waits(database) == 0)
+
+    assert database.count("outbox_archive") == 400
+    assert len({message.key() for message in await broker.arrived(SUBMITTED, broker.published(SUBMITTED))}) == 400
+
+
+async def test_event_that_the_broker_refuses_is_parked_by_the_publisher_alone(
+    database: Database, broker: Broker
+) -> None:
+    broker.configure(SUBMITTED, max_message_bytes="20000")
+    async with own_events(database, broker) as events:
+        events.publish(rows(database, 1, payload="x" * 50_000))
+        await soon(lambda: not events._in_flight)
+    assert (database.count("outbox_events"), database.count("outbox_parked")) == (1, 0)
+
+    async with publishing(database, broker):
+        await soon(lambda: database.count("outbox_parked") == 1)
+    broker.configure(SUBMITTED, max_message_bytes="1048588")
+
+
+def test_writers_that_publish_their_events_need_no_publisher(database: Database, system: System) -> None:
+    system.start("api", "credit", "decision")
+
+    response = httpx.post(f"{system.api.url}/applications", json=an_application(), trust_env=False)
+
+    application_id = response.json()["application_id"]
+    eventually(lambda: system.api.get(f"/applications/{application_id}/status").json()["status"] != "PENDING")
+    eventually(lambda: database.count("outbox_archive") == 2)
+    assert waits(database) == 0
+    assert system.api.metric("kafka_messages_published_total", f'topic="{SUBMITTED}"') == 1
