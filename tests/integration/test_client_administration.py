@@ -175,6 +175,70 @@ def test_rate_of_a_client_that_is_not_there_is_refused(database: Database) -> No
     assert "no client" in refusal(database, "limit", "nobody", "--rate", "5")
 
 
+ISSUER = ("--issuer", "https://sso.lender.example/apps")
+
+
+def test_client_of_an_issuer_has_no_secret_of_ours_and_needs_no_key(database: Database) -> None:
+    added = json.loads(run(database, "add", "batch", *ISSUER, "--subject", "job", "--json", pan_hash_key="").stdout)
+
+    (listed,) = done(database, "list")
+
+    assert "token" not in added
+    assert (listed["issuer"], listed["subject"], listed["secrets"]) == (ISSUER[1], "job", [])
+    assert "named by tokens of https://sso.lender.example/apps as job" in run(database, "list").stdout
+    act = database.row("SELECT action, details FROM acts")
+    assert (act["action"], act["details"]["issuer"], act["details"]["subject"]) == ("client_added", ISSUER[1], "job")
+
+
+def test_identity_of_a_client_is_given_changed_taken_away_and_recorded(database: Database) -> None:
+    added = done(database, "add", "app")
+
+    for subject in ("first", "second"):
+        given = done(database, "identity", "app", *ISSUER, "--subject", subject)
+    taken = done(database, "identity", added["client"], "--none")
+
+    assert (given["subject"], taken["subject"], taken["issuer"]) == ("second", None, None)
+    acts = database.rows("SELECT details FROM acts WHERE action = 'client_identity_changed' ORDER BY id")
+    assert [act["details"]["subject"] for act in acts] == ["first", "second", None]
+
+
+def test_identity_is_one_living_clients(database: Database) -> None:
+    done(database, "add", "app", *ISSUER, "--subject", "job")
+    done(database, "add", "other")
+
+    assert "another client's" in refusal(database, "identity", "other", *ISSUER, "--subject", "job")
+    assert "another client's" in refusal(database, "add", "third", *ISSUER, "--subject", "job")
+    done(database, "revoke", "app")
+    done(database, "identity", "other", *ISSUER, "--subject", "job")
+
+    assert [each["name"] for each in done(database, "list")] == ["app", "other"]
+    assert "revoked" in refusal(database, "identity", "app", "--none")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--issuer", "http://sso.lender.example", "--subject", "job"], "--issuer must look like"),
+        ([*ISSUER, "--subject", ""], "--subject must be"),
+        ([*ISSUER, "--subject", "ä"], "--subject must be"),
+        ([*ISSUER, "--subject", "a" * 256], "--subject must be"),
+        ([*ISSUER, "--subject", "ABCDE1234F"], "looks like a PAN"),
+        ([*ISSUER], "belong together"),
+    ],
+)
+def test_identity_that_does_not_fit_is_one_sentence(database: Database, words: list[str], part: str) -> None:
+    done(database, "add", "app")
+
+    assert part in refusal(database, "identity", "app", *words)
+    assert part in refusal(database, "add", "other", *words)
+    assert database.count("api_clients") == 1
+
+
+def test_identity_is_given_or_taken_away_and_not_both(database: Database) -> None:
+    assert "or --none" in refusal(database, "identity", "app")
+    assert "or --none" in refusal(database, "identity", "app", *ISSUER, "--subject", "job", "--none")
+
+
 def test_key_that_is_not_the_databases_makes_no_secret(database: Database) -> None:
     done(database, "add", "app")
 

@@ -15,6 +15,7 @@ from prequal.api_clients import administration
 from prequal.api_clients.administration import Issued, Life
 from prequal.core.keys import key_bytes
 from prequal.domain.api_client import RATE, Scope
+from prequal.issuers.identity import Identity
 from prequal.record.acts import operator
 from prequal.security.pan_encryption import PanHasher
 
@@ -36,6 +37,19 @@ def a_client(
     return administration.add(
         database.url, HASHER, operator(), name, scopes, sandbox=sandbox, rate=rate, life=life or Life()
     )
+
+
+def an_issuers_client(
+    database: Database,
+    issuer: str,
+    subject: str,
+    scopes: tuple[Scope, ...] = tuple(Scope),
+    *,
+    sandbox: bool = False,
+) -> str:
+    """The id of a client that tokens of an issuer name, and that has no secret."""
+    identity = Identity(issuer, subject)
+    return administration.add_identified(database.url, operator(), subject, scopes, identity, sandbox=sandbox).id
 
 
 def rotated(database: Database, client: str, overlap: timedelta = timedelta(days=1)) -> Issued:

@@ -1,8 +1,9 @@
-"""Who sends a request: `Authorization: Bearer pq_<id>_<secret>`, checked against what is known without asking anybody.
+"""Who sends a request: `Authorization: Bearer` and a secret of ours or an issuer's token, checked asking nobody.
 
 Invariant: a secret is compared in constant time, and an answer says nothing of why a token is not taken.
 """
 
+import asyncio
 import hmac
 from collections.abc import Callable
 from hashlib import blake2b
@@ -13,9 +14,13 @@ from typing import Final, Protocol
 from starlette.types import Scope as Request
 
 from prequal.api.errors import ApiError, ErrorCode
+from prequal.api.issued_tokens import IssuedTokens
 from prequal.api.known_clients import Caller, KnownClients, KnownSecret
 from prequal.api_clients import tokens
+from prequal.core.lifecycle import together
 from prequal.domain.api_client import LOCAL, Scope
+from prequal.issuers.tokens import KeyNotKnown
+from prequal.postgres.connections import Connection
 from prequal.security.pan_encryption import PanHasher
 from prequal.telemetry import metrics
 
@@ -28,6 +33,9 @@ IPV6_PREFIX: Final = 64
 """What one caller is given of IPv6."""
 _BEARER: Final = b"bearer "
 _REALM: Final = 'Bearer realm="prequal"'
+_WORDS_WITH_ISSUER: Final = (
+    "Send a token of a client: Authorization: Bearer, and pq_<id>_<secret> or a JWT of its issuer."
+)
 
 _NOBODY: Final = KnownSecret(Caller("", frozenset(), False, None), 0, bytes(32), float("inf"), 0.0)
 """What a token of an unknown client is compared with."""
@@ -35,6 +43,12 @@ _NOBODY: Final = KnownSecret(Caller("", frozenset(), False, None), 0, bytes(32),
 
 class Authentication(Protocol):
     """Tells who sends a request."""
+
+    async def load(self, connection: Connection) -> None:
+        """Read who is known, for the first time."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep that up to date until `stop`."""
 
     def caller_of(self, request: Request, needed: Scope) -> Caller:
         """Who sends it; his id is then in `request`, as `api_client`.
@@ -50,6 +64,12 @@ class NoAuthentication:
     def __init__(self) -> None:
         self._caller = Caller(LOCAL, frozenset(Scope), sandbox=True, requests_per_second=None)
 
+    async def load(self, connection: Connection) -> None:
+        pass
+
+    async def run(self, stop: asyncio.Event) -> None:
+        pass
+
     def caller_of(self, request: Request, needed: Scope) -> Caller:
         """The local client."""
         request["api_client"] = LOCAL
@@ -60,7 +80,12 @@ class KeyAuthentication:
     """Each client has a token."""
 
     def __init__(
-        self, clients: KnownClients, hasher: PanHasher, sandbox: bool, clock: Callable[[], float] = monotonic
+        self,
+        clients: KnownClients,
+        hasher: PanHasher,
+        sandbox: bool,
+        clock: Callable[[], float] = monotonic,
+        issued: IssuedTokens | None = None,
     ) -> None:
         """Take what tokens are compared with.
 
@@ -69,11 +94,23 @@ class KeyAuthentication:
             hasher: what their secrets are hashed with.
             sandbox: whether clients of the sandbox are let in.
             clock: seconds from anywhere, for the wrong tokens.
+            issued: the tokens of an issuer, where they are taken.
         """
         self._clients = clients
         self._hasher = hasher
         self._sandbox = sandbox
         self._wrong = WrongTokens(clock)
+        self._issued = issued
+        self._words = None if issued is None else _WORDS_WITH_ISSUER
+
+    async def load(self, connection: Connection) -> None:
+        await self._clients.load(connection)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        async with together() as group:
+            group.create_task(self._clients.run(stop))
+            if self._issued:
+                group.create_task(self._issued.keys.run(stop))
 
     def caller_of(self, request: Request, needed: Scope) -> Caller:
         """The client whose token it is; raises what `Authentication` says, and SERVICE_UNAVAILABLE at first."""
@@ -81,8 +118,11 @@ class KeyAuthentication:
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         given = [value for name, value in request["headers"] if name == b"authorization"]
         if not given:
-            raise _refusal("missing", _REALM)
-        secret = self._secret_of(given)
+            raise _refusal("missing", _REALM, self._words)
+        try:
+            secret = self._secret_of(given)
+        except KeyNotKnown:
+            raise self._not_taken(request, ApiError(ErrorCode.SERVICE_UNAVAILABLE)) from None
         if secret is None:
             raise self._not_taken(request)
         caller = secret.caller
@@ -110,9 +150,11 @@ class KeyAuthentication:
     def _matching(self, header: bytes) -> KnownSecret | None:
         """The secret that a header holds, whenever it lives."""
         token = header[len(_BEARER) :].strip(b" ")
-        client = tokens.client_of(token) if header[: len(_BEARER)].lower() == _BEARER else None
-        if client is None:
+        if header[: len(_BEARER)].lower() != _BEARER:
             return None
+        client = tokens.client_of(token)
+        if client is None:
+            return self._issued.matching(token) if self._issued else None
         found = [tokens.fingerprint(each, token) for each in self._hasher.every]
         secrets = self._clients.secrets_of(client) or (_NOBODY,)
         return next(
@@ -120,10 +162,10 @@ class KeyAuthentication:
             None,
         )
 
-    def _not_taken(self, request: Request) -> ApiError:
+    def _not_taken(self, request: Request, unless_too_many: ApiError | None = None) -> ApiError:
         seconds = self._wrong.note(_address(request))
         if seconds is None:
-            return _refusal("invalid", f'{_REALM}, error="invalid_token"')
+            return unless_too_many or _refusal("invalid", f'{_REALM}, error="invalid_token"', self._words)
         metrics.AUTHENTICATION_FAILURES.labels("limited").inc()
         return ApiError(
             ErrorCode.RATE_LIMITED, headers={"Retry-After": str(seconds)}, words="Too many tokens that are not taken."
@@ -153,9 +195,9 @@ class WrongTokens:
         return None if count < WRONG_MAX else int(began + WRONG_WINDOW_SECONDS - now) + 1
 
 
-def _refusal(reason: str, challenge: str) -> ApiError:
+def _refusal(reason: str, challenge: str, words: str | None) -> ApiError:
     metrics.AUTHENTICATION_FAILURES.labels(reason).inc()
-    return ApiError(ErrorCode.UNAUTHENTICATED, headers={"WWW-Authenticate": challenge})
+    return ApiError(ErrorCode.UNAUTHENTICATED, headers={"WWW-Authenticate": challenge}, words=words)
 
 
 def _forbidden(words: str, needed: Scope) -> ApiError:

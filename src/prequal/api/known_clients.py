@@ -41,10 +41,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class KnownSecret:
-    """A secret that is not revoked; its times are seconds since 1970, by the database's clock."""
+    """A secret that is not revoked, or a token of an issuer, which has no slot.
+
+    Its times are seconds since 1970, by the database's clock.
+    """
 
     caller: Caller
-    slot: int
+    slot: int | None
     secret_hmac: bytes
     not_before: float
     expires_at: float
@@ -57,8 +60,11 @@ class KnownClients:
         verified: secrets of what was found right since the last reading; filled by who finds it.
     """
 
-    def __init__(self, read_pool: ReadPool) -> None:
+    def __init__(self, read_pool: ReadPool, issuer: str = "") -> None:
+        """Describe them; with an issuer, those that are known by its tokens too."""
         self._read_pool = read_pool
+        self._issuer = issuer
+        self._subjects: dict[str, Caller] = {}
         self._secrets: dict[str, list[KnownSecret]] | None = None
         self.verified: dict[bytes, KnownSecret] = {}
         self._epoch = 0.0
@@ -75,13 +81,18 @@ class KnownClients:
         """The secrets of a client, those that have not begun or are over included."""
         return (self._secrets or {}).get(client, ())
 
+    def of_subject(self, subject: str) -> Caller | None:
+        """The client that the issuer's tokens name so; None when there is none, or it is revoked."""
+        return self._subjects.get(subject)
+
     def now(self) -> float:
         """The database's time, as far as it is known without asking: seconds since 1970."""
         return self._epoch + monotonic()
 
     def note_use(self, secret: KnownSecret) -> None:
         """Note that a secret was used; it is written within two seconds, once a minute."""
-        self._used.add((secret.caller.client, secret.slot))
+        if secret.slot is not None:
+            self._used.add((secret.caller.client, secret.slot))
 
     async def load(self, connection: Connection) -> None:
         """Read the living secrets of all clients."""
@@ -91,7 +102,14 @@ class KnownClients:
             caller = Caller(row.client, frozenset(row.scopes), row.sandbox, row.requests_per_second)
             known = KnownSecret(caller, row.slot, row.secret_hmac, row.not_before, row.expires_at)
             secrets.setdefault(row.client, []).append(known)
+        self._subjects = {
+            subject: Caller(client, frozenset(scopes), sandbox, rate)
+            for subject, client, scopes, sandbox, rate in await self._identified(connection)
+        }
         self._secrets, self._epoch, self.verified = secrets, now - monotonic(), {}
+
+    async def _identified(self, connection: Connection) -> Iterable[queries.Identified]:
+        return await queries.identified_clients(connection, self._issuer) if self._issuer else ()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read them again and again, until `stop`; a reading that fails is said once, and changes nothing."""

@@ -69,8 +69,8 @@ _CLIENT = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "pq_<id>_<secret>",
-    "description": "A client's token, as `prequal clients add` prints it. Where API_AUTHENTICATION is `none`, on one "
-    "machine alone, nobody is asked for one.",
+    "description": "A client's token, as `prequal clients add` prints it, or, where API_JWT_ISSUER is set, an access "
+    "token (JWT) of that issuer. Where API_AUTHENTICATION is `none`, on one machine alone, nobody is asked for one.",
 }
 _HEALTH: dict[str, dict[str, Document]] = {"200": {"healthy": {"status": "healthy"}}}
 _CONNECTED = {"database": "connected", "kafka": "connected", "breakers": {"database": "closed"}}

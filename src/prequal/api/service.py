@@ -8,9 +8,10 @@ import functools
 from typing import Any
 
 from prequal.api import app
-from prequal.api.authentication import KeyAuthentication, NoAuthentication
+from prequal.api.authentication import Authentication, KeyAuthentication, NoAuthentication
 from prequal.api.decided_policies import DecidedPolicies
 from prequal.api.decision import ShowDecision
+from prequal.api.issued_tokens import IssuedTokens
 from prequal.api.known_clients import KnownClients
 from prequal.api.rate_limits import RateLimits
 from prequal.api.routes import OwnApplications, ShowStatus, SubmitApplication
@@ -19,6 +20,7 @@ from prequal.core.keys import split
 from prequal.core.settings import ApiSettings
 from prequal.core.topology import Service, topic_of
 from prequal.domain.events import EventType
+from prequal.issuers.keys import SigningKeys
 from prequal.messaging.own_events import OwnEvents
 from prequal.postgres.connections import ReadPool
 from prequal.postgres.key_checks import recorded_hash_keys, recorded_key
@@ -47,21 +49,19 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     submissions = Submissions(settings, events)
     readiness = Readiness(settings, needs_kafka=False)
     read_pool = ReadPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
-    asks_for_keys = settings.api_authentication == "keys"
-    clients = KnownClients(read_pool)
+    authentication = _authentication(settings, read_pool, hasher)
     checks = (
         recorded_key("ENCRYPTION_KEY", *keys.checks),
         recorded_hash_keys(*(each.check for each in hasher.every)),
-        *([clients.load] if asks_for_keys else []),
+        authentication.load,
     )
-    authentication = KeyAuthentication(clients, hasher, settings.sandbox) if asks_for_keys else NoAuthentication()
     limits = RateLimits()
     served, written = asyncio.Event(), asyncio.Event()
     async with read_pool:
         holder_types = _holder_types(settings)
         submit = SubmitApplication(submissions, keys, hasher, holder_types, authentication, limits, settings.sandbox)
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
-        admin = _admin(settings, health) if asks_for_keys else None
+        admin = _admin(settings, health) if settings.api_authentication == "keys" else None
         applications = OwnApplications(read_pool, authentication, limits)
         shown = http_server.bare_handlers(health) if admin else health
         reads = (ShowStatus(applications), ShowDecision(applications, DecidedPolicies(read_pool)))
@@ -72,8 +72,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
             writing = running.group.create_task(submissions.run(served))
             running.group.create_task(events.run(written))
             running.group.create_task(KeyWatch(settings, keys).run(served))
-            if asks_for_keys:
-                running.group.create_task(clients.run(stop))
+            running.group.create_task(authentication.run(stop))
             if not stop.is_set():
                 submissions.open()
             await running.http
@@ -81,6 +80,17 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
             submissions.wake()
             await writing
             written.set()
+
+
+def _authentication(settings: ApiSettings, read_pool: ReadPool, hasher: PanHasher) -> Authentication:
+    if settings.api_authentication == "none":
+        return NoAuthentication()
+    clients = KnownClients(read_pool, settings.api_jwt_issuer)
+    issued = None
+    if settings.api_jwt_issuer:
+        keys = SigningKeys(settings.api_jwt_issuer, settings.api_jwt_jwks_url)
+        issued = IssuedTokens(settings, keys, clients)
+    return KeyAuthentication(clients, hasher, settings.sandbox, issued=issued)
 
 
 def _admin(settings: ApiSettings, health: dict[str, Handler]) -> Beside:

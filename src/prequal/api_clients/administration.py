@@ -15,6 +15,7 @@ from prequal.api_clients.queries import ClientRow, SecretRow
 from prequal.core.errors import UsageError
 from prequal.domain.api_client import RATE
 from prequal.domain.pan_detection import looks_like_pan
+from prequal.issuers.identity import Identity
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
 from prequal.record.acts import Actor, Detail, record_act
@@ -114,15 +115,76 @@ def change_rate(database_url: str, actor: Actor, client: str, rate: int) -> Clie
     return asyncio.run(_change_rate(database_url, actor, client, rate))
 
 
+def add_identified(
+    database_url: str,
+    actor: Actor,
+    name: str,
+    scopes: Sequence[str],
+    identity: Identity,
+    *,
+    sandbox: bool,
+    rate: int = RATE,
+) -> ClientRow:
+    """Add a client that has no secret of ours: tokens of its issuer name it.
+
+    Raises:
+        UsageError: the name does not fit or is taken, or the identity does not fit or is another client's.
+        Misconfigured, Transient: as for `add`.
+    """
+    _require_name(name)
+    return asyncio.run(_add_identified(database_url, actor, _New(name, scopes, sandbox, rate), identity))
+
+
+def identify(database_url: str, actor: Actor, client: str, identity: Identity | None) -> ClientRow:
+    """Let tokens of an issuer name a client, by id or name, or no longer; every API knows within 5 s.
+
+    Raises:
+        UsageError: there is no such client, it is revoked, or the identity does not fit or is another client's.
+        Misconfigured, Transient: as for `add`.
+    """
+    return asyncio.run(_identify(database_url, actor, client, identity))
+
+
 async def _add(database_url: str, hasher: PanHasher, actor: Actor, new: _New, life: Life) -> Issued:
     async with _transaction(database_url, hasher) as connection:
-        client_id = tokens.new_id()
-        if not await queries.insert_client(connection, client_id, *astuple(new)):
-            raise UsageError("There is a client of this name: `prequal clients rotate` gives it a new secret.")
+        client_id = await _insert(connection, new)
         token = await _issue(connection, hasher, client_id, SLOTS[0], life)
-        details: dict[str, Detail] = asdict(new) | {"scopes": " ".join(new.scopes)}
-        await record_act(connection, actor, "client_added", "client", client_id, details)
+        await record_act(connection, actor, "client_added", "client", client_id, _details(new))
         return Issued(await _found(connection, client_id), SLOTS[0], token)
+
+
+async def _add_identified(database_url: str, actor: Actor, new: _New, identity: Identity) -> ClientRow:
+    async with _transaction(database_url) as connection:
+        client_id = await _insert(connection, new)
+        await _set_identity(connection, client_id, identity)
+        await record_act(connection, actor, "client_added", "client", client_id, _details(new) | asdict(identity))
+        return await _found(connection, client_id)
+
+
+async def _identify(database_url: str, actor: Actor, id_or_name: str, identity: Identity | None) -> ClientRow:
+    async with _transaction(database_url) as connection:
+        client = await _living(connection, id_or_name)
+        await _set_identity(connection, client.id, identity)
+        details: dict[str, Detail] = asdict(identity) if identity else {"issuer": None, "subject": None}
+        await record_act(connection, actor, "client_identity_changed", "client", client.id, details)
+        return await _found(connection, client.id)
+
+
+async def _insert(connection: Connection, new: _New) -> str:
+    client_id = tokens.new_id()
+    if not await queries.insert_client(connection, client_id, *astuple(new)):
+        raise UsageError("There is a client of this name: `prequal clients rotate` gives it a new secret.")
+    return client_id
+
+
+def _details(new: _New) -> dict[str, Detail]:
+    return asdict(new) | {"scopes": " ".join(new.scopes)}
+
+
+async def _set_identity(connection: Connection, client: str, identity: Identity | None) -> None:
+    claims = (None, None) if identity is None else (identity.issuer, identity.subject)
+    if not await queries.set_identity(connection, client, *claims):
+        raise UsageError("This subject of the issuer is another client's: see `prequal clients list`.")
 
 
 async def _list(database_url: str) -> list[tuple[ClientRow, list[SecretRow]]]:

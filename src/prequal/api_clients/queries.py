@@ -6,6 +6,9 @@ Invariant: a client has two secrets at most that live or will; the database's cl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from asyncpg import UniqueViolationError
 
 from prequal.postgres.connections import Connection
 
@@ -21,6 +24,9 @@ class ClientRow:
     requests_per_second: int
     created_at: datetime
     revoked_at: datetime | None
+    issuer: str | None
+    subject: str | None
+    """How tokens of the issuer name it; None, as `issuer`, when they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,9 @@ class SecretRow:
     last_used_at: datetime | None
     is_live: bool
     """Not revoked and not expired; it may still begin later."""
+
+
+_CLIENT = "id, name, scopes, sandbox, requests_per_second, created_at, revoked_at, issuer, subject"
 
 
 async def insert_client(
@@ -91,8 +100,8 @@ async def put_secret(
 async def locked_client(connection: Connection, id_or_name: str) -> ClientRow | None:
     """The client of this id or name, its id first, locked until the transaction ends."""
     row = await connection.fetchrow(
-        """
-        SELECT id, name, scopes, sandbox, requests_per_second, created_at, revoked_at FROM api_clients
+        f"""
+        SELECT {_CLIENT} FROM api_clients
         WHERE id = $1 OR name = $1 ORDER BY id = $1 DESC LIMIT 1
         FOR UPDATE
         """,
@@ -103,9 +112,7 @@ async def locked_client(connection: Connection, id_or_name: str) -> ClientRow | 
 
 async def all_clients(connection: Connection) -> list[ClientRow]:
     """Every client, in the order of their names."""
-    rows = await connection.fetch(
-        "SELECT id, name, scopes, sandbox, requests_per_second, created_at, revoked_at FROM api_clients ORDER BY name"
-    )
+    rows = await connection.fetch(f"SELECT {_CLIENT} FROM api_clients ORDER BY name")
     return [ClientRow(*row) for row in rows]
 
 
@@ -140,6 +147,18 @@ async def end_secret(connection: Connection, client: str, slot: int, after: time
 async def set_rate(connection: Connection, client: str, rate: int) -> None:
     """Let a client send so many requests a second to each API process."""
     await connection.execute("UPDATE api_clients SET requests_per_second = $2 WHERE id = $1", client, rate)
+
+
+async def set_identity(connection: Connection, client: str, issuer: str | None, subject: str | None) -> bool:
+    """Know a client by these claims of an issuer, or by none; not when they are another living client's."""
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "UPDATE api_clients SET issuer = $2, subject = $3 WHERE id = $1", client, issuer, subject
+            )
+    except UniqueViolationError:
+        return False
+    return True
 
 
 async def revoke_client(connection: Connection, client: str) -> None:
@@ -179,6 +198,22 @@ async def living_secrets(connection: Connection) -> tuple[float, list[LivingSecr
         """
     )
     return rows[0][0], [LivingSecret(*row[1:]) for row in rows if row[1] is not None]
+
+
+Identified: TypeAlias = tuple[str, str, Sequence[str], bool, int]
+"""The subject of a client at an issuer, its id and scopes, whether it is of the sandbox, and its rate."""
+
+
+async def identified_clients(connection: Connection, issuer: str) -> list[Identified]:
+    """The clients that this issuer's tokens name, without those that are revoked."""
+    rows = await connection.fetch(
+        """
+        SELECT subject, id, scopes, sandbox, requests_per_second FROM api_clients
+        WHERE issuer = $1 AND revoked_at IS NULL
+        """,
+        issuer,
+    )
+    return [tuple(row) for row in rows]
 
 
 async def write_uses(connection: Connection, used: Sequence[tuple[str, int]]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from prequal.api_clients.administration import Issued, Life, Moment
     from prequal.api_clients.queries import ClientRow, SecretRow
+    from prequal.issuers.identity import Identity
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -26,6 +27,12 @@ NotBefore = Annotated[
 ]
 Rate = Annotated[
     int, typer.Option(min=1, max=RATE_MAX, metavar="NUMBER", help="Requests a second that each API process takes.")
+]
+Issuer = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Whose tokens name it: `iss`, as API_JWT_ISSUER spells it.")
+]
+Subject = Annotated[
+    str | None, typer.Option(metavar="NAME", help="How they name it: the claim that API_JWT_CLIENT_CLAIM says.")
 ]
 Expires = Annotated[str | None, typer.Option(metavar="TIME", help="Taken until then: a time, or 90d. Default: no end.")]
 
@@ -54,22 +61,30 @@ def add(
     rate: Rate = RATE,
     not_before: NotBefore = None,
     expires: Expires = None,
+    issuer: Issuer = None,
+    subject: Subject = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a client, and print its token: it cannot be shown again.
 
-    The token alone goes to stdout. Needs DATABASE_URL and PAN_HASH_KEY, or a running `prequal up`.
+    The token alone goes to stdout. Needs DATABASE_URL and PAN_HASH_KEY, or a running `prequal up`. With --issuer and
+    --subject it has no token of ours, but those of the issuer, and PAN_HASH_KEY is not needed.
 
     \b
     Examples:
       prequal clients add "Lender's app" --expires 365d
       prequal clients add auditor --scope applications:read --json
+      prequal clients add batch --issuer https://sso.lender.example/realms/apps --subject prequal-batch
     """
     from prequal.api_clients import administration
     from prequal.record.acts import operator
 
+    scopes = sorted(set(scope or Scope))
+    if identity := _identity(issuer, subject):
+        _add_identified(name, scopes, identity, sandbox, rate, as_json)
+        return
     settings, hasher = hashing_stores()
-    life, scopes = _life(not_before, expires), sorted(set(scope or Scope))
+    life = _life(not_before, expires)
     issued = administration.add(
         settings.database_url, hasher, operator(), name, scopes, sandbox=sandbox, rate=rate, life=life
     )
@@ -97,6 +112,8 @@ def list_clients(as_json: AsJson = False) -> None:
         return
     for client, held in found:
         typer.echo(_line(client))
+        if client.issuer:
+            typer.echo(f"  named by tokens of {client.issuer} as {client.subject}")
         for secret in held:
             typer.echo(_secret_line(secret))
     typer.echo(f"{len(found)} client{'' if len(found) == 1 else 's'}.")
@@ -127,6 +144,36 @@ def rotate(
     settings, hasher = hashing_stores()
     life, lives_on = _life(not_before, expires), _duration("--overlap", overlap)
     _show(administration.rotate(settings.database_url, hasher, operator(), client, lives_on, life), as_json)
+
+
+@app.command()
+def identity(
+    client: Client,
+    issuer: Issuer = None,
+    subject: Subject = None,
+    none: Annotated[bool, typer.Option("--none", help="No issuer's tokens name it any more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let an issuer's tokens name a client, in place of those that did; holds within 5 seconds.
+
+    Its secrets are taken as before: `prequal clients revoke CLIENT --secret 1` ends them. Needs DATABASE_URL, or a
+    running `prequal up`.
+
+    \b
+    Examples:
+      prequal clients identity "Lender's app" --issuer https://sso.lender.example/realms/apps --subject lender-app
+      prequal clients identity k7m2xq9z --none
+    """
+    from prequal.api_clients import administration
+    from prequal.core.errors import UsageError
+    from prequal.core.settings import DatabaseSettings
+    from prequal.record.acts import operator
+
+    found = _identity(issuer, subject)
+    if none is (found is not None):
+        raise UsageError("Give --issuer and --subject, or --none.")
+    changed = administration.identify(stores(DatabaseSettings).database_url, operator(), client, found)
+    _show_identity(changed, as_json)
 
 
 @app.command()
@@ -178,6 +225,33 @@ def revoke(
     typer.echo(f"{found.id} is revoked." if secret is None else f"Secret {secret} of {found.id} is revoked.")
 
 
+def _identity(issuer: str | None, subject: str | None) -> "Identity | None":
+    from prequal.core.errors import UsageError
+    from prequal.issuers.identity import Identity
+
+    if issuer is None and subject is None:
+        return None
+    if issuer is None or subject is None:
+        raise UsageError("--issuer and --subject belong together.")
+    return Identity.of(issuer, subject)
+
+
+def _add_identified(
+    name: str, scopes: list[Scope], identity: "Identity", sandbox: bool, rate: int, as_json: bool
+) -> None:
+    from prequal.api_clients.administration import add_identified
+    from prequal.core.settings import DatabaseSettings
+    from prequal.record.acts import operator
+
+    url = stores(DatabaseSettings).database_url
+    _show_identity(add_identified(url, operator(), name, scopes, identity, sandbox=sandbox, rate=rate), as_json)
+
+
+def _show_identity(client: "ClientRow", as_json: bool) -> None:
+    known = f"tokens of {client.issuer} as {client.subject}" if client.issuer else "no issuer's tokens"
+    typer.echo(json.dumps(_as_json(client)) if as_json else f"{client.id} is named by {known}.")
+
+
 def _show(issued: "Issued", as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_as_json(issued.client) | {"secret": issued.slot, "token": issued.token}))
@@ -220,6 +294,8 @@ def _as_json(client: "ClientRow") -> dict[str, Any]:
         "requests_per_second": client.requests_per_second,
         "created_at": _time(client.created_at),
         "revoked_at": _time(client.revoked_at),
+        "issuer": client.issuer,
+        "subject": client.subject,
     }
 
 

@@ -59,6 +59,15 @@ def endpoint(url: str) -> str:
 
 def bureau(url: str) -> str:
     """An address that a PAN may be sent to, or none: HTTPS, or this machine."""
+    return _private(url, "https://bureau.example/reports", "PANs are sent there")
+
+
+def issuer(url: str) -> str:
+    """An address whose keys may be believed, or none: HTTPS, or this machine."""
+    return _private(url, "https://issuer.example/realm", "its keys decide who is let in")
+
+
+def _private(url: str, example: str, why: str) -> str:
     if url:
         try:
             parts = urlsplit(url)
@@ -66,9 +75,9 @@ def bureau(url: str) -> str:
         except ValueError:
             good = False
         if not good or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
-            raise ValueError("must look like https://bureau.example/reports, without user, query or fragment")
+            raise ValueError(f"must look like {example}, without user, query or fragment")
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-            raise ValueError("must begin with https:// unless it is on this machine: PANs are sent there")
+            raise ValueError(f"must begin with https:// unless it is on this machine: {why}")
     return url
 
 

@@ -16,6 +16,7 @@ from prequal.core.database_url import verified
 from prequal.core.errors import Misconfigured
 from prequal.core.hash_key_settings import HashKeySettings
 from prequal.core.http_tls_settings import HttpTlsSettings
+from prequal.core.issuer_settings import ApiIssuerSettings
 from prequal.core.kafka_settings import KafkaSecuritySettings
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
 from prequal.core.review_settings import ReviewSettings
@@ -182,7 +183,7 @@ class ConsumerSettings(ServiceSettings):
     )
 
 
-class ApiSettings(HttpTlsSettings, HashKeySettings, WriterSettings, EncryptionSettings):
+class ApiSettings(ApiIssuerSettings, HttpTlsSettings, HashKeySettings, WriterSettings, EncryptionSettings):
     """What `prequal api` needs: both keys, because it encrypts and hashes."""
 
     service_name: str = Field("prequal-api", min_length=1, max_length=64, description="Name in logs and metrics.")

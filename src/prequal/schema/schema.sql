@@ -78,10 +78,15 @@ CREATE TABLE public.api_clients (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revoked_at timestamp with time zone,
     requests_per_second integer DEFAULT 5000 NOT NULL,
+    issuer text COLLATE pg_catalog."C",
+    subject text COLLATE pg_catalog."C",
     CONSTRAINT api_clients_id_check CHECK (((octet_length(id) = 8) AND (id !~ '[^a-z0-9]'::text))),
+    CONSTRAINT api_clients_identity_whole CHECK (((issuer IS NULL) = (subject IS NULL))),
+    CONSTRAINT api_clients_issuer_check CHECK (((char_length(issuer) >= 1) AND (char_length(issuer) <= 500))),
     CONSTRAINT api_clients_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 100))),
     CONSTRAINT api_clients_requests_per_second_check CHECK (((requests_per_second >= 1) AND (requests_per_second <= 1000000))),
-    CONSTRAINT api_clients_scopes_check CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['applications:read'::text, 'applications:write'::text])))
+    CONSTRAINT api_clients_scopes_check CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['applications:read'::text, 'applications:write'::text]))),
+    CONSTRAINT api_clients_subject_check CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255)))
 );
 
 CREATE TABLE public.applications (
@@ -604,6 +609,8 @@ ALTER TABLE ONLY public.review_votes
     ADD CONSTRAINT review_votes_pkey PRIMARY KEY (application_id, voter);
 
 CREATE INDEX acts_subject ON public.acts USING btree (subject_kind, subject, id);
+
+CREATE UNIQUE INDEX api_clients_identity_key ON public.api_clients USING btree (issuer, subject) WHERE (revoked_at IS NULL);
 
 CREATE INDEX applications_undecided ON public.applications USING btree (created_at) WHERE (status = 'PENDING'::text);
 

@@ -520,6 +520,21 @@ def test_pans_are_sent_over_https_or_to_this_machine_alone(url: str) -> None:
     assert "hunter2" not in words
 
 
+@pytest.mark.parametrize("name", ["api_jwt_issuer", "api_jwt_jwks_url"])
+@pytest.mark.parametrize(
+    "url", ["http://issuer.example", "issuer.example", "ftp://issuer.example", "https://a:hunter2@issuer.example"]
+)
+def test_issuer_that_is_not_asked_over_tls_is_refused(name: str, url: str) -> None:
+    words = sentence(ApiSettings, **{"api_jwt_audience": "prequal", name: url})
+
+    assert words.startswith(f"Bad settings: {name.upper()} must")
+    assert "hunter2" not in words
+
+
+def test_issuer_without_an_audience_is_refused() -> None:
+    assert "API_JWT_AUDIENCE is missing" in sentence(api_jwt_issuer="https://issuer.example")
+
+
 @pytest.mark.parametrize("url", ["", "https://bureau.example/v1/reports", "http://127.0.0.1:8006/reports"])
 def test_bureau_may_be_reached_so(url: str) -> None:
     assert load(CreditSettings, **good(bureau_url=url)).bureau_url == url
