@@ -45,6 +45,7 @@ from tests.support.certificates import Authority
 
 KEYS_OF_CREDIT = {"encryption_key": ENCRYPTION_KEY, "report_key": REPORT_KEY}
 PASSWORD = "correct-horse"
+PUBLISHED = "kafka_messages_published_total"
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ def test_application_is_decided_by_processes_that_may_do_what_their_lists_say(
         answer = httpx.post(f"{system.api.url}/applications", json=an_application(), timeout=15, trust_env=False)
         decided = eventually(lambda: database.value("SELECT max(status) FROM applications WHERE status <> 'PENDING'"))
         backlog = eventually(lambda: "kafka_consumer_lag" in system.publisher.get("/metrics").text)
+        eventually(lambda: system.api.metric(PUBLISHED) == system.credit.metric(PUBLISHED) == 1)
     finally:
         system.stop()
 

@@ -57,7 +57,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of a type of event that we consume: its topic, who publishes it, and who consumes it."""
+    """The way of a type of event that we consume: its topic, who writes and publishes it, and who consumes it."""
 
     topic: str
     publisher: Service

@@ -30,7 +30,7 @@ class KafkaUser(StrEnum):
 
 
 DUTIES: Final[Mapping[KafkaUser, str]] = {
-    KafkaUser.API: "`prequal api`, which only asks whether a broker answers",
+    KafkaUser.API: "`prequal api`",
     KafkaUser.CREDIT: "`prequal credit`",
     KafkaUser.DECISION: "`prequal decision`",
     KafkaUser.PUBLISHER: "`prequal publisher`",
@@ -58,6 +58,10 @@ def _consumer(service: Service) -> tuple[Acl, ...]:
     )
 
 
+def _publisher(service: Service) -> tuple[Acl, ...]:
+    return tuple(Acl("topic", route.topic, "Write") for route in ROUTES.values() if route.publisher is service)
+
+
 _DEAD_LETTERS: Final = tuple(dead_letter_topic(topic) for topic in GROUPS)
 _SEES_BACKLOGS: Final = (
     *(Acl("group", group, "Describe") for group in GROUPS.values()),
@@ -70,8 +74,8 @@ _REPLAYS: Final = (
 )
 
 ACLS: Final[Mapping[KafkaUser, tuple[Acl, ...]]] = {
-    KafkaUser.API: (),
-    KafkaUser.CREDIT: _consumer(Service.CREDIT),
+    KafkaUser.API: _publisher(Service.API),
+    KafkaUser.CREDIT: (*_consumer(Service.CREDIT), *_publisher(Service.CREDIT)),
     KafkaUser.DECISION: _consumer(Service.DECISION),
     KafkaUser.PUBLISHER: (*(Acl("topic", topic, "Write") for topic in TOPICS), *_SEES_BACKLOGS),
     KafkaUser.CONSOLE: (*_REPLAYS, *_SEES_BACKLOGS),

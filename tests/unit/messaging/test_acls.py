@@ -1,9 +1,11 @@
 from itertools import pairwise
 
+import pytest
 import yaml
 
+from prequal.core.topology import ROUTES, Route
 from prequal.messaging import acls
-from prequal.messaging.acls import ACLS, KafkaUser
+from prequal.messaging.acls import ACLS, Acl, KafkaUser
 
 
 def test_commands_and_resources_allow_what_the_lists_say() -> None:
@@ -33,5 +35,8 @@ def test_commands_and_resources_allow_what_the_lists_say() -> None:
     assert all({(*each[:3], "Read"), (*each[:3], "Write")} & printed for each in implied)
 
 
-def test_process_that_only_asks_whether_a_broker_answers_may_do_nothing() -> None:
-    assert ACLS[KafkaUser.API] == ()
+@pytest.mark.parametrize("route", ROUTES.values(), ids=lambda route: route.topic)
+def test_writer_of_a_topic_may_write_to_it_as_the_publisher_may(route: Route) -> None:
+    writers = {user for user in KafkaUser if Acl("topic", route.topic, "Write") in ACLS[user]}
+
+    assert {KafkaUser[route.publisher.name], KafkaUser.PUBLISHER} <= writers
