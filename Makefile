@@ -143,7 +143,7 @@ faults: .venv/.develop ## Every fault once, then every seeded bug: RUNS=, ONLY=,
 	@$(BIN)/python -m faults.run
 	@[ -n "$(ONLY)" ] || $(BIN)/python -m faults.bugs_run
 
-bugs: .venv/.develop ## Every seeded bug, which the checker must see: ONLY=name
+bugs: .venv/.develop ## Every seeded bug, which the checker must see: ONLY=name, CONTROLS=0
 	@$(BIN)/python -m faults.bugs_run $(ONLY)
 
 prove: .venv/.develop ## Two minutes to watch: everything is killed again and again under load, and nothing is lost

@@ -15,6 +15,7 @@ from typing import Final
 from faults.build import CLOCK_OFF
 from faults.plan import SHORT
 from faults.scenario import Run, Spoilt, scenario
+from faults.systems import with_publisher_alone
 from harness.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
 from harness.journal import SERVICES, Planted
 from prequal.domain.pan import Pan
@@ -53,7 +54,7 @@ for name in SERVICES:
     scenario(17, f"clock-off-in-{name}", volume=SHORT)(clock_off(name))
 
 
-@scenario(21, "unknown-key", outage=(6.0, 3.0), own_system=True)
+@scenario(21, "unknown-key", outage=(6.0, 3.0), own_system=True, opens=with_publisher_alone)
 def unknown_key(run: Run) -> None:
     """A PAN is encrypted with a key that nobody gave the credit service: its partition waits, with no dead letter."""
     key = os.urandom(32)

@@ -15,6 +15,7 @@ from confluent_kafka import Message
 
 from faults.plan import SHORT, Post, Volume, plan
 from faults.scenario import Run, Spoilt, scenario
+from faults.systems import with_publisher_alone
 from harness import keys, reports
 from harness.broker import REPORTED, SUBMITTED, SUBMITTED_DLQ, RawMessage, headers_of
 from harness.journal import Planted
@@ -47,7 +48,7 @@ class Poison:
     key: str
 
 
-@scenario(14, "poison", own_system=True)
+@scenario(14, "poison", own_system=True, opens=with_publisher_alone)
 def poison(run: Run) -> None:
     """Everything that was ever found on a topic comes down both; its neighbours do not wait for it."""
     events = _events_held_back(run)

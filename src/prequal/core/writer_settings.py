@@ -13,5 +13,5 @@ class WriterSettings(BaseSettings):
     publish_own_events: bool = Field(
         True,
         description="Whether the API and credit-service publish their own events after each commit; without it the "
-        "publisher does, half a second to a second later.",
+        "publisher does, a second to one and a half later.",
     )

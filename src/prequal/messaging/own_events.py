@@ -1,6 +1,6 @@
 """A writer publishes the events of its own commits at once, and archives in batches what the broker acknowledged.
 
-Invariant: nothing waits for Kafka or fails with it. What is not published and archived within half a second, since the
+Invariant: nothing waits for Kafka or fails with it. What is not published and archived within a second, since the
 process died, the broker is away or a commit was in doubt, is left to the publisher, which publishes it (again).
 
     commit ──► publish ──acknowledged──► archive
@@ -31,7 +31,7 @@ from prequal.telemetry.logs import where
 log = structlog.get_logger()
 
 ARCHIVE_EVERY_SECONDS = 0.15
-"""Nobody waits for the archive, and the publisher begins after three times as long (`publisher.queries`)."""
+"""Nobody waits for the archive, and the publisher begins after six times as long (`publisher.queries`)."""
 UNARCHIVED_MAX = 2000
 """So many events are on their way or acknowledged; more are left to the publisher."""
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0

@@ -16,7 +16,7 @@ from uuid import UUID
 from prequal.messaging.outbox import EVENT, ROW, OutboxRow
 from prequal.postgres.connections import Connection
 
-UNPUBLISHED_SECONDS = 0.5
+UNPUBLISHED_SECONDS = 1.0
 """An event of this age is published by the publisher. Some times as long as its writer takes to publish and archive it,
 so that nothing is published twice but after a stall."""
 
