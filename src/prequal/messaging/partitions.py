@@ -37,6 +37,8 @@ REBUILD_EVERY_SECONDS = 15.0
 CHECK_EVERY_SECONDS = 5.0
 CHECK_UNASSIGNED_SECONDS = 2.0
 ANSWER_SECONDS = 1.0
+UNANSWERED_MAX = 5
+"""So many looks in a row may find the broker, and not what the group has stored there."""
 
 T = TypeVar("T")
 
@@ -79,6 +81,7 @@ class Partitions:
         self._rebuild_at = 0.0
         self._check_at = 0.0
         self._overlooked = False
+        self._unanswered = 0
         self._polled = 0
         self._unread_before: dict[int, int] = {}
         self._ends: dict[Partition, int] = {}
@@ -157,7 +160,7 @@ class Partitions:
         """Rebuild a client that is of no more use; when nothing comes, find out whether there is nothing."""
         if (self._is_unfit or self._is_left_out) and monotonic() >= self._rebuild_at:
             await self._in_thread(self._rebuild if self._is_unfit else self._join_again)
-        if not len(self._offsets) and monotonic() >= self._check_at:
+        if not (self._assigned and len(self._offsets)) and monotonic() >= self._check_at:
             await self._in_thread(self._look_for_overlooked)
         if monotonic() >= self._find_held_at:
             self._find_held()
@@ -184,6 +187,7 @@ class Partitions:
 
     def _join(self) -> None:
         self._is_left_out = self._joined = False
+        self._unanswered = 0
         self._unread_before = {}
         self._client.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
@@ -286,10 +290,19 @@ class Partitions:
             self._overlooked = overlooks
 
     def _group_stands_still(self) -> bool:
-        """Whether no member of the group has stored an offset since the last look, though there is something unread."""
+        """Whether no member of the group has stored an offset since the last look, though there is something unread.
+
+        A client that reaches the broker, and look after look not its group's coordinator, has lost it: the same.
+        """
         found = self._client.list_topics(timeout=ANSWER_SECONDS).topics.get(self._topic)
         self._topic_is_missing = found is None
-        places = self._unread([TopicPartition(self._topic, number) for number in found.partitions]) if found else {}
+        partitions = [TopicPartition(self._topic, number) for number in found.partitions] if found else []
+        try:
+            places = self._unread(partitions)
+        except KafkaException:
+            self._unanswered += 1
+            return self._unanswered >= UNANSWERED_MAX
+        self._unanswered = 0
         before, self._unread_before = self._unread_before, places
         return bool(places) and places == before
 

@@ -421,6 +421,27 @@ def test_member_without_partitions_rejoins_when_messages_stay_unread() -> None:
     assert scene.stored == [2]
 
 
+def test_member_that_lost_its_coordinator_joins_again() -> None:
+    scene = Scene([done], until=60)
+    topic_is_shown(scene.broker)
+    committed = scene.broker.committed
+
+    def away(partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        scene.clock.now += timeout
+        raise KafkaException(KafkaError(KafkaError._WAIT_COORD))
+
+    def answers_again() -> None:
+        scene.broker.committed = committed  # type: ignore[method-assign]
+
+    scene.broker.committed = away  # type: ignore[method-assign]
+    scene.at(2, lambda: scene.broker.revoke((TOPIC, 0)))
+    scene.at(30, answers_again)
+
+    scene.run()
+
+    assert (scene.broker.left, scene.broker.subscribed) == (1, 2)
+
+
 def test_member_without_partitions_is_kept_beside_members_that_read() -> None:
     scene = Scene([done] * 40, until=40)
     topic_is_shown(scene.broker)
