@@ -254,7 +254,7 @@ def test_partition_that_is_being_read_for_long_is_left_for_the_next_run(
     decide(database, submission)
     published(database, submission, days_ago=30)
 
-    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(locks, "RETRY_SECONDS", 0)
     with database.connect() as reader:
         reader.execute("SELECT * FROM outbox_archive")
 

@@ -10,7 +10,7 @@ import pytest
 from harness.waiting import eventually
 from prequal.core.errors import Misconfigured
 from prequal.core.settings import PublisherSettings, load
-from prequal.telemetry import tracing
+from prequal.telemetry import otlp_exporter, tracing
 from tests.support.otlp import Receiver, a_receiver
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -40,6 +40,7 @@ def nobody_sends_any_more() -> Iterator[None]:
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     """An endpoint, and this process sending to it."""
     monkeypatch.setattr(tracing, "_recorder", None)
+    monkeypatch.setattr(otlp_exporter, "LAST_SECONDS", 30.0)  # however long the machine stands still
     with a_receiver() as receiver:
         tracing.start(settings(receiver.url))
         yield receiver
@@ -161,7 +162,6 @@ IN_ONE_REQUEST = 512
 
 
 def test_more_than_the_queue_holds_is_dropped_and_never_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    from prequal.telemetry import otlp_exporter
 
     monkeypatch.setattr(tracing, "_recorder", None)
     with a_receiver(hangs=True) as receiver:
