@@ -80,7 +80,8 @@ async def test_young_event_is_left_to_its_writer_and_an_older_one_is_the_publish
 
     database.execute("UPDATE outbox_events SET created_at = now() + interval '1 hour'")
     young = await queries.read_unpublished(connection, lease, [], 10)
-    database.execute("UPDATE outbox_events SET created_at = now() - interval '501 milliseconds'")
+    age = f"interval '{queries.UNPUBLISHED_SECONDS} seconds'"
+    database.execute(f"UPDATE outbox_events SET created_at = now() - {age} - interval '1 millisecond'")
     older = await queries.read_unpublished(connection, lease, [], 10)
 
     await connection.close()
