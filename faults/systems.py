@@ -21,6 +21,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from faults import prepared_stores
+from faults.bugs import PUBLISHER_ALONE
 from faults.build import ORDERS
 from faults.checker.system import JudgedSystem, Process
 from harness.journal import SERVICES
@@ -108,10 +109,6 @@ class FaultSystem(OwnSystem):
 
     def _orders(self, name: str) -> Path:
         return self.folder / f"{name}.orders"
-
-
-PUBLISHER_ALONE: Final = {name: {"PUBLISH_OWN_EVENTS": "false"} for name in ("api", "credit")}
-"""Settings by which no writer publishes its own events."""
 
 
 def with_publisher_alone(folder: Path) -> FaultSystem:

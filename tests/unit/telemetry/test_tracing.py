@@ -162,7 +162,6 @@ IN_ONE_REQUEST = 512
 
 
 def test_more_than_the_queue_holds_is_dropped_and_never_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-
     monkeypatch.setattr(tracing, "_recorder", None)
     with a_receiver(hangs=True) as receiver:
         tracing.start(settings(receiver.url))
