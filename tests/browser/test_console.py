@@ -65,7 +65,7 @@ def test_auditor_finds_an_application_and_the_look_at_it_in_the_record(console: 
     application, page = str(console.filled.application), opened("auditor")
     page.goto("/applications")
 
-    page.get_by_label("Id, or its request's").fill(application)
+    page.get_by_label("Id of the application or its request").fill(application)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=f"Application {application}")).to_be_visible()
     page.get_by_role("link", name="Record").click()

@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from harness.database import Database, url_of_service
 from prequal.console import app
 from prequal.console.service import console_of
+from prequal.console.visit import Console
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
 from prequal.domain.person import PersonRole
@@ -67,19 +68,24 @@ def settings(database: Database) -> ConsoleSettings:
 
 
 @pytest.fixture
-async def browser(settings: ConsoleSettings) -> AsyncIterator[Callable[[], Browser]]:
+async def console(settings: ConsoleSettings) -> AsyncIterator[Console]:
+    async with ReadPool(settings.database_url, "console", 2) as pool:
+        yield console_of(settings, pool, Readiness(settings, needs_kafka=False))
+
+
+@pytest.fixture
+async def browser(console: Console) -> AsyncIterator[Callable[[], Browser]]:
     """Makes browsers that have no cookie yet."""
     opened: list[httpx.AsyncClient] = []
-    async with ReadPool(settings.database_url, "console", 2) as pool:
-        console = app.build(console_of(settings, pool, Readiness(settings, needs_kafka=False)), {})
+    built = app.build(console, {})
 
-        def make() -> Browser:
-            opened.append(httpx.AsyncClient(transport=httpx.ASGITransport(console), base_url="http://console"))
-            return Browser(opened[-1])
+    def make() -> Browser:
+        opened.append(httpx.AsyncClient(transport=httpx.ASGITransport(built), base_url="http://console"))
+        return Browser(opened[-1])
 
-        yield make
-        for client in opened:
-            await client.aclose()
+    yield make
+    for client in opened:
+        await client.aclose()
 
 
 @pytest.fixture

@@ -58,6 +58,14 @@ async def test_replay_is_shown_first_and_done_when_it_is_confirmed(
     assert actors == {"operator"}
 
 
+async def test_all_that_wait_are_chosen_at_once(signed_in: SignedIn) -> None:
+    operator = await signed_in(PersonRole.OPERATOR)
+
+    none, chosen = (await operator.get("/dead-letters")).text, (await operator.get("/dead-letters?chosen=all")).text
+
+    assert (none.count(" checked "), chosen.count(" checked ")) == (0, 2)
+
+
 async def test_discard_takes_a_reason_without_a_pan(signed_in: SignedIn, database: Database) -> None:
     operator = await signed_in(PersonRole.OPERATOR)
     form = {"act": "discard", "id": FIRST, "confirmed": "yes"}
@@ -66,7 +74,12 @@ async def test_discard_takes_a_reason_without_a_pan(signed_in: SignedIn, databas
     with_pan = await operator.post("/dead-letters", **form, because="of ABCDE1234F")
     done = await operator.post("/dead-letters", **form, because="sent by a load test")
 
+    shown = (await operator.get(f"/dead-letters/{FIRST}")).text
     assert (without.status_code, with_pan.status_code, done.status_code) == (409, 409, 303)
+    assert f'name="id" value="{FIRST}"' in with_pan.text
+    assert 'name="because" value="of XXXXX1234F"' in with_pan.text
+    assert "discarded by operator, " in shown
+    assert ": sent by a load test</dd>" in shown
     assert database.row("SELECT action, reason, resolved_by FROM resolved_dead_letters") == {
         "action": "discarded",
         "reason": "sent by a load test",

@@ -10,9 +10,13 @@ from uuid_utils.compat import uuid7
 
 import prequal.console
 from harness.database import Database
+from prequal.console.consumers import Lag
 from prequal.console.queries.overview import first_id
-from prequal.console.rendering import Renderer, count, inr, said
+from prequal.console.queries.system import processes
+from prequal.console.rendering import Renderer, count, inr
+from prequal.console.visit import Console
 from prequal.domain.person import PersonRole
+from prequal.postgres.connections import connected
 from tests.support.submissions import stored
 
 
@@ -30,11 +34,39 @@ async def test_overview_of_nothing_says_so(signed_in: Callable[..., Any]) -> Non
     assert "Nothing came in." in (await (await signed_in(PersonRole.AUDITOR)).get("/")).text
 
 
-async def test_system_shows_what_it_knows_while_kafka_is_away(signed_in: Callable[..., Any]) -> None:
-    page = (await (await signed_in(PersonRole.OPERATOR)).get("/system")).text
+async def test_parts_that_are_away_are_named_on_the_overview(signed_in: Callable[..., Any], console: Console) -> None:
+    await console.consumers.ask()
 
-    assert "Kafka does not answer" in page
+    page = (await (await signed_in(PersonRole.OPERATOR)).get("/")).text
+
+    assert "Away: Kafka, prequal-api, credit-service, decision-service, publisher, console." in page
+
+
+async def test_system_shows_what_it_knows_with_its_age_while_kafka_is_away(
+    signed_in: Callable[..., Any], console: Console
+) -> None:
+    operator_ = await signed_in(PersonRole.OPERATOR)
+    await console.consumers.ask()
+    before = (await operator_.get("/system")).text
+    console.consumers.last = Lag(datetime(2026, 11, 28, 20, 0, 5, tzinfo=UTC), {"credit-service-group": 1234})
+
+    page = (await operator_.get("/system")).text
+
+    assert "How far the consumers are behind is not known." in before
+    assert "<b>Kafka</b><span>does not answer</span>" in page
+    assert "<b>1,234</b><span>messages behind: credit-service-group</span><small>as of 29 Nov 2026, 01:30:05" in page
     assert "revision 0" in page
+
+
+async def test_processes_are_counted_by_their_connections(database: Database) -> None:
+    async with (
+        connected(database.url, "credit-service ready"),
+        connected(database.url, "credit-service ready"),
+        connected(database.url, "decision-service policy") as connection,
+    ):
+        found = await processes(connection)
+
+    assert (found["credit-service"], found["decision-service"]) == (2, 0)
 
 
 def test_ids_from_the_first_of_a_millisecond_on_are_of_it_or_later() -> None:
@@ -51,7 +83,7 @@ def test_numbers_and_times_are_as_in_india() -> None:
     assert (
         at(datetime(2026, 11, 28, 20, 0, 5, 42_900, tzinfo=UTC), milliseconds=True) == "29 Nov 2026, 01:30:05.042 IST"
     )
-    assert [said(True), said(False), said(None), said(5)] == ["yes", "no", "–", "5"]
+    assert [*map(Renderer("Asia/Kolkata").said, (True, False, None, 5))] == ["yes", "no", "–", "5"]
 
 
 def test_no_template_has_inline_script_or_style_or_switches_escaping_off() -> None:

@@ -55,7 +55,7 @@ async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedI
     assert "Of 3 decided applications 1 would have another status" in shown
     assert "₹12,00,000.00" in shown
     assert [answer.status_code for answer in (approved, activated, rolled_back)] == [303, 303, 303]
-    assert ">v2</a></td><td>active" in in_force
+    assert '>v2</a></td><td data-label="State">active' in in_force
     acts = database.rows("SELECT actor_kind, actor, action FROM acts WHERE action LIKE 'policy%%' ORDER BY id")
     assert [(act["actor"], act["action"]) for act in acts if act["actor_kind"] == "person"] == [
         ("risk_officer", "policy_proposed"),
@@ -63,6 +63,21 @@ async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedI
         ("risk_officer", "policy_activated"),
         ("risk_officer", "policy_rolled_back"),
     ]
+
+
+async def test_version_shows_its_limits_and_what_differs_from_the_one_in_force(signed_in: SignedIn) -> None:
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    begun = (await officer.get("/policy")).text
+    await officer.post("/policy", document=document().replace("650", "651"))
+
+    shown, in_force = (await officer.get("/policy/v2")).text, (await officer.get("/policy/v1")).text
+
+    assert "version = &#34;v1&#34;" in begun
+    assert "<dt><code>minimum_cibil_score</code></dt><dd>651</dd>" in shown
+    assert "<dt><code>term_months</code></dt><dd>48 months</dd>" in shown
+    assert 'class="long">650</td><td data-label="v2" class="long">651</td>' in shown
+    assert "What differs from" not in in_force
+    assert "Roll back" not in in_force
 
 
 async def test_document_that_breaks_a_rule_is_refused_with_every_problem_and_kept(signed_in: SignedIn) -> None:

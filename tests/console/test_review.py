@@ -41,6 +41,8 @@ async def test_reviewer_claims_a_case_writes_a_note_and_decides_it(signed_in: Si
     shown = (await reviewer.get(f"/review/{case}")).text
     assert "Slips of &lt;three&gt; months are there." in shown
     assert "PRE_APPROVED, <code>INCOME_CONFIRMED</code>" in shown
+    assert "The applicant is shown: Documents show an income that is enough for the loan." in shown
+    assert "are not more than the loan of ₹" in shown
     assert str(case) not in (await reviewer.get("/review")).text
     assert database.value("SELECT status FROM applications WHERE id = %s", case) == "PRE_APPROVED"
     acts = database.rows("SELECT actor_kind, actor, action FROM acts WHERE action LIKE 'review%%' ORDER BY id")
@@ -61,6 +63,9 @@ async def test_larger_case_is_decided_by_two_different_people(
         await reviewer.post(f"/review/{case}", act="decide", reason="INCOME_NOT_ENOUGH")
         if reviewer is first:
             assert database.value("SELECT status FROM applications WHERE id = %s", case) == "MANUAL_REVIEW"
+            voted = (await first.get(f"/review/{case}")).text
+            assert "you have voted; it waits for another reviewer" in voted
+            assert 'value="claim"' not in voted
 
     assert database.value("SELECT status FROM applications WHERE id = %s", case) == "REJECTED"
 

@@ -280,12 +280,14 @@ def _value(value: object) -> str:
 
 
 def _page(policy: "Policy") -> list[str]:
+    from prequal.ops.policies import limits
+
     document = policy.document
     return [
         f"Policy {policy.version}: {document.title}",
         f"sha256 {policy.hash}",
         "",
-        *(f"  {name} = {_limit(policy, name)}" for name in document.limits),
+        *(f"  {name} = {words}" for name, words in limits(policy).items()),
         *(f"  {name} = {_derived(entry)}" for name, entry in document.derived.items()),
         "",
         "The first row that matches decides:",
@@ -310,13 +312,6 @@ def _life(life: "Mapping[str, Any]") -> list[str]:
 
 def _hex(digest: bytes | None) -> str:
     return "" if digest is None else digest.hex()
-
-
-def _limit(policy: "Policy", name: str) -> str:
-    from prequal.domain.policy.sentences import in_words
-
-    unit = " months" if policy.scope.kinds[name].name == "MONTHS" else ""
-    return in_words(policy.constants[name], policy.scope.kinds[name]) + unit
 
 
 def _derived(entry: Any) -> str:

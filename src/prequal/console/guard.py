@@ -15,7 +15,7 @@ from starlette.routing import Route
 from prequal.console.cookies import FIELD, is_own
 from prequal.console.forms import BadForm, read_form
 from prequal.console.rights import Right, may
-from prequal.console.visit import Console, Visit
+from prequal.console.visit import Console, Visit, away
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.people import sessions
 from prequal.people.sessions import Session
@@ -53,20 +53,18 @@ async def _answer(console: Console, page: Page, request: Request) -> Response:
         if session is None:
             return await _signed_out(console, page, request)
         if not may(session.roles, page.right):
-            return console.page(
-                "problem.html", 403, session, title="Not yours", words="Your roles have no right to it."
-            )
+            return console.problem(request, 403, session, "Not yours", "Your roles have no right to it.")
         form = await read_form(request) if page.method == "POST" else {}
         if page.method == "POST" and not is_own(token, form):
             words = "The form is of another session: go back, reload the page and send it again."
-            return console.page("problem.html", 403, session, title="Not sent", words=words)
+            return console.problem(request, 403, session, "Not sent", words)
         return await page.handler(Visit(console, request, session, token, form))
     except PrequalError as problem:
-        return _problem(console, session, problem, heals=page.method == "GET")
+        return _problem(console, request, session, problem)
     except Exception as bug:
         log.error("page_failed", path=page.path, error=where(bug))
         words = "The console failed at this page. It is in its log."
-        return console.page("problem.html", 500, session, title="A fault of ours", words=words)
+        return console.problem(request, 500, session, "A fault of ours", words)
 
 
 async def _session(console: Console, token: str) -> Session | None:
@@ -85,13 +83,14 @@ async def _signed_out(console: Console, page: Page, request: Request) -> Respons
     return console.page("signed_out.html", 401, None, typed=typed)
 
 
-def _problem(console: Console, session: Session | None, problem: PrequalError, *, heals: bool) -> Response:
-    """A failure as a page: who has to do something about it decides the status; `heals` lets it try again."""
+def _problem(console: Console, request: Request, session: Session | None, problem: PrequalError) -> Response:
+    """A failure as a page: who has to do something about it decides the status."""
     if isinstance(problem, BadForm):
-        return console.page("problem.html", 400, session, title="Not sent", words=str(problem))
+        return console.problem(request, 400, session, "Not sent", str(problem))
     if isinstance(problem, (UsageError, Refused)):
-        return console.page("problem.html", 409, session, title="Not done", words=str(problem))
+        return console.problem(request, 409, session, "Not done", str(problem))
     if isinstance(problem, Transient | Misconfigured):
         log.warning("page_unavailable", error=where(problem))
-        return console.page("problem.html", 503, session, title="Out of reach", words=str(problem), heals=heals)
+        heals = request.method == "GET"
+        return console.problem(request, 503, session, "Out of reach", away(problem), heals=heals)
     raise problem

@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from prequal.console.rights import Right, may
-from prequal.console.visit import Console
+from prequal.console.visit import Console, away
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.lifecycle import pause
 from prequal.people import sessions
@@ -103,9 +103,9 @@ class Live:
                 changed = {name: html for name, html in now.fragments.items() if sent.get(name) != html}
                 sent |= changed
                 yield _event(as_of=now.as_of, fragments=changed)
-            except (Transient, Misconfigured) as away:
-                log.warning("page_unavailable", error=where(away))
-                yield _event(words=str(away))
+            except (Transient, Misconfigured) as problem:
+                log.warning("page_unavailable", error=where(problem))
+                yield _event(words=away(problem))
             await pause(self._console.stop, EVERY_SECONDS)
 
     async def _may_look(self, page: LivePage, token: str) -> bool:
@@ -124,9 +124,9 @@ class Live:
 
     async def _render(self, page: LivePage, until: float) -> _Rendered:
         async with self._console.pool.use("console_read") as connection:
-            values = await page.look(connection)
+            values, known = dict(await page.look(connection)), self._console.known()
         renderer = self._console.renderer
-        fragments = {name: renderer.page(f"{name}.html", values) for name in page.fragments}
+        fragments = {name: renderer.page(f"{name}.html", values | known) for name in page.fragments}
         return _Rendered(until, renderer.at(values["now"]), fragments)
 
 

@@ -4,6 +4,8 @@ Invariant: no template switches the escaping off, or has the text of a script or
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -17,6 +19,7 @@ from prequal.domain.money import rupees
 from prequal.ops.timeline import format_duration
 
 MISSING: Final = "–"
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00", re.ASCII)
 
 
 class Renderer:
@@ -37,7 +40,8 @@ class Renderer:
             "at": self.at,
             "count": count,
             "inr": inr,
-            "said": said,
+            "said": self.said,
+            "value": value,
             "duration": lambda span: MISSING if span is None else format_duration(span),
             "words": lambda name: str(name).replace("_", " "),
         }
@@ -53,6 +57,14 @@ class Renderer:
         local = moment.astimezone(self._zone)
         parts = f".{local.microsecond // 1000:03d}" if milliseconds else ""
         return f"{local:%-d %b %Y, %H:%M:%S}{parts} {local:%Z}"
+
+    def said(self, detail: object) -> str:
+        """A detail of an act: `yes` and `no` for what is true or false, times as everywhere."""
+        if isinstance(detail, bool):
+            return "yes" if detail else "no"
+        if isinstance(detail, str) and _TIME.fullmatch(detail):
+            return self.at(datetime.fromisoformat(detail))
+        return MISSING if detail is None else str(detail)
 
 
 def _address(name: str) -> str:
@@ -71,8 +83,8 @@ def count(number: int | None) -> str:
     return MISSING if number is None else rupees(Decimal(number)).removeprefix("₹").removesuffix(".00")
 
 
-def said(detail: object) -> str:
-    """A detail of an act: `yes` and `no` for what is true or false."""
-    if isinstance(detail, bool):
-        return "yes" if detail else "no"
-    return MISSING if detail is None else str(detail)
+def value(found: object) -> str:
+    """A value of a policy's document: text as it stands, of the tests their number, everything else as JSON."""
+    if isinstance(found, list | tuple) and found and isinstance(found[0], dict):
+        return f"{len(found)} of them, below in the document"
+    return MISSING if found is None else found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)

@@ -7,6 +7,7 @@ import asyncio
 import functools
 
 from prequal.console import app
+from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies
 from prequal.console.rendering import Renderer
 from prequal.console.verifications import Verifier
@@ -50,6 +51,7 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
                 following = chain.follow(settings.database_url, keys[0], stop, settings.record_heads_folder)
                 running.group.create_task(following)
             running.group.create_task(lag.watch(pool, stop))
+            running.group.create_task(console.consumers.watch(stop))
             await running.http
             console.verifier.stop()
 
@@ -65,6 +67,7 @@ def console_of(
         readiness=readiness,
         sign_in=SignIn(life, lambda: pool.use("console_session")),
         verifier=Verifier(settings, pool),
+        consumers=Consumers(settings),
         renderer=Renderer(settings.console_time_zone),
         cookies=Cookies(bool(settings.http_certificate_file) or not setting_checks.is_loopback(settings.http_host)),
         stop=stop or asyncio.Event(),

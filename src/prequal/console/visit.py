@@ -8,15 +8,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies, form_token
 from prequal.console.rendering import Renderer
 from prequal.console.rights import Right, may
 from prequal.console.verifications import Verifier
+from prequal.core.circuit_breaker import BreakerOpen
 from prequal.core.console_settings import ConsoleSettings
+from prequal.core.errors import PrequalError
 from prequal.people.sessions import Session
 from prequal.people.sign_in import SignIn
 from prequal.postgres.connections import Connection, ReadPool
@@ -36,6 +40,12 @@ NAVIGATION: Final = (
 """The pages that are found without another page."""
 
 
+def away(problem: PrequalError) -> str:
+    """Which store does not answer, in a sentence."""
+    said = "PostgreSQL does not answer" if isinstance(problem, BreakerOpen) else str(problem)
+    return said if said.endswith(".") else f"{said}."
+
+
 @dataclass(frozen=True, slots=True)
 class Console:
     """What the console is made of."""
@@ -45,10 +55,15 @@ class Console:
     readiness: Readiness
     sign_in: SignIn
     verifier: Verifier
+    consumers: Consumers
     renderer: Renderer
     cookies: Cookies
     stop: asyncio.Event
     """Set when the process is to end."""
+
+    def known(self) -> dict[str, Any]:
+        """What every page may show of the stores, without asking them."""
+        return {"consumers": self.consumers, "ready": self.readiness.answer()[1]}
 
     def page(self, template: str, status: int = 200, session: Session | None = None, **values: Any) -> HTMLResponse:
         """A page; `session` is whose navigation it has."""
@@ -57,7 +72,16 @@ class Console:
         if session and self.settings.try_it_api_url:
             links.append(("/try-it", "Try it"))
         common = {"person": session and session.person, "links": links, "time_zone": self.settings.console_time_zone}
+        common |= self.known()
         return HTMLResponse(self.renderer.page(template, common | values), status)
+
+    def problem(
+        self, request: Request, status: int, session: Session | None, title: str, words: str, *, heals: bool = False
+    ) -> HTMLResponse:
+        """What went wrong, and the way back to the page that it was asked from; `heals` lets it try again by itself."""
+        back = urlsplit(request.headers.get("referer", ""))
+        path = back._replace(scheme="", netloc="").geturl() if back.netloc == request.url.netloc else ""
+        return self.page("problem.html", status, session, title=title, words=words, heals=heals, back=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +103,10 @@ class Visit:
             "done": self.request.query_params.get("done", ""),
         }
         return self.console.page(template, status, self.session, **own, **values)
+
+    def problem(self, status: int, title: str, words: str) -> Response:
+        """What went wrong."""
+        return self.console.problem(self.request, status, self.session, title, words)
 
     def moved(self, path: str) -> Response:
         """The answer to an act: the browser goes on to a page, and its reload repeats nothing (RFC 9110, 15.4.4)."""

@@ -24,11 +24,8 @@ def by_group(kafka: KafkaSettings) -> dict[str, int]:
     Raises:
         KafkaException: it does not answer.
     """
-    behind = dict.fromkeys(GROUPS.values(), 0)
     with closing(Offsets(kafka)) as offsets:
-        for (group, _, _), messages in offsets.lag().items():
-            behind[group] += messages
-    return behind
+        return offsets.by_group()
 
 
 def unread(committed: int, low: int, high: int) -> int:
@@ -61,6 +58,13 @@ class Offsets:
             for topic, group in GROUPS.items()
             for place, (low, high) in self._places(topic, group)
         }
+
+    def by_group(self) -> dict[str, int]:
+        """`lag` summed over each group's partitions. Raises what `lag` does."""
+        behind = dict.fromkeys(GROUPS.values(), 0)
+        for (group, _, _), messages in self.lag().items():
+            behind[group] += messages
+        return behind
 
     def dead_letters(self) -> dict[str, int]:
         """Messages that each dead-letter topic holds.

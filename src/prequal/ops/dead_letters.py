@@ -83,6 +83,10 @@ class DeadLetterSelection:
         )
 
 
+class UnfitReason(UsageError):
+    """The reason is empty, too long, or holds what looks like a PAN."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """The dead letters that a command resolved (in a dry run: would resolve), and those resolved before."""
@@ -270,15 +274,15 @@ def read_reason(because: str) -> str:
     """The reason that a person gives, in one line.
 
     Raises:
-        UsageError: it is empty, too long, or holds what looks like a PAN.
+        UnfitReason: it is empty, too long, or holds what looks like a PAN.
     """
     reason = " ".join(because.split())
     if not reason:
-        raise UsageError("The reason is empty: what is done is recorded with its reason.")
+        raise UnfitReason("The reason is empty: what is done is recorded with its reason.")
     if len(reason) > REASON_MAX or not reason.isprintable():
-        raise UsageError(f"The reason must be at most {REASON_MAX} printable characters.")
+        raise UnfitReason(f"The reason must be at most {REASON_MAX} printable characters.")
     if contains_pan(reason) or looks_like_pan(reason):
-        raise UsageError("The reason holds what looks like a PAN: it is recorded, so write it without.")
+        raise UnfitReason("The reason holds what looks like a PAN: it is recorded, so write it without.")
     return reason
 
 

@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 from prequal.core.errors import UsageError
 from prequal.domain.policy import packaged
 from prequal.domain.policy.document import Document
+from prequal.domain.policy.facts import Kind
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
+from prequal.domain.policy.sentences import in_words
 from prequal.ops.backtest import report_text, without_flips
 from prequal.policy_versions import life, queries
 from prequal.policy_versions.queries import StoredVersion
@@ -205,6 +207,16 @@ def life_as_json(version: StoredVersion) -> dict[str, Any]:
         "approved_at": version.approved_at and version.approved_at.isoformat(),
         "scheduled_for": version.scheduled_for and version.scheduled_for.isoformat(),
     }
+
+
+def limits(policy: Policy) -> dict[str, str]:
+    """The limits of a policy, each with its unit."""
+    return {name: _in_words(policy, name) for name in policy.document.limits}
+
+
+def _in_words(policy: Policy, name: str) -> str:
+    unit = " months" if policy.scope.kinds[name] is Kind.MONTHS else ""
+    return in_words(policy.constants[name], policy.scope.kinds[name]) + unit
 
 
 def changes(before: Policy, after: Policy) -> list[Change]:

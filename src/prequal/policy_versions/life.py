@@ -190,6 +190,12 @@ async def shadow_report(connection: Connection) -> dict[str, Any]:
     }
 
 
+async def version_behind(connection: Connection) -> str | None:
+    """The version that a rollback of the one in force goes back to, if there is one."""
+    history = [each.version for each in await queries.effective_activations(connection, HISTORY_MAX)]
+    return version_before(history) if history else None
+
+
 def version_before(history: Sequence[str]) -> str | None:
     """What was in force before the first version of a history first was; a history begins with what is in force.
 

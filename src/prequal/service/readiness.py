@@ -45,7 +45,7 @@ class Readiness:
         breakers: Mapping[str, Breaker] = MappingProxyType({}),
     ) -> None:
         """Watch the dependencies of `settings`; `breakers` of others are only shown."""
-        self._database = SingleConnection(settings.database_url, "ready")
+        self._database = SingleConnection(settings.database_url, f"{settings.service_name} ready")
         self._kafka = settings
         self._needs_kafka = needs_kafka
         self._breakers = {"database": breaker_of("database", settings.database_url), **breakers}

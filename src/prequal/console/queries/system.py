@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from prequal.core.topology import Service
 from prequal.postgres.connections import Connection
+
+CONNECTED: Final = "ready"
+"""The second word of the name of a connection that each process has one of, and uses each second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +31,16 @@ async def database(connection: Connection) -> Database:
     )
     assert row is not None
     return Database(*row)
+
+
+async def processes(connection: Connection) -> dict[str, int]:
+    """How many processes of each service are connected to the database; of one that is away, 0."""
+    rows = await connection.fetch(
+        """
+        SELECT split_part(application_name, ' ', 1), count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND split_part(application_name, ' ', 2) = $1
+        GROUP BY 1
+        """,
+        CONNECTED,
+    )
+    return dict.fromkeys(Service, 0) | {row[0]: row[1] for row in rows}

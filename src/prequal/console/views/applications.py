@@ -113,12 +113,13 @@ async def show_one(visit: Visit) -> Response:
         try:
             record = await timeline.read(connection, application_id or visit.request.path_params["id"])
         except UsageError:
-            return visit.page("problem.html", 404, title="Nothing here", words="There is no application of this id.")
+            return visit.problem(404, "Nothing here", "There is no application of this id.")
         found: UUID = record.application["id"]
         await record_act(connection, visit.session.actor, "application_viewed", "application", str(found))
     story = await asyncio.to_thread(timeline.timeline_of, record, settings)
     decided: dict[str, Any] = decision_body(found, _decision(record.application), record.policy, "en")
-    return visit.page("application.html", story=story, decided=decided)
+    has_case = record.application["opened_at"] is not None
+    return visit.page("application.html", story=story, decided=decided, has_case=has_case)
 
 
 def _decision(row: asyncpg.Record) -> StoredDecision:

@@ -14,10 +14,11 @@ from prequal.console.guard import Page
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
+from prequal.domain.pan_detection import redact
 from prequal.messaging.kafka_clients import read_headers
-from prequal.ops import dead_letters
+from prequal.ops import dead_letters, queries
 from prequal.ops.dead_letter import DeadLetterId, State, plain
-from prequal.ops.dead_letters import DeadLetterSelection, Resolution
+from prequal.ops.dead_letters import DeadLetterSelection, Resolution, UnfitReason
 from prequal.ops.payload_view import show as view_of
 from prequal.ops.payload_view import show_value
 
@@ -30,7 +31,10 @@ async def show(visit: Visit) -> Response:
     found = await asyncio.to_thread(dead_letters.find, visit.console.settings, DeadLetterSelection())
     found.sort(key=lambda each: (each.state is State.WAITING, each.written_at), reverse=True)
     waiting = sum(each.state is State.WAITING for each in found)
-    return visit.page("dead_letters.html", found=found[:SHOWN_MAX], total=len(found), waiting=waiting)
+    all_chosen = visit.request.query_params.get("chosen") == "all"
+    return visit.page(
+        "dead_letters.html", found=found[:SHOWN_MAX], total=len(found), waiting=waiting, all_chosen=all_chosen
+    )
 
 
 async def show_one(visit: Visit) -> Response:
@@ -38,9 +42,15 @@ async def show_one(visit: Visit) -> Response:
     id_ = DeadLetterId.read(visit.request.path_params["dead_letter"])
     ((letter, message),) = await asyncio.to_thread(dead_letters.fetch, visit.console.settings, [id_])
     headers = [(plain(name), show_value(value)) for name, value in read_headers(message) or []]
-    payload = view_of(_bytes(message.value()))
+    async with visit.reading() as connection:
+        done_by = await queries.resolution_of(connection, id_, letter.written_at)
     return visit.page(
-        "dead_letter.html", letter=letter, key=show_value(message.key()), headers=headers, payload=payload
+        "dead_letter.html",
+        letter=letter,
+        done_by=done_by,
+        key=show_value(message.key()),
+        headers=headers,
+        payload=view_of(_bytes(message.value())),
     )
 
 
@@ -50,11 +60,16 @@ async def resolve(visit: Visit) -> Response:
     ids = [DeadLetterId.read(text) for text in visit.form.get("id", "").split(SEVERAL) if text]
     if act not in ACTS or not ids:
         raise UsageError("Choose one dead letter or more, and whether to replay or to discard.")
+    problem = ""
     if visit.form.get("confirmed") == "yes":
-        await asyncio.to_thread(_work(visit, act, ids, because, dry_run=False))
-        return visit.moved("/dead-letters?done=yes")
+        try:
+            await asyncio.to_thread(_work(visit, act, ids, because, dry_run=False))
+            return visit.moved("/dead-letters?done=yes")
+        except UnfitReason as why:
+            problem, because = str(why), redact(because)
     resolution = await asyncio.to_thread(_work(visit, act, ids, because, dry_run=True))
-    return visit.page("resolve.html", act=act, resolution=resolution)
+    status = 409 if problem else 200
+    return visit.page("resolve.html", status, act=act, resolution=resolution, problem=problem, typed=because)
 
 
 def _work(visit: Visit, act: str, ids: list[DeadLetterId], because: str, *, dry_run: bool) -> "partial[Resolution]":

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from prequal.console.guard import Page
 from prequal.console.live import LivePage
-from prequal.console.queries import overview
+from prequal.console.queries import overview, system
 from prequal.console.queries.overview import APPLICATIONS_MAX, COUNTED_MAX, Group
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
@@ -31,12 +31,13 @@ async def show(visit: Visit) -> Response:
 
 async def _figures(hours: int, connection: Connection) -> dict[str, Any]:
     """What the page shows of so many hours."""
-    waiting = await overview.waiting(connection)
+    waiting, processes = await overview.waiting(connection), await system.processes(connection)
     groups, oldest = await overview.groups(connection, waiting.now - timedelta(hours=hours))
     total = sum(group.applications for group in groups)
     return {
         "now": waiting.now,
         "waiting": waiting,
+        "away": [name for name, number in processes.items() if not number],
         "groups": groups,
         "outcomes": _outcomes(groups, total),
         "total": total,

@@ -17,11 +17,14 @@ from prequal.console.rendering import count, inr
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
+from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy
-from prequal.ops import backtest
+from prequal.ops import backtest, policies
 from prequal.ops.backtest_queries import LOOKED_AT_MAX, newest_before
+from prequal.ops.policies import Change
 from prequal.policy_versions import life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion
+from prequal.policy_versions.queries import StoredVersion
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 
@@ -83,23 +86,45 @@ async def _versions(visit: Visit, status: int, problems: list[str] | None = None
     async with visit.reading() as connection:
         versions = await queries.all_versions(connection)
         shadow = await life.shadow_report(connection)
-    return visit.page("policies.html", status, versions=versions, shadow=shadow, problems=problems or [], typed=typed)
+        begun = typed or (await life.found(connection)).document
+    return visit.page("policies.html", status, versions=versions, shadow=shadow, problems=problems or [], typed=begun)
 
 
 async def _version(visit: Visit, status: int, problem: str = "") -> Response:
     try:
         async with visit.reading() as connection:
             stored = await life.found(connection, visit.request.path_params["version"])
+            in_force = await life.found(connection)
+            back = await life.version_behind(connection)
     except NoSuchVersion as why:
-        return visit.page("problem.html", 404, title="Nothing here", words=str(why))
+        return visit.problem(404, "Nothing here", str(why))
     try:
-        document = life.loaded(stored.version, stored.document, stored.hash).document
+        policy = policies.policy_of(stored)
     except Conflict as why:
-        document, problem = None, problem or str(why)
+        policy, problem = None, problem or str(why)
     report: dict[str, Any] | None = json.loads(stored.backtest_report) if stored.backtest_report else None
     return visit.page(
-        "policy.html", status, stored=stored, document=document, report=report, problem=problem, **_plots(report or {})
+        "policy.html",
+        status,
+        stored=stored,
+        document=policy and policy.document,
+        limits=policies.limits(policy) if policy else {},
+        in_force=in_force.version,
+        changes=_changes(in_force, policy),
+        back=back if stored.is_in_force else None,
+        report=report,
+        problem=problem,
+        **_plots(report or {}),
     )
+
+
+def _changes(in_force: StoredVersion, policy: Policy | None) -> list[Change]:
+    """What a version would change of the one in force: nothing, where this code does not understand one of them."""
+    try:
+        found = policies.changes(policies.policy_of(in_force), policy) if policy else []
+    except Conflict:
+        return []
+    return [each for each in found if each.place != "version"]
 
 
 def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +154,7 @@ async def flips(visit: Visit) -> Response:
             rows = await newest_before(connection, before)
         candidate = life.loaded(stored.version, stored.document, stored.hash)
     except (NoSuchVersion, Conflict) as why:
-        return visit.page("problem.html", 404, title="Nothing here", words=str(why))
+        return visit.problem(404, "Nothing here", str(why))
     looked_at, found = backtest.flips(rows, candidate, SHOWN_MAX)
     is_last = looked_at == len(rows) < LOOKED_AT_MAX
     older = None if is_last or not rows else rows[looked_at - 1][0]

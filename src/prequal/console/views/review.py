@@ -3,6 +3,7 @@
 Invariant: what a case does not allow is said on its page, as it is now, and with what was typed.
 """
 
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -18,11 +19,15 @@ from prequal.console.queries import clock
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
+from prequal.domain.policy.reasons import explain
 from prequal.domain.review import REASONS
+from prequal.ops import policies
+from prequal.policy_versions import life
+from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection
 from prequal.review import cases
 from prequal.review.errors import CaseNotMoved, NoSuchCase, UnfitText
-from prequal.review.queries import Order
+from prequal.review.queries import Order, Subject
 
 PAGE_CASES: Final = 50
 LEASE_MINUTES_MAX: Final = 480
@@ -71,18 +76,29 @@ async def _case(visit: Visit, status: int, problem: str = "") -> Response:
     try:
         async with visit.reading() as connection:
             shown = await cases.show(connection, _id(visit.request.path_params["id"]))
+            left_to_people = await _reason(connection, shown.subject)
     except NoSuchCase as why:
-        return visit.page("problem.html", 404, title="Nothing here", words=str(why))
+        return visit.problem(404, "Nothing here", str(why))
     return visit.page(
         "case.html",
         status,
         shown=shown,
-        measures=sorted(json.loads(shown.subject.measures).items()),
+        left_to_people=left_to_people,
         problem=problem,
         typed=visit.form.get("text", ""),
         reasons=REASONS.values(),
+        sentences={code: reason.en for code, reason in REASONS.items()},
         mine=shown.case.is_claimed and shown.case.claimed_by == visit.session.person,
+        has_voted=visit.session.person in {vote.voter for vote in shown.votes},
     )
+
+
+async def _reason(connection: Connection, subject: Subject) -> str:
+    """Why the policy left it to people, in words; in figures where this code does not understand the version."""
+    policy = None
+    with contextlib.suppress(NoSuchVersion, Conflict):
+        policy = policies.policy_of(await life.found(connection, subject.policy_version))
+    return explain(policy, subject.rule, json.loads(subject.measures)).sentence
 
 
 async def _claim(visit: Visit, connection: Connection, application_id: UUID) -> None:

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from prequal.console.cookies import form_token, is_own, new_visitor
 from prequal.console.forms import BadForm, read_form
-from prequal.console.visit import Console
+from prequal.console.visit import Console, away
 from prequal.core.errors import Transient
 from prequal.people import sessions
 from prequal.people.sign_in import SignInRefused
@@ -57,8 +57,8 @@ async def _sign_in(console: Console, request: Request) -> Response:
         return _form(console, request, str(refused), 401, form.get("name", ""))
     except BadForm as bad:
         return _form(console, request, str(bad), 400)
-    except Transient as away:
-        return _form(console, request, str(away), 503, form.get("name", ""))
+    except Transient as problem:
+        return _form(console, request, away(problem), 503, form.get("name", ""))
     response = RedirectResponse("/", 303)
     cookies.set(response, cookies.session, token)
     cookies.clear(response, cookies.visitor)
@@ -74,8 +74,8 @@ async def _sign_out(console: Console, request: Request) -> Response:
         await _end(console, token)
     except BadForm as bad:
         return console.page("problem.html", 400, None, title=STILL, words=str(bad))
-    except Transient as away:
-        return console.page("problem.html", 503, None, title=STILL, words=str(away))
+    except Transient as problem:
+        return console.page("problem.html", 503, None, title=STILL, words=away(problem))
     response = RedirectResponse("/sign-in", 303)
     cookies.clear(response, cookies.session)
     return response

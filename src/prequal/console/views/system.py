@@ -1,50 +1,48 @@
-"""System: the stores, the consumers' lag, the key ring, and which release this is."""
+"""System: the processes, the stores, what waits, the key ring, and which release this is.
 
-import asyncio
-from typing import Final
+Invariant: no part of it waits for Kafka.
+"""
 
-from confluent_kafka import KafkaException
+from typing import Any, Final
+
 from starlette.responses import Response
 
 from prequal import __version__
 from prequal.console.guard import Page
-from prequal.console.queries import system
+from prequal.console.live import LivePage
+from prequal.console.queries import overview, system
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
-from prequal.core.errors import PrequalError
-from prequal.messaging import consumer_lag
 from prequal.policy_versions import life
 from prequal.postgres import key_uses
+from prequal.postgres.connections import Connection
 
 MEBIBYTE: Final = 2**20
 
 
 async def show(visit: Visit) -> Response:
-    """The page; what Kafka does not answer is left out, and said."""
+    """The page; its upper half is live."""
     async with visit.reading() as connection:
+        parts = await _parts(connection)
         database = await system.database(connection)
         uses = await key_uses.by_key(connection)
         policy = await life.found(connection, None)
-    lag, problem = await _lag(visit)
-    _, ready = visit.console.readiness.answer()
     return visit.page(
         "system.html",
+        **parts,
         database=database,
         size_mebibytes=database.size_bytes // MEBIBYTE,
         keys=sorted(uses.items(), key=lambda each: each[1].last_used, reverse=True),
-        lag=lag,
-        problem=problem,
-        kafka=ready["kafka"],
         version=__version__,
         policy=policy,
     )
 
 
-async def _lag(visit: Visit) -> tuple[dict[str, int], str]:
-    try:
-        return await asyncio.to_thread(consumer_lag.by_group, visit.console.settings), ""
-    except (KafkaException, PrequalError) as away:
-        return {}, f"Kafka does not answer ({type(away).__name__})."
+async def _parts(connection: Connection) -> dict[str, Any]:
+    waiting = await overview.waiting(connection)
+    processes = await system.processes(connection)
+    return {"now": waiting.now, "waiting": waiting, "processes": processes, "counted_max": overview.COUNTED_MAX}
 
 
 PAGES: Final = (Page("/system", Right.SYSTEM, show),)
+LIVE: Final = (LivePage("/live/system", Right.SYSTEM, ("system_parts",), _parts),)

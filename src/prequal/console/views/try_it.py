@@ -76,7 +76,7 @@ def _form(visit: Visit, status: int, problem: str = "") -> Response:
 
 
 def _missing(visit: Visit) -> Response:
-    return visit.page("problem.html", 404, title="Nothing here", words="There is no sandbox.")
+    return visit.problem(404, "Nothing here", "There is no sandbox.")
 
 
 def _api(visit: Visit) -> ApiClient:
