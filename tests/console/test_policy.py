@@ -14,7 +14,8 @@ from prequal.domain.policy.loading import load
 from prequal.policy_versions import life
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
-from tests.support.submissions import stored
+from tests.support.reviews import reported
+from tests.support.submissions import a_submission, store, stored
 
 SignedIn = Callable[..., Any]
 REPORT = """
@@ -101,6 +102,26 @@ async def test_approval_of_another_document_than_was_shown_is_refused_with_why(
 
     assert answer.status_code == 409
     assert "v2 is another document than the one to be approved" in answer.text
+
+
+async def test_officer_backtests_a_version_on_the_last_days_and_sees_what_it_would_have_changed(
+    signed_in: SignedIn, database: Database
+) -> None:
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    decided = a_submission()
+    store(database, [decided])
+    await reported(database, [decided], 650)
+    await officer.post("/policy", document=document().replace("650", "651"))
+
+    refused = await officer.post("/policy/v2/backtest", days="0")
+    done = await officer.post("/policy/v2/backtest", days="30")
+    in_force = await officer.post("/policy/v1/backtest", days="30")
+
+    shown = (await officer.get("/policy/v2")).text
+    assert [answer.status_code for answer in (refused, done, in_force)] == [409, 303, 409]
+    assert "Of 1 decided applications 1 would have another status" in shown
+    assert "Backtest it again" in shown
+    assert "was activated: the backtest that was approved stays with it" in in_force.text
 
 
 async def test_version_that_is_not_approved_is_not_put_into_force(signed_in: SignedIn) -> None:

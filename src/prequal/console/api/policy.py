@@ -1,24 +1,19 @@
-"""Policy over the JSON API: versions, and their way into force and out of it, as the pages and `prequal policy` do it.
+"""Policy over the JSON API: versions, and their way into force and out of it, as the pages do it."""
 
-Invariant: one backtest runs at a time, in a thread of its own.
-"""
-
-import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
-from hashlib import sha256
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from fastapi import APIRouter
 
+from prequal.console import backtests
 from prequal.console.api import models
 from prequal.console.api.rights import Visiting, needs
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
-from prequal.core.errors import Transient, UsageError
+from prequal.core.errors import UsageError
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
-from prequal.ops import backtest, policies
+from prequal.ops import policies
 from prequal.ops.selection import Moment, read_moment
 from prequal.policy_versions import life, queries
 from prequal.policy_versions.queries import Activation, StoredVersion
@@ -27,13 +22,7 @@ from prequal.record.acts import Actor
 
 router = APIRouter(prefix="/policy", tags=["policy"])
 
-_BACKTESTS: Final = asyncio.Semaphore()
-
 Act: TypeAlias = Callable[[Connection, Actor], Awaitable[Any]]
-
-
-class Busy(Transient):
-    """Another backtest runs: try again when it is over."""
 
 
 @router.get("/versions", response_model=models.PolicyVersions, **needs(Right.POLICY))
@@ -111,16 +100,10 @@ async def run_backtest(visit: Visiting, given: models.Backtest) -> dict[str, Any
     """Decide the stored applications by another policy: what would have changed. Takes as long as it takes."""
     since, until = _moment("since", given.since), _moment("until", given.until)
     policy = await _candidate(visit, given)
-    if _BACKTESTS.locked():
-        raise Busy
-    async with _BACKTESTS:
-        run = partial(backtest.backtest, visit.console.settings.database_url, policy, since, until)
-        report = await asyncio.to_thread(run)
-    digest = sha256(backtest.report_text(report).encode()).digest()
+    report = await backtests.run(visit, policy, since, until)
     if given.record:
-        counts = backtest.without_flips(report)
-        await _done(visit, lambda connection, actor: life.record_backtest(connection, actor, policy, digest, counts))
-    return {"report": report, "sha256": digest.hex(), "recorded": given.record}
+        await backtests.record(visit, policy, report)
+    return {"report": report, "sha256": backtests.digest(report).hex(), "recorded": given.record}
 
 
 async def _candidate(visit: Visit, given: models.Backtest) -> Policy:

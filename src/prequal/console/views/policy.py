@@ -5,12 +5,14 @@ Invariant: an approver approves the document and the backtest that the page show
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from starlette.responses import Response
 
-from prequal.console import plots
+from prequal.console import backtests, plots
+from prequal.console.backtests import Busy
 from prequal.console.guard import Page
 from prequal.console.queries.applications import LAST, SHOWN_MAX
 from prequal.console.rendering import count, inr
@@ -27,6 +29,8 @@ from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.policy_versions.queries import StoredVersion
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
+
+DAYS_MAX: Final = 3660
 
 Act: TypeAlias = Callable[[Connection, Actor, str], Awaitable[object]]
 
@@ -52,6 +56,21 @@ async def propose(visit: Visit) -> Response:
 async def show_one(visit: Visit) -> Response:
     """One version: its rows, its backtest, who did what with it."""
     return await _version(visit, 200)
+
+
+async def run_backtest(visit: Visit) -> Response:
+    """Decide the applications of the last days by a proposed version, and keep the report with it."""
+    version, days = visit.request.path_params["version"], visit.form.get("days", "")
+    if not (days.isascii() and days.isdecimal() and 1 <= int(days) <= DAYS_MAX):
+        raise UsageError(f"A backtest is of the last 1 to {DAYS_MAX} days.")
+    try:
+        async with visit.reading() as connection:
+            policy = policies.policy_of(await life.found(connection, version))
+        report = await backtests.run(visit, policy, timedelta(days=int(days)))
+        await backtests.record(visit, policy, report)
+    except (Conflict, Busy) as why:
+        return await _version(visit, 409, str(why))
+    return visit.moved(f"/policy/{version}?done=yes")
 
 
 async def approve(visit: Visit) -> Response:
@@ -173,6 +192,7 @@ PAGES: Final = (
     Page("/policy", Right.PROPOSE_POLICY, propose, "POST"),
     Page("/policy/{version}", Right.POLICY, show_one),
     Page("/policy/{version}/flips", Right.POLICY, flips),
+    Page("/policy/{version}/backtest", Right.PROPOSE_POLICY, run_backtest, "POST"),
     Page("/policy/{version}/approve", Right.APPROVE_POLICY, approve, "POST"),
     Page("/policy/{version}/activate", Right.ACTIVATE_POLICY, activate, "POST"),
     Page("/policy/{version}/rollback", Right.ACTIVATE_POLICY, rollback, "POST"),
