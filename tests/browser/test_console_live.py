@@ -157,11 +157,14 @@ def test_session_that_ends_in_the_middle_of_a_form_keeps_what_was_typed(
 def test_hostile_words_are_text_on_the_page_and_push_nothing_off_it(console: Console, opened: Opened) -> None:
     hostile: Any = [("dlq.error_kind", b"malformed_json"), ("dlq.error_message", HOSTILE.encode())]
     console.broker.publish(SUBMITTED_DLQ, [RawMessage(HOSTILE.encode(), HOSTILE.encode(), hostile, 1)])
+    rename = "UPDATE api_clients SET name = %s WHERE name = %s"
+    console.database.execute(rename, HOSTILE[:100], "Sahyadri Home Finance")
     page = opened("operator", viewport={"width": 390, "height": 844})
 
-    for path in ("/dead-letters", f"/dead-letters/{SUBMITTED_DLQ}:1:0"):
+    for path in ("/clients", "/dead-letters", f"/dead-letters/{SUBMITTED_DLQ}:1:0"):
         page.goto(path)
 
         expect(page.get_by_text("<img src=x onerror=alert(1)>").first).to_be_visible()
         assert page.locator("main img").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    console.database.execute(rename, "Sahyadri Home Finance", HOSTILE[:100])

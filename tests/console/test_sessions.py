@@ -85,6 +85,35 @@ async def test_page_without_a_session_leads_to_the_sign_in(browser: Callable[[],
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
 
 
+async def test_sign_in_leads_on_to_the_page_that_was_asked_for_and_to_no_other_host(
+    browser: Callable[[], Browser], people: None
+) -> None:
+    asha, wanted = browser(), "/review?by=amount"
+    asked = await asha.get(wanted)
+    page = await asha.get(asked.headers["location"])
+
+    arrived = []
+    for target in (wanted, "//evil.example", "/\\evil.example", "https://evil.example/", ""):
+        answer = await asha.post("/sign-in", "/sign-in", name="auditor", password=PASSWORD, next=target)
+        arrived.append(answer.headers["location"])
+
+    assert 'name="next" value="/review?by=amount"' in page.text
+    assert arrived == [wanted, "/", "/", "/", "/"]
+
+
+async def test_refusal_leads_back_to_the_page_that_it_was_asked_from(signed_in: Callable[..., Any]) -> None:
+    auditor = await signed_in(PersonRole.AUDITOR)
+    form = {"csrf": csrf(await auditor.get("/record")), "id": "nonsense"}
+
+    pages = [
+        (await auditor.client.post("/record/who", data=form, headers={"Referer": referer})).text
+        for referer in ("http://console/record", "http://evil.example/record")
+    ]
+
+    assert ['<a href="/record">Back</a>' in page for page in pages] == [True, False]
+    assert "<code>prequal audit who</code>" in pages[0]
+
+
 async def test_sign_out_ends_the_session_in_the_database_too(
     browser: Callable[[], Browser], database: Database
 ) -> None:

@@ -6,6 +6,7 @@ Invariant: nothing is done, and nothing stored is shown, without a session, the 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 import structlog
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from starlette.routing import Route
 from prequal.console.cookies import FIELD, is_own
 from prequal.console.forms import BadForm, read_form
 from prequal.console.rights import Right, may
-from prequal.console.visit import Console, Visit, away
+from prequal.console.visit import Console, Visit, asked_from, away
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.people import sessions
 from prequal.people.sessions import Session
@@ -77,10 +78,16 @@ async def _session(console: Console, token: str) -> Session | None:
 async def _signed_out(console: Console, page: Page, request: Request) -> Response:
     """On to the sign-in; what was typed into a form is shown, so that it is not lost."""
     if page.method == "GET":
-        return RedirectResponse(SIGN_IN, 303)
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(_sign_in_for(wanted), 303)
     form = await read_form(request)
     typed = {name: value for name, value in form.items() if value and name != FIELD and "password" not in name}
-    return console.page("signed_out.html", 401, None, typed=typed)
+    return console.page("signed_out.html", 401, None, typed=typed, sign_in=_sign_in_for(asked_from(request)))
+
+
+def _sign_in_for(page: str) -> str:
+    """The address of the sign-in that leads on to a page."""
+    return SIGN_IN if page in ("", "/") else f"{SIGN_IN}?next={quote(page)}"
 
 
 def _problem(console: Console, request: Request, session: Session | None, problem: PrequalError) -> Response:

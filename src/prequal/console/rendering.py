@@ -14,11 +14,13 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from prequal.domain.money import rupees
 from prequal.ops.timeline import format_duration
 
 MISSING: Final = "–"
+_CODE: Final = re.compile("`([^`]+)`")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00", re.ASCII)
 
 
@@ -30,6 +32,7 @@ class Renderer:
         self._templates = Environment(
             loader=PackageLoader("prequal.console"),
             autoescape=True,
+            auto_reload=False,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -42,9 +45,15 @@ class Renderer:
             "inr": inr,
             "said": self.said,
             "value": value,
+            "coded": coded,
             "duration": lambda span: MISSING if span is None else format_duration(span),
             "words": lambda name: str(name).replace("_", " "),
         }
+
+    def compile(self) -> None:
+        """Compile every template, so that nobody's first look waits for it."""
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)
 
     def page(self, template: str, values: Mapping[str, Any]) -> str:
         """A template with its values."""
@@ -81,6 +90,11 @@ def inr(amount: Decimal | str | None) -> str:
 def count(number: int | None) -> str:
     """`12,34,567`."""
     return MISSING if number is None else rupees(Decimal(number)).removeprefix("₹").removesuffix(".00")
+
+
+def coded(sentence: str) -> Markup:
+    """A sentence of ours, with what stands in it between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(sentence))))  # noqa: S704  # escaped before
 
 
 def value(found: object) -> str:

@@ -42,6 +42,7 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
     health = http_server.health_handlers(Service.CONSOLE, settings.service_name, readiness)
     async with ReadPool(settings.database_url, settings.service_name, CONNECTIONS) as pool:
         console, keys = console_of(settings, pool, readiness, stop), settings.record_keys()
+        console.renderer.compile()
         pages, certificate = app.build(console, health), HttpCertificate.of(settings)
         checks = [recorded_key("RECORD_KEY", *map(KeyCheck.of, keys))] if keys else []
         async with started(

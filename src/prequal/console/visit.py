@@ -4,6 +4,7 @@ Invariant: a page is shown with what its reader may see and do, and no more.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from prequal.people.sign_in import SignIn
 from prequal.postgres.connections import Connection, ReadPool
 from prequal.service.readiness import Readiness
 
+_OWN_PATH: Final = re.compile(r"/(?!/)[\w/.:?=&%-]*", re.ASCII)
+
 NAVIGATION: Final = (
     ("/", "Overview", Right.OVERVIEW),
     ("/applications", "Applications", Right.APPLICATIONS),
@@ -38,6 +41,17 @@ NAVIGATION: Final = (
     ("/people", "People", Right.PEOPLE),
 )
 """The pages that are found without another page."""
+
+
+def asked_from(request: Request) -> str:
+    """The page of the console that a request was sent from; empty where that is not known."""
+    page = urlsplit(request.headers.get("referer", ""))
+    return own_path(page._replace(scheme="", netloc="").geturl()) if page.netloc == request.url.netloc else ""
+
+
+def own_path(text: str) -> str:
+    """A path of this console, of what came with a request; anything else is the overview."""
+    return text if _OWN_PATH.fullmatch(text) else "/"
 
 
 def away(problem: PrequalError) -> str:
@@ -79,9 +93,9 @@ class Console:
         self, request: Request, status: int, session: Session | None, title: str, words: str, *, heals: bool = False
     ) -> HTMLResponse:
         """What went wrong, and the way back to the page that it was asked from; `heals` lets it try again by itself."""
-        back = urlsplit(request.headers.get("referer", ""))
-        path = back._replace(scheme="", netloc="").geturl() if back.netloc == request.url.netloc else ""
-        return self.page("problem.html", status, session, title=title, words=words, heals=heals, back=path)
+        return self.page(
+            "problem.html", status, session, title=title, words=words, heals=heals, back=asked_from(request)
+        )
 
 
 @dataclass(frozen=True, slots=True)

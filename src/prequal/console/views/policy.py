@@ -140,7 +140,8 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
 def _changes(in_force: StoredVersion, policy: Policy | None) -> list[Change]:
     """What a version would change of the one in force: nothing, where this code does not understand one of them."""
     try:
-        found = policies.changes(policies.policy_of(in_force), policy) if policy else []
+        known = policy if policy is None or policy.version == in_force.version else policies.policy_of(in_force)
+        found = policies.changes(known, policy) if known and policy else []
     except Conflict:
         return []
     return [each for each in found if each.place != "version"]

@@ -3,17 +3,22 @@
 Invariant: a sign-in makes a new session and ends the one that the browser had.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from prequal.console.cookies import form_token, is_own, new_visitor
 from prequal.console.forms import BadForm, read_form
-from prequal.console.visit import Console, away
+from prequal.console.visit import Console, away, own_path
 from prequal.core.errors import Transient
 from prequal.people import sessions
 from prequal.people.sign_in import SignInRefused
 
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 STILL = "Still signed in"
 EXPIRED = "This form had expired. Please send it again."
 
@@ -37,10 +42,12 @@ def routes(console: Console) -> list[Route]:
     ]
 
 
-def _form(console: Console, request: Request, words: str = "", status: int = 200, name: str = "") -> Response:
-    cookies = console.cookies
+def _form(
+    console: Console, request: Request, words: str = "", status: int = 200, typed: Mapping[str, str] = NOTHING
+) -> Response:
+    cookies, wanted = console.cookies, typed.get("next") or request.query_params.get("next", "")
     visitor = cookies.of(request, cookies.visitor) or new_visitor()
-    response = console.page("sign_in.html", status, csrf=form_token(visitor), words=words, name=name)
+    response = console.page("sign_in.html", status, csrf=form_token(visitor), words=words, typed=typed, wanted=wanted)
     cookies.set(response, cookies.visitor, visitor)
     return response
 
@@ -50,16 +57,16 @@ async def _sign_in(console: Console, request: Request) -> Response:
     try:
         form = await read_form(request)
         if not is_own(cookies.of(request, cookies.visitor), form):
-            return _form(console, request, EXPIRED, 403)
+            return _form(console, request, EXPIRED, 403, form)
         token = await console.sign_in(form.get("name", ""), form.get("password", ""), form.get("code", ""))
         await _end(console, cookies.of(request, cookies.session))
     except SignInRefused as refused:
-        return _form(console, request, str(refused), 401, form.get("name", ""))
+        return _form(console, request, str(refused), 401, form)
     except BadForm as bad:
         return _form(console, request, str(bad), 400)
     except Transient as problem:
-        return _form(console, request, away(problem), 503, form.get("name", ""))
-    response = RedirectResponse("/", 303)
+        return _form(console, request, away(problem), 503, form)
+    response = RedirectResponse(own_path(form.get("next", "")), 303)
     cookies.set(response, cookies.session, token)
     cookies.clear(response, cookies.visitor)
     return response
