@@ -1,4 +1,4 @@
-"""The systems that faults are played on: test builds of the services, on one broker or three, with or without wires.
+"""The systems that faults are played on: test builds of the services, on one broker or three, with or without proxies.
 
 Invariant: scenario and checker reach the database directly, and the broker as the services do.
 """
@@ -29,8 +29,8 @@ from harness.own_system import OwnSystem, reserve_ports
 from harness.ports import reserve
 from harness.replicas import Pair, Replica
 from harness.system import Service, at_once
+from harness.tcp_proxy import COMMIT, TcpProxy
 from harness.waiting import eventually
-from harness.wire import COMMIT, Wire
 from prequal.core.topology import GROUPS
 from prequal.local.child_process import Child
 from prequal.local.kafka import Kafka
@@ -116,21 +116,21 @@ def with_publisher_alone(folder: Path) -> FaultSystem:
     return FaultSystem(folder, own=PUBLISHER_ALONE)
 
 
-class WiredSystem(FaultSystem):
-    """The system, each service with a wire of its own to the database, and one wire before the broker.
+class ProxiedSystem(FaultSystem):
+    """The system, each service with a proxy of its own to the database, and one proxy before the broker.
 
     Attributes:
-        to_database: the wires to PostgreSQL, by service.
-        to_broker: the wire to Kafka, of all services.
+        to_database: the proxies to PostgreSQL, by service.
+        to_broker: the proxy to Kafka, of all services.
     """
 
     def __init__(self, folder: Path) -> None:
         ports = reserve_ports()
-        self.to_database: Final = {name: Wire(ports["postgres"], COMMITS.get(name, COMMIT)) for name in SERVICES}
-        self.to_broker: Final = Wire(ports["kafka"])
+        self.to_database: Final = {name: TcpProxy(ports["postgres"], COMMITS.get(name, COMMIT)) for name in SERVICES}
+        self.to_broker: Final = TcpProxy(ports["kafka"])
         super().__init__(folder, ports=ports, advertised_port=self.to_broker.port)
-        for wire in (*self.to_database.values(), self.to_broker):
-            self.afterwards.callback(wire.close)
+        for proxy in (*self.to_database.values(), self.to_broker):
+            self.afterwards.callback(proxy.close)
 
     def launch(self, name: str, **environment: str) -> None:
         """`start` without waiting until it is ready."""
@@ -199,7 +199,7 @@ class FailoverSystem(FaultSystem):
         second = Replica(self.data.path / "standby", port, self.postgres, log=self.data.log("standby"))
         self.pair: Final = Pair(self.postgres, second)
         self.listed: Final = listed
-        self.afterwards.callback(self.pair.wire.close)
+        self.afterwards.callback(self.pair.proxy.close)
 
     def _start_database(self) -> None:
         super()._start_database()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from harness.wire import Wire
+from harness.tcp_proxy import TcpProxy
 from prequal.local.postgres import Postgres, binary
 
 
@@ -32,20 +32,20 @@ class Pair:
     Attributes:
         first: the primary, until `fail_over`.
         second: its standby, and the primary after that.
-        wire: the address; it leads to the first until `follow`.
+        proxy: the address; it leads to the first until `follow`.
     """
 
     first: Postgres
     second: Postgres
-    wire: Wire = field(init=False)
+    proxy: TcpProxy = field(init=False)
 
     def __post_init__(self) -> None:
-        self.wire = Wire(self.first.port)
+        self.proxy = TcpProxy(self.first.port)
 
     @property
     def url(self) -> str:
         """The one address."""
-        return self.url_of(self.wire.port)
+        return self.url_of(self.proxy.port)
 
     @property
     def urls(self) -> str:
@@ -67,7 +67,7 @@ class Pair:
 
     def follow(self) -> None:
         """Lead the address to the second; connections that it has to the first stay, as when a name's record moves."""
-        self.wire.lead_to(self.second.port)
+        self.proxy.lead_to(self.second.port)
 
     def turn(self) -> None:
         """Make the first a standby of the second, and let them change their names."""

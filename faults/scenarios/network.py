@@ -12,11 +12,11 @@ from typing import Final
 from faults.plan import SHORT
 from faults.scenario import NotRun, Run, Spoilt, scenario
 from faults.scenarios.stores import pids, refused_in_time
-from faults.systems import WiredSystem
+from faults.systems import ProxiedSystem
 from harness.journal import SERVICES
 from harness.own_system import STORES
+from harness.tcp_proxy import TcpProxy
 from harness.waiting import eventually
-from harness.wire import Wire
 
 DELAY_SECONDS: Final = (0.02, 0.1)
 COMMITS: Final = 5
@@ -28,22 +28,22 @@ REJOINS: Final = 2
 KILLS: Final = 3
 """How often all connections to one store are ended."""
 
-Harm = Callable[[Run, Wire], None]
+Harm = Callable[[Run, TcpProxy], None]
 
 
-def cut(_: Run, wire: Wire) -> None:
+def cut(_: Run, proxy: TcpProxy) -> None:
     """Every connection ends and none comes about."""
-    wire.cut()
+    proxy.cut()
 
 
-def black_hole(_: Run, wire: Wire) -> None:
+def black_hole(_: Run, proxy: TcpProxy) -> None:
     """Connections come about and nothing ever passes."""
-    wire.freeze()
+    proxy.freeze()
 
 
-def slow(run: Run, wire: Wire) -> None:
+def slow(run: Run, proxy: TcpProxy) -> None:
     """Everything takes longer, in both directions."""
-    wire.slow_down(run.chance.uniform(*DELAY_SECONDS))
+    proxy.slow_down(run.chance.uniform(*DELAY_SECONDS))
 
 
 def without_database(harm: Harm, *, one_by_one: bool) -> Callable[[Run], None]:
@@ -56,7 +56,7 @@ def without_database(harm: Harm, *, one_by_one: bool) -> Callable[[Run], None]:
         for victims in run.chance.sample([(each,) for each in SERVICES], len(SERVICES)) if one_by_one else [SERVICES]:
             run.load(SHORT)
             run.some_moment(volume=SHORT)
-            _take_away(run, "database", harm, [_wired(run).to_database[each] for each in victims], victims)
+            _take_away(run, "database", harm, [_proxied(run).to_database[each] for each in victims], victims)
         run.come_to_rest()
         refused_in_time(run)
         run.demand(lives == pids(run), "a service did not survive it")
@@ -65,16 +65,16 @@ def without_database(harm: Harm, *, one_by_one: bool) -> Callable[[Run], None]:
 
 
 def _take_away(
-    run: Run, dependency: str, harm: Harm, wires: Sequence[Wire], seen_by: tuple[str, ...] = SERVICES
+    run: Run, dependency: str, harm: Harm, proxies: Sequence[TcpProxy], seen_by: tuple[str, ...] = SERVICES
 ) -> None:
-    """Do harm to the wires to a dependency, for as long as the outage, and see that all are ready after the restore."""
+    """Do harm to the proxies to a dependency for as long as the outage, and see all ready after the restore."""
     with run.fault(away=(dependency,), seen_by=seen_by) as fault:
-        for wire in wires:
-            harm(run, wire)
+        for proxy in proxies:
+            harm(run, proxy)
         run.wait(run.outage_seconds)
         fault.restore()
-        for wire in wires:
-            wire.restore()
+        for proxy in proxies:
+            proxy.restore()
         run.demand_ready(10)
 
 
@@ -85,7 +85,7 @@ def without_broker(harm: Harm) -> Callable[[Run], None]:
         lives, assigned = pids(run), _assignments(run)
         run.load()
         run.some_moment()
-        _take_away(run, "kafka", harm, [_wired(run).to_broker])
+        _take_away(run, "kafka", harm, [_proxied(run).to_broker])
         run.come_to_rest()
         run.demand_all_accepted()
         _no_storm(run, assigned)
@@ -96,19 +96,19 @@ def without_broker(harm: Harm) -> Callable[[Run], None]:
 
 def slowly(run: Run) -> None:
     """The way to the database is slow for a while, and the one to the broker; everything goes on, slowly."""
-    wired = _wired(run)
+    proxied = _proxied(run)
     assigned = _assignments(run)
     run.load()
     run.some_moment()
-    for wires in run.chance.sample([[wired.to_broker], list(wired.to_database.values())], 2):
+    for proxies in run.chance.sample([[proxied.to_broker], list(proxied.to_database.values())], 2):
         run.load(SHORT)
         with run.fault(troubled=SERVICES) as fault:
-            for wire in wires:
-                slow(run, wire)
+            for proxy in proxies:
+                slow(run, proxy)
             run.wait(run.outage_seconds)
             fault.restore()
-            for wire in wires:
-                wire.restore()
+            for proxy in proxies:
+                proxy.restore()
     run.come_to_rest()
     _no_storm(run, assigned)
 
@@ -138,48 +138,48 @@ for name, harm, outage in (
     ("database-cut", cut, (10.0, 6.0)),
     ("database-black-hole", black_hole, (20.0, 8.0)),
 ):
-    scenario(20, f"{name}-for-all", outage=outage, opens=WiredSystem)(without_database(harm, one_by_one=False))
-    scenario(20, f"{name}-for-each", outage=outage, opens=WiredSystem)(without_database(harm, one_by_one=True))
-scenario(20, "broker-cut", outage=(20.0, 8.0), opens=WiredSystem)(without_broker(cut))
-scenario(20, "broker-black-hole", outage=(20.0, 8.0), opens=WiredSystem)(without_broker(black_hole))
-scenario(20, "slow-network", outage=(15.0, 4.0), opens=WiredSystem)(slowly)
+    scenario(20, f"{name}-for-all", outage=outage, opens=ProxiedSystem)(without_database(harm, one_by_one=False))
+    scenario(20, f"{name}-for-each", outage=outage, opens=ProxiedSystem)(without_database(harm, one_by_one=True))
+scenario(20, "broker-cut", outage=(20.0, 8.0), opens=ProxiedSystem)(without_broker(cut))
+scenario(20, "broker-black-hole", outage=(20.0, 8.0), opens=ProxiedSystem)(without_broker(black_hole))
+scenario(20, "slow-network", outage=(15.0, 4.0), opens=ProxiedSystem)(slowly)
 scenario(20, "sockets-killed", outage=(9.0, 1.5))(sockets_killed)
 
 
 # ── the answer to COMMIT ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@scenario(13, "commit-answer-lost", opens=WiredSystem)
+@scenario(13, "commit-answer-lost", opens=ProxiedSystem)
 def commit_answer_lost(run: Run) -> None:
     """The server commits and nobody hears of it: what was committed is found, and answered 202."""
-    wire = _wired(run).to_database["api"]
+    proxy = _proxied(run).to_database["api"]
     run.load()
-    _lose(run, wire, wire.lose_answer_to_commit)
+    _lose(run, proxy, proxy.lose_answer_to_commit)
     run.come_to_rest()
     run.demand_all_accepted()
 
 
-@scenario(13, "commit-lost", opens=WiredSystem)
+@scenario(13, "commit-lost", opens=ProxiedSystem)
 def commit_lost(run: Run) -> None:
     """The server never hears of the COMMIT: nothing was written, and the answer is 503."""
-    wire = _wired(run).to_database["api"]
+    proxy = _proxied(run).to_database["api"]
     run.load()
-    _lose(run, wire, wire.lose_commit)
+    _lose(run, proxy, proxy.lose_commit)
     run.come_to_rest()
     refused_in_time(run)
 
 
-@scenario(13, "commit-answer-lost-and-cut", outage=(7.0, 6.0), opens=WiredSystem)
+@scenario(13, "commit-answer-lost-and-cut", outage=(7.0, 6.0), opens=ProxiedSystem)
 def commit_answer_lost_and_cut(run: Run) -> None:
     """The server commits, nobody hears of it, and it cannot be asked: 503, and the same application later."""
-    wire = _wired(run).to_database["api"]
+    proxy = _proxied(run).to_database["api"]
     run.load()
     run.some_moment()
     with run.fault(away=("database",), seen_by=("api",)) as fault:
-        _lose_one(run, wire, wire.lose_answer_to_commit_and_cut)
+        _lose_one(run, proxy, proxy.lose_answer_to_commit_and_cut)
         run.wait(run.outage_seconds)
         fault.restore()
-        wire.restore()
+        proxy.restore()
         run.demand_ready(10)
     run.come_to_rest()
     refused_in_time(run)
@@ -187,14 +187,14 @@ def commit_answer_lost_and_cut(run: Run) -> None:
     run.demand(ids, "no app was given what had been committed for it")
 
 
-@scenario(13, "consumers-commit-answer-lost", opens=WiredSystem)
+@scenario(13, "consumers-commit-answer-lost", opens=ProxiedSystem)
 def consumers_commit_answer_lost(run: Run) -> None:
     """The same for the credit and the decision service: what they had committed is delivered again, and known."""
     known = {service: _delivered_again(run, service) for service in ("credit", "decision")}
     for service in known:
-        wire = _wired(run).to_database[service]
+        proxy = _proxied(run).to_database[service]
         run.load()
-        _lose(run, wire, wire.lose_answer_to_commit, 2)
+        _lose(run, proxy, proxy.lose_answer_to_commit, 2)
     run.come_to_rest()
     for service, before in known.items():
         run.demand(_delivered_again(run, service) > before, f"nothing was delivered to {service} again")
@@ -204,17 +204,17 @@ def _delivered_again(run: Run, service: str) -> float:
     return run.system.metric(service, "kafka_messages_consumed_total", 'outcome="duplicate"')
 
 
-def _lose(run: Run, wire: Wire, lose: Callable[[], None], times: int = COMMITS) -> None:
+def _lose(run: Run, proxy: TcpProxy, lose: Callable[[], None], times: int = COMMITS) -> None:
     for _ in range(times):
         run.some_moment((0.02, 0.15))
-        _lose_one(run, wire, lose)
+        _lose_one(run, proxy, lose)
 
 
-def _lose_one(run: Run, wire: Wire, lose: Callable[[], None]) -> None:
-    before = wire.commits_lost
+def _lose_one(run: Run, proxy: TcpProxy, lose: Callable[[], None]) -> None:
+    before = proxy.commits_lost
     lose()
     try:
-        eventually(lambda: wire.commits_lost > before, run.volume.seconds + STRAGGLING_SECONDS)
+        eventually(lambda: proxy.commits_lost > before, run.volume.seconds + STRAGGLING_SECONDS)
     except AssertionError:
         raise Spoilt("no COMMIT came by") from None
 
@@ -222,8 +222,8 @@ def _lose_one(run: Run, wire: Wire, lose: Callable[[], None]) -> None:
 # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _wired(run: Run) -> WiredSystem:
-    assert isinstance(run.system, WiredSystem)
+def _proxied(run: Run) -> ProxiedSystem:
+    assert isinstance(run.system, ProxiedSystem)
     return run.system
 
 

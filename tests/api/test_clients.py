@@ -11,8 +11,8 @@ import pytest
 
 from harness.applications import a_key, a_pan, an_application
 from harness.database import Database
+from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import eventually, soon
-from harness.wire import a_wire, port_of
 from prequal.api_clients import administration
 from prequal.api_clients.administration import Life
 from prequal.domain.api_client import LOCAL
@@ -397,8 +397,8 @@ async def test_clients_are_known_without_the_database_until_their_secret_expires
 ) -> None:
     lasting = await asyncio.to_thread(a_client, database, "lasting")
     short = await asyncio.to_thread(a_client, database, "short", life=Life(expires=timedelta(seconds=6)))
-    with a_wire(port_of(database.url)) as wire:
-        async with api_within(wire.url(database.url), kafka.bootstrap_servers, api_authentication="keys") as client:
+    with a_proxy(port_of(database.url)) as proxy:
+        async with api_within(proxy.url(database.url), kafka.bootstrap_servers, api_authentication="keys") as client:
             await ready(client)
 
             async def status_of(token: str) -> int:
@@ -406,7 +406,7 @@ async def test_clients_are_known_without_the_database_until_their_secret_expires
 
             assert (await status_of(lasting.token), await status_of(short.token)) == (415, 415)
 
-            wire.cut()
+            proxy.cut()
 
             async def is_away() -> bool:
                 return (await client.get(STATUS, headers=bearer(lasting.token))).status_code == 503

@@ -14,8 +14,8 @@ import pytest
 from harness.applications import a_key, a_pan, an_application
 from harness.database import Database
 from harness.ports import free_port
+from harness.tcp_proxy import TcpProxy, a_proxy, port_of
 from harness.waiting import Stopwatch, soon
-from harness.wire import Wire, a_wire, port_of
 from prequal.api import routes
 from prequal.local.kafka import Kafka
 from prequal.security.pan_encryption import PanHasher
@@ -157,14 +157,14 @@ async def test_without_a_database_the_api_is_healthy_and_not_ready(kafka: Kafka)
 
 
 @asynccontextmanager
-async def api_on_a_wire(database: Database, kafka: Kafka) -> AsyncIterator[tuple[httpx.AsyncClient, Wire]]:
-    with a_wire(port_of(database.url)) as wire:
-        async with api_within(wire.url(database.url), kafka.bootstrap_servers) as client:
+async def api_behind_a_proxy(database: Database, kafka: Kafka) -> AsyncIterator[tuple[httpx.AsyncClient, TcpProxy]]:
+    with a_proxy(port_of(database.url)) as proxy:
+        async with api_within(proxy.url(database.url), kafka.bootstrap_servers) as client:
             await ready(client)
             try:
-                yield client, wire
+                yield client, proxy
             finally:
-                wire.restore()
+                proxy.restore()
 
 
 async def answers(client: httpx.AsyncClient, database: str) -> Any:
@@ -178,9 +178,9 @@ async def answers(client: httpx.AsyncClient, database: str) -> Any:
 async def test_database_away_is_503_within_the_bound_and_heals_by_itself(
     database: Database, kafka: Kafka, fault: str
 ) -> None:
-    async with api_on_a_wire(database, kafka) as (client, wire):
+    async with api_behind_a_proxy(database, kafka) as (client, proxy):
         first = (await client.post("/applications", json=an_application())).json()
-        getattr(wire, fault)()
+        getattr(proxy, fault)()
         watch = Stopwatch()
 
         posts = [
@@ -195,7 +195,7 @@ async def test_database_away_is_503_within_the_bound_and_heals_by_itself(
             assert_unavailable(response)
         assert_unavailable(read, path)
         await soon(await answers(client, "disconnected"), within=5)
-        wire.restore()
+        proxy.restore()
         await soon(await answers(client, "connected"), within=10)
         assert (await client.post("/applications", json=an_application())).status_code == 202
         assert (await client.get(path)).status_code == 200
@@ -203,10 +203,10 @@ async def test_database_away_is_503_within_the_bound_and_heals_by_itself(
 
 async def test_503_posted_again_with_its_key_makes_one_application(database: Database, kafka: Kafka) -> None:
     application, headers = an_application(), {"Idempotency-Key": a_key()}
-    async with api_on_a_wire(database, kafka) as (client, wire):
-        wire.cut()
+    async with api_behind_a_proxy(database, kafka) as (client, proxy):
+        proxy.cut()
         assert_unavailable(await client.post("/applications", json=application, headers=headers))
-        wire.restore()
+        proxy.restore()
 
         async def accepted() -> bool:
             return (await client.post("/applications", json=application, headers=headers)).status_code == 202
@@ -336,9 +336,9 @@ async def test_pan_of_a_holder_type_that_is_not_taken_is_422(database: Database,
 
 
 async def test_api_without_kafka_accepts_and_says_degraded(database: Database, kafka: Kafka) -> None:
-    with a_wire(port_of(f"kafka://{kafka.bootstrap_servers}")) as wire:
-        wire.cut()
-        async with api_within(database.url, f"127.0.0.1:{wire.port}") as client:
+    with a_proxy(port_of(f"kafka://{kafka.bootstrap_servers}")) as proxy:
+        proxy.cut()
+        async with api_within(database.url, f"127.0.0.1:{proxy.port}") as client:
 
             async def degraded() -> bool:
                 expected = {

@@ -17,7 +17,7 @@ from prequal.core.settings import load
 from prequal.domain.person import PersonRole
 from prequal.people import administration, passwords
 from prequal.people.administration import NewSecrets
-from prequal.postgres.connections import ReadPool, connected
+from prequal.postgres.connections import ConnectionPool, connected
 from prequal.record.acts import operator
 from prequal.service.readiness import Readiness
 
@@ -69,7 +69,7 @@ def settings(database: Database) -> ConsoleSettings:
 
 @pytest.fixture
 async def console(settings: ConsoleSettings) -> AsyncIterator[Console]:
-    async with ReadPool(settings.database_url, "console", 2) as pool:
+    async with ConnectionPool(settings.database_url, "console", 2) as pool:
         yield console_of(settings, pool, Readiness(settings, needs_kafka=False))
 
 

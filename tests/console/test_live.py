@@ -15,7 +15,7 @@ from prequal.console.rights import RIGHTS
 from prequal.console.service import console_of
 from prequal.core.console_settings import ConsoleSettings
 from prequal.domain.person import PersonRole
-from prequal.postgres.connections import ReadPool
+from prequal.postgres.connections import ConnectionPool
 from prequal.service.readiness import Readiness
 from tests.support.submissions import stored
 
@@ -31,7 +31,7 @@ def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def streams(settings: ConsoleSettings) -> AsyncIterator[Live]:
-    async with ReadPool(settings.database_url, "console", 2) as pool:
+    async with ConnectionPool(settings.database_url, "console", 2) as pool:
         yield Live(console_of(settings, pool, Readiness(settings, needs_kafka=False), asyncio.Event()))
 
 

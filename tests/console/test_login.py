@@ -21,7 +21,7 @@ from prequal.console import app as console_app
 from prequal.console.service import console_of
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Misconfigured, Refused, UsageError
-from prequal.postgres.connections import ReadPool
+from prequal.postgres.connections import ConnectionPool
 from prequal.service.readiness import Readiness
 from tests.console.conftest import PASSWORD
 from tests.support.policies import policy_text
@@ -32,7 +32,7 @@ Prequal = Callable[..., Any]
 
 @asynccontextmanager
 async def _served(settings: ConsoleSettings) -> AsyncIterator[uvicorn.Server]:
-    async with ReadPool(settings.database_url, "console", 2) as pool:
+    async with ConnectionPool(settings.database_url, "console", 2) as pool:
         console = console_app.build(console_of(settings, pool, Readiness(settings, needs_kafka=False)), {})
         yield uvicorn.Server(uvicorn.Config(console, port=0, log_level="critical", lifespan="off"))
 

@@ -10,18 +10,18 @@ import pytest
 from harness.applications import a_key, an_application
 from harness.broker import SUBMITTED, Broker
 from harness.database import Database
+from harness.tcp_proxy import TcpProxy, a_proxy, port_of
 from harness.waiting import Stopwatch, soon
-from harness.wire import Wire, a_wire, port_of
 from prequal.local.kafka import Kafka
 from tests.support.api import api_within, assert_error, ready
 
 
 @dataclass(frozen=True)
-class OnAWire:
+class BehindAProxy:
     """An API whose way to the database can be cut."""
 
     client: httpx.AsyncClient
-    wire: Wire
+    proxy: TcpProxy
     database: Database
 
     async def post(self, body: dict[str, object], key: str | None = None) -> httpx.Response:
@@ -30,13 +30,13 @@ class OnAWire:
 
 
 @pytest.fixture
-async def api(database: Database, kafka: Kafka) -> AsyncIterator[OnAWire]:
-    with a_wire(port_of(database.url)) as wire:
-        address = wire.url(database.url)
+async def api(database: Database, kafka: Kafka) -> AsyncIterator[BehindAProxy]:
+    with a_proxy(port_of(database.url)) as proxy:
+        address = proxy.url(database.url)
         async with api_within(address, kafka.bootstrap_servers, patient=True, publish_own_events=True) as client:
             await ready(client)
-            yield OnAWire(client, wire, database)
-            wire.restore()
+            yield BehindAProxy(client, proxy, database)
+            proxy.restore()
 
 
 def nobody_is_in_a_transaction(database: Database) -> bool:
@@ -50,20 +50,20 @@ def nobody_is_in_a_transaction(database: Database) -> bool:
     )
 
 
-async def test_committed_application_whose_answer_was_lost_is_found_and_answered_202(api: OnAWire) -> None:
-    api.wire.lose_answer_to_commit()
+async def test_committed_application_whose_answer_was_lost_is_found_and_answered_202(api: BehindAProxy) -> None:
+    api.proxy.lose_answer_to_commit()
 
     response = await api.post(an_application())
 
-    assert api.wire.commits_lost == 1
+    assert api.proxy.commits_lost == 1
     assert response.status_code == 202
     stored = api.database.row("SELECT id, created_at FROM applications")
     assert response.json()["application_id"] == str(stored["id"])
     assert api.database.count("outbox_events") == api.database.count("audit_log") == 1
 
 
-async def test_event_of_a_commit_that_was_in_doubt_is_left_to_the_publisher(broker: Broker, api: OnAWire) -> None:
-    api.wire.lose_answer_to_commit()
+async def test_event_of_a_commit_that_was_in_doubt_is_left_to_the_publisher(broker: Broker, api: BehindAProxy) -> None:
+    api.proxy.lose_answer_to_commit()
     in_doubt = (await api.post(an_application())).json()["application_id"]
 
     certain = (await api.post(an_application())).json()["application_id"]
@@ -74,19 +74,19 @@ async def test_event_of_a_commit_that_was_in_doubt_is_left_to_the_publisher(brok
     assert [str(row["application_id"]) for row in api.database.rows("SELECT * FROM outbox_events")] == [in_doubt]
 
 
-async def test_all_applications_of_a_batch_whose_answer_was_lost_are_found(api: OnAWire) -> None:
-    api.wire.lose_answer_to_commit()
+async def test_all_applications_of_a_batch_whose_answer_was_lost_are_found(api: BehindAProxy) -> None:
+    api.proxy.lose_answer_to_commit()
 
     responses = await asyncio.gather(*(api.post(an_application()) for _ in range(30)))
 
-    assert api.wire.commits_lost == 1
+    assert api.proxy.commits_lost == 1
     assert [response.status_code for response in responses] == [202] * 30
     assert api.database.count("applications") == 30
 
 
-async def test_answer_found_later_is_what_its_key_gives_again(api: OnAWire) -> None:
+async def test_answer_found_later_is_what_its_key_gives_again(api: BehindAProxy) -> None:
     application, key = an_application(), a_key()
-    api.wire.lose_answer_to_commit()
+    api.proxy.lose_answer_to_commit()
     first = await api.post(application, key)
 
     again = await api.post(application, key)
@@ -95,29 +95,29 @@ async def test_answer_found_later_is_what_its_key_gives_again(api: OnAWire) -> N
     assert again.headers["idempotency-replayed"] == "true"
 
 
-async def test_application_whose_commit_never_arrived_is_503_and_left_no_row(api: OnAWire) -> None:
-    api.wire.lose_commit()
+async def test_application_whose_commit_never_arrived_is_503_and_left_no_row(api: BehindAProxy) -> None:
+    api.proxy.lose_commit()
     watch = Stopwatch()
 
     response = await api.post(an_application())
 
-    assert api.wire.commits_lost == 1
+    assert api.proxy.commits_lost == 1
     assert watch.seconds < 4.5
     assert_error(response, 503, "SERVICE_UNAVAILABLE")
     assert api.database.count("applications") == 0
 
 
-async def test_backend_that_was_left_in_its_transaction_is_ended(api: OnAWire) -> None:
-    api.wire.lose_commit()
+async def test_backend_that_was_left_in_its_transaction_is_ended(api: BehindAProxy) -> None:
+    api.proxy.lose_commit()
 
     await api.post(an_application())
 
     assert nobody_is_in_a_transaction(api.database)
 
 
-async def test_application_whose_commit_never_arrived_is_accepted_when_posted_again(api: OnAWire) -> None:
+async def test_application_whose_commit_never_arrived_is_accepted_when_posted_again(api: BehindAProxy) -> None:
     application, key = an_application(), a_key()
-    api.wire.lose_commit()
+    api.proxy.lose_commit()
     await api.post(application, key)
 
     response = await api.post(application, key)
@@ -128,10 +128,10 @@ async def test_application_whose_commit_never_arrived_is_accepted_when_posted_ag
 
 
 async def test_unknown_outcome_is_503_and_its_key_gives_the_answer_later(
-    api: OnAWire,
+    api: BehindAProxy,
 ) -> None:
     application, key = an_application(), a_key()
-    api.wire.lose_answer_to_commit_and_cut()
+    api.proxy.lose_answer_to_commit_and_cut()
     watch = Stopwatch()
 
     response = await api.post(application, key)
@@ -139,7 +139,7 @@ async def test_unknown_outcome_is_503_and_its_key_gives_the_answer_later(
     assert watch.seconds < 4.5
     assert_error(response, 503, "SERVICE_UNAVAILABLE")
     await soon(lambda: api.database.count("applications") == 1)
-    api.wire.restore()
+    api.proxy.restore()
     await ready(api.client)
     again = await api.post(application, key)
     assert again.status_code == 202
@@ -147,9 +147,9 @@ async def test_unknown_outcome_is_503_and_its_key_gives_the_answer_later(
     assert again.json()["application_id"] == str(api.database.value("SELECT id FROM applications"))
 
 
-async def test_outcome_that_cannot_be_found_out_is_503_and_nothing_is_left_of_it(api: OnAWire) -> None:
+async def test_outcome_that_cannot_be_found_out_is_503_and_nothing_is_left_of_it(api: BehindAProxy) -> None:
     application, key = an_application(), a_key()
-    api.wire.lose_commit_and_cut()
+    api.proxy.lose_commit_and_cut()
 
     response = await api.post(application, key)
 
@@ -157,25 +157,25 @@ async def test_outcome_that_cannot_be_found_out_is_503_and_nothing_is_left_of_it
     # The orphan ends by the server's own bound, idle_in_transaction_session_timeout.
     await soon(lambda: nobody_is_in_a_transaction(api.database))
     assert api.database.count("applications") == 0
-    api.wire.restore()
+    api.proxy.restore()
     await ready(api.client)
     assert (await api.post(application, key)).status_code == 202
 
 
-async def test_duplicate_is_a_409_though_the_answer_to_its_commit_was_lost(api: OnAWire) -> None:
+async def test_duplicate_is_a_409_though_the_answer_to_its_commit_was_lost(api: BehindAProxy) -> None:
     application = an_application()
     await api.post(application)
-    api.wire.lose_answer_to_commit()
+    api.proxy.lose_answer_to_commit()
 
     response = await api.post(application)
 
-    assert api.wire.commits_lost == 1
+    assert api.proxy.commits_lost == 1
     assert_error(response, 409, "DUPLICATE_APPLICATION")
     assert api.database.count("applications") == 1
 
 
-async def test_next_application_is_accepted_after_a_lost_commit(api: OnAWire) -> None:
-    api.wire.lose_answer_to_commit()
+async def test_next_application_is_accepted_after_a_lost_commit(api: BehindAProxy) -> None:
+    api.proxy.lose_answer_to_commit()
     await api.post(an_application())
 
     response = await api.post(an_application())

@@ -12,8 +12,8 @@ from harness.applications import an_application
 from harness.broker import SUBMITTED, Broker, headers_of
 from harness.database import Database
 from harness.system import KEYS, System
+from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import eventually, soon
-from harness.wire import a_wire, port_of
 from prequal.core.errors import Transient
 from prequal.core.settings import ApiSettings, load
 from prequal.messaging.outbox import ROW, OutboxRow
@@ -91,10 +91,10 @@ async def test_young_event_is_left_to_its_writer_and_an_older_one_is_the_publish
 async def test_application_is_accepted_while_its_writer_reaches_no_broker_and_its_event_is_published(
     database: Database, broker: Broker
 ) -> None:
-    with a_wire(port_of(f"kafka://{broker.bootstrap_servers}")) as wire:
-        wire.cut()
+    with a_proxy(port_of(f"kafka://{broker.bootstrap_servers}")) as proxy:
+        proxy.cut()
         async with (
-            api_within(database.url, f"127.0.0.1:{wire.port}", publish_own_events=True) as client,
+            api_within(database.url, f"127.0.0.1:{proxy.port}", publish_own_events=True) as client,
             publishing(database, broker),
         ):
             await ready(client)

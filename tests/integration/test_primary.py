@@ -18,7 +18,7 @@ from prequal.core.errors import Misconfigured, Transient
 from prequal.core.topology import ExitCode
 from prequal.local.postgres import Postgres
 from prequal.local.status import database_facts
-from prequal.postgres.connections import Connection, ReadPool, SingleConnection, connect, connected
+from prequal.postgres.connections import Connection, ConnectionPool, SingleConnection, connect, connected
 from prequal.postgres.primary import ReadOnlyServer
 from prequal.schema.migrate import upgrade
 
@@ -36,7 +36,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         upgrade(first.database_url)
         pair = Pair(first, second)
         yield pair
-        pair.wire.close()
+        pair.proxy.close()
 
 
 @pytest.fixture
@@ -52,7 +52,10 @@ def fence(pair: Pair) -> Iterator[None]:
 
 
 async def test_connection_to_a_standby_is_never_used(pair: Pair) -> None:
-    single, pool = SingleConnection(pair.second.database_url, "test"), ReadPool(pair.second.database_url, "test", 1)
+    single, pool = (
+        SingleConnection(pair.second.database_url, "test"),
+        ConnectionPool(pair.second.database_url, "test", 1),
+    )
 
     with pytest.raises(ReadOnlyServer):
         await asked(single)
@@ -75,7 +78,7 @@ async def test_answer_of_a_server_that_became_read_only_is_void(pair: Pair, requ
 async def test_pool_closes_the_connections_of_a_server_that_became_read_only(
     pair: Pair, request: pytest.FixtureRequest
 ) -> None:
-    async with ReadPool(pair.first.database_url, "test", 1) as pool:
+    async with ConnectionPool(pair.first.database_url, "test", 1) as pool:
         async with pool.use("status") as connection:
             await connection.fetchval(IN_RECOVERY)
         request.getfixturevalue("fence")
@@ -105,13 +108,13 @@ async def test_of_several_hosts_the_one_that_takes_writes_is_used(pair: Pair) ->
 
 
 async def test_frozen_host_leaves_time_for_the_next(pair: Pair) -> None:
-    pair.wire.freeze()
+    pair.proxy.freeze()
 
     try:
-        async with connected(pair.url_of(pair.wire.port, pair.first.port), "test") as connection:
+        async with connected(pair.url_of(pair.proxy.port, pair.first.port), "test") as connection:
             found = await connection.fetchval(IN_RECOVERY)
     finally:
-        pair.wire.restore()
+        pair.proxy.restore()
 
     assert found is False
 

@@ -14,8 +14,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from harness.broker import REPORTED, SUBMITTED, Broker, headers_of
 from harness.database import Database
 from harness.system import System
+from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import Stopwatch, eventually, soon
-from harness.wire import a_wire, port_of
 from prequal.core.settings import PublisherSettings, load
 from prequal.domain.events import EventType, event_id
 from prequal.local.kafka import Kafka
@@ -465,10 +465,10 @@ def test_lease_of_a_publisher_that_stops_is_free_at_once(database: Database, a_s
 async def test_events_wait_while_the_broker_is_away_and_are_published_when_it_is_back(
     database: Database, broker: Broker
 ) -> None:
-    with a_wire(port_of(f"kafka://{broker.bootstrap_servers}")) as wire:
-        wire.cut()
+    with a_proxy(port_of(f"kafka://{broker.bootstrap_servers}")) as proxy:
+        proxy.cut()
         blind = Broker.__new__(Broker)
-        blind.bootstrap_servers = f"127.0.0.1:{wire.port}"
+        blind.bootstrap_servers = f"127.0.0.1:{proxy.port}"
         async with publishing(database, blind):
             unpublished(database, 50)
             await soon(lambda: database.value("SELECT count(*) FROM publisher_leases") >= 2)
@@ -476,7 +476,7 @@ async def test_events_wait_while_the_broker_is_away_and_are_published_when_it_is
             longest = await longest_transaction(database, for_seconds=2)
 
             # The broker names its own address to each client, so that the way is needed for the first question only.
-            wire.restore()
+            proxy.restore()
 
             await soon(lambda: nothing_waits(database), within=60)
     assert longest < 1

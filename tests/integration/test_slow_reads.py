@@ -7,17 +7,17 @@ import pytest
 from harness.database import Database
 from prequal.core.circuit_breaker import FAILURES_MAX, State
 from prequal.core.errors import Transient
-from prequal.postgres.connections import ReadPool, SingleConnection
+from prequal.postgres.connections import ConnectionPool, SingleConnection
 from prequal.telemetry.breakers import breaker_of
 
 
-async def _look(read_pool: ReadPool) -> None:
+async def _look(read_pool: ConnectionPool) -> None:
     async with asyncio.timeout(0.05), read_pool.use("status"):
         raise AssertionError("there was a connection")
 
 
 async def test_who_gives_up_waiting_for_a_turn_opens_no_breaker(database: Database) -> None:
-    async with ReadPool(database.url, "test", 1) as read_pool, read_pool.use("status"):
+    async with ConnectionPool(database.url, "test", 1) as read_pool, read_pool.use("status"):
         ends = await asyncio.gather(*(_look(read_pool) for _ in range(FAILURES_MAX * 2)), return_exceptions=True)
         state = breaker_of("database", database.url).state
 

@@ -28,7 +28,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         prepare(first.database_url)
         pair = Pair(first, second)
         yield pair
-        pair.wire.close()
+        pair.proxy.close()
 
 
 def all_become(system: System, status: int, **body: object) -> None:

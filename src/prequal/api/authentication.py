@@ -99,7 +99,7 @@ class KeyAuthentication:
         self._clients = clients
         self._hasher = hasher
         self._sandbox = sandbox
-        self._wrong = WrongTokens(clock)
+        self._wrong = RefusedTokens(clock)
         self._issued = issued
         self._words = None if issued is None else _WORDS_WITH_ISSUER
 
@@ -172,7 +172,7 @@ class KeyAuthentication:
         )
 
 
-class WrongTokens:
+class RefusedTokens:
     """How many tokens that are not taken came from each address within a minute.
 
     A right token is taken at any time: a stranger who shares an address with callers, as behind an ingress, cannot

@@ -6,13 +6,13 @@ Invariant: a decision is explained by the very document that decided it, or by n
 from prequal.domain.policy import packaged
 from prequal.domain.policy.policy import Policy
 from prequal.policy_versions.life import policy_of
-from prequal.postgres.connections import ReadPool
+from prequal.postgres.connections import ConnectionPool
 
 
 class DecidedPolicies:
     """Policies by version and hash; what was read once is kept, for a document never changes."""
 
-    def __init__(self, read_pool: ReadPool) -> None:
+    def __init__(self, read_pool: ConnectionPool) -> None:
         self._read_pool = read_pool
         self._known: dict[tuple[str, bytes], Policy | None] = {}
 

@@ -15,7 +15,7 @@ import structlog
 from prequal.api_clients import queries
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import Connection, ReadPool
+from prequal.postgres.connections import Connection, ConnectionPool
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ class KnownClients:
         verified: secrets of what was found right since the last reading; filled by who finds it.
     """
 
-    def __init__(self, read_pool: ReadPool, issuer: str = "") -> None:
+    def __init__(self, read_pool: ConnectionPool, issuer: str = "") -> None:
         """Describe them; with an issuer, those that are known by its tokens too."""
         self._read_pool = read_pool
         self._issuer = issuer

@@ -26,7 +26,7 @@ from prequal.domain.api_client import Scope as ClientScope
 from prequal.domain.application import LoanApplication
 from prequal.domain.sandbox import is_free_of_claims
 from prequal.messaging.events import rfc3339
-from prequal.postgres.connections import Connection, ReadPool
+from prequal.postgres.connections import Connection, ConnectionPool
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.telemetry import tracing
 from prequal.telemetry.metrics import SUBMIT_ROUTE
@@ -146,7 +146,7 @@ class SubmitApplication:
 class OwnApplications:
     """Reads of one application, by the client whose it is."""
 
-    def __init__(self, read_pool: ReadPool, authentication: Authentication, limits: RateLimits) -> None:
+    def __init__(self, read_pool: ConnectionPool, authentication: Authentication, limits: RateLimits) -> None:
         self._read_pool = read_pool
         self._authentication = authentication
         self._limits = limits

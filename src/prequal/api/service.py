@@ -22,11 +22,11 @@ from prequal.core.topology import Service, topic_of
 from prequal.domain.events import EventType
 from prequal.issuers.keys import SigningKeys
 from prequal.messaging.own_events import OwnEvents
-from prequal.postgres.connections import ReadPool
+from prequal.postgres.connections import ConnectionPool
 from prequal.postgres.key_checks import recorded_hash_keys, recorded_key
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service import http_server, process
-from prequal.service.http_server import Beside, Handler
+from prequal.service.http_server import FurtherPort, Handler
 from prequal.service.http_tls import HttpCertificate
 from prequal.service.key_watch import KeyWatch
 from prequal.service.readiness import Readiness
@@ -48,7 +48,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     events = OwnEvents(settings, topic_of(EventType.APPLICATION_SUBMITTED))
     submissions = Submissions(settings, events)
     readiness = Readiness(settings, needs_kafka=False)
-    read_pool = ReadPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
+    read_pool = ConnectionPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
     authentication = _authentication(settings, read_pool, hasher)
     checks = (
         recorded_key("ENCRYPTION_KEY", *keys.checks),
@@ -82,7 +82,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
             written.set()
 
 
-def _authentication(settings: ApiSettings, read_pool: ReadPool, hasher: PanHasher) -> Authentication:
+def _authentication(settings: ApiSettings, read_pool: ConnectionPool, hasher: PanHasher) -> Authentication:
     if settings.api_authentication == "none":
         return NoAuthentication()
     clients = KnownClients(read_pool, settings.api_jwt_issuer)
@@ -93,8 +93,8 @@ def _authentication(settings: ApiSettings, read_pool: ReadPool, hasher: PanHashe
     return KeyAuthentication(clients, hasher, settings.sandbox, issued=issued)
 
 
-def _admin(settings: ApiSettings, health: dict[str, Handler]) -> Beside:
-    return Beside(app.build_admin(health), settings.admin_host, settings.admin_port, "ADMIN_PORT")
+def _admin(settings: ApiSettings, health: dict[str, Handler]) -> FurtherPort:
+    return FurtherPort(app.build_admin(health), settings.admin_host, settings.admin_port, "ADMIN_PORT")
 
 
 def _holder_types(settings: ApiSettings) -> frozenset[str] | None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from prequal.core.record_settings import RecordSettings
-    from prequal.core.settings import DatabaseSettings, HashingSettings, KafkaSettings, RingSettings
+    from prequal.core.settings import DatabaseSettings, HashingSettings, KafkaSettings
     from prequal.local.run_file import RunFile
     from prequal.local.settings import UpSettings
     from prequal.security.pan_encryption import PanHasher
 
 S = TypeVar("S", bound="DatabaseSettings | KafkaSettings")
-R = TypeVar("R", bound="RingSettings")
 
 
 def stores(kind: type[S]) -> S:
@@ -45,19 +44,10 @@ def hashing_stores() -> "tuple[HashingSettings, PanHasher]":
     Raises:
         Misconfigured: neither settings nor a running `prequal up` name both.
     """
-    from prequal.core.settings import HashingSettings, load
-    from prequal.local.data_folder import DataFolder
-    from prequal.local.keys import development_keys
+    from prequal.core.settings import HashingSettings
     from prequal.security.pan_encryption import PanHasher
 
-    up, running = _local_stack()
-    if running is None or up.database_url is not None or up.kafka_bootstrap_servers is not None:
-        settings = load(HashingSettings)
-    else:
-        name = "PAN_HASH_KEY"
-        keys = up.keys()
-        key = keys.get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
-        settings = load(HashingSettings, database_url=running.database_url, pan_hash_key=key)
+    settings = _with_key(HashingSettings, "PAN_HASH_KEY")
     return settings, PanHasher.of(settings)
 
 
@@ -68,24 +58,21 @@ def record_stores() -> "RecordSettings":
         Misconfigured: neither names both.
     """
     from prequal.core.record_settings import RecordSettings
-    from prequal.core.settings import load
-    from prequal.local.data_folder import DataFolder
-    from prequal.local.keys import development_keys
 
-    up, running = _local_stack()
-    if running is None or up.database_url is not None:
-        return load(RecordSettings)
-    name = "RECORD_KEY"
-    key = up.keys().get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
-    return load(RecordSettings, database_url=running.database_url, record_key=key)
+    return _with_key(RecordSettings, "RECORD_KEY")
 
 
-def ring_stores(kind: type[R]) -> R:
+def ring_stores(kind: type[S]) -> S:
     """The stores as `stores` finds them, with the key ring of the settings or else of a running `prequal up`.
 
     Raises:
         Misconfigured: neither names them, or they name no good ring.
     """
+    return _with_key(kind, "ENCRYPTION_KEY")
+
+
+def _with_key(kind: type[S], name: str) -> S:
+    """Settings that hold a key beside the stores; both come from the settings, or both from a running `prequal up`."""
     from prequal.core.settings import load
     from prequal.local.data_folder import DataFolder
     from prequal.local.keys import development_keys
@@ -93,12 +80,11 @@ def ring_stores(kind: type[R]) -> R:
     up, running = _local_stack()
     if running is None or up.database_url is not None or up.kafka_bootstrap_servers is not None:
         return load(kind)
-    name, given = "ENCRYPTION_KEY", up.keys()
-    kafka = {"kafka_bootstrap_servers": running.kafka_bootstrap_servers, **up.of_own_broker}
-    if up.encryption_key_file:
-        return load(kind, database_url=running.database_url, **kafka)
-    key = given.get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
-    return load(kind, database_url=running.database_url, encryption_key=key, **kafka)
+    given = {"kafka_bootstrap_servers": running.kafka_bootstrap_servers, **up.of_own_broker}
+    if not (name == "ENCRYPTION_KEY" and up.encryption_key_file):
+        key = up.keys().get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
+        given[name.lower()] = key
+    return load(kind, database_url=running.database_url, **given)
 
 
 def api_url() -> str:

@@ -17,7 +17,7 @@ from prequal.core.console_settings import ConsoleSettings
 from prequal.core.keys import KeyCheck
 from prequal.core.topology import Service
 from prequal.people.sign_in import Life, SignIn
-from prequal.postgres.connections import ReadPool
+from prequal.postgres.connections import ConnectionPool
 from prequal.postgres.key_checks import recorded_key
 from prequal.record import chain, lag
 from prequal.service import http_server, process
@@ -40,7 +40,7 @@ def run(settings: ConsoleSettings) -> None:
 async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
     readiness = Readiness(settings, needs_kafka=False)
     health = http_server.health_handlers(Service.CONSOLE, settings.service_name, readiness)
-    async with ReadPool(settings.database_url, settings.service_name, CONNECTIONS) as pool:
+    async with ConnectionPool(settings.database_url, settings.service_name, CONNECTIONS) as pool:
         console, keys = console_of(settings, pool, readiness, stop), settings.record_keys()
         console.renderer.compile()
         pages, certificate = app.build(console, health), HttpCertificate.of(settings)
@@ -58,7 +58,7 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
 
 
 def console_of(
-    settings: ConsoleSettings, pool: ReadPool, readiness: Readiness, stop: asyncio.Event | None = None
+    settings: ConsoleSettings, pool: ConnectionPool, readiness: Readiness, stop: asyncio.Event | None = None
 ) -> Console:
     """Wire the console; `stop` ends its streams."""
     life = Life(settings.console_idle_minutes * 60, settings.console_session_hours * 3600)

@@ -11,7 +11,7 @@ from typing import Final
 
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError, Refused
-from prequal.postgres.connections import ReadPool
+from prequal.postgres.connections import ConnectionPool
 from prequal.record import commands
 from prequal.record.acts import Actor, Detail, record_act
 from prequal.record.blocks import Link
@@ -40,7 +40,7 @@ class Verification:
 class Verifier:
     """Does what `prequal audit verify` does, and remembers the last result until the process ends."""
 
-    def __init__(self, settings: ConsoleSettings, pool: ReadPool) -> None:
+    def __init__(self, settings: ConsoleSettings, pool: ConnectionPool) -> None:
         self._settings = settings
         self._pool = pool
         self._task: asyncio.Task[None] | None = None

@@ -24,7 +24,7 @@ from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError
 from prequal.people.sessions import Session
 from prequal.people.sign_in import SignIn
-from prequal.postgres.connections import Connection, ReadPool
+from prequal.postgres.connections import Connection, ConnectionPool
 from prequal.service.readiness import Readiness
 
 _OWN_PATH: Final = re.compile(r"/(?!/)[\w/.:?=&%-]*", re.ASCII)
@@ -65,7 +65,7 @@ class Console:
     """What the console is made of."""
 
     settings: ConsoleSettings
-    pool: ReadPool
+    pool: ConnectionPool
     readiness: Readiness
     sign_in: SignIn
     verifier: Verifier

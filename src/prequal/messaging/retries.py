@@ -43,9 +43,6 @@ class RetrySchedule(Generic[W]):
     def __init__(self) -> None:
         self._entries: list[tuple[float, W]] = []
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def __iter__(self) -> Iterator[W]:
         return (thing for _, thing in self._entries)
 

@@ -151,7 +151,7 @@ async def connected(
         connection.terminate()
 
 
-class ReadPool:
+class ConnectionPool:
     """A pool of connections for single statements, each opened when it is first needed."""
 
     def __init__(self, database_url: str, name: str, size: int) -> None:
@@ -170,7 +170,7 @@ class ReadPool:
         metrics.DB_CONNECTIONS_IDLE.labels("pool").set_function(self._pool.get_idle_size)
         metrics.DB_CONNECTIONS_ACTIVE.labels("pool").set_function(self._active)
 
-    async def __aenter__(self) -> "ReadPool":
+    async def __aenter__(self) -> "ConnectionPool":
         await self._pool
         return self
 

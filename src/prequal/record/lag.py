@@ -9,14 +9,14 @@ from typing import Final
 
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import ReadPool
+from prequal.postgres.connections import ConnectionPool
 from prequal.record import queries
 from prequal.telemetry import metrics
 
 ASK_EVERY_SECONDS: Final = 5.0
 
 
-async def watch(pool: ReadPool, stop: asyncio.Event) -> None:
+async def watch(pool: ConnectionPool, stop: asyncio.Event) -> None:
     """Ask until `stop`. While the database does not answer, the age goes on as if nothing were chained."""
     began = time.monotonic()
     metrics.RECORD_UNCHAINED_AGE.set_function(lambda: time.monotonic() - began)

@@ -82,7 +82,7 @@ def probes(exporter: Service, service: str, readiness: Readiness) -> Starlette:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class FurtherPort:
     """What a process answers with at another port than its own, and the setting that moves that port."""
 
     app: Starlette
@@ -95,11 +95,11 @@ async def serve(
     app: Any,
     settings: ServiceSettings,
     stop: asyncio.Event,
-    beside: Sequence[Beside] = (),
+    further: Sequence[FurtherPort] = (),
     protocol: type[Protocol] = Protocol,
     certificate: HttpCertificate | None = None,
 ) -> None:
-    """Answer until `stop`, then let requests in flight finish; at further ports, without TLS, with what is `beside`.
+    """Answer until `stop`, then let requests in flight finish; at the `further` ports without TLS.
 
     Raises:
         Misconfigured: `HTTP_PORT` is taken. The others are waited for: metrics are no reason not to work.
@@ -114,8 +114,8 @@ async def serve(
             servers.create_task(listeners.serve(app, listener, protocol, certificate))
             if certificate is not None:
                 servers.create_task(certificate.follow(stop))
-            for each in beside:
-                servers.create_task(listeners.serve_beside(each))
+            for each in further:
+                servers.create_task(listeners.serve_further(each))
     finally:
         watch.cancel()
 
@@ -129,19 +129,19 @@ class _Listeners:
     connections: Connections
     backlog: int
 
-    async def serve_beside(self, beside: Beside) -> None:
+    async def serve_further(self, port: FurtherPort) -> None:
         """Answer at a further port once it is free, which is said once that it is not."""
         is_said = False
         while not self.stop.is_set():
             try:
-                listener = bind(beside.host, beside.port, beside.setting, self.backlog)
+                listener = bind(port.host, port.port, port.setting, self.backlog)
             except Misconfigured as error:
                 if not is_said:
                     log.error("metrics_port_taken", reason=str(error))
                 is_said = True
                 await pause(self.stop, BIND_EVERY_SECONDS)
                 continue
-            await self.serve(beside.app, listener, Protocol)
+            await self.serve(port.app, listener, Protocol)
 
     async def serve(
         self,

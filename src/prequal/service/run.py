@@ -42,7 +42,7 @@ async def started(
     *checks: Check,
     app: Any = None,
     protocol: type[Protocol] = Protocol,
-    admin: http_server.Beside | None = None,
+    admin: http_server.FurtherPort | None = None,
     certificate: HttpCertificate | None = None,
 ) -> AsyncIterator[Running]:
     """Answer HTTP, wait for the database and its checks, and hold the process together while the block works.
@@ -63,8 +63,8 @@ async def started(
     """
     probes = http_server.probes(service, settings.service_name, readiness)
     async with lifecycle.together() as group:
-        beside = [*_metrics_port(settings, probes), *([admin] if admin else [])]
-        served = http_server.serve(probes if app is None else app, settings, stop, beside, protocol, certificate)
+        further = [*_metrics_port(settings, probes), *([admin] if admin else [])]
+        served = http_server.serve(probes if app is None else app, settings, stop, further, protocol, certificate)
         http = group.create_task(served)
         group.create_task(readiness.watch(stop))
         await wait_for_database(settings.database_url, stop, check_schema, *checks)
@@ -73,9 +73,9 @@ async def started(
         yield Running(group, http)
 
 
-def _metrics_port(settings: ServiceSettings, probes: Starlette) -> list[http_server.Beside]:
+def _metrics_port(settings: ServiceSettings, probes: Starlette) -> list[http_server.FurtherPort]:
     """The probes at `PROMETHEUS_PORT`, if that is another port."""
     port = settings.prometheus_port
     if port in (None, settings.http_port):
         return []
-    return [http_server.Beside(probes, settings.http_host, port, "PROMETHEUS_PORT")]
+    return [http_server.FurtherPort(probes, settings.http_host, port, "PROMETHEUS_PORT")]

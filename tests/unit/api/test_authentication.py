@@ -8,7 +8,7 @@ import pytest
 
 from harness.waiting import soon
 from prequal.api.app import CLIENTS_NAMED_MAX, ClientRequests
-from prequal.api.authentication import ADDRESSES_MAX, KeyAuthentication, NoAuthentication, WrongTokens
+from prequal.api.authentication import ADDRESSES_MAX, KeyAuthentication, NoAuthentication, RefusedTokens
 from prequal.api.errors import ApiError
 from prequal.api.known_clients import Caller, KnownClients, KnownSecret
 from prequal.api_clients.tokens import fingerprint, new_token
@@ -154,13 +154,13 @@ class Clock:
         return self.seconds
 
 
-def noted(wrong: WrongTokens, address: str, times: int) -> list[int | None]:
+def noted(wrong: RefusedTokens, address: str, times: int) -> list[int | None]:
     return [wrong.note(address) for _ in range(times)]
 
 
 def test_eleventh_wrong_token_is_too_many_until_the_minute_is_over() -> None:
     clock = Clock()
-    wrong = WrongTokens(clock)
+    wrong = RefusedTokens(clock)
 
     assert noted(wrong, "a", 10) == [None] * 10
     clock.seconds += 20
@@ -172,7 +172,7 @@ def test_eleventh_wrong_token_is_too_many_until_the_minute_is_over() -> None:
 
 
 def test_addresses_are_counted_apart_and_no_more_of_them_than_have_room() -> None:
-    wrong = WrongTokens(Clock())
+    wrong = RefusedTokens(Clock())
     noted(wrong, "a", 11)
 
     assert noted(wrong, "b", 1) == [None]

@@ -12,7 +12,7 @@ COMMIT = b"COMMIT\x00"
 """A COMMIT in PostgreSQL's simple query protocol."""
 
 
-class Wire:
+class TcpProxy:
     """127.0.0.1:`port` leads to 127.0.0.1:`target` until it is cut."""
 
     def __init__(self, target: int, commit: bytes = COMMIT) -> None:
@@ -130,21 +130,21 @@ class Wire:
 
 
 class _Pair:
-    """One connection through the wire."""
+    """One connection through the proxy."""
 
-    def __init__(self, wire: Wire, client: socket.socket, server: socket.socket) -> None:
-        self._wire = wire
+    def __init__(self, proxy: TcpProxy, client: socket.socket, server: socket.socket) -> None:
+        self._proxy = proxy
         self._client = client
         self._server = server
         self._end_at_answer = ""
 
     def to_server(self) -> None:
         for chunk in self._chunks(self._client):
-            if self._wire.commit in chunk and (fate := self._wire.at_commit()):
+            if self._proxy.commit in chunk and (fate := self._proxy.at_commit()):
                 if not fate.startswith("answer"):
                     if fate == "everything":
-                        self._wire.forget(self)  # the server's end stays open: an orphan backend in a transaction
-                        self._wire.cut()
+                        self._proxy.forget(self)  # the server's end stays open: an orphan backend in a transaction
+                        self._proxy.cut()
                     _shut(self._client)
                     return
                 self._end_at_answer = fate
@@ -156,14 +156,14 @@ class _Pair:
         for chunk in self._chunks(self._server):
             if self._end_at_answer:
                 if self._end_at_answer == "answer and everything":
-                    self._wire.cut()
+                    self._proxy.cut()
                 break
             with contextlib.suppress(OSError):
                 self._client.sendall(chunk)
         self.end()
 
     def end(self) -> None:
-        self._wire.forget(self)
+        self._proxy.forget(self)
         _shut(self._client)
         _shut(self._server)
 
@@ -175,8 +175,8 @@ class _Pair:
                 return
             if not chunk:
                 return
-            self._wire.flowing.wait()
-            time.sleep(self._wire.delay_seconds)
+            self._proxy.flowing.wait()
+            time.sleep(self._proxy.delay_seconds)
             yield chunk
 
 
@@ -187,13 +187,13 @@ def _shut(end: socket.socket) -> None:
 
 
 @contextmanager
-def a_wire(target: int) -> Iterator[Wire]:
-    """A wire that is closed at the end of the block."""
-    wire = Wire(target)
+def a_proxy(target: int) -> Iterator[TcpProxy]:
+    """A proxy that is closed at the end of the block."""
+    proxy = TcpProxy(target)
     try:
-        yield wire
+        yield proxy
     finally:
-        wire.close()
+        proxy.close()
 
 
 def port_of(url: str) -> int:
