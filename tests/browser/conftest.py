@@ -1,14 +1,17 @@
 """Chromium without a network, the console as a process over a filled database, and people who sign in to it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from harness.broker import Broker
 from harness.database import Cluster
 from harness.system import a_system
+from prequal.core.topology import Service
 from prequal.local.kafka import Kafka
 from tests.browser import filled
 from tests.browser.people import PATIENCE_MS, Console, sign_in, watch
@@ -33,7 +36,10 @@ def console(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFac
         process = system.further("console", "console", RECORD_KEY=RECORD_KEY)
         process.launch()
         process.wait_until_ready()
-        yield Console(process.url, database, found, broker)
+        with ExitStack() as connected:
+            for service in set(Service) - {Service.CONSOLE}:  # seem to run
+                connected.enter_context(psycopg.connect(database.url, application_name=f"{service} ready"))
+            yield Console(process.url, database, found, broker)
 
 
 @pytest.fixture(scope="session")
