@@ -1,5 +1,6 @@
 """A `prequal up` of a test's own."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,21 @@ def stack(tmp_path: Path) -> Iterator[Up]:
     yield up
     if up.running:
         up.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def _folder_of_a_first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    up = Up(tmp_path_factory.mktemp("first"))
+    up.start().until_ready()
+    up.end()
+    return up.folder
+
+
+@pytest.fixture
+def started_before(_folder_of_a_first_start: Path, stack: Up) -> Up:
+    """A `prequal up` that is not running, and whose folder holds the stores of a start before."""
+    shutil.copytree(_folder_of_a_first_start / ".prequal", stack.folder / ".prequal")
+    return stack
 
 
 @pytest.fixture(autouse=True)

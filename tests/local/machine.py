@@ -86,7 +86,7 @@ class Up:
         """Wait until it serves and its demonstration is over."""
         try:
             eventually(
-                lambda: (self.ready() and self._has_printed(b"Try next")) or not self.running,
+                lambda: (self.ready() and self.has_printed("Try next")) or not self.running,
                 within=READY_WITHIN_SECONDS,
             )
         except AssertionError:
@@ -95,8 +95,9 @@ class Up:
         self.start_seconds = time.monotonic() - self._began
         return self
 
-    def _has_printed(self, text: bytes) -> bool:
-        return text in self.output.read_bytes()[self._output_before :]
+    def has_printed(self, text: str) -> bool:
+        """Whether the text is in what it has printed since its last start."""
+        return text.encode() in self.output.read_bytes()[self._output_before :]
 
     @property
     def running(self) -> bool:

@@ -225,20 +225,6 @@ def test_up_that_asks_for_tokens_makes_one_client_and_shows_its_token_once(stack
     assert json.loads(added.stdout)["token"] not in stack.output.read_text()
 
 
-def test_sigint_stops_everything_with_exit_code_0(stack: Up) -> None:
-    stack.start().until_ready()
-    pids = [process["pid"] for process in stack.processes().values()]
-    began = time.monotonic()
-
-    code = stack.end(signal.SIGINT)
-
-    assert code == 0
-    assert time.monotonic() - began < 15
-    assert not any(map(is_alive, pids))
-    assert stack.left() == []
-    assert not (stack.folder / ".prequal" / "run.json").exists()
-
-
 def catches(pid: int, number: signal.Signals) -> bool:
     """Whether the process has a handler of its own for the signal."""
     found = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
@@ -280,11 +266,9 @@ POSTGRES_LOG = ".prequal/logs/postgres.log"
         pytest.param("output", "postgres on port", id="migrating"),
         pytest.param("output", "✓ migrate", id="migrated"),
         pytest.param("output", "kafka on port", id="making topics"),
-        pytest.param("output", "✓ topics", id="starting the services"),
-        pytest.param("output", "everything is ready", id="demonstrating"),
     ],
 )
-def test_signal_in_the_middle_of_starting_stops_everything(stack: Up, file: str, words: str) -> None:
+def test_signal_in_the_middle_of_the_first_start_stops_everything(stack: Up, file: str, words: str) -> None:
     stack.start()
     eventually(lambda: (stack.folder / file).exists() and words in (stack.folder / file).read_text(), within=60)
 
@@ -292,48 +276,60 @@ def test_signal_in_the_middle_of_starting_stops_everything(stack: Up, file: str,
     assert stack.left() == []
 
 
-def test_closed_stdout_does_not_delay_the_stop_by_sighup(stack: Up) -> None:
-    reader, stack.stdout = os.pipe()
-    stack.start()
-    os.close(stack.stdout)
+@pytest.mark.parametrize("words", ["✓ topics", "everything is ready"], ids=["starting the services", "demonstrating"])
+def test_signal_in_the_middle_of_a_start_stops_everything(started_before: Up, words: str) -> None:
+    started_before.start()
+    eventually(lambda: started_before.has_printed(words), within=60)
+
+    assert started_before.end() == 0
+    assert started_before.left() == []
+
+
+def test_closed_stdout_does_not_delay_the_stop_by_sighup(started_before: Up) -> None:
+    reader, started_before.stdout = os.pipe()
+    started_before.start()
+    os.close(started_before.stdout)
     os.close(reader)
-    eventually(stack.ready, within=60)
+    eventually(started_before.ready, within=60)
 
-    assert stack.end(signal.SIGHUP) == 0
-    assert stack.left() == []
+    assert started_before.end(signal.SIGHUP) == 0
+    assert started_before.left() == []
 
 
-def test_frozen_children_do_not_delay_the_stop_by_sigterm(stack: Up) -> None:
-    stack.start().until_ready()
-    for process in stack.processes().values():
+def test_frozen_children_do_not_delay_the_stop_by_sigterm(started_before: Up) -> None:
+    started_before.start().until_ready()
+    for process in started_before.processes().values():
         os.kill(process["pid"], signal.SIGSTOP)
     began = time.monotonic()
 
-    assert stack.end(signal.SIGTERM) == 0
+    assert started_before.end(signal.SIGTERM) == 0
     assert time.monotonic() - began < 15
-    assert stack.left() == []
+    assert started_before.left() == []
 
 
-def test_no_child_outlives_a_killed_up_and_the_next_one_starts(stack: Up) -> None:
-    stack.start().until_ready()
-    stack.end(signal.SIGKILL)
-    eventually(lambda: stack.left() == [])
+def test_no_child_outlives_a_killed_up_and_the_next_one_starts_and_stops_by_sigint(started_before: Up) -> None:
+    started_before.start().until_ready()
+    started_before.end(signal.SIGKILL)
+    eventually(lambda: started_before.left() == [])
 
-    stack.start().until_ready()
+    started_before.start().until_ready()
+    pids = [process["pid"] for process in started_before.processes().values()]
+    began = time.monotonic()
 
-    assert stack.end() == 0
+    assert started_before.end(signal.SIGINT) == 0
+    assert time.monotonic() - began < 15
+    assert not any(map(is_alive, pids))
+    assert started_before.left() == []
+    assert not (started_before.folder / ".prequal" / "run.json").exists()
 
 
-def test_child_that_is_misconfigured_stops_all_with_its_sentence(stack: Up) -> None:
-    stack.start(**generate()).until_ready()
-    stack.end()
+def test_child_that_is_misconfigured_stops_all_with_its_sentence(started_before: Up) -> None:
+    started_before.start(**generate())
 
-    stack.start(**generate())
-
-    assert stack.process is not None
-    assert stack.process.wait(60) == 2
-    assert "is not the key this database was made with" in stack.output.read_text()
-    assert stack.left() == []
+    assert started_before.process is not None
+    assert started_before.process.wait(60) == 2
+    assert started_before.has_printed("is not the key this database was made with")
+    assert started_before.left() == []
 
 
 # ── the user's own stores ───────────────────────────────────────────────────────────────────────────────────────
