@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -98,18 +98,25 @@ def _demand_in_time(run: Run, peak: Seen, seen: Seen) -> None:
     run.demand(p99 < ACCEPTED_SECONDS * slower, f"one in a hundred that was accepted waited for {p99:.2f} s")
 
 
-@scenario(ROW, "four-times-as-many-apps", volume=SHORT, own_system=True, takes_minutes=True)
-def closed_loop(run: Run) -> None:
-    """Four times as many apps as make the peak, each of which waits for its answer."""
-    run.load()
-    peak = crowd(run, CAPACITY)
-    _demand_as_at_the_peak(run, peak, crowd(run, CAPACITY * 4))
-    _normal_again(run)
+def closed(times: int) -> Callable[[Run], None]:
+    """So many times as many apps as make the peak, each of which waits for its answer."""
+
+    def act(run: Run) -> None:
+        run.load()
+        peak = crowd(run, CAPACITY)
+        _demand_as_at_the_peak(run, peak, crowd(run, CAPACITY * times))
+        _normal_again(run)
+
+    return act
 
 
 def _normal_again(run: Run) -> None:
     run.demand_ready(5)
     run.come_to_rest()
+
+
+scenario(ROW, "four-times-as-many-apps", volume=SHORT, own_system=True, takes_minutes=True)(closed(4))
+scenario(ROW, "twenty-times-as-many-apps", volume=SHORT, own_system=True, takes_minutes=True)(closed(20))
 
 
 @scenario(ROW, "flood-of-refused", volume=SHORT, own_system=True, takes_minutes=True)
