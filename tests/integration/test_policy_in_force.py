@@ -43,6 +43,7 @@ async def a_process(database: Database) -> AsyncIterator[PolicyInForce]:
     finally:
         stop.set()
         await running
+        await policy.close()
 
 
 @asynccontextmanager

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from harness.database import Database
+from harness.ports import free_port
 from prequal.decision.handler import DecisionHandler
+from prequal.decision.policy_in_force import PolicyInForce
 from prequal.decision.shadow import Shadow
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
@@ -118,6 +120,30 @@ async def test_difference_that_could_not_be_written_is_written_later(
     await shadow.look(connection)
 
     assert database.count("policy_shadow_differences") == 1
+
+
+async def test_differences_found_after_the_last_look_are_written_when_the_process_stops(
+    database: Database, shadow: Shadow
+) -> None:
+    policy = PolicyInForce(database.url, "decision in a test")
+    policy.shadow = shadow
+    await decide(database, shadow, 699)
+
+    await policy.close()
+
+    assert database.count("policy_shadow_differences") == 1
+
+
+async def test_stop_does_not_fail_when_the_last_differences_cannot_be_written(
+    database: Database, shadow: Shadow
+) -> None:
+    policy = PolicyInForce(f"postgresql://u:p@127.0.0.1:{free_port()}/x", "decision in a test")
+    policy.shadow = shadow
+    await decide(database, shadow, 699)
+
+    await policy.close()
+
+    assert database.count("policy_shadow_differences") == 0
 
 
 async def test_candidate_that_was_edited_is_not_taken_for_the_one_that_was_named(

@@ -9,7 +9,14 @@ from harness.database import Database
 from harness.ports import free_port
 from prequal.core.errors import Misconfigured, Transient
 from prequal.schema import locks
-from prequal.schema.retention import ARCHIVE_DAYS, INBOX_DAYS, REPORT_DAYS, RESOLVED_DAYS, maintain
+from prequal.schema.retention import (
+    ARCHIVE_DAYS,
+    DIFFERENCES_DAYS,
+    INBOX_DAYS,
+    REPORT_DAYS,
+    RESOLVED_DAYS,
+    maintain,
+)
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row
 from tests.support.submissions import Submission, stored
 
@@ -162,6 +169,24 @@ def test_kept_reports_are_pruned_when_no_setting_could_use_them(database: Databa
 
     assert database.count("bureau_reports") == left
     assert done.bureau_reports_pruned == 1 - left
+
+
+@pytest.mark.parametrize(("days", "left"), [(DIFFERENCES_DAYS - 1, 1), (DIFFERENCES_DAYS + 1, 0)])
+def test_differences_of_a_shadow_are_pruned_after_90_days(database: Database, days: int, left: int) -> None:
+    database.execute(
+        """
+        INSERT INTO policy_shadow_differences VALUES (
+            gen_random_uuid(), sha256('d'), 'v2', 'v1', 'PRE_APPROVED', 'r', 'REJECTED', 's',
+            now() - make_interval(days => %s)
+        )
+        """,
+        days,
+    )
+
+    done = maintain(database.url)
+
+    assert database.count("policy_shadow_differences") == left
+    assert done.shadow_differences_pruned == 1 - left
 
 
 @pytest.mark.parametrize(("ago", "left"), [("1 hour", 1), ("25 hours", 0)])

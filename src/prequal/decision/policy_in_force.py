@@ -84,6 +84,14 @@ class PolicyInForce:
                 self._failed = True
             else:
                 self._failed = False
+
+    async def close(self) -> None:
+        """Write the shadow's last differences, if the database answers, and close; nothing is decided any more."""
+        try:
+            async with asyncio.timeout(LOOK_SECONDS), self._link.use() as connection:
+                await self.shadow.write(connection)
+        except (TimeoutError, Transient) as error:
+            log.warning("policy_shadow_not_written", reason=str(error))
         await self._link.close()
 
     async def _first_that_loads(self, connection: Connection, activations: Sequence[Activation]) -> Policy | None:

@@ -60,5 +60,7 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     readiness = Readiness(settings, consumer.reason_not_ready, policy.detail)
     check = recorded_key("REPORT_KEY", KeyCheck.of(key), *map(KeyCheck.of, retired))
     async with started(Service.DECISION, settings, stop, readiness, check, policy.load) as running:
-        running.group.create_task(policy.run(stop))
+        looking = running.group.create_task(policy.run(stop))
         await consumer.run(stop)
+        await looking
+        await policy.close()

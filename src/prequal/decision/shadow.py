@@ -56,16 +56,21 @@ class Shadow:
 
     async def look(self, connection: Connection) -> None:
         """Take over which version is the shadow, and write what was found."""
-        if self._differences:
-            found, self._differences = self._differences, []
-            try:
-                await shadow_queries.insert_differences(connection, found)
-            except BaseException:
-                self._differences = found + self._differences
-                raise
+        await self.write(connection)
         named = await shadow_queries.shadow(connection)
         if named != self._named:
             await self._take_over(connection, named)
+
+    async def write(self, connection: Connection) -> None:
+        """Write what was found; what could not be written is written the next time."""
+        if not self._differences:
+            return
+        found, self._differences = self._differences, []
+        try:
+            await shadow_queries.insert_differences(connection, found)
+        except BaseException:
+            self._differences = found + self._differences
+            raise
 
     async def _take_over(self, connection: Connection, named: tuple[str, bytes] | None) -> None:
         self.candidate = None

@@ -22,6 +22,7 @@ INBOX_DAYS = 30
 """Longer than an event can come again from archive and topics: 7 days each, and the rest of a topic's segment."""
 REPORT_DAYS = 90
 """The oldest that BUREAU_REPORT_MAX_AGE_HOURS allows a kept report of the bureau to be used again."""
+DIFFERENCES_DAYS = 90
 RESOLVED_DAYS = 90
 """Much longer than a dead letter can stay on its topic (30 days, and up to 7 of a segment that is still written to), so
 that a resolved one never counts as waiting because its record is gone."""
@@ -52,6 +53,7 @@ class Maintained:
     claims_pruned: int
     keys_pruned: int
     bureau_reports_pruned: int
+    shadow_differences_pruned: int
     republications_pruned: int
     dead_letters_pruned: int
 
@@ -109,6 +111,9 @@ async def _prune_all(connection: Connection) -> dict[str, int]:
         ),
         "bureau_reports_pruned": await _prune(
             connection, "bureau_reports", f"reported_at < now() - interval '{REPORT_DAYS} days'"
+        ),
+        "shadow_differences_pruned": await _prune(
+            connection, "policy_shadow_differences", f"observed_at < now() - interval '{DIFFERENCES_DAYS} days'"
         ),
         "keys_pruned": await _prune(connection, "idempotency_keys", "expires_at < now() - interval '1 day'"),
     }
