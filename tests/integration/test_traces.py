@@ -1,11 +1,8 @@
 """Traces, as a real OTLP endpoint gets them from the real services; and what an endpoint that is away may not cost."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 
 import httpx
-import pytest
 
 from harness.applications import a_pan, an_application, drawn
 from harness.broker import REPORTED, SUBMITTED, Broker, RawMessage
@@ -35,6 +32,7 @@ BATCHES = {
 }
 """What is done for many at once, and which span of each it is linked to."""
 
+SENDERS = {"prequal-api", "publisher", "credit-service", "decision-service"}
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
@@ -64,13 +62,8 @@ def trace_of(receiver: Receiver, application_id: str) -> dict[str, Span]:
     return found
 
 
-def test_an_application_is_one_trace_through_all_four_processes(a_system_with: SystemMaker) -> None:
-    with a_receiver() as receiver:
-        system = a_system_with(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, OTEL_TRACES_SAMPLER_ARG="1").start()
-
-        application_id = post(system)
-
-        trace = trace_of(receiver, application_id)
+def assert_whole(trace: dict[str, Span], application_id: str) -> None:
+    """The spans are those of an application's way, each the child of the one before, and say how it went."""
     spans = [trace[name] for name in HOPS]
     assert {span.name: (span.service, span.kind) for span in trace.values()} == HOPS
     assert [span.parent for span in spans] == ["", *(span.place[1] for span in spans[:-1])]
@@ -83,7 +76,7 @@ def test_an_application_is_one_trace_through_all_four_processes(a_system_with: S
     assert [span.nanoseconds[0] for span in spans] == sorted(span.nanoseconds[0] for span in spans)
 
 
-def test_what_is_done_for_many_is_a_trace_of_its_own_and_linked_to_each(
+def test_an_application_is_one_trace_and_what_is_done_for_many_another_linked_to_each(
     a_system_with: SystemMaker, database: Database, broker: Broker
 ) -> None:
     with a_receiver() as receiver:
@@ -95,9 +88,11 @@ def test_what_is_done_for_many_is_a_trace_of_its_own_and_linked_to_each(
         accepted = load.wait()
         load.close()
         assert_all_is_well(database, broker, accepted)
-        traces = [trace_of(receiver, application_id) for application_id in accepted]
+        traces = {application_id: trace_of(receiver, application_id) for application_id in accepted}
         for batch, member in BATCHES.items():
-            eventually(partial(all_linked, receiver, batch, {trace[member].place for trace in traces}))
+            eventually(partial(all_linked, receiver, batch, {trace[member].place for trace in traces.values()}))
+    for application_id, trace in traces.items():
+        assert_whole(trace, application_id)
     batches = [span for name in BATCHES for span in receiver.named(name)]
     assert all(span.parent == "" and span.place[0] not in {trace_id for trace_id, _ in span.links} for span in batches)
     assert all(span.attributes["messaging.batch.message_count"] >= len(span.links) > 0 for span in batches)  # type: ignore[operator]
@@ -145,39 +140,30 @@ def test_a_dead_letter_ends_its_span_with_the_kind_of_its_error(a_system_with: S
     assert not [pan for pan in drawn for body in receiver.bodies if pan.encode() in body]
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        pytest.param(lambda port: a_receiver(port, hangs=True), id="hangs"),
-        pytest.param(lambda port: a_receiver(port, status=503), id="is too busy"),
-        pytest.param(None, id="is not there"),
-    ],
-)
 def test_an_endpoint_that_is_away_is_said_once_and_costs_nothing_but_spans(
-    a_system_with: SystemMaker,
-    database: Database,
-    broker: Broker,
-    endpoint: Callable[[int], AbstractContextManager[Receiver]] | None,
+    a_system_with: SystemMaker, database: Database, broker: Broker
 ) -> None:
     port = free_port()
     system = a_system_with(
         OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_TRACES_SAMPLER_ARG="1", PUBLISH_OWN_EVENTS="false"
-    )
+    ).start()
     services = (system.api, system.publisher, system.credit, system.decision)
-    away = endpoint(port) if endpoint else a_receiver(free_port())
-    with away:
-        system.start()
-        load = Load(system.api.url)
+    load = Load(system.api.url)
 
+    def assert_goes_on() -> None:
         load.post(applications(40))
-        accepted = load.wait()
-        eventually(lambda: all(service.logged("traces_not_sent") for service in services), 15)
-        load.post(applications(40))
-        accepted = load.wait()
-        load.close()
-
-        assert_all_is_well(database, broker, accepted)
+        assert_all_is_well(database, broker, load.wait())
         assert [service.ready()[0] for service in services] == [200] * 4
+
+    assert_goes_on()
+    eventually(lambda: all(service.logged("traces_not_sent") for service in services), 15)
+    with a_receiver(port, status=503) as too_busy:
+        assert_goes_on()
+        eventually(lambda: too_busy.senders == SENDERS, 30)
+    with a_receiver(port, hangs=True) as hanging:
+        assert_goes_on()
+        eventually(lambda: hanging.senders == SENDERS, 30)
+        load.close()
         assert [len(service.logged("traces_not_sent")) for service in services] == [1] * 4
         assert [service.end() for service in services] == [0] * 4
 

@@ -43,6 +43,7 @@ class Receiver:
         url: the endpoint's, for `OTEL_EXPORTER_OTLP_ENDPOINT`.
         bodies: every request's, as it came.
         spans: of all of them.
+        senders: the services that sent something, also to one that hangs or refuses.
         status: what it answers.
         answers: cleared while it hangs.
     """
@@ -50,6 +51,7 @@ class Receiver:
     port: int
     bodies: list[bytes] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
+    senders: set[str] = field(default_factory=set)
     status: int = 200
     answers: threading.Event = field(default_factory=threading.Event)
 
@@ -66,11 +68,13 @@ class Receiver:
 
     def take(self, path: str, body: bytes) -> int:
         """Take a request; the status it is answered with."""
+        request = ExportTraceServiceRequest.FromString(body)
+        self.senders |= {_service(resource) for resource in request.resource_spans}
         self.answers.wait()
         if self.status == 200:
             assert path == "/v1/traces"
             self.bodies.append(body)
-            self.spans += _spans(ExportTraceServiceRequest.FromString(body))
+            self.spans += _spans(request)
         return self.status
 
 
@@ -105,10 +109,14 @@ def a_receiver(port: int = 0, *, hangs: bool = False, status: int = 200) -> Iter
 
 def _spans(request: ExportTraceServiceRequest) -> Iterator[Span]:
     for resource in request.resource_spans:
-        about = {each.key: each.value.string_value for each in resource.resource.attributes}
         for scope in resource.scope_spans:
             for span in scope.spans:
-                yield _span(about["service.name"], span)
+                yield _span(_service(resource), span)
+
+
+def _service(resource: trace_pb2.ResourceSpans) -> str:
+    about = {each.key: each.value.string_value for each in resource.resource.attributes}
+    return about["service.name"]
 
 
 def _span(service: str, span: trace_pb2.Span) -> Span:
