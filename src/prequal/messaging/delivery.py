@@ -49,6 +49,10 @@ class DeliveryReports:
         self.arrived = asyncio.Event()
         self._waiting: deque[DeliveryReport] = deque()
 
+    def __bool__(self) -> bool:
+        """Whether there are reports to take."""
+        return bool(self._waiting)
+
     def add(self, report: DeliveryReport) -> None:
         """Keep a report until it is taken. From any thread; `arrived` is left as it is."""
         self._waiting.append(report)

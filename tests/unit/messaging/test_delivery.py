@@ -35,6 +35,14 @@ def test_reports_are_taken_once_and_in_order() -> None:
     assert taken == [[DeliveryReport(1, None), DeliveryReport(2, None), DeliveryReport(3, None)], []]
 
 
+def test_reports_are_true_while_there_are_some_to_take() -> None:
+    reports = DeliveryReports()
+    before = bool(reports)
+    reports.add(DeliveryReport(1, None))
+
+    assert (before, bool(reports)) == (False, True)
+
+
 def test_each_report_has_one_consequence() -> None:
     reported = classify(
         [

@@ -13,6 +13,7 @@ from prequal.core.settings import PublisherSettings, load
 from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
 from prequal.messaging import outbox_producer
+from prequal.messaging.delivery import DeliveryReports
 from prequal.messaging.kafka_clients import REFUSALS
 from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.outbox_producer import OutboxProducer, headers_of
@@ -127,6 +128,19 @@ async def mortal(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OutboxProduce
 
 def a_row_numbered(number: int) -> OutboxRow:
     return OutboxRow(number, TOPIC, APPLICATION_ID, "ApplicationSubmitted", APPLICATION_ID, "{}", None, None)
+
+
+async def test_reports_wake_the_relay_of_their_topic_alone(mortal: OutboxProducer) -> None:
+    mortal.reports["another"] = DeliveryReports()
+    mortal.publish(a_row_numbered(1))
+    StandIn.lives[0].reports[0](None, None)
+
+    mortal._reports_arrived()
+
+    assert {topic: reports.arrived.is_set() for topic, reports in mortal.reports.items()} == {
+        TOPIC: True,
+        "another": False,
+    }
 
 
 def dies_by_a_report(producer: StandIn) -> None:
