@@ -116,7 +116,7 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[Span]:
 
 def _service(resource: trace_pb2.ResourceSpans) -> str:
     about = {each.key: each.value.string_value for each in resource.resource.attributes}
-    return about["service.name"]
+    return str(about["service.name"])
 
 
 def _span(service: str, span: trace_pb2.Span) -> Span:
