@@ -64,6 +64,7 @@ def disk_full_under_postgres(run: Run) -> None:
     run.some_moment()
     with run.fault(troubled=SERVICES) as fault:
         room = _fill(run.system.postgres.folder)
+        run.load()  # to fill it takes longer on a busy machine than the first load
         run.wait(run.outage_seconds)
         fault.restore()
         room.unlink()
