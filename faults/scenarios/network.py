@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from faults.plan import SHORT
+from faults.plan import SHORT, Volume
 from faults.scenario import NotRun, Run, Spoilt, scenario
 from faults.scenarios.stores import pids, refused_in_time
 from faults.systems import ProxiedSystem
@@ -19,6 +19,8 @@ from harness.tcp_proxy import TcpProxy
 from harness.waiting import eventually
 
 DELAY_SECONDS: Final = (0.02, 0.1)
+UNCROWDED: Final = Volume(75, 15)
+"""So few that none is refused for those that wait, while a commit is in doubt for two seconds on a busy machine."""
 COMMITS: Final = 5
 """How many COMMITs lose their answers in a run."""
 STRAGGLING_SECONDS: Final = 8.0
@@ -153,7 +155,7 @@ scenario(20, "sockets-killed", outage=(9.0, 1.5))(sockets_killed)
 def commit_answer_lost(run: Run) -> None:
     """The server commits and nobody hears of it: what was committed is found, and answered 202."""
     proxy = _proxied(run).to_database["api"]
-    run.load()
+    run.load(UNCROWDED)
     _lose(run, proxy, proxy.lose_answer_to_commit)
     run.come_to_rest()
     run.demand_all_accepted()
