@@ -18,7 +18,7 @@ from dockerfile_parse import DockerfileParser
 ROOT = Path(__file__).parent.parent.parent
 STEPS: list[dict[str, str]] = DockerfileParser(path=str(ROOT / "Dockerfile"), cache_content=True).structure
 USER = next(step["value"].split(":")[0] for step in STEPS if step["instruction"] == "USER")
-STEP_SECONDS = 300
+STEP_SECONDS = 900
 
 
 @dataclass(frozen=True)
