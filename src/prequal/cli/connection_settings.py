@@ -3,7 +3,8 @@
 Invariant: settings win over `run.json`, and both addresses come from the same of the two.
 """
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from prequal.core.record_settings import RecordSettings
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from prequal.local.run_file import RunFile
     from prequal.local.settings import UpSettings
     from prequal.security.pan_encryption import PanHasher
+
+STORES: Final = ("database_url", "kafka_bootstrap_servers")
 
 S = TypeVar("S", bound="DatabaseSettings | KafkaSettings")
 
@@ -21,13 +24,7 @@ def stores(kind: type[S]) -> S:
     Raises:
         Misconfigured: neither names them.
     """
-    from prequal.core.settings import load
-
-    settings, running = _local_stack()
-    if running is None or settings.database_url is not None or settings.kafka_bootstrap_servers is not None:
-        return load(kind)
-    kafka = {"kafka_bootstrap_servers": running.kafka_bootstrap_servers, **settings.of_own_broker}
-    return load(kind, database_url=running.database_url, **kafka)
+    return _found(kind)
 
 
 def database_if_known() -> str | None:
@@ -47,7 +44,7 @@ def hashing_stores() -> "tuple[HashingSettings, PanHasher]":
     from prequal.core.settings import HashingSettings
     from prequal.security.pan_encryption import PanHasher
 
-    settings = _with_key(HashingSettings, "PAN_HASH_KEY")
+    settings = _found(HashingSettings, "PAN_HASH_KEY")
     return settings, PanHasher.of(settings)
 
 
@@ -59,7 +56,7 @@ def record_stores() -> "RecordSettings":
     """
     from prequal.core.record_settings import RecordSettings
 
-    return _with_key(RecordSettings, "RECORD_KEY")
+    return _found(RecordSettings, "RECORD_KEY", named_by=("database_url",))
 
 
 def ring_stores(kind: type[S]) -> S:
@@ -68,23 +65,30 @@ def ring_stores(kind: type[S]) -> S:
     Raises:
         Misconfigured: neither names them, or they name no good ring.
     """
-    return _with_key(kind, "ENCRYPTION_KEY")
+    return _found(kind, "ENCRYPTION_KEY")
 
 
-def _with_key(kind: type[S], name: str) -> S:
-    """Settings that hold a key beside the stores; both come from the settings, or both from a running `prequal up`."""
+def _found(kind: type[S], key: str = "", named_by: Sequence[str] = STORES) -> S:
+    """Settings with the stores and, where one is named, a key: those that are set, or those of a running `prequal up`.
+
+    A setting of `named_by` that is set says that all of them are.
+    """
     from prequal.core.settings import load
+
+    up, running = _local_stack()
+    if running is None or any(getattr(up, name) is not None for name in named_by):
+        return load(kind)
+    given = {"kafka_bootstrap_servers": running.kafka_bootstrap_servers, **up.of_own_broker}
+    if key and not (key == "ENCRYPTION_KEY" and up.encryption_key_file):
+        given[key.lower()] = up.keys().get(key) or _development_key(up, key)
+    return load(kind, database_url=running.database_url, **given)
+
+
+def _development_key(up: "UpSettings", name: str) -> str:
     from prequal.local.data_folder import DataFolder
     from prequal.local.keys import development_keys
 
-    up, running = _local_stack()
-    if running is None or up.database_url is not None or up.kafka_bootstrap_servers is not None:
-        return load(kind)
-    given = {"kafka_bootstrap_servers": running.kafka_bootstrap_servers, **up.of_own_broker}
-    if not (name == "ENCRYPTION_KEY" and up.encryption_key_file):
-        key = up.keys().get(name) or development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
-        given[name.lower()] = key
-    return load(kind, database_url=running.database_url, **given)
+    return development_keys(DataFolder(up.prequal_data_dir).keys, [name])[name]
 
 
 def api_url() -> str:
