@@ -6,7 +6,6 @@ Invariant: one runs at a time, in a thread of its own.
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from hashlib import sha256
 from typing import Any, Final
 
 from prequal.console.visit import Visit
@@ -38,13 +37,8 @@ async def run(visit: Visit, policy: Policy, since: Moment | None, until: Moment 
         return await asyncio.to_thread(partial(backtest.backtest, database_url, policy, since, until))
 
 
-def digest(report: Mapping[str, Any]) -> bytes:
-    """The hash of a report, which an approver approves."""
-    return sha256(backtest.report_text(report).encode()).digest()
-
-
-async def record(visit: Visit, policy: Policy, report: Mapping[str, Any]) -> None:
+async def record(visit: Visit, policy: Policy, report: Mapping[str, Any], digest: bytes) -> None:
     """Keep a report with the proposed version. Raises `Conflict` where that moved meanwhile."""
+    counts = backtest.without_flips(report)
     async with visit.writing() as connection, connection.transaction():
-        counts = backtest.without_flips(report)
-        await life.record_backtest(connection, visit.session.actor, policy, digest(report), counts)
+        await life.record_backtest(connection, visit.session.actor, policy, digest, counts)

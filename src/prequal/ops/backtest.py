@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prequal.domain.application import LoanType, Status
@@ -154,8 +155,13 @@ _LOAN_TYPES: Final = {each.value: each for each in LoanType}
 
 
 def report_text(report: Mapping[str, Any]) -> str:
-    """A report as `--json` prints it: the SHA-256 of its bytes is the hash that an approver approves."""
+    """A report as `--json` prints it; its `digest` is of these bytes."""
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+
+
+def digest(report: Mapping[str, Any]) -> bytes:
+    """The hash of a report, which an approver approves."""
+    return sha256(report_text(report).encode()).digest()
 
 
 def without_flips(report: Mapping[str, Any]) -> str:

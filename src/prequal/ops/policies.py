@@ -6,7 +6,6 @@ Invariant: a document is used only when it is a policy, checked whole.
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +16,7 @@ from prequal.domain.policy.facts import Kind
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.sentences import in_words
-from prequal.ops.backtest import report_text, without_flips
+from prequal.ops.backtest import digest, without_flips
 from prequal.policy_versions import life, queries
 from prequal.policy_versions.queries import StoredVersion
 from prequal.postgres.connections import Connection
@@ -178,9 +177,9 @@ def _title(version: StoredVersion) -> str:
 
 def record_backtest(database_url: str, actor: Actor, policy: Policy, report: Mapping[str, Any]) -> StoredVersion:
     """Record a report with the version that it is of. Raises as `life.record_backtest` and `in_transaction`."""
-    digest, counts = sha256(report_text(report).encode()).digest(), without_flips(report)
+    known, counts = digest(report), without_flips(report)
     return in_transaction(
-        database_url, lambda connection: life.record_backtest(connection, actor, policy, digest, counts)
+        database_url, lambda connection: life.record_backtest(connection, actor, policy, known, counts)
     )
 
 

@@ -13,7 +13,7 @@ from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
-from prequal.ops import policies
+from prequal.ops import backtest, policies
 from prequal.ops.selection import Moment, read_moment
 from prequal.policy_versions import life, queries
 from prequal.policy_versions.queries import Activation, StoredVersion
@@ -101,9 +101,10 @@ async def run_backtest(visit: Visiting, given: models.Backtest) -> dict[str, Any
     since, until = _moment("since", given.since), _moment("until", given.until)
     policy = await _candidate(visit, given)
     report = await backtests.run(visit, policy, since, until)
+    digest = backtest.digest(report)
     if given.record:
-        await backtests.record(visit, policy, report)
-    return {"report": report, "sha256": backtests.digest(report).hex(), "recorded": given.record}
+        await backtests.record(visit, policy, report, digest)
+    return {"report": report, "sha256": digest.hex(), "recorded": given.record}
 
 
 async def _candidate(visit: Visit, given: models.Backtest) -> Policy:

@@ -67,7 +67,7 @@ async def run_backtest(visit: Visit) -> Response:
         async with visit.reading() as connection:
             policy = policies.policy_of(await life.found(connection, version))
         report = await backtests.run(visit, policy, timedelta(days=int(days)))
-        await backtests.record(visit, policy, report)
+        await backtests.record(visit, policy, report, backtest.digest(report))
     except (Conflict, Busy) as why:
         return await _version(visit, 409, str(why))
     return visit.moved(f"/policy/{version}?done=yes")
