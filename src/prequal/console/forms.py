@@ -12,6 +12,7 @@ from prequal.core.errors import Refused
 
 BYTES_MAX: Final = 64 * 1024
 FIELDS_MAX: Final = 500
+DIGITS_MAX: Final = 9
 SEVERAL: Final = "\n"
 """Between the values of a field that was sent several times."""
 
@@ -22,6 +23,13 @@ class BadForm(Refused):
 
 class TooLarge(BadForm):
     """The body has more than `BYTES_MAX`."""
+
+
+def whole_number(text: str, least: int, most: int) -> int | None:
+    """The number that was typed, in plain digits; None for anything else, and for one beyond these bounds."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= DIGITS_MAX):
+        return None
+    return int(text) if least <= int(text) <= most else None
 
 
 async def read_bytes(request: Request) -> bytes:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from prequal.console import backtests, plots
 from prequal.console.backtests import Busy
+from prequal.console.forms import whole_number
 from prequal.console.guard import Page
 from prequal.console.queries.applications import LAST, SHOWN_MAX
 from prequal.console.rendering import count, inr
@@ -60,13 +61,14 @@ async def show_one(visit: Visit) -> Response:
 
 async def run_backtest(visit: Visit) -> Response:
     """Decide the applications of the last days by a proposed version, and keep the report with it."""
-    version, days = visit.request.path_params["version"], visit.form.get("days", "")
-    if not (days.isascii() and days.isdecimal() and 1 <= int(days) <= DAYS_MAX):
+    version = visit.request.path_params["version"]
+    days = whole_number(visit.form.get("days", ""), 1, DAYS_MAX)
+    if days is None:
         raise UsageError(f"A backtest is of the last 1 to {DAYS_MAX} days.")
     try:
         async with visit.reading() as connection:
             policy = policies.policy_of(await life.found(connection, version))
-        report = await backtests.run(visit, policy, timedelta(days=int(days)))
+        report = await backtests.run(visit, policy, timedelta(days=days))
         await backtests.record(visit, policy, report, backtest.digest(report))
     except (Conflict, Busy) as why:
         return await _version(visit, 409, str(why))

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from prequal.console.forms import whole_number
 from prequal.console.guard import Page
 from prequal.console.live import LivePage
 from prequal.console.queries import clock
@@ -102,10 +103,10 @@ async def _reason(connection: Connection, subject: Subject) -> str:
 
 
 async def _claim(visit: Visit, connection: Connection, application_id: UUID) -> None:
-    minutes = visit.form.get("minutes", "30")
-    if not (minutes.isascii() and minutes.isdecimal() and 1 <= int(minutes) <= LEASE_MINUTES_MAX):
+    minutes = whole_number(visit.form.get("minutes", "30"), 1, LEASE_MINUTES_MAX)
+    if minutes is None:
         raise UsageError(f"A case is claimed for 1 to {LEASE_MINUTES_MAX} minutes.")
-    await cases.claim(connection, visit.session.actor, application_id, timedelta(minutes=int(minutes)))
+    await cases.claim(connection, visit.session.actor, application_id, timedelta(minutes=minutes))
 
 
 async def _note(visit: Visit, connection: Connection, application_id: UUID) -> None:

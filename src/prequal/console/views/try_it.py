@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from prequal.client import ApiClient
+from prequal.console.forms import whole_number
 from prequal.console.guard import Page
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
@@ -33,11 +34,11 @@ async def send(visit: Visit) -> Response:
     """Post the application to the API, as any client does."""
     if not visit.console.settings.try_it_api_url:
         return _missing(visit)
-    number = visit.form.get("person", "")
-    if not (number.isascii() and number.isdecimal() and int(number) < len(PERSONS)):
+    number = whole_number(visit.form.get("person", ""), 0, len(PERSONS) - 1)
+    if number is None:
         return _form(visit, 422, "Choose one of the persons.")
     fields = {name: visit.form.get(name, "") for name in ("loan_type", "monthly_income_inr", "loan_amount_inr")}
-    pan = PERSONS[int(number)][0].reveal()  # published, and nobody's
+    pan = PERSONS[number][0].reveal()  # published, and nobody's
     try:
         application_id = await asyncio.to_thread(
             lambda: _api(visit).submit({"pan_number": pan, "applicant_name": NAME, **fields})
