@@ -177,7 +177,7 @@ def _broker_facts(running: RunFile, settings: UpSettings) -> tuple[dict[str, int
 
     client = load(KafkaSettings, kafka_bootstrap_servers=running.kafka_bootstrap_servers, **settings.of_own_broker)
     with closing(consumer_lag.Offsets(client)) as offsets:
-        return consumer_lag.by_group(client), sum(offsets.dead_letters().values())
+        return offsets.by_group(), sum(offsets.dead_letters().values())
 
 
 def _state(running: RunFile, name: str) -> ProcessState:

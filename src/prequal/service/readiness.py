@@ -29,6 +29,8 @@ log = structlog.get_logger()
 
 ASK_EVERY_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
+CONNECTION = "ready"
+"""The second word of the name of the connection over which each process asks its database."""
 READ_ONLY = "PostgreSQL takes no writes: a standby, or read-only"
 
 
@@ -45,7 +47,7 @@ class Readiness:
         breakers: Mapping[str, Breaker] = MappingProxyType({}),
     ) -> None:
         """Watch the dependencies of `settings`; `breakers` of others are only shown."""
-        self._database = SingleConnection(settings.database_url, f"{settings.service_name} ready")
+        self._database = SingleConnection(settings.database_url, f"{settings.service_name} {CONNECTION}")
         self._kafka = settings
         self._needs_kafka = needs_kafka
         self._breakers = {"database": breaker_of("database", settings.database_url), **breakers}

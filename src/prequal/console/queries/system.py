@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from prequal.core.topology import Service
 from prequal.postgres.connections import Connection
-
-CONNECTED: Final = "ready"
-"""The second word of the name of a connection that each process has one of, and uses each second."""
+from prequal.service import readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +38,6 @@ async def processes(connection: Connection) -> dict[str, int]:
         WHERE datname = current_database() AND split_part(application_name, ' ', 2) = $1
         GROUP BY 1
         """,
-        CONNECTED,
+        readiness.CONNECTION,
     )
     return dict.fromkeys(Service, 0) | {row[0]: row[1] for row in rows}
