@@ -122,14 +122,18 @@ async def test_difference_that_could_not_be_written_is_written_later(
     assert database.count("policy_shadow_differences") == 1
 
 
+async def stop_after_a_difference(database: Database, shadow: Shadow, url: str) -> None:
+    """Find a difference, and close the policy, whose own database is at `url`."""
+    policy = PolicyInForce(url, "decision in a test")
+    policy.shadow = shadow
+    await decide(database, shadow, 699)
+    await policy.close()
+
+
 async def test_differences_found_after_the_last_look_are_written_when_the_process_stops(
     database: Database, shadow: Shadow
 ) -> None:
-    policy = PolicyInForce(database.url, "decision in a test")
-    policy.shadow = shadow
-    await decide(database, shadow, 699)
-
-    await policy.close()
+    await stop_after_a_difference(database, shadow, database.url)
 
     assert database.count("policy_shadow_differences") == 1
 
@@ -137,11 +141,7 @@ async def test_differences_found_after_the_last_look_are_written_when_the_proces
 async def test_stop_does_not_fail_when_the_last_differences_cannot_be_written(
     database: Database, shadow: Shadow
 ) -> None:
-    policy = PolicyInForce(f"postgresql://u:p@127.0.0.1:{free_port()}/x", "decision in a test")
-    policy.shadow = shadow
-    await decide(database, shadow, 699)
-
-    await policy.close()
+    await stop_after_a_difference(database, shadow, f"postgresql://u:p@127.0.0.1:{free_port()}/x")
 
     assert database.count("policy_shadow_differences") == 0
 

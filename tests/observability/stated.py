@@ -145,18 +145,16 @@ def quantile_of_decisions(percent: int) -> Stated:
     counted above it, which moves the quantile within the bucket or into the next.
     """
 
-    def least_and_most(day: Day) -> tuple[float, float]:
+    def middle_and_half(day: Day) -> tuple[float, float]:
         rows = day.rig.database.rows(
             "SELECT extract(epoch FROM updated_at - created_at)::float8 AS seconds FROM applications"
         )
         seconds = [row["seconds"] for row in rows]
         longer = [each * 1.2 + 0.03 for each in seconds]
-        return in_its_band(seconds, percent / 100), in_its_band(longer, percent / 100)
+        least, most = in_its_band(seconds, percent / 100), in_its_band(longer, percent / 100)
+        return (least + most) / 2, (most - least) / 2
 
-    return Stated(
-        lambda day: {f"p{percent}": sum(least_and_most(day)) / 2},
-        abs=lambda day: 0.01 + (least_and_most(day)[1] - least_and_most(day)[0]) / 2,
-    )
+    return Stated(lambda day: {f"p{percent}": middle_and_half(day)[0]}, abs=lambda day: 0.01 + middle_and_half(day)[1])
 
 
 def in_its_band(seconds: list[float], quantile: float) -> float:

@@ -109,9 +109,10 @@ def a_receiver(port: int = 0, *, hangs: bool = False, status: int = 200) -> Iter
 
 def _spans(request: ExportTraceServiceRequest) -> Iterator[Span]:
     for resource in request.resource_spans:
+        service = _service(resource)
         for scope in resource.scope_spans:
             for span in scope.spans:
-                yield _span(_service(resource), span)
+                yield _span(service, span)
 
 
 def _service(resource: trace_pb2.ResourceSpans) -> str:

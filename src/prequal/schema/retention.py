@@ -23,6 +23,7 @@ INBOX_DAYS = 30
 REPORT_DAYS = 90
 """The oldest that BUREAU_REPORT_MAX_AGE_HOURS allows a kept report of the bureau to be used again."""
 DIFFERENCES_DAYS = 90
+"""Longer than a candidate is looked at before it is approved or given up."""
 RESOLVED_DAYS = 90
 """Much longer than a dead letter can stay on its topic (30 days, and up to 7 of a segment that is still written to), so
 that a resolved one never counts as waiting because its record is gone."""
