@@ -71,7 +71,8 @@ class Refusal:
         """Note an error of the client."""
         if error.code() == KafkaError._AUTHENTICATION:
             self.sentence = "Kafka refuses the user of KAFKA_SASL_USERNAME, its password or KAFKA_SASL_MECHANISM"
-        elif error.code() == KafkaError._SSL and "certificate verify failed" in error.str():
+        elif "certificate verify failed" in error.str():
+            # Of two paths that report it, one has the code of a lost connection (_TRANSPORT), not that of TLS.
             self.sentence = (
                 "the certificate of a Kafka broker is not signed by the authority of KAFKA_SSL_CA_LOCATION, or not for "
                 "the broker's name"

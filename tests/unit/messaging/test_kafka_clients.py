@@ -3,7 +3,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from harness.broker import clients_of
 from prequal.core.settings import KafkaSettings
@@ -11,6 +11,7 @@ from prequal.messaging.kafka_clients import (
     DEAD_LETTER_EXTRA_BYTES,
     MAX_MESSAGE_BYTES,
     Headers,
+    Refusal,
     Settings,
     common_settings,
     consumer_settings,
@@ -185,3 +186,13 @@ def test_nothing_weakens_the_check_of_a_broker_certificate() -> None:
 
 def test_the_client_knows_every_setting_of_security() -> None:
     assert Producer(producer_settings(clients_of(**SASL))) is not None
+
+
+@pytest.mark.parametrize("code", [KafkaError._SSL, KafkaError._TRANSPORT], ids=["TLS", "lost connection"])
+def test_certificate_that_does_not_verify_is_named_whichever_code_reports_it(code: int) -> None:
+    refusal = Refusal()
+
+    refusal(KafkaError(code, "ssl://localhost:9093/bootstrap: error:0A000086:SSL routines::certificate verify failed"))
+
+    assert refusal.sentence is not None
+    assert "certificate" in refusal.sentence
