@@ -66,12 +66,21 @@ def jitter(key: bytes, pan: str) -> int:
 
     Its key is what RFC 5869 makes of `key`: extracted with a salt of zeros, expanded by one block.
     """
+    return _drawn(key, b"prequal score draws", pan, 11) - 5
+
+
+def challenge_draw(key: bytes, pan: str) -> int:
+    """0 … 9,999: who drew less than a challenger's basis points is decided by it; keyed as `jitter` is."""
+    return _drawn(key, b"prequal policy challenge draws", pan, 10_000)
+
+
+def _drawn(key: bytes, purpose: bytes, pan: str, kinds: int) -> int:
     extracted = hmac.digest(bytes(32), key, sha256)
-    draws = hmac.digest(extracted, b"prequal score draws\x01", sha256)
+    draws = hmac.digest(extracted, purpose + b"\x01", sha256)
     remainder = 0
     for byte in hmac.digest(draws, pan.encode(), sha256):
-        remainder = (remainder * 256 + byte) % 11
-    return remainder - 5
+        remainder = (remainder * 256 + byte) % kinds
+    return remainder
 
 
 def paise(rupees: Rupees) -> int:

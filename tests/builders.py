@@ -101,8 +101,9 @@ def a_report_message(
     cibil_score: int | None = 700,
     generated_at: datetime = MOMENT,
     mac: ReportMac | None = REPORT_MAC,
+    challenge_draw: int | None = None,
 ) -> bytes:
-    """`CreditReportGenerated` as it is published, or as it was before there were MACs."""
+    """`CreditReportGenerated` as it is published, or as it was before there were MACs and draws."""
     submitted = submitted or ApplicationSubmitted.decode(a_submitted_message())
     facts = {
         "pan_number_hash": submitted.pan_number_hash,
@@ -114,7 +115,7 @@ def a_report_message(
     }
     if mac is None:
         return _at(generated_at, CreditReportGenerated, CreditReportGenerated.body(submitted.application_id, **facts))
-    body = CreditReportGenerated.signed_body(submitted.application_id, mac.make, **facts)
+    body = CreditReportGenerated.signed_body(submitted.application_id, mac.make, challenge_draw=challenge_draw, **facts)
     return _at(generated_at, CreditReportGenerated, body)
 
 

@@ -115,7 +115,11 @@ def _example_of_ours(event: type[Event]) -> Document:
         "loan_amount_inr": Decimal("1500000.00"),
         "loan_type": LoanType.HOME,
     }
-    own = {"cibil_score": 790} if event is CreditReportGenerated else {"pan_number_encrypted": _EXAMPLE_TOKEN}
+    own = (
+        {"cibil_score": 790, "challenge_draw": 4821}
+        if event is CreditReportGenerated
+        else {"pan_number_encrypted": _EXAMPLE_TOKEN}
+    )
     body = partial(event.body, UUID(EXAMPLE_ID))
     if event is CreditReportGenerated:
         body = partial(CreditReportGenerated.signed_body, UUID(EXAMPLE_ID), ReportMac(bytes(32)).make)

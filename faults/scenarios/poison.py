@@ -223,7 +223,7 @@ def _changed(event: Mapping[str, Any], **fields: object) -> bytes:
 
 def _signed(run: Run, report: Mapping[str, Any], **fields: object) -> bytes:
     """The report with other fields, as if credit-service had made it."""
-    changed = {**report, **fields}
+    changed = {name: value for name, value in report.items() if name not in reports.OF_THE_DRAW} | fields
     return _changed(changed, report_mac=reports.mac(keys.key(run.system.data.keys, reports.REPORT_KEYS), changed))
 
 

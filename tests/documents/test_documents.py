@@ -96,6 +96,8 @@ def test_the_published_fields_are_those_that_are_read(event: type[Published]) ->
         "cibil_score",
         "bureau_outcome",
         "report_mac",
+        "challenge_draw",
+        "challenge_mac",
     }
 
 
@@ -189,7 +191,7 @@ def _asyncapi() -> dict[str, Any]:
 
 def _run(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "tools", *words]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -52,6 +52,11 @@ def reported(database: Database) -> set[str]:
     return {str(row["application_id"]) for row in database.rows("SELECT application_id FROM outbox_events")}
 
 
+def reports_of(database: Database, submission: Submission) -> list[Any]:
+    query = "SELECT payload FROM outbox_events WHERE application_id = %s"
+    return [json.loads(row["payload"]) for row in database.rows(query, submission.id)]
+
+
 def ids(*submissions: Submission) -> set[str]:
     return {str(each.id) for each in submissions}
 
@@ -72,6 +77,7 @@ async def test_late_score_delays_its_own_application_alone_and_keeps_its_offset(
 
     assert held
     assert reported(database) == ids(slow, *others)
+    assert [report["challenge_draw"] for report in reports_of(database, slow)] == [slow.challenge_draw]
     assert len(database.rows("SELECT FROM audit_log WHERE application_id = %s", slow.id)) == 1
 
 
@@ -433,7 +439,9 @@ async def test_report_is_kept_for_the_next_application_and_holds_no_pan(database
     await handled(database, broker, bureau, next_)
 
     (kept,) = database.rows("SELECT * FROM bureau_reports")
+    reports = [*reports_of(database, first), *reports_of(database, next_)]
     assert bureau.asked == [first.id]
+    assert [report["challenge_draw"] for report in reports] == [first.challenge_draw] * 2
     assert (kept["client"], kept["pan_number_hash"], kept["cibil_score"]) == ("local", first.pan_number_hash, None)
     assert first.pan not in str(kept)
 

@@ -123,6 +123,8 @@ async def test_report_has_everything_the_decision_needs_and_no_pan(database: Dat
         "loan_type": "HOME",
         "message_version": "v1",
         "report_mac": reports.mac(base64.b64decode(REPORT_KEY), content),
+        "challenge_draw": submission.challenge_draw,
+        "challenge_mac": reports.challenge_mac(base64.b64decode(REPORT_KEY), content),
     }
     assert (row["topic"], row["event_type"]) == (REPORTED, "CreditReportGenerated")
     assert (row["event_id"], row["correlation_id"]) == (submission.report_id, "request-1")
@@ -566,6 +568,12 @@ def with_score(message: RawMessage, score: int) -> RawMessage:
     return replace(message, value=json.dumps(json.loads(message.value or b"") | {"cibil_score": score}).encode())
 
 
+def with_draw(message: RawMessage, draw: int | None) -> RawMessage:
+    """The message with another draw under the MACs that it has."""
+    content = json.loads(message.value or b"") | {"challenge_draw": draw}
+    return replace(message, value=json.dumps(content).encode())
+
+
 FORGERIES: dict[str, Callable[[Submission], RawMessage]] = {
     "without a MAC": lambda submission: submission.report(900, mac=None),
     "under another key": lambda submission: submission.report(900, mac=ReportMac(NEW_KEY)),
@@ -573,7 +581,13 @@ FORGERIES: dict[str, Callable[[Submission], RawMessage]] = {
 }
 
 
-@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+FORGED_DRAWS: dict[str, Callable[[Submission], RawMessage]] = {
+    "another draw under good MACs": lambda submission: with_draw(submission.report(900, challenge_draw=5000), 0),
+    "a draw without a MAC": lambda submission: with_draw(submission.report(900), 0),
+}
+
+
+@pytest.mark.parametrize("forge", (FORGERIES | FORGED_DRAWS).values(), ids=FORGERIES | FORGED_DRAWS)
 async def test_report_that_credit_did_not_sign_decides_nothing_and_is_a_dead_letter(
     database: Database, broker: Broker, forge: Callable[[Submission], RawMessage]
 ) -> None:

@@ -24,6 +24,7 @@ from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.handler import Handler
 from prequal.messaging.own_events import OwnEvents
 from prequal.postgres.connections import SingleConnection
+from prequal.security.challenge_draws import ChallengeDraws
 from prequal.security.pan_encryption import KeyRing
 from prequal.security.score_draws import ScoreDraws
 
@@ -73,7 +74,9 @@ async def assessing(
     events = OwnEvents(loaded, topic_of(EventType.CREDIT_REPORT_GENERATED))
     link = SingleConnection(database.url, "credit in a test")
     simulated = SimulatedBureau(ScoreDraws(DRAW_KEY), sandbox.SCORES)
-    handler = CreditHandler(link, keys, bureau or simulated, REPORT_MAC, events, report_max_age_seconds)
+    handler = CreditHandler(
+        link, keys, bureau or simulated, REPORT_MAC, ChallengeDraws(DRAW_KEY), events, report_max_age_seconds
+    )
     async with _running(loaded, handler, broker) as consuming:
         yield consuming
 

@@ -61,6 +61,11 @@ class Submission:
         return oracle.score(DRAW_KEY, self.pan, self.monthly_income_inr, self.loan_type)
 
     @property
+    def challenge_draw(self) -> int:
+        """What the oracle draws for its PAN."""
+        return oracle.challenge_draw(DRAW_KEY, self.pan)
+
+    @property
     def outcome(self) -> str:
         """What the oracle decides."""
         return oracle.decision(self.score, self.monthly_income_inr, self.loan_amount_inr)
@@ -81,10 +86,18 @@ class Submission:
         """`ApplicationSubmitted` on its topic."""
         return replace(self._on_topic(self.message, self.event_id), **changes)
 
-    def report(self, score: int | None = None, mac: ReportMac | None = REPORT_MAC, **changes: Any) -> RawMessage:
+    def report(
+        self,
+        score: int | None = None,
+        mac: ReportMac | None = REPORT_MAC,
+        challenge_draw: int | None = None,
+        **changes: Any,
+    ) -> RawMessage:
         """`CreditReportGenerated` on its topic, signed unless `mac` is None; the oracle's score unless one is given."""
         submitted = ApplicationSubmitted.decode(self.message)
-        message = builders.a_report_message(submitted, self.score if score is None else score, mac=mac)
+        message = builders.a_report_message(
+            submitted, self.score if score is None else score, mac=mac, challenge_draw=challenge_draw
+        )
         return replace(self._on_topic(message, self.report_id), **changes)
 
     def _on_topic(self, message: bytes, event: UUID) -> RawMessage:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from prequal.core import failpoints
 from prequal.core.errors import Invalid, UnknownKey
@@ -23,25 +24,26 @@ from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.own_events import OwnEvents
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
+from prequal.security.challenge_draws import ChallengeDraws
 from prequal.security.pan_encryption import KeyRing
 from prequal.telemetry import metrics
 
 Submitted = Received[ApplicationSubmitted]
-_NO_SCORE = (Invalid, Awaiting)
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An application's score, and how old it is where it is of a kept report."""
+    """An application's score, its PAN's draw where it is known, and how old a kept report is that they are of."""
 
     received: Submitted
     score: Score
+    challenge_draw: int | None
     age_seconds: int | None = None
 
     @property
     def used(self) -> Used:
         """The report to be kept."""
-        return Used(self.received.event.application_id, self.score, self.age_seconds)
+        return Used(self.received.event.application_id, self.score, self.challenge_draw, self.age_seconds)
 
 
 class CreditHandler:
@@ -55,6 +57,7 @@ class CreditHandler:
         keys: KeyRing,
         bureau: Bureau,
         mac: ReportMac,
+        challenges: ChallengeDraws,
         events: OwnEvents,
         report_max_age_seconds: float = 0,
     ) -> None:
@@ -63,23 +66,30 @@ class CreditHandler:
         self._keys = keys
         self._bureau = bureau
         self._mac = mac
+        self._challenges = challenges
+        self._drawn: WeakKeyDictionary[asyncio.Future[Score], int] = WeakKeyDictionary()
+        """The draws of those whose score is awaited: when it is there, their PANs are not."""
         self._events = events
         self._max_age_seconds = report_max_age_seconds
 
     async def handle(self, batch: Sequence[Submitted]) -> dict[UUID, HandlerResult]:
         """Score what is new and report it; see `messaging.handler.Handler`."""
         unasked = [received for received in batch if _answer_of(received) is None]
-        scored = [Scored(received, answer.result()) for received in batch if (answer := _answer_of(received))]
+        scored = [
+            Scored(received, answer.result(), self._drawn.get(answer))
+            for received in batch
+            if (answer := _answer_of(received))
+        ]
         kept = await self._kept(unasked)
         results = await self._record_reads(unasked, kept) if unasked else {}
         fresh = [received for received in unasked if received.event.event_id not in results]
         for received in fresh:
             report = kept.get(received.event.event_id)
-            said = self._ask(received) if report is None else report.score
-            if isinstance(said, _NO_SCORE):
-                results[received.event.event_id] = said
+            said = self._ask(received) if report is None else Scored(received, *report)
+            if isinstance(said, Scored):
+                scored.append(said)
             else:
-                scored.append(Scored(received, said, None if report is None else report.age_seconds))
+                results[received.event.event_id] = said
         return results | await self._report(scored) if scored else results
 
     async def close(self) -> None:
@@ -126,15 +136,18 @@ class CreditHandler:
             return error
         return None
 
-    def _ask(self, received: Submitted) -> Score | Awaiting | Invalid:
-        """Decrypt the PAN and ask the bureau about it."""
+    def _ask(self, received: Submitted) -> Scored | Awaiting | Invalid:
+        """Decrypt the PAN, draw for it and ask the bureau about it."""
         try:
             pan = self._keys.decrypt(received.event.pan_number_encrypted, received.event.application_id)
         except Invalid as invalid:
             return invalid
         metrics.PAN_DECRYPTS.inc()
-        answer = self._bureau.ask(received.event, pan)
-        return Awaiting(answer) if isinstance(answer, asyncio.Future) else answer
+        answer, draw = self._bureau.ask(received.event, pan), self._challenges.draw(pan)
+        if isinstance(answer, asyncio.Future):
+            self._drawn[answer] = draw
+            return Awaiting(answer)
+        return Scored(received, answer, draw)
 
     async def _report(self, scored: Sequence[Scored]) -> dict[UUID, HandlerResult]:
         appended = await self._append(scored)
@@ -148,7 +161,7 @@ class CreditHandler:
     async def _append(self, scored: Sequence[Scored]) -> set[UUID]:
         """Commit the reports to the outbox; returns the ids of the events that had not taken effect before."""
         failpoints.reached(Place.CREDIT_BEFORE_COMMIT)
-        reports = [self._report_of(each.received, each.score) for each in scored]
+        reports = list(map(self._report_of, scored))
         async with self._link.use("append_reports") as connection:
             if not self._max_age_seconds:
                 rows = await queries.append_reports(connection, reports)
@@ -162,29 +175,30 @@ class CreditHandler:
         _count(appended)
         return {each.received.event.event_id for each in appended}
 
-    def _report_of(self, received: Submitted, score: Score) -> queries.Report:
-        event = received.event
+    def _report_of(self, scored: Scored) -> queries.Report:
+        received, event = scored.received, scored.received.event
         return queries.Report(
             submitted_event_id=event.event_id,
             digest=event.digest,
             event_id=event_id(EventType.CREDIT_REPORT_GENERATED, event.application_id),
             application_id=event.application_id,
-            cibil_score=score,
-            body=self._body(event, score),
+            cibil_score=scored.score,
+            body=self._body(event, scored),
             correlation_id=received.header("correlation_id"),
             traceparent=received.traceparent,
         )
 
-    def _body(self, event: ApplicationSubmitted, cibil_score: Score) -> str:
-        outcome = {"bureau_outcome": "NO_FILE"} if cibil_score is None else {}
+    def _body(self, event: ApplicationSubmitted, scored: Scored) -> str:
+        outcome = {"bureau_outcome": "NO_FILE"} if scored.score is None else {}
         return CreditReportGenerated.signed_body(
             event.application_id,
             self._mac.make,
+            challenge_draw=scored.challenge_draw,
             pan_number_hash=event.pan_number_hash,
             monthly_income_inr=event.monthly_income_inr,
             loan_amount_inr=event.loan_amount_inr,
             loan_type=event.loan_type,
-            cibil_score=cibil_score,
+            cibil_score=scored.score,
             **outcome,
         )
 

@@ -5,6 +5,7 @@ Invariant: a report is known by its client and the hash of its PAN alone, and is
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from prequal.credit.bureau import Score
@@ -13,11 +14,11 @@ from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class KeptReport:
-    """What the bureau said `age_seconds` ago."""
+class KeptReport(NamedTuple):
+    """What the bureau said `age_seconds` ago, and the PAN's draw, which reports of releases before it lack."""
 
     score: Score
+    challenge_draw: int | None
     age_seconds: int
 
 
@@ -27,6 +28,7 @@ class Used:
 
     application_id: UUID
     score: Score
+    challenge_draw: int | None
     age_seconds: int | None
 
 
@@ -37,6 +39,7 @@ _WANTED = Columns[ApplicationSubmitted](
 _USED = Columns[Used](
     ("application_id", "uuid", lambda used: used.application_id),
     ("cibil_score", "integer", lambda used: used.score),
+    ("challenge_draw", "integer", lambda used: used.challenge_draw),
     ("age_seconds", "integer", lambda used: used.age_seconds),
 )
 
@@ -47,14 +50,15 @@ async def find(
     """The kept reports, younger than `max_age_seconds`, of the events' own clients and PANs, by event id."""
     rows = await connection.fetch(
         f"""
-        SELECT event_id, kept.cibil_score, greatest(0, extract(epoch FROM now() - kept.reported_at))::integer
+        SELECT event_id, kept.cibil_score, kept.challenge_draw,
+               greatest(0, extract(epoch FROM now() - kept.reported_at))::integer
         FROM {_WANTED.table("event", first=2)}
         -- One look-up a row, whatever the planner thinks of the tables' sizes.
         CROSS JOIN LATERAL (
             SELECT client, pan_number_hash FROM applications WHERE id = event.application_id LIMIT 1
         ) AS application
         CROSS JOIN LATERAL (
-            SELECT cibil_score, reported_at FROM bureau_reports
+            SELECT cibil_score, challenge_draw, reported_at FROM bureau_reports
             WHERE client = application.client AND pan_number_hash = application.pan_number_hash LIMIT 1
         ) AS kept
         WHERE kept.reported_at > now() - make_interval(secs => $1)
@@ -62,7 +66,7 @@ async def find(
         max_age_seconds,
         *_WANTED.arrays(events),
     )
-    return {row[0]: KeptReport(row[1], row[2]) for row in rows}
+    return {row[0]: KeptReport(row[1], row[2], row[3]) for row in rows}
 
 
 async def keep(connection: Connection, reports: Sequence[Used]) -> None:
@@ -76,8 +80,9 @@ async def keep(connection: Connection, reports: Sequence[Used]) -> None:
             SELECT application_id, age_seconds FROM input WHERE age_seconds IS NOT NULL ORDER BY application_id
             ON CONFLICT DO NOTHING
         )
-        INSERT INTO bureau_reports AS kept (client, pan_number_hash, cibil_score)
-        SELECT DISTINCT ON (client, pan_number_hash) client, pan_number_hash, input.cibil_score
+        INSERT INTO bureau_reports AS kept (client, pan_number_hash, cibil_score, challenge_draw)
+        SELECT DISTINCT ON (client, pan_number_hash)
+               client, pan_number_hash, input.cibil_score, input.challenge_draw
         FROM input
         CROSS JOIN LATERAL (
             SELECT client, pan_number_hash FROM applications WHERE id = input.application_id LIMIT 1
@@ -86,7 +91,9 @@ async def keep(connection: Connection, reports: Sequence[Used]) -> None:
         -- In one order, or two processes would wait for one another.
         ORDER BY client, pan_number_hash
         ON CONFLICT (client, pan_number_hash) DO UPDATE
-        SET cibil_score = excluded.cibil_score, reported_at = excluded.reported_at
+        SET cibil_score = excluded.cibil_score,
+            challenge_draw = excluded.challenge_draw,
+            reported_at = excluded.reported_at
         """,
         *_USED.arrays(reports),
     )

@@ -21,6 +21,7 @@ from prequal.messaging.own_events import OwnEvents
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
 from prequal.postgres.key_checks import recorded_key
+from prequal.security.challenge_draws import ChallengeDraws
 from prequal.security.pan_encryption import KeyRing
 from prequal.security.score_draws import ScoreDraws
 from prequal.service import process
@@ -50,7 +51,9 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     link = SingleConnection(settings.database_url, settings.service_name)
     bureau, breakers = _bureau(settings, ScoreDraws(draw_key))
     max_age_seconds = settings.bureau_report_max_age_hours * 3600 if settings.bureau_url else 0
-    handler = CreditHandler(link, keys, bureau, ReportMac(report_key), events, max_age_seconds)
+    handler = CreditHandler(
+        link, keys, bureau, ReportMac(report_key), ChallengeDraws(draw_key), events, max_age_seconds
+    )
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(settings, consumer.reason_not_ready, breakers=breakers)
     checks = (

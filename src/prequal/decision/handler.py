@@ -75,6 +75,8 @@ class DecisionHandler:
         await self._link.close()
 
     def _is_authentic(self, event: CreditReportGenerated) -> bool:
+        if event.challenge_draw is not None and not self._mac.is_valid(event.challenge_mac, event.drawn_facts):
+            return False
         if event.report_mac is None and self._accept_unsigned:
             return True
         return self._mac.is_valid(event.report_mac, event.facts)

@@ -30,6 +30,7 @@ from prequal.domain.application import LoanType, Status
 from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
 from prequal.domain.money import NotAnAmount, amount_from_text
 from prequal.domain.pan_detection import redact
+from prequal.domain.policy.challenge import DRAWS
 
 
 def _amount(value: object) -> Decimal:
@@ -58,7 +59,10 @@ Token = Annotated[
     PlainSerializer(lambda token: base64.b64encode(token).decode()),
     Field(json_schema_extra={"type": "string", "contentEncoding": "base64"}),
 ]
-NO_FACTS = ("event_id", "message_version", "pan_number_encrypted", "report_mac", "bureau_outcome")
+NO_FACTS = (
+    *("event_id", "message_version", "pan_number_encrypted", "report_mac", "bureau_outcome"),
+    *("challenge_draw", "challenge_mac"),
+)
 """Beside the time, the fields that may differ while the fact is the same, or that another field says as well."""
 
 PanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="HMAC-SHA-256 of the PAN, hexadecimal.")]
@@ -174,6 +178,15 @@ class CreditReportGenerated(Event):
         description="HMAC-SHA-256 of the facts under REPORT_KEY, hexadecimal: by it decision-service knows that "
         "credit-service made the report. Reports of releases before it have none.",
     )
+    challenge_draw: Annotated[int, Field(strict=True, ge=0, lt=DRAWS)] | None = Field(
+        default=None,
+        description="A number that is the PAN's own, by which decision-service knows whether a challenger of the "
+        "policy decides. Reports of releases before it have none, and are decided by the version in force.",
+    )
+    challenge_mac: str | None = Field(
+        None,
+        description="Where there is a challenge_draw, a MAC as report_mac, of the facts and the draw.",
+    )
 
     @model_validator(mode="after")
     def _score_or_no_file(self) -> Self:
@@ -182,11 +195,28 @@ class CreditReportGenerated(Event):
         return self
 
     @classmethod
-    def signed_body(cls, application_id: UUID, make_mac: Callable[[bytes], str], **fields: object) -> str:
-        """`body` with the MAC that `make_mac` makes of the facts."""
+    def signed_body(
+        cls,
+        application_id: UUID,
+        make_mac: Callable[[bytes], str],
+        *,
+        challenge_draw: int | None = None,
+        **fields: object,
+    ) -> str:
+        """`body` with the MACs that `make_mac` makes of the facts, and of the facts and the draw if there is one."""
         known = {"application_id": application_id, **fields}
-        mac = make_mac(_joined(known[name] for name in cls._fact_names))
-        return cls.body(application_id, **fields, report_mac=mac)
+        facts = _joined(known[name] for name in cls._fact_names)
+        fields["report_mac"] = make_mac(facts)
+        if challenge_draw is not None:
+            fields["challenge_draw"] = challenge_draw
+            fields["challenge_mac"] = make_mac(_with_draw(facts, challenge_draw))
+        return cls.body(application_id, **fields)
+
+    @property
+    def drawn_facts(self) -> bytes:
+        """What `challenge_mac` is made of: the facts and the draw, which is there."""
+        assert self.challenge_draw is not None
+        return _with_draw(self.facts, self.challenge_draw)
 
 
 class DecidingPolicy(BaseModel):
@@ -244,6 +274,10 @@ class ApplicationDecided(Published):
 
 def _joined(facts: Iterable[object]) -> bytes:
     return "|".join(map(str, facts)).encode()
+
+
+def _with_draw(facts: bytes, challenge_draw: int) -> bytes:
+    return b"%b|challenge_draw=%d" % (facts, challenge_draw)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -118,7 +118,7 @@ GRANTS: Final[Grid] = {
         Role.AUDITOR: "SELECT",
     },
     "bureau_calls": {Role.CREDIT: "SELECT, INSERT, UPDATE (calls)", Role.PUBLISHER: "SELECT"},
-    "bureau_reports": {Role.CREDIT: "SELECT, INSERT, UPDATE (cibil_score, reported_at)"},
+    "bureau_reports": {Role.CREDIT: "SELECT, INSERT, UPDATE (cibil_score, challenge_draw, reported_at)"},
     "idempotency_keys": {Role.API: "SELECT, INSERT, UPDATE, DELETE", Role.ADMINISTRATOR: f"SELECT ({_UNDER_HASH_KEY})"},
     "key_checks": {
         Role.API: "SELECT, INSERT",

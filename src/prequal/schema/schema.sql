@@ -160,6 +160,8 @@ CREATE TABLE public.bureau_reports (
     pan_number_hash text NOT NULL COLLATE pg_catalog."C",
     cibil_score integer,
     reported_at timestamp with time zone DEFAULT now() NOT NULL,
+    challenge_draw integer,
+    CONSTRAINT bureau_reports_challenge_draw_check CHECK (((challenge_draw >= 0) AND (challenge_draw <= 9999))),
     CONSTRAINT bureau_reports_cibil_score_check CHECK (((cibil_score >= 300) AND (cibil_score <= 900))),
     CONSTRAINT bureau_reports_pan_number_hash_check CHECK (((octet_length(pan_number_hash) = 64) AND (pan_number_hash !~ '[^0-9a-f]'::text)))
 );

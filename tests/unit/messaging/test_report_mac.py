@@ -27,6 +27,15 @@ def test_the_harness_makes_the_same_mac_of_the_message() -> None:
     assert report["report_mac"] == reports.mac(a_key(1), report)
 
 
+def test_the_harness_makes_the_same_mac_of_the_facts_and_the_draw() -> None:
+    message = a_report_message(mac=MAC, challenge_draw=9999)
+
+    report = json.loads(message)
+
+    assert report["challenge_mac"] == reports.challenge_mac(a_key(1), report)
+    assert report["report_mac"] == json.loads(a_report_message(mac=MAC))["report_mac"]  # older readers check this alone
+
+
 def test_a_mac_is_valid_of_its_own_facts_alone() -> None:
     mac = MAC.make(FACTS)
 
