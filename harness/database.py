@@ -36,6 +36,7 @@ TABLES = (
     "people_sessions",
     "policy_versions",
     "policy_activations",
+    "policy_challenges",
     "policy_shadows",
     "policy_shadow_differences",
     "review_cases",

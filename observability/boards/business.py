@@ -99,6 +99,13 @@ TRAFFIC = Row(
             alerts=("PolicyDiffers", "PolicyRefused"),
         ),
         Panel(
+            "Live and challenger",
+            "Applications decided in the chosen time, by the version in force (live) and by its challenger.",
+            Unit.COUNT,
+            {"{{role}}: {{status}}": "sum by (role, status) (increase(policy_decisions_total[$__range]))"},
+            kind=Kind.BARS,
+        ),
+        Panel(
             "Shadow decisions",
             "Applications of the chosen time that the candidate decided again: the status that was decided → its own.",
             Unit.COUNT,

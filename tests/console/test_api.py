@@ -16,7 +16,7 @@ from prequal.people.administration import NewSecrets
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD, Browser
-from tests.support.policies import policy_text
+from tests.support.policies import approved, policy_text
 from tests.support.reviews import in_review
 
 Person = Callable[..., Any]
@@ -246,6 +246,25 @@ async def test_risk_officer_lets_a_version_decide_as_the_shadow(person: Person) 
     ended = await officer.post(f"{PREFIX}/policy/shadow", json={"version": None})
 
     assert (begun.json()["version"], ended.json()["version"]) == ("v2", None)
+
+
+async def test_approved_version_challenges_and_is_ended(person: Person, database: Database) -> None:
+    officer, reviewer = await person(PersonRole.RISK_OFFICER), await person(PersonRole.REVIEWER)
+    path, content = f"{PREFIX}/policy/challenge", {"version": "v2", "share_basis_points": 1000}
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection)
+
+    by_reviewer = await reviewer.post(path, json=content)
+    without_share = await officer.post(path, json={"version": "v2"})
+    begun = await officer.post(path, json=content)
+    shown = await reviewer.get(path)
+    ended = await officer.post(path, json={"version": None})
+
+    assert code_of(by_reviewer, 403) == "FORBIDDEN"
+    assert without_share.status_code == 422
+    assert begun.json() == shown.json()
+    assert (begun.json()["share_basis_points"], begun.json()["begun_by"]) == (1000, "risk_officer")
+    assert ended.json()["version"] is None
 
 
 @pytest.mark.parametrize("path", ["policy/versions/v9", f"review/cases/{IDS['application_id']}"])

@@ -41,6 +41,23 @@ def hashes() -> dict[str, str]:
     return {"hash": load(document()).hash, "backtest": bytes(32).hex()}
 
 
+async def test_approved_version_challenges_and_is_ended(signed_in: SignedIn, database: Database) -> None:
+    officer, approver = await signed_in(PersonRole.RISK_OFFICER), await signed_in(PersonRole.APPROVER)
+    await officer.post("/policy", document=document())
+    await backtested(database)
+    await approver.post("/policy/v2/approve", **hashes())
+
+    refused = await officer.post("/policy/v2/challenge", percent="51")
+    begun = await officer.post("/policy/v2/challenge", percent="10")
+    versions, version = (await officer.get("/policy")).text, (await officer.get("/policy/v2")).text
+    ended = await officer.post("/policy/v2/challenge/end")
+
+    assert [answer.status_code for answer in (refused, begun, ended)] == [409, 303, 303]
+    assert "decides 10 % of the applications in the place of the version in force" in versions
+    assert "It decides 10 % of the applications as the challenger of v1." in version
+    assert "The version in force decides every application." in (await officer.get("/policy")).text
+
+
 async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedIn, database: Database) -> None:
     officer, approver = await signed_in(PersonRole.RISK_OFFICER), await signed_in(PersonRole.APPROVER)
 

@@ -306,9 +306,13 @@ def test_activation_takes_no_effect_before_it_was_written(transaction: Transacti
 
 @pytest.mark.parametrize(
     "change",
-    ["UPDATE policy_activations SET version = 'v1'", "DELETE FROM policy_activations", "TRUNCATE policy_activations"],
+    [
+        *("UPDATE policy_activations SET version = 'v1'", "DELETE FROM policy_activations"),
+        *("TRUNCATE policy_activations CASCADE", "TRUNCATE policy_challenges"),
+        *("UPDATE policy_challenges SET version = 'v1'", "DELETE FROM policy_challenges"),
+    ],
 )
-def test_activations_are_append_only(transaction: Transaction, change: LiteralString) -> None:
+def test_activations_and_challenges_are_append_only(transaction: Transaction, change: LiteralString) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
         transaction.execute(change)
 

@@ -18,7 +18,7 @@ from harness.database import Database
 from harness.waiting import soon
 from prequal.core.errors import Misconfigured
 from prequal.decision.handler import DecisionHandler, Reported
-from prequal.decision.policy_in_force import PolicyInForce
+from prequal.decision.policy_in_force import InForce, PolicyInForce
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.messaging.events import CreditReportGenerated
@@ -48,16 +48,16 @@ async def a_process(database: Database) -> AsyncIterator[PolicyInForce]:
 
 @asynccontextmanager
 async def deciding(database: Database, policy: PolicyInForce) -> AsyncIterator[DecisionHandler]:
-    handler = DecisionHandler(SingleConnection(database.url, "decision in a test"), policy.current, REPORT_MAC)
+    handler = DecisionHandler(SingleConnection(database.url, "decision in a test"), policy.decided_by, REPORT_MAC)
     try:
         yield handler
     finally:
         await handler.close()
 
 
-def reported(submission: Submission, score: int) -> Reported:
+def reported(submission: Submission, score: int, challenge_draw: int | None = None) -> Reported:
     """A report as the consumer hands it to the handler."""
-    event = CreditReportGenerated.decode(submission.report(score).value or b"")
+    event = CreditReportGenerated.decode(submission.report(score, challenge_draw=challenge_draw).value or b"")
     return cast("Reported", SimpleNamespace(event=event))
 
 
@@ -185,7 +185,7 @@ async def test_decision_stores_version_and_hash_of_the_policy_that_decided(datab
 
 async def test_batch_is_decided_by_one_version_whenever_another_takes_effect(database: Database) -> None:
     submissions, link = stored(database, 4), SingleConnection(database.url, "decision in a test")
-    turns = itertools.cycle([packaged.current(), load(policy_text())])
+    turns = itertools.cycle([InForce(packaged.current()), InForce(load(policy_text()))])
     handler = DecisionHandler(link, lambda: next(turns), REPORT_MAC)
     for batch in (submissions[:3], submissions[3:]):
         await handler.handle([reported(each, 699) for each in batch])

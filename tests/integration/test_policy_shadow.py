@@ -10,14 +10,13 @@ from harness.ports import free_port
 from prequal.decision.handler import DecisionHandler
 from prequal.decision.policy_in_force import PolicyInForce
 from prequal.decision.shadow import Shadow
-from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.policy_versions import life
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection, SingleConnection, connected
 from prequal.telemetry import metrics
 from tests.integration.test_policy_in_force import reported
-from tests.support.policies import ASHA, policy_text
+from tests.support.policies import ASHA, decided_by_v1, policy_text
 from tests.support.submissions import REPORT_MAC, stored
 
 
@@ -51,7 +50,7 @@ def counted() -> Any:
 async def decide(database: Database, shadow: Shadow, *scores: int) -> list[Any]:
     submissions = stored(database, len(scores))
     link = SingleConnection(database.url, "decision in a test")
-    handler = DecisionHandler(link, packaged.current, REPORT_MAC, shadow)
+    handler = DecisionHandler(link, decided_by_v1, REPORT_MAC, shadow)
     batch = [reported(each, score) for each, score in zip(submissions, scores, strict=True)]
     await handler.handle(batch)
     await handler.handle(batch)  # redelivered: nothing is decided, and nothing is observed

@@ -356,6 +356,12 @@ STATED: dict[tuple[str, str], Stated] = {
         )
     ),
     ("prequal-business: Policy in force", "{{version}}"): Stated(lambda _: {"v1": 1}),
+    ("prequal-business: Live and challenger", "{{role}}: {{status}}"): Stated(
+        lambda system: (
+            {f"live: {status}": number for status, number in BY_STATUS(system).items()}
+            | {f"challenger: {status}": 0 for status in FINAL}
+        )
+    ),
     ("prequal-business: Shadow decisions", "{{status}} → {{outcome}}"): Stated(
         lambda _: {f"{live} → {other}": 0 for live, other in product(FINAL, FINAL)}
     ),

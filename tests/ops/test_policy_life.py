@@ -15,7 +15,7 @@ from prequal.ops.policies import in_transaction
 from prequal.policy_versions import life
 from prequal.record.acts import operator
 from tests.ops.conftest import Prequal, of_operator
-from tests.support.policies import RAVI, policy_text
+from tests.support.policies import RAVI, approved, policy_text
 
 
 @pytest.fixture
@@ -127,6 +127,17 @@ def test_stored_version_is_compared_and_backtested_by_its_name(prequal: Prequal,
 
 def test_version_that_is_nowhere_is_refused(prequal: Prequal) -> None:
     assert refusal(prequal, "show", "v9") == "There is no version v9: see `prequal policy list`."
+
+
+def test_challenge_is_begun_shown_and_ended(prequal: Prequal, draft: Path, database: Database) -> None:
+    in_transaction(database.url, lambda connection: approved(connection, draft.read_text()))
+
+    assert "v2 decides 12.5 % of the applications." in done(prequal, "challenge", "v2", "--share", "12.5").stdout
+    assert prequal("policy", "challenge", "--json")["share_basis_points"] == 1250
+    assert "No version challenges" in done(prequal, "challenge", "--end").stdout
+    assert "nothing" in refusal(prequal, "challenge", "v2")
+    for share in ("50.01", "0", "1.234", "ten"):
+        assert "--share must be" in refusal(prequal, "challenge", "v2", "--share", share)
 
 
 def test_shadow_is_begun_shown_and_ended(prequal: Prequal, draft: Path) -> None:

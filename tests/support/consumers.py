@@ -18,7 +18,6 @@ from prequal.credit.handler import CreditHandler
 from prequal.decision.handler import DecisionHandler
 from prequal.domain import sandbox
 from prequal.domain.events import EventType
-from prequal.domain.policy import packaged
 from prequal.messaging import consumer as consumer_module
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.handler import Handler
@@ -27,6 +26,7 @@ from prequal.postgres.connections import SingleConnection
 from prequal.security.challenge_draws import ChallengeDraws
 from prequal.security.pan_encryption import KeyRing
 from prequal.security.score_draws import ScoreDraws
+from tests.support.policies import decided_by_v1
 
 from .submissions import KEY_RING, REPORT_MAC
 
@@ -89,7 +89,7 @@ async def deciding(
     loaded = load(DecisionSettings, **_common(database, broker), **settings)
     link = SingleConnection(database.url, "decision in a test")
     accept_unsigned = loaded.accept_unsigned_reports
-    handler = DecisionHandler(link, packaged.current, REPORT_MAC, accept_unsigned=accept_unsigned)
+    handler = DecisionHandler(link, decided_by_v1, REPORT_MAC, accept_unsigned=accept_unsigned)
     async with _running(loaded, handler, broker, group) as consuming:
         yield consuming
 

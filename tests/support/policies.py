@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from prequal.decision.policy_in_force import InForce
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.policy_versions import life
@@ -23,6 +24,11 @@ def policy_text(version: str = "v2", minimum: int = 700) -> str:
     text = text.replace("{ score = 650 }", f"{{ score = {minimum} }}")
     text = text.replace("cibil_score = 650\n", f"cibil_score = {minimum}\n")
     return text.replace("cibil_score = 649\n", f"cibil_score = {minimum - 1}\n")
+
+
+def decided_by_v1() -> InForce:
+    """What a batch is decided by where nobody activated anything."""
+    return InForce(packaged.current())
 
 
 async def proposed(connection: Connection, text: str | None = None) -> bytes:

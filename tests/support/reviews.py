@@ -8,7 +8,6 @@ from confluent_kafka import Message
 
 from harness.database import PASSWORD, Database
 from prequal.decision.handler import DecisionHandler
-from prequal.domain.policy import packaged
 from prequal.domain.review import DEFAULT_RULES, Rules
 from prequal.local.logins import as_login
 from prequal.messaging.events import CreditReportGenerated
@@ -16,6 +15,7 @@ from prequal.messaging.messages import Received
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
 from prequal.schema.grants import Role
+from tests.support.policies import decided_by_v1
 from tests.support.submissions import REPORT_MAC, Submission, stored
 
 SMALL: dict[str, Any] = {"monthly_income_inr": "10000.00", "loan_amount_inr": "500000.00"}
@@ -41,7 +41,7 @@ async def reported(
         for submission in submissions
     ]
     link = SingleConnection(as_login(database.url, Role.DECISION, PASSWORD), "test decision")
-    handler = DecisionHandler(link, packaged.current, REPORT_MAC, review=rules, publish=publish)
+    handler = DecisionHandler(link, decided_by_v1, REPORT_MAC, review=rules, publish=publish)
     try:
         results = await handler.handle(batch)
     finally:

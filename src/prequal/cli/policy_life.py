@@ -1,4 +1,4 @@
-"""`prequal policy propose`, `approve`, `activate` and `rollback`: a version's way into force, and out of it.
+"""`prequal policy propose`, `approve`, `activate`, `rollback`, `shadow`, `challenge`: a version's way into force.
 
 Invariant: the person who signed in acts, or else the user of this machine; no option names another.
 """
@@ -160,6 +160,62 @@ def shadow(
     for each in found["differences"]:
         before, after = (f"{each[side]['status']}, {each[side]['reason']}" for side in ("live", "shadow"))
         typer.echo(f"  {each['applications']:>10,}  {before} → {after}")
+
+
+@app.command()
+def challenge(
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="Without one, show who challenges.")
+    ] = None,
+    share: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="Of the applications, from 0.01 to 50.", show_default=False)
+    ] = None,
+    end: Annotated[bool, typer.Option("--end", help="No version any more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let an approved version decide a share of the applications, each person's always or never.
+
+    It holds within 5 seconds, until it is ended or another version is activated.
+
+    \b
+    Examples:
+      prequal policy challenge v2 --share 10
+      prequal policy challenge
+      prequal policy challenge --end
+    """
+    from prequal.cli.signed_in import current
+    from prequal.core.errors import UsageError
+    from prequal.policy_versions import challenges
+
+    if (version is None) != (share is None) or (end and version is not None):
+        raise UsageError("Give a version and its --share, or --end, or nothing.")
+    if version is not None and share is not None:
+        points = _basis_points(share)
+        content = {"version": version, "share_basis_points": points}
+        _done("/challenge", content, partial(challenges.begin, version=version, share=points), lambda _: {})
+    elif end:
+        _done("/challenge", {"version": None}, challenges.end, lambda _: {})
+    person = current()
+    found = person.call("GET", "/policy/challenge") if person else _committed(challenges.report)
+    if as_json:
+        typer.echo(json.dumps(found))
+    elif found["version"] is None:
+        typer.echo("No version challenges the one in force.")
+    else:
+        typer.echo(f"{found['version']} decides {found['share_basis_points'] / 100:g} % of the applications.")
+
+
+def _basis_points(share: str) -> int:
+    from prequal.core.errors import UsageError
+    from prequal.domain.policy.challenge import SHARE_MAX
+
+    whole, _, part = share.partition(".")
+    if not (whole + part).isascii() or not (whole + part).isdigit() or len(part) > 2 or len(whole) > 2:
+        raise UsageError("--share must be per cent, with two decimals at most, such as 10 or 0.25.")
+    points = int(whole + part.ljust(2, "0"))
+    if not 1 <= points <= SHARE_MAX:
+        raise UsageError(f"--share must be from 0.01 to {SHARE_MAX // 100}: the version in force decides the rest.")
+    return points
 
 
 def _done(

@@ -250,9 +250,9 @@ class CreditSettings(BureauSettings, WriterSettings, EncryptionSettings, ReportK
     service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")
     score_draw_key: KeyText | None = Field(
         None,
-        description="Draws the ± 5 of the simulated score, base64 of 32 bytes. Default: ENCRYPTION_KEY. Set it to the "
-        "first ENCRYPTION_KEY when another takes its place, and nobody's score changes; required with "
-        "ENCRYPTION_KEY_FILE.",
+        description="Draws the ± 5 of the simulated score, and whom a challenger of the policy decides, base64 of 32 "
+        "bytes. Default: ENCRYPTION_KEY. Set it to the first ENCRYPTION_KEY when another takes its place, and nobody's "
+        "score or policy changes; required with ENCRYPTION_KEY_FILE.",
     )
     http_port: Port = Field(8001, description="Port of /health, /ready and /metrics.")
 

@@ -13,6 +13,7 @@ from prequal.core import failpoints
 from prequal.core.errors import Invalid
 from prequal.core.failpoints import Place
 from prequal.decision import queries
+from prequal.decision.policy_in_force import InForce
 from prequal.decision.shadow import Shadow
 from prequal.domain.policy.facts import Facts
 from prequal.domain.policy.policy import Policy
@@ -37,7 +38,7 @@ class DecisionHandler:
     def __init__(
         self,
         link: SingleConnection,
-        policy: Callable[[], Policy],
+        in_force: Callable[[], InForce],
         mac: ReportMac,
         shadow: Shadow | None = None,
         *,
@@ -45,9 +46,9 @@ class DecisionHandler:
         publish: bool = False,
         accept_unsigned: bool = False,
     ) -> None:
-        """Decide each batch by what `policy` answers when it begins; `publish` the decisions, or not."""
+        """Decide each batch by what `in_force` answers when it begins; `publish` the decisions, or not."""
         self._link = link
-        self._policy = policy
+        self._in_force = in_force
         self._mac = mac
         self._shadow = shadow or Shadow()
         self._review = review
@@ -59,8 +60,8 @@ class DecisionHandler:
         # Two consumers with the same applications lock them in the same order: no deadlock.
         batch = sorted(batch, key=lambda received: received.event.application_id)
         authentic = [received for received in batch if self._is_authentic(received.event)]
-        policy = self._policy()  # one for the whole batch
-        seconds = await self._decide([self._pending(each, policy) for each in authentic]) if authentic else {}
+        in_force = self._in_force()  # one for the whole batch
+        seconds = await self._decide([self._pending(each, in_force) for each in authentic], in_force.live)
         results: dict[UUID, HandlerResult] = {}
         unmoved: list[Reported] = []
         for received in batch:
@@ -81,22 +82,25 @@ class DecisionHandler:
             return True
         return self._mac.is_valid(event.report_mac, event.facts)
 
-    def _pending(self, received: Reported, policy: Policy) -> queries.PendingDecision:
+    def _pending(self, received: Reported, in_force: InForce) -> queries.PendingDecision:
         event = received.event
+        policy = in_force.policy_of(event.challenge_draw)
         facts = Facts.of(event.cibil_score, event.monthly_income_inr, event.loan_amount_inr, event.loan_type)
         if not self._publish:
             return queries.PendingDecision(event, policy.decide(facts))
         correlation_id = received.header("correlation_id")
         return queries.PendingDecision(event, policy.decide(facts), correlation_id, received.traceparent)
 
-    async def _decide(self, pending: Sequence[queries.PendingDecision]) -> dict[UUID, float]:
+    async def _decide(self, pending: Sequence[queries.PendingDecision], live: Policy) -> dict[UUID, float]:
         """Commit what of `pending` is undecided; returns seconds since acceptance, by application."""
+        if not pending:
+            return {}
         failpoints.reached(Place.DECISION_BEFORE_COMMIT)
         async with self._link.use("write_decisions") as connection:
             seconds = await queries.write_decisions(connection, pending, self._review, self._publish)
         failpoints.reached(Place.DECISION_AFTER_COMMIT)
-        _count(pending, seconds)
-        self._shadow.observe(pending, seconds)
+        _count(pending, seconds, live)
+        self._shadow.observe((each for each in pending if each.decision.policy is live), seconds)
         return seconds
 
     async def _results_of_unmoved(self, batch: Sequence[Reported]) -> dict[UUID, HandlerResult]:
@@ -116,12 +120,13 @@ class DecisionHandler:
         return Invalid("invalid_report_mac", "the report does not carry the MAC by which credit-service signs its own")
 
 
-def _count(decisions: Sequence[queries.PendingDecision], seconds: Mapping[UUID, float]) -> None:
+def _count(decisions: Sequence[queries.PendingDecision], seconds: Mapping[UUID, float], live: Policy) -> None:
     for pending in decisions:
         event, decision = pending.event, pending.decision
         if event.application_id in seconds:
             decided, rupees = _series(decision.status.value, decision.code, event.loan_type.value)
             decided.inc()
+            _series_of_role("live" if decision.policy is live else "challenger", decision.status.value).inc()
             rupees.inc(float(event.loan_amount_inr))
             metrics.DECISION_SECONDS.observe(seconds[event.application_id])
 
@@ -130,3 +135,8 @@ def _count(decisions: Sequence[queries.PendingDecision], seconds: Mapping[UUID, 
 def _series(status: str, reason: str, loan_type: str) -> tuple[Counter, Counter]:
     """The counters of decisions of this kind and of their rupees; a closed set, looked up once each."""
     return metrics.BY_STATUS.labels(status, reason, loan_type), metrics.DECIDED_INR.labels(status, loan_type)
+
+
+@functools.cache
+def _series_of_role(role: str, status: str) -> Counter:
+    return metrics.BY_ROLE.labels(role, status)

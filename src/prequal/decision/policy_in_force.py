@@ -1,11 +1,12 @@
-"""The policy by which this process decides: read at the start, and every two seconds.
+"""The policy by which this process decides, and its challenger: read at the start, and every two seconds.
 
 Invariant: no decision waits for it; a document that cannot be loaded is not taken over, and the one before it decides.
 """
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -13,8 +14,9 @@ from prequal.core.errors import Misconfigured, Transient
 from prequal.core.lifecycle import pause
 from prequal.decision.shadow import Shadow
 from prequal.domain.application import LoanType
+from prequal.domain.policy.challenge import is_challenged
 from prequal.domain.policy.policy import Policy
-from prequal.policy_versions import queries
+from prequal.policy_versions import challenge_queries, queries
 from prequal.policy_versions.life import Conflict, loaded
 from prequal.policy_versions.queries import Activation
 from prequal.postgres.connections import Connection, SingleConnection
@@ -29,8 +31,29 @@ CANDIDATES: Final = 10
 """So many activations are tried, the newest first, until a document can be loaded."""
 
 
+class Challenger(NamedTuple):
+    """The version that challenges, and its share in basis points, 1 … 5,000."""
+
+    policy: Policy
+    share: int
+
+
+class InForce(NamedTuple):
+    """What a batch is decided by."""
+
+    live: Policy
+    challenger: Challenger | None = None
+
+    def policy_of(self, draw: int | None) -> Policy:
+        """The policy of who drew `draw`, 0 … 9,999, or is not drawn for."""
+        challenger = self.challenger
+        return challenger.policy if challenger and is_challenged(draw, challenger.share) else self.live
+
+
 class PolicyInForce:
     """The policy of the newest activation whose time has come, and whose document this code understands.
+
+    With it the challenger, while one decides a share.
 
     Attributes:
         shadow: the candidate beside it.
@@ -38,22 +61,30 @@ class PolicyInForce:
 
     def __init__(self, database_url: str, service_name: str) -> None:
         self._link = SingleConnection(database_url, f"{service_name} policy")
-        self._policy: Policy | None = None
+        self._in_force: InForce | None = None
         self.shadow = Shadow()
         self._refused: dict[bytes, str] = {}
         self._problem: str | None = None
         self._failed = False
 
     def current(self) -> Policy:
-        """The policy to decide by; `load` has run."""
-        assert self._policy is not None
-        return self._policy
+        """The version in force; `load` has run."""
+        return self.decided_by().live
+
+    def decided_by(self) -> InForce:
+        """What a batch that begins now is decided by; `load` has run."""
+        assert self._in_force is not None
+        return self._in_force
 
     def detail(self) -> dict[str, Any]:
         """What `/ready` says of it."""
-        if self._policy is None:
+        if self._in_force is None:
             return {}
-        found: dict[str, Any] = {"version": self._policy.version, "hash": self._policy.hash}
+        live, challenger = self._in_force
+        found: dict[str, Any] = {"version": live.version, "hash": live.hash}
+        if challenger:
+            policy, share = challenger
+            found["challenger"] = {"version": policy.version, "hash": policy.hash, "share_basis_points": share}
         return {"policy": found | ({"refused": self._problem} if self._problem else {})}
 
     async def load(self, connection: Connection) -> None:
@@ -64,11 +95,12 @@ class PolicyInForce:
         """
         activations = await queries.effective_activations(connection, CANDIDATES)
         policy = await self._first_that_loads(connection, activations)
-        if policy is None and self._policy is None:
+        live = policy or (self._in_force and self._in_force.live)
+        if live is None:
             raise Misconfigured("No activated version of the policy can be loaded: run the code that activated it.")
+        challenger = await self._challenger(connection, activations)
         self._note_problem(self._refused.get(activations[0].hash) if activations else "there is no activation")
-        if policy is not None and policy is not self._policy:
-            self._take_over(policy)
+        self._take_over(InForce(live, challenger))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look again and again until `stop`; a look that fails is said once, and changes nothing."""
@@ -96,15 +128,40 @@ class PolicyInForce:
 
     async def _first_that_loads(self, connection: Connection, activations: Sequence[Activation]) -> Policy | None:
         for each in activations:
-            if self._policy is not None and self._policy.digest == each.hash:
-                return self._policy
-            if each.hash not in self._refused:
-                document = await queries.document(connection, each.version)
-                try:
-                    return loaded(each.version, document, each.hash)
-                except Conflict as problem:
-                    self._refused[each.hash] = str(problem)
+            if policy := await self._loaded(connection, each.version, each.hash):
+                return policy
         return None
+
+    async def _challenger(self, connection: Connection, activations: Sequence[Activation]) -> Challenger | None:
+        """What challenges the newest of the activations."""
+        named = await challenge_queries.newest(connection)
+        if named is None or not activations or named.activation_id != activations[0].id:
+            return None
+        is_new = named.hash not in self._refused
+        policy = await self._loaded(connection, named.version, named.hash)
+        if policy is None and is_new:
+            log.warning("policy_challenger_refused", reason=self._refused[named.hash])
+        return None if policy is None else Challenger(policy, named.share)
+
+    async def _loaded(self, connection: Connection, version: str, digest: bytes) -> Policy | None:
+        """The policy of this document, the same one where it decides already; None where it cannot be loaded."""
+        for policy in self._policies():
+            if policy.digest == digest:
+                return policy
+        if digest in self._refused:
+            return None
+        try:
+            return loaded(version, await queries.document(connection, version), digest)
+        except Conflict as problem:
+            self._refused[digest] = str(problem)
+            return None
+
+    def _policies(self) -> list[Policy]:
+        """What decides now: the version in force, and the one that challenges it."""
+        if self._in_force is None:
+            return []
+        live, challenger = self._in_force
+        return [live, challenger.policy] if challenger else [live]
 
     def _note_problem(self, problem: str | None) -> None:
         if problem and problem != self._problem:
@@ -112,12 +169,19 @@ class PolicyInForce:
         self._problem = problem
         metrics.POLICY_REFUSED.set(problem is not None)
 
-    def _take_over(self, policy: Policy) -> None:
-        if self._policy is not None:
-            metrics.POLICY_IN_FORCE.labels(self._policy.version).set(0)
-        metrics.POLICY_IN_FORCE.labels(policy.version).set(1)
-        for code, status in policy.outcomes.items():
+    def _take_over(self, new: InForce) -> None:
+        old = self._in_force
+        if new == old:
+            return
+        self._in_force = new
+        for code, status in chain.from_iterable(policy.outcomes.items() for policy in self._policies()):
             for loan_type in LoanType:
                 metrics.BY_STATUS.labels(status.value, code, loan_type.value)
-        self._policy = policy
-        log.info("policy_in_force", version=policy.version, hash=policy.hash)
+        if old is None or new.live is not old.live:
+            if old is not None:
+                metrics.POLICY_IN_FORCE.labels(old.live.version).set(0)
+            metrics.POLICY_IN_FORCE.labels(new.live.version).set(1)
+            log.info("policy_in_force", version=new.live.version, hash=new.live.hash)
+        if new.challenger != (old and old.challenger):
+            version, share = new.challenger and new.challenger.policy.version, new.challenger and new.challenger.share
+            log.info("policy_challenger_changed", version=version, share_basis_points=share)

@@ -47,7 +47,7 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     review = Rules(settings.review_target_hours, settings.review_two_people_above_inr)
     handler = DecisionHandler(
         link,
-        policy.current,
+        policy.decided_by,
         mac,
         policy.shadow,
         review=review,

@@ -35,15 +35,16 @@ async def propose(connection: Connection, actor: Actor, text: str) -> StoredVers
 
     Raises:
         NotAPolicy: the document breaks a rule.
-        Conflict: its version was activated.
+        Conflict: its version was activated, or challenged.
     """
     policy = load(text)
     await queries.lock_acts(connection)
     earlier = await queries.version(connection, policy.version)
     if earlier and earlier.hash == policy.digest:
         return earlier
-    if earlier and earlier.is_activated:
-        raise Conflict(f"{policy.version} was activated, and such a document is never changed: give it a new version.")
+    if earlier and (earlier.is_activated or earlier.has_challenged):
+        done = "was activated" if earlier.is_activated else "was a challenger"
+        raise Conflict(f"{policy.version} {done}, and such a document is never changed: give it a new version.")
     await queries.put_version(connection, policy.version, text, policy.digest, actor)
     await _record(connection, actor, "policy_proposed", policy.version, hash=policy.hash)
     return await found(connection, policy.version)
@@ -113,7 +114,7 @@ async def activate(
     """
     await queries.lock_acts(connection)
     stored = await found(connection, version)
-    _require_approved(stored)
+    require_approved(stored)
     if stored.is_in_force and effective_from is None:
         raise Conflict(f"{version} is in force already.")
     loaded(stored.version, stored.document, stored.hash)
@@ -122,7 +123,12 @@ async def activate(
     return await _activate(connection, actor, version, effective_from, "policy_activated")
 
 
-def _require_approved(stored: StoredVersion) -> None:
+def require_approved(stored: StoredVersion) -> None:
+    """Refuse what nobody but its authors approved, as it stands.
+
+    Raises:
+        Conflict: the message says what is missing.
+    """
     if stored.approved_hash is None:
         raise Conflict(f"{stored.version} is not approved.")
     if stored.approved_hash != stored.hash:

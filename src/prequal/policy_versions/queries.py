@@ -53,6 +53,7 @@ class StoredVersion:
     """Now, before, or from a time that has not come."""
     scheduled_for: datetime | None
     """The next time at which it takes effect."""
+    has_challenged: bool
 
     @property
     def state(self) -> State:
@@ -71,6 +72,7 @@ class Activation:
     version: str
     hash: bytes
     effective_from: datetime
+    id: int
 
 
 async def lock_acts(connection: Connection) -> None:
@@ -93,7 +95,8 @@ _STORED = """
            (
                SELECT min(effective_from) FROM policy_activations AS ahead
                WHERE ahead.version = stored.version AND effective_from > now()
-           )
+           ),
+           EXISTS (SELECT FROM policy_challenges AS challenge WHERE challenge.version = stored.version)
     FROM policy_versions AS stored
 """
 
@@ -187,7 +190,7 @@ async def insert_activation(
         """
         INSERT INTO policy_activations (version, hash, effective_from, activated_by_kind, activated_by)
         SELECT version, hash, coalesce($2, now()), $3, $4 FROM policy_versions WHERE version = $1
-        RETURNING version, hash, effective_from
+        RETURNING version, hash, effective_from, id
         """,
         name,
         effective_from,
@@ -202,7 +205,7 @@ async def effective_activations(connection: Connection, at_most: int) -> list[Ac
     """The activations whose time has come, the one in force first."""
     rows = await connection.fetch(
         """
-        SELECT version, hash, effective_from FROM policy_activations WHERE effective_from <= now()
+        SELECT version, hash, effective_from, id FROM policy_activations WHERE effective_from <= now()
         ORDER BY effective_from DESC, id DESC LIMIT $1
         """,
         at_most,

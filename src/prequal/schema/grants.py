@@ -66,6 +66,7 @@ _CASE = "state, people_needed, claimed_by, lease_until, version, outcome, reason
 _NOTE = "application_id, writer_kind, writer, note"
 _VOTE = "application_id, voter, voter_kind, outcome, reason"
 _ACTIVATION = "version, hash, effective_from, activated_by_kind, activated_by"
+_CHALLENGE = "version, hash, share_basis_points, activation_id, begun_by_kind, begun_by"
 _VERSION = (
     "INSERT (version, document, hash, authors, proposed_by_kind, proposed_by), UPDATE (document, hash, authors, "
     "proposed_by_kind, proposed_by, proposed_at, backtest_hash, backtest_report, backtested_at, approved_hash, "
@@ -168,6 +169,12 @@ GRANTS: Final[Grid] = {
         Role.DECISION: "SELECT",
         Role.CONSOLE: f"SELECT, INSERT ({_ACTIVATION})",
         Role.OPERATOR: f"SELECT, INSERT ({_ACTIVATION})",
+        Role.READER: "SELECT",
+    },
+    "policy_challenges": {
+        Role.DECISION: "SELECT",
+        Role.CONSOLE: f"SELECT, INSERT ({_CHALLENGE})",
+        Role.OPERATOR: f"SELECT, INSERT ({_CHALLENGE})",
         Role.READER: "SELECT",
     },
     "policy_shadow_differences": {

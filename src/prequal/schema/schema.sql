@@ -308,6 +308,30 @@ ALTER TABLE public.policy_activations ALTER COLUMN id ADD GENERATED ALWAYS AS ID
     CACHE 1
 );
 
+CREATE TABLE public.policy_challenges (
+    id bigint NOT NULL,
+    version text,
+    hash bytea,
+    share_basis_points integer,
+    activation_id bigint,
+    begun_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    begun_by_kind text NOT NULL,
+    begun_by text NOT NULL,
+    CONSTRAINT policy_challenges_begun_by_check CHECK (((char_length(begun_by) >= 1) AND (char_length(begun_by) <= 100))),
+    CONSTRAINT policy_challenges_begun_by_kind_check CHECK ((begun_by_kind = ANY (ARRAY['person'::text, 'operator'::text, 'client'::text, 'process'::text]))),
+    CONSTRAINT policy_challenges_check CHECK ((num_nulls(version, hash, share_basis_points, activation_id) = ANY (ARRAY[0, 4]))),
+    CONSTRAINT policy_challenges_share_basis_points_check CHECK (((share_basis_points >= 1) AND (share_basis_points <= 5000)))
+);
+
+ALTER TABLE public.policy_challenges ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.policy_challenges_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.policy_shadow_differences (
     application_id uuid NOT NULL,
     hash bytea NOT NULL,
@@ -571,6 +595,9 @@ ALTER TABLE ONLY public.people_sessions
 ALTER TABLE ONLY public.policy_activations
     ADD CONSTRAINT policy_activations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.policy_challenges
+    ADD CONSTRAINT policy_challenges_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.policy_shadow_differences
     ADD CONSTRAINT policy_shadow_differences_pkey PRIMARY KEY (hash, application_id);
 
@@ -634,6 +661,8 @@ CREATE INDEX policy_activations_effective ON public.policy_activations USING btr
 
 CREATE INDEX policy_activations_version ON public.policy_activations USING btree (version);
 
+CREATE INDEX policy_challenges_version ON public.policy_challenges USING btree (version);
+
 CREATE INDEX processed_messages_age ON public.processed_messages USING brin (processed_at);
 
 CREATE INDEX republications_due ON public.republications USING btree (next_at);
@@ -674,6 +703,10 @@ CREATE TRIGGER policy_activations_is_append_only BEFORE DELETE OR UPDATE OR TRUN
 
 ALTER TABLE public.policy_activations ENABLE ALWAYS TRIGGER policy_activations_is_append_only;
 
+CREATE TRIGGER policy_challenges_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.policy_challenges FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
+
+ALTER TABLE public.policy_challenges ENABLE ALWAYS TRIGGER policy_challenges_is_append_only;
+
 CREATE TRIGGER review_notes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.review_notes FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.review_notes ENABLE ALWAYS TRIGGER review_notes_is_append_only;
@@ -690,6 +723,12 @@ ALTER TABLE ONLY public.people_sessions
 
 ALTER TABLE ONLY public.policy_activations
     ADD CONSTRAINT policy_activations_version_hash_fkey FOREIGN KEY (version, hash) REFERENCES public.policy_versions(version, hash);
+
+ALTER TABLE ONLY public.policy_challenges
+    ADD CONSTRAINT policy_challenges_activation_id_fkey FOREIGN KEY (activation_id) REFERENCES public.policy_activations(id);
+
+ALTER TABLE ONLY public.policy_challenges
+    ADD CONSTRAINT policy_challenges_version_hash_fkey FOREIGN KEY (version, hash) REFERENCES public.policy_versions(version, hash);
 
 ALTER TABLE ONLY public.policy_shadows
     ADD CONSTRAINT policy_shadows_version_fkey FOREIGN KEY (version) REFERENCES public.policy_versions(version);

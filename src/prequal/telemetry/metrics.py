@@ -132,6 +132,11 @@ SHADOW_DECISIONS = _counter(
     "Decisions that the shadow decided again, by the status that was decided and the shadow's.",
     ["status", "outcome"],
 )
+BY_ROLE = _counter(
+    "policy_decisions_total",
+    "Applications decided, by the role of the version that decided, live or challenger, and final status.",
+    ["role", "status"],
+)
 POLICY_IN_FORCE = _gauge("policy_in_force", "1 for the version of the policy that decides here, else 0.", ["version"])
 POLICY_REFUSED = _gauge("policy_refused", "1 while the activated document cannot be loaded: the one before decides.")
 

@@ -131,6 +131,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         metrics.DECISION_SECONDS: [],
         metrics.POLICY_IN_FORCE: _of(CURRENT),
         metrics.POLICY_REFUSED: [],
+        metrics.BY_ROLE: list(product(("live", "challenger"), _FINAL)),
         metrics.SHADOW_DECISIONS: list(product(_FINAL, _FINAL)),
     },
     Service.PUBLISHER: _own("archive_and_read", "archive", "system_metrics", "republish")

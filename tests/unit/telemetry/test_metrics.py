@@ -101,7 +101,17 @@ def test_no_label_could_carry_an_id_or_personal_data() -> None:
 
     labels = {label for metric in declared().values() for label in metric._labelnames}
 
-    assert labels <= allowed | {"client", "loan_type", "dependency", "use", "breaker", "group", "version", "optimized"}
+    assert labels <= allowed | {
+        "client",
+        "loan_type",
+        "dependency",
+        "use",
+        "breaker",
+        "group",
+        "version",
+        "optimized",
+        "role",
+    }
 
 
 def test_every_metric_has_a_documentation_and_a_valid_name() -> None:

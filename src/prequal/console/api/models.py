@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from prequal.domain.person import PersonRole
+from prequal.domain.policy.challenge import SHARE_MAX
 from prequal.policy_versions.queries import State as PolicyState
 from prequal.review.queries import State
 
@@ -252,6 +253,23 @@ class ShadowReport(BaseModel):
     version: str | None
     hash: Sha256 | None
     differences: list[dict[str, Any]]
+
+
+class Challenge(StrictBody):
+    """The version that is to decide a share of the applications, in hundredths of a per cent; null ends that."""
+
+    version: Version | None
+    share_basis_points: int | None = Field(None, strict=True, ge=1, le=SHARE_MAX)
+
+
+class ChallengeReport(BaseModel):
+    """The version that challenges the one in force, its share, and who began that when."""
+
+    version: str | None
+    hash: Sha256 | None
+    share_basis_points: int | None
+    begun_at: datetime | None
+    begun_by: str | None
 
 
 class Origin(BaseModel):

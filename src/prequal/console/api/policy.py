@@ -15,7 +15,7 @@ from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.ops import backtest, policies
 from prequal.ops.selection import Moment, read_moment
-from prequal.policy_versions import life, queries
+from prequal.policy_versions import challenges, life, queries
 from prequal.policy_versions.queries import Activation, StoredVersion
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
@@ -93,6 +93,27 @@ async def set_shadow(visit: Visiting, given: models.Shadow) -> dict[str, Any]:
     await _done(visit, lambda connection, actor: life.shadow(connection, actor, given.version))
     async with visit.reading() as connection:
         return await life.shadow_report(connection)
+
+
+@router.get("/challenge", response_model=models.ChallengeReport, **needs(Right.POLICY))
+async def show_challenge(visit: Visiting) -> dict[str, Any]:
+    """Show which version decides a share of the applications, in the place of the one in force."""
+    async with visit.reading() as connection:
+        return await challenges.report(connection)
+
+
+@router.post("/challenge", response_model=models.ChallengeReport, **needs(Right.ACTIVATE_POLICY))
+async def set_challenge(visit: Visiting, given: models.Challenge) -> dict[str, Any]:
+    """Let an approved version decide a share of the applications within 5 seconds, or none any more."""
+    version, share = given.version, given.share_basis_points
+    if (version is None) != (share is None):
+        raise UsageError("A version that challenges is given with its share, and null without one.")
+    if version is not None and share is not None:
+        await _done(visit, lambda connection, actor: challenges.begin(connection, actor, version, share))
+    else:
+        await _done(visit, challenges.end)
+    async with visit.reading() as connection:
+        return await challenges.report(connection)
 
 
 @router.post("/backtests", response_model=models.BacktestReport, **needs(Right.PROPOSE_POLICY))

@@ -20,12 +20,13 @@ from prequal.console.rendering import count, inr
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
+from prequal.domain.policy.challenge import SHARE_MAX
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.ops import backtest, policies
 from prequal.ops.backtest_queries import LOOKED_AT_MAX, newest_before
 from prequal.ops.policies import Change
-from prequal.policy_versions import life, queries
+from prequal.policy_versions import challenges, life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.policy_versions.queries import StoredVersion
 from prequal.postgres.connections import Connection
@@ -37,7 +38,7 @@ Act: TypeAlias = Callable[[Connection, Actor, str], Awaitable[object]]
 
 
 async def show(visit: Visit) -> Response:
-    """Every version, and what the shadow would have decided otherwise."""
+    """Every version, the challenger, and what the shadow would have decided otherwise."""
     return await _versions(visit, 200)
 
 
@@ -93,6 +94,21 @@ async def rollback(visit: Visit) -> Response:
     return await _done(visit, life.rollback)
 
 
+async def challenge(visit: Visit) -> Response:
+    """Let an approved version decide a share of the applications."""
+    percent = whole_number(visit.form.get("percent", ""), 1, SHARE_MAX // 100)
+    if percent is None:
+        raise UsageError(f"A challenger decides from 1 to {SHARE_MAX // 100} per cent.")
+    return await _done(
+        visit, lambda connection, actor, version: challenges.begin(connection, actor, version, percent * 100)
+    )
+
+
+async def end_challenge(visit: Visit) -> Response:
+    """Let the version in force decide everything again."""
+    return await _done(visit, lambda connection, actor, _: challenges.end(connection, actor))
+
+
 async def _done(visit: Visit, work: Act) -> Response:
     version = visit.request.path_params["version"]
     try:
@@ -107,8 +123,10 @@ async def _versions(visit: Visit, status: int, problems: list[str] | None = None
     async with visit.reading() as connection:
         versions = await queries.all_versions(connection)
         shadow = await life.shadow_report(connection)
+        challenge = await challenges.current(connection)
         begun = typed or (await life.found(connection)).document
-    return visit.page("policies.html", status, versions=versions, shadow=shadow, problems=problems or [], typed=begun)
+    found = {"versions": versions, "shadow": shadow, "challenge": challenge}
+    return visit.page("policies.html", status, **found, problems=problems or [], typed=begun)
 
 
 async def _version(visit: Visit, status: int, problem: str = "") -> Response:
@@ -117,6 +135,7 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
             stored = await life.found(connection, visit.request.path_params["version"])
             in_force = await life.found(connection)
             back = await life.version_behind(connection)
+            challenge = await challenges.current(connection)
     except NoSuchVersion as why:
         return visit.problem(404, "Nothing here", str(why))
     try:
@@ -133,6 +152,8 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         in_force=in_force.version,
         changes=_changes(in_force, policy),
         back=back if stored.is_in_force else None,
+        share=challenge.share if challenge and challenge.version == stored.version else None,
+        most_percent=SHARE_MAX // 100,
         report=report,
         problem=problem,
         **_plots(report or {}),
@@ -199,4 +220,6 @@ PAGES: Final = (
     Page("/policy/{version}/approve", Right.APPROVE_POLICY, approve, "POST"),
     Page("/policy/{version}/activate", Right.ACTIVATE_POLICY, activate, "POST"),
     Page("/policy/{version}/rollback", Right.ACTIVATE_POLICY, rollback, "POST"),
+    Page("/policy/{version}/challenge", Right.ACTIVATE_POLICY, challenge, "POST"),
+    Page("/policy/{version}/challenge/end", Right.ACTIVATE_POLICY, end_challenge, "POST"),
 )
