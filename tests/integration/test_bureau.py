@@ -175,6 +175,16 @@ async def test_bureau_over_http_gives_a_score_or_has_no_file() -> None:
     assert scores == [790, 610, None]
 
 
+async def test_nothing_is_asked_any_more_once_it_is_closed() -> None:
+    async with serving(port := free_port(), Requests(60.0)), asking(port) as (bureau, _):
+        answers = [bureau.ask(*inquiry(simulator.SLOW.reveal())) for _ in range(8)]
+        await asyncio.sleep(0)
+
+        await bureau.close()
+
+        assert all(isinstance(answer, asyncio.Future) and answer.cancelled() for answer in answers)
+
+
 async def test_slow_answer_holds_up_no_other() -> None:
     async with a_bureau(slow_seconds=60) as (bureau, _):
         slow = bureau.ask(*inquiry(simulator.SLOW.reveal()))

@@ -47,6 +47,7 @@ class DailyCalls:
         """Allow no more, and let the connection go."""
         if self._allowing is not None:
             self._allowing.cancel()
+            await asyncio.wait([self._allowing])
         await self._link.close()
 
     async def _allow(self) -> None:

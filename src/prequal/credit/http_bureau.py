@@ -93,8 +93,11 @@ class HttpBureau:
         return asked
 
     async def close(self) -> None:
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
+        # Before the client: a request that is cancelled while it connects closes its connection itself.
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._http.aclose()
         if self._calls is not None:
             await self._calls.close()
