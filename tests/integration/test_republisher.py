@@ -32,6 +32,7 @@ def test_application_whose_events_were_lost_with_the_broker_is_decided(
     eventually(lambda: database.count("outbox_archive") == 1)
     broker.renew()
     database.execute(ANCIENT)
+    let_the_mark_pass(database)
 
     system.start("credit", "decision")
 
@@ -43,6 +44,7 @@ def test_application_whose_events_were_lost_with_the_broker_is_decided(
 async def test_only_old_undecided_applications_are_due_and_not_at_once_again(database: Database) -> None:
     old, young, decided = stored(database, 3)
     database.execute(f"{ANCIENT} WHERE id <> %s", young.id)
+    let_the_mark_pass(database)
     database.execute(
         "UPDATE applications SET status = 'REJECTED', cibil_score = 600, decision_rule = 'SCORE_BELOW_MINIMUM',"
         " decision_measures = '{}', policy_version = 'v1', version = 2 WHERE id = %s",
@@ -108,7 +110,14 @@ def published_long_ago(database: Database, count: int) -> list[UUID]:
         )
         unpublished(database, application_id=application)
     publish_all(database)
+    let_the_mark_pass(database)
     return applications
+
+
+def let_the_mark_pass(database: Database) -> None:
+    """Have what is there listed, as if its ids were as old as it is."""
+    database.execute("INSERT INTO undecided_below_mark SELECT id FROM applications ON CONFLICT DO NOTHING")
+    database.execute("UPDATE undecided_mark SET passed = %s", UUID(int=(1 << 128) - 1))
 
 
 def publish_all(database: Database) -> None:

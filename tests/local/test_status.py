@@ -21,7 +21,7 @@ def fill(database: Database) -> None:
                 id, pan_number_encrypted, pan_number_hash, pan_number_masked, monthly_income_inr, loan_amount_inr,
                 loan_type, status, cibil_score, decision_rule, decision_measures, policy_version
             )
-            SELECT gen_random_uuid(), decode(repeat('00', 47), 'hex'), repeat('5e', 32), 'XXXXX1234F', 1, 1, 'HOME',
+            SELECT uuidv7(), decode(repeat('00', 47), 'hex'), repeat('5e', 32), 'XXXXX1234F', 1, 1, 'HOME',
                    '{outcome}', {decided}
             FROM generate_series(1, {count})
             """

@@ -17,6 +17,7 @@ from prequal.messaging.events import ApplicationSubmitted
 from prequal.messaging.outbox import ROW, OutboxRow, with_time
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
+from prequal.postgres.undecided import LIST_OLD_IDS
 
 
 class Names(NamedTuple):
@@ -171,6 +172,8 @@ _WRITE = f"""
         WHERE claim_key IS NULL OR application_id = ANY (ARRAY (SELECT application_id FROM claims {{every}}))
         ON CONFLICT (id) DO NOTHING
         RETURNING id
+    ), listed AS (
+        {LIST_OLD_IDS}
     ), recorded AS (
         INSERT INTO audit_log (application_id, service, action, request_id, client)
         SELECT application_id, $1, 'WRITE', request_id, client

@@ -18,6 +18,7 @@ from prequal.local.data_folder import DataFolder
 from prequal.local.run_file import RunFile, read
 from prequal.local.services import is_ready
 from prequal.local.settings import UpSettings
+from prequal.postgres.undecided import UNDECIDED
 
 if TYPE_CHECKING:
     import psycopg
@@ -132,9 +133,9 @@ def _counted(connection: "Connection") -> dict[str, int]:
 
 
 def _estimated(connection: "Connection") -> dict[str, int]:
-    """Undecided ones are counted by their index, decided ones estimated by the last ANALYZE: a count would read all."""
+    """The undecided are counted by themselves, the others estimated by the last ANALYZE: a count would read all."""
     connection.execute("SET enable_seqscan = off")
-    pending = _count(connection, "SELECT FROM applications WHERE status = 'PENDING'")
+    pending = _count(connection, f"SELECT FROM {UNDECIDED} AS undecided")
     decided = connection.execute(
         """
         SELECT status, round(frequency * reltuples / greatest(relpages, 1) * pg_relation_size(pg_class.oid)

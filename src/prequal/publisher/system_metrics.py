@@ -21,6 +21,7 @@ from prequal.messaging import outbox
 from prequal.messaging.consumer_lag import Offsets
 from prequal.postgres import bureau_calls, key_uses
 from prequal.postgres.connections import Connection, SingleConnection, describe
+from prequal.postgres.undecided import UNDECIDED
 from prequal.telemetry import metrics
 from prequal.telemetry.collected_gauge import CollectedGauge
 
@@ -117,16 +118,11 @@ async def _read_database(connection: Connection) -> dict[CollectedGauge, Any]:
 async def undecided(connection: Connection) -> dict[CollectedGauge, float]:
     """The applications without a decision, those among them that are overdue, and the oldest one's age in seconds."""
     row = await connection.fetchrow(
-        """
-        SELECT
-            (SELECT count(*) FROM (SELECT FROM applications WHERE status = 'PENDING' LIMIT $2) AS counted),
-            (SELECT count(*) FROM (
-                SELECT FROM applications
-                WHERE status = 'PENDING' AND created_at < now() - make_interval(secs => $1)
-                LIMIT $2
-            ) AS counted),
-            (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8
-             FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT 1)
+        f"""
+        SELECT count(*),
+               count(*) FILTER (WHERE created_at < now() - make_interval(secs => $1)),
+               extract(epoch FROM clock_timestamp() - min(created_at))::float8
+        FROM (SELECT created_at FROM {UNDECIDED} AS undecided LIMIT $2) AS counted
         """,
         OVERDUE_SECONDS,
         COUNT_MAX,

@@ -242,6 +242,20 @@ GRANTS: Final[Grid] = {
         Role.OPERATOR: f"SELECT, INSERT ({_VOTE})",
         Role.READER: "SELECT",
     },
+    "undecided_below_mark": {
+        Role.API: "INSERT",
+        Role.PUBLISHER: "SELECT, INSERT, DELETE",
+        Role.CONSOLE: "SELECT",
+        Role.OPERATOR: "SELECT",
+        Role.READER: "SELECT",
+    },
+    "undecided_mark": {
+        Role.API: "SELECT",
+        Role.PUBLISHER: "SELECT, UPDATE",
+        Role.CONSOLE: "SELECT",
+        Role.OPERATOR: "SELECT",
+        Role.READER: "SELECT",
+    },
 }
 """By table and role the privileges as GRANT spells them, with their columns where not all are needed.
 

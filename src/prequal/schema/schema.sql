@@ -126,7 +126,7 @@ CASE status
     ELSE ((num_nulls(decision_rule, decision_measures, policy_version) = 0) AND ((cibil_score IS NOT NULL) OR (status = 'MANUAL_REVIEW'::text) OR (version > 2)))
 END)
 )
-WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_cost_delay='0');
+WITH (autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_cost_delay='0', fillfactor='30');
 
 CREATE TABLE public.audit_log (
     id bigint NOT NULL,
@@ -541,6 +541,17 @@ CREATE TABLE public.review_votes (
     CONSTRAINT review_votes_voter_kind_check CHECK ((voter_kind = ANY (ARRAY['person'::text, 'operator'::text])))
 );
 
+CREATE TABLE public.undecided_below_mark (
+    application_id uuid NOT NULL
+);
+
+CREATE TABLE public.undecided_mark (
+    present boolean DEFAULT true NOT NULL,
+    passed uuid NOT NULL,
+    CONSTRAINT undecided_mark_present_check CHECK (present)
+)
+WITH (fillfactor='50');
+
 ALTER TABLE ONLY public.acts
     ADD CONSTRAINT acts_pkey PRIMARY KEY (id);
 
@@ -637,11 +648,15 @@ ALTER TABLE ONLY public.review_notes
 ALTER TABLE ONLY public.review_votes
     ADD CONSTRAINT review_votes_pkey PRIMARY KEY (application_id, voter);
 
+ALTER TABLE ONLY public.undecided_below_mark
+    ADD CONSTRAINT undecided_below_mark_pkey PRIMARY KEY (application_id);
+
+ALTER TABLE ONLY public.undecided_mark
+    ADD CONSTRAINT undecided_mark_pkey PRIMARY KEY (present);
+
 CREATE INDEX acts_subject ON public.acts USING btree (subject_kind, subject, id);
 
 CREATE UNIQUE INDEX api_clients_identity_key ON public.api_clients USING btree (issuer, subject) WHERE (revoked_at IS NULL);
-
-CREATE INDEX applications_undecided ON public.applications USING btree (created_at) WHERE (status = 'PENDING'::text);
 
 CREATE INDEX audit_log_application ON public.audit_log USING btree (application_id);
 

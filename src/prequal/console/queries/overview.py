@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from prequal.postgres.connections import Connection
+from prequal.postgres.undecided import UNDECIDED
 
 APPLICATIONS_MAX: Final = 10_000
 COUNTED_MAX: Final = 10_000
@@ -61,13 +62,11 @@ async def groups(connection: Connection, since: datetime) -> tuple[list[Group], 
 async def waiting(connection: Connection) -> Waiting:
     """How many applications are undecided, since when, and how many events are unpublished or parked."""
     row = await connection.fetchrow(
-        """
-        SELECT now(),
-               (SELECT count(*) FROM (
-                   SELECT FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT $1) AS undecided),
-               (SELECT created_at FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT 1),
+        f"""
+        SELECT now(), count(*), min(created_at),
                (SELECT count(*) FROM (SELECT FROM outbox_events ORDER BY topic, id LIMIT $1) AS unpublished),
                (SELECT count(*) FROM (SELECT FROM outbox_parked ORDER BY next_try_at LIMIT $1) AS parked)
+        FROM (SELECT created_at FROM {UNDECIDED} AS undecided LIMIT $1) AS counted
         """,
         COUNTED_MAX,
     )

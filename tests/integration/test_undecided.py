@@ -1,0 +1,152 @@
+"""Decisions are heap-only updates, and what is undecided is found without an index that names the status."""
+
+from uuid import UUID
+
+import pytest
+from uuid_utils.compat import uuid7
+
+from harness.applications import an_application
+from harness.broker import Broker
+from harness.database import Database
+from harness.ports import free_port
+from harness.waiting import eventually
+from prequal.api import routes
+from prequal.core.settings import PublisherSettings, load
+from prequal.postgres import connections, undecided
+from prequal.publisher.republisher import Republisher, due_for_republishing
+from tests.support.api import api_within, ready
+from tests.support.reviews import SMALL, reported
+from tests.support.submissions import a_submission, store, stored
+
+LATER = UUID(int=(1 << 128) - 1)
+BATCH = 32
+UPDATES = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'applications'"
+MARK = "SELECT passed FROM undecided_mark"
+
+
+def found(database: Database) -> set[UUID]:
+    return {row["id"] for row in database.rows(f"SELECT id FROM {undecided.UNDECIDED} AS undecided")}
+
+
+@pytest.mark.parametrize("changes", [{}, SMALL], ids=["PRE_APPROVED", "MANUAL_REVIEW"])
+async def test_nine_of_ten_decisions_are_heap_only_updates(database: Database, changes: dict[str, str]) -> None:
+    submissions = stored(database, 20 * BATCH, **changes)
+
+    for first in range(0, len(submissions), BATCH):
+        await reported(database, submissions[first : first + BATCH])
+
+    eventually(lambda: database.row(UPDATES)["n_tup_upd"] == len(submissions))
+    assert database.row(UPDATES)["n_tup_hot_upd"] >= 0.9 * len(submissions)
+
+
+async def test_undecided_are_found_on_either_side_of_the_mark_and_the_decided_on_neither(database: Database) -> None:
+    decided_before, decided_after, waiting = below = stored(database, 3)
+    await reported(database, [decided_before])
+    connection = await connections.connect(database.url, "test")
+
+    all_passed = await undecided.move_mark(connection, uuid7())
+    beyond = stored(database, 2)
+    await reported(database, [decided_after, beyond[0]])
+
+    assert all_passed
+    assert database.value(MARK) > below[-1].id
+    assert found(database) == {waiting.id, beyond[1].id}
+    await undecided.forget_decided(connection)
+    assert database.rows("SELECT application_id FROM undecided_below_mark") == [{"application_id": waiting.id}]
+    await connection.close()
+
+
+async def test_mark_never_moves_back_and_passes_so_many_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undecided, "PASSED_MAX", 3)
+    submissions = stored(database, 5)
+    connection = await connections.connect(database.url, "test")
+
+    steps = []
+    for to in (LATER, LATER, submissions[0].id):
+        came_there = await undecided.move_mark(connection, to)
+        steps.append((came_there, database.value(MARK), found(database) == {each.id for each in submissions}))
+
+    await connection.close()
+    assert steps == [
+        (False, submissions[2].id, True),
+        (False, submissions[4].id, True),
+        (True, submissions[4].id, True),
+    ]
+
+
+async def test_mark_waits_for_every_transaction_that_still_writes(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undecided, "BEHIND_SECONDS", -60)
+    settings = load(
+        PublisherSettings,
+        _env_file=None,
+        database_url=database.url,
+        kafka_bootstrap_servers=broker.bootstrap_servers,
+        http_port=free_port(),
+    )
+    republisher = Republisher(settings)
+    begun = database.value(MARK)
+    writer = database.connect()
+    writer.execute("SELECT pg_current_xact_id()")
+
+    for _ in range(2):
+        await republisher._round()
+    waited = database.value(MARK)
+    writer.commit()
+    for _ in range(2):
+        await republisher._round()
+
+    writer.close()
+    await republisher._connection.close()
+    assert waited == begun
+    assert database.value(MARK) > begun
+
+
+@pytest.mark.parametrize("behind_seconds", [undecided.LISTED_AFTER_SECONDS + 1, 3600])
+async def test_application_of_a_process_whose_clock_is_behind_is_found(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch, behind_seconds: int
+) -> None:
+    now = database.value("SELECT extract(epoch FROM now())::bigint")
+    monkeypatch.setattr(routes, "uuid7", lambda: uuid7(nanoseconds=(now - behind_seconds) * 10**9))
+    database.execute(
+        "UPDATE undecided_mark SET passed = %s", uuid7(nanoseconds=(now - undecided.BEHIND_SECONDS) * 10**9)
+    )
+    async with api_within(database.url, broker.bootstrap_servers) as client:
+        await ready(client)
+        answer = await client.post("/applications", json=an_application())
+    connection = await connections.connect(database.url, "test")
+
+    await undecided.move_mark(connection, uuid7())
+
+    await connection.close()
+    listed = database.rows("SELECT application_id FROM undecided_below_mark")
+    application = UUID(answer.json()["application_id"])
+    assert listed == [{"application_id": application}]
+    assert found(database) == {application}
+
+
+async def test_old_undecided_application_that_the_mark_has_not_passed_is_due(database: Database) -> None:
+    now = database.value("SELECT extract(epoch FROM now())::bigint")
+    old, young = (a_submission().but(id=uuid7(nanoseconds=(now - ago) * 10**9)) for ago in (60, 1))
+    store(database, [old, young])
+    database.execute("UPDATE undecided_mark SET passed = %s", UUID(int=0))
+    connection = await connections.connect(database.url, "test")
+
+    due = await due_for_republishing(connection, 30, 10)
+
+    await connection.close()
+    assert due == [old.id]
+
+
+async def test_mark_is_ahead_of_a_clock_that_was_set_back_and_what_comes_is_found(
+    database: Database, broker: Broker
+) -> None:
+    database.execute("UPDATE undecided_mark SET passed = %s", LATER)
+    async with api_within(database.url, broker.bootstrap_servers) as client:
+        await ready(client)
+        answer = await client.post("/applications", json=an_application())
+
+    assert found(database) == {UUID(answer.json()["application_id"])}
