@@ -209,6 +209,15 @@ SATURATION = Row(
             ("RestartsOften",),
         ),
         reached("database"),
+        Panel(
+            "Key service away",
+            "1 while Vault or AWS KMS does not unwrap the keys of the process; 0 also where none is needed.",
+            Unit.COUNT,
+            {"{{service}} {{instance}}": "max by (service, instance) (key_service_away)"},
+            (("green", None), ("red", 1)),
+            ("KeyServiceAway",),
+            most=1,
+        ),
     ],
 )
 

@@ -224,6 +224,9 @@ STATED: dict[tuple[str, str], Stated] = {
     ("prequal-api: Up", "{{job}} {{instance}}"): Stated(each(1)),
     ("prequal-api: Restarts", "{{job}} {{instance}}"): Stated(each(0)),
     ("prequal-api: Dependency up: database", "{{service}} {{instance}}"): Stated(reached("database")),
+    ("prequal-api: Key service away", "{{service}} {{instance}}"): Stated(
+        lambda day: {called: 0 for name, called in processes(day).items() if name in ("api", "credit")}
+    ),
     # ── Kafka ───────────────────────────────────────────────────────────────────────────────────────────────────
     ("prequal-kafka: Oldest unpublished event", "{{topic}}"): Stated(
         lambda day: (

@@ -20,7 +20,7 @@ from prequal.api.known_clients import Caller
 from prequal.api.rate_limits import RateLimits
 from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.api.submit import Submissions
-from prequal.core.errors import Transient
+from prequal.core.errors import KeysUnavailable, Transient
 from prequal.domain.api_client import LOCAL
 from prequal.domain.api_client import Scope as ClientScope
 from prequal.domain.application import LoanApplication
@@ -95,7 +95,10 @@ class SubmitApplication:
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         request = parse(body, self._holder_types)
         key = _key(scope["headers"])
-        new = self._prepare(request, key, caller, scope["request_id"], span.traceparent)
+        try:
+            new = self._prepare(request, key, caller, scope["request_id"], span.traceparent)
+        except KeysUnavailable:
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from None
         answer = await self._submissions.submit(new)
         if _is_repeat(answer):
             self._limits.note_repeat(caller)

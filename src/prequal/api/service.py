@@ -23,8 +23,8 @@ from prequal.domain.events import EventType
 from prequal.issuers.keys import SigningKeys
 from prequal.messaging.own_events import OwnEvents
 from prequal.postgres.connections import ConnectionPool
-from prequal.postgres.key_checks import recorded_hash_keys, recorded_key
-from prequal.security.pan_encryption import KeyRing, PanHasher
+from prequal.postgres.key_checks import recorded_hash_keys
+from prequal.security.pan_encryption import PanHasher
 from prequal.service import http_server, process
 from prequal.service.http_server import FurtherPort, Handler
 from prequal.service.http_tls import HttpCertificate
@@ -43,15 +43,15 @@ def run(settings: ApiSettings) -> None:
 
 
 async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
-    keys = KeyRing.of(settings)
+    watch = KeyWatch(settings)
     hasher = PanHasher.of(settings)
     events = OwnEvents(settings, topic_of(EventType.APPLICATION_SUBMITTED))
     submissions = Submissions(settings, events)
-    readiness = Readiness(settings, needs_kafka=False)
+    readiness = Readiness(settings, watch.reason_not_ready, watch.details, needs_kafka=False)
     read_pool = ConnectionPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
     authentication = _authentication(settings, read_pool, hasher)
     checks = (
-        recorded_key("ENCRYPTION_KEY", *keys.checks),
+        watch.load,
         recorded_hash_keys(*(each.check for each in hasher.every)),
         authentication.load,
     )
@@ -59,7 +59,9 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     served, written = asyncio.Event(), asyncio.Event()
     async with read_pool:
         holder_types = _holder_types(settings)
-        submit = SubmitApplication(submissions, keys, hasher, holder_types, authentication, limits, settings.sandbox)
+        submit = SubmitApplication(
+            submissions, watch.ring, hasher, holder_types, authentication, limits, settings.sandbox
+        )
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
         admin = _admin(settings, health) if settings.api_authentication == "keys" else None
         applications = OwnApplications(read_pool, authentication, limits)
@@ -71,7 +73,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         async with started(Service.API, settings, stop, readiness, *checks, **http) as running:
             writing = running.group.create_task(submissions.run(served))
             running.group.create_task(events.run(written))
-            running.group.create_task(KeyWatch(settings, keys).run(served))
+            running.group.create_task(watch.run(served))
             running.group.create_task(authentication.run(stop))
             if not stop.is_set():
                 submissions.open()

@@ -7,14 +7,21 @@ import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prequal.cli.connection_settings import hashing_stores, ring_stores, stores
+from prequal.core.topology import KeySource
+
+if TYPE_CHECKING:
+    from prequal.core.settings import RingSettings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
+From = Annotated[
+    KeySource | None, typer.Option("--source", help="The key service that makes and wraps the ENCRYPTION_KEY.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
 
 
@@ -66,17 +73,22 @@ def keys() -> None:
 
 
 @app.command()
-def generate(as_json: AsJson = False) -> None:
+def generate(as_json: AsJson = False, source: From = None) -> None:
     """Print a fresh ENCRYPTION_KEY, PAN_HASH_KEY, REPORT_KEY and RECORD_KEY.
 
     Each is base64 of 32 random bytes. Keep them where secrets are kept: without PAN_HASH_KEY the
     24-hour rule is lost, without ENCRYPTION_KEY the PANs. REPORT_KEY, for credit and decision, signs reports.
     RECORD_KEY, for the console and `prequal audit`, chains the record.
+    With --source, print the first line of an ENCRYPTION_KEY_FILE instead, whose key the key service wrapped.
 
     \b
-    Example:
+    Examples:
       (umask 077; prequal keys generate >> .env)
+      (umask 077; prequal keys generate --source vault > /etc/prequal/ring)
     """
+    if source is not None:
+        _generate_wrapped(source, as_json)
+        return
     from prequal.local.keys import generate
 
     fresh = generate()
@@ -117,12 +129,15 @@ def list_keys(
 
 
 @app.command()
-def rotate(name: Annotated[Rotatable, typer.Argument(help="Which key.")] = Rotatable.ENCRYPTION_KEY) -> None:
+def rotate(
+    name: Annotated[Rotatable, typer.Argument(help="Which key.")] = Rotatable.ENCRYPTION_KEY, source: From = None
+) -> None:
     """Make a new key known to the database, and active where a key ring's file is used.
 
     With ENCRYPTION_KEY_FILE a running system goes over to the new key: it is written to the file as one that
     decrypts, and ten seconds later as the active one. Otherwise the new key is printed, with the steps that are left.
-    The old one decrypts on, or is looked up on. Needs DATABASE_URL, and for ENCRYPTION_KEY what prequal-api is given
+    The old one decrypts on, or is looked up on. The file's new key comes from where its active one did, or from
+    --source. Needs DATABASE_URL, and for ENCRYPTION_KEY what prequal-api is given
     of keys, or a running `prequal up`.
 
     \b
@@ -133,19 +148,20 @@ def rotate(name: Annotated[Rotatable, typer.Argument(help="Which key.")] = Rotat
     """
     from pydantic import SecretStr
 
+    from prequal.core.errors import UsageError
     from prequal.core.keys import key_bytes
     from prequal.core.settings import DatabaseSettings, RingSettings
     from prequal.local.keys import generate
     from prequal.ops import encryption_keys, hash_keys
     from prequal.record.acts import operator
 
-    fresh = generate()[name]
     settings = ring_stores(RingSettings) if name is Rotatable.ENCRYPTION_KEY else stores(DatabaseSettings)
     if isinstance(settings, RingSettings) and settings.encryption_key_file:
-        file, key = Path(settings.encryption_key_file), key_bytes(SecretStr(fresh))
-        old, new = encryption_keys.rotate_file(settings.database_url, operator(), file, key, typer.echo)
-        typer.echo(f"Key {new.hex()} is active; {old.hex()} decrypts. Next: prequal keys reencrypt")
+        _rotate_file(settings, source)
         return
+    if source is not None:
+        raise UsageError("--source is for the key ring of ENCRYPTION_KEY_FILE: a key service wraps no other key.")
+    fresh = generate()[name]
     if name is Rotatable.PAN_HASH_KEY:
         hash_keys.make_known(settings.database_url, operator(), key_bytes(SecretStr(fresh)))
     else:
@@ -207,10 +223,31 @@ def retire(key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pre
     settings = ring_stores(RingAndTopicsSettings)
     if KeyRing.of(settings).current_id == wanted:
         raise Refused(f"Key {key_id} is the active one: `prequal keys rotate` first.")
-    file = Path(settings.encryption_key_file) if settings.encryption_key_file else None
-    key_retirement.retire(settings.database_url, operator(), settings, wanted, file)
-    left = "" if file else " Take it out of ENCRYPTION_KEYS_RETIRED."
+    key_retirement.retire(operator(), settings, wanted)
+    left = "" if settings.encryption_key_file else " Take it out of ENCRYPTION_KEYS_RETIRED."
     typer.echo(f"Key {key_id} is retired.{left}")
+
+
+def _generate_wrapped(source: KeySource, as_json: bool) -> None:
+    from prequal.core.settings import WrappingSettings, load
+    from prequal.security import key_file, key_providers
+
+    words = key_file.words_of(key_providers.generate(source, load(WrappingSettings)).held)
+    typer.echo(json.dumps({key_file.ACTIVE: words}) if as_json else f"{key_file.ACTIVE} {words}")
+
+
+def _rotate_file(settings: "RingSettings", source: KeySource | None) -> None:
+    from prequal.core.keys import key_id
+    from prequal.ops import encryption_keys
+    from prequal.record.acts import operator
+    from prequal.security import key_file, key_providers
+    from prequal.security.pan_encryption import KeyRing
+
+    file = Path(settings.encryption_key_file)
+    before = KeyRing.of(settings).current_id
+    fresh = key_providers.generate(source or key_file.read(file).source, settings)
+    encryption_keys.rotate_file(settings.database_url, operator(), file, fresh, typer.echo)
+    typer.echo(f"Key {key_id(fresh.key).hex()} is active; {before.hex()} decrypts. Next: prequal keys reencrypt")
 
 
 def _list_hash_keys(as_json: bool) -> None:

@@ -51,6 +51,10 @@ class UnknownKey(Transient):
     """A key id that this process does not hold: a fault of the deployment, so the message waits for its key."""
 
 
+class KeysUnavailable(Transient):
+    """The key service does not answer, and what it unwrapped last is too old."""
+
+
 class Misconfigured(PrequalError):
     """A setting, a key or the database does not fit: stop now, and say how to correct it."""
 

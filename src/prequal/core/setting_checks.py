@@ -67,6 +67,11 @@ def issuer(url: str) -> str:
     return _private(url, "https://issuer.example/realm", "its keys decide who is let in")
 
 
+def key_service(url: str) -> str:
+    """An address that keys may come from, or none: HTTPS, or this machine."""
+    return _private(url, "https://vault.example:8200", "keys come from there")
+
+
 def _private(url: str, example: str, why: str) -> str:
     if url:
         try:

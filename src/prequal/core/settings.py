@@ -18,6 +18,7 @@ from prequal.core.hash_key_settings import HashKeySettings
 from prequal.core.http_tls_settings import HttpTlsSettings
 from prequal.core.issuer_settings import ApiIssuerSettings
 from prequal.core.kafka_settings import KafkaSecuritySettings
+from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
 from prequal.core.review_settings import ReviewSettings
 from prequal.core.topology import ADMIN_PORT
@@ -71,7 +72,11 @@ class DatabaseSettings(_Settings):
         return given | {"database_url": verified(url, authority)} if url and authority else given
 
 
-class RingSettings(DatabaseSettings):
+class WrappingSettings(KeySourceSettings, _Settings):
+    """The settings of a command that has a key service make keys."""
+
+
+class RingSettings(KeySourceSettings, DatabaseSettings):
     """The settings of what encrypts or decrypts PANs: the database, and the ring of keys."""
 
     encryption_key: KeyText | None = Field(
@@ -83,8 +88,9 @@ class RingSettings(DatabaseSettings):
     )
     encryption_key_file: FileName = Field(
         "",
-        description="A key ring in place of the two above, mode 0600, read again within 5 s of a change: a line "
-        "`active KEY`, and lines `decrypts KEY`. `prequal keys rotate` writes it.",
+        description="A key ring in place of the two above, mode 0600, read again within 5 s of a change: a "
+        "line `active KEY`, and lines `decrypts KEY`, where a key service may have wrapped KEY. `prequal keys rotate` "
+        "writes it.",
     )
 
     @model_validator(mode="after")

@@ -45,6 +45,12 @@ COMMANDS: Final = {
 """The command of `prequal` that runs each."""
 
 
+class KeySource(StrEnum):
+    """The key services that may have wrapped a key of a ring."""
+
+    VAULT = "vault"
+
+
 class ExitCode(IntEnum):
     """What an exit code of `prequal` means, the same for every command."""
 

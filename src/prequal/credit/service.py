@@ -19,7 +19,7 @@ from prequal.domain.events import EventType
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.own_events import OwnEvents
 from prequal.messaging.report_mac import ReportMac
-from prequal.postgres.connections import SingleConnection
+from prequal.postgres.connections import Connection, SingleConnection
 from prequal.postgres.key_checks import recorded_key
 from prequal.security.challenge_draws import ChallengeDraws
 from prequal.security.pan_encryption import KeyRing
@@ -27,7 +27,7 @@ from prequal.security.score_draws import ScoreDraws
 from prequal.service import process
 from prequal.service.key_watch import KeyWatch
 from prequal.service.readiness import Readiness
-from prequal.service.run import started
+from prequal.service.run import Check, started
 from prequal.telemetry.breakers import breaker_of
 
 GROUP = group_of(EventType.APPLICATION_SUBMITTED)
@@ -43,29 +43,40 @@ def run(settings: CreditSettings) -> None:
 
 
 async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
-    keys, consumed = KeyRing.of(settings), asyncio.Event()
+    watch, consumed = KeyWatch(settings), asyncio.Event()
     events = OwnEvents(settings, topic_of(EventType.CREDIT_REPORT_GENERATED))
     draw_key, report_key = _draw_key(settings), key_bytes(settings.report_key)
-    if KeyCheck.of(report_key) in keys.checks:
-        raise Misconfigured("REPORT_KEY is a key that decrypts PANs: `prequal keys generate` makes a good one.")
     link = SingleConnection(settings.database_url, settings.service_name)
     bureau, breakers = _bureau(settings, ScoreDraws(draw_key))
     max_age_seconds = settings.bureau_report_max_age_hours * 3600 if settings.bureau_url else 0
     handler = CreditHandler(
-        link, keys, bureau, ReportMac(report_key), ChallengeDraws(draw_key), events, max_age_seconds
+        link, watch.ring, bureau, ReportMac(report_key), ChallengeDraws(draw_key), events, max_age_seconds
     )
     consumer = BatchConsumer(settings, GROUP, handler)
-    readiness = Readiness(settings, consumer.reason_not_ready, breakers=breakers)
+    readiness = Readiness(
+        settings, lambda: watch.reason_not_ready() or consumer.reason_not_ready(), watch.details, breakers=breakers
+    )
     checks = (
-        recorded_key("ENCRYPTION_KEY", *keys.checks),
+        watch.load,
+        _decrypts_no_pan(KeyCheck.of(report_key), watch.ring),
         recorded_key("REPORT_KEY", KeyCheck.of(report_key)),
         recorded_key("SCORE_DRAW_KEY", KeyCheck.of(draw_key)),
     )
     async with started(Service.CREDIT, settings, stop, readiness, *checks) as running:
         running.group.create_task(events.run(consumed))
-        running.group.create_task(KeyWatch(settings, keys).run(stop))
+        running.group.create_task(watch.run(stop))
         await consumer.run(stop)
         consumed.set()
+
+
+def _decrypts_no_pan(report_key: KeyCheck, ring: KeyRing) -> Check:
+    """A check of the report key, for decision-service has it too: that it is not on the ring, once that is loaded."""
+
+    async def compare(_: Connection) -> None:
+        if report_key in ring.checks:
+            raise Misconfigured("REPORT_KEY is a key that decrypts PANs: `prequal keys generate` makes a good one.")
+
+    return compare
 
 
 def _bureau(settings: CreditSettings, draws: ScoreDraws) -> tuple[Bureau, dict[str, Breaker]]:

@@ -20,6 +20,7 @@ from prequal.record.acts import Actor, record_act
 from prequal.schema.version import connected_at_revision
 from prequal.security import key_file
 from prequal.security.key_file import RingKeys
+from prequal.security.key_providers import DataKey
 
 PURPOSE: Final = "ENCRYPTION_KEY"
 TAKEN_OVER_SECONDS: Final = 10.0
@@ -88,9 +89,9 @@ def make_unknown(database_url: str, actor: Actor, key: bytes) -> None:
 
 
 def rotate_file(
-    database_url: str, actor: Actor, path: Path, fresh: bytes, progress: Callable[[str], None] = lambda _: None
-) -> tuple[bytes, bytes]:
-    """Make `fresh` the active key of a ring file under processes that run; returns the old and the new key's id.
+    database_url: str, actor: Actor, path: Path, fresh: DataKey, progress: Callable[[str], None] = lambda _: None
+) -> None:
+    """Make `fresh` the active key of a ring file under processes that run.
 
     Blocks for `TAKEN_OVER_SECONDS`. It can be begun again after a failure: the ring is whole at any moment.
 
@@ -99,17 +100,16 @@ def rotate_file(
         Transient: the database does not answer.
     """
     before = key_file.read(path)
-    make_known(database_url, actor, PURPOSE, fresh)
-    readable = RingKeys(before.active, (*before.decrypting, fresh))
+    make_known(database_url, actor, PURPOSE, fresh.key)
+    readable = RingKeys(before.active, (*before.decrypting, fresh.held))
     key_file.write(path, readable)
-    progress(f"key {key_id(fresh).hex()} decrypts; it becomes active in {TAKEN_OVER_SECONDS:g} s")
+    progress(f"key {key_id(fresh.key).hex()} decrypts; it becomes active in {TAKEN_OVER_SECONDS:g} s")
     sleep(TAKEN_OVER_SECONDS)
     if key_file.read(path) != readable:
         raise Misconfigured(
             f"The key ring {path} was changed meanwhile: look at `prequal keys list`, and rotate again."
         )
-    key_file.write(path, RingKeys(fresh, (before.active, *before.decrypting)))
-    return key_id(before.active), key_id(fresh)
+    key_file.write(path, RingKeys(fresh.held, (before.active, *before.decrypting)))
 
 
 @asynccontextmanager

@@ -10,8 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from prequal.core.errors import Refused
-from prequal.core.keys import key_id as id_of
-from prequal.core.settings import KafkaSettings
+from prequal.core.settings import KafkaSettings, RingAndTopicsSettings
 from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.events import EventType
 from prequal.ops import key_queries
@@ -20,8 +19,7 @@ from prequal.ops.encryption_keys import make_unknown
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 from prequal.schema.version import connected_at_revision
-from prequal.security import key_file
-from prequal.security.key_file import RingKeys
+from prequal.security import key_file, key_providers
 from prequal.security.pan_encryption import VERSION
 
 TABLES: Final = ("outbox_events", "outbox_archive", "outbox_parked")
@@ -47,23 +45,22 @@ def holders(database_url: str, kafka: KafkaSettings, key_id: bytes) -> dict[str,
     return {place: count for place, count in found.items() if count}
 
 
-def retire(database_url: str, actor: Actor, kafka: KafkaSettings, key_id: bytes, ring_file: Path | None) -> None:
-    """Take a key that is not active off the ring file, and make it unknown: no process starts with it any more.
+def retire(actor: Actor, settings: RingAndTopicsSettings, key_id: bytes) -> None:
+    """Take a key that is not active off the ring's file, and make it unknown: no process starts with it any more.
 
     Raises:
         Refused: something still holds a token of it; nothing is changed.
-        Misconfigured, Transient: as for `holders`.
+        Misconfigured, Transient: as for `holders`, and for the key services that the file names.
     """
-    if held := holders(database_url, kafka, key_id):
+    if held := holders(settings.database_url, settings, key_id):
         places = ", ".join(f"{place} {count}" for place, count in held.items())
         raise Refused(
             f"Key {key_id.hex()} is in use: {places}. `prequal keys reencrypt` renews applications; the others run out."
         )
-    if ring_file is not None:
-        ring = key_file.read(ring_file)
-        left = tuple(key for key in ring.decrypting if id_of(key) != key_id)
-        key_file.write(ring_file, RingKeys(ring.active, left))
-    make_unknown(database_url, actor, key_id)
+    if settings.encryption_key_file:
+        file = Path(settings.encryption_key_file)
+        key_file.write(file, key_providers.without(key_file.read(file), key_id, settings))
+    make_unknown(settings.database_url, actor, key_id)
 
 
 async def _in_tables(database_url: str, key_id: bytes, text: str) -> dict[str, int]:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from prequal.core.backoff import Backoff
-from prequal.core.errors import Transient
+from prequal.core.errors import KeysUnavailable, Transient
 from prequal.core.lifecycle import pause
 from prequal.postgres.connections import Connection, connected
 
@@ -20,6 +20,8 @@ async def wait_for_database(
     database_url: str, stop: asyncio.Event, *checks: Callable[[Connection], Awaitable[None]]
 ) -> None:
     """Wait until the database answers and passes `checks`, logging while it does not. Returns early at `stop`.
+
+    A check that raises `Transient` waits likewise, such as one that needs a key service.
 
     Raises:
         Misconfigured: a check did; waiting would not help.
@@ -32,5 +34,6 @@ async def wait_for_database(
                     await check(connection)
             return
         except Transient as error:
-            log.warning("retrying", what="PostgreSQL", reason=str(error))
+            what = "key service" if isinstance(error, KeysUnavailable) else "PostgreSQL"
+            log.warning("retrying", what=what, reason=str(error))
         await pause(stop, backoff.next())

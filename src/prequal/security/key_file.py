@@ -1,7 +1,7 @@
 """The key ring as a file, so that keys change under processes that run: one active key, others decrypt only.
 
-    active BASE64
-    decrypts BASE64
+    active BASE64                   the key itself
+    decrypts vault vault:v1:…       or the key as a key service wrapped it
 
 Invariant: a file that is not a whole ring, or that others than its owner may read, is no ring at all.
 """
@@ -11,12 +11,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydantic import SecretStr
 
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import key_bytes
+from prequal.core.topology import KeySource
 
 ACTIVE: Final = "active"
 DECRYPTS: Final = "decrypts"
@@ -24,11 +25,38 @@ FOR_OTHERS: Final = 0o077
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class WrappedKey:
+    """A key that only the key service that wrapped it can unwrap; `text` is one word."""
+
+    source: KeySource
+    text: str
+
+
+HeldKey: TypeAlias = bytes | WrappedKey
+"""A key as a ring's file holds it."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class RingKeys:
     """The key that encrypts, and those that decrypt only."""
 
-    active: bytes
-    decrypting: tuple[bytes, ...] = ()
+    active: HeldKey
+    decrypting: tuple[HeldKey, ...] = ()
+
+    @property
+    def every(self) -> tuple[HeldKey, ...]:
+        """All keys, the active one first."""
+        return self.active, *self.decrypting
+
+    @property
+    def source(self) -> KeySource | None:
+        """The key service that wrapped the active key, if one did."""
+        return self.active.source if isinstance(self.active, WrappedKey) else None
+
+    @property
+    def sources(self) -> frozenset[KeySource]:
+        """The key services that are needed to use it."""
+        return frozenset(key.source for key in self.every if isinstance(key, WrappedKey))
 
 
 def read(path: Path) -> RingKeys:
@@ -54,7 +82,7 @@ def write(path: Path, ring: RingKeys) -> None:
         Misconfigured: it cannot be written.
     """
     lines = [(ACTIVE, ring.active), *((DECRYPTS, key) for key in ring.decrypting)]
-    text = "".join(f"{state} {base64.b64encode(key).decode()}\n" for state, key in lines)
+    text = "".join(f"{state} {words_of(key)}\n" for state, key in lines)
     draft = path.with_name(f"{path.name}.new")
     try:
         draft.unlink(missing_ok=True)
@@ -67,11 +95,16 @@ def write(path: Path, ring: RingKeys) -> None:
         raise Misconfigured(f"The key ring {path} cannot be written: {os.strerror(error.errno or 0)}.") from None
 
 
+def words_of(key: HeldKey) -> str:
+    """A key as a line of the file spells it, after its state."""
+    return f"{key.source} {key.text}" if isinstance(key, WrappedKey) else base64.b64encode(key).decode()
+
+
 def _ring(path: Path, lines: Sequence[Sequence[str]]) -> RingKeys:
-    if any(len(words) != 2 or words[0] not in (ACTIVE, DECRYPTS) for words in lines):
+    if not all(_is_good(words) for words in lines):
         raise Misconfigured(f"The key ring {path} has a line that is neither `{ACTIVE} KEY` nor `{DECRYPTS} KEY`.")
     try:
-        keys = [(state, key_bytes(SecretStr(text))) for state, text in lines]
+        keys = [(words[0], _held(words[1:])) for words in lines]
     except ValueError as error:
         raise Misconfigured(f"A key of the key ring {path} {error}.") from None
     if len({key for _, key in keys}) < len(keys):
@@ -80,3 +113,12 @@ def _ring(path: Path, lines: Sequence[Sequence[str]]) -> RingKeys:
     if len(active) != 1:
         raise Misconfigured(f"The key ring {path} has {len(active)} active keys: exactly one encrypts.")
     return RingKeys(active[0], tuple(key for state, key in keys if state == DECRYPTS))
+
+
+def _is_good(words: Sequence[str]) -> bool:
+    """Whether a line is a state and a key, wrapped or not."""
+    return words[0] in (ACTIVE, DECRYPTS) and (len(words) == 2 or (len(words) == 3 and words[1] in list(KeySource)))
+
+
+def _held(words: Sequence[str]) -> HeldKey:
+    return key_bytes(SecretStr(words[0])) if len(words) == 1 else WrappedKey(KeySource(words[0]), words[1])

@@ -6,11 +6,13 @@ Invariant: an encrypted PAN can be decrypted only beside the application it was 
 """
 
 import hmac
+import math
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
+from time import monotonic
 from typing import Self
 from uuid import UUID
 
@@ -18,12 +20,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
-from prequal.core.errors import Invalid, UnknownKey
+from prequal.core.errors import Invalid, KeysUnavailable, UnknownKey
 from prequal.core.hash_key_settings import HashKeySettings
 from prequal.core.keys import KEY_ID_BYTES, KeyCheck, key_bytes, key_id, keys_bytes
 from prequal.core.settings import RingSettings
 from prequal.domain.pan import Pan
-from prequal.security import key_file
+from prequal.security import key_file, key_providers
 
 VERSION = b"\x01"
 NONCE_BYTES = 12
@@ -36,36 +38,64 @@ _PURPOSE = b"prequal applications.pan_number"
 class KeyRing:
     """AES-256-GCM under one current key, and under retired ones for decryption only.
 
+    Keys that a key service unwrapped serve until their time is over, and are then forgotten: the ring is closed until
+    it is given keys again.
+
     Attributes:
-        checks: what may be known of the keys, the current one first.
+        checks: what may be known of the keys, the current one first; of a closed ring, nothing.
         uses: encryptions by key id, since they were last taken.
     """
 
     current_id: bytes
     checks: tuple[KeyCheck, ...]
 
-    def __init__(self, current: bytes, retired: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, current: bytes | None, retired: Iterable[bytes] = (), clock: Callable[[], float] = monotonic
+    ) -> None:
+        """A ring of these keys; without a current one, a closed ring."""
         self.uses: Counter[bytes] = Counter()
-        self.replace(current, retired)
+        self._clock = clock
+        if current is None:
+            self.close()
+        else:
+            self.replace(current, retired)
 
-    def replace(self, current: bytes, retired: Iterable[bytes] = ()) -> None:
-        """Take other keys in the place of the present ones."""
+    def replace(self, current: bytes, retired: Iterable[bytes] = (), good_until: float = math.inf) -> None:
+        """Take other keys in the place of the present ones, for use before `good_until` of the clock."""
         keys = (current, *retired)
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
+        self._good_until = good_until
         self.checks = tuple(map(KeyCheck.of, keys))
         self.current_id = key_id(current)
+
+    def close(self) -> None:
+        """Forget the keys."""
+        self._ciphers = {}
+        self._good_until = math.inf
+        self.checks = ()
+        self.current_id = b""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has keys whose time is not over."""
+        if self._clock() >= self._good_until:
+            self.close()
+        return bool(self._ciphers)
 
     @classmethod
     def of(cls, settings: RingSettings) -> Self:
         """The ring of the file that the settings name, or else of the keys that they hold.
 
+        Blocks while the key services that the file names are asked. The keys serve as long as the ring is there.
+
         Raises:
-            Misconfigured: the file is no ring.
+            Misconfigured: the file is no ring, or a key service refuses.
+            KeysUnavailable: a key service does not answer.
         """
         if settings.encryption_key is not None:
             return cls.from_settings(settings.encryption_key, settings.encryption_keys_retired)
-        keys = key_file.read(Path(settings.encryption_key_file))
-        return cls(keys.active, keys.decrypting)
+        held = key_file.read(Path(settings.encryption_key_file))
+        return cls(*key_providers.unwrapped(held, settings))
 
     def take_uses(self) -> Counter[bytes]:
         """The encryptions since the last call."""
@@ -81,7 +111,12 @@ class KeyRing:
         return f"KeyRing(current={self.current_id.hex()}, keys={len(self._ciphers)})"
 
     def encrypt(self, pan: Pan, application_id: UUID) -> bytes:
-        """A token that only `decrypt` with the same application id gives the PAN back for; a fresh nonce each time."""
+        """A token that only `decrypt` with the same application id gives the PAN back for; a fresh nonce each time.
+
+        Raises:
+            KeysUnavailable: the ring is closed.
+        """
+        self._require_open()
         header = VERSION + self.current_id
         nonce = os.urandom(NONCE_BYTES)
         self.uses[self.current_id] += 1
@@ -100,7 +135,9 @@ class KeyRing:
         Raises:
             Invalid: it is no token of ours.
             UnknownKey: it names a key that this process was not given.
+            KeysUnavailable: the ring is closed.
         """
+        self._require_open()
         if len(token) != TOKEN_BYTES or token[:1] != VERSION:
             raise Invalid("unreadable_token", "the encrypted PAN is not a token of a known version")
         if token[1:HEADER_BYTES] not in self._ciphers:
@@ -113,7 +150,7 @@ class KeyRing:
 
         Raises:
             Invalid: the token was altered, or encrypted for another application.
-            UnknownKey: as for `require_key`.
+            UnknownKey, KeysUnavailable: as for `require_key`.
         """
         self.require_key(token)
         header, nonce, encrypted = token[:HEADER_BYTES], token[HEADER_BYTES : HEADER_BYTES + NONCE_BYTES], token[21:]
@@ -122,6 +159,10 @@ class KeyRing:
         except InvalidTag:
             raise Invalid("tampered_token", "the encrypted PAN was altered or belongs to another application") from None
         return Pan(number.decode())
+
+    def _require_open(self) -> None:
+        if not self.is_open:
+            raise KeysUnavailable
 
 
 class PanHasher:

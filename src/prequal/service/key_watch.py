@@ -1,41 +1,107 @@
-"""What a process does about its key ring while it runs: takes over a changed file, and reports how often it encrypted.
+"""A process's key ring: a changed file is taken over, keys are unwrapped in time, and encryptions are reported.
 
 Invariant: a ring that is wrong, or holds a key that the database does not know, is not taken over; the last one stays.
+
+    closed ──unwrapped──► open ──unwrapped again, each minute──► open
+       ▲                    │
+       └──not unwrapped for KEY_CACHE_SECONDS
 """
 
 import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import structlog
 
-from prequal.core.errors import Misconfigured, Transient
+from prequal.core.errors import KeysUnavailable, Misconfigured, Transient
+from prequal.core.keys import KeyCheck
 from prequal.core.lifecycle import pause
 from prequal.core.settings import EncryptionSettings
 from prequal.postgres import key_uses
-from prequal.postgres.connections import connected
+from prequal.postgres.connections import Connection, connected
 from prequal.postgres.key_checks import recorded_key
-from prequal.security import key_file
+from prequal.security import key_file, key_providers
+from prequal.security.key_file import RingKeys
 from prequal.security.pan_encryption import KeyRing
+from prequal.telemetry import metrics
 
 log = structlog.get_logger()
 
 LOOK_EVERY_SECONDS = 2.0
 REPORT_EVERY_SECONDS = 60.0
 LAST_REPORT_SECONDS = 1.0
+UNWRAP_EVERY_SECONDS = 60.0
+PARTS = 10
+"""Keys are unwrapped so often at least within the time that they serve."""
+KEY_SERVICE = "key_service"
 
 Signature = tuple[int, int, int] | None
+Checks = tuple[KeyCheck, ...]
 
 
 class KeyWatch:
-    """The task that watches over one ring."""
+    """The task that watches over one ring.
 
-    def __init__(self, settings: EncryptionSettings, ring: KeyRing) -> None:
+    Attributes:
+        ring: the process's keys; closed until `load`, if a key service wrapped any of them.
+    """
+
+    def __init__(self, settings: EncryptionSettings, clock: Callable[[], float] = monotonic) -> None:
+        """Read the ring that the settings name.
+
+        Raises:
+            Misconfigured: it is no ring.
+        """
+        self._settings = settings
+        self._clock = clock
         self._database_url = settings.database_url
         self._file = Path(settings.encryption_key_file) if settings.encryption_key_file else None
-        self._ring = ring
+        self._held = key_file.read(self._file) if self._file else None
+        self.ring = KeyRing(None, clock=clock) if self._is_wrapped else KeyRing.of(settings)
+        self._unwrap_at = -math.inf
+        self._is_connected: bool | None = None
+        self._reason: str | None = None
+        self._refusal: str | None = None
         self._seen: Signature = None  # so that a change between the start and the first look is not missed
         self._reported_at = monotonic()
+
+    @property
+    def _is_wrapped(self) -> bool:
+        """Whether a key service is needed to use the ring."""
+        return self._held is not None and bool(self._held.sources)
+
+    async def load(self, connection: Connection) -> None:
+        """Have the keys unwrapped, if a key service wrapped any, and see that the database knows them all.
+
+        Raises:
+            KeysUnavailable: a key service does not answer.
+            Misconfigured: it refuses, or the database knows other keys.
+        """
+
+        async def require_known(checks: Checks) -> None:
+            await recorded_key("ENCRYPTION_KEY", *checks)(connection)
+
+        if self._file is None or self.ring.is_open:
+            await require_known(self.ring.checks)
+            return
+        try:
+            await self._unwrap_and_use(key_file.read(self._file), require_known)
+        except KeysUnavailable as away:
+            self._note(connected=False, reason=str(away))
+            raise
+
+    def reason_not_ready(self) -> str | None:
+        """Why nothing can be encrypted or decrypted; None when it can."""
+        if self.ring.is_open:
+            return None
+        return f"PANs can be neither encrypted nor decrypted: {self._reason}"
+
+    def details(self) -> Mapping[str, Any]:
+        """Whether the key service did as asked, for `/ready`; of a ring that needs none, nothing."""
+        return {KEY_SERVICE: "connected" if self._is_connected else "disconnected"} if self._is_wrapped else {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop`, then report once more."""
@@ -48,38 +114,89 @@ class KeyWatch:
             async with asyncio.timeout(LAST_REPORT_SECONDS):
                 await self._report()
         except TimeoutError:
-            log.warning("key_uses_lost", encryptions=sum(self._ring.uses.values()))
+            log.warning("key_uses_lost", encryptions=sum(self.ring.uses.values()))
 
     async def _take_over(self) -> None:
-        """Use the file's ring if it is another one than was seen last, and good."""
+        """Use the file's ring if it is another one than was seen last, and good; have wrapped keys unwrapped again."""
         signature = self._signature()
-        if self._file is None or signature == self._seen:
-            return
+        if self._file is not None and signature != self._seen:
+            await self._adopt(self._file, signature)
+        if self._held is not None and self._is_wrapped and self._clock() >= self._unwrap_at:
+            await self._renew(self._held)
+
+    async def _adopt(self, file: Path, signature: Signature) -> None:
+        """Use the file's ring, if it is good."""
+        held = None
         try:
-            keys = key_file.read(self._file)
-            changed = KeyRing(keys.active, keys.decrypting)
-            async with connected(self._database_url, "keys") as connection:
-                await recorded_key("ENCRYPTION_KEY", *changed.checks)(connection)
+            held = key_file.read(file)
+            await self._unwrap_and_use(held, self._require_known)
         except Misconfigured as problem:
-            self._seen = signature
-            log.error("key_ring_refused", reason=str(problem))
+            if held is None or not held.sources:  # what a key service refuses it may grant later
+                self._seen = signature
+            if self._refusal != str(problem):
+                log.error("key_ring_refused", reason=str(problem))
+            self._refusal = str(problem)
         except Transient as error:
-            log.warning("retrying", what="key ring", reason=str(error))
+            self._wait(error)
         else:
-            self._ring.replace(keys.active, keys.decrypting)
-            self._seen = signature
-            log.info("key_ring_changed", active=self._ring.current_id.hex(), keys=len(changed.checks))
+            self._seen, self._refusal = signature, None
+
+    async def _renew(self, held: RingKeys) -> None:
+        """Have the keys in use unwrapped again; while that fails they serve until their time is over."""
+        try:
+            await self._unwrap_and_use(held, self._require_known)
+        except Misconfigured as problem:
+            self._note(connected=False, reason=str(problem))
+        except Transient as error:
+            self._wait(error)
+
+    async def _unwrap_and_use(self, held: RingKeys, require_known: Callable[[Checks], Awaitable[None]]) -> None:
+        """Take over a ring, if its keys can be unwrapped and the database knows them.
+
+        Raises `Misconfigured` and `Transient` where one of both is not so.
+        """
+        good_until = self._clock() + self._settings.key_cache_seconds if held.sources else math.inf
+        keys = await asyncio.to_thread(key_providers.unwrapped, held, self._settings)
+        checks = KeyRing(*keys).checks
+        if is_changed := checks != self.ring.checks:  # or a database that is away would make keys too old
+            await require_known(checks)
+        self.ring.replace(*keys, good_until=good_until)
+        self._held = held
+        self._unwrap_at = self._clock() + min(UNWRAP_EVERY_SECONDS, self._settings.key_cache_seconds / PARTS)
+        if held.sources or self._is_connected is not None:
+            self._note(connected=True)
+        if is_changed:
+            log.info("key_ring_changed", active=self.ring.current_id.hex(), keys=len(self.ring.checks))
+
+    async def _require_known(self, checks: Checks) -> None:
+        async with connected(self._database_url, "keys") as connection:
+            await recorded_key("ENCRYPTION_KEY", *checks)(connection)
+
+    def _wait(self, error: Transient) -> None:
+        if isinstance(error, KeysUnavailable):
+            self._note(connected=False, reason=str(error))
+        else:
+            log.warning("retrying", what="key ring", reason=str(error))
+
+    def _note(self, *, connected: bool, reason: str | None = None) -> None:
+        """Keep how the key service did, and say what is new."""
+        if (self._is_connected, self._reason) != (connected, reason):
+            report, known = log.info if connected else log.warning, {"reason": reason} if reason else {}
+            state = "connected" if connected else "disconnected"
+            report("dependency_changed", dependency=KEY_SERVICE, state=state, **known)
+        self._is_connected, self._reason = connected, reason
+        metrics.KEY_SERVICE_AWAY.set(not connected)
 
     async def _report(self) -> None:
         """Add what was encrypted since the last report to the keys' counts."""
         self._reported_at = monotonic()
-        if not (uses := self._ring.take_uses()):
+        if not (uses := self.ring.take_uses()):
             return
         try:
             async with connected(self._database_url, "keys") as connection:
                 await key_uses.add(connection, uses)
         except BaseException as error:
-            self._ring.uses.update(uses)
+            self.ring.uses.update(uses)
             if not isinstance(error, Transient):
                 raise
             log.warning("retrying", what="counts of keys", reason=str(error))

@@ -83,6 +83,9 @@ RATE_LIMITED = _counter(
     ["reason"],
 )
 DB_CONNECTIONS_LIMIT = _gauge("db_connections_limit", "Most connections to PostgreSQL of that use.", ["use"])
+KEY_SERVICE_AWAY = _gauge(
+    "key_service_away", "1 while the key service does not unwrap the keys of this process; 0 also where none is needed."
+)
 SUBMITTED = _counter(
     "applications_submitted_total", "Applications accepted, counted after their commit.", ["loan_type"]
 )

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from prequal.core.errors import Misconfigured
+from prequal.core.topology import KeySource
 from prequal.security import key_file
-from prequal.security.key_file import RingKeys
+from prequal.security.key_file import RingKeys, WrappedKey
 from tests.builders import a_key, a_key_text
 
 
@@ -28,6 +29,21 @@ def test_a_ring_is_read_back_as_it_was_written_and_only_its_owner_may_read_it(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_wrapped_keys_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    wrapped = WrappedKey(KeySource.VAULT, "vault:v1:c2VjcmV0")
+    file, ring = tmp_path / "ring", RingKeys(wrapped, (a_key(1),))
+
+    key_file.write(file, ring)
+
+    assert key_file.read(file) == ring
+    assert file.read_text().splitlines()[0] == "active vault vault:v1:c2VjcmV0"
+    assert (ring.source, ring.sources) == (KeySource.VAULT, frozenset({KeySource.VAULT}))
+
+
+def test_ring_without_wrapped_keys_has_no_source() -> None:
+    assert (RingKeys(a_key(1)).source, RingKeys(a_key(1)).sources) == (None, frozenset())
+
+
 def test_comments_and_empty_lines_are_passed_over(tmp_path: Path) -> None:
     file = a_file(tmp_path, f"# ours\n\nactive {a_key_text(1)}\n")
 
@@ -43,6 +59,9 @@ def test_comments_and_empty_lines_are_passed_over(tmp_path: Path) -> None:
         (f"active {a_key_text(1)}\ndecrypts {a_key_text(1)}\n", "holds a key twice"),
         (f"active {a_key_text(1)[:-4]}\n", "bytes long, not 32"),
         (f"{a_key_text(1)}\n", "neither `active KEY` nor `decrypts KEY`"),
+        (f"active elsewhere {a_key_text(1)}\n", "neither `active KEY` nor `decrypts KEY`"),
+        (f"active vault {a_key_text(1)} more\n", "neither `active KEY` nor `decrypts KEY`"),
+        ("active vault vault:v1:a\ndecrypts vault vault:v1:a\n", "holds a key twice"),
         (f"retired {a_key_text(1)}\n", "neither `active KEY` nor `decrypts KEY`"),
         ("active ключ\n", "cannot be read: UnicodeDecodeError"),
     ],

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from prequal.core.errors import Invalid, Misconfigured, UnknownKey
+from prequal.core.errors import Invalid, KeysUnavailable, Misconfigured, UnknownKey
 from prequal.core.keys import check_value, key_id
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
@@ -22,6 +22,15 @@ from tests.unit.domain.test_pan import NUMBERS
 
 def a_ring(current: int = 1, *retired: int) -> KeyRing:
     return KeyRing(a_key(current), [a_key(number) for number in retired])
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def a_token(ring: KeyRing | None = None) -> bytes:
@@ -53,6 +62,32 @@ def test_a_token_of_an_earlier_release_opens() -> None:
     )
 
     assert a_ring(1).decrypt(token, APPLICATION_ID) == a_pan()
+
+
+def test_keys_serve_until_their_time_is_over_and_are_then_forgotten() -> None:
+    clock = Clock()
+    ring = KeyRing(None, clock=clock)
+    ring.replace(a_key(1), [a_key(2)], good_until=110.0)
+    clock.now = 109.9
+    token = a_token(ring)
+    assert ring.decrypt(token, APPLICATION_ID) == a_pan()
+
+    clock.now = 110.0
+
+    for use in (lambda: a_token(ring), lambda: ring.require_key(token), lambda: ring.decrypt(token, APPLICATION_ID)):
+        with pytest.raises(KeysUnavailable):
+            use()
+    assert (ring.is_open, ring.checks, ring.is_current(token)) == (False, (), False)
+    assert repr(ring) == "KeyRing(current=, keys=0)"
+
+
+def test_closed_ring_opens_again_with_the_keys_that_it_is_given() -> None:
+    ring = KeyRing(None)
+    assert not ring.is_open
+
+    ring.replace(a_key(1))
+
+    assert ring.decrypt(a_token(), APPLICATION_ID) == a_pan()
 
 
 @given(st.uuids())
