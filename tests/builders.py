@@ -105,17 +105,16 @@ def a_report_message(
 ) -> bytes:
     """`CreditReportGenerated` as it is published, or as it was before there were MACs and draws."""
     submitted = submitted or ApplicationSubmitted.decode(a_submitted_message())
-    facts = {
-        "pan_number_hash": submitted.pan_number_hash,
-        "monthly_income_inr": submitted.monthly_income_inr,
-        "loan_amount_inr": submitted.loan_amount_inr,
-        "loan_type": submitted.loan_type,
-        "cibil_score": cibil_score,
-        **({"bureau_outcome": "NO_FILE"} if cibil_score is None else {}),
-    }
-    if mac is None:
-        return _at(generated_at, CreditReportGenerated, CreditReportGenerated.body(submitted.application_id, **facts))
-    body = CreditReportGenerated.signed_body(submitted.application_id, mac.make, challenge_draw=challenge_draw, **facts)
+    body = CreditReportGenerated.body(
+        submitted.application_id,
+        None if mac is None else mac.make,
+        pan_number_hash=submitted.pan_number_hash,
+        monthly_income_inr=submitted.monthly_income_inr,
+        loan_amount_inr=submitted.loan_amount_inr,
+        loan_type=submitted.loan_type,
+        cibil_score=cibil_score,
+        challenge_draw=challenge_draw,
+    )
     return _at(generated_at, CreditReportGenerated, body)
 
 

@@ -189,8 +189,7 @@ class CreditHandler:
         )
 
     def _body(self, event: ApplicationSubmitted, scored: Scored) -> str:
-        outcome = {"bureau_outcome": "NO_FILE"} if scored.score is None else {}
-        return CreditReportGenerated.signed_body(
+        return CreditReportGenerated.body(
             event.application_id,
             self._mac.make,
             challenge_draw=scored.challenge_draw,
@@ -199,7 +198,6 @@ class CreditHandler:
             loan_amount_inr=event.loan_amount_inr,
             loan_type=event.loan_type,
             cibil_score=scored.score,
-            **outcome,
         )
 
 

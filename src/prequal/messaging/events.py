@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cached_property
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -65,6 +65,13 @@ NO_FACTS = (
 )
 """Beside the time, the fields that may differ while the fact is the same, or that another field says as well."""
 
+_BODY = (
+    '{"event_id":"%s","application_id":"%s","pan_number_hash":"%s","monthly_income_inr":"%s","loan_amount_inr":"%s",'
+    f'"loan_type":"%s","message_version":"{MESSAGE_VERSION}",%s}}'
+)
+"""What we write, of values none of which holds what JSON escapes: by the model it takes twice as long."""
+_NO_FILE = '"cibil_score":null,"bureau_outcome":"NO_FILE"'
+
 PanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="HMAC-SHA-256 of the PAN, hexadecimal.")]
 
 
@@ -105,7 +112,6 @@ class Published(BaseModel):
 class Event(Published):
     """What every event that we consume carries; the order of the fields is that of the digest."""
 
-    _fact_names: ClassVar[tuple[str, ...]]
     _facts: ClassVar[Callable[["Event"], tuple[object, ...]]]
 
     pan_number_hash: PanHash
@@ -116,18 +122,7 @@ class Event(Published):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:
-        cls._fact_names = tuple(name for name in cls.model_fields if name not in {*NO_FACTS, cls.time_field})
-        cls._facts = attrgetter(*cls._fact_names)
-
-    @classmethod
-    def body(cls, application_id: UUID, **fields: object) -> str:
-        """The event as a JSON object, whole but for its time, which the statement that stores it adds.
-
-        `fields` are all the others but `event_id` and `message_version`, valid as they are.
-        """
-        own = {"application_id": application_id, "message_version": MESSAGE_VERSION}
-        whole: dict[str, Any] = {"event_id": event_id(cls.type, application_id), **own, **fields}
-        return cls.model_construct(**whole).model_dump_json(exclude_unset=True)
+        cls._facts = attrgetter(*(name for name in cls.model_fields if name not in {*NO_FACTS, cls.time_field}))
 
     @property
     def happened_at(self) -> datetime:
@@ -157,6 +152,28 @@ class ApplicationSubmitted(Event):
 
     pan_number_encrypted: Token = Field(description="The PAN, encrypted with AES-256-GCM for this application alone.")
     created_at: AwareDatetime = Field(description="When the application was accepted (database time).")
+
+    @classmethod
+    def body(
+        cls,
+        application_id: UUID,
+        *,
+        pan_number_encrypted: bytes,
+        pan_number_hash: str,
+        monthly_income_inr: Decimal,
+        loan_amount_inr: Decimal,
+        loan_type: LoanType,
+    ) -> str:
+        """The event as a JSON object, whole but for its time, which the statement that stores it adds."""
+        return _BODY % (
+            event_id(cls.type, application_id),
+            application_id,
+            pan_number_hash,
+            monthly_income_inr,
+            loan_amount_inr,
+            loan_type,
+            f'"pan_number_encrypted":"{base64.b64encode(pan_number_encrypted).decode()}"',
+        )
 
 
 class CreditReportGenerated(Event):
@@ -195,22 +212,31 @@ class CreditReportGenerated(Event):
         return self
 
     @classmethod
-    def signed_body(
+    def body(
         cls,
         application_id: UUID,
-        make_mac: Callable[[bytes], str],
+        make_mac: Callable[[bytes], str] | None,
         *,
+        pan_number_hash: str,
+        monthly_income_inr: Decimal,
+        loan_amount_inr: Decimal,
+        loan_type: LoanType,
+        cibil_score: int | None,
         challenge_draw: int | None = None,
-        **fields: object,
     ) -> str:
-        """`body` with the MACs that `make_mac` makes of the facts, and of the facts and the draw if there is one."""
-        known = {"application_id": application_id, **fields}
-        facts = _joined(known[name] for name in cls._fact_names)
-        fields["report_mac"] = make_mac(facts)
-        if challenge_draw is not None:
-            fields["challenge_draw"] = challenge_draw
-            fields["challenge_mac"] = make_mac(_with_draw(facts, challenge_draw))
-        return cls.body(application_id, **fields)
+        """The event as a JSON object, whole but for its time.
+
+        `make_mac` makes the MACs of the facts and, where there is one, of the facts and the draw; None makes none.
+        """
+        fields = (application_id, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type)
+        rest = _NO_FILE if cibil_score is None else f'"cibil_score":{cibil_score}'
+        if make_mac is not None:
+            facts = _joined((*fields, cibil_score))
+            rest += f',"report_mac":"{make_mac(facts)}"'
+            if challenge_draw is not None:
+                mac = make_mac(_with_draw(facts, challenge_draw))
+                rest += f',"challenge_draw":{challenge_draw},"challenge_mac":"{mac}"'
+        return _BODY % (event_id(cls.type, application_id), *fields, rest)
 
     @property
     def drawn_facts(self) -> bytes:
