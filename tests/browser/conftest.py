@@ -56,15 +56,15 @@ def opened(browser: Browser, console: Console) -> Iterator[Opened]:
     """Opens the console as a person; nothing may fail in a page of it, and no other host be asked."""
     contexts, problems = [], list[str]()
 
-    def open_as(person: str | None, status: int = 200, **options: Any) -> Page:
-        """A new page of a person's browser; an answer of `status` is no failure."""
+    def open_as(person: str | None, *statuses: int, **options: Any) -> Page:
+        """A new page of a person's browser; an answer of one of the statuses is no failure."""
         if person and person not in console.states:
             console.states[person] = sign_in(browser, console.url, person, console.filled.totp_secrets[person])
         known = {"storage_state": console.states[person]} if person else {}
         contexts.append(browser.new_context(base_url=console.url, **known, **options))
         page = contexts[-1].new_page()
         page.set_default_timeout(PATIENCE_MS)
-        watch(page, problems, status)
+        watch(page, problems, *statuses)
         return page
 
     yield open_as

@@ -44,11 +44,12 @@ def give(page: Page, person: str, password: str, totp_secret: str) -> None:
     expect(page.get_by_role("heading", name="Overview")).to_be_visible(timeout=PATIENCE_MS)
 
 
-def watch(page: Page, problems: list[str], status: int) -> None:
-    """Collect what goes wrong in a page: errors and warnings but those of a status, and requests to another host."""
+def watch(page: Page, problems: list[str], *statuses: int) -> None:
+    """Collect what goes wrong in a page: errors and warnings but those of statuses, and requests to another host."""
+    expected = tuple(f"with a status of {status} " for status in statuses)
 
     def said(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and f"with a status of {status} " not in message.text:
+        if message.type in ("error", "warning") and not any(words in message.text for words in expected):
             problems.append(f"{page.url}: {message.text}")
 
     page.on("console", said)

@@ -28,7 +28,7 @@ def test_application_from_a_telephone_is_decided_before_the_eyes_of_the_applican
         signed_in = sign_in(browser, console.url, PersonRole.REVIEWER, secrets[PersonRole.REVIEWER])
         context = browser.new_context(base_url=console.url, storage_state=signed_in, viewport=TELEPHONE, is_mobile=True)
         page = context.new_page()
-        watch(page, problems, 200)
+        watch(page, problems)
 
         page.goto("/try-it")
         shoot_both(page, "try-it")

@@ -202,3 +202,21 @@ async def test_page_names_the_style_sheet_by_its_content(browser: Callable[[], B
 
     assert address
     assert (await browser().get(address[1])).headers["cache-control"] == "max-age=3600"
+
+
+async def test_form_without_a_session_is_sent_from_the_page_that_keeps_it(signed_in: Callable[..., Any]) -> None:
+    asha = await signed_in(PersonRole.AUDITOR)
+    form = {"csrf": csrf(await asha.get("/record")), "id": 'no "id"', "new_password": "a secret"}
+    await asha.post("/sign-out")
+
+    kept = await asha.client.post("/record/who?from=1", data=form)
+    await asha.sign_in(PersonRole.AUDITOR)
+    again = await asha.client.post("/record/who?from=1", data={"id": 'no "id"'})
+    sent = await asha.client.post("/record/who?from=1", data={"id": 'no "id"', "csrf": csrf(again)})
+
+    for page in (kept, again):
+        assert 'action="/record/who?from=1"' in page.text
+        assert "no &#34;id&#34;</textarea>" in page.text
+        assert "a secret" not in page.text
+    assert csrf(kept) == ""
+    assert (kept.status_code, again.status_code, sent.status_code) == (401, 403, 409)

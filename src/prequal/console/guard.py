@@ -3,7 +3,7 @@
 Invariant: nothing is done, and nothing stored is shown, without a session, the right, and, of a form, its token.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from prequal.console.cookies import FIELD, is_own
+from prequal.console.cookies import FIELD, form_token, is_own
 from prequal.console.forms import BadForm, read_form
 from prequal.console.rights import Right, may
 from prequal.console.visit import Console, Visit, asked_from, away
@@ -52,13 +52,12 @@ async def _answer(console: Console, page: Page, request: Request) -> Response:
         token = console.cookies.of(request, console.cookies.session)
         session = await _session(console, token)
         if session is None:
-            return await _signed_out(console, page, request)
+            return await _signed_out(console, request)
         if not may(session.roles, page.right):
             return console.problem(request, 403, session, "Not yours", "Your roles have no right to it.")
         form = await read_form(request) if page.method == "POST" else {}
         if page.method == "POST" and not is_own(token, form):
-            words = "The form is of another session: go back, reload the page and send it again."
-            return console.problem(request, 403, session, "Not sent", words)
+            return _not_sent(console, request, form, 403, session, form_token(token))
         return await page.handler(Visit(console, request, session, token, form))
     except PrequalError as problem:
         return _problem(console, request, session, problem)
@@ -75,14 +74,30 @@ async def _session(console: Console, token: str) -> Session | None:
         return await sessions.use(connection, token, console.settings.console_idle_minutes * 60)
 
 
-async def _signed_out(console: Console, page: Page, request: Request) -> Response:
-    """On to the sign-in; what was typed into a form is shown, so that it is not lost."""
-    if page.method == "GET":
-        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(_sign_in_for(wanted), 303)
-    form = await read_form(request)
+async def _signed_out(console: Console, request: Request) -> Response:
+    """On to the sign-in; of a form, what was typed stays on the page, to go on with after it."""
+    if request.method == "POST":
+        return _not_sent(console, request, await read_form(request), 401)
+    return RedirectResponse(_sign_in_for(_address(request)), 303)
+
+
+def _not_sent(
+    console: Console,
+    request: Request,
+    form: Mapping[str, str],
+    status: int,
+    session: Session | None = None,
+    csrf: str = "",
+) -> Response:
+    """A form of no session, or of another one: nothing is done before it is sent from a page of this session."""
     typed = {name: value for name, value in form.items() if value and name != FIELD and "password" not in name}
-    return console.page("signed_out.html", 401, None, typed=typed, sign_in=_sign_in_for(asked_from(request)))
+    sign_in = _sign_in_for(asked_from(request))
+    shown = {"address": _address(request), "typed": typed, "csrf": csrf, "sign_in": sign_in}
+    return console.page("not_sent.html", status, session, **shown)
+
+
+def _address(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _sign_in_for(page: str) -> str:
