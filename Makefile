@@ -124,7 +124,8 @@ lock: .venv/.develop ## Lock the dependencies again, with hashes
 	$(LOCK) -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build -o requirements/build.txt
 	$(LOCK) --extra local --group build -c requirements/runtime.txt -o requirements/local.txt
-	$(LOCK) --extra local --group dev -c requirements/local.txt -o requirements/dev.txt
+	$(LOCK) --extra aws -c requirements/runtime.txt -o requirements/aws.txt
+	$(LOCK) --extra local --extra aws --group dev -c requirements/local.txt -o requirements/dev.txt
 
 bench: .venv/.develop ## Measure the running system (`make run` in another terminal): bursts, steady rates, memory
 	$(BIN)/python -m bench.load --burst 20000

@@ -40,3 +40,14 @@ class KeySourceSettings(BaseSettings):
     vault_transit_key: str = Field(
         "", pattern=r"^[A-Za-z0-9_.-]*$", description="Name of the transit key that wraps keys of the ring."
     )
+    kms_key_id: str = Field(
+        "",
+        max_length=300,
+        pattern=r"^[A-Za-z0-9:/_.-]*$",
+        description="ARN, id or alias/name of the AWS KMS key that wraps keys of the ring; credentials are found by "
+        "botocore.",
+    )
+    kms_region: str = Field("", pattern=r"^[a-z0-9-]*$", description="Its region; as botocore finds it if empty.")
+    kms_endpoint_url: Annotated[str, AfterValidator(checks.key_service)] = Field(
+        "", description="https:// address of KMS, such as of a VPC endpoint; the region's own if empty."
+    )

@@ -49,6 +49,7 @@ class KeySource(StrEnum):
     """The key services that may have wrapped a key of a ring."""
 
     VAULT = "vault"
+    KMS = "kms"
 
 
 class ExitCode(IntEnum):

@@ -54,11 +54,13 @@ def provider(source: KeySource, settings: KeySourceSettings) -> KeyProvider:
     Raises:
         Misconfigured: a setting for it is missing.
     """
-    match source:
-        case KeySource.VAULT:
-            from prequal.security.vault import VaultTransit  # its client is 10 MiB that other rings do without
+    if source is KeySource.VAULT:
+        from prequal.security.vault import VaultTransit  # its client is 10 MiB that other rings do without
 
-            return VaultTransit(settings)
+        return VaultTransit(settings)
+    from prequal.security.aws_kms import AwsKms
+
+    return AwsKms(settings)
 
 
 def unwrapped(ring: RingKeys, settings: KeySourceSettings) -> tuple[bytes, tuple[bytes, ...]]:
