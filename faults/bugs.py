@@ -14,8 +14,9 @@ from uuid import UUID
 
 REPUBLISHES_LATE: Final = {"publisher": {"REPUBLISH_AFTER_SECONDS": "86400"}}
 """Without the republisher, which would restore within half a minute what these bugs lose."""
-PUBLISHER_ALONE: Final = {name: {"PUBLISH_OWN_EVENTS": "false"} for name in ("api", "credit")}
+PUBLISHER_ALONE: Final = {name: {"PUBLISH_OWN_EVENTS": "false"} for name in ("api", "credit", "publisher")}
 """No writer publishes its own events, and so none that such a publisher loses."""
+ALONE_AND_LATE: Final = {**PUBLISHER_ALONE, "publisher": PUBLISHER_ALONE["publisher"] | REPUBLISHES_LATE["publisher"]}
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def offset_before_commit() -> None:
     _rebind(Partitions, "_poll", committing)
 
 
-@bug("publisher", red="I2 I3", scenario="the broker is down", settings=PUBLISHER_ALONE | REPUBLISHES_LATE)
+@bug("publisher", red="I2 I3", scenario="the broker is down", settings=ALONE_AND_LATE)
 def marked_before_the_ack() -> None:
     """A row counts as published when it is produced, before the broker acknowledges it."""
     from prequal.messaging.delivery import DeliveryReport
@@ -145,7 +146,7 @@ def archived_before_the_ack() -> None:
     _rebind(OwnEvents, "publish", publish)
 
 
-@bug("publisher", red="I2 I3 I9", scenario="the broker is down", settings=PUBLISHER_ALONE | REPUBLISHES_LATE)
+@bug("publisher", red="I2 I3 I9", scenario="the broker is down", settings=ALONE_AND_LATE)
 def id_cursor() -> None:
     """The publisher reads rows beyond the highest id so far, so that a lower id that commits later is lost."""
     from prequal.publisher import queries
@@ -153,10 +154,11 @@ def id_cursor() -> None:
     read_unpublished = queries.read_unpublished
     cursors: dict[str, int] = {}
 
-    async def read_on(connection: Any, lease: Any, _: Sequence[int], limit: int) -> Any:
+    async def read_on(connection: Any, lease: Any, _: Sequence[int], limit: int, left: float) -> Any:
         beyond = "id > ALL ($4::bigint[])"
         reworded = _Reworded(connection, "id <> ALL ($4::bigint[])", beyond)
-        rows = await read_unpublished(reworded, lease, [cursors.get(lease.name, 0)], limit)  # type: ignore[arg-type]
+        seen: Any = [cursors.get(lease.name, 0)]
+        rows = await read_unpublished(reworded, lease, seen, limit, left)  # type: ignore[arg-type]
         if rows:
             cursors[lease.name] = rows[-1].id
         return rows

@@ -276,11 +276,10 @@ class Run:
         self.demand_none_refused()
         self.demand(not self.seen.lost, f"posts got no answer: {self.seen.lost[:3]}")
 
-    def demand_normal_time(self, but: Set[str] = frozenset(), left_seconds: float = 0.0) -> None:
+    def demand_normal_time(self, but: Set[str] = frozenset()) -> None:
         """Demand that applications, `but` for some, were decided as fast as on any day: the median, and nearly all.
 
-        Not the slowest: this machine has two cores for all the services, the stores and the load. To the bounds comes
-        how long their events are left by writers that do not publish.
+        Not the slowest: this machine has two cores for all the services, the stores and the load.
         """
         seconds = self.system.database.value(
             "SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY seconds) FROM ("
@@ -289,7 +288,7 @@ class Run:
             sorted(self.seen.accepted.keys() - but),
         )
         for share, found, most in zip(("half", "one in twenty"), seconds, (NORMAL_SECONDS, BUSY_SECONDS), strict=True):
-            self.demand(found < most + left_seconds, f"{share} of the applications waited for {found:.1f} s or more")
+            self.demand(found < most, f"{share} of the applications waited for {found:.1f} s or more")
 
     def demand_ready(self, within: float) -> None:
         """Demand that every service says soon that it is ready."""

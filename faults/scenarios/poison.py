@@ -22,7 +22,6 @@ from harness.journal import Planted
 from prequal.core.failpoints import Place
 from prequal.core.topology import ROUTES, dead_letter_topic
 from prequal.domain.events import EventType, event_id
-from prequal.publisher.queries import UNPUBLISHED_SECONDS
 
 FLOOD: Final = 200
 IN_A_ROW: Final = 50
@@ -66,7 +65,7 @@ def poison(run: Run) -> None:
     for topic, poured in places.items():
         _tells_where_and_why(run, topic, poured)
     held_back = {event["application_id"] for event in events}
-    run.demand_normal_time(held_back, left_seconds=len(EVENT_OF) * UNPUBLISHED_SECONDS)
+    run.demand_normal_time(held_back)
     # The ciphertext is no part of the fact: with its application decided, such a message is a mere duplicate.
     known = sum(each.kind == "tampered_token" for each in places[SUBMITTED].values())
     _come_back(run, [2 * count for count in _counts(places)], known)

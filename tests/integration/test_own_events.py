@@ -88,6 +88,18 @@ async def test_young_event_is_left_to_its_writer_and_an_older_one_is_the_publish
     assert (len(young), len(older)) == (0, 1)
 
 
+async def test_where_writers_do_not_publish_the_publisher_leaves_them_nothing(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "UNPUBLISHED_SECONDS", 3600.0)
+    rows(database)
+
+    async with publishing(database, broker, publish_own_events=False):
+        await soon(lambda: waits(database) == 0)
+
+    assert broker.published(SUBMITTED) == 5
+
+
 async def test_application_is_accepted_while_its_writer_reaches_no_broker_and_its_event_is_published(
     database: Database, broker: Broker
 ) -> None:
@@ -127,10 +139,10 @@ async def test_acknowledged_event_that_was_not_archived_is_published_again_and_a
 
 
 async def test_writer_and_publisher_that_publish_the_same_events_archive_each_once(
-    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+    database: Database, broker: Broker
 ) -> None:
-    monkeypatch.setattr(queries, "UNPUBLISHED_SECONDS", 0)
-    async with publishing(database, broker, publish_poll_seconds=0.01), own_events(database, broker) as events:
+    prompt = {"publish_own_events": False, "publish_poll_seconds": 0.01}
+    async with publishing(database, broker, **prompt), own_events(database, broker) as events:
         for _ in range(20):
             events.publish(rows(database, 20))
             await asyncio.sleep(0.01)

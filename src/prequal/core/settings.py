@@ -289,7 +289,7 @@ class DecisionSettings(ReviewSettings, ReportKeySettings, ConsumerSettings):
     )
 
 
-class PublisherSettings(ServiceSettings):
+class PublisherSettings(WriterSettings, ServiceSettings):
     """The settings of `prequal publisher`: no key at all."""
 
     service_name: str = Field("publisher", min_length=1, max_length=64, description="Name in logs and metrics.")
@@ -297,7 +297,10 @@ class PublisherSettings(ServiceSettings):
     publish_batch_max: int = Field(500, ge=1, le=5000, description="Most events read at once.")
     publish_in_flight_max: int = Field(2000, ge=1, description="Most events at the broker and not yet acknowledged.")
     publish_poll_seconds: float = Field(
-        0.4, gt=0, le=10, description="How often a publisher looks for events that their writers left, in seconds."
+        0.4,
+        gt=0,
+        le=10,
+        description="How often a publisher looks for events, in seconds; without PUBLISH_OWN_EVENTS 0.05 at most.",
     )
     republish_after_seconds: float = Field(
         30.0, ge=5, description="Age of an undecided application, in seconds, after which its events are republished."

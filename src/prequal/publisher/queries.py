@@ -17,8 +17,8 @@ from prequal.messaging.outbox import EVENT, ROW, OutboxRow
 from prequal.postgres.connections import Connection
 
 UNPUBLISHED_SECONDS = 1.0
-"""An event of this age is published by the publisher. Some times as long as its writer takes to publish and archive it,
-so that nothing is published twice but after a stall."""
+"""An event of this age is published by the publisher, where writers publish their own. Some times as long as its writer
+takes to publish and archive it, so that nothing is published twice but after a stall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,15 @@ async def release_lease(connection: Connection, lease: Lease) -> None:
 
 
 async def read_unpublished(
-    connection: Connection, lease: Lease, in_flight: Sequence[int], limit: int
+    connection: Connection,
+    lease: Lease,
+    in_flight: Sequence[int],
+    limit: int,
+    left_seconds: float = UNPUBLISHED_SECONDS,
 ) -> list[OutboxRow]:
     """The oldest rows of the lease's topic that their writers have not published; none when the lease is lost.
 
-    A writer that lives has published and archived a row within `UNPUBLISHED_SECONDS`; those `in_flight` are left out.
+    A writer that publishes has published and archived a row within `left_seconds`; those `in_flight` are left out.
 
     A row is unpublished as long as it is there. There is no cursor over ids: a transaction with a lower id may commit
     later.
@@ -81,7 +85,7 @@ async def read_unpublished(
         FROM outbox_events
         WHERE topic = $1
           AND id <> ALL ($4::bigint[])
-          AND created_at < clock_timestamp() - make_interval(secs => {UNPUBLISHED_SECONDS})
+          AND created_at < clock_timestamp() - make_interval(secs => $6)
           AND (
               SELECT expires_at > clock_timestamp() FROM publisher_leases
               WHERE name = $1 AND owner = $2 AND epoch = $3
@@ -94,6 +98,7 @@ async def read_unpublished(
         lease.epoch,
         in_flight,
         limit,
+        left_seconds,
     )
     return [OutboxRow(*row) for row in rows]
 

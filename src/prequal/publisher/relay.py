@@ -38,6 +38,8 @@ REPORTS_GATHER_SECONDS = 0.02
 partition, a few at a time."""
 UNKNOWN_TOPIC_SECONDS = 4.0
 """The longest pause before a row is retried whose topic is missing: the fault is not the row's."""
+PROMPT_POLL_SECONDS = 0.05
+"""How often rows are looked for when no writer publishes its own: every application waits for it, twice."""
 PROBE_ROWS = 1
 """How many rows are published to learn whether a broker that has failed accepts messages again."""
 
@@ -52,6 +54,9 @@ class TopicRelay:
     def __init__(self, topic: str, settings: PublisherSettings, producer: OutboxProducer) -> None:
         self._topic = topic
         self._settings = settings
+        self._left_seconds, self._poll_seconds = queries.UNPUBLISHED_SECONDS, settings.publish_poll_seconds
+        if not settings.publish_own_events:
+            self._left_seconds, self._poll_seconds = 0.0, min(self._poll_seconds, PROMPT_POLL_SECONDS)
         self._producer = producer
         self._reports = producer.reports[topic]
         # An archived row that a crash of the server brings back is published again: no commit need wait for the disk.
@@ -100,7 +105,7 @@ class TopicRelay:
         """
         asked = len(self._in_flight) or not self._producer.warm
         with self._producer.watched() if asked else contextlib.nullcontext():
-            await lifecycle.first_of(self._settings.publish_poll_seconds, stop, self._reports.arrived)
+            await lifecycle.first_of(self._poll_seconds, stop, self._reports.arrived)
         self._producer.serve()
         if self._reports.arrived.is_set():
             await lifecycle.pause(stop, REPORTS_GATHER_SECONDS)
@@ -141,8 +146,9 @@ class TopicRelay:
         if self._lease.held is None or not self._rows_expected or limit <= 0:
             return []
         self._rows_expected = False  # before the read, so that a commit during it is read by the next round
-        self._poll_at = now + self._settings.publish_poll_seconds
-        rows = await queries.read_unpublished(connection, self._lease.held, self._in_flight.ids, limit)
+        self._poll_at = now + self._poll_seconds
+        lease, in_flight = self._lease.held, self._in_flight.ids
+        rows = await queries.read_unpublished(connection, lease, in_flight, limit, self._left_seconds)
         admitted = not rows or self._producer.breaker.try_enter()
         if len(rows) == limit or not admitted:
             self._rows_expected = True
