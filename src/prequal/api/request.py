@@ -190,7 +190,7 @@ def _name(value: object) -> str | None:
     name = _text(value).strip()
     if not 0 < len(name) <= NAME_CHARACTERS_MAX:
         raise _FieldError(ErrorCode.VALIDATION_ERROR, f"must be 1 to {NAME_CHARACTERS_MAX} characters after trimming")
-    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in name):
+    if not name.isprintable() and any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in name):
         raise _FieldError(ErrorCode.VALIDATION_ERROR, "must not contain control characters")
     if found := identity_in(name):
         raise _FieldError(ErrorCode.VALIDATION_ERROR, f"must not contain {found}")
