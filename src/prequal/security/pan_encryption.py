@@ -5,12 +5,10 @@ Invariant: an encrypted PAN can be decrypted only beside the application it was 
     token = version (1 byte, 0x01) · key id (8) · nonce (12) · ciphertext (10) · tag (16)
 """
 
-import hmac
 import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
-from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Self
@@ -22,6 +20,7 @@ from pydantic import SecretStr
 
 from prequal.core.errors import Invalid, KeysUnavailable, UnknownKey
 from prequal.core.hash_key_settings import HashKeySettings
+from prequal.core.keyed_hash import KeyedHash
 from prequal.core.keys import KEY_ID_BYTES, KeyCheck, key_bytes, key_id, keys_bytes
 from prequal.core.settings import RingSettings
 from prequal.domain.pan import Pan
@@ -174,10 +173,10 @@ class PanHasher:
     """
 
     def __init__(self, key: bytes, retired: Iterable[bytes] = ()) -> None:
-        self._key = key
+        self._key = KeyedHash(key)
         self.check = KeyCheck.of(key)
         self.retired = tuple(PanHasher(each) for each in retired)
-        self._derived: dict[str, bytes] = {}
+        self._derived: dict[str, KeyedHash] = {}
 
     @classmethod
     def of(cls, settings: HashKeySettings) -> Self:
@@ -199,7 +198,7 @@ class PanHasher:
 
     def hash(self, pan: Pan) -> str:
         """The PAN's index, 64 lower-case hexadecimal digits."""
-        return hmac.new(self._key, pan.reveal().encode(), sha256).hexdigest()
+        return self._key.of(pan.reveal().encode()).hex()
 
     def claim(self, pan: Pan, client: str) -> str:
         """Stands for the PAN among the claims of one client, as `hash` does among those of the local one."""
@@ -208,8 +207,8 @@ class PanHasher:
     def fingerprint(self, purpose: str, content: bytes) -> bytes:
         """32 bytes that stand for `content`, which may hold a PAN, under a key of the purpose's own."""
         if purpose not in self._derived:
-            self._derived[purpose] = hmac.digest(self._key, b"prequal " + purpose.encode(), "sha256")
-        return hmac.digest(self._derived[purpose], content, "sha256")
+            self._derived[purpose] = KeyedHash(self._key.of(b"prequal " + purpose.encode()))
+        return self._derived[purpose].of(content)
 
 
 def _bound_to(header: bytes, application_id: UUID) -> bytes:

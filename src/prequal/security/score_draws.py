@@ -3,11 +3,10 @@
 Invariant: the draw depends on the PAN and on the draws' own key, never on `PAN_HASH_KEY`, the key of the index.
 """
 
-import hmac
-
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from prequal.core.keyed_hash import KeyedHash
 from prequal.core.keys import KEY_BYTES
 from prequal.domain.pan import Pan
 
@@ -17,11 +16,11 @@ class ScoreDraws:
 
     def __init__(self, key: bytes) -> None:
         """Derive the draws' own key from `key`, 32 bytes."""
-        self._key = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"prequal score draws").derive(key)
+        self._key = KeyedHash(HKDF(SHA256(), KEY_BYTES, salt=None, info=b"prequal score draws").derive(key))
 
     def __repr__(self) -> str:
         return "ScoreDraws()"
 
     def draw(self, pan: Pan) -> bytes:
         """32 bytes that are the PAN's own: the same at every application, and worth nothing without the key."""
-        return hmac.digest(self._key, pan.reveal().encode(), "sha256")
+        return self._key.of(pan.reveal().encode())
