@@ -383,6 +383,20 @@ def decides_without_the_bureau() -> None:
     _rebind(HttpBureau, "_try", no_file)
 
 
+@bug("decision", red="I2", scenario="the policy is switched")
+def challenger_decides_under_the_live_name() -> None:
+    """What a challenger decides is stored as decided by the version in force."""
+    from prequal.decision.handler import DecisionHandler
+
+    pending = DecisionHandler._pending
+
+    def renamed(self: Any, received: Any, in_force: Any) -> Any:
+        found = pending(self, received, in_force)
+        return replace(found, decision=found.decision._replace(policy=in_force.live))
+
+    _rebind(DecisionHandler, "_pending", renamed)
+
+
 # ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

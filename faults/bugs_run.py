@@ -24,6 +24,7 @@ from faults.run import FOLDER, Campaign
 from faults.scenario import Run, Scenario, Stage
 from faults.scenarios.failover import fails_over
 from faults.scenarios.kills import dies_at
+from faults.scenarios.policies import policy_switched
 from faults.scenarios.reviews import reviewers_at_once
 from faults.systems import CHECKOUT, BureauSystem, FailoverSystem, FaultSystem
 from harness.applications import drawn_applications
@@ -153,6 +154,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "credit dies after its commit": dies_at("credit", Place.CREDIT_AFTER_COMMIT, nothing_more),
     "the bureau is away": bureau_away,
     "a report after people decided": reviewers_at_once,
+    "the policy is switched": policy_switched,
     "decision dies after its commit": dies_at("decision", Place.DECISION_AFTER_COMMIT, nothing_more),
 }
 """What brings the bugs to light, by the names that they use."""

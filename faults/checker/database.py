@@ -4,13 +4,14 @@ Invariant: nothing stays changed; the statements that try to change the audit lo
 """
 
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import psycopg
 
-from faults.checker.evidence import Application, AuditRow, OutboxRow
+from faults.checker.evidence import Application, AuditRow, OutboxRow, StatedPolicy
 from harness.journal import Connections, Transaction
 
 NAME = "faults checker"
@@ -21,8 +22,17 @@ Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
 APPLICATIONS = """
     SELECT id::text, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type, status, cibil_score, version,
-           created_at, updated_at
+           created_at, updated_at, policy_version, encode(policy_hash, 'hex')
     FROM applications
+"""
+POLICIES = """
+    SELECT version, encode(hash, 'hex'), document,
+           EXISTS (SELECT FROM policy_activations AS active WHERE active.version = stored.version),
+           coalesce((
+               SELECT max(share_basis_points) FROM policy_challenges AS challenge
+               WHERE challenge.version = stored.version
+           ), 0)
+    FROM policy_versions AS stored
 """
 CASES = "SELECT application_id::text, outcome FROM review_cases"
 AUDIT = "SELECT application_id::text, action, occurred_at FROM audit_log"
@@ -91,6 +101,14 @@ def snapshot(connection: Connection) -> Iterator[None]:
 def applications(connection: Connection) -> dict[str, Application]:
     """Every application, by id."""
     return {row[0]: Application(*row) for row in connection.execute(APPLICATIONS)}
+
+
+def policies(connection: Connection) -> dict[tuple[str | None, str | None], StatedPolicy]:
+    """Every version that is stored, by its name and hash."""
+    return {
+        (version, digest): StatedPolicy(tomllib.loads(document)["limits"]["minimum_cibil_score"]["score"], *let)
+        for version, digest, document, *let in connection.execute(POLICIES)
+    }
 
 
 def cases(connection: Connection) -> dict[str, str | None]:

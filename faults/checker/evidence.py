@@ -36,6 +36,23 @@ class Application:
     version: int
     created_at: datetime
     updated_at: datetime
+    policy_version: str | None = "v1"
+    policy_hash: str | None = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPolicy:
+    """What a version of the policy, known by its name and hash, says, and whom it was let decide.
+
+    Attributes:
+        minimum: the score that it wants.
+        activated: whether it ever was in force, for everybody.
+        share: the largest share with which it challenged, in basis points.
+    """
+
+    minimum: int = 650
+    activated: bool = True
+    share: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +110,10 @@ class Evidence:
     asks_bureau: bool = False
     """Whether the scores are those of the bureau that is asked over HTTP."""
     applications: Mapping[str, Application] = field(default_factory=dict)
+    policies: Mapping[tuple[str | None, str | None], StatedPolicy] = field(
+        default_factory=lambda: {("v1", ""): StatedPolicy()}
+    )
+    """By version and hash, as an application names them."""
     cases: Mapping[str, str | None] = field(default_factory=dict)
     """What people decided, by application, of each that has a case; None while it is undecided."""
     audit: tuple[AuditRow, ...] = ()

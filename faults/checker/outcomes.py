@@ -1,6 +1,7 @@
 """I2: each application has exactly one final status, and it is what the oracle computes from its inputs and score.
 
-What the oracle leaves to people may move once more, to what one of them decided.
+The oracle takes the version of the policy that the application names, which must be one that was to decide it. What it
+leaves to people may move once more, to what one of them decided.
 
 Invariant: nothing of the service is asked what the right outcome is.
 """
@@ -31,7 +32,12 @@ def violations(evidence: Evidence) -> list[Violation]:
             [one.id for one in decided if one.version not in by_people.get(one.id, NOBODY).versions],
         ),
         *found("I2", "was decided by several people", [id_ for id_, it in by_people.items() if len(it.decided) > 1]),
-        *found("I2", "is decided against the policy", _against_the_policy(decided, by_people)),
+        *found("I2", "is decided against the policy", _against_the_policy(decided, by_people, evidence)),
+        *found(
+            "I2",
+            "names a policy that was not to decide it",
+            [one.id for one in decided if not _was_to_decide(one, pans.get(one.pan_number_hash), evidence)],
+        ),
         *found("I2", "has a case that says otherwise, or none", _other_cases(evidence)),
         *found(
             "I2",
@@ -41,9 +47,11 @@ def violations(evidence: Evidence) -> list[Violation]:
     ]
 
 
-def _against_the_policy(decided: list[Application], by_people: Mapping[str, Review]) -> Iterator[str]:
+def _against_the_policy(
+    decided: list[Application], by_people: Mapping[str, Review], evidence: Evidence
+) -> Iterator[str]:
     for one in decided:
-        policys, outcomes = _decision(one), by_people.get(one.id, NOBODY).outcomes
+        policys, outcomes = _decision(one, evidence), by_people.get(one.id, NOBODY).outcomes
         if one.version == BY_POLICY or not outcomes:
             right = one.status == policys
         else:
@@ -61,10 +69,20 @@ def _other_cases(evidence: Evidence) -> Iterator[str]:
             yield one.id
 
 
-def _decision(one: Application) -> str | None:
-    if one.cibil_score is None:
+def _decision(one: Application, evidence: Evidence) -> str | None:
+    """What the version that the application names makes of it."""
+    policy = evidence.policies.get((one.policy_version, one.policy_hash))
+    if one.cibil_score is None or policy is None:
         return None
-    return oracle.decision(one.cibil_score, one.monthly_income_inr, one.loan_amount_inr)
+    return oracle.decision(one.cibil_score, one.monthly_income_inr, one.loan_amount_inr, policy.minimum)
+
+
+def _was_to_decide(one: Application, pan: str | None, evidence: Evidence) -> bool:
+    """Whether the version that it names was in force once, or challenged and its PAN was drawn below the share."""
+    policy = evidence.policies.get((one.policy_version, one.policy_hash))
+    if policy is None or policy.activated:
+        return policy is not None
+    return policy.share > 0 and (pan is None or oracle.challenge_draw(evidence.draw_key, pan) < policy.share)
 
 
 def _scored_right(one: Application, pans: dict[str, str], evidence: Evidence) -> bool:

@@ -84,6 +84,7 @@ def _stored(database_url: str) -> Evidence:
         with database.snapshot(connection):
             return Evidence(
                 applications=database.applications(connection),
+                policies=database.policies(connection),
                 cases=database.cases(connection),
                 audit=database.audit(connection),
                 outbox=database.outbox(connection),

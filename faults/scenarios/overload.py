@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ ROW: Final = 28
 CAPACITY: Final = 64
 """The connections at which most are accepted a second, on this machine: between 64 and 256."""
 SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 115.0
+"""How much longer than it posts a crowd may take."""
 GOODPUT: Final = 0.9
 """Of the peak, which must be left under any load."""
 ACCEPTED_SECONDS: Final = 1.0
@@ -41,22 +44,42 @@ FLOODERS: Final = 8
 NO_PAN: Final = b'{"pan_number": "abcde1234f"}'
 
 
+@dataclass(frozen=True)
+class Crowd:
+    """A crowd that posts, in a process of its own, and the file of what became of each post."""
+
+    process: "subprocess.Popen[str]"
+    file: Path
+    seconds: float
+
+
 def crowd(run: Run, connections: int) -> Seen:
     """Let a crowd post, and write down what became of each post; what it saw."""
+    return ended(run, begun(run, connections, SECONDS))
+
+
+def begun(run: Run, connections: int, seconds: float, *rate: float) -> Crowd:
+    """Let a crowd begin to post, in a closed loop or so many times a second."""
     file = run.system.folder.parent / f"crowd-{run.scenario.name}-{run.seed}.jsonl"
-    argv = [str(run.system.ports["api"]), str(connections), str(SECONDS), str(file)]
-    done = subprocess.run(
+    argv = map(str, (run.system.ports["api"], connections, seconds, file, *rate))
+    process = subprocess.Popen(
         [sys.executable, "-m", "harness.crowd", *argv],
         cwd=CHECKOUT,
         env={"PATH": os.environ["PATH"]},
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
-        check=True,
-        timeout=120,
     )
-    run.journal.note(*_entries(run, file))
-    file.unlink()
-    seen = Seen(**json.loads(done.stdout))
+    return Crowd(process, file, seconds)
+
+
+def ended(run: Run, crowd: Crowd) -> Seen:
+    """Wait for the crowd's end, and write down what became of each post; what it saw."""
+    said, _ = crowd.process.communicate(timeout=crowd.seconds + PATIENCE_SECONDS)
+    if crowd.process.returncode:
+        raise subprocess.CalledProcessError(crowd.process.returncode, "harness.crowd")
+    run.journal.note(*_entries(run, crowd.file))
+    crowd.file.unlink()
+    seen = Seen(**json.loads(said))
     _say(run, seen)
     return seen
 

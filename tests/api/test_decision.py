@@ -9,6 +9,7 @@ import pytest
 
 from harness import oracle
 from harness.applications import an_application
+from harness.policies import ASHA, policy_text
 from prequal.domain.application import LoanType, Status
 from prequal.domain.policy import packaged
 from prequal.domain.policy.facts import Facts
@@ -20,7 +21,6 @@ from prequal.record.acts import Actor, ActorKind
 from prequal.review import cases
 from prequal.schema.version import run_at_revision
 from tests.support.api import Api
-from tests.support.policies import ASHA, policy_text
 
 POLICY = packaged.current()
 

@@ -12,6 +12,7 @@ import pyotp
 import pytest
 from argon2 import PasswordHasher
 
+from harness import policies
 from harness.broker import SUBMITTED_DLQ, Broker, Headers, RawMessage
 from harness.database import Database
 from prequal.api_clients import administration as clients
@@ -24,7 +25,6 @@ from prequal.policy_versions import life
 from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import Actor, ActorKind, operator
 from prequal.review import cases
-from tests.support import policies
 from tests.support.reviews import LARGE, SMALL, in_review, reported
 from tests.support.submissions import HASHER, a_submission, store
 

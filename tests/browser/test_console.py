@@ -3,11 +3,11 @@
 import pyotp
 from playwright.sync_api import Response, expect
 
+from harness import policies
 from tests.browser import filled
 from tests.browser.conftest import Opened
 from tests.browser.looks import DESK, hindrances, shoot_both
 from tests.browser.people import PATIENCE_MS, Console, give
-from tests.support import policies
 
 
 def test_reviewer_claims_a_case_writes_a_note_and_decides_it(console: Console, opened: Opened) -> None:

@@ -9,6 +9,7 @@ import pyotp
 import pytest
 
 from harness.database import Database
+from harness.policies import approved, policy_text
 from prequal.console.api.app import PREFIX, document
 from prequal.domain.person import PersonRole
 from prequal.people import administration, second_factor
@@ -16,7 +17,6 @@ from prequal.people.administration import NewSecrets
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD, Browser
-from tests.support.policies import approved, policy_text
 from tests.support.reviews import in_review
 
 Person = Callable[..., Any]

@@ -13,6 +13,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 from harness.database import Database
+from harness.policies import policy_text
 from harness.waiting import eventually
 from prequal.cli import signed_in
 from prequal.cli.app import app
@@ -24,7 +25,6 @@ from prequal.core.errors import Misconfigured, Refused, UsageError
 from prequal.postgres.connections import ConnectionPool
 from prequal.service.readiness import Readiness
 from tests.console.conftest import PASSWORD
-from tests.support.policies import policy_text
 from tests.support.reviews import in_review
 
 Prequal = Callable[..., Any]

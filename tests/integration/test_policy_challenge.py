@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.database import Database
+from harness.policies import ASHA, RAVI, activated, approved, policy_text, proposed
 from harness.waiting import soon
 from prequal.decision.handler import DecisionHandler
 from prequal.decision.policy_in_force import PolicyInForce
@@ -17,7 +18,6 @@ from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection, SingleConnection, connected
 from prequal.telemetry import metrics
 from tests.integration.test_policy_in_force import TAKEN_OVER_WITHIN_SECONDS, a_process, reported
-from tests.support.policies import ASHA, RAVI, activated, approved, policy_text, proposed
 from tests.support.submissions import REPORT_MAC, stored
 
 SHARE = 1_000

@@ -15,6 +15,7 @@ import structlog
 
 from harness import oracle
 from harness.database import Database
+from harness.policies import ASHA, RAVI, activated, policy_text
 from harness.waiting import soon
 from prequal.core.errors import Misconfigured
 from prequal.decision.handler import DecisionHandler, Reported
@@ -25,7 +26,6 @@ from prequal.messaging.events import CreditReportGenerated
 from prequal.policy_versions import life
 from prequal.postgres.connections import SingleConnection, connected
 from prequal.telemetry import metrics
-from tests.support.policies import ASHA, RAVI, activated, policy_text
 from tests.support.submissions import REPORT_MAC, Submission, stored
 
 TAKEN_OVER_WITHIN_SECONDS = 5.0

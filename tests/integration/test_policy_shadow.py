@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from harness.database import Database
+from harness.policies import ASHA, decided_by_v1, policy_text
 from harness.ports import free_port
 from prequal.decision.handler import DecisionHandler
 from prequal.decision.policy_in_force import PolicyInForce
@@ -16,7 +17,6 @@ from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection, SingleConnection, connected
 from prequal.telemetry import metrics
 from tests.integration.test_policy_in_force import reported
-from tests.support.policies import ASHA, decided_by_v1, policy_text
 from tests.support.submissions import REPORT_MAC, stored
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from harness.database import Database
+from harness.policies import ASHA, COUNTS, RAVI, REPORT, activated, approved, policy_text, proposed
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.problems import NotAPolicy
@@ -13,7 +14,6 @@ from prequal.policy_versions import life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion, version_before
 from prequal.policy_versions.queries import State
 from prequal.postgres.connections import Connection, connected
-from tests.support.policies import ASHA, COUNTS, RAVI, REPORT, activated, approved, policy_text, proposed
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.database import Database
+from harness.policies import policy_text
 from prequal.cli.app import app
 from prequal.core.errors import UsageError
 from prequal.domain.application import LoanType
@@ -19,7 +20,6 @@ from prequal.domain.policy.policy import Policy
 from prequal.ops.backtest import backtest, band_of
 from prequal.ops.selection import read_moment
 from tests.ops.conftest import Prequal
-from tests.support.policies import policy_text
 from tests.support.submissions import stored
 
 CURRENT = packaged.current()

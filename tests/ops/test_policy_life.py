@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.database import Database
+from harness.policies import RAVI, approved, policy_text
 from prequal.cli.app import app
 from prequal.core.errors import Refused, UsageError
 from prequal.domain.policy.loading import load
@@ -15,7 +16,6 @@ from prequal.ops.policies import in_transaction
 from prequal.policy_versions import life
 from prequal.record.acts import operator
 from tests.ops.conftest import Prequal, of_operator
-from tests.support.policies import RAVI, approved, policy_text
 
 
 @pytest.fixture

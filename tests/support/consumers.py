@@ -10,6 +10,7 @@ import pytest
 
 from harness.broker import Broker
 from harness.database import Database
+from harness.policies import decided_by_v1
 from harness.system import DRAW_KEY, ENCRYPTION_KEY, REPORT_KEY
 from prequal.core.settings import CreditSettings, DecisionSettings, load
 from prequal.core.topology import topic_of
@@ -26,7 +27,6 @@ from prequal.postgres.connections import SingleConnection
 from prequal.security.challenge_draws import ChallengeDraws
 from prequal.security.pan_encryption import KeyRing
 from prequal.security.score_draws import ScoreDraws
-from tests.support.policies import decided_by_v1
 
 from .submissions import KEY_RING, REPORT_MAC
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from confluent_kafka import Message
 
 from harness.database import PASSWORD, Database
+from harness.policies import decided_by_v1
 from prequal.decision.handler import DecisionHandler
 from prequal.domain.review import DEFAULT_RULES, Rules
 from prequal.local.logins import as_login
@@ -15,7 +16,6 @@ from prequal.messaging.messages import Received
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import SingleConnection
 from prequal.schema.grants import Role
-from tests.support.policies import decided_by_v1
 from tests.support.submissions import REPORT_MAC, Submission, stored
 
 SMALL: dict[str, Any] = {"monthly_income_inr": "10000.00", "loan_amount_inr": "500000.00"}

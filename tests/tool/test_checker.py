@@ -12,8 +12,9 @@ import pytest
 
 from faults import checker
 from faults.checker import verdict
-from faults.checker.evidence import REPORTED, SUBMITTED, AuditRow, Evidence, OutboxRow, Record, Violation
+from faults.checker.evidence import REPORTED, SUBMITTED, AuditRow, Evidence, OutboxRow, Record, StatedPolicy, Violation
 from faults.checker.leaks import Finding
+from harness import oracle
 from harness.journal import (
     Answered,
     Connections,
@@ -29,9 +30,11 @@ from harness.journal import (
     Transaction,
 )
 from tests.tool.checking import (
+    DRAW_KEY,
     ID,
     OTHER_ID,
     OTHER_PAN,
+    PAN,
     T,
     a_body,
     a_clean_run,
@@ -46,6 +49,9 @@ from tests.tool.checking import (
     on_record,
     with_entries,
 )
+
+DRAW = oracle.challenge_draw(DRAW_KEY, PAN)
+"""Of the first application's PAN."""
 
 
 def seen(evidence: Evidence) -> list[tuple[str, str]]:
@@ -118,10 +124,29 @@ def test_application_that_is_not_what_was_sent_is_seen(changes: dict[str, object
         ({"status": "REJECTED"}, "is decided against the policy"),
         ({"cibil_score": 712}, "has another score than the oracle's"),
         ({"cibil_score": None}, "is decided against the policy"),
+        ({"policy_version": "v9"}, "names a policy that was not to decide it"),
+        ({"policy_hash": "00" * 32}, "names a policy that was not to decide it"),
     ],
 )
 def test_outcome_other_than_the_oracles_is_seen(changes: dict[str, object], words: str) -> None:
     assert ("I2", words) in seen(with_row(**changes))
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (StatedPolicy(900), "is decided against the policy"),
+        (StatedPolicy(activated=False), "names a policy that was not to decide it"),
+        (StatedPolicy(activated=False, share=DRAW), "names a policy that was not to decide it"),
+        (StatedPolicy(activated=False, share=DRAW + 1), None),
+    ],
+    ids=["another minimum", "never let decide", "a challenger that the PAN is not drawn for", "its challenger"],
+)
+def test_decision_is_held_against_the_version_that_it_names(policy: StatedPolicy, words: str | None) -> None:
+    clean = with_row(policy_version="v2")
+    evidence = changed(clean, policies={**clean.policies, ("v2", ""): policy})
+
+    assert [said for invariant, said in seen(evidence) if invariant == "I2"] == [*filter(None, [words])]
 
 
 @pytest.mark.parametrize("topic", [SUBMITTED, REPORTED])

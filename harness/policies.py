@@ -1,4 +1,4 @@
-"""Policy documents of tests, and a version's way into force in one call."""
+"""Policy documents for tests and faults, and a version's way into force in one call."""
 
 from datetime import datetime
 
