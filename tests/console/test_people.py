@@ -63,7 +63,7 @@ async def test_new_roles_hold_at_the_next_page(signed_in: SignedIn) -> None:
     assert (await reviewer.get("/applications")).status_code == 403
 
 
-@pytest.mark.parametrize("act", ["disable", "roles", "password"])
+@pytest.mark.parametrize("act", ["disable", "roles", "password", "identity"])
 async def test_nobody_changes_himself(signed_in: SignedIn, act: str, database: Database) -> None:
     answer = await (await signed_in(PersonRole.ADMINISTRATOR)).post(f"/people/administrator/{act}", role="auditor")
 

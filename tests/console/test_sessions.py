@@ -162,6 +162,14 @@ async def test_page_that_is_not_there_is_a_page(browser: Callable[[], Browser]) 
     assert (await browser().get("/nowhere")).status_code == 404
 
 
+async def test_without_an_issuer_nothing_speaks_of_one(browser: Callable[[], Browser]) -> None:
+    page = (await browser().get("/sign-in")).text
+
+    assert "Sign in by" not in page
+    assert (await browser().get("/sign-in/issuer")).status_code == 404
+    assert (await browser().get("/sign-in/callback?code=a&state=b")).status_code == 404
+
+
 async def test_style_sheet_comes_with_the_package(browser: Callable[[], Browser]) -> None:
     answer = await browser().get("/static/console.css")
 

@@ -218,10 +218,10 @@ def test_identity_is_one_living_clients(database: Database) -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--issuer", "http://sso.lender.example", "--subject", "job"], "--issuer must look like"),
-        ([*ISSUER, "--subject", ""], "--subject must be"),
-        ([*ISSUER, "--subject", "ä"], "--subject must be"),
-        ([*ISSUER, "--subject", "a" * 256], "--subject must be"),
+        (["--issuer", "http://sso.lender.example", "--subject", "job"], "issuer must look like"),
+        ([*ISSUER, "--subject", ""], "subject must be"),
+        ([*ISSUER, "--subject", "ä"], "subject must be"),
+        ([*ISSUER, "--subject", "a" * 256], "subject must be"),
         ([*ISSUER, "--subject", "ABCDE1234F"], "looks like a PAN"),
         ([*ISSUER], "belong together"),
     ],

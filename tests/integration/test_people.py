@@ -84,6 +84,39 @@ def test_generated_password_and_second_factor_are_shown_once(database: Database)
     assert added["totp"].partition("secret=")[2][:32] not in shown
 
 
+ISSUER = ("--issuer", "https://sso.lender.example/staff")
+
+
+def test_identity_of_a_person_is_given_changed_taken_away_and_recorded(database: Database) -> None:
+    done(database, "add", "asha", "--role", "reviewer")
+    database.execute(
+        "INSERT INTO people_sessions (token_hash, person, idle_until, expires_at) "
+        "VALUES (sha256('token'), 'asha', now() + interval '1 hour', now() + interval '1 hour')"
+    )
+
+    given = [done(database, "identity", "asha", *ISSUER, "--subject", each) for each in ("first", "second")]
+    listed = run(database, "list").output
+    taken = done(database, "identity", "asha", "--none")
+
+    assert [each["subject"] for each in (*given, taken)] == ["first", "second", None]
+    assert "second of https://sso.lender.example/staff" in listed
+    assert database.count("people_sessions") == 0
+    acts = database.rows("SELECT details FROM acts WHERE action = 'person_identity_changed' ORDER BY id")
+    assert [act["details"]["subject"] for act in acts] == ["first", "second", None]
+
+
+def test_identity_is_one_persons_who_may_sign_in(database: Database) -> None:
+    for name in ("asha", "ravi"):
+        done(database, "add", name, "--role", "reviewer")
+    done(database, "identity", "asha", *ISSUER, "--subject", "5f2c")
+
+    assert "another person's" in refusal(database, "identity", "ravi", *ISSUER, "--subject", "5f2c")
+    done(database, "disable", "asha")
+    assert done(database, "identity", "ravi", *ISSUER, "--subject", "5f2c")["subject"] == "5f2c"
+    assert "disabled" in refusal(database, "identity", "asha", "--none")
+    assert "or --none" in refusal(database, "identity", "ravi")
+
+
 def test_person_is_listed_with_roles(database: Database) -> None:
     done(database, "add", "asha", "--role", "reviewer", "--role", "auditor", "--totp")
 

@@ -1,6 +1,6 @@
 """An issuer of tokens that runs: authlib's authorization server, over HTTP on a port of its own.
 
-It knows clients with secrets (client credentials, JWT by RFC 9068) and people (code flow with PKCE, OpenID Connect).
+It knows clients with secrets (client credentials, JWT by RFC 9068); `sign_in_issuer` adds people.
 """
 
 import base64
@@ -129,15 +129,20 @@ class Issuer:
         """The issuer as an application."""
         app = flask.Flask(__name__)
         server = AuthorizationServer(app, query_client=self.clients.get, save_token=lambda *_: None)
-        server.register_token_generator("client_credentials", _AccessTokens(self))
-        server.register_grant(ClientCredentialsGrant)
         app.before_request(lambda: flask.Response(status=503) if self.is_away else None)
-        app.post("/token")(server.create_token_response)
-        app.get("/.well-known/openid-configuration")(self._description)
-        app.get("/jwks")(self._shown_keys)
+        self.serve(app, server)
         return app
 
-    def _description(self) -> Any:
+    def serve(self, app: flask.Flask, server: AuthorizationServer) -> None:
+        """Serve clients with secrets."""
+        server.register_token_generator("client_credentials", _AccessTokens(self))
+        server.register_grant(ClientCredentialsGrant)
+        app.post("/token")(server.create_token_response)
+        app.get("/.well-known/openid-configuration")(self.description)
+        app.get("/jwks")(self._shown_keys)
+
+    def description(self) -> dict[str, Any]:
+        """What it says of itself."""
         return {"issuer": self.url, "jwks_uri": f"{self.url}/jwks", "token_endpoint": f"{self.url}/token"}
 
     def _shown_keys(self) -> Any:

@@ -77,10 +77,11 @@ def add(
       prequal clients add batch --issuer https://sso.lender.example/realms/apps --subject prequal-batch
     """
     from prequal.api_clients import administration
+    from prequal.cli import identities
     from prequal.record.acts import operator
 
     scopes = sorted(set(scope or Scope))
-    if identity := _identity(issuer, subject):
+    if identity := identities.of(issuer, subject):
         _add_identified(name, scopes, identity, sandbox, rate, as_json)
         return
     settings, hasher = hashing_stores()
@@ -165,13 +166,11 @@ def identity(
       prequal clients identity k7m2xq9z --none
     """
     from prequal.api_clients import administration
-    from prequal.core.errors import UsageError
+    from prequal.cli import identities
     from prequal.core.settings import DatabaseSettings
     from prequal.record.acts import operator
 
-    found = _identity(issuer, subject)
-    if none is (found is not None):
-        raise UsageError("Give --issuer and --subject, or --none.")
+    found = identities.given(issuer, subject, none=none)
     changed = administration.identify(stores(DatabaseSettings).database_url, operator(), client, found)
     _show_identity(changed, as_json)
 
@@ -223,17 +222,6 @@ def revoke(
         typer.echo(json.dumps({"client": found.id, "name": found.name, "revoked": secret or "client"}))
         return
     typer.echo(f"{found.id} is revoked." if secret is None else f"Secret {secret} of {found.id} is revoked.")
-
-
-def _identity(issuer: str | None, subject: str | None) -> "Identity | None":
-    from prequal.core.errors import UsageError
-    from prequal.issuers.identity import Identity
-
-    if issuer is None and subject is None:
-        return None
-    if issuer is None or subject is None:
-        raise UsageError("--issuer and --subject belong together.")
-    return Identity.of(issuer, subject)
 
 
 def _add_identified(

@@ -4,6 +4,7 @@ Invariant: a password that is made, and a second factor's address, are written t
 """
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,10 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=Fa
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of lines.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and . _ @ -.")]
 Roles = Annotated[list[PersonRole], typer.Option("--role", help="What the person is there for; may be repeated.")]
+Issuer = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Who vouches for the person: `iss`, as OIDC_ISSUER spells it.")
+]
+Subject = Annotated[str | None, typer.Option(metavar="NAME", help="How it names the person: `sub` of its tokens.")]
 Generate = Annotated[bool, typer.Option("--generate", help="Make a random password and print it, once.")]
 
 
@@ -122,6 +127,34 @@ def disable(name: Name, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def identity(
+    name: Name,
+    issuer: Issuer = None,
+    subject: Subject = None,
+    none: Annotated[bool, typer.Option("--none", help="No issuer vouches for the person any more.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let an issuer vouch for a person, in place of the one that did; ends the person's sessions.
+
+    A password is taken as before, unless CONSOLE_PASSWORDS is off. Needs DATABASE_URL, or a running `prequal up`.
+
+    \b
+    Examples:
+      prequal users identity asha --issuer https://sso.lender.example/realms/staff --subject 5f2c9a7e
+      prequal users identity asha --none
+    """
+    from prequal.cli.identities import given
+    from prequal.people import administration
+    from prequal.record.acts import operator
+
+    found = given(issuer, subject, none=none)
+    _run(lambda connection: administration.set_identity(connection, operator(), name, found))
+    known = asdict(found) if found else {"issuer": None, "subject": None}
+    said = f"{found.issuer} vouches for {name} as {found.subject}." if found else f"No issuer vouches for {name}."
+    typer.echo(json.dumps({"name": name, **known}) if as_json else said)
+
+
+@app.command()
 def password(
     name: Name,
     generate: Generate = False,
@@ -183,10 +216,13 @@ def _as_json(person: "Person") -> dict[str, Any]:
         "created_at": person.created_at.isoformat(),
         "disabled_at": person.disabled_at and person.disabled_at.isoformat(),
         "locked_until": person.locked_until and person.locked_until.isoformat(),
+        "issuer": person.issuer,
+        "subject": person.subject,
     }
 
 
 def _line(person: "Person") -> str:
     state = "disabled" if person.disabled_at else "locked" if person.locked_until else ""
     factor = "second factor" if person.has_second_factor else "password alone"
-    return f"{person.name}  {', '.join(person.roles)}  ({', '.join(filter(None, [factor, state]))})"
+    known = f"{person.subject} of {person.issuer}" if person.issuer else ""
+    return f"{person.name}  {', '.join(person.roles)}  ({', '.join(filter(None, [factor, known, state]))})"

@@ -24,6 +24,7 @@ from prequal.console.views import (
     applications,
     clients,
     dead_letters,
+    issuer_sign_in,
     overview,
     people,
     policy,
@@ -73,6 +74,7 @@ def build(console: Console, health: dict[str, Handler]) -> ASGIApp:
     routes: Iterable[BaseRoute] = [
         *(Route(path, handler, methods=["GET"]) for path, handler in health.items()),
         *sign_in.routes(console),
+        *issuer_sign_in.routes(console),
         *(page.route(console) for page in PAGES),
         *(live.route(page) for page in LIVE),
         Mount(api.PREFIX, api.build(console)),

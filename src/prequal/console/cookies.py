@@ -1,7 +1,7 @@
-"""The two cookies, and the tokens that forms carry against other sites' requests.
+"""The cookies, and the tokens that forms carry against other sites' requests.
 
-Invariant: both cookies are HttpOnly and SameSite=Strict, and Secure where the console speaks TLS or listens beyond
-this machine.
+Invariant: every cookie is HttpOnly, and Secure where the console speaks TLS or listens beyond this machine; all are
+SameSite=Strict but that of an attempt to sign in by an issuer, whose site leads back here.
 """
 
 import hashlib
@@ -34,6 +34,11 @@ class Cookies:
         """The name of the cookie of one who is not signed in: it binds the form to sign in with to the browser."""
         return self._named("console_visitor")
 
+    @property
+    def attempt(self) -> str:
+        """The name of the cookie of one who signs in by an issuer."""
+        return self._named("console_attempt")
+
     def of(self, request: Request, name: str) -> str:
         """The value of a cookie; empty without one."""
         return request.cookies.get(name, "")
@@ -41,6 +46,10 @@ class Cookies:
     def set(self, response: Response, name: str, value: str) -> None:
         """Set a cookie that lives as long as the browser."""
         response.set_cookie(name, value, secure=self.secure, httponly=True, samesite="strict", path="/")
+
+    def set_attempt(self, response: Response, value: str, seconds: int) -> None:
+        """Set the cookie of an attempt to sign in by an issuer, which comes along when that leads back."""
+        response.set_cookie(self.attempt, value, seconds, secure=self.secure, httponly=True, samesite="lax", path="/")
 
     def clear(self, response: Response, name: str) -> None:
         """Take a cookie away."""

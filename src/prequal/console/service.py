@@ -16,6 +16,7 @@ from prequal.core import setting_checks
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.keys import KeyCheck
 from prequal.core.topology import Service
+from prequal.people.issuer_sign_in import IssuerSignIn
 from prequal.people.sign_in import Life, SignIn
 from prequal.postgres.connections import ConnectionPool
 from prequal.postgres.key_checks import recorded_key
@@ -48,6 +49,8 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
         async with started(
             Service.CONSOLE, settings, stop, readiness, *checks, app=pages, certificate=certificate
         ) as running:
+            if console.issuer_sign_in:
+                running.group.create_task(console.issuer_sign_in.flow.keys.run(stop))
             if keys:
                 following = chain.follow(settings.database_url, keys[0], stop, settings.record_heads_folder)
                 running.group.create_task(following)
@@ -62,11 +65,13 @@ def console_of(
 ) -> Console:
     """Wire the console; `stop` ends its streams."""
     life = Life(settings.console_idle_minutes * 60, settings.console_session_hours * 3600)
+    session = functools.partial(pool.use, "console_session")
     return Console(
         settings=settings,
         pool=pool,
         readiness=readiness,
-        sign_in=SignIn(life, lambda: pool.use("console_session")),
+        sign_in=SignIn(life, session, passwords=settings.console_passwords),
+        issuer_sign_in=IssuerSignIn.of(settings, life, session),
         verifier=Verifier(settings, pool),
         consumers=Consumers(settings),
         renderer=Renderer(settings.console_time_zone),

@@ -22,6 +22,7 @@ from prequal.console.verifications import Verifier
 from prequal.core.circuit_breaker import BreakerOpen
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError
+from prequal.people.issuer_sign_in import IssuerSignIn
 from prequal.people.sessions import Session
 from prequal.people.sign_in import SignIn
 from prequal.postgres.connections import Connection, ConnectionPool
@@ -68,6 +69,8 @@ class Console:
     pool: ConnectionPool
     readiness: Readiness
     sign_in: SignIn
+    issuer_sign_in: IssuerSignIn | None
+    """None where people sign in by no issuer."""
     verifier: Verifier
     consumers: Consumers
     renderer: Renderer

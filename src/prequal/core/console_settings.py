@@ -9,11 +9,12 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from prequal.core import setting_checks as checks
 from prequal.core.http_tls_settings import HttpTlsSettings
+from prequal.core.issuer_settings import SignInIssuerSettings
 from prequal.core.record_settings import ChainSettings
 from prequal.core.settings import Port, ServiceSettings, StoresSettings
 
 
-class ConsoleSettings(HttpTlsSettings, ChainSettings, ServiceSettings, StoresSettings):
+class ConsoleSettings(SignInIssuerSettings, HttpTlsSettings, ChainSettings, ServiceSettings, StoresSettings):
     """The settings of `prequal console`: of keys that of the record alone."""
 
     service_name: str = Field("console", min_length=1, max_length=64, description="Name in logs and metrics.")

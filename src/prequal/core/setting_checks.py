@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from prequal.core.database_url import parse as parse_database_url
 
 FOR_EVERYBODY: Final = 0o007
+SIGN_IN_CALLBACK: Final = "/sign-in/callback"
 BOOTSTRAP = re.compile(r"[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5}(,[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5})*")
 
 
@@ -70,6 +71,14 @@ def issuer(url: str) -> str:
 def key_service(url: str) -> str:
     """An address that keys may come from, or none: HTTPS, or this machine."""
     return _private(url, "https://vault.example:8200", "keys come from there")
+
+
+def redirect_uri(url: str) -> str:
+    """An address of the console that browsers come back to from an issuer, or none: HTTPS, or this machine."""
+    _private(url, f"https://console.example{SIGN_IN_CALLBACK}", "whom an issuer vouches for comes there")
+    if url and urlsplit(url).path != SIGN_IN_CALLBACK:
+        raise ValueError(f"must end in {SIGN_IN_CALLBACK}, the console's page for it")
+    return url
 
 
 def _private(url: str, example: str, why: str) -> str:

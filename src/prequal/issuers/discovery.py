@@ -5,7 +5,7 @@ Invariant: an answer is bounded in time and size, follows no redirect, and names
 
 import asyncio
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
@@ -25,6 +25,10 @@ class IssuerAway(Transient):
     """The issuer does not answer, or not as one."""
 
 
+class RefusedByIssuer(IssuerAway):
+    """The issuer answers that what it was sent is not taken."""
+
+
 class Metadata(BaseModel):
     """What an issuer says of itself (OpenID Connect Discovery 1.0, 3)."""
 
@@ -34,19 +38,29 @@ class Metadata(BaseModel):
     jwks_uri: Address
 
 
+class SignInMetadata(Metadata):
+    """The same of an issuer that people sign in by."""
+
+    authorization_endpoint: Address
+    token_endpoint: Address
+
+
+M = TypeVar("M", bound=Metadata)
+
+
 def a_client() -> httpx.AsyncClient:
     """A client to ask an issuer with; to be closed."""
     return httpx.AsyncClient(timeout=SECONDS, mounts=DIRECT)
 
 
-async def discover(http: httpx.AsyncClient, issuer: str) -> Metadata:
+async def discover(http: httpx.AsyncClient, issuer: str, kind: type[M]) -> M:
     """What this issuer says of itself.
 
     Raises:
         IssuerAway: it does not answer, or speaks of another issuer, or names an address that is not safe.
     """
     try:
-        found = Metadata.model_validate(await ask(http, "GET", issuer.rstrip("/") + _PATH))
+        found = kind.model_validate(await ask(http, "GET", issuer.rstrip("/") + _PATH))
     except ValidationError:
         raise IssuerAway("its description lacks something, or names an address without TLS") from None
     if found.issuer != issuer:
@@ -58,6 +72,7 @@ async def ask(http: httpx.AsyncClient, method: str, url: str, **content: Any) ->
     """The JSON that an address answers with 200.
 
     Raises:
+        RefusedByIssuer: it answers with a status of 4xx.
         IssuerAway: anything else came, or nothing.
     """
     try:
@@ -70,7 +85,8 @@ async def ask(http: httpx.AsyncClient, method: str, url: str, **content: Any) ->
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise IssuerAway(f"it cannot be reached: {type(error).__name__}") from None
     if response.status_code != httpx.codes.OK:
-        raise IssuerAway(f"it answers with status {response.status_code}")
+        kind = RefusedByIssuer if response.is_client_error else IssuerAway
+        raise kind(f"it answers with status {response.status_code}")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

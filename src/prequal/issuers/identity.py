@@ -34,9 +34,11 @@ class Identity:
         except ValueError:
             fits = False
         if not fits:
-            raise UsageError("--issuer must look like https://issuer.example/realm, as `iss` of its tokens spells it.")
+            raise UsageError(
+                "The issuer must look like https://issuer.example/realm, as `iss` of its tokens spells it."
+            )
         if not (0 < len(subject) <= SUBJECT_CHARACTERS_MAX and subject.isascii() and subject.isprintable()):
-            raise UsageError(f"--subject must be 1 to {SUBJECT_CHARACTERS_MAX} printable characters of ASCII.")
+            raise UsageError(f"The subject must be 1 to {SUBJECT_CHARACTERS_MAX} printable characters of ASCII.")
         if looks_like_pan(subject):
-            raise UsageError("--subject holds something that looks like a PAN: have the issuer give another name.")
+            raise UsageError("The subject holds something that looks like a PAN: have the issuer give another name.")
         return cls(issuer, subject)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
+import httpx
 import jwt
 import structlog
 
 from prequal.core.lifecycle import first_of, pause
 from prequal.issuers import discovery
-from prequal.issuers.discovery import IssuerAway
+from prequal.issuers.discovery import IssuerAway, Metadata, SignInMetadata
 
 log = structlog.get_logger()
 
@@ -83,16 +84,18 @@ class SigningKeys:
                 await pause(stop, SPARED_SECONDS)
                 await first_of(REFETCH_SECONDS, stop, self._wanted)
 
-    async def _fetch(self, http: Any) -> None:
+    async def _fetch(self, http: httpx.AsyncClient) -> None:
         try:
-            url = self._jwks_url or (await discovery.discover(http, self._issuer)).jwks_uri
-            self._take(await discovery.ask(http, "GET", url))
+            self._take(await discovery.ask(http, "GET", await self._url(http)))
         except IssuerAway as reason:
             if not self._failed:
                 log.warning("issuer_keys_not_read", issuer=self._issuer, reason=str(reason))
             self._failed = True
         else:
             self._failed = False
+
+    async def _url(self, http: httpx.AsyncClient) -> str:
+        return self._jwks_url or (await discovery.discover(http, self._issuer, Metadata)).jwks_uri
 
     def _take(self, document: Any) -> None:
         entries = document.get("keys") if isinstance(document, dict) else None
@@ -104,6 +107,22 @@ class SigningKeys:
             self._documents, self._keys = entries, found
             self.changes += 1
             log.info("issuer_keys_changed", issuer=self._issuer, keys=len(found))
+
+
+class SignInKeys(SigningKeys):
+    """The keys of an issuer that people sign in by, with what it says of itself.
+
+    Attributes:
+        described: that, as it was last read; None before the first time.
+    """
+
+    def __init__(self, issuer: str) -> None:
+        super().__init__(issuer)
+        self.described: SignInMetadata | None = None
+
+    async def _url(self, http: httpx.AsyncClient) -> str:
+        self.described = await discovery.discover(http, self._issuer, SignInMetadata)
+        return self.described.jwks_uri
 
 
 def _key(entry: Any) -> SigningKey | None:

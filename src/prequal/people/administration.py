@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from prequal.core.errors import UsageError
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.domain.person import PERSON_NAME, PersonRole
+from prequal.issuers.identity import Identity
 from prequal.people import passwords, queries, second_factor, sessions
 from prequal.people.queries import Person
 from prequal.postgres.connections import Connection
@@ -95,6 +96,22 @@ async def set_password(
         await sessions.end_all(connection, name)
         has_one = new.totp_secret is not None if second_factor_too else person.has_second_factor
         await record_act(connection, actor, "person_password_changed", "person", name, {"second_factor": has_one})
+
+
+async def set_identity(connection: Connection, actor: Actor, name: str, identity: Identity | None) -> None:
+    """Let an issuer vouch for a person, in place of who did, or nobody any more; ends the person's sessions.
+
+    Raises:
+        UsageError: there is no such person, the person is disabled, or the identity is another person's.
+    """
+    claims = (None, None) if identity is None else (identity.issuer, identity.subject)
+    async with connection.transaction():
+        await _living(connection, name)
+        if not await queries.set_identity(connection, name, *claims):
+            raise UsageError("This subject of the issuer is another person's: see `prequal users list`.")
+        await sessions.end_all(connection, name)
+        details: dict[str, Detail] = dict(zip(("issuer", "subject"), claims, strict=True))
+        await record_act(connection, actor, "person_identity_changed", "person", name, details)
 
 
 async def list_all(connection: Connection) -> list[Person]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from asyncpg import UniqueViolationError
+
 from prequal.postgres.connections import Connection
 
 FAILED_SIGN_INS_MAX = 5
@@ -25,6 +27,9 @@ class Person:
     has_second_factor: bool
     locked_until: datetime | None
     """In the future, or None."""
+    issuer: str | None
+    subject: str | None
+    """Whom the issuer's tokens name so; None, as `issuer`, when it vouches for nobody here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ async def insert_person(
 
 
 _PERSON = """
-    name, roles, created_at, disabled_at, totp_secret IS NOT NULL, CASE WHEN locked_until > now() THEN locked_until END
+    name, roles, created_at, disabled_at, totp_secret IS NOT NULL, CASE WHEN locked_until > now() THEN locked_until END,
+    issuer, subject
 """
 
 
@@ -96,6 +102,32 @@ async def set_second_factor(connection: Connection, name: str, totp_secret: str 
     await connection.execute(
         "UPDATE people SET totp_secret = $2, totp_last_step = 0 WHERE name = $1", name, totp_secret
     )
+
+
+async def set_identity(connection: Connection, name: str, issuer: str | None, subject: str | None) -> bool:
+    """Know a person by these claims of an issuer, or by none; not when they are another's who is not disabled."""
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "UPDATE people SET issuer = $2, subject = $3 WHERE name = $1", name, issuer, subject
+            )
+    except UniqueViolationError:
+        return False
+    return True
+
+
+async def locked_name_of(connection: Connection, issuer: str, subject: str) -> str | None:
+    """Who is known by these claims of an issuer and not disabled, locked until the transaction ends."""
+    name: str | None = await connection.fetchval(
+        "SELECT name FROM people WHERE issuer = $1 AND subject = $2 AND disabled_at IS NULL FOR UPDATE", issuer, subject
+    )
+    return name
+
+
+async def now(connection: Connection) -> datetime:
+    """The database's time."""
+    moment: datetime = await connection.fetchval("SELECT now()")
+    return moment
 
 
 async def credentials(connection: Connection, name: str) -> Credentials | None:

@@ -22,6 +22,10 @@ class SignInRefused(Refused):
     """Name, password or code is wrong, or there were too many failed sign-ins: then wait 15 minutes."""
 
 
+class PasswordsOff(SignInRefused):
+    """Passwords are not taken here: sign in at the console by your organisation's sign-in."""
+
+
 class Busy(Transient):
     """Too many people sign in at this moment: try again in a few seconds."""
 
@@ -37,8 +41,11 @@ class Life:
 class SignIn:
     """Signs people in, one after the other."""
 
-    def __init__(self, life: Life, connection: Callable[[], AbstractAsyncContextManager[Connection]]) -> None:
+    def __init__(
+        self, life: Life, connection: Callable[[], AbstractAsyncContextManager[Connection]], *, passwords: bool = True
+    ) -> None:
         """Wire it; `connection` gives one for as long as its block lasts, and is asked when it is a sign-in's turn."""
+        self._passwords = passwords
         self._life = life
         self._connection = connection
         self._verifier = Verifier()
@@ -48,9 +55,12 @@ class SignIn:
         """The token of a new session.
 
         Raises:
+            PasswordsOff: nobody signs in so.
             SignInRefused: what was given does not fit, or the name is locked or disabled; a failure is counted.
             Busy: too many wait already.
         """
+        if not self._passwords:
+            raise PasswordsOff
         if self._waiting >= WAITING_MAX:
             raise Busy
         self._waiting += 1

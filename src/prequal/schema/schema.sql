@@ -271,10 +271,15 @@ CREATE TABLE public.people (
     locked_until timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     disabled_at timestamp with time zone,
+    issuer text COLLATE pg_catalog."C",
+    subject text COLLATE pg_catalog."C",
     CONSTRAINT people_failed_sign_ins_check CHECK ((failed_sign_ins >= 0)),
+    CONSTRAINT people_identity_whole CHECK (((issuer IS NULL) = (subject IS NULL))),
+    CONSTRAINT people_issuer_check CHECK (((char_length(issuer) >= 1) AND (char_length(issuer) <= 500))),
     CONSTRAINT people_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9._@-]{0,99}$'::text)),
     CONSTRAINT people_password_hash_check CHECK (starts_with(password_hash, '$argon2id$'::text)),
     CONSTRAINT people_roles_check CHECK ((((cardinality(roles) >= 1) AND (cardinality(roles) <= 6)) AND (roles <@ ARRAY['administrator'::text, 'risk_officer'::text, 'approver'::text, 'reviewer'::text, 'operator'::text, 'auditor'::text]))),
+    CONSTRAINT people_subject_check CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
     CONSTRAINT people_totp_secret_check CHECK ((char_length(totp_secret) >= 32))
 );
 
@@ -669,6 +674,8 @@ CREATE INDEX outbox_archive_request ON ONLY public.outbox_archive USING btree (c
 CREATE INDEX outbox_parked_due ON public.outbox_parked USING btree (next_try_at);
 
 CREATE INDEX pan_claims_age ON public.pan_claims USING brin (expires_at);
+
+CREATE UNIQUE INDEX people_identity_key ON public.people USING btree (issuer, subject) WHERE (disabled_at IS NULL);
 
 CREATE INDEX people_sessions_person ON public.people_sessions USING btree (person);
 

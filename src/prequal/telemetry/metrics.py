@@ -212,6 +212,13 @@ RECORD_UNCHAINED_AGE = _gauge(
     "record_unchained_age_seconds", "Seconds that the record's oldest entry has been in no block; 0 to 5 with none."
 )
 
+ISSUER_SIGN_INS = _counter(
+    "issuer_sign_ins_total",
+    "Sign-ins of people by the issuer: done, or refused for what the browser brought (another_browser), the issuer or "
+    "its token (not_vouched), whom that names (unknown_subject), too many at once (busy), or no answer (away).",
+    ["outcome"],
+)
+
 # ── labels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SUBMIT_ROUTE = "/applications"

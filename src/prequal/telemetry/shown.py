@@ -146,7 +146,12 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
     }
     | {gauge: [] for gauge in metrics.COLLECTED},
     Service.CONSOLE: _own("console_session", "console_read", "console_write", "record_lag")
-    | {**_POOL, metrics.RECORD_CHAINED_AT: [], metrics.RECORD_UNCHAINED_AGE: []},
+    | {
+        **_POOL,
+        metrics.RECORD_CHAINED_AT: [],
+        metrics.RECORD_UNCHAINED_AGE: [],
+        metrics.ISSUER_SIGN_INS: _of("done", "another_browser", "not_vouched", "unknown_subject", "busy", "away"),
+    },
 }
 """The metrics of each process, with the series that exist from its start."""
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
+from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import key_bytes, split
 from prequal.core.login_settings import RolesSettings
@@ -533,6 +534,37 @@ def test_issuer_that_is_not_asked_over_tls_is_refused(name: str, url: str) -> No
 
 def test_issuer_without_an_audience_is_refused() -> None:
     assert "API_JWT_AUDIENCE is missing" in sentence(api_jwt_issuer="https://issuer.example")
+
+
+OIDC = {
+    "oidc_issuer": "https://issuer.example",
+    "oidc_client_id": "console",
+    "oidc_client_secret": "hunter2",
+    "oidc_redirect_uri": "https://console.example/sign-in/callback",
+}
+
+
+@pytest.mark.parametrize("missing", OIDC)
+def test_sign_in_by_an_issuer_is_set_as_a_whole(missing: str) -> None:
+    words = sentence(ConsoleSettings, **OIDC | {missing: ""})
+
+    assert f"{missing.upper()} is missing beside" in words
+    assert "hunter2" not in words
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://console.example/sign-in/callback", "https://console.example/", "https://a:hunter2@a/sign-in/callback"],
+)
+def test_issuer_leads_back_to_the_console_over_tls_alone(uri: str) -> None:
+    words = sentence(ConsoleSettings, **OIDC | {"oidc_redirect_uri": uri})
+
+    assert words.startswith("Bad settings: OIDC_REDIRECT_URI must")
+    assert "hunter2" not in words
+
+
+def test_some_way_to_sign_in_is_left() -> None:
+    assert "OIDC_ISSUER is missing" in sentence(ConsoleSettings, console_passwords=False)
 
 
 @pytest.mark.parametrize("url", ["", "https://bureau.example/v1/reports", "http://127.0.0.1:8006/reports"])

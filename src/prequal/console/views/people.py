@@ -13,6 +13,7 @@ from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
 from prequal.domain.person import PersonRole
+from prequal.issuers.identity import Identity
 from prequal.people import administration, second_factor
 from prequal.people.administration import NewSecrets
 
@@ -21,7 +22,8 @@ async def show(visit: Visit) -> Response:
     """The page of all people."""
     async with visit.reading() as connection:
         people = await administration.list_all(connection)
-    return visit.page("people.html", people=people, roles=list(PersonRole))
+    issuer = visit.console.settings.oidc_issuer
+    return visit.page("people.html", people=people, roles=list(PersonRole), issuer=issuer)
 
 
 async def add(visit: Visit) -> Response:
@@ -46,6 +48,15 @@ async def set_password(visit: Visit) -> Response:
     async with visit.writing() as connection:
         await administration.set_password(connection, visit.session.actor, name, new, second_factor_too=True)
     return _issued(visit, name, new)
+
+
+async def set_identity(visit: Visit) -> Response:
+    """Let the issuer of this console vouch for a person, or no longer."""
+    name, issuer, subject = _other(visit), visit.console.settings.oidc_issuer, visit.form.get("subject", "")
+    identity = Identity.of(issuer, subject) if subject else None
+    async with visit.writing() as connection:
+        await administration.set_identity(connection, visit.session.actor, name, identity)
+    return visit.moved("/people?done=yes")
 
 
 async def disable(visit: Visit) -> Response:
@@ -81,5 +92,6 @@ PAGES: Final = (
     Page("/people", Right.CHANGE_PEOPLE, add, "POST"),
     Page("/people/{name}/roles", Right.CHANGE_PEOPLE, set_roles, "POST"),
     Page("/people/{name}/password", Right.CHANGE_PEOPLE, set_password, "POST"),
+    Page("/people/{name}/identity", Right.CHANGE_PEOPLE, set_identity, "POST"),
     Page("/people/{name}/disable", Right.CHANGE_PEOPLE, disable, "POST"),
 )

@@ -5,7 +5,8 @@ Invariant: a sign-in makes a new session and ends the one that the browser had.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -47,7 +48,9 @@ def _form(
 ) -> Response:
     cookies, wanted = console.cookies, typed.get("next") or request.query_params.get("next", "")
     visitor = cookies.of(request, cookies.visitor) or new_visitor()
-    response = console.page("sign_in.html", status, csrf=form_token(visitor), words=words, typed=typed, wanted=wanted)
+    ways = {"issuer": urlsplit(console.settings.oidc_issuer).netloc, "passwords": console.settings.console_passwords}
+    shown: dict[str, Any] = {"csrf": form_token(visitor), "words": words, "typed": typed, "wanted": wanted, **ways}
+    response = console.page("sign_in.html", status, None, **shown)
     cookies.set(response, cookies.visitor, visitor)
     return response
 

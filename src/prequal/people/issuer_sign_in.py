@@ -1,0 +1,84 @@
+"""Signing in by an issuer: whom it vouches for, of the people that an administrator tied to it, and a session.
+
+Invariant: a person is found by issuer and subject together, and by nothing else that a token says.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
+
+from prequal.core.errors import Refused, UsageError
+from prequal.core.issuer_settings import SignInIssuerSettings
+from prequal.issuers.code_flow import Attempt, CodeFlow, NotVouched
+from prequal.issuers.identity import Identity
+from prequal.issuers.tokens import Verified
+from prequal.people import queries, sessions
+from prequal.people.sign_in import WAITING_MAX, Busy, Life
+from prequal.postgres.connections import Connection
+from prequal.record.acts import Actor, ActorKind, Detail, record_act
+
+Connections: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
+
+
+class UnknownSubject(Refused):
+    """Whom the issuer vouches for is nobody who may sign in here: ask an administrator."""
+
+
+class IssuerSignIn:
+    """Signs in whom one issuer vouches for; as many at once as wait for the turn of their password.
+
+    Attributes:
+        flow: the console as the issuer's client.
+    """
+
+    def __init__(self, issuer: str, flow: CodeFlow, life: Life, connection: Connections) -> None:
+        """Wire it; `connection` gives one for as long as its block lasts."""
+        self.flow = flow
+        self._issuer = issuer
+        self._life = life
+        self._connection = connection
+        self._turns = asyncio.Semaphore(WAITING_MAX)
+
+    @classmethod
+    def of(cls, settings: SignInIssuerSettings, life: Life, connection: Connections) -> "IssuerSignIn | None":
+        """That of these settings, if they name an issuer."""
+        return cls(settings.oidc_issuer, CodeFlow(settings), life, connection) if settings.oidc_issuer else None
+
+    async def __call__(self, attempt: Attempt, given: Mapping[str, str]) -> str:
+        """The token of a new session, for what the issuer sent back.
+
+        Raises:
+            NotVouched: the issuer vouches for nobody.
+            UnknownSubject: it does, and that is nobody here, or somebody who is disabled.
+            Busy: too many wait already.
+            Transient: issuer or database does not answer.
+        """
+        if self._turns.locked():
+            raise Busy
+        async with self._turns:
+            found = await self.flow.finished(attempt, given)
+        async with self._connection() as connection, connection.transaction():
+            return await self._begin(connection, found)
+
+    async def _begin(self, connection: Connection, found: Verified) -> str:
+        subject, now = str(found.claims.get("sub", "")), await queries.now(connection)
+        if not found.not_before <= now.timestamp() < found.expires_at:
+            raise NotVouched
+        name = await queries.locked_name_of(connection, self._issuer, subject)
+        if name is None:
+            raise UnknownSubject(_nobody(self._issuer, subject))
+        token = sessions.new_token()
+        await sessions.begin(connection, name, token, self._life.idle_seconds, self._life.seconds)
+        details: dict[str, Detail] = {"issuer": self._issuer}
+        await record_act(connection, Actor(ActorKind.PERSON, name), "signed_in", "person", name, details)
+        return token
+
+
+def _nobody(issuer: str, subject: str) -> str | None:
+    """What a person gives to an administrator, who ties the two; None where the subject cannot be tied."""
+    try:
+        identity = Identity.of(issuer, subject)
+    except UsageError:
+        return None
+    return f"`{identity.subject}` of `{identity.issuer}` is nobody who may sign in here: tell an administrator both."
