@@ -1,4 +1,4 @@
-"""What campaigns found: one summed line a fault and load, and the table that `docs/fault-runs.md` makes of them.
+"""What campaigns found: one summed line a row and load, and the table that `docs/fault-runs.md` makes of them.
 
     python -m faults.results            writes the table
     python -m faults.results --check    only compares
@@ -20,6 +20,7 @@ RESULTS, DOCUMENT = (Path(__file__).parent.parent / kept for kept in KEPT)
 BEGIN: Final = "<!-- table: made by `python -m faults.results` from faults/results.jsonl -->"
 END: Final = "<!-- end of table -->"
 LINES_MAX: Final = 100
+TUPLES: Final = ("violated", "recovery")
 
 WORDS: Final = ("clean", "VIOLATED", "spoilt", "not run")
 """How a run can have ended."""
@@ -126,17 +127,28 @@ def summed(sums: Iterable[Sum], results: Iterable[Result]) -> list[Sum]:
 
 def append(*results: Result, file: Path = RESULTS) -> None:
     """Add runs to the file's sums."""
-    lines = [json.dumps(asdict(each)) + "\n" for each in summed(read(file), results)]
-    file.write_text("".join(lines), encoding="utf-8")
+    file.write_text(written(summed(read(file), results)), encoding="utf-8")
+
+
+def written(sums: Iterable[Sum]) -> str:
+    """The file of these sums: a line for each row and load, with a sum for each of its faults."""
+    by_line: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for each in sorted(sums, key=lambda one: (one.row, one.volume, one.key)):
+        said = asdict(each)
+        by_line.setdefault((said.pop("row"), said.pop("volume")), []).append(said)
+    lines = ({"row": row, "volume": volume, "faults": faults} for (row, volume), faults in by_line.items())
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
 
 
 def read(file: Path = RESULTS) -> list[Sum]:
-    """All that was recorded; none when there is no file."""
+    """All that was recorded, sorted; none when there is no file."""
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return [
-        Sum(**{**each, "violated": tuple(each["violated"]), "recovery": tuple(each["recovery"])})
-        for each in map(json.loads, lines)
+    sums = [
+        Sum(row=line["row"], volume=line["volume"], **{**said, **{many: tuple(said[many]) for many in TUPLES}})
+        for line in map(json.loads, lines)
+        for said in line["faults"]
     ]
+    return sorted(sums, key=lambda each: each.key)
 
 
 def table(sums: Iterable[Sum]) -> str:
@@ -161,8 +173,9 @@ def write() -> None:
 def check() -> None:
     """See that the file is summed and sorted, and the document as it says. Raises SystemExit when it is not."""
     sums, text = read(), DOCUMENT.read_text(encoding="utf-8")
-    if len(sums) >= LINES_MAX or [each.key for each in sums] != sorted({each.key for each in sums}):
-        sys.exit(f"faults/results.jsonl must be one line a fault and load, sorted, and fewer than {LINES_MAX}.")
+    kept = RESULTS.read_text(encoding="utf-8")
+    if kept != written(sums) or kept.count("\n") >= LINES_MAX:
+        sys.exit(f"faults/results.jsonl must be one line a row and load, sorted, and fewer than {LINES_MAX}.")
     if documented(text, sums) != text:
         sys.exit("Not what faults/results.jsonl says: docs/fault-runs.md. Run `make documents`.")
 

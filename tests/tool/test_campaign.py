@@ -193,12 +193,14 @@ def test_recorded_runs_are_summed_by_fault_and_load_and_counted_by_revision(tmp_
     clean = results.Result("abc", 7, "fault", 1, "100 at 50/s", 4.0, 9.0, 80, 1.26)
     red = replace(clean, seed=2, revision="def", recovery_seconds=0.5, violations=("I1 is missing: x",))
     file = tmp_path / "results.jsonl"
-    results.append(clean, replace(clean, volume="500 at 20/s"), file=file)
+    results.append(clean, replace(clean, name="other"), replace(clean, volume="500 at 20/s"), file=file)
 
     results.append(red, replace(clean, spoilt="nobody met it"), file=file)
 
-    first, second = results.read(file)
+    first, second, other = results.read(file)
+    assert (other.name, other.runs) == ("other", {"abc": 1})
     assert (first.runs, first.violated) == ({"abc": 1, "def": 1}, ("seed 2 at def",))
     assert first.recovery == (0.5, 1.3)
     assert (second.volume, second.runs) == ("500 at 20/s", {"abc": 1})
+    assert len(file.read_text().splitlines()) == 2  # one a row and load
     assert "| 2 | **1** (seed 2 at def) | 0.9 / 1.3 s | – | def |" in results.table([first])
