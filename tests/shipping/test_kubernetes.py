@@ -245,7 +245,7 @@ def test_secrets_come_by_reference_alone(name: str, workload: str) -> None:
     assert by_reference == {
         variable["name"]
         for variable in container(pod)["env"]
-        if re.search(r"KEY|PASSWORD|DATABASE_URL", variable["name"])
+        if re.search(r"KEY|SECRET|PASSWORD$|DATABASE_URL", variable["name"])
     }
     assert files <= {"prequal-kafka-cluster-ca-cert", "prequal-database-ca"}
     assert not those(overlay(name), "Secret")
@@ -570,6 +570,7 @@ def test_names_that_the_operators_make_are_those_that_our_pods_ask_for() -> None
 
     assert set(re.findall(r"secretKeyRef:\n\s+key: \S+\n\s+name: (\S+)", asked)) == {
         "prequal-keys",
+        "prequal-oidc",
         f"{database['metadata']['name']}-app",
         *(role["passwordSecret"]["name"] for role in logins_of(database) if "operator" not in role["name"]),
         *(user for user in users if user != KafkaUser.OPERATOR),
