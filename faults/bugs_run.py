@@ -38,6 +38,8 @@ from prequal.schema.migrate import downgrade
 
 SETTLE_SECONDS: Final = 12.0
 """What a bug has lost does not come back: there is no use in waiting for it as long as the service promises."""
+SETTLES_IN: Final = {"the policy is switched": 180.0}
+"""Seconds of a scenario whose bug loses nothing, and in which processes are killed to the end."""
 DOWN_SECONDS: Final = 9.0
 """Longer than a message is tried for, and than `/ready` may take."""
 REFUSED_SECONDS: Final = 3.0
@@ -175,7 +177,7 @@ def scenario_of(bug: Bug, *, seeded: bool = True) -> Scenario:
     opens = functools.partial(system, own=own) if own else system
     name = bug.name if seeded else bug.scenario.replace(" ", "-")
     played = Scenario(0, name, ACTS[bug.scenario], volume=SHORT, opens=opens)
-    return replace(played, settle_seconds=SETTLE_SECONDS) if seeded else played
+    return replace(played, settle_seconds=SETTLES_IN.get(bug.scenario, SETTLE_SECONDS)) if seeded else played
 
 
 @dataclass
