@@ -98,6 +98,12 @@ def test_alert_that_waits_is_seen_waiting(alert: str) -> None:
 
 
 @pytest.mark.parametrize(("alert", "case"), EACH)
+def test_no_value_of_a_series_is_read_as_hexadecimal(alert: str, case: dict[str, Any]) -> None:
+    """`0x5` is the number five to promtool, and not zero five times more: that is `0+0x5`."""
+    assert [values for values in map(str, case["series"].values()) if re.search(r"(?<![\w+.])0x", values)] == []
+
+
+@pytest.mark.parametrize(("alert", "case"), EACH)
 def test_alert_fires_or_is_silent(alert: str, case: dict[str, Any], tmp_path: Path) -> None:
     rule, fired = RULES[alert], []
     if "summary" in case:
