@@ -11,14 +11,16 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from harness.broker import Broker
 from harness.database import Cluster
 from harness.system import a_system
+from prequal.core.setting_checks import SIGN_IN_CALLBACK
 from prequal.core.topology import Service
 from prequal.local.kafka import Kafka
 from tests.browser import filled
-from tests.browser.people import PATIENCE_MS, Console, sign_in, watch
+from tests.browser.people import PATIENCE_MS, Console, at_localhost, sign_in, watch
+from tests.support.sign_in_issuer import SETTINGS, SignInIssuer
 
 CHROMIUM = "/usr/bin/chromium"
 RECORD_KEY = "YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8="
-NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
 
 Opened = Callable[..., Page]
 
@@ -30,16 +32,26 @@ def console(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFac
     with (
         cluster.database() as database,
         a_system(database.url, kafka.bootstrap_servers, folder) as system,
+        SignInIssuer.running() as issuer,
     ):
         broker = Broker(kafka.bootstrap_servers)
         found = filled.everything(database, broker)
         process = system.further("console", "console", RECORD_KEY=RECORD_KEY)
+        process.extra = knowing(issuer, at_localhost(process.url))
+        filled.at_once(filled.tie_auditor(database, issuer.url))
         process.launch()
         process.wait_until_ready()
         with ExitStack() as connected:
             for service in set(Service) - {Service.CONSOLE}:  # seem to run
                 connected.enter_context(psycopg.connect(database.url, application_name=f"{service} ready"))
             yield Console(process.url, database, found, broker)
+
+
+def knowing(issuer: SignInIssuer, url: str) -> dict[str, str]:
+    """The settings of a console at `url` by whose page people can go to this issuer, which knows it."""
+    issuer.knows_the_console_at(f"{url}{SIGN_IN_CALLBACK}")
+    settings = SETTINGS | {"oidc_issuer": issuer.url, "oidc_redirect_uri": f"{url}{SIGN_IN_CALLBACK}"}
+    return {name.upper(): value for name, value in settings.items()}
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from prequal.api_clients import administration as clients
 from prequal.domain.api_client import Scope
 from prequal.domain.person import PersonRole
 from prequal.domain.policy.loading import load
+from prequal.issuers.identity import Identity
 from prequal.people import administration, passwords
 from prequal.people.administration import NewSecrets
 from prequal.policy_versions import life
@@ -26,6 +27,7 @@ from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import Actor, ActorKind, operator
 from prequal.review import cases
 from tests.support.reviews import LARGE, SMALL, in_review, reported
+from tests.support.sign_in_issuer import SUBJECT
 from tests.support.submissions import HASHER, a_submission, store
 
 PASSWORD = "a password of the tests"
@@ -78,6 +80,12 @@ def people(database: Database) -> dict[str, str]:
     secrets = {role.value: pyotp.random_base32() for role in PersonRole}
     at_once(_people(database, secrets))
     return secrets
+
+
+async def tie_auditor(database: Database, issuer: str) -> None:
+    """Let the auditor sign in by the tests' issuer."""
+    async with connected(database.url, "test") as connection:
+        await administration.set_identity(connection, operator(), PersonRole.AUDITOR, Identity.of(issuer, SUBJECT))
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:

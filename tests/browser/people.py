@@ -59,4 +59,9 @@ def watch(page: Page, problems: list[str], *statuses: int) -> None:
 
 def is_foreign(url: str) -> bool:
     """Whether a request goes to another machine than this one."""
-    return url.startswith("http") and urlsplit(url).hostname != "127.0.0.1"
+    return url.startswith("http") and urlsplit(url).hostname not in ("127.0.0.1", "localhost")
+
+
+def at_localhost(url: str) -> str:
+    """The same of the other name: to a browser another site than all that is at 127.0.0.1."""
+    return url.replace("127.0.0.1", "localhost")
