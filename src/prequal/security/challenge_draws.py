@@ -3,13 +3,9 @@
 Invariant: the draw depends on the PAN and on the draws' own key, never on `PAN_HASH_KEY`, which may be rotated.
 """
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from prequal.core.keyed_hash import KeyedHash
-from prequal.core.keys import KEY_BYTES
 from prequal.domain.pan import Pan
 from prequal.domain.policy.challenge import DRAWS
+from prequal.security.pan_draws import draws_for
 
 
 class ChallengeDraws:
@@ -17,12 +13,11 @@ class ChallengeDraws:
 
     def __init__(self, key: bytes) -> None:
         """Derive the draws' own key from `key`, 32 bytes."""
-        own = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"prequal policy challenge draws").derive(key)
-        self._key = KeyedHash(own)
+        self._draw = draws_for(b"prequal policy challenge draws", key)
 
     def __repr__(self) -> str:
         return "ChallengeDraws()"
 
     def draw(self, pan: Pan) -> int:
         """0 … 9,999: the same at every application of the PAN, and unrelated to its score's draw."""
-        return int.from_bytes(self._key.of(pan.reveal().encode())) % DRAWS
+        return int.from_bytes(self._draw(pan)) % DRAWS

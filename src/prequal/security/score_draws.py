@@ -3,12 +3,8 @@
 Invariant: the draw depends on the PAN and on the draws' own key, never on `PAN_HASH_KEY`, the key of the index.
 """
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from prequal.core.keyed_hash import KeyedHash
-from prequal.core.keys import KEY_BYTES
 from prequal.domain.pan import Pan
+from prequal.security.pan_draws import draws_for
 
 
 class ScoreDraws:
@@ -16,11 +12,11 @@ class ScoreDraws:
 
     def __init__(self, key: bytes) -> None:
         """Derive the draws' own key from `key`, 32 bytes."""
-        self._key = KeyedHash(HKDF(SHA256(), KEY_BYTES, salt=None, info=b"prequal score draws").derive(key))
+        self._draw = draws_for(b"prequal score draws", key)
 
     def __repr__(self) -> str:
         return "ScoreDraws()"
 
     def draw(self, pan: Pan) -> bytes:
         """32 bytes that are the PAN's own: the same at every application, and worth nothing without the key."""
-        return self._key.of(pan.reveal().encode())
+        return self._draw(pan)

@@ -21,6 +21,7 @@ from prequal.security.key_file import WrappedKey
 from prequal.security.key_providers import DataKey
 
 ANSWER_SECONDS: Final = 3.0
+NOT_VAULT: Final = "what answers at VAULT_ADDR does not answer as Vault does"
 UNKNOWN: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
 """What Vault answers where there is no such mount or key, or the key did not wrap what is to be unwrapped."""
 
@@ -107,7 +108,7 @@ def _texts(answer: httpx.Response, names: tuple[str, ...]) -> dict[str, str]:
     except (ValueError, KeyError, TypeError):
         found = {}
     if not found or not all(isinstance(text, str) and text for text in found.values()):
-        raise KeysUnavailable("what answers at VAULT_ADDR does not answer as Vault does")
+        raise KeysUnavailable(NOT_VAULT)
     return found
 
 
@@ -115,4 +116,4 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise KeysUnavailable("what answers at VAULT_ADDR does not answer as Vault does") from None
+        raise KeysUnavailable(NOT_VAULT) from None

@@ -26,6 +26,7 @@ from prequal.postgres.key_checks import recorded_key
 from prequal.security import key_file, key_providers
 from prequal.security.key_file import RingKeys
 from prequal.security.pan_encryption import KeyRing
+from prequal.service.readiness import say_changed
 from prequal.telemetry import metrics
 
 log = structlog.get_logger()
@@ -181,9 +182,7 @@ class KeyWatch:
     def _note(self, *, connected: bool, reason: str | None = None) -> None:
         """Keep how the key service did, and say what is new."""
         if (self._is_connected, self._reason) != (connected, reason):
-            report, known = log.info if connected else log.warning, {"reason": reason} if reason else {}
-            state = "connected" if connected else "disconnected"
-            report("dependency_changed", dependency=KEY_SERVICE, state=state, **known)
+            say_changed(KEY_SERVICE, up=connected, reason=reason)
         self._is_connected, self._reason = connected, reason
         metrics.KEY_SERVICE_AWAY.set(not connected)
 

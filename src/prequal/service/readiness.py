@@ -34,6 +34,12 @@ CONNECTION = "ready"
 READ_ONLY = "PostgreSQL takes no writes: a standby, or read-only"
 
 
+def say_changed(dependency: str, *, up: bool, reason: str | None) -> None:
+    """Log that a dependency answers again, or no longer, and why."""
+    report, known = log.info if up else log.warning, {"reason": reason} if reason else {}
+    report("dependency_changed", dependency=dependency, state="connected" if up else "disconnected", **known)
+
+
 class Readiness:
     """The last answers of the dependencies, and what the service says: its reason not to be ready, and details."""
 
@@ -119,8 +125,7 @@ class Readiness:
 
     def _record(self, name: str, *, up: bool, reason: str | None = None) -> None:
         if (self._up[name], self._said.get(name)) != (up, reason):
-            report, known = log.info if up else log.warning, {"reason": reason} if reason else {}
-            report("dependency_changed", dependency=name, state="connected" if up else "disconnected", **known)
+            say_changed(name, up=up, reason=reason)
         self._said[name] = reason
         self._up[name] = up
         metrics.DEPENDENCY_UP.labels(name).set(up)
