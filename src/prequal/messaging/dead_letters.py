@@ -180,7 +180,7 @@ class DeadLetterProducer:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._breaker = breaker_of("kafka_producer", kafka.kafka_bootstrap_servers)
-        self._settings = producer_settings(kafka, one_at_a_time=True) | {"client.id": "prequal-dead-letters"}
+        self._settings = producer_settings(kafka) | {"client.id": "prequal-dead-letters"}
         self._producer: Producer | None = None
         self._poller: CallbackPoller | None = None
 

@@ -214,8 +214,7 @@ async def _produce_and_record(
     selected = {each.id: each for each in dead_letters}
     producer = Producer(
         # Each message in a request of its own: a batch that is too large is refused as a whole.
-        producer_settings(settings, one_at_a_time=True)
-        | {"client.id": "prequal-dlq", "log_level": 0, "batch.num.messages": 1},
+        producer_settings(settings) | {"client.id": "prequal-dlq", "log_level": 0, "batch.num.messages": 1},
         logger=logging.getLogger("librdkafka"),
     )
     done = 0

@@ -38,10 +38,6 @@ def test_dead_letter_says_where_it_came_from_and_why() -> None:
     assert abs((datetime.fromisoformat(str(last_seen)) - datetime.now(UTC)).total_seconds()) < 60
 
 
-def test_dead_letters_are_published_one_request_at_a_time() -> None:
-    assert DeadLetterProducer(clients_of())._settings["max.in.flight.requests.per.connection"] == 1
-
-
 def test_headers_of_the_original_come_first_and_unchanged() -> None:
     original: list[tuple[str, str | bytes | None]] = [("traceparent", b"00-x"), ("odd", None), ("traceparent", b"\xff")]
 

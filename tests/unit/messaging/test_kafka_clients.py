@@ -32,6 +32,7 @@ KINDS = [common_settings, producer_settings, partial(consumer_settings, group="g
         ("acks", "all"),
         ("allow.auto.create.topics", False),
         ("delivery.timeout.ms", 5000),
+        ("max.in.flight.requests.per.connection", 1),
     ],
 )
 def test_producer_loses_reorders_and_repeats_nothing(name: str, value: object) -> None:
