@@ -400,14 +400,20 @@ class NotedBureau:
 
 
 def a_report_is_kept(
-    database: Database, of: Submission, hours: float, score: Score = 640, client: str = "local"
+    database: Database,
+    of: Submission,
+    hours: float,
+    score: Score = 640,
+    client: str = "local",
+    draw: int | None = 7,
 ) -> None:
     database.execute(
-        "INSERT INTO bureau_reports VALUES (%s, %s, %s, now() - make_interval(secs => %s))",
+        "INSERT INTO bureau_reports VALUES (%s, %s, %s, now() - make_interval(secs => %s), %s)",
         client,
         of.pan_number_hash,
         score,
         hours * 3600,
+        draw,
     )
 
 
@@ -421,22 +427,24 @@ async def handled(database: Database, broker: Broker, bureau: NotedBureau, *subm
 async def test_young_report_of_the_same_client_and_pan_is_used_again_with_its_age(
     database: Database, broker: Broker
 ) -> None:
-    same, older, of_another, unknown = stored(database, 4)
+    same, older, of_another, undrawn, unknown = stored(database, 5)
     (no_file,) = stored(database, pan="SANDB0404F")
     a_report_is_kept(database, same, hours=23)
     a_report_is_kept(database, older, hours=25)
     a_report_is_kept(database, of_another, hours=1, client="another")
+    a_report_is_kept(database, undrawn, hours=1, draw=None)
     a_report_is_kept(database, no_file, hours=2, score=None)
     bureau = NotedBureau(700)
 
-    await handled(database, broker, bureau, same, older, of_another, unknown, no_file)
+    await handled(database, broker, bureau, same, older, of_another, undrawn, unknown, no_file)
 
     payloads = database.rows("SELECT application_id AS id, payload FROM outbox_events")
     scores = {row["id"]: json.loads(row["payload"])["cibil_score"] for row in payloads}
     ages = {row["application_id"]: row["age_seconds"] for row in database.rows("SELECT * FROM reused_reports")}
     decrypted = {row["application_id"] for row in database.rows("SELECT application_id FROM audit_log")}
-    assert set(bureau.asked) == decrypted == {older.id, of_another.id, unknown.id}
-    assert scores == {same.id: 640, older.id: 700, of_another.id: 700, unknown.id: 700, no_file.id: None}
+    assert set(bureau.asked) == decrypted == {older.id, of_another.id, undrawn.id, unknown.id}
+    asked = dict.fromkeys(bureau.asked, 700)
+    assert scores == asked | {same.id: 640, no_file.id: None}
     assert {id_: round(age / 3600) for id_, age in ages.items()} == {same.id: 23, no_file.id: 2}
 
 

@@ -2,17 +2,20 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
 from harness.database import Database
 from harness.policies import ASHA, RAVI, activated, approved, policy_text, proposed
 from harness.waiting import soon
-from prequal.decision.handler import DecisionHandler
+from prequal.core.errors import Invalid
+from prequal.decision.handler import DecisionHandler, Reported
 from prequal.decision.policy_in_force import PolicyInForce
 from prequal.decision.shadow import Shadow
 from prequal.domain.policy.loading import load
+from prequal.messaging.handler import HandlerResult, Outcome
 from prequal.policy_versions import challenges, life
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection, SingleConnection, connected
@@ -48,11 +51,21 @@ async def decide(
     database: Database, policy: PolicyInForce, *draws: int | None, shadow: Shadow | None = None
 ) -> list[Any]:
     """Decide applications of these draws, all of a score that v1 approves and v2 rejects; their rows."""
-    submissions, link = stored(database, len(draws)), SingleConnection(database.url, "decision in a test")
-    handler = DecisionHandler(link, policy.decided_by, REPORT_MAC, shadow)
-    await handler.handle([reported(each, 699, draw) for each, draw in zip(submissions, draws, strict=True)])
-    await handler.close()
+    submissions = stored(database, len(draws))
+    reports = [reported(each, 699, draw) for each, draw in zip(submissions, draws, strict=True)]
+    await handled(database, policy, *reports, shadow=shadow)
     return [database.application(each.id) for each in submissions]
+
+
+async def handled(
+    database: Database, policy: PolicyInForce, *reports: Reported, shadow: Shadow | None = None
+) -> dict[UUID, HandlerResult]:
+    handler = DecisionHandler(
+        SingleConnection(database.url, "decision in a test"), policy.decided_by, REPORT_MAC, shadow
+    )
+    results = await handler.handle(reports)
+    await handler.close()
+    return results
 
 
 async def conflict(act: Any) -> str:
@@ -66,11 +79,49 @@ async def test_challenger_decides_below_its_share_and_the_version_in_force_the_r
 ) -> None:
     policy = await as_read(database, challenged)
 
-    rows = await decide(database, policy, 0, SHARE - 1, SHARE, 9_999, None)
+    rows = await decide(database, policy, 0, SHARE - 1, SHARE, 9_999)
 
-    assert [row["policy_version"] for row in rows] == ["v2", "v2", "v1", "v1", "v1"]
-    assert [row["status"] for row in rows] == ["REJECTED"] * 2 + ["PRE_APPROVED"] * 3
+    assert [row["policy_version"] for row in rows] == ["v2", "v2", "v1", "v1"]
+    assert [row["status"] for row in rows] == ["REJECTED"] * 2 + ["PRE_APPROVED"] * 2
     assert rows[0]["policy_hash"] == load(policy_text()).digest
+
+
+async def test_report_whose_draw_was_taken_away_is_refused_while_a_challenger_decides(
+    database: Database, challenged: Connection
+) -> None:
+    (submission,) = stored(database)
+    policy = await as_read(database, challenged)
+
+    results = await handled(database, policy, reported(submission, 699))
+
+    assert [cast("Invalid", result).kind for result in results.values()] == ["challenge_draw_missing"]
+    assert database.application(submission.id)["status"] == "PENDING"
+
+
+async def test_report_without_a_draw_is_decided_once_the_challenge_has_ended(
+    database: Database, challenged: Connection
+) -> None:
+    await challenges.end(challenged, ASHA)
+    policy = await as_read(database, challenged)
+
+    (row,) = await decide(database, policy, None)
+
+    assert row["policy_version"] == "v1"
+
+
+@pytest.mark.parametrize("without_inbox_row", [False, True])
+async def test_report_without_a_draw_of_a_decided_application_is_a_duplicate(
+    database: Database, challenged: Connection, without_inbox_row: bool
+) -> None:
+    (submission,) = stored(database)
+    policy = await as_read(database, challenged)
+    await handled(database, policy, reported(submission, 699, 0))
+    if without_inbox_row:
+        database.execute("DELETE FROM processed_messages")
+
+    results = await handled(database, policy, reported(submission, 699))
+
+    assert list(results.values()) == [Outcome.DUPLICATE]
 
 
 async def test_decisions_are_counted_by_role(database: Database, challenged: Connection) -> None:

@@ -4,6 +4,7 @@ Invariant: no message here ever carries a PAN.
 """
 
 KINDS = (
+    "challenge_draw_missing",
     "contradicts_application",
     "different_content",
     "empty_message",

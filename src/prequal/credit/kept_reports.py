@@ -15,10 +15,10 @@ from prequal.postgres.connections import Connection
 
 
 class KeptReport(NamedTuple):
-    """What the bureau said `age_seconds` ago, and the PAN's draw, which reports of releases before it lack."""
+    """What the bureau said `age_seconds` ago, and the PAN's draw."""
 
     score: Score
-    challenge_draw: int | None
+    challenge_draw: int
     age_seconds: int
 
 
@@ -47,7 +47,10 @@ _USED = Columns[Used](
 async def find(
     connection: Connection, events: Sequence[ApplicationSubmitted], max_age_seconds: float
 ) -> dict[UUID, KeptReport]:
-    """The kept reports, younger than `max_age_seconds`, of the events' own clients and PANs, by event id."""
+    """The kept reports, younger than `max_age_seconds`, of the events' own clients and PANs, by event id.
+
+    One that a release before the draws kept is not among them: its PAN is decrypted, and drawn for.
+    """
     rows = await connection.fetch(
         f"""
         SELECT event_id, kept.cibil_score, kept.challenge_draw,
@@ -61,7 +64,7 @@ async def find(
             SELECT cibil_score, challenge_draw, reported_at FROM bureau_reports
             WHERE client = application.client AND pan_number_hash = application.pan_number_hash LIMIT 1
         ) AS kept
-        WHERE kept.reported_at > now() - make_interval(secs => $1)
+        WHERE kept.reported_at > now() - make_interval(secs => $1) AND kept.challenge_draw IS NOT NULL
         """,
         max_age_seconds,
         *_WANTED.arrays(events),

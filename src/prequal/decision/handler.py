@@ -59,9 +59,9 @@ class DecisionHandler:
         """Decide what is undecided; see `messaging.handler.Handler`."""
         # Two consumers with the same applications lock them in the same order: no deadlock.
         batch = sorted(batch, key=lambda received: received.event.application_id)
-        authentic = [received for received in batch if self._is_authentic(received.event)]
         in_force = self._in_force()  # one for the whole batch
-        seconds = await self._decide([self._pending(each, in_force) for each in authentic], in_force.live)
+        deciding = [each for each in batch if self._is_authentic(each.event) and not _lacks_draw(each.event, in_force)]
+        seconds = await self._decide([self._pending(each, in_force) for each in deciding], in_force.live)
         results: dict[UUID, HandlerResult] = {}
         unmoved: list[Reported] = []
         for received in batch:
@@ -69,7 +69,7 @@ class DecisionHandler:
                 results[received.event.event_id] = Outcome.DONE
             else:
                 unmoved.append(received)
-        return results | await self._results_of_unmoved(unmoved) if unmoved else results
+        return results | await self._results_of_unmoved(unmoved, in_force) if unmoved else results
 
     async def close(self) -> None:
         """Close the connection."""
@@ -103,21 +103,35 @@ class DecisionHandler:
         self._shadow.observe((each for each in pending if each.decision.policy is live), seconds)
         return seconds
 
-    async def _results_of_unmoved(self, batch: Sequence[Reported]) -> dict[UUID, HandlerResult]:
+    async def _results_of_unmoved(self, batch: Sequence[Reported], in_force: InForce) -> dict[UUID, HandlerResult]:
         """Why nothing was written for these events; one that could be written now has lost a race."""
         async with self._link.use("look_up") as connection:
             known = await inbox.look_up(connection, queries.CONSUMER, batch)
         results = {
-            received.event.event_id: self._result_of_unmoved(received.event, known[received.event.event_id])
+            received.event.event_id: self._result_of_unmoved(received.event, known[received.event.event_id], in_force)
             for received in batch
         }
         metrics.RETRIES.labels("optimistic_lock").inc(list(results.values()).count(Outcome.LOST_RACE))
         return results
 
-    def _result_of_unmoved(self, event: CreditReportGenerated, known: Known) -> HandlerResult:
-        if known.digest == event.digest or self._is_authentic(event):
-            return known.outcome_of(event) or Outcome.LOST_RACE
-        return Invalid("invalid_report_mac", "the report does not carry the MAC by which credit-service signs its own")
+    def _result_of_unmoved(self, event: CreditReportGenerated, known: Known, in_force: InForce) -> HandlerResult:
+        if known.digest != event.digest and not self._is_authentic(event):
+            return Invalid(
+                "invalid_report_mac", "the report does not carry the MAC by which credit-service signs its own"
+            )
+        if outcome := known.outcome_of(event):
+            return outcome
+        if _lacks_draw(event, in_force):
+            return Invalid(
+                "challenge_draw_missing",
+                "a challenger of the policy decides a share, and the report lacks the draw that says of whose",
+            )
+        return Outcome.LOST_RACE
+
+
+def _lacks_draw(event: CreditReportGenerated, in_force: InForce) -> bool:
+    """Whether nobody knows which policy is to decide: where a draw could be taken away, the live one would."""
+    return in_force.challenger is not None and event.challenge_draw is None
 
 
 def _count(decisions: Sequence[queries.PendingDecision], seconds: Mapping[UUID, float], live: Policy) -> None:

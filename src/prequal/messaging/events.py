@@ -198,7 +198,7 @@ class CreditReportGenerated(Event):
     challenge_draw: Annotated[int, Field(strict=True, ge=0, lt=DRAWS)] | None = Field(
         default=None,
         description="A number that is the PAN's own, by which decision-service knows whether a challenger of the "
-        "policy decides. Reports of releases before it have none, and are decided by the version in force.",
+        "policy decides. Without it, as in reports of releases before it, nothing is decided while there is one.",
     )
     challenge_mac: str | None = Field(
         None,

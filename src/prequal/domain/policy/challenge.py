@@ -12,5 +12,5 @@ SHARE_MAX: Final = 5_000
 
 
 def is_challenged(draw: int | None, share: int) -> bool:
-    """Whether the challenger decides who drew `draw`; who has no draw is left to the version in force."""
+    """Whether the challenger decides who drew `draw`; not who has no draw."""
     return draw is not None and draw < share
