@@ -56,7 +56,7 @@ def _switch_and_kill(run: Run) -> None:
         began, victims, decided = time.monotonic(), itertools.cycle(KILLED), 0
         for beat in _beats(run):
             asyncio.run(_committed(run, functools.partial(_switch, beat)))
-            if beat % 4:  # in a transaction of its own: an activation takes effect after the one that writes it began
+            if beat % 4:
                 asyncio.run(_committed(run, _challenge))
             if _decided(run) >= decided + KILL_EVERY:
                 victim, decided = next(victims), _decided(run)

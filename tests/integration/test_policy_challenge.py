@@ -1,5 +1,6 @@
 """A challenger decides its share, each person's applications always or never, and ends with what it challenges."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -16,7 +17,7 @@ from prequal.decision.policy_in_force import PolicyInForce
 from prequal.decision.shadow import Shadow
 from prequal.domain.policy.loading import load
 from prequal.messaging.handler import HandlerResult, Outcome
-from prequal.policy_versions import challenges, life
+from prequal.policy_versions import challenges, life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection, SingleConnection, connected
 from prequal.telemetry import metrics
@@ -66,6 +67,12 @@ async def handled(
     results = await handler.handle(reports)
     await handler.close()
     return results
+
+
+def challenged_version(database: Database) -> str:
+    """The version that stands in the record of the newest challenge."""
+    details = database.value("SELECT details FROM acts WHERE action = 'policy_challenged' ORDER BY id DESC LIMIT 1")
+    return str(details["challenged"])
 
 
 async def conflict(act: Any) -> str:
@@ -177,6 +184,37 @@ async def test_challenge_lasts_until_a_scheduled_activation_takes_effect(
 
     assert (before["version"], before["share_basis_points"], before["begun_by"]) == ("v2", SHARE, "asha")
     assert after is None
+
+
+async def test_challenge_begun_while_an_activation_commits_challenges_the_newer_version(
+    database: Database, challenged: Connection
+) -> None:
+    async with connected(database.url, "risk officer") as other, other.transaction():
+        await other.execute("SELECT now()")  # its transaction's time is before the activation's
+        await activated(challenged, policy_text("v3", 600))
+
+        await challenges.begin(other, RAVI, "v2", SHARE)
+
+    assert (await challenges.report(challenged))["version"] == "v2"
+    assert challenged_version(database) == "v3"
+
+
+async def test_challenge_that_waits_for_an_activation_challenges_the_newer_version(
+    database: Database, challenged: Connection
+) -> None:
+    async def begin() -> None:
+        async with connected(database.url, "risk officer") as other, other.transaction():
+            await challenges.begin(other, RAVI, "v2", SHARE)
+
+    async with challenged.transaction():
+        await queries.lock_acts(challenged)
+        beginning = asyncio.create_task(begin())
+        await soon(lambda: database.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        await activated(challenged, policy_text("v3", 600))
+    await beginning
+
+    assert challenged_version(database) == "v3"
+    assert (await challenges.report(challenged))["version"] == "v2"
 
 
 async def test_another_share_takes_the_place_of_the_one_before(database: Database, challenged: Connection) -> None:

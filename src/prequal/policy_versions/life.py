@@ -118,7 +118,7 @@ async def activate(
     if stored.is_in_force and effective_from is None:
         raise Conflict(f"{version} is in force already.")
     loaded(stored.version, stored.document, stored.hash)
-    if effective_from is not None and effective_from <= await connection.fetchval("SELECT now()"):
+    if effective_from is not None and effective_from <= await connection.fetchval("SELECT statement_timestamp()"):
         raise Conflict("A version takes effect now or later, and that time has passed.")
     return await _activate(connection, actor, version, effective_from, "policy_activated")
 

@@ -1,6 +1,7 @@
 """The SQL of versions of the policy and of their activations.
 
-Invariant: an activation is inserted, never changed; in force is the one that took effect last, by the database's clock.
+Invariant: an activation is inserted, never changed; in force is the one that took effect last, by the database's clock
+when the statement begins: a transaction that waited for `lock_acts` may have begun before what it waited for.
 """
 
 from dataclasses import dataclass
@@ -85,16 +86,17 @@ _STORED = """
            backtest_hash, backtest_report::text, backtested_at,
            approved_hash, approved_backtest_hash, approved_by, approved_at,
            version = (
-               SELECT version FROM policy_activations WHERE effective_from <= now()
+               SELECT version FROM policy_activations WHERE effective_from <= statement_timestamp()
                ORDER BY effective_from DESC, id DESC LIMIT 1
            ),
            EXISTS (
-               SELECT FROM policy_activations AS past WHERE past.version = stored.version AND effective_from <= now()
+               SELECT FROM policy_activations AS past
+               WHERE past.version = stored.version AND effective_from <= statement_timestamp()
            ),
            EXISTS (SELECT FROM policy_activations AS any_time WHERE any_time.version = stored.version),
            (
                SELECT min(effective_from) FROM policy_activations AS ahead
-               WHERE ahead.version = stored.version AND effective_from > now()
+               WHERE ahead.version = stored.version AND effective_from > statement_timestamp()
            ),
            EXISTS (SELECT FROM policy_challenges AS challenge WHERE challenge.version = stored.version)
     FROM policy_versions AS stored
@@ -205,7 +207,7 @@ async def effective_activations(connection: Connection, at_most: int) -> list[Ac
     """The activations whose time has come, the one in force first."""
     rows = await connection.fetch(
         """
-        SELECT version, hash, effective_from, id FROM policy_activations WHERE effective_from <= now()
+        SELECT version, hash, effective_from, id FROM policy_activations WHERE effective_from <= statement_timestamp()
         ORDER BY effective_from DESC, id DESC LIMIT $1
         """,
         at_most,
