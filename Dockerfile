@@ -9,8 +9,10 @@ RUN python -c "import sys, sysconfig; \
 FROM optimised AS build
 WORKDIR /build
 RUN python -m venv /opt/prequal && python -m venv /opt/build
-COPY requirements/runtime.txt requirements/build.txt requirements/
-RUN /opt/prequal/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/runtime.txt
+COPY requirements/runtime.txt requirements/aws.txt requirements/build.txt requirements/
+# `--build-arg REQUIREMENTS=aws` adds what asks AWS KMS.
+ARG REQUIREMENTS
+RUN /opt/prequal/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/${REQUIREMENTS:-runtime}.txt
 RUN /opt/build/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 from prequal.core.errors import Invalid, Misconfigured
 from prequal.core.settings import load
 from prequal.local.keys import generate
-from prequal.local.services import ServiceProcess, environment_of
+from prequal.local.services import SETTINGS, ServiceProcess, environment_of
 from prequal.local.settings import UpSettings
 from prequal.messaging import dead_letters
 from prequal.messaging.dead_letters import DeadLetter
@@ -172,6 +172,17 @@ def test_what_up_is_said_to_hand_on_reaches_a_child(name: str, monkeypatch: pyte
     errands = [environment_of(job, {}) for job in ("migrate", "maintain", "topics")]
 
     assert any(environment.get(name) == "7" for environment in [*services, *errands])
+
+
+def test_what_finds_aws_reaches_those_whose_keys_it_may_have_wrapped_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_PROFILE", "VAULT_ADDR"):
+        monkeypatch.setenv(name, "https://vault.example")
+
+    for name in ("AWS_PROFILE", "VAULT_ADDR"):
+        given = {child for child in SETTINGS if name in environment_of(child, {})}
+        assert given == {"api", "credit"}
 
 
 def test_empty_variable_does_not_hide_the_env_file_from_a_child(

@@ -18,6 +18,7 @@ from dockerfile_parse import DockerfileParser
 ROOT = Path(__file__).parent.parent.parent
 STEPS: list[dict[str, str]] = DockerfileParser(path=str(ROOT / "Dockerfile"), cache_content=True).structure
 USER = next(step["value"].split(":")[0] for step in STEPS if step["instruction"] == "USER")
+LOCKS = ("runtime", "aws")
 STEP_SECONDS = 900
 
 
@@ -104,9 +105,32 @@ def copy(context: Path, sources: list[str], target: Path) -> None:
 
 
 def test_every_step_is_one_that_this_test_knows() -> None:
-    known = {"COMMENT", "FROM", "WORKDIR", "RUN", "COPY", "ENV", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+    known = {
+        "COMMENT",
+        "ARG",
+        "FROM",
+        "WORKDIR",
+        "RUN",
+        "COPY",
+        "ENV",
+        "USER",
+        "EXPOSE",
+        "HEALTHCHECK",
+        "ENTRYPOINT",
+        "CMD",
+    }
 
     assert {step["instruction"] for step in STEPS} <= known
+
+
+def test_image_can_be_built_with_what_asks_aws_kms() -> None:
+    (installed,) = [step["value"] for step in STEPS if "${REQUIREMENTS:-runtime}" in step["value"]]
+    texts = [(ROOT / f"requirements/{name}.txt").read_text() for name in LOCKS]
+    locks = [set(re.findall(r"^[\w.-]+==\S+", text, re.MULTILINE)) for text in texts]
+
+    assert "--require-hashes" in installed
+    assert locks[0] < locks[1]
+    assert {f"requirements/{name}.txt" for name in LOCKS} <= set(allowed())
 
 
 @pytest.mark.parametrize("command", ["api", "credit", "decision", "publisher", "migrate", "topics", "maintain"])

@@ -141,6 +141,7 @@ def test_keys_are_rotated_under_posts_without_an_error_and_redraw_nobody(
     counted = {id_.hex(): count for id_, count in key_ids(database).items()}
     assert {id_: count for id_, (_, count) in states.items()} == counted
     assert sorted(state for state, _ in states.values()) == ["active", "decrypts"]
+    assert {key["source"] for key in json.loads(listed.stdout)} == {"file"}
 
 
 def test_ring_with_two_active_keys_is_not_taken_over(

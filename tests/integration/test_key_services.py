@@ -1,6 +1,7 @@
 """Keys that a key service wrapped: the ring of processes while that service is there, away, and back."""
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -234,6 +235,8 @@ def test_ring_goes_over_to_a_wrapped_key_and_the_plain_one_is_retired(
 
     rotated = prequal("rotate", "--source", "vault", **given)
     assert rotated.returncode == 0, rotated.stderr
+    ring_of_both = json.loads(prequal("list", "--json", **given).stdout)
+    assert [(key["state"], key["source"]) for key in ring_of_both] == [("active", "vault"), ("decrypts", "file")]
     held = key_file.read(ring)
     assert (held.source, held.decrypting) == (KeySource.VAULT, (KEY,))
     assert prequal("reencrypt", **given).stdout.startswith("1 of 1")
@@ -242,7 +245,7 @@ def test_ring_goes_over_to_a_wrapped_key_and_the_plain_one_is_retired(
 
     assert key_file.read(ring) == RingKeys(held.active)
     listed = prequal("list", **given).stdout
-    assert "active" in listed
+    assert "active    vault" in listed
     assert key_id(KEY).hex() not in listed.partition("\n")[0]
 
 
@@ -260,6 +263,8 @@ def test_wrapped_key_is_generated_as_the_first_line_of_a_ring(tmp_path: Path, va
 def test_key_service_wraps_no_key_of_the_environment(database: Database, vault: Vault) -> None:
     given = {"DATABASE_URL": as_login(database.url, Role.ADMINISTRATOR, PASSWORD), "ENCRYPTION_KEY": ENCRYPTION_KEY}
     refused = prequal("rotate", "--source", "vault", **given, **vault.settings)
+    (listed,) = json.loads(prequal("list", "--json", **given).stdout)
 
     assert refused.returncode == 2
     assert "ENCRYPTION_KEY_FILE" in refused.stderr
+    assert (listed["state"], listed["source"]) == ("active", "environment")

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings
 
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Misconfigured, PrequalError, Transient
+from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.settings import (
     ApiSettings,
     CreditSettings,
@@ -44,6 +45,9 @@ OF_ONE_PROCESS: Final = {"SERVICE_NAME", "HTTP_HOST", "HTTP_PORT", "PROMETHEUS_P
 
 SYSTEM_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "SSL_CERT_", "OTEL_", "PYTHON", "COVERAGE_")
 """What a Python process needs besides settings, by prefix."""
+
+OF_KEY_SERVICES: Final = "AWS_"
+"""What botocore finds credentials and region by, by prefix: for processes whose keys AWS KMS may have wrapped."""
 
 READY_SECONDS: Final = 60.0
 
@@ -123,9 +127,9 @@ def environment_of(name: str, settings: Mapping[str, str]) -> dict[str, str]:
     file = {key.upper(): value for key, value in dotenv_values(".env").items() if value is not None}
     ours = {key: value for key, value in os.environ.items() if value}  # an empty variable is unset
     general = {key: value for key, value in {**file, **ours}.items() if key not in OF_ONE_PROCESS}
-    return {
-        key: value for key, value in {**general, **settings}.items() if key in own or key.startswith(SYSTEM_VARIABLES)
-    }
+    of_key_services = (OF_KEY_SERVICES,) if issubclass(SETTINGS[name], KeySourceSettings) else ()
+    further = (*SYSTEM_VARIABLES, *of_key_services)
+    return {key: value for key, value in {**general, **settings}.items() if key in own or key.startswith(further)}
 
 
 def is_ready(port: int) -> bool:

@@ -4,7 +4,7 @@ Invariant: a key is known to the database, then readable by every process, and o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +14,15 @@ from typing import Final
 
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KeyCheck, key_id
+from prequal.core.settings import RingSettings
 from prequal.postgres import key_checks, key_uses
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, record_act
 from prequal.schema.version import connected_at_revision
-from prequal.security import key_file
-from prequal.security.key_file import RingKeys
+from prequal.security import key_file, key_providers
+from prequal.security.key_file import RingKeys, WrappedKey
 from prequal.security.key_providers import DataKey
+from prequal.security.pan_encryption import KeyRing
 
 PURPOSE: Final = "ENCRYPTION_KEY"
 TAKEN_OVER_SECONDS: Final = 10.0
@@ -34,13 +36,25 @@ class ListedKey:
 
     key_id: str
     state: str
+    source: str | None
+    """`environment`, `file`, or the key service that wrapped it; None for one that is not on this ring."""
     recorded_at: datetime | None
     first_used: datetime | None
     encryptions: int
 
 
-def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedKey]:
-    """Every key that is on the ring (`KeyRing.checks`), known to the database, or has encrypted something.
+def sources(settings: RingSettings) -> dict[bytes, str]:
+    """The ids of the ring's keys, the active one first, with where each comes from. Raises as `KeyRing.of` does."""
+    if settings.encryption_key is not None:
+        return {check.key_id: "environment" for check in KeyRing.of(settings).checks}
+    ring = key_file.read(Path(settings.encryption_key_file))
+    active, decrypting = key_providers.unwrapped(ring, settings)
+    held = zip((active, *decrypting), ring.every, strict=True)
+    return {key_id(key): each.source if isinstance(each, WrappedKey) else "file" for key, each in held}
+
+
+def list_keys(database_url: str, ring: Mapping[bytes, str]) -> list[ListedKey]:
+    """Every key that is on the ring (`sources`), known to the database, or has encrypted something.
 
     Raises:
         Misconfigured: the database is not migrated.
@@ -53,7 +67,6 @@ def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedKey]:
             return {id_: key.recorded_at for id_, key in known.items()}, await key_uses.by_key(connection)
 
     recorded, uses = asyncio.run(ask())
-    ring = [check.key_id for check in checks]
     return [_listed(id_, ring, recorded, uses) for id_ in dict.fromkeys((*ring, *recorded, *uses))]
 
 
@@ -119,12 +132,17 @@ async def _transaction(database_url: str) -> AsyncIterator[Connection]:
 
 
 def _listed(
-    id_: bytes, ring: Sequence[bytes], recorded: Mapping[bytes, datetime], uses: Mapping[bytes, key_uses.KeyUse]
+    id_: bytes, ring: Mapping[bytes, str], recorded: Mapping[bytes, datetime], uses: Mapping[bytes, key_uses.KeyUse]
 ) -> ListedKey:
     state = "not here" if id_ in recorded else "retired"
     if id_ in ring:
-        state = key_file.ACTIVE if id_ == ring[0] else key_file.DECRYPTS
+        state = key_file.ACTIVE if id_ == next(iter(ring)) else key_file.DECRYPTS
     use = uses.get(id_)
     return ListedKey(
-        id_.hex(), state, recorded.get(id_), use.first_used if use else None, use.encryptions if use else 0
+        id_.hex(),
+        state,
+        ring.get(id_),
+        recorded.get(id_),
+        use.first_used if use else None,
+        use.encryptions if use else 0,
     )
