@@ -16,6 +16,7 @@ from prequal.core.topology import Service
 from prequal.local.kafka import Kafka
 from tests.browser import filled
 from tests.browser.people import PATIENCE_MS, Console, at_localhost, sign_in, watch
+from tests.builders import a_key_text
 from tests.support.sign_in_issuer import SETTINGS, SignInIssuer
 
 CHROMIUM = "/usr/bin/chromium"
@@ -36,7 +37,7 @@ def console(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFac
     ):
         broker = Broker(kafka.bootstrap_servers)
         found = filled.everything(database, broker)
-        process = system.further("console", "console", RECORD_KEY=RECORD_KEY)
+        process = system.further("console", "console", RECORD_KEY=RECORD_KEY, PEOPLE_KEY=a_key_text(21))
         process.extra = knowing(issuer, at_localhost(process.url))
         filled.at_once(filled.tie_auditor(database, issuer.url))
         process.launch()

@@ -22,10 +22,12 @@ from prequal.domain.policy.loading import load
 from prequal.issuers.identity import Identity
 from prequal.people import administration, passwords
 from prequal.people.administration import NewSecrets
+from prequal.people.second_factor_keys import SecondFactorKeys
 from prequal.policy_versions import life
 from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import Actor, ActorKind, operator
 from prequal.review import cases
+from tests.builders import a_key
 from tests.support.reviews import LARGE, SMALL, in_review, reported
 from tests.support.sign_in_issuer import SUBJECT
 from tests.support.submissions import HASHER, a_submission, store
@@ -126,7 +128,7 @@ async def _people(database: Database, secrets: dict[str, str]) -> None:
         patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         async with connected(database.url, "test") as connection:
             for role in PersonRole:
-                new = NewSecrets(PASSWORD, secrets[role])
+                new = NewSecrets(PASSWORD, secrets[role], SecondFactorKeys(a_key(21)))
                 await administration.add(connection, operator(), role, [role], new)
 
 

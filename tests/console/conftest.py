@@ -1,14 +1,23 @@
 """The console in this process, on a database of the test's own, and people who sign in to it."""
 
+import asyncio
+import json
 import re
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from argon2 import PasswordHasher
+from typer.testing import CliRunner
 
 from harness.database import Database, url_of_service
+from harness.waiting import eventually
+from prequal.cli.app import app as prequal_app
 from prequal.console import app
 from prequal.console.service import console_of
 from prequal.console.visit import Console
@@ -17,11 +26,17 @@ from prequal.core.settings import load
 from prequal.domain.person import PersonRole
 from prequal.people import administration, passwords
 from prequal.people.administration import NewSecrets
+from prequal.people.second_factor_keys import SecondFactorKeys
 from prequal.postgres.connections import ConnectionPool, connected
 from prequal.record.acts import operator
 from prequal.service.readiness import Readiness
+from tests.builders import a_key, a_key_text
 
 PASSWORD = "a password of the tests"
+PEOPLE_KEY = a_key_text(21)
+SECOND_FACTOR_KEYS = SecondFactorKeys(a_key(21))
+
+Prequal = Callable[..., Any]
 
 
 class Browser:
@@ -64,7 +79,7 @@ def _kafka_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
 @pytest.fixture
 def settings(database: Database) -> ConsoleSettings:
     url = url_of_service(database.url, "console")
-    return load(ConsoleSettings, database_url=url, kafka_bootstrap_servers="127.0.0.1:1")
+    return load(ConsoleSettings, database_url=url, kafka_bootstrap_servers="127.0.0.1:1", people_key=PEOPLE_KEY)
 
 
 @pytest.fixture
@@ -120,3 +135,54 @@ async def signed_in(browser: Callable[[], Browser], people: None) -> Callable[..
         return found
 
     return make
+
+
+@asynccontextmanager
+async def _served(settings: ConsoleSettings) -> AsyncIterator[uvicorn.Server]:
+    async with ConnectionPool(settings.database_url, "console", 2) as pool:
+        stop, console = asyncio.Event(), console_of(settings, pool, Readiness(settings, needs_kafka=False))
+        async with asyncio.TaskGroup() as group:
+            if console.issuer_sign_in:
+                group.create_task(console.issuer_sign_in.flow.keys.run(stop))
+            built = app.build(console, {})
+            yield uvicorn.Server(uvicorn.Config(built, port=0, log_level="critical", lifespan="off"))
+            stop.set()
+
+
+@pytest.fixture
+def address(settings: ConsoleSettings) -> Iterator[str]:
+    """A console that is served over HTTP."""
+    servers: list[uvicorn.Server] = []
+
+    async def serve() -> None:
+        async with _served(settings) as server:
+            servers.append(server)
+            await server.serve()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        eventually(lambda: bool(servers and servers[0].started), within=30)
+        yield f"http://127.0.0.1:{servers[0].servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        servers[0].should_exit = True
+        thread.join(30)
+
+
+@pytest.fixture
+def prequal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Prequal:
+    """Runs `prequal …` of a person who has no database."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("PREQUAL_DATA_DIR", str(tmp_path / "none"))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("PREQUAL_PASSWORD", PASSWORD)
+    monkeypatch.setenv("PREQUAL_CODE", "")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Any:
+        done = CliRunner().invoke(prequal_app, list(words))
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+    return run

@@ -10,17 +10,25 @@ from typing import Any
 import pyotp
 import pytest
 from argon2 import PasswordHasher
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from harness.database import Database
 from prequal.cli.app import app
-from prequal.core.errors import UsageError
+from prequal.core.errors import Misconfigured, UsageError
+from prequal.core.keys import key_bytes
 from prequal.domain.person import PersonRole
 from prequal.people import passwords, sessions
+from prequal.people.second_factor_keys import SecondFactorKeys, SecondFactorUnreadable
 from prequal.people.sign_in import Busy, Life, SignIn, SignInRefused
+from prequal.people.stored_second_factors import encrypted_under
 from prequal.postgres.connections import Connection, connected
+from prequal.record.acts import Actor, ActorKind
+from tests.builders import a_key, a_key_text
 
 PASSWORD = "correct horse battery"
+KEY, OTHER_KEY = a_key_text(21), a_key_text(22)
+KEYS = SecondFactorKeys(a_key(21))
 runner = CliRunner()
 
 
@@ -29,8 +37,9 @@ def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
-def run(database: Database, *words: str, typed: str = PASSWORD) -> Result:
-    return runner.invoke(app, ["users", *words], env={"DATABASE_URL": database.url}, input=f"{typed}\n{typed}\n")
+def run(database: Database, *words: str, typed: str = PASSWORD, key: str = KEY) -> Result:
+    environment = {"DATABASE_URL": database.url, "PEOPLE_KEY": key}
+    return runner.invoke(app, ["users", *words], env=environment, input=f"{typed}\n{typed}\n")
 
 
 def done(database: Database, *words: str) -> Any:
@@ -45,13 +54,13 @@ def refusal(database: Database, *words: str, typed: str = PASSWORD) -> str:
     return str(result.exception)
 
 
-def sign_in_to(database: Database, idle: int = 600, life: int = 3600) -> SignIn:
+def sign_in_to(database: Database, idle: int = 600, life: int = 3600, keys: SecondFactorKeys | None = KEYS) -> SignIn:
     @asynccontextmanager
     async def connection() -> AsyncIterator[Connection]:
         async with connected(database.url, "test") as found:
             yield found
 
-    return SignIn(Life(idle, life), connection)
+    return SignIn(Life(idle, life), connection, keys=keys)
 
 
 async def session_of(database: Database, token: str) -> sessions.Session | None:
@@ -266,3 +275,115 @@ async def test_sign_in_forgets_sessions_that_have_ended(database: Database) -> N
     await sign_in_to(database)("asha", PASSWORD, "")
 
     assert database.count("people_sessions") == 1
+
+
+# ── second factors are stored encrypted ─────────────────────────────────────────────────────────────────────────
+
+CONSOLE = Actor(ActorKind.PROCESS, "console")
+
+
+def added_with_second_factor(database: Database, name: str) -> str:
+    """The secret of a new person."""
+    address: str = done(database, "add", name, "--role", "approver", "--totp")["totp"]
+    return address.partition("secret=")[2][:32]
+
+
+def stored(database: Database) -> dict[str, str]:
+    return {row["name"]: row["totp_secret"] for row in database.rows("SELECT name, totp_secret FROM people")}
+
+
+def start(database: Database, *keys: bytes) -> None:
+    """What the console's start does."""
+
+    async def check() -> None:
+        async with connected(database.url, "test") as connection:
+            await encrypted_under(SecondFactorKeys(keys[0], keys[1:]) if keys else None, CONSOLE)(connection)
+
+    asyncio.run(check())
+
+
+def test_second_factor_is_stored_encrypted_for_its_person(database: Database) -> None:
+    secret = added_with_second_factor(database, "asha")
+
+    assert KEYS.decrypted(stored(database)["asha"], "asha") == secret
+    assert database.value("SELECT people::text FROM people").count(secret) == 0
+
+
+def test_second_factor_needs_the_databases_key(database: Database) -> None:
+    missing = run(database, "add", "asha", "--role", "auditor", "--totp", key="")
+    added_with_second_factor(database, "ravi")
+    wrong = run(database, "add", "asha", "--role", "auditor", "--totp", key=OTHER_KEY)
+    without = run(database, "add", "meena", "--role", "auditor", key="")
+
+    assert isinstance(missing.exception, Misconfigured)
+    assert "PEOPLE_KEY is missing" in str(missing.exception)
+    assert isinstance(wrong.exception, Misconfigured)
+    assert "PEOPLE_KEY (id " in str(wrong.exception)
+    assert without.exit_code == 0
+    assert set(stored(database)) == {"ravi", "meena"}
+
+
+async def test_second_factor_of_another_person_lets_nobody_in(database: Database) -> None:
+    secret = await asyncio.to_thread(added_with_second_factor, database, "asha")
+    await asyncio.to_thread(added_with_second_factor, database, "ravi")
+    database.execute("UPDATE people SET totp_secret = (SELECT totp_secret FROM people WHERE name = 'asha')")
+    code = pyotp.TOTP(secret).at(datetime.now(UTC))
+
+    with pytest.raises(SecondFactorUnreadable):
+        await sign_in_to(database)("ravi", PASSWORD, code)
+    await refused(sign_in_to(database), "ravi", "wrong password", code)
+    assert database.count("people_sessions") == 0
+
+
+async def test_without_the_key_a_person_with_a_second_factor_does_not_get_in(database: Database) -> None:
+    secret = await asyncio.to_thread(added_with_second_factor, database, "asha")
+    code = pyotp.TOTP(secret).at(datetime.now(UTC))
+
+    for keys in (None, SecondFactorKeys(a_key(22))):
+        with pytest.raises(SecondFactorUnreadable):
+            await sign_in_to(database, keys=keys)("asha", PASSWORD, code)
+        await refused(sign_in_to(database, keys=keys), "asha", "wrong password", code)
+    assert await sign_in_to(database)("asha", PASSWORD, code)
+
+
+def test_first_start_with_the_key_encrypts_what_an_earlier_release_stored(database: Database) -> None:
+    secrets = {name: pyotp.random_base32() for name in ("asha", "ravi")}
+    for name, secret in secrets.items():
+        done(database, "add", name, "--role", "auditor")
+        database.execute(f"UPDATE people SET totp_secret = '{secret}' WHERE name = '{name}'")
+
+    start(database, a_key(21))
+    after = stored(database)
+    start(database, a_key(21))
+
+    assert {name: KEYS.decrypted(after[name], name) for name in after} == secrets
+    assert stored(database) == after
+    acts = database.rows("SELECT actor, subject FROM acts WHERE action = 'second_factor_encrypted' ORDER BY subject")
+    assert [(act["actor"], act["subject"]) for act in acts] == [("console", "asha"), ("console", "ravi")]
+
+
+def test_start_without_the_key_is_refused_where_somebody_has_a_second_factor(database: Database) -> None:
+    done(database, "add", "meena", "--role", "auditor")
+    start(database)
+    added_with_second_factor(database, "asha")
+
+    with pytest.raises(Misconfigured, match=r"^PEOPLE_KEY is missing, and 1 person has a second factor"):
+        start(database)
+    with pytest.raises(Misconfigured, match=r"^PEOPLE_KEY \(id "):
+        start(database, a_key(22))
+
+
+def test_second_factors_go_over_to_a_key_that_takes_the_place_of_the_old_one(database: Database) -> None:
+    secret = added_with_second_factor(database, "asha")
+    environment = {"DATABASE_URL": database.url}
+    fresh = runner.invoke(app, ["keys", "rotate", "PEOPLE_KEY"], env=environment).stdout.strip().partition("=")[2]
+    new = key_bytes(SecretStr(fresh))
+
+    with pytest.raises(Misconfigured, match=r"add its key .* to PEOPLE_KEYS_RETIRED"):
+        start(database, new)
+    start(database, new, a_key(21))
+    start(database, new)
+
+    assert SecondFactorKeys(new).decrypted(stored(database)["asha"], "asha") == secret
+    with pytest.raises(Misconfigured, match=r"A retired PEOPLE_KEY .* is no key of this database"):
+        start(database, new, a_key(22))

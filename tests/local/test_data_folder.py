@@ -64,7 +64,7 @@ def test_fresh_keys_differ_and_are_valid() -> None:
     keys = generate()
 
     assert load(UpSettings, **{name.lower(): key for name, key in keys.items()}).keys() == keys
-    assert len(set(keys.values())) == 4
+    assert len(set(keys.values())) == 5
 
 
 def test_development_keys_are_made_once_and_only_the_owner_reads_them(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings
 from prequal.core import settings
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.login_settings import RolesSettings
+from prequal.core.people_settings import PeopleSettings
 from prequal.core.simulator_settings import SimulatorSettings
 from prequal.core.topology import BUREAU_PORT, COMMANDS
 from prequal.local.jars import KAFKA_VERSION
@@ -33,7 +34,7 @@ SETTINGS_OF: dict[str, type[BaseSettings]] = {
     "decision": settings.DecisionSettings,
     "publisher": settings.PublisherSettings,
     "console": ConsoleSettings,
-    "users": settings.DatabaseSettings,
+    "users": PeopleSettings,
     "topics": settings.TopicsSettings,
     "roles": RolesSettings,
     "tools": settings.StoresSettings,
@@ -51,6 +52,7 @@ SECRETS = {
     "PAN_HASH_KEY",
     "REPORT_KEY",
     "RECORD_KEY",
+    "PEOPLE_KEY",
     "GRAFANA_PASSWORD",
 }
 KEYS = generate()

@@ -46,6 +46,7 @@ SECRETS = {
     ("prequal-keys", "PAN_HASH_KEY"): KEYS["PAN_HASH_KEY"],
     ("prequal-keys", "REPORT_KEY"): KEYS["REPORT_KEY"],
     ("prequal-keys", "RECORD_KEY"): KEYS["RECORD_KEY"],
+    ("prequal-keys", "PEOPLE_KEY"): KEYS["PEOPLE_KEY"],
     ("prequal-database-app", "uri"): "postgresql://prequal:secret@prequal-database-rw.prequal:5432/prequal",
     **{
         (
@@ -262,7 +263,7 @@ def test_a_process_gets_the_keys_it_uses_and_no_other() -> None:
             "prequal-api": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PAN_HASH_KEY", "PAN_HASH_KEYS_RETIRED"},
             "credit-service": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "REPORT_KEY"},
             "decision-service": {"REPORT_KEY", "REPORT_KEYS_RETIRED"},
-            "console": {"RECORD_KEY", "RECORD_KEYS_RETIRED"},
+            "console": {"RECORD_KEY", "RECORD_KEYS_RETIRED", "PEOPLE_KEY", "PEOPLE_KEYS_RETIRED"},
         }
 
 

@@ -24,6 +24,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
         "PAN_HASH_KEY",
         "REPORT_KEY",
         "RECORD_KEY",
+        "PEOPLE_KEY",
         "LOG_LEVEL",
     ):
         monkeypatch.delenv(name, raising=False)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
+    from prequal.core.people_settings import PeopleSettings
     from prequal.core.record_settings import RecordSettings
     from prequal.core.settings import DatabaseSettings, HashingSettings, KafkaSettings
     from prequal.local.run_file import RunFile
@@ -57,6 +58,17 @@ def record_stores() -> "RecordSettings":
     from prequal.core.record_settings import RecordSettings
 
     return _found(RecordSettings, "RECORD_KEY", named_by=("database_url",))
+
+
+def people_stores() -> "PeopleSettings":
+    """The database as `stores` finds it, and the PEOPLE_KEY of the settings or else of a running `prequal up`.
+
+    Raises:
+        Misconfigured: neither names both.
+    """
+    from prequal.core.people_settings import PeopleSettings
+
+    return _found(PeopleSettings, "PEOPLE_KEY", named_by=("database_url",))
 
 
 def ring_stores(kind: type[S]) -> S:

@@ -1,4 +1,4 @@
-"""`prequal keys`: the keys of PANs, of reports and of the record.
+"""`prequal keys`: the keys of PANs, of reports, of the record and of people's second factors.
 
 Invariant: keys are written to stdout and to the key ring's file alone.
 """
@@ -32,6 +32,7 @@ class Rotatable(StrEnum):
     PAN_HASH_KEY = "PAN_HASH_KEY"
     REPORT_KEY = "REPORT_KEY"
     RECORD_KEY = "RECORD_KEY"
+    PEOPLE_KEY = "PEOPLE_KEY"
 
 
 class Listable(StrEnum):
@@ -59,12 +60,17 @@ STEPS = {
     Rotatable.RECORD_KEY: """The database knows the new key. Make it the RECORD_KEY of the console and of `prequal
 audit`, add the old one to the RECORD_KEYS_RETIRED of both, and restart the console: older blocks are
 verified with it.""",
+    Rotatable.PEOPLE_KEY: """The database knows the new key. In this order:
+  1. Add it to PEOPLE_KEYS_RETIRED of the console, and restart each of its processes.
+  2. Make it their PEOPLE_KEY, set PEOPLE_KEYS_RETIRED to the old one, and restart: the start encrypts second factors
+     under the new key. The same where one runs `prequal users`.
+  3. Take PEOPLE_KEYS_RETIRED away.""",
 }
 
 
 @app.callback()
 def keys() -> None:
-    """The keys that encrypt and hash PANs, and that sign reports.
+    """The keys that encrypt and hash PANs, sign reports, chain the record, and encrypt second factors.
 
     \b
     Example:
@@ -74,11 +80,12 @@ def keys() -> None:
 
 @app.command()
 def generate(as_json: AsJson = False, source: From = None) -> None:
-    """Print a fresh ENCRYPTION_KEY, PAN_HASH_KEY, REPORT_KEY and RECORD_KEY.
+    """Print a fresh ENCRYPTION_KEY, PAN_HASH_KEY, REPORT_KEY, RECORD_KEY and PEOPLE_KEY.
 
     Each is base64 of 32 random bytes. Keep them where secrets are kept: without PAN_HASH_KEY the
     24-hour rule is lost, without ENCRYPTION_KEY the PANs. REPORT_KEY, for credit and decision, signs reports.
-    RECORD_KEY, for the console and `prequal audit`, chains the record.
+    RECORD_KEY, for the console and `prequal audit`, chains the record. PEOPLE_KEY, for the console and `prequal
+    users`, encrypts second factors.
     With --source, print the first line of an ENCRYPTION_KEY_FILE instead, whose key the key service wrapped.
 
     \b
@@ -99,10 +106,11 @@ def generate(as_json: AsJson = False, source: From = None) -> None:
 def list_keys(
     name: Annotated[Listable, typer.Argument(help="Which keys.")] = Listable.ENCRYPTION_KEY, as_json: AsJson = False
 ) -> None:
-    """List the keys of PANs by their ids: state, first use, and encryptions; never a key.
+    """List the keys of PANs by their ids: state, source, first use, and encryptions; never a key.
 
-    A state is `active`, `decrypts`, `not here` (known to the database, not on this ring) or `retired`. Counts are
-    added up each minute. Needs DATABASE_URL and ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, or a running `prequal up`.
+    A state is `active`, `decrypts`, `not here` (known to the database, not on this ring) or `retired`; a source
+    `environment`, `file`, or the key service that wrapped the key in the file. Counts are added up each minute.
+    Needs DATABASE_URL and ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, or a running `prequal up`.
     With PAN_HASH_KEY, which it then needs instead: state (`looked up` for one of PAN_HASH_KEYS_RETIRED) and how many
     claims, idempotency keys and clients' secrets need the key.
 
@@ -116,16 +124,15 @@ def list_keys(
         return
     from prequal.core.settings import RingSettings
     from prequal.ops import encryption_keys
-    from prequal.security.pan_encryption import KeyRing
 
     settings = ring_stores(RingSettings)
-    found = encryption_keys.list_keys(settings.database_url, KeyRing.of(settings).checks)
+    found = encryption_keys.list_keys(settings.database_url, encryption_keys.sources(settings))
     if as_json:
         typer.echo(json.dumps([asdict(key) for key in found], default=str))
         return
     for key in found:
         used = f"first used {key.first_used:%Y-%m-%d %H:%M}Z" if key.first_used else "never used"
-        typer.echo(f"{key.key_id}  {key.state:8}  {used}  {key.encryptions} encryptions")
+        typer.echo(f"{key.key_id}  {key.state:8}  {key.source or '':11}  {used}  {key.encryptions} encryptions")
 
 
 @app.command()

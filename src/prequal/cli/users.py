@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prequal.cli.connection_settings import stores
+from prequal.cli.connection_settings import people_stores, stores
 from prequal.domain.person import PersonRole
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def add(
 ) -> None:
     """Add a person; the password is asked for.
 
-    The address of a second factor goes into an authenticator on the person's telephone. Needs DATABASE_URL, or a
-    running `prequal up`.
+    The address of a second factor goes into an authenticator on the person's telephone. Needs DATABASE_URL, for
+    --totp PEOPLE_KEY as well, or a running `prequal up`.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def add(
     from prequal.record.acts import operator
 
     new = _new_secrets(generate, totp=totp)
-    _run(lambda connection: administration.add(connection, operator(), name, role, new))
+    _run(lambda connection: administration.add(connection, operator(), name, role, new), new)
     _show(name, new, generate, as_json)
 
 
@@ -165,7 +165,7 @@ def password(
 ) -> None:
     """Give a person a new password; ends the person's sessions, and a lock after failed sign-ins.
 
-    The password is asked for. Needs DATABASE_URL, or a running `prequal up`.
+    The password is asked for. Needs DATABASE_URL, for --totp PEOPLE_KEY as well, or a running `prequal up`.
 
     \b
     Examples:
@@ -176,22 +176,32 @@ def password(
     from prequal.record.acts import operator
 
     new, too = _new_secrets(generate, totp=bool(totp)), totp is not None
-    _run(lambda connection: administration.set_password(connection, operator(), name, new, second_factor_too=too))
+    _run(lambda connection: administration.set_password(connection, operator(), name, new, second_factor_too=too), new)
     _show(name, new, generate, as_json)
 
 
-def _run(work: "Callable[[Connection], Awaitable[Any]]") -> Any:
+def _run(work: "Callable[[Connection], Awaitable[Any]]", new: "NewSecrets | None" = None) -> Any:
+    """Run `work`; before it, see that the key that `new` brings is the database's."""
     from prequal.core.settings import DatabaseSettings
+    from prequal.people.second_factor_keys import PURPOSE
+    from prequal.postgres.key_checks import recorded_key
     from prequal.schema.version import run_at_revision
 
-    return run_at_revision(stores(DatabaseSettings).database_url, "users", work)
+    async def checked(connection: "Connection") -> Any:
+        if new is not None and new.keys is not None:
+            await recorded_key(PURPOSE, *new.keys.checks)(connection)
+        return await work(connection)
+
+    return run_at_revision(stores(DatabaseSettings).database_url, "users", checked)
 
 
 def _new_secrets(generate: bool, *, totp: bool) -> "NewSecrets":
     from prequal.people.administration import NewSecrets
+    from prequal.people.second_factor_keys import SecondFactorKeys
 
+    keys = SecondFactorKeys.of(people_stores()) if totp else None
     typed = None if generate else typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return NewSecrets.of(typed, totp=totp)
+    return NewSecrets.of(typed, totp=totp, keys=keys)
 
 
 def _show(name: str, new: "NewSecrets", generated: bool, as_json: bool) -> None:

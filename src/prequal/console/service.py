@@ -1,6 +1,6 @@
 """The console as a process: what it is made of, put together once.
 
-Invariant: it holds no key but the record's, which it chains.
+Invariant: it holds no key but the record's, which it chains, and that of second factors, which it compares.
 """
 
 import asyncio
@@ -17,10 +17,13 @@ from prequal.core.console_settings import ConsoleSettings
 from prequal.core.keys import KeyCheck
 from prequal.core.topology import Service
 from prequal.people.issuer_sign_in import IssuerSignIn
+from prequal.people.second_factor_keys import SecondFactorKeys
 from prequal.people.sign_in import Life, SignIn
+from prequal.people.stored_second_factors import encrypted_under
 from prequal.postgres.connections import ConnectionPool
 from prequal.postgres.key_checks import recorded_key
 from prequal.record import chain, lag
+from prequal.record.acts import Actor, ActorKind
 from prequal.service import http_server, process
 from prequal.service.http_tls import HttpCertificate
 from prequal.service.readiness import Readiness
@@ -45,7 +48,9 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
         console, keys = console_of(settings, pool, readiness, stop), settings.record_keys()
         console.renderer.compile()
         pages, certificate = app.build(console, health), HttpCertificate.of(settings)
-        checks = [recorded_key("RECORD_KEY", *map(KeyCheck.of, keys))] if keys else []
+        checks = [encrypted_under(console.second_factor_keys, Actor(ActorKind.PROCESS, Service.CONSOLE))]
+        if keys:
+            checks.append(recorded_key("RECORD_KEY", *map(KeyCheck.of, keys)))
         async with started(
             Service.CONSOLE, settings, stop, readiness, *checks, app=pages, certificate=certificate
         ) as running:
@@ -66,11 +71,13 @@ def console_of(
     """Wire the console; `stop` ends its streams."""
     life = Life(settings.console_idle_minutes * 60, settings.console_session_hours * 3600)
     session = functools.partial(pool.use, "console_session")
+    keys = SecondFactorKeys.of(settings)
     return Console(
         settings=settings,
         pool=pool,
         readiness=readiness,
-        sign_in=SignIn(life, session, passwords=settings.console_passwords),
+        sign_in=SignIn(life, session, keys=keys, passwords=settings.console_passwords),
+        second_factor_keys=keys,
         issuer_sign_in=IssuerSignIn.of(settings, life, session),
         verifier=Verifier(settings, pool),
         consumers=Consumers(settings),

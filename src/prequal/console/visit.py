@@ -23,6 +23,7 @@ from prequal.core.circuit_breaker import BreakerOpen
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError
 from prequal.people.issuer_sign_in import IssuerSignIn
+from prequal.people.second_factor_keys import SecondFactorKeys
 from prequal.people.sessions import Session
 from prequal.people.sign_in import SignIn
 from prequal.postgres.connections import Connection, ConnectionPool
@@ -71,6 +72,8 @@ class Console:
     sign_in: SignIn
     issuer_sign_in: IssuerSignIn | None
     """None where people sign in by no issuer."""
+    second_factor_keys: SecondFactorKeys | None
+    """None where nobody can have a second factor."""
     verifier: Verifier
     consumers: Consumers
     renderer: Renderer

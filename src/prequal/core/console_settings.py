@@ -3,19 +3,23 @@
 Invariant: no key is among them that opens, hashes or signs anything of an applicant.
 """
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from prequal.core import setting_checks as checks
 from prequal.core.http_tls_settings import HttpTlsSettings
 from prequal.core.issuer_settings import SignInIssuerSettings
+from prequal.core.keys import must_differ
+from prequal.core.people_settings import PeopleKeySettings
 from prequal.core.record_settings import ChainSettings
 from prequal.core.settings import Port, ServiceSettings, StoresSettings
 
 
-class ConsoleSettings(SignInIssuerSettings, HttpTlsSettings, ChainSettings, ServiceSettings, StoresSettings):
-    """The settings of `prequal console`: of keys that of the record alone."""
+class ConsoleSettings(
+    SignInIssuerSettings, HttpTlsSettings, PeopleKeySettings, ChainSettings, ServiceSettings, StoresSettings
+):
+    """The settings of `prequal console`: of keys those of the record and of second factors alone."""
 
     service_name: str = Field("console", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8004, description="Port of the pages, and of /health, /ready and /metrics.")
@@ -30,3 +34,8 @@ class ConsoleSettings(SignInIssuerSettings, HttpTlsSettings, ChainSettings, Serv
         "", description="Address of an API whose sandbox is on, for the page Try it; without it there is no such page."
     )
     try_it_token: SecretStr = Field(SecretStr(""), description="Token of a sandbox client there, if the API asks.")
+
+    @model_validator(mode="after")
+    def _keys_are_two(self) -> Self:
+        must_differ(RECORD_KEY=self.record_key, PEOPLE_KEY=self.people_key)
+        return self

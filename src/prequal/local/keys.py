@@ -1,4 +1,4 @@
-"""The keys of PANs and of reports: generated on request, and once for development in the data folder.
+"""The keys of PANs, reports, record and people: generated on request, and once for development in the data folder.
 
 Invariant: a key is written to no file but `keys.env`, which only its owner may read.
 """
@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KEY_BYTES, key_bytes
 
-NAMES = ("ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY", "RECORD_KEY")
-REPLACEABLE = ("REPORT_KEY", "RECORD_KEY")
-"""Keys without which no data are lost: they are added to a file of an earlier release."""
+NAMES = ("ENCRYPTION_KEY", "PAN_HASH_KEY", "REPORT_KEY", "RECORD_KEY", "PEOPLE_KEY")
+REPLACEABLE = ("REPORT_KEY", "RECORD_KEY", "PEOPLE_KEY")
+"""Keys without which no applicant's data are lost: they are added to a file of an earlier release."""
 
 
 def generate() -> dict[str, str]:

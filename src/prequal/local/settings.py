@@ -82,6 +82,11 @@ class UpSettings(BaseSettings):
         None,
         description="Chains the record, base64 of 32 bytes. Default: a development key, made once in the data folder.",
     )
+    people_key: KeyText | None = Field(
+        None,
+        description="Encrypts second factors, base64 of 32 bytes. Default: a development key, made once in the data "
+        "folder.",
+    )
 
     @model_validator(mode="after")
     def _no_key_is_another(self) -> Self:
@@ -99,6 +104,7 @@ class UpSettings(BaseSettings):
             "PAN_HASH_KEY": self.pan_hash_key,
             "REPORT_KEY": self.report_key,
             "RECORD_KEY": self.record_key,
+            "PEOPLE_KEY": self.people_key,
         }
 
     @property

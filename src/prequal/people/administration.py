@@ -13,27 +13,41 @@ from prequal.domain.person import PERSON_NAME, PersonRole
 from prequal.issuers.identity import Identity
 from prequal.people import passwords, queries, second_factor, sessions
 from prequal.people.queries import Person
+from prequal.people.second_factor_keys import SecondFactorKeys
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
 
 
 @dataclass(frozen=True, slots=True)
 class NewSecrets:
-    """What a person is to have: a password, and a second factor where `totp_secret` is not None."""
+    """What a person is to have: a password, and a second factor where `totp_secret` is not None.
+
+    `totp_secret` is the secret itself, to be shown once; `keys` encrypt it.
+    """
 
     password: str = field(repr=False)
     totp_secret: str | None = field(default=None, repr=False)
+    keys: SecondFactorKeys | None = None
 
     @classmethod
-    def of(cls, password: str | None, *, totp: bool) -> "NewSecrets":
+    def of(cls, password: str | None, *, totp: bool, keys: SecondFactorKeys | None = None) -> "NewSecrets":
         """With this password or a random one.
 
         Raises:
-            UsageError: the password is too short or too long.
+            UsageError: the password is too short or too long, or there is no key to encrypt a second factor with.
         """
         chosen = passwords.new_password() if password is None else password
         passwords.require_good(chosen)
-        return cls(chosen, second_factor.new_secret() if totp else None)
+        if totp and keys is None:
+            raise UsageError("There is no second factor without PEOPLE_KEY; `prequal keys generate` makes one.")
+        return cls(chosen, second_factor.new_secret() if totp else None, keys)
+
+    def stored_for(self, name: str) -> str | None:
+        """The second factor of the person of this name, as it is stored."""
+        if self.totp_secret is None:
+            return None
+        assert self.keys is not None, "`of` has seen to it"
+        return self.keys.encrypted(self.totp_secret, name)
 
 
 async def add(connection: Connection, actor: Actor, name: str, roles: Collection[PersonRole], new: NewSecrets) -> None:
@@ -46,7 +60,7 @@ async def add(connection: Connection, actor: Actor, name: str, roles: Collection
     chosen = _roles(roles)
     password_hash = await asyncio.to_thread(passwords.hash_of, new.password)
     async with connection.transaction():
-        if not await queries.insert_person(connection, name, chosen, password_hash, new.totp_secret):
+        if not await queries.insert_person(connection, name, chosen, password_hash, new.stored_for(name)):
             raise UsageError(f"There is a person {name} already.")
         details: dict[str, Detail] = {"roles": " ".join(chosen), "second_factor": new.totp_secret is not None}
         await record_act(connection, actor, "person_added", "person", name, details)
@@ -92,7 +106,7 @@ async def set_password(
         person = await _living(connection, name)
         await queries.set_password(connection, name, password_hash)
         if second_factor_too:
-            await queries.set_second_factor(connection, name, new.totp_secret)
+            await queries.set_second_factor(connection, name, new.stored_for(name))
         await sessions.end_all(connection, name)
         has_one = new.totp_secret is not None if second_factor_too else person.has_second_factor
         await record_act(connection, actor, "person_password_changed", "person", name, {"second_factor": has_one})

@@ -38,6 +38,7 @@ class Credentials:
 
     password_hash: str = field(repr=False)
     totp_secret: str | None = field(repr=False)
+    """As it is stored: encrypted."""
     totp_last_step: int
     may_sign_in: bool
     """Neither disabled nor locked."""
@@ -102,6 +103,19 @@ async def set_second_factor(connection: Connection, name: str, totp_secret: str 
     await connection.execute(
         "UPDATE people SET totp_secret = $2, totp_last_step = 0 WHERE name = $1", name, totp_secret
     )
+
+
+async def second_factors(connection: Connection) -> dict[str, str]:
+    """The secret of each person who has one, as it is stored, by name; locked until a transaction ends."""
+    rows = await connection.fetch(
+        "SELECT name, totp_secret FROM people WHERE totp_secret IS NOT NULL ORDER BY name FOR UPDATE"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def replace_second_factor(connection: Connection, name: str, totp_secret: str) -> None:
+    """Store the same secret of a person in another form: no code becomes good again."""
+    await connection.execute("UPDATE people SET totp_secret = $2 WHERE name = $1", name, totp_secret)
 
 
 async def set_identity(connection: Connection, name: str, issuer: str | None, subject: str | None) -> bool:

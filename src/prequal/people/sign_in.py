@@ -11,6 +11,7 @@ from prequal.core.errors import Refused, Transient
 from prequal.people import queries, second_factor, sessions
 from prequal.people.passwords import Verifier
 from prequal.people.queries import Credentials
+from prequal.people.second_factor_keys import SecondFactorKeys, SecondFactorUnreadable
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, ActorKind, record_act
 
@@ -23,7 +24,7 @@ class SignInRefused(Refused):
 
 
 class PasswordsOff(SignInRefused):
-    """Passwords are not taken here: sign in at the console by your organisation's sign-in."""
+    """Passwords are not taken here: use your organisation's sign-in, at a command line `prequal login --browser`."""
 
 
 class Busy(Transient):
@@ -42,9 +43,15 @@ class SignIn:
     """Signs people in, one after the other."""
 
     def __init__(
-        self, life: Life, connection: Callable[[], AbstractAsyncContextManager[Connection]], *, passwords: bool = True
+        self,
+        life: Life,
+        connection: Callable[[], AbstractAsyncContextManager[Connection]],
+        *,
+        keys: SecondFactorKeys | None = None,
+        passwords: bool = True,
     ) -> None:
         """Wire it; `connection` gives one for as long as its block lasts, and is asked when it is a sign-in's turn."""
+        self._keys = keys
         self._passwords = passwords
         self._life = life
         self._connection = connection
@@ -58,6 +65,7 @@ class SignIn:
             PasswordsOff: nobody signs in so.
             SignInRefused: what was given does not fit, or the name is locked or disabled; a failure is counted.
             Busy: too many wait already.
+            SecondFactorUnreadable: password and name fit, and the second factor cannot be read here.
         """
         if not self._passwords:
             raise PasswordsOff
@@ -76,11 +84,25 @@ class SignIn:
     async def _sign_in(self, connection: Connection, name: str, password: str, code: str) -> str | None:
         known = await queries.credentials(connection, name)
         fits = await self._verifier.fits(password, known.password_hash if known else None)
-        step = _step(known, code)
+        step = self._step(known, name, code, fits)
         if known is None or not (fits and known.may_sign_in) or step is None:
             await _record_failure(connection, name)
             return None
         return await self._begin(connection, name, step)
+
+    def _step(self, known: Credentials | None, name: str, code: str, fits: bool) -> int | None:
+        """The step whose code was given; 0 for a person without a second factor."""
+        if known is None or known.totp_secret is None:
+            return 0
+        try:
+            if self._keys is None:
+                raise SecondFactorUnreadable
+            secret = self._keys.decrypted(known.totp_secret, name)
+        except SecondFactorUnreadable:
+            if fits:  # whose password does not fit learns nothing of a second factor
+                raise
+            return None
+        return second_factor.step_of(secret, code, known.now, known.totp_last_step)
 
     async def _begin(self, connection: Connection, name: str, step: int) -> str | None:
         token = sessions.new_token()
@@ -90,13 +112,6 @@ class SignIn:
             await sessions.begin(connection, name, token, self._life.idle_seconds, self._life.seconds)
             await record_act(connection, Actor(ActorKind.PERSON, name), "signed_in", "person", name)
         return token
-
-
-def _step(known: Credentials | None, code: str) -> int | None:
-    """The step whose code was given; 0 for a person without a second factor."""
-    if known is None or known.totp_secret is None:
-        return 0
-    return second_factor.step_of(known.totp_secret, code, known.now, known.totp_last_step)
 
 
 async def _record_failure(connection: Connection, name: str) -> None:

@@ -184,7 +184,7 @@ CREATE TABLE public.key_checks (
     check_value bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     retired_at timestamp with time zone,
-    CONSTRAINT key_checks_purpose_check CHECK ((purpose = ANY (ARRAY['ENCRYPTION_KEY'::text, 'PAN_HASH_KEY'::text, 'REPORT_KEY'::text, 'SCORE_DRAW_KEY'::text, 'RECORD_KEY'::text])))
+    CONSTRAINT key_checks_purpose_check CHECK ((purpose = ANY (ARRAY['ENCRYPTION_KEY'::text, 'PAN_HASH_KEY'::text, 'REPORT_KEY'::text, 'SCORE_DRAW_KEY'::text, 'RECORD_KEY'::text, 'PEOPLE_KEY'::text])))
 );
 
 CREATE TABLE public.key_uses (

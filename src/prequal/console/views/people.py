@@ -28,7 +28,7 @@ async def show(visit: Visit) -> Response:
 
 async def add(visit: Visit) -> Response:
     """Add a person, and show the password that was made, once."""
-    name, new = visit.form.get("name", "").lower(), NewSecrets.of(None, totp="totp" in visit.form)
+    name, new = visit.form.get("name", "").lower(), _new_secrets(visit)
     async with visit.writing() as connection:
         await administration.add(connection, visit.session.actor, name, _roles(visit), new)
     return _issued(visit, name, new)
@@ -44,7 +44,7 @@ async def set_roles(visit: Visit) -> Response:
 
 async def set_password(visit: Visit) -> Response:
     """Give a person a new password, and a new second factor or none; shown once."""
-    name, new = _other(visit), NewSecrets.of(None, totp="totp" in visit.form)
+    name, new = _other(visit), _new_secrets(visit)
     async with visit.writing() as connection:
         await administration.set_password(connection, visit.session.actor, name, new, second_factor_too=True)
     return _issued(visit, name, new)
@@ -80,6 +80,10 @@ def _roles(visit: Visit) -> set[PersonRole]:
         return {PersonRole(role) for role in chosen if role}
     except ValueError:
         raise UsageError("There is no such role.") from None
+
+
+def _new_secrets(visit: Visit) -> NewSecrets:
+    return NewSecrets.of(None, totp="totp" in visit.form, keys=visit.console.second_factor_keys)
 
 
 def _issued(visit: Visit, name: str, new: NewSecrets) -> Response:
