@@ -89,6 +89,14 @@ ERRORS = Row(
             },
         ),
         Panel(
+            "Sign-ins by the issuer that failed",
+            "Within a quarter of an hour, by outcome; 0 without a console. The runbook says what each outcome means.",
+            Unit.COUNT,
+            {"{{outcome}}": 'sum by (outcome) (increase(issuer_sign_ins_total{outcome!="done"}[15m])) or vector(0)'},
+            above(1, 10),
+            ("IssuerSignInsFail",),
+        ),
+        Panel(
             "Retries",
             "Retries a second: writes that lost a race, commits whose answer was lost, batches.",
             Unit.PER_SECOND,

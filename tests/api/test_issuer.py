@@ -46,7 +46,7 @@ class Trusting:
 @asynccontextmanager
 async def _trusting(cluster: Cluster, kafka: Kafka) -> AsyncIterator[Trusting]:
     with Issuer.running() as issuer, cluster.database() as database, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prequal.api.authentication.WRONG_MAX", 1000)
+        patch.setattr("prequal.core.refused_attempts.ATTEMPTS_MAX", 1000)
         patch.setattr(issuer_keys, "SPARED_SECONDS", 0.5)
         issuer.keys += [a_key("EC", "EC"), a_key("OKP", "OKP")]
         app = await asyncio.to_thread(_clients, database, issuer.url)
@@ -229,7 +229,7 @@ async def test_sandbox_client_of_an_issuer_is_refused_where_there_is_no_sandbox(
 async def test_eleventh_wrong_token_of_an_address_within_a_minute_is_429(
     trusting: Trusting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prequal.api.authentication.WRONG_MAX", 0)
+    monkeypatch.setattr("prequal.core.refused_attempts.ATTEMPTS_MAX", 0)
 
     wrong, right = await trusting.ask(trusting.issuer.signed(aud="x")), await trusting.ask(trusting.issuer.signed())
 

@@ -16,7 +16,7 @@ from prequal.people import administration, second_factor
 from prequal.people.administration import NewSecrets
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
-from tests.console.conftest import PASSWORD, Browser
+from tests.console.conftest import PASSWORD, SECOND_FACTOR_KEYS, Browser
 from tests.support.reviews import in_review
 
 Person = Callable[..., Any]
@@ -60,7 +60,7 @@ async def test_sign_in_answers_a_token_that_says_who_one_is_until_sign_out(perso
 async def test_second_factor_is_asked_for_and_taken_once(browser: Callable[[], Browser], database: Database) -> None:
     secret = second_factor.new_secret()
     async with connected(database.url, "test") as connection:
-        new = NewSecrets(PASSWORD, secret)
+        new = NewSecrets(PASSWORD, secret, SECOND_FACTOR_KEYS)
         await administration.add(connection, operator(), "meena", [PersonRole.AUDITOR], new)
     code = pyotp.TOTP(secret).now()
     given = {"name": "meena", "password": PASSWORD}
@@ -139,8 +139,21 @@ async def test_role_does_what_its_row_says_and_is_refused_the_rest(role: PersonR
     assert wrong == []
 
 
-def test_every_operation_but_the_sign_in_names_its_roles() -> None:
-    assert [each[:2] for each in OPERATIONS if not each[2]] == [("POST", "/session")]
+def test_every_operation_but_the_sign_ins_names_its_roles() -> None:
+    assert sorted(each[:2] for each in OPERATIONS if not each[2]) == [
+        ("POST", "/session"),
+        ("POST", "/session/issuer"),
+        ("POST", "/session/issuer/attempts"),
+    ]
+
+
+async def test_where_there_is_no_issuer_nobody_signs_in_by_one(browser: Callable[[], Browser], people: None) -> None:
+    client = browser().client
+
+    begun = await client.post(f"{PREFIX}/session/issuer/attempts", json={"port": 40001})
+    finished = await client.post(f"{PREFIX}/session/issuer", json={"attempt": "x.y", "state": "x", "code": "y"})
+
+    assert [code_of(answer, 404) for answer in (begun, finished)] == ["NOT_FOUND"] * 2
 
 
 async def test_document_is_served_to_signed_in_people_alone(person: Person, browser: Callable[[], Browser]) -> None:

@@ -5,7 +5,7 @@ import functools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from harness.database import Database, url_of_service
 from harness.waiting import soon
 from prequal.console.cookies import form_token
 from prequal.console.visit import Console
+from prequal.core import refused_attempts
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
 from prequal.domain.person import PersonRole
@@ -327,8 +328,9 @@ SIGNED: dict[str, Forge] = {
 
 
 async def test_token_that_is_not_the_issuers_of_this_sign_in_is_refused(
-    browser: Browsers, issuer: SignInIssuer, database: Database
+    browser: Browsers, issuer: SignInIssuer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(refused_attempts, "ATTEMPTS_MAX", 1000)
     before, forged = counted("not_vouched"), [_with(issuer, claims) for claims in FORGED.values()]
     answers = {}
 
@@ -412,13 +414,80 @@ async def test_no_more_are_at_the_issuer_at_once_than_have_room(browser: Browser
     await assert_refused(asha, await asha.get(address), "Too many people", "busy", before, 503)
 
 
+async def test_address_that_was_refused_ten_times_in_a_minute_asks_the_issuer_nothing_more(
+    browser: Browsers, issuer: SignInIssuer
+) -> None:
+    asha, before = browser(), counted("limited")
+    address = await led_back(await begun(asha))
+    codes = dict(issuer.codes)
+    await _refuse(browser(), refused_attempts.ATTEMPTS_MAX)
+
+    limited = await asha.get(address)
+    by_password = await browser().sign_in("auditor")
+
+    await assert_refused(asha, limited, "Too many sign-ins were refused", "limited", before, 429)
+    assert 0 < int(limited.headers["retry-after"]) <= 61
+    assert issuer.codes == codes  # what this one's code stands for was not asked
+    assert by_password.status_code == 303
+
+
+async def _refuse(stranger: Browser, times: int) -> None:
+    """Have codes of a stranger refused that the issuer never made."""
+    for _ in range(times):
+        state = parse_qs(urlsplit(await begun(stranger)).query)["state"][0]
+        assert (await stranger.get(f"/sign-in/callback?code=guessed&state={state}")).status_code == 401
+
+
+async def test_what_belongs_to_no_attempt_locks_no_address_out(browser: Browsers) -> None:
+    for _ in range(refused_attempts.ATTEMPTS_MAX + 1):
+        assert (await browser().get("/sign-in/callback?code=guessed&state=guessed")).status_code == 401
+
+    assert (await returned(browser())).status_code == 200
+
+
+async def test_attempt_of_a_command_line_is_no_browsers_and_the_other_way_round(browser: Browsers) -> None:
+    asha, client = browser(), browser().client
+    begun_there = (await client.post("/api/v1/session/issuer/attempts", json={"port": 40001})).json()
+    async with httpx.AsyncClient(trust_env=False) as there:
+        back = urlsplit((await there.get(begun_there["address"])).headers["location"])
+    asha.client.cookies.set("console_attempt", begun_there["attempt"])
+    given = dict(parse_qsl(back.query))
+
+    at_console = await asha.get(f"/sign-in/callback?{back.query}")
+    asha.client.cookies.clear()
+    state = parse_qs(urlsplit(await begun(asha)).query)["state"][0]
+    of_browser = {"attempt": asha.client.cookies["console_attempt"], "state": state, "code": given["code"]}
+    at_api = await client.post("/api/v1/session/issuer", json=of_browser)
+    right = await client.post("/api/v1/session/issuer", json={"attempt": begun_there["attempt"], **given})
+
+    assert (back.scheme, back.netloc, back.path) == ("http", "127.0.0.1:40001", "/callback")
+    assert (at_console.status_code, ANOTHER_BROWSER in at_console.text) == (401, True)
+    assert (at_api.status_code, at_api.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    assert (right.status_code, right.json()["person"], right.json()["roles"]) == (201, "auditor", ["auditor"])
+
+
+async def test_refusals_of_the_json_api_are_counted_by_address_too(browser: Browsers) -> None:
+    client, before = browser().client, counted("limited")
+    for status in [401] * refused_attempts.ATTEMPTS_MAX + [429]:
+        begun_there = (await client.post("/api/v1/session/issuer/attempts", json={"port": 40001})).json()
+        state = parse_qs(urlsplit(begun_there["address"]).query)["state"][0]
+        given = {"attempt": begun_there["attempt"], "state": state, "code": "guessed"}
+        answer = await client.post("/api/v1/session/issuer", json=given)
+        assert answer.status_code == status, answer.text
+
+    assert (answer.json()["error_code"], "retry-after" in answer.headers) == ("RATE_LIMITED", True)
+    assert counted("limited") == before + 1
+
+
 async def test_issuer_that_has_not_described_itself_is_said(browser: Browsers, console: Console) -> None:
     assert console.issuer_sign_in
     console.issuer_sign_in.flow.keys.described = None
 
     answer = await browser().get("/sign-in/issuer")
+    at_api = await browser().client.post("/api/v1/session/issuer/attempts", json={"port": 40001})
 
     assert (answer.status_code, AWAY in answer.text) == (503, True)
+    assert (at_api.status_code, at_api.json()["error_code"]) == (503, "SERVICE_UNAVAILABLE")
 
 
 async def test_description_that_is_not_safe_is_not_taken(issuer: SignInIssuer) -> None:

@@ -1,79 +1,17 @@
 """`prequal login`, and `prequal review` and `policy` over the JSON API as the person who signed in."""
 
 import asyncio
-import json
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
-from typer.testing import CliRunner
 
 from harness.database import Database
 from harness.policies import policy_text
-from harness.waiting import eventually
 from prequal.cli import signed_in
-from prequal.cli.app import app
 from prequal.cli.signed_in import Login
-from prequal.console import app as console_app
-from prequal.console.service import console_of
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Misconfigured, Refused, UsageError
-from prequal.postgres.connections import ConnectionPool
-from prequal.service.readiness import Readiness
-from tests.console.conftest import PASSWORD
+from tests.console.conftest import PASSWORD, Prequal
 from tests.support.reviews import in_review
-
-Prequal = Callable[..., Any]
-
-
-@asynccontextmanager
-async def _served(settings: ConsoleSettings) -> AsyncIterator[uvicorn.Server]:
-    async with ConnectionPool(settings.database_url, "console", 2) as pool:
-        console = console_app.build(console_of(settings, pool, Readiness(settings, needs_kafka=False)), {})
-        yield uvicorn.Server(uvicorn.Config(console, port=0, log_level="critical", lifespan="off"))
-
-
-@pytest.fixture
-def address(settings: ConsoleSettings) -> Iterator[str]:
-    """A console that is served over HTTP."""
-    servers: list[uvicorn.Server] = []
-
-    async def serve() -> None:
-        async with _served(settings) as server:
-            servers.append(server)
-            await server.serve()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    try:
-        eventually(lambda: bool(servers and servers[0].started), within=30)
-        yield f"http://127.0.0.1:{servers[0].servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        servers[0].should_exit = True
-        thread.join(30)
-
-
-@pytest.fixture
-def prequal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Prequal:
-    """Runs `prequal …` of a person who has no database."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("PREQUAL_DATA_DIR", str(tmp_path / "none"))
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    monkeypatch.setenv("PREQUAL_PASSWORD", PASSWORD)
-    monkeypatch.setenv("PREQUAL_CODE", "")
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> Any:
-        done = CliRunner().invoke(app, list(words))
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return json.loads(done.stdout) if "--json" in words else done.stdout
-
-    return run
 
 
 def test_review_works_over_the_console_as_the_person_until_logout(

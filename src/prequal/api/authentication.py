@@ -7,7 +7,6 @@ import asyncio
 import hmac
 from collections.abc import Callable
 from hashlib import blake2b
-from ipaddress import IPv6Network, ip_address
 from time import monotonic
 from typing import Final, Protocol
 
@@ -18,19 +17,13 @@ from prequal.api.issued_tokens import IssuedTokens
 from prequal.api.known_clients import Caller, KnownClients, KnownSecret
 from prequal.api_clients import tokens
 from prequal.core.lifecycle import together
+from prequal.core.refused_attempts import RefusedAttempts, address_of
 from prequal.domain.api_client import LOCAL, Scope
 from prequal.issuers.tokens import KeyNotKnown
 from prequal.postgres.connections import Connection
 from prequal.security.pan_encryption import PanHasher
 from prequal.telemetry import metrics
 
-WRONG_MAX: Final = 10
-"""So many tokens a minute and address that are not taken are answered 401; more, 429."""
-WRONG_WINDOW_SECONDS: Final = 60.0
-ADDRESSES_MAX: Final = 10_000
-"""Of so many addresses the wrong tokens are counted; then the oldest is forgotten."""
-IPV6_PREFIX: Final = 64
-"""What one caller is given of IPv6."""
 _BEARER: Final = b"bearer "
 _REALM: Final = 'Bearer realm="prequal"'
 _WORDS_WITH_ISSUER: Final = (
@@ -99,7 +92,7 @@ class KeyAuthentication:
         self._clients = clients
         self._hasher = hasher
         self._sandbox = sandbox
-        self._wrong = RefusedTokens(clock)
+        self._wrong = RefusedAttempts(clock)
         self._issued = issued
         self._words = None if issued is None else _WORDS_WITH_ISSUER
 
@@ -163,6 +156,11 @@ class KeyAuthentication:
         )
 
     def _not_taken(self, request: Request, unless_too_many: ApiError | None = None) -> ApiError:
+        """The refusal of a token, counted by its address.
+
+        A right token is taken at any time: a stranger who shares an address with callers, as behind an ingress, cannot
+        lock them out, and 256 random bits are not guessed.
+        """
         seconds = self._wrong.note(_address(request))
         if seconds is None:
             return unless_too_many or _refusal("invalid", f'{_REALM}, error="invalid_token"', self._words)
@@ -170,29 +168,6 @@ class KeyAuthentication:
         return ApiError(
             ErrorCode.RATE_LIMITED, headers={"Retry-After": str(seconds)}, words="Too many tokens that are not taken."
         )
-
-
-class RefusedTokens:
-    """How many tokens that are not taken came from each address within a minute.
-
-    A right token is taken at any time: a stranger who shares an address with callers, as behind an ingress, cannot
-    lock them out, and 256 random bits are not guessed.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._seen: dict[str, tuple[float, int]] = {}
-
-    def note(self, address: str) -> int | None:
-        """Count one; once there are too many, the seconds after which it is worth trying again."""
-        now = self._clock()
-        began, count = self._seen.pop(address, (now, 0))
-        if now - began >= WRONG_WINDOW_SECONDS:
-            began, count = now, 0
-        self._seen[address] = began, min(count, WRONG_MAX) + 1
-        if len(self._seen) > ADDRESSES_MAX:
-            self._seen.pop(next(iter(self._seen)))
-        return None if count < WRONG_MAX else int(began + WRONG_WINDOW_SECONDS - now) + 1
 
 
 def _refusal(reason: str, challenge: str, words: str | None) -> ApiError:
@@ -207,11 +182,4 @@ def _forbidden(words: str, needed: Scope) -> ApiError:
 
 
 def _address(request: Request) -> str:
-    """The address that a caller cannot leave at will: of IPv6 the network that he was given."""
-    address = request["client"][0] if request.get("client") else ""
-    if ":" not in address:
-        return str(address)
-    try:
-        return str(IPv6Network((ip_address(address.partition("%")[0]).packed, IPV6_PREFIX), strict=False))
-    except ValueError:
-        return str(address)
+    return address_of(request["client"][0]) if request.get("client") else ""

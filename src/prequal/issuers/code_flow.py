@@ -1,6 +1,6 @@
 """Sign-in by an issuer: the authorization code flow of OpenID Connect Core 1.0, with PKCE (RFC 7636), state and nonce.
 
-Invariant: what an issuer sends is believed in the browser alone that was sent there, once, and within ten minutes.
+Invariant: what an issuer sends is believed of those alone who were sent there, once, and within ten minutes.
 """
 
 import base64
@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -30,7 +30,7 @@ _KEY_FOR: Final = b"prequal console: sign-in by an issuer"
 
 
 class AnotherBrowser(Refused):
-    """What came back belongs to no sign-in that was begun in this browser a moment ago."""
+    """What came back belongs to no sign-in that was begun there a moment ago."""
 
 
 class NotVouched(Refused):
@@ -39,11 +39,13 @@ class NotVouched(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A sign-in that was begun, as the browser's cookie holds it: a random seed, its end, and where it leads on to."""
+    """A sign-in that was begun, as who began it holds it: a random seed, its end, and where it leads on to."""
 
     seed: str
     ends_at: int
     wanted: str
+    loopback: str = ""
+    """The redirect URI of a command line that waits there; empty for a browser, which comes back to the console."""
 
 
 class CodeFlow:
@@ -61,18 +63,22 @@ class CodeFlow:
         self._secret = settings.oidc_client_secret.get_secret_value()
         self._mac_key = hmac.digest(self._secret.encode(), _KEY_FOR, "sha256")
 
-    def begin(self, wanted: str) -> tuple[str, str]:
-        """The cookie of a new attempt that leads on to `wanted`, and the issuer's address that begins it.
+    def begin(self, wanted: str, port: int | None = None) -> tuple[str, str]:
+        """A new attempt, sealed, that leads on to `wanted`, and the issuer's address that begins it.
+
+        With a `port` it is one of a command line, which waits there on the browser's machine (RFC 8252, 7.3): who holds
+        the attempt and what comes to that port ends it.
 
         Raises:
             IssuerAway: it has not said yet where that is.
         """
-        attempt = Attempt(secrets.token_urlsafe(32), int(time.time()) + ATTEMPT_SECONDS, wanted)
+        loopback = "" if port is None else f"http://127.0.0.1:{port}/callback"
+        attempt = Attempt(secrets.token_urlsafe(32), int(time.time()) + ATTEMPT_SECONDS, wanted, loopback)
         asked = {
             "response_type": "code",
             "scope": "openid",
             "client_id": self._settings.oidc_client_id,
-            "redirect_uri": self._settings.oidc_redirect_uri,
+            "redirect_uri": self._redirect_uri(attempt),
             "state": self._derived(attempt, "state"),
             "nonce": self._derived(attempt, "nonce"),
             "code_challenge": _base64(hashlib.sha256(self._derived(attempt, "verifier").encode()).digest()),
@@ -83,18 +89,20 @@ class CodeFlow:
         address = f"{self._described().authorization_endpoint}?{urlencode(asked)}"
         return self._sealed(attempt), address
 
-    def opened(self, cookie: str, given: Mapping[str, str]) -> Attempt:
-        """The attempt of a cookie, if what the issuer sent along belongs to it.
+    def opened(self, sealed: str, given: Mapping[str, str], *, command_line: bool = False) -> Attempt:
+        """The attempt that was sealed, if it is one of a browser, or of a command line, and what came belongs to it.
 
         Raises:
-            AnotherBrowser: it does not, or the cookie is none of ours or too old.
+            AnotherBrowser: it is not or does not, or `sealed` is none of ours or too old.
         """
-        body, _, mac = cookie.rpartition(".")
+        body, _, mac = sealed.rpartition(".")
         if not hmac.compare_digest(mac.encode(), self._mac(body).encode()):
             raise AnotherBrowser
         attempt = Attempt(**json.loads(base64.urlsafe_b64decode(body)))
         state = self._derived(attempt, "state")
         if attempt.ends_at < time.time() or not hmac.compare_digest(state.encode(), given.get("state", "").encode()):
+            raise AnotherBrowser
+        if bool(attempt.loopback) is not command_line:
             raise AnotherBrowser
         return attempt
 
@@ -124,7 +132,7 @@ class CodeFlow:
         sent = {
             "grant_type": "authorization_code",
             "code": code,
-            "redirect_uri": self._settings.oidc_redirect_uri,
+            "redirect_uri": self._redirect_uri(attempt),
             "code_verifier": self._derived(attempt, "verifier"),
         }
         # RFC 6749, 2.3.1: both are encoded before they become name and password.
@@ -153,13 +161,15 @@ class CodeFlow:
             raise IssuerAway("it has not described itself yet")
         return self.keys.described
 
+    def _redirect_uri(self, attempt: Attempt) -> str:
+        return attempt.loopback or self._settings.oidc_redirect_uri
+
     def _derived(self, attempt: Attempt, use: str) -> str:
         """State, nonce and verifier of an attempt: of its seed alone, and no browser can compute them."""
         return self._mac(f"{use}:{attempt.seed}")
 
     def _sealed(self, attempt: Attempt) -> str:
-        said = {"seed": attempt.seed, "ends_at": attempt.ends_at, "wanted": attempt.wanted}
-        body = base64.urlsafe_b64encode(json.dumps(said).encode()).decode()
+        body = base64.urlsafe_b64encode(json.dumps(asdict(attempt)).encode()).decode()
         return f"{body}.{self._mac(body)}"
 
     def _mac(self, text: str) -> str:

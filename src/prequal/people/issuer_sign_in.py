@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from prequal.core.errors import Refused, UsageError
 from prequal.core.issuer_settings import SignInIssuerSettings
+from prequal.core.refused_attempts import RefusedAttempts, address_of
 from prequal.issuers.code_flow import Attempt, CodeFlow, NotVouched
 from prequal.issuers.identity import Identity
 from prequal.issuers.tokens import Verified
@@ -25,8 +26,23 @@ class UnknownSubject(Refused):
     """Whom the issuer vouches for is nobody who may sign in here: ask an administrator."""
 
 
+class TooManyRefused(Refused):
+    """Too many sign-ins by the issuer were refused from this address: try again in a minute.
+
+    Attributes:
+        seconds: after so many it is worth trying again.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("Too many sign-ins were refused from this address: try again in a minute.")
+        self.seconds = seconds
+
+
 class IssuerSignIn:
     """Signs in whom one issuer vouches for; as many at once as wait for the turn of their password.
+
+    What is refused after the issuer was asked is counted by address. What belongs to no attempt is not: it costs
+    nothing, and any page can have a browser send it.
 
     Attributes:
         flow: the console as the issuer's client.
@@ -39,27 +55,36 @@ class IssuerSignIn:
         self._life = life
         self._connection = connection
         self._turns = asyncio.Semaphore(WAITING_MAX)
+        self._refused = RefusedAttempts()
 
     @classmethod
     def of(cls, settings: SignInIssuerSettings, life: Life, connection: Connections) -> "IssuerSignIn | None":
         """That of these settings, if they name an issuer."""
         return cls(settings.oidc_issuer, CodeFlow(settings), life, connection) if settings.oidc_issuer else None
 
-    async def __call__(self, attempt: Attempt, given: Mapping[str, str]) -> str:
-        """The token of a new session, for what the issuer sent back.
+    async def __call__(self, attempt: Attempt, given: Mapping[str, str], host: str) -> str:
+        """The token of a new session, for what the issuer sent back and `host`, an IP address, has handed on.
 
         Raises:
             NotVouched: the issuer vouches for nobody.
             UnknownSubject: it does, and that is nobody here, or somebody who is disabled.
+            TooManyRefused: either happened too often to that address; nothing is asked of the issuer.
             Busy: too many wait already.
             Transient: issuer or database does not answer.
         """
+        address = address_of(host)
+        if seconds := self._refused.wait(address):
+            raise TooManyRefused(seconds)
         if self._turns.locked():
             raise Busy
-        async with self._turns:
-            found = await self.flow.finished(attempt, given)
-        async with self._connection() as connection, connection.transaction():
-            return await self._begin(connection, found)
+        try:
+            async with self._turns:
+                found = await self.flow.finished(attempt, given)
+            async with self._connection() as connection, connection.transaction():
+                return await self._begin(connection, found)
+        except Refused:
+            self._refused.note(address)
+            raise
 
     async def _begin(self, connection: Connection, found: Verified) -> str:
         subject, now = str(found.claims.get("sub", "")), await queries.now(connection)

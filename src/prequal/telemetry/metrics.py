@@ -215,7 +215,8 @@ RECORD_UNCHAINED_AGE = _gauge(
 ISSUER_SIGN_INS = _counter(
     "issuer_sign_ins_total",
     "Sign-ins of people by the issuer: done, or refused for what the browser brought (another_browser), the issuer or "
-    "its token (not_vouched), whom that names (unknown_subject), too many at once (busy), or no answer (away).",
+    "its token (not_vouched), whom that names (unknown_subject), too many of these from one address (limited), too "
+    "many at once (busy), or no answer (away).",
     ["outcome"],
 )
 

@@ -150,7 +150,9 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         **_POOL,
         metrics.RECORD_CHAINED_AT: [],
         metrics.RECORD_UNCHAINED_AGE: [],
-        metrics.ISSUER_SIGN_INS: _of("done", "another_browser", "not_vouched", "unknown_subject", "busy", "away"),
+        metrics.ISSUER_SIGN_INS: _of(
+            "done", "another_browser", "not_vouched", "unknown_subject", "limited", "busy", "away"
+        ),
     },
 }
 """The metrics of each process, with the series that exist from its start."""

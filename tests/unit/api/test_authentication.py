@@ -8,7 +8,7 @@ import pytest
 
 from harness.waiting import soon
 from prequal.api.app import CLIENTS_NAMED_MAX, ClientRequests
-from prequal.api.authentication import ADDRESSES_MAX, KeyAuthentication, NoAuthentication, RefusedTokens
+from prequal.api.authentication import KeyAuthentication, NoAuthentication
 from prequal.api.errors import ApiError
 from prequal.api.known_clients import Caller, KnownClients, KnownSecret
 from prequal.api_clients.tokens import fingerprint, new_token
@@ -145,41 +145,6 @@ async def test_reading_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatc
 
 
 # ── wrong tokens ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Clock:
-    seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def noted(wrong: RefusedTokens, address: str, times: int) -> list[int | None]:
-    return [wrong.note(address) for _ in range(times)]
-
-
-def test_eleventh_wrong_token_is_too_many_until_the_minute_is_over() -> None:
-    clock = Clock()
-    wrong = RefusedTokens(clock)
-
-    assert noted(wrong, "a", 10) == [None] * 10
-    clock.seconds += 20
-    assert noted(wrong, "a", 2) == [41, 41]
-    clock.seconds += 39.9
-    assert noted(wrong, "a", 1) == [1]
-    clock.seconds += 0.1
-    assert noted(wrong, "a", 11) == [None] * 10 + [61]
-
-
-def test_addresses_are_counted_apart_and_no_more_of_them_than_have_room() -> None:
-    wrong = RefusedTokens(Clock())
-    noted(wrong, "a", 11)
-
-    assert noted(wrong, "b", 1) == [None]
-    for number in range(ADDRESSES_MAX):
-        wrong.note(str(number))
-
-    assert len(wrong._seen) == ADDRESSES_MAX
 
 
 @pytest.mark.parametrize(

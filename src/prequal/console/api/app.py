@@ -37,7 +37,7 @@ log = structlog.get_logger()
 PREFIX: Final = "/api/v1"
 BODY_SECONDS: Final = 10.0
 _BEARER: Final = b"bearer "
-_SIGN_IN: Final = ("POST", f"{PREFIX}/session")
+_SIGN_INS: Final = {("POST", f"{PREFIX}/session{way}") for way in ("", "/issuer", "/issuer/attempts")}
 _STATUSES: Final = {400: Code.MALFORMED_REQUEST, 404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
 
 
@@ -103,7 +103,7 @@ class Envelope:
         token = correlation_id.set(answered.request_id)
         try:
             scope["console"] = self._console
-            if (scope["method"], scope["path"]) != _SIGN_IN:
+            if (scope["method"], scope["path"]) not in _SIGN_INS:
                 scope["visit"] = await self._visit(scope, receive)
             body = await _body(scope, receive)
             await self._app(scope, _again(body, receive), answered)

@@ -30,6 +30,7 @@ class Code(errors.Code):
     PAYLOAD_TOO_LARGE = 413, "The body is over 64 KiB."
     UNSUPPORTED_MEDIA_TYPE = 415, "Send application/json, without a Content-Encoding."
     VALIDATION_ERROR = 422, "The request breaks a rule; see details."
+    RATE_LIMITED = 429, "Too many sign-ins were refused from this address: try again after Retry-After."
     INTERNAL_ERROR = 500, "Something went wrong on our side."
     SERVICE_UNAVAILABLE = 503, "The console cannot answer now: try again."
 

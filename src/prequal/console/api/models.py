@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
-from prequal.domain.person import PersonRole
 from prequal.domain.policy.challenge import SHARE_MAX
 from prequal.policy_versions.queries import State as PolicyState
 from prequal.review.queries import State
@@ -42,30 +41,6 @@ class Error(BaseModel):
     request_id: str
     timestamp: datetime
     path: str
-
-
-class Credentials(StrictBody):
-    """What a person signs in with."""
-
-    name: str = Field(max_length=100)
-    password: SecretStr
-    code: str = Field("", max_length=20, description="Of the second factor; empty without one.")
-
-
-class SignedIn(BaseModel):
-    """A session has begun."""
-
-    token: str
-    person: str
-    roles: list[PersonRole]
-
-
-class Person(BaseModel):
-    """A signed-in person."""
-
-    person: str
-    roles: list[PersonRole]
-    rights: list[str]
 
 
 class Case(BaseModel):

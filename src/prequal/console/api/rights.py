@@ -19,6 +19,7 @@ ANSWERS: Final = {
     404: "There is no such thing.",
     409: "It does not fit where the thing stands; the message says why, and nothing was done.",
     422: "What was sent breaks a rule; nothing was done.",
+    429: "Too many sign-ins by the issuer were refused from this address.",
     503: "The database or Kafka does not answer.",
 }
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {

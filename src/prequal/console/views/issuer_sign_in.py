@@ -3,34 +3,20 @@
 Invariant: a session begins for an answer that this browser asked for; a stranger learns nothing of who works here.
 """
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from prequal.console.visit import Console, away, own_path
-from prequal.core.circuit_breaker import BreakerOpen
+from prequal.console.issuer_refusals import host_of, refusal_of
+from prequal.console.visit import Console, own_path
 from prequal.core.errors import PrequalError, Refused, Transient
 from prequal.core.setting_checks import SIGN_IN_CALLBACK
-from prequal.issuers.code_flow import ATTEMPT_SECONDS, AnotherBrowser, CodeFlow, NotVouched
-from prequal.issuers.discovery import IssuerAway
-from prequal.issuers.tokens import KeyNotKnown
+from prequal.issuers.code_flow import ATTEMPT_SECONDS, CodeFlow
 from prequal.people import sessions
-from prequal.people.issuer_sign_in import IssuerSignIn, UnknownSubject
-from prequal.people.sign_in import Busy
+from prequal.people.issuer_sign_in import IssuerSignIn
 from prequal.telemetry import metrics
 
-log = structlog.get_logger()
-
 BEGIN = "/sign-in/issuer"
-_OUTCOMES: tuple[tuple[type[PrequalError], str], ...] = (
-    (AnotherBrowser, "another_browser"),
-    (NotVouched, "not_vouched"),
-    (UnknownSubject, "unknown_subject"),
-    (Busy, "busy"),
-    (Transient, "away"),
-)
-"""What a failure is counted as, by the first row that fits."""
 
 
 def routes(console: Console) -> list[Route]:
@@ -72,7 +58,7 @@ async def _begin(console: Console, flow: CodeFlow, request: Request) -> Response
 async def _finish(console: Console, sign_in: IssuerSignIn, request: Request) -> Response:
     cookies, given = console.cookies, dict(request.query_params)
     attempt = sign_in.flow.opened(cookies.of(request, cookies.attempt), given)
-    token = await sign_in(attempt, given)
+    token = await sign_in(attempt, given, host_of(request))
     metrics.ISSUER_SIGN_INS.labels("done").inc()
     # A redirect would go on from the issuer's site, and a browser sends no cookie of SameSite=Strict along with that.
     response = console.page("signed_in.html", 200, None, wanted=own_path(attempt.wanted))
@@ -82,19 +68,8 @@ async def _finish(console: Console, sign_in: IssuerSignIn, request: Request) -> 
 
 
 def _refused(console: Console, problem: PrequalError) -> Response:
-    outcome = next(name for kind, name in _OUTCOMES if isinstance(problem, kind))
-    metrics.ISSUER_SIGN_INS.labels(outcome).inc()
-    is_issuers = isinstance(problem, IssuerAway | KeyNotKnown | BreakerOpen | NotVouched)
-    log.warning("issuer_sign_in_refused", outcome=outcome, reason=str(problem) if is_issuers else None)
-    status = 503 if isinstance(problem, Transient) else 401
-    return console.page("problem.html", status, None, title="Not signed in", words=_words(problem), back="/sign-in")
-
-
-def _words(problem: PrequalError) -> str:
-    if isinstance(problem, IssuerAway | KeyNotKnown):
-        return "Your organisation's sign-in does not answer as it should: try again in a moment."
-    if isinstance(problem, NotVouched):
-        return "Your organisation's sign-in has not let you in, or its answer is not taken: please begin again."
-    if isinstance(problem, AnotherBrowser):
-        return "This sign-in was begun in another browser, or too long ago: please begin again."
-    return away(problem)
+    refusal = refusal_of(problem)
+    words = {"title": "Not signed in", "words": refusal.words, "back": "/sign-in"}
+    response = console.page("problem.html", refusal.status, None, **words)
+    response.headers.update(refusal.headers)
+    return response

@@ -1,0 +1,56 @@
+"""How many attempts that were refused came from each address within a minute.
+
+Invariant: it holds a bounded number of addresses, and an address is one that a caller cannot leave at will.
+"""
+
+from collections.abc import Callable
+from ipaddress import IPv6Network, ip_address
+from time import monotonic
+from typing import Final
+
+ATTEMPTS_MAX: Final = 10
+"""So many refusals a minute and address are answered as such; more, as too many."""
+WINDOW_SECONDS: Final = 60.0
+ADDRESSES_MAX: Final = 10_000
+"""Of so many addresses refusals are counted; then the oldest is forgotten."""
+IPV6_PREFIX: Final = 64
+"""What one caller is given of IPv6."""
+
+
+class RefusedAttempts:
+    """Counts of refusals by address, each since its first one of the last minute."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """Begin without any; `clock` gives seconds from anywhere."""
+        self._clock = clock
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def note(self, address: str) -> int | None:
+        """Count one; once there are too many, the seconds after which it is worth trying again."""
+        now = self._clock()
+        began, count = self._seen.pop(address, (now, 0))
+        if now - began >= WINDOW_SECONDS:
+            began, count = now, 0
+        self._seen[address] = began, min(count, ATTEMPTS_MAX) + 1
+        if len(self._seen) > ADDRESSES_MAX:
+            self._seen.pop(next(iter(self._seen)))
+        return None if count < ATTEMPTS_MAX else self._seconds(began, now)
+
+    def wait(self, address: str) -> int | None:
+        """What `note` would say, without counting one."""
+        now = self._clock()
+        began, count = self._seen.get(address, (now, 0))
+        return None if count < ATTEMPTS_MAX or now - began >= WINDOW_SECONDS else self._seconds(began, now)
+
+    def _seconds(self, began: float, now: float) -> int:
+        return int(began + WINDOW_SECONDS - now) + 1
+
+
+def address_of(host: str) -> str:
+    """The address that a caller cannot leave at will: of IPv6 the network that he was given."""
+    if ":" not in host:
+        return host
+    try:
+        return str(IPv6Network((ip_address(host.partition("%")[0]).packed, IPV6_PREFIX), strict=False))
+    except ValueError:
+        return host
