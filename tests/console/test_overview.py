@@ -1,17 +1,14 @@
 """Overview and System: what the pages say of a database that the test has filled."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from uuid_utils.compat import uuid7
-
 import prequal.console
 from harness.database import Database
 from prequal.console.consumers import Lag
-from prequal.console.queries.overview import first_id
 from prequal.console.queries.system import processes
 from prequal.console.rendering import Renderer, count, inr
 from prequal.console.visit import Console
@@ -67,12 +64,6 @@ async def test_processes_are_counted_by_their_connections(database: Database) ->
         found = await processes(connection)
 
     assert (found["credit-service"], found["decision-service"]) == (2, 0)
-
-
-def test_ids_from_the_first_of_a_millisecond_on_are_of_it_or_later() -> None:
-    now, minute = datetime.now(UTC), timedelta(minutes=1)
-
-    assert first_id(now - minute) < uuid7() < first_id(now + minute)
 
 
 def test_numbers_and_times_are_as_in_india() -> None:

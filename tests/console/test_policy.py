@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from harness.database import Database
+from harness.policies import ASHA, activated, approved, policy_text
 from prequal.domain.person import PersonRole
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
-from prequal.policy_versions import life
+from prequal.policy_versions import challenges, life
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.support.reviews import reported
@@ -53,9 +54,29 @@ async def test_approved_version_challenges_and_is_ended(signed_in: SignedIn, dat
     ended = await officer.post("/policy/v2/challenge/end")
 
     assert [answer.status_code for answer in (refused, begun, ended)] == [409, 303, 303]
-    assert "decides 10 % of the applications in the place of the version in force" in versions
-    assert "It decides 10 % of the applications as the challenger of v1." in version
-    assert "The version in force decides every application." in (await officer.get("/policy")).text
+    assert "decides 10 % of the applications in the place of v1, since" in versions
+    assert "It decides 10 % of the applications as the challenger of v1, since" in version
+    after = (await officer.get("/policy")).text
+    assert "The version in force decides every application." in after
+    assert "ended by risk_officer." in after
+    assert "It was the challenger of v1 until" in (await officer.get("/policy/v2")).text
+
+
+async def test_policy_page_shows_how_each_side_of_a_challenge_decided_and_what_ended_it(
+    signed_in: SignedIn, database: Database
+) -> None:
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection)
+        await challenges.begin(connection, ASHA, "v2", 1000)
+    await reported(database, stored(database, 3))
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await activated(connection, policy_text("v3"))
+
+    page = (await (await signed_in(PersonRole.AUDITOR)).get("/policy")).text
+
+    assert '<td data-label="Decided by">v1</td><td data-label="PRE_APPROVED" class="number">3</td>' in page
+    assert '<td data-label="Decided by">v2</td><td data-label="PRE_APPROVED" class="number">0</td>' in page
+    assert "when v3 came into force, by asha." in page
 
 
 async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedIn, database: Database) -> None:

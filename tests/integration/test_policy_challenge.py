@@ -170,7 +170,10 @@ async def test_activation_ends_the_challenge_and_a_rollback_does_not_revive_it(
 
     assert (after_activation.live.version, after_activation.challenger) == ("v3", None)
     assert (after_rollback.live.version, after_rollback.challenger) == ("v1", None)
-    assert (await challenges.report(challenged))["version"] is None
+    report = await challenges.report(challenged)
+    last = report["last"]
+    assert report["version"] is None
+    assert (last["version"], last["ended_by"], last["ended_by_version"]) == ("v2", "asha", "v3")
 
 
 async def test_challenge_lasts_until_a_scheduled_activation_takes_effect(
@@ -288,6 +291,28 @@ async def test_document_of_a_version_that_challenged_is_never_changed(challenged
     await challenges.end(challenged, ASHA)
 
     assert "was a challenger" in await conflict(life.propose(challenged, ASHA, policy_text(minimum=701)))
+
+
+async def test_report_says_how_each_side_decided_while_the_challenge_lasts_and_after_it(
+    database: Database, challenged: Connection
+) -> None:
+    policy = await as_read(database, challenged)
+    await decide(database, policy, 0, SHARE, SHARE)
+
+    running = await challenges.report(challenged)
+    await challenges.end(challenged, RAVI)
+    ended = await challenges.report(challenged)
+    await decide(database, await as_read(database, challenged), SHARE)
+
+    decisions = {"challenger": {"REJECTED": 1}, "challenged": {"PRE_APPROVED": 2}}
+    assert (running["challenged"], running["decisions"], running["last"]) == ("v1", decisions, None)
+    assert (ended["version"], ended["last"]["decisions"]) == (None, decisions)
+    assert (ended["last"]["ended_by"], ended["last"]["ended_by_version"]) == ("ravi", None)
+    assert (await challenges.report(challenged))["last"] == ended["last"]
+
+
+async def test_nothing_is_said_of_a_challenge_where_there_never_was_one(connection: Connection) -> None:
+    assert set((await challenges.report(connection)).values()) == {None}
 
 
 async def test_challenge_and_its_end_are_recorded(database: Database, challenged: Connection) -> None:

@@ -132,9 +132,13 @@ def test_version_that_is_nowhere_is_refused(prequal: Prequal) -> None:
 def test_challenge_is_begun_shown_and_ended(prequal: Prequal, draft: Path, database: Database) -> None:
     in_transaction(database.url, lambda connection: approved(connection, draft.read_text()))
 
-    assert "v2 decides 12.5 % of the applications." in done(prequal, "challenge", "v2", "--share", "12.5").stdout
+    begun = done(prequal, "challenge", "v2", "--share", "12.5").stdout
+    assert "v2 decides 12.5 % of the applications, and v1 the others, since" in begun
     assert prequal("policy", "challenge", "--json")["share_basis_points"] == 1250
-    assert "No version challenges" in done(prequal, "challenge", "--end").stdout
+    ended = done(prequal, "challenge", "--end").stdout
+    assert "No version challenges" in ended
+    assert "v2 decided 12.5 % of the applications" in ended
+    assert ", ended by " in ended
     assert "nothing" in refusal(prequal, "challenge", "v2")
     for share in ("50.01", "0", "1.234", "ten"):
         assert "--share must be" in refusal(prequal, "challenge", "v2", "--share", share)

@@ -199,10 +199,28 @@ def challenge(
     found = person.call("GET", "/policy/challenge") if person else _committed(challenges.report)
     if as_json:
         typer.echo(json.dumps(found))
-    elif found["version"] is None:
-        typer.echo("No version challenges the one in force.")
     else:
-        typer.echo(f"{found['version']} decides {found['share_basis_points'] / 100:g} % of the applications.")
+        _show_challenge(found)
+
+
+def _show_challenge(found: dict[str, Any]) -> None:
+    if found["version"] is None:
+        typer.echo("No version challenges the one in force.")
+    course = found if found["last"] is None else found["last"]
+    if course["version"] is None:
+        return
+    share, ended = course["share_basis_points"], course.get("ended_at")
+    typer.echo(
+        f"{course['version']} {'decided' if ended else 'decides'} {share / 100:g} % of the applications, and "
+        f"{course['challenged']} the others, since {course['begun_at']}, begun by {course['begun_by']}."
+    )
+    if ended:
+        other = course["ended_by_version"]
+        why = f"when {other} came into force, by" if other else "ended by"
+        typer.echo(f"It ended at {ended}, {why} {course['ended_by']}.")
+    for side, version in (("challenger", course["version"]), ("challenged", course["challenged"])):
+        counts = ", ".join(f"{number:,} {status}" for status, number in course["decisions"][side].items())
+        typer.echo(f"  {version}: {counts or 'none decided'}")
 
 
 def _basis_points(share: str) -> int:

@@ -7,6 +7,7 @@ Invariant: a status moves once by the policy, from PENDING; MANUAL_REVIEW alone 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -34,6 +35,11 @@ class Status(StrEnum):
 
 DECIDED_VERSION: Final = 2
 """The version of an application that the policy decided: it begins with 1. What people decide makes one more of it."""
+
+
+def first_id(since: datetime) -> UUID:
+    """The least id of an application that came in that millisecond: a UUIDv7 (RFC 9562, 5.7)."""
+    return UUID(int=int(since.timestamp() * 1000) << 80)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,17 @@ Invariant: it holds until it is ended or another activation takes effect; each a
 which is the caller's.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from prequal.domain.policy.challenge import SHARE_MAX
 from prequal.policy_versions import challenge_queries, queries
-from prequal.policy_versions.challenge_queries import Challenge
+from prequal.policy_versions.challenge_queries import Challenge, Course
 from prequal.policy_versions.life import Conflict, found, loaded, require_approved
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
+
+RUNNING: Final = ("version", "hash", "share_basis_points", "begun_at", "begun_by", "challenged", "decisions")
+"""What is said of a challenge that holds."""
 
 
 async def begin(connection: Connection, actor: Actor, version: str, share: int) -> None:
@@ -52,18 +55,42 @@ async def end(connection: Connection, actor: Actor) -> None:
 
 async def current(connection: Connection) -> Challenge | None:
     """The challenge that holds, if one does."""
-    challenge = await challenge_queries.newest(connection)
-    in_force = await queries.effective_activations(connection, 1)
-    return challenge if challenge and [challenge.activation_id] == [each.id for each in in_force] else None
+    course = await challenge_queries.course_of_newest(connection)
+    return course.challenge if course and course.holds else None
+
+
+async def decisions(connection: Connection, course: Course) -> dict[str, dict[str, int]]:
+    """The applications of the `challenger` and of the `challenged`, by status, each status with its number."""
+    found: dict[str, dict[str, int]] = {"challenger": {}, "challenged": {}}
+    for digest, status, number in await challenge_queries.decisions(connection, course):
+        found["challenger" if digest == course.challenge.hash else "challenged"][status] = number
+    return found
 
 
 async def report(connection: Connection) -> dict[str, Any]:
-    """Which version challenges, with what share, since when and by whom; all null when none does."""
-    challenge = await current(connection)
-    return {
-        "version": challenge and challenge.version,
-        "hash": challenge and challenge.hash.hex(),
-        "share_basis_points": challenge and challenge.share,
-        "begun_at": challenge and challenge.begun_at.isoformat(),
-        "begun_by": challenge and challenge.begun_by,
+    """Which version challenges, with what share, since when and by whom, and how each side decided.
+
+    All of it is null when none does; `last` is then how the last one went, and why it ended.
+    """
+    course = await challenge_queries.course_of_newest(connection)
+    found = None if course is None else await _course_as_json(connection, course)
+    if found and course and course.holds:
+        return found | {"last": None}
+    return dict.fromkeys(RUNNING) | {"last": found}
+
+
+async def _course_as_json(connection: Connection, course: Course) -> dict[str, Any]:
+    challenge = course.challenge
+    running = {
+        "version": challenge.version,
+        "hash": challenge.hash.hex(),
+        "share_basis_points": challenge.share,
+        "begun_at": challenge.begun_at.isoformat(),
+        "begun_by": challenge.begun_by,
+        "challenged": course.challenged,
+        "decisions": await decisions(connection, course),
     }
+    if course.ended_at is None:
+        return running
+    ended = {"ended_at": course.ended_at.isoformat(), "ended_by": course.ended_by}
+    return running | ended | {"ended_by_version": course.ended_by_version}

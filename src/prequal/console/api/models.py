@@ -237,14 +237,47 @@ class Challenge(StrictBody):
     share_basis_points: int | None = Field(None, strict=True, ge=1, le=SHARE_MAX)
 
 
+class SidesDecisions(BaseModel):
+    """Of each side the applications that came since the challenge began and that it decided, by status.
+
+    The newest 100,000 are counted.
+    """
+
+    challenger: dict[str, int]
+    challenged: dict[str, int]
+
+
+class EndedChallenge(BaseModel):
+    """How a challenge went, and why it holds no longer."""
+
+    version: str
+    hash: Sha256
+    share_basis_points: int
+    begun_at: datetime
+    begun_by: str
+    challenged: str = Field(description="The version that was in force.")
+    decisions: SidesDecisions
+    ended_at: datetime
+    ended_by: str
+    ended_by_version: str | None = Field(
+        description="The version whose activation or rollback ended it; null where it was ended itself."
+    )
+
+
 class ChallengeReport(BaseModel):
-    """The version that challenges the one in force, its share, and who began that when."""
+    """The version that challenges the one in force, its share, who began that when, and how each side decided.
+
+    Where none does, all of that is null, and `last` is the challenge that was begun last.
+    """
 
     version: str | None
     hash: Sha256 | None
     share_basis_points: int | None
     begun_at: datetime | None
     begun_by: str | None
+    challenged: str | None = Field(description="The version in force.")
+    decisions: SidesDecisions | None
+    last: EndedChallenge | None
 
 
 class Origin(BaseModel):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
-from uuid import UUID
 
+from prequal.domain.application import first_id
 from prequal.postgres.connections import Connection
 from prequal.postgres.undecided import UNDECIDED
 
@@ -72,8 +72,3 @@ async def waiting(connection: Connection) -> Waiting:
     )
     assert row is not None
     return Waiting(*row)
-
-
-def first_id(since: datetime) -> UUID:
-    """The least UUIDv7 (RFC 9562, 5.7) of that millisecond."""
-    return UUID(int=int(since.timestamp() * 1000) << 80)

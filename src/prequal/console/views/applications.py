@@ -19,11 +19,10 @@ from prequal.console.guard import Page
 from prequal.console.live import LivePage
 from prequal.console.queries import applications, clock
 from prequal.console.queries.applications import LAST, NO_SCORE
-from prequal.console.queries.overview import first_id
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
-from prequal.domain.application import Status
+from prequal.domain.application import Status, first_id
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.ops import timeline, timeline_queries
 from prequal.ops.backtest import BANDS, band_of

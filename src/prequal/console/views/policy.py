@@ -26,7 +26,7 @@ from prequal.domain.policy.problems import NotAPolicy
 from prequal.ops import backtest, policies
 from prequal.ops.backtest_queries import LOOKED_AT_MAX, newest_before
 from prequal.ops.policies import Change
-from prequal.policy_versions import challenges, life, queries
+from prequal.policy_versions import challenge_queries, challenges, life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.policy_versions.queries import StoredVersion
 from prequal.postgres.connections import Connection
@@ -38,7 +38,7 @@ Act: TypeAlias = Callable[[Connection, Actor, str], Awaitable[object]]
 
 
 async def show(visit: Visit) -> Response:
-    """Every version, the challenger, and what the shadow would have decided otherwise."""
+    """Every version, the challenger with what each side decided, and what the shadow would have decided otherwise."""
     return await _versions(visit, 200)
 
 
@@ -123,9 +123,10 @@ async def _versions(visit: Visit, status: int, problems: list[str] | None = None
     async with visit.reading() as connection:
         versions = await queries.all_versions(connection)
         shadow = await life.shadow_report(connection)
-        challenge = await challenges.current(connection)
+        course = await challenge_queries.course_of_newest(connection)
+        decisions = await challenges.decisions(connection, course) if course else {}
         begun = typed or (await life.found(connection)).document
-    found = {"versions": versions, "shadow": shadow, "challenge": challenge}
+    found = {"versions": versions, "shadow": shadow, "course": course, "decisions": decisions}
     return visit.page("policies.html", status, **found, problems=problems or [], typed=begun)
 
 
@@ -135,7 +136,7 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
             stored = await life.found(connection, visit.request.path_params["version"])
             in_force = await life.found(connection)
             back = await life.version_behind(connection)
-            challenge = await challenges.current(connection)
+            course = await challenge_queries.course_of_newest(connection)
     except NoSuchVersion as why:
         return visit.problem(404, "Nothing here", str(why))
     try:
@@ -152,7 +153,7 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         in_force=in_force.version,
         changes=_changes(in_force, policy),
         back=back if stored.is_in_force else None,
-        share=challenge.share if challenge and challenge.version == stored.version else None,
+        course=course if course and course.challenge.version == stored.version else None,
         most_percent=SHARE_MAX // 100,
         report=report,
         problem=problem,
