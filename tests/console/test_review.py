@@ -84,6 +84,19 @@ async def test_act_on_a_case_that_moved_says_what_it_is_now_and_keeps_what_was_t
     assert "Is this income regular?</textarea>" in answer.text
 
 
+async def test_looking_at_a_case_is_recorded_as_a_look_at_its_application(
+    signed_in: SignedIn, database: Database
+) -> None:
+    case, auditor = await in_review(database), await signed_in(PersonRole.AUDITOR)
+
+    await auditor.get("/review")
+    await auditor.get(f"/review/{case}")
+    await auditor.get(f"/review/{case}x")
+
+    (act,) = database.rows("SELECT actor, subject FROM acts WHERE action = 'application_viewed'")
+    assert tuple(act.values()) == ("auditor", str(case))
+
+
 async def test_note_with_a_pan_is_refused(signed_in: SignedIn, database: Database) -> None:
     case, reviewer = await in_review(database), await signed_in(PersonRole.REVIEWER)
 

@@ -69,6 +69,17 @@ async def show(connection: Connection, application_id: UUID) -> Shown:
         )
 
 
+async def show_to(connection: Connection, actor: Actor, application_id: UUID) -> Shown:
+    """What `show` gives, once it is in the record that this person looks at the application.
+
+    Raises:
+        NoSuchCase: the application has none.
+    """
+    shown = await show(connection, application_id)
+    await record_act(connection, actor, "application_viewed", "application", str(application_id))
+    return shown
+
+
 async def page(
     connection: Connection, order: Order = Order.AGE, limit: int = 50, after: UUID | None = None
 ) -> list[Case]:

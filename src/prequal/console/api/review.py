@@ -39,8 +39,8 @@ async def list_reasons() -> dict[str, Any]:
 @router.get("/cases/{application_id}", response_model=models.WholeCase, **needs(Right.REVIEW))
 async def show_case(visit: Visiting, application_id: UUID) -> dict[str, Any]:
     """Show a case: the application, the policy's reason, notes and votes."""
-    async with visit.reading() as connection:
-        return whole(await cases.show(connection, application_id))
+    async with visit.writing() as connection:
+        return whole(await cases.show_to(connection, visit.session.actor, application_id))
 
 
 @router.post("/cases/{application_id}/claim", response_model=models.Case, **needs(Right.DECIDE_REVIEW))

@@ -1,6 +1,7 @@
 """Review: the queue of cases that the policy leaves to people, one case, and what a reviewer does with it.
 
-Invariant: what a case does not allow is said on its page, as it is now, and with what was typed.
+Invariant: what a case does not allow is said on its page, as it is now, and with what was typed; who looks at a case is
+in the record before it is shown.
 """
 
 import contextlib
@@ -75,8 +76,8 @@ async def act(visit: Visit) -> Response:
 
 async def _case(visit: Visit, status: int, problem: str = "") -> Response:
     try:
-        async with visit.reading() as connection:
-            shown = await cases.show(connection, _id(visit.request.path_params["id"]))
+        async with visit.writing() as connection:
+            shown = await cases.show_to(connection, visit.session.actor, _id(visit.request.path_params["id"]))
             left_to_people = await _reason(connection, shown.subject)
     except NoSuchCase as why:
         return visit.problem(404, "Nothing here", str(why))
