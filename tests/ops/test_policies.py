@@ -85,6 +85,15 @@ def test_diff_names_what_differs_and_nothing_else(draft: Path) -> None:
     assert "path_to_yes.step.rupees\n  - 1000\n  + 500\n" in prequal("diff", "v1", str(draft))
 
 
+def test_diff_names_each_figure_of_a_test_that_differs(draft: Path) -> None:
+    income = "monthly_income_inr = {{ rupees = {} }}\nloan_amount_inr"
+    change(draft, f"cibil_score = 649\n{income.format(85000)}", f"cibil_score = 648\n{income.format(84000)}")
+
+    assert prequal("diff", "v1", str(draft)) == (
+        "test 1.cibil_score\n  - 649\n  + 648\ntest 1.monthly_income_inr.rupees\n  - 85000\n  + 84000\n"
+    )
+
+
 def test_diff_of_a_version_with_itself_is_none(draft: Path) -> None:
     assert prequal("diff", "v1", str(draft)) == "They are the same.\n"
 

@@ -98,7 +98,5 @@ def coded(sentence: str) -> Markup:
 
 
 def value(found: object) -> str:
-    """A value of a policy's document: text as it stands, of the tests their number, everything else as JSON."""
-    if isinstance(found, list | tuple) and found and isinstance(found[0], dict):
-        return f"{len(found)} of them, in the document below"
+    """A value of a policy's document: text as it stands, everything else as JSON."""
     return MISSING if found is None else found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)

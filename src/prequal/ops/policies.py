@@ -219,7 +219,7 @@ def _in_words(policy: Policy, name: str) -> str:
 
 
 def changes(before: Policy, after: Policy) -> list[Change]:
-    """What differs between two policies, place by place; a row is known by its reason."""
+    """What differs between two policies, place by place; a row is known by its reason, a test by its number."""
     old, new = dict(_flat(before.document)), dict(_flat(after.document))
     return [
         Change(place, old.get(place), new.get(place))
@@ -237,7 +237,8 @@ def _flat(document: Document) -> Iterator[tuple[str, object]]:
         yield from _leaves(f"row {row.pop('reason')}", row)
     for each in missing:
         yield from _leaves(f"missing {each.pop('fact')}", each)
-    yield "tests", tests
+    for number, each in enumerate(tests, 1):
+        yield from _leaves(f"test {number}", each)
 
 
 def _leaves(place: str, value: object) -> Iterator[tuple[str, object]]:
