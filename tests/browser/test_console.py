@@ -17,7 +17,7 @@ def test_reviewer_claims_a_case_writes_a_note_and_decides_it(console: Console, o
     page.get_by_role("link", name="Review").click()
     page.get_by_role("link", name=str(case)).click()
     page.get_by_role("button", name="Claim").click()
-    page.get_by_label("Without a PAN").fill("Salary slips of three months are there.")
+    page.get_by_label("Without a PAN").fill(f"Salary slips of three months are there. {'w' * 500}")
     page.get_by_role("button", name="Write the note").click()
     page.get_by_label("Documents show an income that is enough").check()
     page.get_by_role("button", name="Decide").click()
@@ -25,6 +25,7 @@ def test_reviewer_claims_a_case_writes_a_note_and_decides_it(console: Console, o
     expect(page.get_by_role("status")).to_have_text("Done.")
     expect(page.get_by_text("PRE_APPROVED, INCOME_CONFIRMED").first).to_be_visible()
     expect(page.get_by_text("Salary slips of three months are there.")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert console.database.value("SELECT status FROM applications WHERE id = %s", case) == "PRE_APPROVED"
 
 
@@ -42,6 +43,7 @@ def test_risk_officer_proposes_a_version_and_an_approver_approves_it(console: Co
     approver.get_by_role("button", name="Approve this document on this backtest").click()
 
     expect(approver.get_by_role("status")).to_have_text("Done.")
+    expect(approver.get_by_role("button", name="Approve this document on this backtest")).to_be_hidden()
     assert console.database.value("SELECT approved_by FROM policy_versions WHERE version = 'v3'") == "approver"
 
 

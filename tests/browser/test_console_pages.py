@@ -25,6 +25,13 @@ PAGES = {
     "people": ("administrator", "/people"),
 }
 """Each page, as the role that sees most of it."""
+OVERLONG_LABELS = """[...document.querySelectorAll("td[data-label]")].filter(cell => cell.offsetHeight
+  && parseFloat(getComputedStyle(cell, "::before").height) > cell.clientHeight).map(cell => cell.dataset.label)"""
+"""The names of columns that reach into the next row of a card."""
+SMALLEST_OF_PLOTS = """Math.min(99, ...[...document.querySelectorAll(".plot text")].map(text =>
+  parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a))"""
+LEGIBLE_PX = 8.5
+"""So high is the text of a plot at the least."""
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -42,6 +49,8 @@ def test_page_keeps_nobody_out_and_fits_every_screen(console: Console, opened: O
     shoot(page, f"{name}-telephone")
 
     assert found == []
+    assert page.evaluate(OVERLONG_LABELS) == []
+    assert page.evaluate(SMALLEST_OF_PLOTS) >= LEGIBLE_PX
     assert page.evaluate("document.documentElement.scrollWidth") <= TELEPHONE["width"]
 
 

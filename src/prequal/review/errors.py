@@ -23,7 +23,7 @@ class AlreadyDecided(CaseNotMoved):
 
 
 class ClaimedByAnother(CaseNotMoved):
-    """Another person has claimed the case: wait until the lease is over."""
+    """Another person has claimed the case: wait until the claim ends."""
 
 
 class NotClaimed(CaseNotMoved):
@@ -31,7 +31,7 @@ class NotClaimed(CaseNotMoved):
 
 
 class LeaseOver(CaseNotMoved):
-    """Your lease on the case is over: claim it again."""
+    """Your claim of the case has ended: claim it again."""
 
 
 class SamePersonTwice(CaseNotMoved):
