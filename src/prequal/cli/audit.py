@@ -5,6 +5,7 @@ Invariant: a PAN is asked for without echo, and shown nowhere.
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,7 @@ def audit() -> None:
       prequal audit chain --follow
       prequal audit verify
       prequal audit who 01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44
+      prequal audit export /mnt/elsewhere/2025.jsonl --before 2026-01-01
     """
 
 
@@ -94,28 +96,89 @@ def verify(
     head_file: Annotated[
         Path | None, typer.Option("--head", metavar="FILE", help="A head that was written earlier, and kept outside.")
     ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--export", metavar="FILE", help="What `export` wrote and `drop` took; may be repeated, in order."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the record with its chain: OK, or the first entry that is not as it was, with exit code 1.
 
-    Without --head it cannot know that the newest blocks, with all their entries, were cut off. Needs DATABASE_URL and
-    RECORD_KEY, or a running `prequal up`.
+    Without --head it cannot know that the newest blocks, with all their entries, were cut off. Blocks that were dropped
+    are believed by their seal, or compared as well with --export. Needs DATABASE_URL and RECORD_KEY, or a running
+    `prequal up`.
 
     \b
     Examples:
       prequal audit verify
       prequal audit verify --head /mnt/elsewhere/head-812.json --json
+      prequal audit verify --export /mnt/elsewhere/2025.jsonl --export /mnt/elsewhere/2026.jsonl
     """
     from prequal.core.errors import Refused
     from prequal.record import commands
 
-    verdict = commands.verify(record_stores(), _head(head_file))
+    verdict = commands.verify(record_stores(), _head(head_file), files=files or ())
     if as_json:
         typer.echo(json.dumps(asdict(verdict)))
     elif verdict.tampering is None:
         typer.echo(_fine(verdict))
     if verdict.tampering is not None:
         raise Refused(f"{verdict.tampering}; {verdict.entries} entries before it are as they were chained.")
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where it is to be kept; it holds no PAN.")],
+    before: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="A day, UTC: older blocks are written.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write old blocks of the record, with their entries, into a file, for `prequal audit drop`.
+
+    They are verified meanwhile; the newest block stays. Needs DATABASE_URL and RECORD_KEY, or a running `prequal up`.
+
+    \b
+    Example:
+      prequal audit export /mnt/elsewhere/2025.jsonl --before 2026-01-01
+    """
+    from prequal.core.errors import UsageError
+    from prequal.record import commands
+
+    try:
+        last = commands.export(record_stores(), file, before.replace(tzinfo=UTC))
+    except OSError as problem:
+        raise UsageError(f"FILE cannot be written: {problem.strerror}.") from None
+    said = f"Blocks up to {last.number} are in {file}. Keep it, and a copy, before `prequal audit drop`."
+    typer.echo(json.dumps({"block": last.number}) if as_json else said)
+
+
+@app.command()
+def drop(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="That `prequal audit export` wrote.")],
+    as_json: AsJson = False,
+) -> None:
+    """Delete what a file of `export` holds from the database, under a seal that `verify` believes.
+
+    The file is verified, and compared with what is stored. It may be stopped and begun again; until it has ended
+    `verify` names an entry that is left. Needs RECORD_KEY and, as DATABASE_URL, the address of the tables' owner, or a
+    running `prequal up`.
+
+    \b
+    Example:
+      prequal audit drop /mnt/elsewhere/2025.jsonl
+    """
+    from prequal.record import commands
+    from prequal.record.acts import operator
+
+    deleted: list[int] = [0]
+    last = commands.drop(record_stores(), operator(), file, deleted.append)
+    said = {"block": last.number, "deleted": deleted[-1]}
+    typer.echo(
+        json.dumps(said)
+        if as_json
+        else f"Blocks up to {last.number} have left, with {deleted[-1]} entries: keep {file}."
+    )
 
 
 @app.command()
@@ -171,7 +234,8 @@ def _head(file: Path | None) -> "Head | None":
 
 def _fine(verdict: "Verdict") -> str:
     waiting = f"; {verdict.waiting} wait to be chained" if verdict.waiting else ""
-    return f"OK: {verdict.entries} entries in {verdict.blocks} blocks are as they were chained{waiting}."
+    sealed = f" Blocks up to {verdict.sealed} have left, under a seal." if verdict.sealed else ""
+    return f"OK: {verdict.entries} entries in {verdict.blocks} blocks are as they were chained{waiting}.{sealed}"
 
 
 def _show(found: "list[Access]", as_json: bool) -> None:

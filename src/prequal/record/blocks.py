@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from prequal.core.keys import key_id
 
@@ -79,9 +79,37 @@ class Block(Link):
         return hmac.compare_digest(self.mac, made)
 
 
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The last block that has left the database, under a MAC of the record's key.
+
+    Attributes:
+        key_id: names the key of the MAC, 8 bytes.
+        mac: HMAC-SHA-256, 32 bytes.
+    """
+
+    last: Link
+    key_id: bytes
+    mac: bytes
+
+    @classmethod
+    def of(cls, last: Link, key: bytes) -> Self:
+        """The seal of this block."""
+        return cls(last, key_id(key), _mac_of_seal(key, last))
+
+    def is_of(self, key: bytes) -> bool:
+        """Whether the MAC is this key's, over the block."""
+        return hmac.compare_digest(self.mac, _mac_of_seal(key, self.last))
+
+
 def chained_upto(last: Link | None) -> tuple[int, ...]:
     """For each table the id up to which the chain holds every entry; 0 without a block."""
     return last.upto if last else (0,) * len(TABLES)
+
+
+def link_of(block: Link) -> Link:
+    """A block without its entries."""
+    return Link(block.number, block.chained_at, block.upto, block.mac)
 
 
 def next_block(
@@ -117,6 +145,17 @@ def _mac(
         "entries": [hashlib.sha256(each).hexdigest() for each in entries],
         "key_id": key_id(key).hex(),
         "previous": previous.hex(),
+    }
+    return hmac.digest(key, canonical(said), "sha256")
+
+
+def _mac_of_seal(key: bytes, last: Link) -> bytes:
+    said = {
+        "sealed": last.number,
+        "chained_at": _time(last.chained_at),
+        "upto": [str(each) for each in last.upto],
+        "mac": last.mac.hex(),
+        "key_id": key_id(key).hex(),
     }
     return hmac.digest(key, canonical(said), "sha256")
 

@@ -7,6 +7,8 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -14,9 +16,10 @@ from prequal.core.keys import KeyCheck, key_id
 from prequal.core.record_settings import RecordSettings
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import HASH_PURPOSE, recorded, recorded_key
-from prequal.record import access, queries, verification
+from prequal.record import access, queries, sealing, verification
 from prequal.record import chain as chaining
 from prequal.record.access import Access
+from prequal.record.acts import Actor
 from prequal.record.blocks import Link
 from prequal.record.heads import Head
 from prequal.record.heads import read_head as read_head
@@ -82,16 +85,48 @@ class Keys(Protocol):
         """The key of new blocks, then those of older ones."""
 
 
-def verify(settings: Keys, head: Head | None, progress: Callable[[Link, int], None] = lambda *_: None) -> Verdict:
-    """Compare the record with its chain, and with a head that was kept outside.
+def verify(
+    settings: Keys,
+    head: Head | None,
+    progress: Callable[[Link, int], None] = lambda *_: None,
+    files: Sequence[Path] = (),
+) -> Verdict:
+    """Compare the record with its chain, with a head that was kept outside, and with files of blocks that have left.
 
-    `progress` is called as `verification.verify` does. Raises as `chain` does.
+    `progress` is called as `verification.verify` does. Raises as `chain` does, and `UsageError` for files that do not
+    fit.
     """
 
     async def work() -> Verdict:
-        keys = {key_id(key): key for key in settings.record_keys()}
         async with _connected(settings) as connection:
-            return await verification.verify(connection, keys, head, progress)
+            return await verification.verify(connection, _by_id(settings), head, progress, files)
+
+    return asyncio.run(work())
+
+
+def export(settings: RecordSettings, file: Path, before: datetime) -> Link:
+    """Write the blocks that were chained before that time into a file; the last of them.
+
+    Raises as `chain` and `sealing.export` do.
+    """
+
+    async def work() -> Link:
+        async with _connected(settings) as connection:
+            return await sealing.export(connection, _by_id(settings), file, before)
+
+    return asyncio.run(work())
+
+
+def drop(settings: RecordSettings, actor: Actor, file: Path, progress: Callable[[int], None]) -> Link:
+    """Delete what a file holds from the database, under a seal; the last block of it.
+
+    Raises as `chain` and `sealing.drop` do.
+    """
+
+    async def work() -> Link:
+        keys = _by_id(settings)
+        async with _connected(settings) as connection:
+            return await sealing.drop(connection, keys, settings.record_keys()[0], actor, file, progress)
 
     return asyncio.run(work())
 
@@ -119,6 +154,10 @@ def missing_hash_keys(database_url: str, given: Sequence[bytes]) -> list[bytes]:
         return [id_ for id_ in await recorded(connection, HASH_PURPOSE) if id_ not in given]
 
     return run_at_revision(database_url, "record", work)
+
+
+def _by_id(settings: Keys) -> dict[bytes, bytes]:
+    return {key_id(key): key for key in settings.record_keys()}
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 
 from prequal.postgres.connections import Connection
-from prequal.record.blocks import Block, Entry, Link
+from prequal.record.blocks import Block, Entry, Link, Seal
 
 CHAIN_LOCK: Final = 0x6368616E  # "chan"
 
@@ -33,6 +33,16 @@ _LAST: Final[Mapping[str, str]] = {
 _AFTER: Final[Mapping[str, str]] = {
     "audit_log": "SELECT count(*) FROM audit_log WHERE id > $1",
     "acts": "SELECT count(*) FROM acts WHERE id > $1",
+}
+_FIRST: Final[Mapping[str, str]] = {
+    "audit_log": "SELECT min(id) FROM audit_log WHERE id <= $1",
+    "acts": "SELECT min(id) FROM acts WHERE id <= $1",
+}
+_DELETE: Final[Mapping[str, str]] = {
+    "audit_log": """
+        DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE id <= $1 ORDER BY id LIMIT $2)
+    """,
+    "acts": "DELETE FROM acts WHERE id IN (SELECT id FROM acts WHERE id <= $1 ORDER BY id LIMIT $2)",
 }
 _BLOCK: Final = "number, chained_at, audit_log_upto, acts_upto, audit_log_entries, acts_entries, key_id, mac"
 
@@ -108,9 +118,9 @@ async def lag(connection: Connection) -> Lag:
     return Lag(row[0], row[1])
 
 
-async def blocks(connection: Connection) -> AsyncIterator[Block]:
-    """All blocks by number, one at a time: a block may be large."""
-    number = 0
+async def blocks(connection: Connection, after: int = 0) -> AsyncIterator[Block]:
+    """The blocks after this number, by number, one at a time: a block may be large."""
+    number = after
     while True:
         row = await connection.fetchrow(
             f"SELECT {_BLOCK} FROM record_blocks WHERE number > $1 ORDER BY number LIMIT 1", number
@@ -132,6 +142,66 @@ async def add(connection: Connection, block: Block) -> None:
         block.key_id,
         block.mac,
     )
+
+
+async def mac_of(connection: Connection, number: int) -> bytes | None:
+    """The MAC of a block; None when it is not there."""
+    found = await connection.fetchval("SELECT mac FROM record_blocks WHERE number = $1", number)
+    return None if found is None else bytes(found)
+
+
+async def seal(connection: Connection) -> Seal | None:
+    """The newest seal."""
+    row = await connection.fetchrow(
+        """
+        SELECT block, chained_at, audit_log_upto, acts_upto, block_mac, key_id, mac
+        FROM record_seals ORDER BY block DESC LIMIT 1
+        """
+    )
+    if row is None:
+        return None
+    return Seal(Link(row[0], row[1], (row[2], row[3]), bytes(row[4])), bytes(row[5]), bytes(row[6]))
+
+
+async def add_seal(connection: Connection, seal: Seal) -> None:
+    """Seal a block and all before it: from then on their entries may be deleted."""
+    await connection.execute(
+        """
+        INSERT INTO record_seals (block, chained_at, audit_log_upto, acts_upto, block_mac, key_id, mac)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        """,
+        seal.last.number,
+        seal.last.chained_at,
+        *seal.last.upto,
+        seal.last.mac,
+        seal.key_id,
+        seal.mac,
+    )
+
+
+async def first_id(connection: Connection, table: str, upto: int) -> int | None:
+    """The least id not above `upto`; None without one."""
+    found: int | None = await connection.fetchval(_FIRST[table], upto)
+    return found
+
+
+async def delete_entries(connection: Connection, table: str, upto: int, limit: int) -> int:
+    """Delete the first entries with ids not above `upto`; how many there were."""
+    return int((await connection.execute(_DELETE[table], upto, limit)).split()[1])
+
+
+async def delete_blocks(connection: Connection, upto: int, limit: int) -> int:
+    """Delete the first blocks with numbers not above `upto`; how many there were."""
+    done = await connection.execute(
+        """
+        DELETE FROM record_blocks WHERE number IN (
+            SELECT number FROM record_blocks WHERE number <= $1 ORDER BY number LIMIT $2
+        )
+        """,
+        upto,
+        limit,
+    )
+    return int(done.split()[1])
 
 
 async def now(connection: Connection) -> datetime:

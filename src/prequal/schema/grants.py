@@ -206,6 +206,7 @@ GRANTS: Final[Grid] = {
     },
     "publisher_leases": {Role.PUBLISHER: "SELECT, INSERT, UPDATE"},
     "record_blocks": {Role.CONSOLE: "SELECT, INSERT", Role.AUDITOR: "SELECT, INSERT"},
+    "record_seals": {Role.CONSOLE: "SELECT", Role.AUDITOR: "SELECT"},
     "republications": {
         Role.PUBLISHER: "SELECT, INSERT, UPDATE",
         Role.CONSOLE: "SELECT",

@@ -8,6 +8,28 @@ CREATE FUNCTION public.acts_has_the_time_of_the_database() RETURNS trigger
             RETURN NEW;
         END $$;
 
+CREATE FUNCTION public.acts_is_kept_until_sealed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+            BEGIN
+                IF OLD.id <= (SELECT acts_upto FROM public.record_seals ORDER BY block DESC LIMIT 1) THEN
+                    RETURN OLD;
+                END IF;
+                RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
+                    USING ERRCODE = 'insufficient_privilege';
+            END $$;
+
+CREATE FUNCTION public.audit_log_is_kept_until_sealed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+            BEGIN
+                IF OLD.id <= (SELECT audit_log_upto FROM public.record_seals ORDER BY block DESC LIMIT 1) THEN
+                    RETURN OLD;
+                END IF;
+                RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
+                    USING ERRCODE = 'insufficient_privilege';
+            END $$;
+
 CREATE FUNCTION public.is_append_only() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -440,6 +462,21 @@ CREATE TABLE public.record_blocks (
 ALTER TABLE ONLY public.record_blocks ALTER COLUMN audit_log_entries SET STORAGE EXTERNAL;
 ALTER TABLE ONLY public.record_blocks ALTER COLUMN acts_entries SET STORAGE EXTERNAL;
 
+CREATE TABLE public.record_seals (
+    block bigint NOT NULL,
+    chained_at timestamp with time zone NOT NULL,
+    audit_log_upto bigint NOT NULL,
+    acts_upto bigint NOT NULL,
+    block_mac bytea NOT NULL,
+    sealed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    key_id bytea NOT NULL,
+    mac bytea NOT NULL,
+    CONSTRAINT record_seals_block_check CHECK ((block > 0)),
+    CONSTRAINT record_seals_block_mac_check CHECK ((octet_length(block_mac) = 32)),
+    CONSTRAINT record_seals_key_id_check CHECK ((octet_length(key_id) = 8)),
+    CONSTRAINT record_seals_mac_check CHECK ((octet_length(mac) = 32))
+);
+
 CREATE TABLE public.republications (
     application_id uuid NOT NULL,
     times integer NOT NULL,
@@ -635,6 +672,9 @@ ALTER TABLE ONLY public.publisher_leases
 ALTER TABLE ONLY public.record_blocks
     ADD CONSTRAINT record_blocks_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY public.record_seals
+    ADD CONSTRAINT record_seals_pkey PRIMARY KEY (block);
+
 ALTER TABLE ONLY public.republications
     ADD CONSTRAINT republications_pkey PRIMARY KEY (application_id);
 
@@ -701,19 +741,27 @@ CREATE TRIGGER acts_has_the_time_of_the_database BEFORE INSERT ON public.acts FO
 
 ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_has_the_time_of_the_database;
 
-CREATE TRIGGER acts_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.acts FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
+CREATE TRIGGER acts_is_append_only BEFORE UPDATE OR TRUNCATE ON public.acts FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_is_append_only;
 
-CREATE TRIGGER acts_rows_are_append_only BEFORE DELETE OR UPDATE ON public.acts FOR EACH ROW EXECUTE FUNCTION public.is_append_only();
+CREATE TRIGGER acts_is_kept_until_sealed BEFORE DELETE ON public.acts FOR EACH ROW EXECUTE FUNCTION public.acts_is_kept_until_sealed();
+
+ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_is_kept_until_sealed;
+
+CREATE TRIGGER acts_rows_are_append_only BEFORE UPDATE ON public.acts FOR EACH ROW EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_rows_are_append_only;
 
-CREATE TRIGGER audit_log_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
+CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_is_append_only;
 
-CREATE TRIGGER audit_log_rows_are_append_only BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.is_append_only();
+CREATE TRIGGER audit_log_is_kept_until_sealed BEFORE DELETE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.audit_log_is_kept_until_sealed();
+
+ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_is_kept_until_sealed;
+
+CREATE TRIGGER audit_log_rows_are_append_only BEFORE UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_rows_are_append_only;
 

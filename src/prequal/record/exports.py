@@ -1,0 +1,126 @@
+"""Blocks of the chain with their entries in a file, so that they may leave the database and still be verified.
+
+Invariant: a file is whole, or not there; what it says is believed by the MACs of its blocks alone.
+
+    first line       the block before, without entries: {"number": …, "chained_at": …, "upto": […], "mac": …}, or null
+    a line a block   the same, and "key_id": …, "digests": […], "entries": [[…], […]]
+"""
+
+import base64
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from prequal.core.errors import UsageError
+from prequal.record.blocks import TABLES, Block, Entry, Link
+
+Entries = tuple[Mapping[int, Entry], ...]
+"""For each table its entries by their ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A block, with the entries that it holds."""
+
+    block: Block
+    entries: Entries
+
+
+class ExportWriter:
+    """Writes a file, which is there when the block of `with` has ended well, and not at all otherwise."""
+
+    def __init__(self, file: Path, before: Link | None) -> None:
+        """Describe it; `before` is the block before its first. Entering and all that follows raises OSError."""
+        self._file, self._before = file, before
+        self._draft = file.with_name(f".{file.name}.new")
+
+    def __enter__(self) -> Self:
+        self._draft.unlink(missing_ok=True)
+        self._draft.touch(mode=0o600)
+        self._out = self._draft.open("w", encoding="utf-8")
+        self._line(None if self._before is None else _link(self._before))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        self._out.flush()
+        os.fsync(self._out.fileno())  # what it holds is then dropped elsewhere
+        self._out.close()
+        if kind is None:
+            self._draft.replace(self._file)
+        else:
+            self._draft.unlink(missing_ok=True)
+
+    def add(self, exported: Exported) -> None:
+        """Add the next block."""
+        block = exported.block
+        digests = [base64.b64encode(each).decode() for each in block.entries]
+        entries = [[_entry(each) for each in found.values()] for found in exported.entries]
+        self._line(_link(block) | {"key_id": block.key_id.hex(), "digests": digests, "entries": entries})
+
+    def _line(self, said: Any) -> None:
+        self._out.write(json.dumps(said) + "\n")
+
+
+def before(file: Path) -> Link | None:
+    """The block before the first of a file. Raises as `read` does."""
+    with _opened(file) as lines:
+        said = json.loads(lines.readline())
+        return None if said is None else Link(*_of_link(said))
+
+
+def read(file: Path) -> Iterator[Exported]:
+    """The blocks of a file, one at a time.
+
+    Raises:
+        UsageError: it cannot be read, or is no such file.
+    """
+    with _opened(file) as lines:
+        lines.readline()
+        for line in lines:
+            yield _exported(json.loads(line))
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[TextIO]:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            yield lines
+    except OSError as problem:
+        raise UsageError(f"{file} cannot be read: {problem.strerror}.") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UsageError(f"{file} is no file of `prequal audit export`, or not as it was written.") from None
+
+
+def _link(link: Link) -> dict[str, Any]:
+    upto, at = [str(each) for each in link.upto], link.chained_at.isoformat()
+    return {"number": link.number, "chained_at": at, "upto": upto, "mac": link.mac.hex()}
+
+
+def _of_link(said: Mapping[str, Any]) -> tuple[int, datetime, tuple[int, ...], bytes]:
+    upto = tuple(map(int, said["upto"]))
+    if len(upto) != len(TABLES):
+        raise ValueError("another record")
+    return int(said["number"]), datetime.fromisoformat(said["chained_at"]), upto, bytes.fromhex(said["mac"])
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {"id": str(entry.id), "occurred_at": entry.occurred_at.isoformat(), "fields": entry.fields}
+
+
+def _of_entry(said: Mapping[str, Any]) -> Entry:
+    return Entry(int(said["id"]), datetime.fromisoformat(said["occurred_at"]), dict(said["fields"]))
+
+
+def _exported(said: Mapping[str, Any]) -> Exported:
+    digests = tuple(base64.b64decode(each, validate=True) for each in said["digests"])
+    block = Block(*_of_link(said), digests, bytes.fromhex(said["key_id"]))
+    found = [[_of_entry(each) for each in entries] for entries in said["entries"]]
+    if len(found) != len(TABLES) or len(digests) != len(TABLES):
+        raise ValueError("another record")
+    return Exported(block, tuple({each.id: each for each in entries} for entries in found))
