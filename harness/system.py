@@ -41,6 +41,9 @@ ANYBODY: Final = {"API_AUTHENTICATION": "none"}
 SHUTDOWN_SECONDS: Final = 10.0
 """Within which SIGTERM ends a service, by its promise."""
 
+ENDS_WITHIN_SECONDS: Final = 120.0
+"""For a command that ends by itself, on a machine that is busy with other things."""
+
 T = TypeVar("T")
 
 
@@ -194,7 +197,9 @@ def run_once(name: str, settings: Mapping[str, str], folder: Path) -> "subproces
     """Run a command that ends by itself."""
     service = Service(name, free_port(), folder / f"{name}.log", settings, folder)
     command, environment = [sys.executable, "-P", "-m", "prequal", name], service.environment
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=ENDS_WITHIN_SECONDS, check=False
+    )
 
 
 def exit_code(child: Child, within: float) -> int | None:

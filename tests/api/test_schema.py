@@ -1,16 +1,25 @@
 """The OpenAPI document against the running API: whatever it allows is answered as it says, and never with a 5xx."""
 
+import json
 from typing import Any
 
+import jsonschema_rs
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
+from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from prequal.api.openapi import document
 from tests.support.api_clients import Guarded, bearer
 
+pytest_plugins = ["schemathesis.pytest.plugin"]
+
 schema = schemathesis.openapi.from_dict(document())
+
+
+def test_the_document_is_valid_openapi() -> None:
+    jsonschema_rs.Draft202012Validator(OPENAPI_31).validate(json.loads(json.dumps(document())))
 
 
 @schema.parametrize()

@@ -202,7 +202,7 @@ def _asyncapi() -> dict[str, Any]:
 
 def _run(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "tools", *words]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -6,7 +6,6 @@ import jsonschema_rs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from prequal.api.errors import ErrorCode
 from prequal.api.openapi import document
@@ -44,10 +43,6 @@ def error_examples(answer: dict[str, Any]) -> dict[str, Any]:
     content = answer["content"].get("application/json", {})
     examples: dict[str, Any] = content["examples"] if content.get("schema") == ERROR else {}
     return examples
-
-
-def test_the_document_is_valid_openapi() -> None:
-    jsonschema_rs.Draft202012Validator(OPENAPI_31).validate(json.loads(json.dumps(DOCUMENT)))
 
 
 @pytest.mark.parametrize("content", contents())
