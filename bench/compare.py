@@ -3,6 +3,7 @@
     python -m bench.compare --base /tmp/before --other .
     python -m bench.compare --base /tmp/before --other . --rate 200 --seconds 30
     python -m bench.compare --base . --other . OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
+    python -m bench.compare --base . --other . API_AUTHENTICATION=keys --most 1.03
 
 A variant is the folder of a checkout that has its `.venv/`, and settings of its own. Each runs as its own `prequal up`,
 on a folder and ports of its own, both for the whole time; loads go to one and the other in turn, and the order changes
@@ -15,6 +16,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import signal
 import statistics
 import sys
@@ -44,8 +46,10 @@ STOP_SECONDS: Final = 20.0
 REST_SECONDS: Final = 1.0
 """After each burst: what was published is archived, and what is written late is written."""
 
-PORTS: Final = ("POSTGRES", "KAFKA", "KAFKA_CONTROLLER", "API", "CREDIT", "DECISION", "PUBLISHER", "CONSOLE")
+PORTS: Final = ("POSTGRES", "KAFKA", "KAFKA_CONTROLLER", "API", "CREDIT", "DECISION", "PUBLISHER", "CONSOLE", "ADMIN")
 PARTS: Final = {"python": ("api", "credit", "decision", "publisher"), "postgres": ("postgres",), "kafka": ("kafka",)}
+TOKEN: Final = re.compile(r"pq_[a-z0-9]+_[\w-]+")
+"""Of the client that `prequal up` makes where callers need a token."""
 OF_THE_MACHINE: Final = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 """What is passed on: other settings are not meant for what is compared."""
 DECIDED_SECONDS: Final = 180.0
@@ -66,13 +70,13 @@ class Load:
     count: int
     rate: float | None = None
 
-    async def send(self, port: int, seen: Seen) -> None:
+    async def send(self, port: int, seen: Seen, token: str) -> None:
         """Send it; returns when all is answered and, of an even load, those watched are final."""
         if self.rate is None:
-            await burst(port, self.count, CONNECTIONS, None, seen)
+            await burst(port, self.count, CONNECTIONS, None, seen, token)
         else:
             sample = max(1, round(self.rate / WATCHED_A_SECOND))
-            await steady(port, self.rate, self.count / self.rate, sample, None, seen)
+            await steady(port, self.rate, self.count / self.rate, sample, None, seen, token)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Running(Child):
         super().__init__("prequal up", self._ports["API"], folder / "up.log")
         self._variant = variant
         self._folder = folder
+        self._token = ""
 
     def launch(self) -> None:
         """Start it, in its own folder, where no `.env` lies."""
@@ -118,6 +123,11 @@ class Running(Child):
             if not self.running or time.monotonic() > deadline:
                 raise Transient(f"{self._variant.checkout} did not become ready: {self.last_sentence()}")
             time.sleep(0.1)
+        if self._variant.settings.get("API_AUTHENTICATION") == "keys":
+            shown = TOKEN.search(self.log.read_text())
+            if shown is None:
+                raise Transient(f"{self._variant.checkout} shows no client's token in {self.log}")
+            self._token = shown[0]
 
     def __enter__(self) -> Self:
         self.start()
@@ -130,7 +140,7 @@ class Running(Child):
         """Send a load; what was measured. Raises RuntimeError when not all of it was accepted."""
         running: dict[str, Any] = json.loads((self._folder / "data" / "run.json").read_text())
         seen, before, began = Seen(), cpu_seconds(running["processes"]), perf_counter()
-        await load.send(self.port, seen)
+        await load.send(self.port, seen, self._token)
         ids = [str(application_id) for application_id in seen.accepted]
         await self._wait_until_decided(ids[-CONNECTIONS:])
         seconds = perf_counter() - began
@@ -147,7 +157,7 @@ class Running(Child):
 
     async def _wait_until_decided(self, ids: list[str]) -> None:
         """Ask for each of these until it is decided. Raises TimeoutError when they are not in time."""
-        connection = await Connection.open(self.port)
+        connection = await Connection.open(self.port, self._token)
         async with asyncio.timeout(DECIDED_SECONDS):
             for application_id in ids:
                 while b'"PENDING"' in (await connection.get(f"/applications/{application_id}/status")).body:

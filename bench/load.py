@@ -54,12 +54,12 @@ async def submit(connection: Connection, application: dict[str, str], seen: Seen
     return application_id
 
 
-async def burst(port: int, count: int, connections: int, seed: int | None, seen: Seen) -> None:
+async def burst(port: int, count: int, connections: int, seed: int | None, seen: Seen, token: str = "") -> None:
     """Post `count` applications as fast as the connections go."""
     source = itertools.islice(drawn_applications(seed), count)
 
     async def worker() -> None:
-        connection = await Connection.open(port)
+        connection = await Connection.open(port, token)
         for application in source:
             await submit(connection, application, seen)
         connection.close()
@@ -67,13 +67,15 @@ async def burst(port: int, count: int, connections: int, seed: int | None, seen:
     await asyncio.gather(*(worker() for _ in range(connections)))
 
 
-async def steady(port: int, rate: float, seconds: float, sample: int, seed: int | None, seen: Seen) -> None:
+async def steady(
+    port: int, rate: float, seconds: float, sample: int, seed: int | None, seen: Seen, token: str = ""
+) -> None:
     """Post `rate` a second, evenly; every `sample`-th is watched until it is final."""
     idle: list[Connection] = []
     began = perf_counter()
 
     async def one(number: int, application: dict[str, str]) -> None:
-        connection = idle.pop() if idle else await Connection.open(port)
+        connection = idle.pop() if idle else await Connection.open(port, token)
         application_id = await submit(connection, application, seen)
         if application_id and number % sample == 0:
             await watch(connection, application_id, seen)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import cast
+from typing import Self, cast
 
 import httptools
 
@@ -21,27 +21,29 @@ class Answer:
 class Connection(asyncio.Protocol):
     """One kept-alive connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: str = "") -> None:
+        self._authorization = f"\r\nAuthorization: Bearer {token}" if token else ""
         self._parser = httptools.HttpResponseParser(self)
         self._body = b""
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._transport: asyncio.Transport | None = None
 
     @classmethod
-    async def open(cls, port: int) -> "Connection":
-        """Connect to the API on this machine."""
-        _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+    async def open(cls, port: int, token: str = "") -> Self:
+        """Connect to the API on this machine, as the client of this token where it asks for one."""
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(lambda: cls(token), "127.0.0.1", port)
         return connection
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         """Send a JSON body."""
         head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
         further = "".join(f"\r\n{name}: {value}" for name, value in (headers or {}).items())
-        return await self._ask(f"{head}{further}\r\n\r\n".encode() + body)
+        return await self._ask(f"{head}{self._authorization}{further}\r\n\r\n".encode() + body)
 
     async def get(self, path: str) -> Answer:
         """Read a path."""
-        return await self._ask(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+        return await self._ask(f"GET {path} HTTP/1.1\r\nHost: bench{self._authorization}\r\n\r\n".encode())
 
     def close(self) -> None:
         """Hang up."""

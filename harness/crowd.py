@@ -69,12 +69,6 @@ class App(Connection):
         if name.lower() == b"retry-after":
             self.retry_after = float(value)
 
-    @classmethod
-    async def open(cls, port: int) -> "App":
-        """Connect to the API on this machine."""
-        _, app = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
-        return app
-
 
 @dataclass
 class Crowd:
