@@ -1,22 +1,23 @@
 """What all unit tests share: quick properties, and no settings but a test's own."""
 
+import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 BUSY_MACHINE = [HealthCheck.too_slow]
 """How long examples take to draw says how busy the machine is, and nothing about the code."""
 
 settings.register_profile("unit", max_examples=40, deadline=None, database=None, suppress_health_check=BUSY_MACHINE)
-settings.load_profile("unit")
+settings.register_profile("mutation", settings.get_profile("unit"), phases=(Phase.explicit, Phase.generate))
+"""Of a mutant that was found nobody reads the smallest example."""
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "unit"))
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty working folder and no setting of ours in the environment: neither `.env` nor shell reaches a test."""
-    import os
-
     for name in (
         "DATABASE_URL",
         "KAFKA_BOOTSTRAP_SERVERS",

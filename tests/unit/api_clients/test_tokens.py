@@ -24,6 +24,12 @@ def test_no_two_tokens_and_no_two_ids_are_equal() -> None:
     assert len({new_id() for _ in range(100)}) == 100
 
 
+def test_id_is_what_a_token_can_name() -> None:
+    id_ = new_id()
+
+    assert client_of(new_token(id_).encode()) == id_
+
+
 def test_no_client_is_the_local_one() -> None:
     assert client_of(new_token(LOCAL).encode()) is None
     assert len(new_id()) != len(LOCAL)

@@ -199,6 +199,10 @@ def test_a_pan_beside_a_uuid_is_masked_and_the_uuid_kept(number: str) -> None:
     assert redacted == f"{id_} XXXXX{number[5:]} {id_}"
 
 
+def test_pan_in_a_column_is_masked_and_as_wide_as_the_column() -> None:
+    assert f"{a_pan('ABCDE1234F'):>12}" == "  XXXXX1234F"
+
+
 # ── free text ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -326,6 +326,18 @@ def test_any_bytes_are_read_or_invalid_and_nothing_else(event_class: type[Event]
         event_class.decode(content)
 
 
+def test_words_about_poison_name_each_field_and_what_is_wrong_with_it() -> None:
+    fields = json.loads(a_report_message()) | {"cibil_score": 299, "loan_type": "BOAT"}
+
+    with pytest.raises(Invalid) as poison:
+        CreditReportGenerated.decode(json.dumps(fields).encode())
+
+    assert str(poison.value) == (
+        "loan_type: Input should be 'PERSONAL', 'HOME' or 'AUTO'; "
+        "cibil_score: Input should be greater than or equal to 300"
+    )
+
+
 def test_words_about_poison_are_cut_to_500_characters() -> None:
     everything_wrong = dict.fromkeys(json.loads(a_report_message()), "x" * 100) | {"message_version": "v1"}
 

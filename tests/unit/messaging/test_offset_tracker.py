@@ -57,6 +57,10 @@ def test_gaps_between_offsets_are_no_obstacle() -> None:
     assert tracker.advance() == [(ONE, 10)]
 
 
+def test_nothing_of_an_unknown_partition_is_tracked() -> None:
+    assert (OTHER, 5) not in a_tracker(5)
+
+
 def test_partitions_move_by_themselves() -> None:
     tracker = a_tracker(5)
     tracker.track(OTHER, 8)

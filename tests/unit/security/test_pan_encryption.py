@@ -143,6 +143,20 @@ def test_a_token_under_a_key_that_nobody_gave_names_that_key() -> None:
     assert "ENCRYPTION_KEYS_RETIRED" in str(unknown.value)
 
 
+def test_encryptions_are_counted_by_key_until_they_are_taken() -> None:
+    ring = a_ring(1, 2)
+    a_token(ring)
+    a_token(ring)
+
+    assert [ring.take_uses(), ring.take_uses()] == [{key_id(a_key(1)): 2}, {}]
+
+
+def test_token_is_of_the_current_key_or_of_another() -> None:
+    ring = a_ring(1, 2)
+
+    assert [ring.is_current(a_token(a_ring(number))) for number in (1, 2)] == [True, False]
+
+
 def test_requiring_a_key_opens_nothing() -> None:
     a_ring().require_key(flipped(a_token(), 0))
 

@@ -21,8 +21,8 @@ class Problem:
     sentence: str
 
     def __str__(self) -> str:
-        where = [f"line {self.line}"] if self.line else []
-        return f"{', '.join([*where, *([self.place] if self.place else [])])}: {self.sentence}"
+        where = [f"line {self.line}" if self.line else "", self.place]
+        return ": ".join(filter(None, [", ".join(filter(None, where)), self.sentence]))
 
 
 class NotAPolicy(ValueError):

@@ -2,8 +2,10 @@
 
 import pytest
 
+from prequal.domain.policy import packaged
+from prequal.domain.policy.facts import Facts
 from prequal.domain.policy.loading import ROWS_MAX, load
-from prequal.domain.policy.problems import NotAPolicy
+from prequal.domain.policy.problems import NotAPolicy, Problem
 from tests.unit.domain.policy.documents import (
     DERIVED,
     LIMITS,
@@ -13,6 +15,7 @@ from tests.unit.domain.policy.documents import (
     a_document,
     replaced,
 )
+from tests.unit.domain.policy.test_v1 import HASH as V1_HASH
 
 
 def refusal(text: str) -> str:
@@ -30,7 +33,7 @@ def test_whole_document_is_a_policy_with_a_hash() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("format = ", "This is not TOML: Invalid value", id="no TOML"),
+        pytest.param("format = 1\nversion = \n", "line 2: This is not TOML: Invalid value.", id="no TOML"),
         pytest.param("a = 'x", "This is not TOML: ", id="no TOML to its end"),
         pytest.param("# " + "x" * 300_000, "The document is over 256 KiB.", id="too large"),
         pytest.param("a = " + "[" * 5000, "nested too deeply", id="nested"),
@@ -285,13 +288,51 @@ def test_no_rows_are_refused() -> None:
 def test_all_faults_of_a_check_are_named_at_once() -> None:
     text = replaced("{cibil_score} is below", "{a} is below").replace("{loan_amount_inr} is over", "{b} is over")
 
-    assert [line.split(":")[0] for line in refusal(text).splitlines()] == ["line 17, row 1, en", "line 26, row 2, en"]
+    with pytest.raises(NotAPolicy) as caught:
+        load(text)
+
+    assert [str(problem) for problem in caught.value.problems] == [
+        "line 17, row 1, en: {a} is no figure that this sentence can have.",
+        "line 26, row 2, en: {b} is no figure that this sentence can have.",
+    ]
+    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (Problem(3, "row 1, en", "Is wrong."), "line 3, row 1, en: Is wrong."),
+        (Problem(None, "row 1, en", "Is wrong."), "row 1, en: Is wrong."),
+        (Problem(3, "", "Is wrong."), "line 3: Is wrong."),
+        (Problem(None, "", "Is wrong."), "Is wrong."),
+    ],
+)
+def test_fault_is_said_with_as_much_of_its_place_as_is_known(problem: Problem, words: str) -> None:
+    assert str(problem) == words
+
+
+def test_policy_of_one_row_is_one() -> None:
+    last = ROWS.rpartition("[[rows]]")[2]
+    one = "[[rows]]" + last.replace("minimum_cibil_score", "cibil_score")
+    alone = MISSING.partition('[[missing]]\nfact = "loan')[0]
+    tests = '[[tests]]\ncibil_score = 700\nreason = "FINE"\n\n[[tests]]\nreason = "NO_SCORE"\n'
+
+    policy = load(a_document(limits="[limits]\n", rows=one, missing=alone, tests=tests))
+
+    assert policy.decide(Facts(300, None, None, None)).code == "FINE"
 
 
 def test_policy_without_a_path_to_yes_or_a_threshold_is_one() -> None:
     text = a_document(path="").replace('threshold = "most_inr"\n', "")
 
     assert load(text).document.path_to_yes is None
+
+
+def test_known_document_keeps_its_hash() -> None:
+    document = packaged.text_of("v1")
+    assert document is not None
+
+    assert load(document).hash == V1_HASH
 
 
 def test_hash_is_of_what_the_document_says_and_not_of_how_it_is_written() -> None:

@@ -70,10 +70,13 @@ def test_reason_of_a_missing_fact_has_no_threshold() -> None:
 def test_reason_of_an_unknown_code_or_version_is_its_figures(version: str, code: str) -> None:
     reason = explain(packaged.policy_of(version), code, {"cibil_score": 700})
 
-    assert (reason.sentence, reason.measured) == ("cibil_score 700", None)
+    assert (reason.code, reason.sentence, reason.measured) == (code, "cibil_score 700", None)
 
 
 def test_reason_without_its_figures_is_the_figures_that_there_are() -> None:
-    reason = explain(packaged.current(), "INCOME_COVERS_LOAN", {"cibil_score": 700})
+    figures = {"cibil_score": 700, "term_months": 48}
 
-    assert (reason.sentence, reason.measured) == ("cibil_score 700", None)
+    reason = explain(packaged.current(), "INCOME_COVERS_LOAN", figures)
+
+    assert (reason.code, reason.measured) == ("INCOME_COVERS_LOAN", None)
+    assert reason.sentence == "cibil_score 700, term_months 48"

@@ -17,6 +17,21 @@ HASH = "f0be296734d765d8df95af9e19010c046b0b9c42003a1b007f8449d0a987a8d7"
 RUPEES = st.integers(1, 999_999_999_999).map(lambda paise: Decimal(paise).scaleb(-2))
 
 
+def test_each_reason_has_its_final_status() -> None:
+    assert packaged.outcomes() == {
+        "SCORE_BELOW_MINIMUM": Status.REJECTED,
+        "INCOME_COVERS_LOAN": Status.PRE_APPROVED,
+        "INCOME_DOES_NOT_COVER_LOAN": Status.MANUAL_REVIEW,
+        "NO_CREDIT_FILE": Status.MANUAL_REVIEW,
+        "INCOME_MISSING": Status.MANUAL_REVIEW,
+        "AMOUNT_MISSING": Status.MANUAL_REVIEW,
+    }
+
+
+def test_there_is_no_document_of_an_unknown_version() -> None:
+    assert (packaged.text_of("v0"), packaged.policy_of("v0")) == (None, None)
+
+
 def decide(score: int | None, income: Decimal, loan: Decimal) -> Decision:
     policy = packaged.policy_of("v1")
     assert policy is not None
