@@ -23,6 +23,7 @@ from prequal.console.service import console_of
 from prequal.console.visit import Console
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
+from prequal.core.topology import Service
 from prequal.domain.person import PersonRole
 from prequal.people import administration, passwords
 from prequal.people.administration import NewSecrets
@@ -85,7 +86,7 @@ def settings(database: Database) -> ConsoleSettings:
 @pytest.fixture
 async def console(settings: ConsoleSettings) -> AsyncIterator[Console]:
     async with ConnectionPool(settings.database_url, "console", 2) as pool:
-        yield console_of(settings, pool, Readiness(settings, needs_kafka=False))
+        yield console_of(settings, pool, Readiness(Service.CONSOLE, settings, needs_kafka=False))
 
 
 @pytest.fixture
@@ -140,7 +141,10 @@ async def signed_in(browser: Callable[[], Browser], people: None) -> Callable[..
 @asynccontextmanager
 async def _served(settings: ConsoleSettings) -> AsyncIterator[uvicorn.Server]:
     async with ConnectionPool(settings.database_url, "console", 2) as pool:
-        stop, console = asyncio.Event(), console_of(settings, pool, Readiness(settings, needs_kafka=False))
+        stop, console = (
+            asyncio.Event(),
+            console_of(settings, pool, Readiness(Service.CONSOLE, settings, needs_kafka=False)),
+        )
         async with asyncio.TaskGroup() as group:
             if console.issuer_sign_in:
                 group.create_task(console.issuer_sign_in.flow.keys.run(stop))

@@ -14,6 +14,7 @@ from prequal.console.live import Live, LivePage
 from prequal.console.rights import RIGHTS
 from prequal.console.service import console_of
 from prequal.core.console_settings import ConsoleSettings
+from prequal.core.topology import Service
 from prequal.domain.person import PersonRole
 from prequal.postgres.connections import ConnectionPool
 from prequal.service.readiness import Readiness
@@ -32,7 +33,7 @@ def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def streams(settings: ConsoleSettings) -> AsyncIterator[Live]:
     async with ConnectionPool(settings.database_url, "console", 2) as pool:
-        yield Live(console_of(settings, pool, Readiness(settings, needs_kafka=False), asyncio.Event()))
+        yield Live(console_of(settings, pool, Readiness(Service.CONSOLE, settings, needs_kafka=False), asyncio.Event()))
 
 
 async def token_of(signed_in: SignedIn, role: PersonRole) -> str:

@@ -1,5 +1,6 @@
 """Overview and System: what the pages say of a database that the test has filled."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,12 +9,16 @@ from typing import Any
 
 import prequal.console
 from harness.database import Database
+from harness.waiting import soon
 from prequal.console.consumers import Lag
 from prequal.console.queries.system import processes
 from prequal.console.rendering import Renderer, count, inr
 from prequal.console.visit import Console
+from prequal.core.console_settings import ConsoleSettings
+from prequal.core.topology import Service
 from prequal.domain.person import PersonRole
 from prequal.postgres.connections import connected
+from prequal.service.readiness import Readiness
 from tests.support.submissions import stored
 
 
@@ -64,6 +69,20 @@ async def test_processes_are_counted_by_their_connections(database: Database) ->
         found = await processes(connection)
 
     assert (found["credit-service"], found["decision-service"]) == (2, 0)
+
+
+async def test_process_of_another_name_is_counted_as_its_service(database: Database, settings: ConsoleSettings) -> None:
+    settings = settings.model_copy(update={"service_name": "the scoring in Mumbai"})
+    readiness, stop = Readiness(Service.CREDIT, settings), asyncio.Event()
+    watching = asyncio.create_task(readiness.watch(stop))
+    async with connected(database.url, "test") as connection:
+        await soon(lambda: readiness.answer()[1]["database"] == "connected")
+
+        found = await processes(connection)
+
+    stop.set()
+    await watching
+    assert found == dict.fromkeys(Service, 0) | {Service.CREDIT: 1}
 
 
 def test_numbers_and_times_are_as_in_india() -> None:

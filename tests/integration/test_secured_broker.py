@@ -33,6 +33,7 @@ from harness.ports import free_ports
 from harness.stores import started
 from harness.system import ENCRYPTION_KEY, REPORT_KEY, Service, System
 from harness.waiting import eventually, soon
+from prequal.core import topology
 from prequal.core.errors import Transient
 from prequal.core.settings import CreditSettings, KafkaSettings, load
 from prequal.local.kafka import Kafka
@@ -304,7 +305,7 @@ async def test_process_that_is_not_let_in_is_not_ready_and_says_why_once(
     secured: Secured, database: Database, what: str, reason: str
 ) -> None:
     settings = load(CreditSettings, **KEYS_OF_CREDIT, database_url=database.url, **wrong(secured, what).model_dump())
-    readiness, stop = Readiness(settings), asyncio.Event()
+    readiness, stop = Readiness(topology.Service.CREDIT, settings), asyncio.Event()
     readiness.started = True
     with structlog.testing.capture_logs() as lines:
         watching = asyncio.create_task(readiness.watch(stop))

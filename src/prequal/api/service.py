@@ -47,7 +47,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     hasher = PanHasher.of(settings)
     events = OwnEvents(settings, topic_of(EventType.APPLICATION_SUBMITTED))
     submissions = Submissions(settings, events)
-    readiness = Readiness(settings, watch.reason_not_ready, watch.details, needs_kafka=False)
+    readiness = Readiness(Service.API, settings, watch.reason_not_ready, watch.details, needs_kafka=False)
     read_pool = ConnectionPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)
     authentication = _authentication(settings, read_pool, hasher)
     checks = (

@@ -42,7 +42,7 @@ def run(settings: ConsoleSettings) -> None:
 
 
 async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
-    readiness = Readiness(settings, needs_kafka=False)
+    readiness = Readiness(Service.CONSOLE, settings, needs_kafka=False)
     health = http_server.health_handlers(Service.CONSOLE, settings.service_name, readiness)
     async with ConnectionPool(settings.database_url, settings.service_name, CONNECTIONS) as pool:
         console, keys = console_of(settings, pool, readiness, stop), settings.record_keys()

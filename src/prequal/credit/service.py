@@ -54,7 +54,11 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     )
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(
-        settings, lambda: watch.reason_not_ready() or consumer.reason_not_ready(), watch.details, breakers=breakers
+        Service.CREDIT,
+        settings,
+        lambda: watch.reason_not_ready() or consumer.reason_not_ready(),
+        watch.details,
+        breakers=breakers,
     )
     checks = (
         watch.load,

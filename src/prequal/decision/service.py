@@ -57,7 +57,7 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     if accept_unsigned:
         log.warning("unsigned_reports_accepted", until="ACCEPT_UNSIGNED_REPORTS is taken away")
     consumer = BatchConsumer(settings, GROUP, handler)
-    readiness = Readiness(settings, consumer.reason_not_ready, policy.detail)
+    readiness = Readiness(Service.DECISION, settings, consumer.reason_not_ready, policy.detail)
     check = recorded_key("REPORT_KEY", KeyCheck.of(key), *map(KeyCheck.of, retired))
     async with started(Service.DECISION, settings, stop, readiness, check, policy.load) as running:
         looking = running.group.create_task(policy.run(stop))

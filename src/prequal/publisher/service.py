@@ -32,7 +32,7 @@ async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
     breaker = breaker_of("kafka_producer", settings.kafka_bootstrap_servers)
     producer = OutboxProducer(settings, "prequal-publisher", TOPICS, breaker, tells_when_warm=True)
     relays = [TopicRelay(topic, settings, producer) for topic in TOPICS]
-    readiness = Readiness(settings, lambda: "; ".join(_reasons(producer, relays)) or None)
+    readiness = Readiness(Service.PUBLISHER, settings, lambda: "; ".join(_reasons(producer, relays)) or None)
     async with started(Service.PUBLISHER, settings, stop, readiness) as running:
         publishing = [running.group.create_task(relay.run(stop)) for relay in relays]
         running.group.create_task(Republisher(settings).run(stop))

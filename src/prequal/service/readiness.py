@@ -17,7 +17,7 @@ from prequal.core.circuit_breaker import Breaker, BreakerOpen
 from prequal.core.errors import PrequalError
 from prequal.core.lifecycle import pause
 from prequal.core.settings import ServiceSettings
-from prequal.core.topology import topic_of
+from prequal.core.topology import Service, topic_of
 from prequal.domain.events import EventType
 from prequal.messaging.kafka_clients import Refusal, common_settings
 from prequal.postgres.connections import SingleConnection
@@ -30,7 +30,10 @@ log = structlog.get_logger()
 ASK_EVERY_SECONDS = 1.0
 ANSWER_SECONDS = 2.0
 CONNECTION = "ready"
-"""The second word of the name of the connection over which each process asks its database."""
+"""The second word of the name of the connection over which each process asks its database.
+
+The first is its service, whatever SERVICE_NAME calls the process: by that the console knows which services are there.
+"""
 READ_ONLY = "PostgreSQL takes no writes: a standby, or read-only"
 
 
@@ -45,6 +48,7 @@ class Readiness:
 
     def __init__(
         self,
+        service: Service,
         settings: ServiceSettings,
         reason_not_ready: Callable[[], str | None] = lambda: None,
         details: Callable[[], Mapping[str, Any]] = dict,
@@ -52,8 +56,8 @@ class Readiness:
         needs_kafka: bool = True,
         breakers: Mapping[str, Breaker] = MappingProxyType({}),
     ) -> None:
-        """Watch the dependencies of `settings`; `breakers` of others are only shown."""
-        self._database = SingleConnection(settings.database_url, f"{settings.service_name} {CONNECTION}")
+        """Watch the dependencies of `settings`, as a process of `service`; `breakers` of others are only shown."""
+        self._database = SingleConnection(settings.database_url, f"{service} {CONNECTION}")
         self._kafka = settings
         self._needs_kafka = needs_kafka
         self._breakers = {"database": breaker_of("database", settings.database_url), **breakers}

@@ -43,7 +43,7 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
     submit = SubmitApplication(
         submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None, NoAuthentication(), RateLimits()
     )
-    readiness = Readiness(settings, needs_kafka=False)
+    readiness = Readiness(Service.API, settings, needs_kafka=False)
     return app.build(
         submit,
         show_status or failing(ValueError),

@@ -11,6 +11,7 @@ from prequal.api.errors import ErrorCode
 from prequal.api.openapi import document
 from prequal.api.request import parse
 from prequal.core.settings import ServiceSettings
+from prequal.core.topology import Service
 from prequal.domain.api_client import Scope
 from prequal.service.readiness import Readiness
 from tests.builders import a_body, a_request
@@ -121,7 +122,7 @@ def test_every_answer_of_ready_is_described(up: dict[str, bool | None], reason: 
     settings = ServiceSettings.model_validate(
         {"database_url": "postgresql://u@127.0.0.1/d", "kafka_bootstrap_servers": "127.0.0.1:9", "service_name": "api"}
     )
-    readiness = Readiness(settings, lambda: reason, needs_kafka=False)
+    readiness = Readiness(Service.API, settings, lambda: reason, needs_kafka=False)
     readiness._up, readiness.started = up, True
 
     code, body = readiness.answer()

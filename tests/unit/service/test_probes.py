@@ -22,7 +22,7 @@ def a_readiness(
     needs_kafka: bool = True,
     reason: str | None = None,
 ) -> Readiness:
-    readiness = Readiness(a_service(), lambda: reason, needs_kafka=needs_kafka)
+    readiness = Readiness(Service.CREDIT, a_service(), lambda: reason, needs_kafka=needs_kafka)
     readiness.started = started
     readiness._record("database", up=database)
     readiness._record("kafka", up=kafka)
@@ -73,7 +73,7 @@ def test_a_service_with_a_reason_of_its_own_is_not_ready() -> None:
 
 
 def test_nothing_is_taken_for_connected_before_it_answered() -> None:
-    readiness = Readiness(a_service())
+    readiness = Readiness(Service.CREDIT, a_service())
     readiness.started = True
 
     assert readiness.answer() == (
