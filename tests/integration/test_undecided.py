@@ -1,5 +1,8 @@
 """Decisions are heap-only updates, and what is undecided is found without an index that names the status."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import pytest
@@ -7,13 +10,17 @@ from uuid_utils.compat import uuid7
 
 from harness.applications import an_application
 from harness.broker import Broker
-from harness.database import Database
+from harness.database import PASSWORD, Database
 from harness.ports import free_port
-from harness.waiting import eventually
+from harness.waiting import eventually, soon
 from prequal.api import routes
 from prequal.core.settings import PublisherSettings, load
+from prequal.decision import undecided_mark
+from prequal.local.logins import as_login
 from prequal.postgres import connections, undecided
+from prequal.postgres.connections import Connection
 from prequal.publisher.republisher import Republisher, due_for_republishing
+from prequal.schema.grants import Role
 from tests.support.api import api_within, ready
 from tests.support.reviews import SMALL, reported
 from tests.support.submissions import a_submission, store, stored
@@ -103,6 +110,66 @@ async def test_mark_waits_for_every_transaction_that_still_writes(
     await republisher._connection.close()
     assert waited == begun
     assert database.value(MARK) > begun
+
+
+async def test_mark_is_moved_by_decision_service_while_no_publisher_does(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undecided_mark, "LOOK_EVERY_SECONDS", 0.05)
+    now = database.value("SELECT extract(epoch FROM now())::bigint")
+    decided, waiting, young = (a_submission().but(id=uuid7(nanoseconds=(now - ago) * 10**9)) for ago in (90, 80, 0))
+    store(database, [decided, waiting, young])
+    await reported(database, [decided])
+    old, fresh = (uuid7(nanoseconds=(now - ago) * 10**9) for ago in (100, undecided.STANDS_AFTER_SECONDS // 2))
+    database.execute("UPDATE undecided_mark SET passed = %s", old)
+
+    async with moving(as_login(database.url, Role.DECISION, PASSWORD)):
+        await soon(lambda: database.value(MARK) > waiting.id)
+        found_with_mark_moved = found(database)
+        database.execute("UPDATE undecided_mark SET passed = %s", fresh)
+        looked = undecided.stands_still
+        looks: list[bool] = []
+
+        async def counted(connection: Connection) -> bool:
+            looks.append(await looked(connection))
+            return looks[-1]
+
+        monkeypatch.setattr(undecided_mark, "stands_still", counted)
+        await soon(lambda: len(looks) > 2)
+
+    assert found_with_mark_moved == {waiting.id, young.id}
+    assert (looks[-1], database.value(MARK)) == (False, fresh)
+
+
+@asynccontextmanager
+async def moving(database_url: str) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(undecided_mark.keep_moving(database_url, "decision in a test", stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def test_two_that_move_the_mark_at_once_pass_nothing_undecided_and_never_move_it_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submissions = stored(database, 5)
+    first = await connections.connect(database.url, "test first")
+    second = await connections.connect(database.url, "test second")
+    async with first.transaction():
+        await undecided.move_mark(first, submissions[4].id)
+        monkeypatch.setattr(undecided, "PASSED_MAX", 2)
+        moving_second = asyncio.create_task(undecided.move_mark(second, LATER))
+        await soon(lambda: database.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+    came_there = await moving_second
+
+    await first.close()
+    await second.close()
+    assert not came_there
+    assert database.value(MARK) == submissions[4].id
+    assert found(database) == {each.id for each in submissions}
 
 
 @pytest.mark.parametrize("behind_seconds", [undecided.LISTED_AFTER_SECONDS + 1, 3600])

@@ -13,6 +13,7 @@ from prequal.core.settings import DecisionSettings
 from prequal.core.topology import Service, group_of
 from prequal.decision.handler import DecisionHandler
 from prequal.decision.policy_in_force import PolicyInForce
+from prequal.decision.undecided_mark import keep_moving
 from prequal.domain.events import EventType
 from prequal.domain.review import Rules
 from prequal.messaging.consumer import BatchConsumer
@@ -61,6 +62,7 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     check = recorded_key("REPORT_KEY", KeyCheck.of(key), *map(KeyCheck.of, retired))
     async with started(Service.DECISION, settings, stop, readiness, check, policy.load) as running:
         looking = running.group.create_task(policy.run(stop))
+        running.group.create_task(keep_moving(settings.database_url, settings.service_name, stop))
         await consumer.run(stop)
         await looking
         await policy.close()

@@ -16,6 +16,8 @@ BEHIND_SECONDS: Final = 14
 LISTED_AFTER_SECONDS: Final = 5
 """An id that is older than this when it is written is listed. The difference to `BEHIND_SECONDS` is more than a
 transaction may take from its beginning to its first write (`SESSION`'s bounds); one that writes is waited for."""
+STANDS_AFTER_SECONDS: Final = 60
+"""A mark that is so far behind the clock is moved by nobody: the publisher moves it every few seconds."""
 PASSED_MAX: Final = 50_000
 FORGOTTEN_MAX: Final = 10_000
 
@@ -63,6 +65,31 @@ LIST_OLD_IDS: Final = f"""
 """SQL: list those of the rows `accepted` that the mark has passed, or soon will."""
 
 
+class MarkMover:
+    """Moves the mark, a step a round; several may at once, and each finds the mark where the last one left it."""
+
+    def __init__(self) -> None:
+        self._proposed: tuple[int, UUID] | None = None
+
+    async def move(self, connection: Connection) -> None:
+        """Move the mark to where it could be a round ago, once all that wrote then has ended."""
+        await forget_decided(connection)
+        oldest, following, there = await candidate(connection)
+        if self._proposed is not None:
+            needed, to = self._proposed
+            if oldest < needed or not await move_mark(connection, to):
+                return
+        self._proposed = following, there
+
+
+async def stands_still(connection: Connection) -> bool:
+    """Whether nobody moves the mark, so that who looks for the undecided reads ever more."""
+    stands: bool = await connection.fetchval(
+        f"SELECT passed < {first_id(seconds(STANDS_AFTER_SECONDS))} FROM undecided_mark WHERE present"
+    )
+    return stands
+
+
 async def candidate(connection: Connection) -> tuple[int, int, UUID]:
     """The oldest transaction that writes, the next one to come, and an id.
 
@@ -95,10 +122,11 @@ async def move_mark(connection: Connection, to: UUID) -> bool:
             ON CONFLICT DO NOTHING
         ), moved AS (
             UPDATE undecided_mark
-            SET passed = CASE
+            -- Another may have moved it since `passing` was read.
+            SET passed = greatest(passed, CASE
                 WHEN (SELECT count(*) FROM passing) < $2 THEN $1
                 ELSE (SELECT id FROM passing ORDER BY id DESC LIMIT 1)
-            END
+            END)
             WHERE present AND passed < $1
         )
         SELECT count(*) FROM passing

@@ -18,9 +18,8 @@ from prequal.core.lifecycle import pause
 from prequal.core.settings import PublisherSettings
 from prequal.core.topology import GROUPS
 from prequal.messaging import consumer_lag, outbox
-from prequal.postgres import undecided
 from prequal.postgres.connections import Connection, SingleConnection, describe
-from prequal.postgres.undecided import UNDECIDED_FOR_SECONDS
+from prequal.postgres.undecided import UNDECIDED_FOR_SECONDS, MarkMover
 from prequal.publisher.lease import LeaseHolder
 from prequal.telemetry import metrics
 
@@ -42,7 +41,7 @@ class Republisher:
         self._settings = settings
         self._connection = SingleConnection(settings.database_url, NAME)
         self._lease = LeaseHolder(NAME, 3 * CHECK_EVERY_SECONDS)
-        self._proposed: tuple[int, UUID] | None = None
+        self._mark = MarkMover()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Republish until `stop`, retrying whatever fails."""
@@ -61,22 +60,12 @@ class Republisher:
             await self._lease.keep(connection)
             if self._lease.held is None:
                 return
-            await self._move_mark(connection)
+            await self._mark.move(connection)
             due = await due_for_republishing(
                 connection, self._settings.republish_after_seconds, self._settings.republish_max
             )
         if due and await self._has_capacity():
             await self._republish(due)
-
-    async def _move_mark(self, connection: Connection) -> None:
-        """Move the mark of the undecided to where it could be a round ago, once all that wrote then has ended."""
-        await undecided.forget_decided(connection)
-        oldest, following, there = await undecided.candidate(connection)
-        if self._proposed is not None:
-            needed, to = self._proposed
-            if oldest < needed or not await undecided.move_mark(connection, to):
-                return
-        self._proposed = following, there
 
     async def _has_capacity(self) -> bool:
         """Whether the outbox is young and the consumers keep up; when that is unknown, the answer is no."""

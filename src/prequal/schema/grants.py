@@ -245,6 +245,7 @@ GRANTS: Final[Grid] = {
     },
     "undecided_below_mark": {
         Role.API: "INSERT",
+        Role.DECISION: "SELECT, INSERT, DELETE",
         Role.PUBLISHER: "SELECT, INSERT, DELETE",
         Role.CONSOLE: "SELECT",
         Role.OPERATOR: "SELECT",
@@ -252,6 +253,7 @@ GRANTS: Final[Grid] = {
     },
     "undecided_mark": {
         Role.API: "SELECT",
+        Role.DECISION: "SELECT, UPDATE",
         Role.PUBLISHER: "SELECT, UPDATE",
         Role.CONSOLE: "SELECT",
         Role.OPERATOR: "SELECT",

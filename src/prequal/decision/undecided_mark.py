@@ -1,0 +1,34 @@
+"""Moves the mark of the undecided on while no publisher does: what is decided meanwhile would be read by all who look.
+
+Invariant: where the publisher moves it, nothing is written here.
+"""
+
+import asyncio
+from typing import Final
+
+import asyncpg
+import structlog
+
+from prequal.core.errors import Transient
+from prequal.core.lifecycle import pause
+from prequal.postgres.connections import connected, describe
+from prequal.postgres.undecided import MarkMover, stands_still
+
+log = structlog.get_logger()
+
+LOOK_EVERY_SECONDS: Final = 15.0
+
+
+async def keep_moving(database_url: str, service_name: str, stop: asyncio.Event) -> None:
+    """Look again and again until `stop`; what fails is tried again at the next look."""
+    mover = MarkMover()
+    while not stop.is_set():
+        await pause(stop, LOOK_EVERY_SECONDS)
+        try:
+            async with connected(database_url, f"{service_name} undecided") as connection:
+                if await stands_still(connection):
+                    await mover.move(connection)
+        except Transient as error:
+            log.warning("retrying", what="undecided_mark", reason=str(error))
+        except asyncpg.PostgresError as error:
+            log.warning("retrying", what="undecided_mark", reason=describe(error))
