@@ -12,6 +12,7 @@ from prequal.local.kafka import Kafka
 from tests.browser import filled
 from tests.browser.looks import TELEPHONE, hindrances, shoot_both
 from tests.browser.people import PATIENCE_MS, sign_in, watch
+from tests.builders import a_key_text
 
 
 def test_application_from_a_telephone_is_decided_before_the_eyes_of_the_applicant(
@@ -21,7 +22,7 @@ def test_application_from_a_telephone_is_decided_before_the_eyes_of_the_applican
     Broker(kafka.bootstrap_servers).create()
     problems: list[str] = []
     with a_system(database.url, kafka.bootstrap_servers, tmp_path, SANDBOX="true") as system:
-        console = system.further("console", "console", TRY_IT_API_URL=system.api.url)
+        console = system.further("console", "console", TRY_IT_API_URL=system.api.url, PEOPLE_KEY=a_key_text(21))
         console.launch()
         system.start()
         console.wait_until_ready()
