@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Final
 
 import httpx
+import psutil
 import psycopg
 
 from bench.past import fill
@@ -24,6 +25,7 @@ from harness.database import prepare
 from harness.ports import free_ports
 from harness.stores import started
 from harness.system import a_system
+from prequal.console import listing
 from prequal.domain.person import PersonRole
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
@@ -36,14 +38,24 @@ PERSON: Final = "bench"
 PASSWORD: Final = "a password of the bench"
 PAGES: Final = (
     "/", "/?hours=24", "/applications", "/applications/{application}", "/review", "/review?order=amount",
-    "/review/{case}", "/policy", "/policy/v1", "/record", "/system", "/clients", "/people",
+    "/review/{case}", "/policy", "/policy/v1", "/dead-letters", "/record", "/system", "/clients", "/people",
 )  # fmt: skip
 SEARCHES: Final[Mapping[str, Mapping[str, str]]] = {
     "by id": {"id": "{application}"},
+    "by a request's id": {"id": "{latest} asked"},
     "by status": {"status": "REJECTED"},
-    "by a tail that nobody has": {"tail": "0000Z"},
+    "by a tail": {"tail": "0042F"},
+    "by a tail that one in 100,000 has": {"tail": "0007Z"},
+    "by a tail that nobody has": {"tail": "0001Z"},
+    "by a client of one in 100,000": {"client": "rarebank"},
+    "by a rare client and status": {"client": "rarebank", "status": "MANUAL_REVIEW"},
+    "by a client that nobody is": {"client": "nobody00"},
+    "by status and score": {"status": "REJECTED", "scores": "600–649"},
+    "by status and a score of nobody": {"status": "REJECTED", "scores": "800–900"},
+    "by score, three weeks ago": {"scores": "none", "until": "{three_weeks_ago}"},
+    "of the undecided": {"status": "PENDING"},
 }
-REPEATS: Final = 50
+REPEATS: Final = 100
 CSRF: Final = re.compile(r'name="csrf" value="([^"]+)"')
 
 
@@ -64,6 +76,7 @@ def main() -> None:
             fill(server.database_url, number)
             print(f"{number:,} applications were filled in within {perf_counter() - began:.0f} s", flush=True)
             Broker(kafka.bootstrap_servers).create()
+            asyncio.run(_list(server.database_url, number))
             measure(server.database_url, kafka.bootstrap_servers, folder)
 
 
@@ -73,9 +86,11 @@ def measure(database_url: str, bootstrap_servers: str, folder: Path) -> None:
     with psycopg.connect(database_url) as connection:
         ids = connection.execute(
             "SELECT (SELECT id FROM applications ORDER BY id OFFSET 1000 LIMIT 1) AS application, "
-            "(SELECT application_id FROM review_cases LIMIT 1) AS case"
+            "(SELECT application_id FROM review_cases LIMIT 1) AS case, "
+            "(SELECT id FROM applications ORDER BY id DESC OFFSET 1000 LIMIT 1) AS latest, "
+            "(now() - interval '21 days')::date AS three_weeks_ago"
         ).fetchone()
-    known = dict(zip(("application", "case"), map(str, ids or ()), strict=True))
+    known = dict(zip(("application", "case", "latest", "three_weeks_ago"), map(str, ids or ()), strict=True))
     with a_system(database_url, bootstrap_servers, folder) as system:
         console = system.further("console", "console")
         console.launch()
@@ -87,6 +102,18 @@ def measure(database_url: str, bootstrap_servers: str, folder: Path) -> None:
             for what, fields in SEARCHES.items():
                 form = {field: value.format_map(known) for field, value in fields.items()}
                 _time(browser, "POST", "/applications", f"search {what}", form)
+
+
+async def _list(database_url: str, number: int) -> None:
+    """Fill the list of the applications as the console does, without its pauses, and say what that took."""
+    async with connected(database_url, "bench", listing.SESSION, listing.COMMAND_SECONDS) as connection:
+        process = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()"))
+        began, cpu = perf_counter(), sum(process.cpu_times()[:2])
+        while not await listing.fill(connection):
+            pass
+        took, cpu = perf_counter() - began, sum(process.cpu_times()[:2]) - cpu
+        await connection.execute("VACUUM ANALYZE application_list")
+    print(f"they were listed within {took:.0f} s, {cpu / number * 1e6:.1f} CPU µs each in PostgreSQL", flush=True)
 
 
 async def _add_person(database_url: str) -> None:

@@ -26,18 +26,21 @@ APPLICATIONS = """
     INSERT INTO applications (
         id, created_at, updated_at, pan_number_encrypted, pan_number_hash, pan_number_masked, version,
         monthly_income_inr, loan_amount_inr, loan_type, status, cibil_score, decision_rule, decision_measures,
-        policy_version, policy_hash
+        policy_version, policy_hash, client
     )
     SELECT uuidv7(at - clock_timestamp()), at, at, %(encrypted)s, lpad(to_hex(number), 64, '0'),
-           'XXXXX' || lpad((number %% 10000)::text, 4, '0') || 'F', 2,
+           'XXXXX' || lpad((number %% 10000)::text, 4, '0') || CASE WHEN number %% 100000 = 7 THEN 'Z' ELSE 'F' END, 2,
            monthly_income_inr, loan_amount_inr, loan_type, status, cibil_score, decision_rule, decision_measures,
-           policy_version, policy_hash
+           policy_version, policy_hash, CASE WHEN number %% 100000 = 77 THEN 'rarebank' ELSE 'local' END
     FROM sample,
          LATERAL (SELECT n + %(before)s AS number) AS counted,
          LATERAL (SELECT now() - interval '1 day' * %(days)s * (1 - number::float8 / %(all)s) AS at) AS timed
     WHERE number < %(all)s
     ORDER BY n
 """
+AS_DECIDED = "ALTER TABLE applications SET (fillfactor = 60)"
+"""So ten rows come on a page, as when they were accepted and then decided there."""
+AS_ACCEPTED = "ALTER TABLE applications SET (fillfactor = 30)"
 OF_THE_LAST_DAY = (
     """
     INSERT INTO pan_claims (pan_number_hash, application_id, expires_at)
@@ -49,6 +52,12 @@ OF_THE_LAST_DAY = (
     SELECT consumer, gen_random_uuid(), decode(pan_number_hash, 'hex'), id, created_at
     FROM applications, (VALUES ('credit-service'), ('decision-service')) AS of_each (consumer)
     WHERE created_at > now() - interval '24 hours'
+    """,
+    """
+    INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload, correlation_id, created_at)
+    SELECT row_number() OVER (), 'loan_applications_submitted', gen_random_uuid(), 'ApplicationSubmitted', id,
+           convert_to('{}', 'UTF8'), id::text || ' asked', created_at
+    FROM applications WHERE created_at > now() - interval '24 hours'
     """,
 )
 OF_ALL_DAYS = (
@@ -87,8 +96,10 @@ def fill(database_url: str, number: int) -> None:
         with cursor.copy("COPY sample FROM STDIN") as copy:
             for row in decided(min(number, SAMPLE_ROWS)):
                 copy.write_row(row)
+        cursor.execute(AS_DECIDED)
         for before in range(0, number, SAMPLE_ROWS):
             cursor.execute(APPLICATIONS, {"encrypted": bytes(47), "before": before, "days": DAYS, "all": number})
+        cursor.execute(AS_ACCEPTED)
         for statement in (*OF_THE_LAST_DAY, *OF_ALL_DAYS):
             cursor.execute(statement)
         connection.commit()

@@ -12,6 +12,8 @@ import pytest
 
 from harness.database import Database
 from prequal.api import queries as api
+from prequal.console.queries import application_list, applications
+from prequal.console.queries.applications import Wanted
 from prequal.credit import kept_reports
 from prequal.credit import queries as credit
 from prequal.decision import queries as decision
@@ -20,6 +22,7 @@ from prequal.messaging import inbox, outbox
 from prequal.postgres import bureau_calls, connections
 from prequal.publisher import queries
 
+ID = uuid4()
 LEASE = queries.Lease("loan_applications_submitted", uuid4(), 1)
 
 WRITTEN = 4 + len(api._APPLICATIONS) + len(api._OTHER_NAMES)
@@ -41,9 +44,23 @@ STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "bureau_calls.count": lambda connection: bureau_calls.count(connection, 1, 1),
     "outbox.read_unpublished": lambda connection: queries.read_unpublished(connection, LEASE, [], 500),
     "outbox.archive_published": lambda connection: outbox.archive_published(connection, LEASE.name, []),
+    "applications by key": lambda connection: applications._between(connection, ID, ID, Wanted(), 1),
+    "applications by status": lambda connection: applications._of_the_list(connection, ID, Wanted("REJECTED")),
+    "applications by client": lambda connection: applications._of_the_list(connection, ID, Wanted(client="local")),
+    "applications by tail": lambda connection: applications._of_the_list(connection, ID, Wanted(tail="1234F")),
+    "applications undecided": lambda connection: applications._among(
+        connection, "undecided_below_mark", ID, Wanted("PENDING")
+    ),
+    "applications changed": lambda connection: applications._among(
+        connection, "application_list_changes", ID, Wanted("REJECTED")
+    ),
+    "applications that fit": lambda connection: applications._fitting(connection, [], Wanted("REJECTED")),
+    "application_list.extend_up": application_list.extend_up,
+    "application_list.extend_down": application_list.extend_down,
 }
 TABLES = (
-    "applications|audit_log|processed_messages|outbox_events|outbox_archive|pan_claims|idempotency_keys|bureau_reports"
+    "applications|audit_log|processed_messages|outbox_events|outbox_archive|pan_claims|idempotency_keys|bureau_reports|"
+    "application_list|application_list_changes|undecided_below_mark"
 )
 
 
@@ -58,8 +75,9 @@ class Recorder:
         self.statement, self.values = statement, len(values)
         return []
 
-    async def fetchval(self, statement: str, *values: object) -> None:
+    async def fetchval(self, statement: str, *values: object) -> Any:
         await self.fetch(statement, *values)
+        return 0
 
     async def execute(self, statement: str, *values: object) -> str:
         await self.fetch(statement, *values)

@@ -6,7 +6,7 @@ Invariant: it holds no key but the record's, which it chains, and that of second
 import asyncio
 import functools
 
-from prequal.console import app
+from prequal.console import app, listing
 from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies
 from prequal.console.rendering import Renderer
@@ -60,6 +60,7 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
                 following = chain.follow(settings.database_url, keys[0], stop, settings.record_heads_folder)
                 running.group.create_task(following)
             running.group.create_task(lag.watch(pool, stop))
+            running.group.create_task(listing.follow(settings.database_url, stop))
             running.group.create_task(console.consumers.watch(stop))
             await running.http
             console.verifier.stop()

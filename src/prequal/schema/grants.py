@@ -95,6 +95,14 @@ GRANTS: Final[Grid] = {
         Role.CONSOLE: "SELECT, UPDATE (revoked_at)",
         Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE",
     },
+    "application_list": {Role.CONSOLE: "SELECT, INSERT, UPDATE (status, score_band), DELETE"},
+    "application_list_changes": {
+        Role.DECISION: "INSERT (application_id)",
+        Role.PUBLISHER: "INSERT (application_id)",
+        Role.CONSOLE: "SELECT, INSERT (application_id), DELETE",
+        Role.OPERATOR: "INSERT (application_id)",
+    },
+    "application_list_range": {Role.CONSOLE: "SELECT, UPDATE (lowest, below)"},
     "applications": {
         Role.API: f"SELECT ({_SHOWN}), "
         "INSERT (id, pan_number_encrypted, pan_number_hash, pan_number_masked, applicant_name, monthly_income_inr, "

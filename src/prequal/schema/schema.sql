@@ -19,6 +19,18 @@ CREATE FUNCTION public.acts_is_kept_until_sealed() RETURNS trigger
                     USING ERRCODE = 'insufficient_privilege';
             END $$;
 
+CREATE FUNCTION public.application_list_changes_are_kept() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+        BEGIN
+            IF TG_TABLE_NAME = 'applications' THEN
+                INSERT INTO application_list_changes (application_id) SELECT id FROM changed;
+            ELSE
+                INSERT INTO application_list_changes (application_id) SELECT application_id FROM changed;
+            END IF;
+            RETURN NULL;
+        END $$;
+
 CREATE FUNCTION public.audit_log_is_kept_until_sealed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -110,6 +122,40 @@ CREATE TABLE public.api_clients (
     CONSTRAINT api_clients_scopes_check CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['applications:read'::text, 'applications:write'::text]))),
     CONSTRAINT api_clients_subject_check CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255)))
 );
+
+CREATE TABLE public.application_list (
+    id uuid NOT NULL,
+    client text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    score_band smallint NOT NULL,
+    pan_tail text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT application_list_pan_tail_check CHECK ((octet_length(pan_tail) = 5)),
+    CONSTRAINT application_list_score_band_check CHECK ((score_band = ANY (ARRAY[0, 300, 550, 600, 650, 700, 750, 800]))),
+    CONSTRAINT application_list_status_check CHECK ((status = ANY (ARRAY['PRE_APPROVED'::text, 'REJECTED'::text, 'MANUAL_REVIEW'::text])))
+);
+
+CREATE TABLE public.application_list_changes (
+    application_id uuid NOT NULL,
+    number bigint NOT NULL
+);
+
+ALTER TABLE public.application_list_changes ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.application_list_changes_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.application_list_range (
+    present boolean DEFAULT true NOT NULL,
+    lowest uuid NOT NULL,
+    below uuid NOT NULL,
+    CONSTRAINT application_list_range_check CHECK ((lowest <= below)),
+    CONSTRAINT application_list_range_present_check CHECK (present)
+)
+WITH (fillfactor='50');
 
 CREATE TABLE public.applications (
     id uuid NOT NULL,
@@ -609,6 +655,15 @@ ALTER TABLE ONLY public.api_clients
 ALTER TABLE ONLY public.api_clients
     ADD CONSTRAINT api_clients_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.application_list_changes
+    ADD CONSTRAINT application_list_changes_pkey PRIMARY KEY (application_id, number);
+
+ALTER TABLE ONLY public.application_list
+    ADD CONSTRAINT application_list_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.application_list_range
+    ADD CONSTRAINT application_list_range_pkey PRIMARY KEY (present);
+
 ALTER TABLE ONLY public.applications
     ADD CONSTRAINT applications_pkey PRIMARY KEY (id);
 
@@ -703,6 +758,12 @@ CREATE INDEX acts_subject ON public.acts USING btree (subject_kind, subject, id)
 
 CREATE UNIQUE INDEX api_clients_identity_key ON public.api_clients USING btree (issuer, subject) WHERE (revoked_at IS NULL);
 
+CREATE INDEX application_list_client ON public.application_list USING btree (client, status, score_band, id);
+
+CREATE INDEX application_list_pan_tail ON public.application_list USING btree (pan_tail, id);
+
+CREATE INDEX application_list_status ON public.application_list USING btree (status, score_band, id);
+
 CREATE INDEX audit_log_application ON public.audit_log USING btree (application_id);
 
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING brin (expires_at);
@@ -753,6 +814,8 @@ CREATE TRIGGER acts_rows_are_append_only BEFORE UPDATE ON public.acts FOR EACH R
 
 ALTER TABLE public.acts ENABLE ALWAYS TRIGGER acts_rows_are_append_only;
 
+CREATE TRIGGER applications_changes_the_list AFTER DELETE ON public.applications REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.application_list_changes_are_kept();
+
 CREATE TRIGGER audit_log_is_append_only BEFORE UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.audit_log ENABLE ALWAYS TRIGGER audit_log_is_append_only;
@@ -777,6 +840,8 @@ CREATE TRIGGER policy_challenges_is_append_only BEFORE DELETE OR UPDATE OR TRUNC
 
 ALTER TABLE public.policy_challenges ENABLE ALWAYS TRIGGER policy_challenges_is_append_only;
 
+CREATE TRIGGER review_cases_changes_the_list AFTER UPDATE ON public.review_cases REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.application_list_changes_are_kept();
+
 CREATE TRIGGER review_notes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.review_notes FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.review_notes ENABLE ALWAYS TRIGGER review_notes_is_append_only;
@@ -784,6 +849,8 @@ ALTER TABLE public.review_notes ENABLE ALWAYS TRIGGER review_notes_is_append_onl
 CREATE TRIGGER review_votes_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.review_votes FOR EACH STATEMENT EXECUTE FUNCTION public.is_append_only();
 
 ALTER TABLE public.review_votes ENABLE ALWAYS TRIGGER review_votes_is_append_only;
+
+CREATE TRIGGER undecided_below_mark_changes_the_list AFTER DELETE ON public.undecided_below_mark REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.application_list_changes_are_kept();
 
 ALTER TABLE ONLY public.api_client_secrets
     ADD CONSTRAINT api_client_secrets_client_fkey FOREIGN KEY (client) REFERENCES public.api_clients(id);

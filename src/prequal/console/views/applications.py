@@ -18,7 +18,8 @@ from prequal.api.reads import Reviewed, StoredDecision
 from prequal.console.guard import Page
 from prequal.console.live import LivePage
 from prequal.console.queries import applications, clock
-from prequal.console.queries.applications import LAST, NO_SCORE
+from prequal.console.queries.application_list import NO_BAND
+from prequal.console.queries.applications import LAST, Wanted
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
@@ -31,14 +32,8 @@ from prequal.record.acts import record_act
 
 _TAIL: Final = re.compile(r"[0-9]{4}[A-Z]", re.ASCII)
 FIELDS: Final = ("id", "status", "client", "tail", "scores", "until")
-SCORE_BANDS: Final = {
-    **{
-        band_of(lowest): (lowest, highest)
-        for lowest, highest in zip(BANDS, [*(b - 1 for b in BANDS[1:]), 900], strict=True)
-    },
-    "none": NO_SCORE,
-}
-"""The bands of a backtest's report, by their names."""
+SCORE_BANDS: Final = {**{band_of(lowest): lowest for lowest in BANDS}, band_of(None): NO_BAND}
+"""The bands of a backtest's report, by their names: their lowest scores."""
 
 
 async def show(visit: Visit) -> Response:
@@ -49,7 +44,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def _newest(connection: Connection) -> dict[str, Any]:
-    listing = await applications.before(connection, LAST, "", "", "")
+    listing = await applications.newest_before(connection, LAST)
     return {"now": await clock.now(connection), "listing": listing}
 
 
@@ -67,10 +62,12 @@ async def search(visit: Visit) -> Response:
 
 
 async def _listed(visit: Visit, asked: dict[str, str], key: UUID) -> Response:
+    wanted = Wanted(asked["status"], asked["client"], asked["tail"], SCORE_BANDS.get(asked["scores"]))
     async with visit.reading() as connection:
-        listing = await applications.before(
-            connection, key, asked["status"], asked["client"], asked["tail"], SCORE_BANDS.get(asked["scores"])
-        )
+        if wanted == Wanted():
+            listing = await applications.newest_before(connection, key)
+        else:
+            listing = await applications.search(connection, key, wanted)
     return _page(visit, asked, {"now": None, "listing": listing})
 
 
