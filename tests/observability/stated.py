@@ -209,7 +209,7 @@ STATED: dict[tuple[str, str], Stated] = {
     ("prequal-api: Write queue fill", "{{instance}}"): Stated(of_the_api(0)),
     ("prequal-api: Shed load", "{{instance}}"): Stated(of_the_api(0)),
     ("prequal-api: Rate-limited requests", "{{reason}}"): Stated(lambda _: {"requests": 0, "repeats": 0}),
-    ("prequal-api: Sign-ins by the issuer that failed", "{{outcome}}"): Stated(lambda _: {}),
+    ("prequal-api: Sign-ins by the issuer that failed", "failed"): Stated(lambda _: {"failed": 0}),
     ("prequal-api: Connections", "{{service}} {{instance}}"): Stated(each(0), abs=0.01),
     ("prequal-api: Connections closed", "{{service}} {{reason}}"): Stated(
         lambda _: {f"{service} {reason}": 0 for service in JOBS.values() for reason in ("head", "room", "refused")},
