@@ -1,7 +1,8 @@
 """The OpenAPI document against the running API: whatever it allows is answered as it says, and never with a 5xx."""
 
 import json
-from typing import Any
+import os
+from typing import Any, Final
 
 import jsonschema_rs
 import schemathesis
@@ -15,6 +16,9 @@ from tests.support.api_clients import Guarded, bearer
 
 pytest_plugins = ["schemathesis.pytest.plugin"]
 
+EXAMPLES: Final = int(os.environ.get("EXAMPLES", "150"))
+"""Requests to each operation, with and without credentials; `make test-schema` sends more."""
+
 schema = schemathesis.openapi.from_dict(document())
 
 
@@ -23,7 +27,7 @@ def test_the_document_is_valid_openapi() -> None:
 
 
 @schema.parametrize()
-@settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 def test_api_answers_as_its_document_says(guarded: Guarded, case: Case[Any]) -> None:
     url = (guarded.admin if case.path == "/metrics" else guarded.system.api).url
     # No schema can say all the rules: that a name holds no PAN, or that an amount's string is not zero.

@@ -92,19 +92,19 @@ def test_a_text_of_over_a_hundred_characters_is_no_amount() -> None:
 
 @pytest.mark.parametrize("text", ["0", "-0", "0.00", "-1", "-0.001", "-99999999999999"])
 def test_zero_and_less_is_not_positive(text: str) -> None:
-    with pytest.raises(NotPositive):
+    with pytest.raises(NotPositive, match=r"^must be greater than zero$"):
         amount_from_text(text)
 
 
 @pytest.mark.parametrize("text", ["10000000000", "9999999999.991", "10000000000.00", "9" * 100])
 def test_more_than_the_largest_amount_is_out_of_range(text: str) -> None:
-    with pytest.raises(OutOfRange, match=r"at most 9999999999\.99"):
+    with pytest.raises(OutOfRange, match=r"^must be at most 9999999999\.99$"):
         amount_from_text(text)
 
 
 @pytest.mark.parametrize("text", ["0.001", "0.009", "0.011", "1.005", "0.01" + "0" * 60 + "1", "9999999998.999"])
 def test_a_third_decimal_is_out_of_range(text: str) -> None:
-    with pytest.raises(OutOfRange, match="at most two decimals"):
+    with pytest.raises(OutOfRange, match=r"^must have at most two decimals$"):
         amount_from_text(text)
 
 

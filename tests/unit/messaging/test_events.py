@@ -170,7 +170,7 @@ def test_an_empty_message_is_poison(content: bytes | None) -> None:
     with pytest.raises(Invalid) as poison:
         ApplicationSubmitted.decode(content)
 
-    assert poison.value.kind == "empty_message"
+    assert (poison.value.kind, str(poison.value)) == ("empty_message", "the message has no content")
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,8 @@ def test_an_event_id_of_another_application_is_poison_of_its_own_kind(event_clas
     with pytest.raises(Invalid) as poison:
         event_class.decode(foreign)
 
-    assert poison.value.kind == "wrong_event_id"
+    words = "the event's id is not the one that its application's event has"
+    assert (poison.value.kind, str(poison.value)) == ("wrong_event_id", words)
 
 
 def test_an_event_id_of_the_other_type_is_poison() -> None:

@@ -57,6 +57,25 @@ def test_gaps_between_offsets_are_no_obstacle() -> None:
     assert tracker.advance() == [(ONE, 10)]
 
 
+def test_next_is_one_past_the_last_consumed_of_its_partition_until_it_is_dropped() -> None:
+    tracker = a_tracker(5, 6)
+    tracker.track(OTHER, 40)
+    before = tracker.next(ONE), tracker.next(OTHER)
+    tracker.drop(ONE)
+
+    assert (before, tracker.next(ONE), tracker.next(OTHER)) == ((7, 41), 0, 41)
+
+
+def test_end_that_is_reached_is_its_partitions_alone() -> None:
+    tracker = a_tracker(5)
+    tracker.track(OTHER, 40)
+    tracker.acknowledge(ONE, 5)
+    tracker.reach(ONE, 8)
+    tracker.reach(OTHER, 41)
+
+    assert (tracker.next(ONE), tracker.advance()) == (8, [(ONE, 8)])
+
+
 def test_nothing_of_an_unknown_partition_is_tracked() -> None:
     assert (OTHER, 5) not in a_tracker(5)
 

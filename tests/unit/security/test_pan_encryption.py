@@ -98,7 +98,8 @@ def test_another_applications_token_does_not_open(other: UUID) -> None:
     with pytest.raises(Invalid) as altered:
         a_ring().decrypt(token, other)
 
-    assert altered.value.kind == "tampered_token"
+    words = "the encrypted PAN was altered or belongs to another application"
+    assert (altered.value.kind, str(altered.value)) == ("tampered_token", words)
     assert altered.value.__cause__ is None
 
 
@@ -130,7 +131,8 @@ def test_bytes_that_are_no_token_are_invalid_and_not_a_missing_key(content: byte
     with pytest.raises(Invalid) as unreadable:
         a_ring().decrypt(content, APPLICATION_ID)
 
-    assert unreadable.value.kind == "unreadable_token"
+    words = "the encrypted PAN is not a token of a known version"
+    assert (unreadable.value.kind, str(unreadable.value)) == ("unreadable_token", words)
 
 
 def test_a_token_under_a_key_that_nobody_gave_names_that_key() -> None:
@@ -263,6 +265,14 @@ def test_other_hash_keys_are_beside_the_active_one_and_change_nothing_of_it() ->
     assert [each.key_id for each in hasher.every] == [key_id(a_key(n)) for n in (1, 2, 3)]
     assert PanHasher(a_key(1)).every[1:] == ()
     assert hasher.hash(a_pan()) == PanHasher(a_key(1)).hash(a_pan())
+
+
+def test_claim_of_a_client_is_the_hmac_that_is_stored() -> None:
+    key = hmac.digest(a_key(1), b"prequal claim of a client", sha256)
+
+    claim = PanHasher(a_key(1)).claim(a_pan(), "k7m2xq9z")
+
+    assert claim == hmac.digest(key, f"k7m2xq9z {PAN}".encode(), sha256).hex()
 
 
 def test_fingerprints_of_two_contents_differ() -> None:

@@ -28,6 +28,12 @@ def test_each_reason_has_its_final_status() -> None:
     }
 
 
+def test_facts_of_an_application_are_in_paise() -> None:
+    facts = Facts.of(700, Decimal("85000.50"), Decimal("1500000.07"), LoanType.AUTO)
+
+    assert facts == (700, 8_500_050, 150_000_007, LoanType.AUTO, None)
+
+
 def test_there_is_no_document_of_an_unknown_version() -> None:
     assert (packaged.text_of("v0"), packaged.policy_of("v0")) == (None, None)
 
