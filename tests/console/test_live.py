@@ -55,7 +55,7 @@ async def test_fragment_is_sent_when_it_has_changed_and_not_before(
     (application,) = stored(database, 1)
     changed = said(await anext(stream))
 
-    assert "looked at fits" in first["fragments"]["applications_list"]
+    assert "None fits." in first["fragments"]["applications_list"]
     assert unchanged["fragments"] == {}
     assert str(application.id) in changed["fragments"]["applications_list"]
     assert application.pan not in json.dumps(changed)

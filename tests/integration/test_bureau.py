@@ -276,7 +276,8 @@ async def test_bureau_that_is_away_is_waited_out_and_left_alone_meanwhile(databa
     assert before == (set(), 0, None)
     assert reported(database) == ids(*submissions)
     assert broker.published(SUBMITTED_DLQ) == 0
-    assert len(requests.keys) == len(submissions)
+    # On a busy machine an answer may be late, and its request is sent again under its own id.
+    assert len(set(requests.keys)) == len(submissions)
 
 
 async def test_slow_and_failing_answers_delay_nobody_else_in_the_batch(database: Database, broker: Broker) -> None:
