@@ -4,15 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 
 BUSY_MACHINE = [HealthCheck.too_slow]
 """How long examples take to draw says how busy the machine is, and nothing about the code."""
 
 settings.register_profile("unit", max_examples=40, deadline=None, database=None, suppress_health_check=BUSY_MACHINE)
-settings.register_profile("mutation", settings.get_profile("unit"), phases=(Phase.explicit, Phase.generate))
-"""Of a mutant that was found nobody reads the smallest example."""
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "unit"))
+settings.load_profile("unit")
 
 
 @pytest.fixture(autouse=True)
