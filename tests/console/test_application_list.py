@@ -13,8 +13,8 @@ from harness.waiting import soon
 from prequal.console import listing
 from prequal.console.queries import application_list, applications
 from prequal.console.queries.application_list import NO_BAND
-from prequal.console.queries.applications import LAST, Wanted
-from prequal.domain.application import Status
+from prequal.console.queries.applications import Wanted
+from prequal.domain.application import LAST_ID, Status
 from prequal.postgres import connections, undecided
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, ActorKind
@@ -61,7 +61,7 @@ def kept(database: Database, wanted: Wanted) -> list[UUID]:
 async def found(connection: Connection, wanted: Wanted) -> list[UUID]:
     """What the search finds, page by page to the end."""
     ids: list[UUID] = []
-    older: UUID | None = LAST
+    older: UUID | None = LAST_ID
     while older is not None:
         page = await applications.search(connection, older, wanted)
         ids += [each.id for each in page.applications]

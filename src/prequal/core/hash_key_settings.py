@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
-from prequal.core.keys import KeyText, KeyTexts, key_bytes, keys_bytes
+from prequal.core.keys import KeyText, KeyTexts, current_and_retired
 
 
 class HashKeySettings(BaseSettings):
@@ -25,7 +25,7 @@ class HashKeySettings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_hash_key_twice(self) -> Self:
-        held = [key_bytes(self.pan_hash_key), *keys_bytes(self.pan_hash_keys_retired)]
+        held = current_and_retired(self.pan_hash_key, self.pan_hash_keys_retired)
         if len(set(held)) < len(held):
             raise ValueError("PAN_HASH_KEYS_RETIRED holds PAN_HASH_KEY, or a key twice: keep each once")
         return self

@@ -40,6 +40,11 @@ def keys_bytes(secrets: SecretStr) -> list[bytes]:
     return [key_bytes(SecretStr(text)) for text in split(secrets.get_secret_value())]
 
 
+def current_and_retired(current: SecretStr | None, retired: SecretStr) -> list[bytes]:
+    """The keys of two settings, the current one first; none without it. Raises as `keys_bytes` does."""
+    return [] if current is None else [key_bytes(current), *keys_bytes(retired)]
+
+
 def split(text: str) -> list[str]:
     """The words of a comma-separated list, trimmed, empty ones left out."""
     return [word for word in (part.strip() for part in text.split(",")) if word]

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
-from prequal.core.keys import KeyText, KeyTexts, key_bytes, keys_bytes
+from prequal.core.keys import KeyText, KeyTexts, current_and_retired
 from prequal.core.settings import DatabaseSettings
 
 
@@ -28,9 +28,7 @@ class PeopleKeySettings(BaseSettings):
 
     def people_keys(self) -> list[bytes]:
         """The key that encrypts, then those that decrypt only; none without PEOPLE_KEY."""
-        if self.people_key is None:
-            return []
-        return [key_bytes(self.people_key), *keys_bytes(self.people_keys_retired)]
+        return current_and_retired(self.people_key, self.people_keys_retired)
 
 
 class PeopleSettings(PeopleKeySettings, DatabaseSettings):

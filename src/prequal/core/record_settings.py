@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
-from prequal.core.keys import KeyText, KeyTexts, key_bytes, keys_bytes
+from prequal.core.keys import KeyText, KeyTexts, current_and_retired
 from prequal.core.settings import DatabaseSettings
 
 
@@ -31,9 +31,7 @@ class ChainSettings(BaseSettings):
 
     def record_keys(self) -> list[bytes]:
         """The key of new blocks, then those of older ones; none without RECORD_KEY."""
-        if self.record_key is None:
-            return []
-        return [key_bytes(self.record_key), *keys_bytes(self.record_keys_retired)]
+        return current_and_retired(self.record_key, self.record_keys_retired)
 
 
 class RecordSettings(ChainSettings, DatabaseSettings):

@@ -28,22 +28,26 @@ class RefusedAttempts:
     def note(self, address: str) -> int | None:
         """Count one; once there are too many, the seconds after which it is worth trying again."""
         now = self._clock()
-        began, count = self._seen.pop(address, (now, 0))
-        if now - began >= WINDOW_SECONDS:
-            began, count = now, 0
+        began, count = self._count(address, now)
+        self._seen.pop(address, None)  # the one that was noted last is forgotten last
         self._seen[address] = began, min(count, ATTEMPTS_MAX) + 1
         if len(self._seen) > ADDRESSES_MAX:
             self._seen.pop(next(iter(self._seen)))
-        return None if count < ATTEMPTS_MAX else self._seconds(began, now)
+        return _seconds(began, count, now)
 
     def wait(self, address: str) -> int | None:
         """What `note` would say, without counting one."""
         now = self._clock()
-        began, count = self._seen.get(address, (now, 0))
-        return None if count < ATTEMPTS_MAX or now - began >= WINDOW_SECONDS else self._seconds(began, now)
+        return _seconds(*self._count(address, now), now)
 
-    def _seconds(self, began: float, now: float) -> int:
-        return int(began + WINDOW_SECONDS - now) + 1
+    def _count(self, address: str, now: float) -> tuple[float, int]:
+        """When the address's minute began, and how many came in it."""
+        began, count = self._seen.get(address, (now, 0))
+        return (began, count) if now - began < WINDOW_SECONDS else (now, 0)
+
+
+def _seconds(began: float, count: int, now: float) -> int | None:
+    return None if count < ATTEMPTS_MAX else int(began + WINDOW_SECONDS - now) + 1
 
 
 def address_of(host: str) -> str:

@@ -7,7 +7,7 @@ Invariant: a status moves once by the policy, from PENDING; MANUAL_REVIEW alone 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -37,9 +37,19 @@ DECIDED_VERSION: Final = 2
 """The version of an application that the policy decided: it begins with 1. What people decide makes one more of it."""
 
 
+FIRST_ID: Final = UUID(int=0)
+LAST_ID: Final = UUID(int=2**128 - 1)
+"""No application's id is below the one or above the other."""
+
+
 def first_id(since: datetime) -> UUID:
     """The least id of an application that came in that millisecond: a UUIDv7 (RFC 9562, 5.7)."""
     return UUID(int=int(since.timestamp() * 1000) << 80)
+
+
+def time_of(id_: UUID) -> datetime:
+    """The millisecond that an application's id names: when it came."""
+    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True)

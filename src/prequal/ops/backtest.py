@@ -16,6 +16,7 @@ from prequal.domain.application import LoanType, Status
 from prequal.domain.policy.facts import Facts, Kind
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.sentences import figure
+from prequal.domain.scoring import HIGHEST_SCORE
 from prequal.ops import backtest_queries, queries
 from prequal.ops.backtest_queries import StoredApplication
 from prequal.ops.republish import SESSION
@@ -176,7 +177,7 @@ def band_of(score: int | None) -> str:
     if score is None:
         return "none"
     place = sum(score >= lowest for lowest in BANDS)
-    return f"{BANDS[place - 1]}–{BANDS[place] - 1 if place < len(BANDS) else 900}"
+    return f"{BANDS[place - 1]}–{BANDS[place] - 1 if place < len(BANDS) else HIGHEST_SCORE}"
 
 
 def report(tally: Tally, candidate: Policy, created: Period) -> dict[str, Any]:

@@ -7,11 +7,11 @@ import asyncio
 import base64
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 from prequal.core.errors import Refused
 from prequal.core.settings import KafkaSettings, RingAndTopicsSettings
 from prequal.core.topology import dead_letter_topic, topic_of
+from prequal.domain.application import FIRST_ID
 from prequal.domain.events import EventType
 from prequal.ops import key_queries
 from prequal.ops.dead_letter_reader import read_topics
@@ -70,7 +70,7 @@ async def _in_tables(database_url: str, key_id: bytes, text: str) -> dict[str, i
 
 
 async def _in_applications(connection: Connection, key_id: bytes) -> int:
-    total, after = 0, UUID(int=0)
+    total, after = 0, FIRST_ID
     while True:
         last, count = await key_queries.applications_under(connection, key_id, after, BATCH)
         if last is None:

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
+from prequal.domain.application import FIRST_ID
 from prequal.ops import key_queries
 from prequal.ops.key_queries import Renewed, Stored
 from prequal.postgres import key_uses
@@ -44,7 +44,7 @@ def reencrypt(
 
 
 async def _reencrypt(database_url: str, ring: KeyRing, progress: Callable[[Reencryption], None]) -> Reencryption:
-    done, after = Reencryption(), UUID(int=0)
+    done, after = Reencryption(), FIRST_ID
     async with connected_at_revision(database_url, "reencrypt", {}, COMMAND_SECONDS) as connection:
         await recorded_key("ENCRYPTION_KEY", *ring.checks)(connection)
         while batch := await key_queries.tokens_after(connection, after, BATCH):

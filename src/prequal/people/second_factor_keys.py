@@ -22,6 +22,7 @@ from prequal.core.people_settings import PeopleKeySettings
 PURPOSE: Final = "PEOPLE_KEY"
 PREFIX: Final = "aes-256-gcm:"
 _NONCE_BYTES: Final = 12
+_HEADER_BYTES: Final = KEY_ID_BYTES + _NONCE_BYTES
 _BOUND_TO: Final = b"prequal people.totp_secret"
 
 
@@ -64,7 +65,7 @@ class SecondFactorKeys:
             SecondFactorUnreadable: it is in the clear, under a key that is not here, altered, or another person's.
         """
         token = _token(stored)
-        id_, nonce, content = token[:KEY_ID_BYTES], token[KEY_ID_BYTES:][:_NONCE_BYTES], token[KEY_ID_BYTES:][12:]
+        id_, nonce, content = token[:KEY_ID_BYTES], token[KEY_ID_BYTES:_HEADER_BYTES], token[_HEADER_BYTES:]
         cipher = self._ciphers.get(id_)
         if cipher is None:
             raise SecondFactorUnreadable

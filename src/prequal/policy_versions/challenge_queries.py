@@ -6,15 +6,13 @@ Invariant: a challenge is inserted, never changed; the newest one counts, for as
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
-from prequal.domain.application import first_id
+from prequal.domain.application import LAST_ID, first_id
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 
 LOOKED_AT_MAX: Final = 100_000
 """So many of the applications of a challenge are counted, the newest ones."""
-LAST_ID: Final = UUID(int=(1 << 128) - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ async def _after_seal(connection: Connection, keys: Mapping[bytes, bytes]) -> Wa
     """A walk that begins after what was dropped before."""
     walk, seal = Walk(keys), await queries.seal(connection)
     if seal is not None:
-        if not seal.is_of(walk.key(seal.key_id, f"The seal of block {seal.last.number}")):
+        if walk.of_seal(seal):
             raise Refused(f"The seal of block {seal.last.number} was altered: nothing is exported.")
         walk.begin_after(seal.last)
     return walk

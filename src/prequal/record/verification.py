@@ -111,11 +111,18 @@ class Walk:
             )
         return self._of_head(last)
 
+    def of_seal(self, seal: Seal) -> Tampering | None:
+        """What is wrong with a seal. Raises `Misconfigured` as `verify` does."""
+        number = seal.last.number
+        if seal.is_of(self._key(seal.key_id, f"The seal of block {number}")):
+            return None
+        return Tampering("altered", f"seal:{number}")
+
     def of_block(self, block: Block) -> Tampering | None:
         """What is wrong with the next block itself."""
         if block.number != self.number + 1:
             return Tampering("removed", f"block:{self.number + 1}")
-        if not block.is_of(self.key(block.key_id, f"Block {block.number}"), self.last.mac if self.last else b""):
+        if not block.is_of(self._key(block.key_id, f"Block {block.number}"), self.last.mac if self.last else b""):
             return Tampering("altered", f"block:{block.number}")
         return self._of_head(block)
 
@@ -147,7 +154,7 @@ class Walk:
                 return tampering
         return None
 
-    def key(self, id_: bytes, whose: str) -> bytes:
+    def _key(self, id_: bytes, whose: str) -> bytes:
         """The key of this id. Raises `Misconfigured` as `verify` does."""
         if id_ not in self._keys:
             raise Misconfigured(
@@ -185,10 +192,7 @@ async def _of_sealed(connection: Connection, walk: Walk, seal: Seal | None, file
             raise UsageError("No block has left this database: verify without --export.")
         return None
     last = seal.last
-    if not seal.is_of(walk.key(seal.key_id, f"The seal of block {last.number}")):
-        return Tampering("altered", f"seal:{last.number}")
-    tampering = _of_files(walk, files) if files else walk.begin_after(last)
-    if tampering:
+    if tampering := walk.of_seal(seal) or (_of_files(walk, files) if files else walk.begin_after(last)):
         return tampering
     if files and (walk.number, walk.last and walk.last.mac) != (last.number, last.mac):
         raise UsageError(

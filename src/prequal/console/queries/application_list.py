@@ -7,8 +7,8 @@ Invariant: one fills at a time, and a batch is in the list together with the ran
 """
 
 from typing import Final
-from uuid import UUID
 
+from prequal.domain.application import FIRST_ID
 from prequal.ops.backtest import BANDS
 from prequal.postgres.connections import Connection
 
@@ -62,51 +62,40 @@ async def apply_changes(connection: Connection) -> bool:
 
 async def extend_up(connection: Connection) -> bool:
     """List what the mark of the undecided has passed; False when there is more."""
-    found: int = await connection.fetchval(
-        f"""
-        WITH following AS MATERIALIZED (
-            {_FOLLOWING}
-            WHERE id >= (SELECT below FROM application_list_range WHERE present)
-              AND id < (SELECT passed FROM undecided_mark WHERE present)
-            ORDER BY id LIMIT $1
-        ), listed AS (
-            {_LIST} DO NOTHING
-        ), moved AS (
-            UPDATE application_list_range
-            SET below = CASE
-                WHEN (SELECT count(*) FROM following) < $1
-                THEN greatest(below, (SELECT passed FROM undecided_mark WHERE present))
-                ELSE (SELECT id FROM following ORDER BY id DESC LIMIT 1)
-            END
-            WHERE present
-        )
-        SELECT count(*) FROM following
-        """,
-        BATCH,
-    )
-    return found < BATCH
+    below = "(SELECT below FROM application_list_range WHERE present)"
+    mark = "(SELECT passed FROM undecided_mark WHERE present)"
+    return await _extend(connection, f"id >= {below} AND id < {mark}", "ASC", "below", f"greatest({below}, {mark})")
 
 
 async def extend_down(connection: Connection) -> bool:
     """List what was there before the list, the newest first; False when there is more."""
+    following = "id < (SELECT lowest FROM application_list_range WHERE present)"
+    return await _extend(connection, following, "DESC", "lowest", f"uuid '{FIRST_ID}'")
+
+
+async def _extend(connection: Connection, following: str, order: str, end: str, last: str) -> bool:
+    """List the first `BATCH` of those that follow, and move the range's end behind them; False when there is more.
+
+    SQL: which follow, in which order, the end's column, and where it is when none follows.
+    """
     found: int = await connection.fetchval(
         f"""
         WITH following AS MATERIALIZED (
-            {_FOLLOWING}
-            WHERE id < (SELECT lowest FROM application_list_range WHERE present) ORDER BY id DESC LIMIT $1
+            {_FOLLOWING} WHERE {following} ORDER BY id {order} LIMIT $1
         ), listed AS (
             {_LIST} DO NOTHING
         ), moved AS (
-            UPDATE application_list_range
-            SET lowest = CASE
-                WHEN (SELECT count(*) FROM following) < $1 THEN $2
-                ELSE (SELECT id FROM following ORDER BY id LIMIT 1)
-            END
-            WHERE present AND lowest > $2
+            UPDATE application_list_range SET {end} = reached
+            FROM (
+                SELECT CASE
+                    WHEN (SELECT count(*) FROM following) < $1 THEN {last}
+                    ELSE (SELECT id FROM following ORDER BY id {"DESC" if order == "ASC" else "ASC"} LIMIT 1)
+                END
+            ) AS moves_to (reached)
+            WHERE present AND {end} <> reached
         )
         SELECT count(*) FROM following
         """,
         BATCH,
-        UUID(int=0),
     )
     return found < BATCH

@@ -8,13 +8,14 @@ Invariant: nothing that fits is left out between the key that a page begins at a
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from prequal.console.queries.application_list import NO_BAND
-from prequal.domain.application import Status
+from prequal.domain.application import FIRST_ID, Status, time_of
+from prequal.domain.scoring import HIGHEST_SCORE
 from prequal.ops.backtest import BANDS
 from prequal.postgres.connections import Connection
 
@@ -23,8 +24,6 @@ NEWER_MAX: Final = 20_000
 """The list is some twenty seconds behind: it has the rest at 800 applications a second."""
 OLDER_MAX: Final = 5_000
 """Of what is older than the list, of the undecided below the mark and of the changes, each."""
-FIRST: Final = UUID(int=0)
-LAST: Final = UUID(int=2**128 - 1)
 DECIDED: Final = (Status.PRE_APPROVED, Status.REJECTED, Status.MANUAL_REVIEW)
 
 
@@ -54,7 +53,7 @@ class Listing:
         """The time of `older` where the page is not full: what is older is not in the list yet."""
         if self.older is None or len(self.applications) == SHOWN_MAX:
             return None
-        return datetime.fromtimestamp((self.older.int >> 80) / 1000, UTC)
+        return time_of(self.older)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class Wanted:
     @property
     def values(self) -> tuple[str, str, str, int | None, int | None]:
         """The first five parameters of a search; the highest score is that of the band."""
-        highest = next((lowest - 1 for lowest in BANDS if self.band and lowest > self.band), 900)
+        highest = next((lowest - 1 for lowest in BANDS if self.band and lowest > self.band), HIGHEST_SCORE)
         return self.status, self.client, self.tail, self.band, highest if self.band else NO_BAND
 
 
@@ -121,14 +120,14 @@ async def search(connection: Connection, key: UUID, wanted: Wanted) -> Listing:
             await _of_the_list(connection, key, wanted),
             await _among(connection, "undecided_below_mark", key, wanted),
             await _among(connection, "application_list_changes", key, wanted),
-            await _between(connection, FIRST, min(lowest, key), wanted, OLDER_MAX),
+            await _between(connection, FIRST_ID, min(lowest, key), wanted, OLDER_MAX),
         ]
         complete_to = max(each.complete_to for each in found)
         ids = {id_ for each in found for id_ in each.ids if id_ >= complete_to}
         fitting = await _fitting(connection, ids, wanted)
     if len(fitting) == SHOWN_MAX:
         return Listing(fitting, fitting[-1].id)
-    return Listing(fitting, None if complete_to == FIRST else complete_to)
+    return Listing(fitting, None if complete_to == FIRST_ID else complete_to)
 
 
 async def _between(connection: Connection, first: UUID, key: UUID, wanted: Wanted, most: int) -> _Found:
@@ -147,7 +146,7 @@ async def _between(connection: Connection, first: UUID, key: UUID, wanted: Wante
         end or first,
         key,
     )
-    return _Found.of(rows, end or FIRST)
+    return _Found.of(rows, end or FIRST_ID)
 
 
 async def _of_the_list(connection: Connection, key: UUID, wanted: Wanted) -> _Found:
@@ -167,7 +166,7 @@ async def _of_the_list(connection: Connection, key: UUID, wanted: Wanted) -> _Fo
             bands,
             wanted.client,
         )
-        return _Found.of(rows, FIRST)
+        return _Found.of(rows, FIRST_ID)
     rows = await connection.fetch(
         f"""
         SELECT listed.id
@@ -186,7 +185,7 @@ async def _of_the_list(connection: Connection, key: UUID, wanted: Wanted) -> _Fo
         bands,
         *([wanted.client] if wanted.client else []),
     )
-    return _Found.of(rows, FIRST)
+    return _Found.of(rows, FIRST_ID)
 
 
 async def _among(connection: Connection, table: str, key: UUID, wanted: Wanted) -> _Found:
@@ -208,10 +207,10 @@ async def _among(connection: Connection, table: str, key: UUID, wanted: Wanted) 
         ORDER BY application.id DESC LIMIT {SHOWN_MAX}
         """,
         *wanted.values,
-        end or FIRST,
+        end or FIRST_ID,
         key,
     )
-    return _Found.of(rows, end or FIRST)
+    return _Found.of(rows, end or FIRST_ID)
 
 
 async def _fitting(connection: Connection, ids: Iterable[UUID], wanted: Wanted) -> list[Listed]:

@@ -19,11 +19,11 @@ from prequal.console.guard import Page
 from prequal.console.live import LivePage
 from prequal.console.queries import applications, clock
 from prequal.console.queries.application_list import NO_BAND
-from prequal.console.queries.applications import LAST, Wanted
+from prequal.console.queries.applications import Wanted
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
-from prequal.domain.application import Status, first_id
+from prequal.domain.application import LAST_ID, Status, first_id
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.ops import timeline, timeline_queries
 from prequal.ops.backtest import BANDS, band_of
@@ -44,7 +44,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def _newest(connection: Connection) -> dict[str, Any]:
-    listing = await applications.newest_before(connection, LAST)
+    listing = await applications.newest_before(connection, LAST_ID)
     return {"now": await clock.now(connection), "listing": listing}
 
 
@@ -91,9 +91,9 @@ async def _id_of(visit: Visit, text: str) -> UUID:
 def _key(visit: Visit, until: str) -> UUID:
     """Before which id the page begins: of the page before, else the end of a day."""
     if older := visit.form.get("older"):
-        return _uuid(older) or LAST
+        return _uuid(older) or LAST_ID
     if not until:
-        return LAST
+        return LAST_ID
     try:
         day = datetime.strptime(until, "%Y-%m-%d")  # noqa: DTZ007  # its zone comes next
         return first_id(day.replace(tzinfo=ZoneInfo(visit.console.settings.console_time_zone)) + timedelta(days=1))

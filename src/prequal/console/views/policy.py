@@ -15,11 +15,12 @@ from prequal.console import backtests, plots
 from prequal.console.backtests import Busy
 from prequal.console.forms import whole_number
 from prequal.console.guard import Page
-from prequal.console.queries.applications import LAST, SHOWN_MAX
+from prequal.console.queries.applications import SHOWN_MAX
 from prequal.console.rendering import count, inr
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
+from prequal.domain.application import LAST_ID
 from prequal.domain.policy.challenge import SHARE_MAX
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy
@@ -191,7 +192,7 @@ async def flips(visit: Visit) -> Response:
     try:
         before = UUID(visit.request.query_params.get("before", ""))
     except ValueError:
-        before = LAST
+        before = LAST_ID
     try:
         async with visit.reading() as connection:
             stored = await life.found(connection, visit.request.path_params["version"])
