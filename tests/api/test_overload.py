@@ -65,6 +65,44 @@ async def test_connection_goes_on_after_a_refusal_whose_body_comes_later(databas
     assert (first[0], second[0]) == (503, 200)
 
 
+async def test_body_that_looks_like_an_application_is_the_body_of_the_refused_one(
+    database: Database, kafka: Kafka
+) -> None:
+    inner = a_request(PATH, body=json.dumps(an_application()).encode())
+    request = a_request(PATH, body=inner)
+    async with a_full_api(database, kafka) as client:
+        reader, writer = await connected(client)
+        for packet in (request[: -len(inner)], inner, a_request("GET /health")):
+            writer.write(packet)
+            await asyncio.sleep(0.02)
+
+        first, second = await an_answer(reader), await an_answer(reader)
+
+        writer.close()
+    assert (first[0], second[0]) == (503, 200)
+
+
+@pytest.mark.parametrize(
+    ("further", "closes"),
+    [(b"Connection: keep-alive", False), (b"Connection: close", True), (b"X-Other: \xff", False)],
+    ids=["goes on", "closes", "not plain"],
+)
+async def test_refused_connection_ends_as_its_client_says(
+    database: Database, kafka: Kafka, further: bytes, closes: bool
+) -> None:
+    request = a_request(PATH, [further], json.dumps(an_application()).encode())
+    async with a_full_api(database, kafka) as client:
+        reader, writer = await connected(client)
+        writer.write(request)
+        first = (await an_answer(reader))[0]
+        writer.write(request + a_request(PATH, [b"Connection: close"]))
+
+        rest = await asyncio.wait_for(reader.read(), 10)
+
+        writer.close()
+    assert (first, rest.count(b"HTTP/1.1 503 ")) == (503, 0 if closes else 2)
+
+
 async def test_refusal_before_the_body_is_counted_and_keeps_its_request_id(database: Database, kafka: Kafka) -> None:
     sample = 'http_requests_total{method="POST",route="/applications",service="prequal-api",status="503"} '
     async with a_full_api(database, kafka) as client:

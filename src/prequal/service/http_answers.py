@@ -1,10 +1,12 @@
-"""An answer leaves in one piece: its head waits for its body.
+"""How answers leave: each in one piece, its head with its body, and no faster than they are read.
 
 Invariant: a head is held only as long as something must follow it: a body, be it empty, or the end of the connection.
 """
 
 import asyncio
 from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
 
 
 class HeadWithBody:
@@ -36,3 +38,14 @@ class HeadWithBody:
         if self._head:
             self._transport.write(self._head)
         self._transport.close()
+
+
+class Flow(FlowControl):
+    """Whether a connection is read: not while requests enough wait on it, nor while answers wait for their reader."""
+
+    is_full = False
+
+    def resume_reading(self) -> None:
+        """Read again, unless something still waits."""
+        if not (self.is_full or self.write_paused):
+            super().resume_reading()

@@ -10,11 +10,10 @@ from typing import Any, Final
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from prequal.service.http_answers import HeadWithBody
+from prequal.service.http_answers import Flow, HeadWithBody
 from prequal.service.http_connections import Connections
 
 HEAD_BYTES_MAX: Final = 16 * 1024
@@ -90,16 +89,6 @@ class Silent(asyncio.Protocol):
         """Nothing is late that has not begun."""
 
 
-class _Flow(FlowControl):
-    """Does not read while requests enough wait."""
-
-    is_full = False
-
-    def resume_reading(self) -> None:
-        if not self.is_full:
-            super().resume_reading()
-
-
 class _Refused(Exception):
     """The request is refused with a status before it is one; raised out of the parser."""
 
@@ -112,7 +101,7 @@ class Protocol(HttpToolsProtocol):
     """HTTP/1.1 on one connection."""
 
     transport: asyncio.Transport
-    flow: _Flow
+    flow: Flow
 
     only_probes = False
 
@@ -121,9 +110,9 @@ class Protocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state)
         self._waits = waits
-        self._parsing = 0
-        self._head_bytes = 0
+        self._parsing = self._head_bytes = 0
         self._held = b""
+        self._is_reading_held = False
         self._refusal: int | None = None
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,7 +120,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Register the connection."""
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = Flow(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what has come and is not served."""
@@ -150,18 +139,23 @@ class Protocol(HttpToolsProtocol):
 
     def _read_held(self) -> None:
         """Read one request after the other while there is room for them, and nothing more from the client before."""
-        position = 0
-        while position < len(self._held) and len(self.pipeline) < PIPELINE_MAX and self._refusal is None:
+        if self._is_reading_held:  # one of them was answered at once
+            return
+        self._is_reading_held, position = True, 0
+        while position < len(self._held) and self._takes_more():
             end = self._held.find(_HEAD_END, position)
             after = len(self._held) if end < 0 else end + 4
             self._read(self._held[position:after])
             position = after
-        self._held = self._held[position:]
+        self._is_reading_held, self._held = False, self._held[position:]
         self.flow.is_full = bool(self._held)
         if self.flow.is_full:
             self.flow.pause_reading()
         else:
             self.flow.resume_reading()
+
+    def _takes_more(self) -> bool:
+        return len(self.pipeline) < PIPELINE_MAX and self._refusal is None and not self.flow.write_paused
 
     def _read(self, data: bytes) -> None:
         """Parse what holds the end of one head at most."""
@@ -272,14 +266,16 @@ class Protocol(HttpToolsProtocol):
             self._read_held()
 
     def pause_writing(self) -> None:
-        """Wait until the client has read something, for a while."""
+        """Wait until the client has read something, for a while, and read nothing of it meanwhile."""
         super().pause_writing()
+        self.flow.pause_reading()
         self._waits.note(self._waits.unread, self)
 
     def resume_writing(self) -> None:
-        """Go on reading: the answers have been sent."""
+        """Go on with what has come: the answers have been sent."""
         self._waits.unread.pop(self, None)
         super().resume_writing()
+        self._read_held()
 
     def late(self) -> None:
         """Refuse the request whose head is not whole yet, unless it is we who do not read it."""

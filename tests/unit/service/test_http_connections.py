@@ -168,6 +168,41 @@ async def test_client_that_reads_nothing_is_cut(monkeypatch: pytest.MonkeyPatch,
     assert cut._value.get() == before + 1
 
 
+class Refusing(http_protocol.Protocol):
+    """Answers each request at once, in 16 KiB, and counts its answers."""
+
+    answered = 0
+
+    def answer_at_once(self) -> bytes | None:
+        type(self).answered += 1
+        return http_protocol.answer(503, b"x" * 16_384, {})
+
+
+async def test_who_reads_no_refusals_is_read_no_further_until_he_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Refusing, "answered", 0)
+    paused: list[int] = []
+    pause = Refusing.pause_writing
+
+    def noted(self: Refusing) -> None:
+        paused.append(1)
+        pause(self)
+
+    monkeypatch.setattr(Refusing, "pause_writing", noted)
+    number = 2000
+    async with an_edge(protocol=Refusing) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(a_request("GET /a") * number)
+        await soon(lambda: paused)
+        held_back = number - Refusing.answered
+
+        writer.write(a_request("GET /a"))
+        answers_read = [(await an_answer(reader))[0] for _ in range(number + 1)]
+
+        writer.close()
+    assert held_back > number // 4  # what the sockets' buffers take is answered
+    assert answers_read == [503] * (number + 1)
+
+
 async def forever(writer: asyncio.StreamWriter, data: bytes) -> None:
     """Send the same again and again."""
     while True:
