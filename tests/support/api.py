@@ -16,6 +16,7 @@ from harness.system import ANYBODY, KEYS, PATIENCE
 from harness.waiting import PATIENCE_SECONDS, soon
 from prequal.api import service, submit
 from prequal.core.settings import ApiSettings, load
+from prequal.postgres import primary
 from prequal.service import process
 
 JSON = {"Content-Type": "application/json"}
@@ -81,6 +82,7 @@ async def api_within(
         patch.setattr(process, "freeze_memory", lambda: None)  # this process is not the API's own
         if patient:
             patch.setattr(submit, "ANSWER_SECONDS", PATIENCE_SECONDS)
+            patch.setattr(primary, "CONNECT_SECONDS", PATIENCE_SECONDS)
             loaded = loaded.model_copy(update={"write_within_seconds": PATIENCE_SECONDS})
         serving = asyncio.create_task(service._main(loaded, stop))
         try:
