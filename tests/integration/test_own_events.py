@@ -60,6 +60,7 @@ async def test_events_are_published_and_archived_unchanged_by_their_writer(datab
 
         await soon(lambda: waits(database) == 0)
     assert database.rows(f"SELECT {columns} FROM outbox_archive ORDER BY id") == before
+    assert {row["by"] for row in database.rows("SELECT published_by AS by FROM outbox_archive")} == {"prequal-api"}
     messages = await broker.arrived(SUBMITTED, len(committed))
     assert {headers_of(message)["event_id"] for message in messages} == {str(row.event_id) for row in committed}
     assert broker.published(SUBMITTED) == len(committed)

@@ -14,6 +14,7 @@ from harness.database import Database
 from prequal.api import queries as api
 from prequal.console.queries import application_list, applications
 from prequal.console.queries.applications import Wanted
+from prequal.core.topology import Service
 from prequal.credit import kept_reports
 from prequal.credit import queries as credit
 from prequal.decision import queries as decision
@@ -43,7 +44,9 @@ STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "kept_reports.keep": lambda connection: kept_reports.keep(connection, []),
     "bureau_calls.count": lambda connection: bureau_calls.count(connection, 1, 1),
     "outbox.read_unpublished": lambda connection: queries.read_unpublished(connection, LEASE, [], 500),
-    "outbox.archive_published": lambda connection: outbox.archive_published(connection, LEASE.name, []),
+    "outbox.archive_published": lambda connection: outbox.archive_published(
+        connection, LEASE.name, [], Service.PUBLISHER
+    ),
     "applications by key": lambda connection: applications._between(connection, ID, ID, Wanted(), 1),
     "applications by status": lambda connection: applications._of_the_list(connection, ID, Wanted("REJECTED")),
     "applications by client": lambda connection: applications._of_the_list(connection, ID, Wanted(client="local")),

@@ -11,7 +11,7 @@ import pytest
 
 from harness.database import PASSWORD, Database
 from prequal.core.settings import DatabaseSettings, load
-from prequal.core.topology import DECIDED_TOPIC
+from prequal.core.topology import DECIDED_TOPIC, Service
 from prequal.domain.application import Status
 from prequal.domain.events import EventType, event_id
 from prequal.domain.policy import packaged
@@ -182,4 +182,4 @@ async def archive(database: Database) -> None:
     """Move what waits into the archive, as the publisher does when the broker has acknowledged it."""
     rows = [row["id"] for row in database.rows("SELECT id FROM outbox_events ORDER BY id")]
     async with connected(as_login(database.url, Role.PUBLISHER, PASSWORD), "test publisher") as connection:
-        assert await archive_published(connection, DECIDED_TOPIC, rows) == len(rows)
+        assert await archive_published(connection, DECIDED_TOPIC, rows, Service.PUBLISHER) == len(rows)

@@ -17,6 +17,7 @@ from harness.system import System
 from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import Stopwatch, eventually, soon
 from prequal.core.settings import PublisherSettings, load
+from prequal.core.topology import Service
 from prequal.domain.events import EventType, event_id
 from prequal.local.kafka import Kafka
 from prequal.messaging import outbox, outbox_producer
@@ -323,8 +324,8 @@ async def test_same_rows_archived_twice_are_in_the_archive_once(database: Databa
     ids = [row["id"] for row in database.rows("SELECT id FROM outbox_events")]
     connection = await connect(database.url, "test")
     try:
-        first = await outbox.archive_published(connection, SUBMITTED, ids)
-        second = await outbox.archive_published(connection, SUBMITTED, ids)
+        first = await outbox.archive_published(connection, SUBMITTED, ids, Service.PUBLISHER)
+        second = await outbox.archive_published(connection, SUBMITTED, ids, Service.PUBLISHER)
     finally:
         await connection.close()
 

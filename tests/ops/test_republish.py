@@ -19,7 +19,7 @@ from harness.ports import free_port
 from harness.system import System
 from harness.waiting import eventually
 from prequal.core.errors import Misconfigured, Transient, UsageError
-from prequal.core.topology import topic_of
+from prequal.core.topology import Service, topic_of
 from prequal.domain.events import EventType, event_id
 from prequal.messaging import outbox
 from prequal.ops.republish import RepublishRequest, count, republish
@@ -226,7 +226,7 @@ async def test_republished_row_is_not_archived_again_not_even_after_it_was_parke
             assert await outbox.republish(connection, [row["application_id"] for row in archived]) == 0
         await connection.execute("UPDATE outbox_parked SET next_try_at = now()")
         await queries.restore_due(connection, SUBMITTED, 10)
-        assert await outbox.archive_published(connection, SUBMITTED, [row_id()]) == 1
+        assert await outbox.archive_published(connection, SUBMITTED, [row_id()], Service.PUBLISHER) == 1
 
     await with_connection(database, park_and_archive)
 

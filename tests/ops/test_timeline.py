@@ -72,17 +72,20 @@ def test_timeline_of_a_decided_application_has_every_step_in_order(
     timeline = trace(stores, None, database.application(application_id)["id"])
 
     done = [(step.service, step.what) for step in timeline.steps]
+    by = {row["event_type"]: row["published_by"] for row in database.rows("SELECT * FROM outbox_archive")}
+    assert by["ApplicationSubmitted"] in ("prequal-api", "publisher")
+    assert by["CreditReportGenerated"] in ("credit-service", "publisher")
     assert sorted(done) == sorted(
         [
             ("prequal-api", "accepted it and encrypted the PAN"),
             (
-                "publisher",
+                by["ApplicationSubmitted"],
                 acknowledged("ApplicationSubmitted"),
             ),
             ("credit-service", "decrypted the PAN"),
             ("credit-service", "scored it"),
             (
-                "publisher",
+                by["CreditReportGenerated"],
                 acknowledged("CreditReportGenerated"),
             ),
             ("decision-service", "decided: PRE_APPROVED"),
@@ -93,6 +96,20 @@ def test_timeline_of_a_decided_application_has_every_step_in_order(
     assert [step.at for step in timeline.steps] == sorted(step.at for step in timeline.steps)
     assert (timeline.status, timeline.pan_number_masked) == ("PRE_APPROVED", f"XXXXX{pan['pan_number'][5:]}")
     assert (timeline.waits_for, timeline.notes) == ([], [])
+
+
+def test_step_of_an_event_names_who_published_it_as_far_as_that_is_known(
+    database: Database, stores: StoresSettings
+) -> None:
+    submission = an_undecided(database)
+    publish_all(database)
+    named = []
+
+    for published_by in ("prequal-api", None):
+        database.execute("UPDATE outbox_archive SET published_by = %s", published_by)
+        named.append([each.service for each in trace(stores, None, submission.id).steps if "Kafka's" in each.what])
+
+    assert named == [["prequal-api"], ["not known"]]
 
 
 def test_timeline_lists_the_accesses_to_the_pan_with_their_request(

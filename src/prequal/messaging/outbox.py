@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from prequal.core.topology import DECIDED_TOPIC
+from prequal.core.topology import DECIDED_TOPIC, Service
 from prequal.domain.events import MESSAGE_VERSION, EventType
 from prequal.postgres.connections import Connection
 
@@ -73,8 +73,10 @@ def with_time(body: str, time_field: str) -> str:
     return f"({body}::jsonb || jsonb_build_object('{time_field}', (SELECT {NOW_TEXT})))::text"
 
 
-async def archive_published(connection: Connection, topic: str, ids: Sequence[int]) -> int:
-    """Move acknowledged rows to the archive; returns how many were still there. Doing it twice archives them once.
+async def archive_published(connection: Connection, topic: str, ids: Sequence[int], by: Service) -> int:
+    """Move rows to the archive whose events `by` published; returns how many were still there.
+
+    Doing it twice archives them once.
 
     Republished rows are deleted only: the archive has their events already.
     """
@@ -84,14 +86,15 @@ async def archive_published(connection: Connection, topic: str, ids: Sequence[in
             DELETE FROM outbox_events WHERE topic = $1 AND id = ANY ($2::bigint[])
             RETURNING id, topic, {EVENT}, republished
         ), archived AS (
-            INSERT INTO outbox_archive (id, topic, {EVENT})
-            SELECT id, topic, {EVENT} FROM published
+            INSERT INTO outbox_archive (id, topic, {EVENT}, published_by)
+            SELECT id, topic, {EVENT}, $3 FROM published
             WHERE NOT republished
         )
         SELECT count(*) FROM published
         """,
         topic,
         ids,
+        by.value,
     )
     return archived
 

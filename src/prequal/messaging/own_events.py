@@ -20,6 +20,7 @@ from prequal.core.circuit_breaker import Breaker
 from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
 from prequal.core.settings import ApiSettings, CreditSettings
+from prequal.core.topology import Service
 from prequal.messaging import outbox
 from prequal.messaging.delivery import DeliveryErrors, DeliveryReport, classify
 from prequal.messaging.outbox import OutboxRow
@@ -44,6 +45,7 @@ class OwnEvents:
     def __init__(self, settings: ApiSettings | CreditSettings, topic: str) -> None:
         self._settings = settings
         self._topic = topic
+        self._writer = Service.API if isinstance(settings, ApiSettings) else Service.CREDIT
         self._producer: OutboxProducer | None = None
         self._generation = 0
         # An archived row that a crash of the server brings back is published again: no commit need wait for the disk.
@@ -108,7 +110,7 @@ class OwnEvents:
         with tracing.batch(f"archive {self._topic}", [report.traceparent for report in self._acknowledged]):
             async with self._link.use("archive") as connection:
                 ids = [report.id for report in self._acknowledged]
-                archived = await outbox.archive_published(connection, self._topic, ids)
+                archived = await outbox.archive_published(connection, self._topic, ids, self._writer)
         metrics.PUBLISHED.labels(self._topic).inc(archived)
         self._acknowledged.clear()
         self._backoff.reset()

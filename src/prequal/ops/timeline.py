@@ -36,6 +36,8 @@ READ_SECONDS = 30.0
 SCORER = ROUTES[EventType.APPLICATION_SUBMITTED].consumer.value
 DECIDER = ROUTES[EventType.CREDIT_REPORT_GENERATED].consumer.value
 REVIEWERS = "review"
+_UNKNOWN = "not known"
+"""Who published what was archived before that was kept."""
 
 
 _ACKNOWLEDGED = "recorded Kafka's acknowledgement of {} (its consumer may have read it before)"
@@ -178,7 +180,7 @@ def _steps(record: Record) -> list[Step]:
     application = record.application
     steps = [Step(application["created_at"], Service.API.value, "accepted it and encrypted the PAN")]
     steps += [
-        Step(event.published_at, Service.PUBLISHER.value, _ACKNOWLEDGED.format(event.event_type))
+        Step(event.published_at, event.published_by or _UNKNOWN, _ACKNOWLEDGED.format(event.event_type))
         for event in record.events
         if event.published_at is not None
     ]

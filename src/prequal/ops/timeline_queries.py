@@ -33,6 +33,8 @@ class OutboxEvent:
     next_try_at: datetime | None
     correlation_id: str | None
     traceparent: str | None
+    published_by: str | None
+    """The process; None of an event that waits, and where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +146,16 @@ async def _events(connection: Connection, application_id: UUID) -> list[asyncpg.
     return await connection.fetch(
         """
         SELECT 'outbox', event_type, created_at, NULL::timestamptz, republished, attempts, NULL, NULL::timestamptz,
-               correlation_id, traceparent
+               correlation_id, traceparent, NULL
         FROM outbox_events WHERE application_id = $1
         UNION ALL
         SELECT 'parked', event_type, created_at, NULL, republished, attempts, reason, next_try_at,
-               correlation_id, traceparent
+               correlation_id, traceparent, NULL
         FROM outbox_parked WHERE application_id = $1
         UNION ALL
         (SELECT DISTINCT ON (event_id)
-                'archive', event_type, created_at, published_at, false, 0, NULL, NULL, correlation_id, traceparent
+                'archive', event_type, created_at, published_at, false, 0, NULL, NULL, correlation_id, traceparent,
+                published_by
          FROM outbox_archive WHERE application_id = $1
          ORDER BY event_id, published_at)
         """,

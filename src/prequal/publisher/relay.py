@@ -20,6 +20,7 @@ from prequal.core.circuit_breaker import State
 from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
 from prequal.core.settings import PublisherSettings
+from prequal.core.topology import Service
 from prequal.messaging import outbox
 from prequal.messaging.delivery import Deliveries, DeliveryErrors, DeliveryReport, classify
 from prequal.messaging.outbox import OutboxRow
@@ -192,7 +193,9 @@ class TopicRelay:
 
     async def _write(self, connection: Connection, deliveries: Deliveries) -> None:
         if deliveries.acknowledged:
-            archived = await outbox.archive_published(connection, self._topic, deliveries.acknowledged)
+            archived = await outbox.archive_published(
+                connection, self._topic, deliveries.acknowledged, Service.PUBLISHER
+            )
             metrics.PUBLISHED.labels(self._topic).inc(archived)
         if deliveries.unknown_topic:
             await queries.park(connection, self._topic, deliveries.unknown_topic, UNKNOWN_TOPIC_SECONDS)

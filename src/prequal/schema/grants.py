@@ -58,6 +58,7 @@ _SHOWN = (
 """What a person or a client is shown: neither the name nor the encrypted PAN."""
 _EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent"
 _ARCHIVED = f"id, topic, {_EVENT}, created_at"
+_ARCHIVES = f"{_ARCHIVED}, published_by"
 _ARCHIVES_ITS_OWN = f"SELECT ({_ARCHIVED}, republished), INSERT (topic, {_EVENT}), DELETE"
 _ACT = "actor_kind, actor, action, subject_kind, subject, details"
 """What is said of an act; its id and its time are the database's."""
@@ -144,8 +145,8 @@ GRANTS: Final[Grid] = {
         Role.ADMINISTRATOR: "SELECT, INSERT, UPDATE",
     },
     "outbox_archive": {
-        Role.API: f"INSERT ({_ARCHIVED})",
-        Role.CREDIT: f"INSERT ({_ARCHIVED})",
+        Role.API: f"INSERT ({_ARCHIVES})",
+        Role.CREDIT: f"INSERT ({_ARCHIVES})",
         Role.PUBLISHER: "SELECT, INSERT",
         Role.CONSOLE: "SELECT",
         Role.ADMINISTRATOR: "SELECT (payload)",

@@ -187,9 +187,10 @@ async def _carry_over(connection: Connection, partition: str) -> int:
         WITH undecided AS (
             DELETE FROM {partition}
             WHERE application_id IN (SELECT id FROM applications WHERE status = 'PENDING')
-            RETURNING id, topic, {EVENT}
+            RETURNING id, topic, {EVENT}, published_by
         )
-        INSERT INTO outbox_archive (id, topic, {EVENT}) SELECT id, topic, {EVENT} FROM undecided
+        INSERT INTO outbox_archive (id, topic, {EVENT}, published_by)
+        SELECT id, topic, {EVENT}, published_by FROM undecided
         """
     )
     return int(done.rpartition(" ")[2])

@@ -274,7 +274,9 @@ CREATE TABLE public.outbox_archive (
     correlation_id text,
     traceparent text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    published_at timestamp with time zone DEFAULT now() NOT NULL
+    published_at timestamp with time zone DEFAULT now() NOT NULL,
+    published_by text,
+    CONSTRAINT outbox_archive_published_by_check CHECK ((published_by <> ''::text))
 )
 PARTITION BY RANGE (published_at);
 

@@ -14,7 +14,7 @@ from prequal.postgres.connections import COMMAND_SECONDS, Connection, connected
 
 T = TypeVar("T")
 
-REVISION = "0128"
+REVISION = "0129"
 
 BEFORE_THE_FIRST_RELEASE = frozenset({"0001", "0002", "0003", "0004", "0005", "0006"})
 """Revisions of development alone: no step leads on from them."""
