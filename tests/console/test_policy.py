@@ -55,6 +55,8 @@ async def test_approved_version_challenges_and_is_ended(signed_in: SignedIn, dat
 
     assert [answer.status_code for answer in (refused, begun, ended)] == [409, 303, 303]
     assert "decides 10 % of the applications in the place of v1, since" in versions
+    assert '<td data-label="State">approved, challenger of 10 %</td>' in versions
+    assert "<dd>approved, challenger of 10 %</dd>" in version
     assert "It decides 10 % of the applications as the challenger of v1, since" in version
     after = (await officer.get("/policy")).text
     assert "The version in force decides every application." in after

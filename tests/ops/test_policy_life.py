@@ -135,9 +135,13 @@ def test_challenge_is_begun_shown_and_ended(prequal: Prequal, draft: Path, datab
     begun = done(prequal, "challenge", "v2", "--share", "12.5").stdout
     assert "v2 decides 12.5 % of the applications, and v1 the others, since" in begun
     assert prequal("policy", "challenge", "--json")["share_basis_points"] == 1250
+    assert listed(prequal)["v2"] == "approved"
+    assert "approved, challenger of 12.5 % " in done(prequal, "list").stdout
+    assert "State: approved, challenger of 12.5 %\n" in done(prequal, "show", "v2").stdout
     ended = done(prequal, "challenge", "--end").stdout
     assert "No version challenges" in ended
     assert "v2 decided 12.5 % of the applications" in ended
+    assert "State: approved\n" in done(prequal, "show", "v2").stdout
     assert ", ended by " in ended
     assert "nothing" in refusal(prequal, "challenge", "v2")
     for share in ("50.01", "0", "1.234", "ten"):
@@ -148,6 +152,8 @@ def test_shadow_is_begun_shown_and_ended(prequal: Prequal, draft: Path) -> None:
     done(prequal, "propose", str(draft))
 
     assert "The shadow is v2." in done(prequal, "shadow", "v2").stdout
+    assert "State: checked, shadow\n" in done(prequal, "show", "v2").stdout
     assert prequal("policy", "shadow", "--json")["differences"] == []
     assert "There is no shadow." in done(prequal, "shadow", "--end").stdout
+    assert "State: checked\n" in done(prequal, "show", "v2").stdout
     assert "not both" in refusal(prequal, "shadow", "v2", "--end")

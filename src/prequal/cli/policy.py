@@ -43,6 +43,8 @@ def policy() -> None:
 def list_(as_json: AsJson = False) -> None:
     """List the versions and how far each came; the one with the star decides.
 
+    A challenger and a shadow are named as such behind how far they came.
+
     Those of the database of DATABASE_URL or of a running `prequal up`; without either, those that come with this code.
 
     \b
@@ -63,7 +65,8 @@ def list_(as_json: AsJson = False) -> None:
         return
     for each in found:
         star = "*" if each["current"] else " "
-        typer.echo(f"{star} {each['version']:<10} {each['hash']}  {each['state']:<10} {each['title']}")
+        state = policies.state_in_words(each)
+        typer.echo(f"{star} {each['version']:<10} {each['hash']}  {state:<10} {each['title']}")
 
 
 @app.command()
@@ -299,8 +302,10 @@ def _page(policy: "Policy") -> list[str]:
 
 
 def _life(life: "Mapping[str, Any]") -> list[str]:
+    from prequal.ops.policies import state_in_words
+
     backtest = "none" if life["backtest"] is None else f"sha256 {life['backtest']}"
-    lines = [f"State: {life['state']}", f"Authors: {', '.join(life['authors'])}", f"Backtest: {backtest}"]
+    lines = [f"State: {state_in_words(life)}", f"Authors: {', '.join(life['authors'])}", f"Backtest: {backtest}"]
     if report := life["backtest_report"]:
         lines.append(f"  of {report['applications']:,} applications {report['flips']:,} would have another status")
     if life["approved_by"]:

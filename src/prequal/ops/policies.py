@@ -168,6 +168,13 @@ def version_as_json(version: StoredVersion) -> dict[str, Any]:
     return about | life_as_json(version)
 
 
+def state_in_words(life: Mapping[str, Any]) -> str:
+    """Where a version stands by its JSON, and what it does beside the one in force: `approved, challenger of 10 %`."""
+    share = life.get("challenge_share_basis_points")
+    words = [life["state"], share and f"challenger of {share / 100:g} %", life.get("is_shadow") and "shadow"]
+    return ", ".join(filter(None, words))
+
+
 def _title(version: StoredVersion) -> str:
     try:
         return policy_of(version).document.title
@@ -205,6 +212,8 @@ def life_as_json(version: StoredVersion) -> dict[str, Any]:
         "approved": version.approved_hash and version.approved_hash.hex(),
         "approved_at": version.approved_at and version.approved_at.isoformat(),
         "scheduled_for": version.scheduled_for and version.scheduled_for.isoformat(),
+        "challenge_share_basis_points": version.challenge_share,
+        "is_shadow": version.is_shadow,
     }
 
 

@@ -55,6 +55,9 @@ class StoredVersion:
     scheduled_for: datetime | None
     """The next time at which it takes effect."""
     has_challenged: bool
+    challenge_share: int | None
+    """The basis points of the applications that it decides in the place of the one in force, while it challenges it."""
+    is_shadow: bool
 
     @property
     def state(self) -> State:
@@ -98,7 +101,21 @@ _STORED = """
                SELECT min(effective_from) FROM policy_activations AS ahead
                WHERE ahead.version = stored.version AND effective_from > statement_timestamp()
            ),
-           EXISTS (SELECT FROM policy_challenges AS challenge WHERE challenge.version = stored.version)
+           EXISTS (SELECT FROM policy_challenges AS challenge WHERE challenge.version = stored.version),
+           (
+               SELECT share_basis_points
+               FROM (
+                   SELECT version, share_basis_points, activation_id FROM policy_challenges ORDER BY id DESC LIMIT 1
+               ) AS newest
+               WHERE newest.version = stored.version AND activation_id = (
+                   SELECT id FROM policy_activations WHERE effective_from <= statement_timestamp()
+                   ORDER BY effective_from DESC, id DESC LIMIT 1
+               )
+           ),
+           EXISTS (
+               SELECT FROM (SELECT version, hash FROM policy_shadows ORDER BY id DESC LIMIT 1) AS newest
+               WHERE (newest.version, newest.hash) = (stored.version, stored.hash)
+           )
     FROM policy_versions AS stored
 """
 

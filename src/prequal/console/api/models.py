@@ -151,6 +151,8 @@ class PolicyVersion(BaseModel):
     approved: Sha256 | None = Field(description="The hash of the document that was approved.")
     approved_at: datetime | None
     scheduled_for: datetime | None
+    challenge_share_basis_points: int | None = Field(description="What it decides as the challenger, while it is one.")
+    is_shadow: bool = Field(description="Whether it decides beside the one in force, without effect.")
 
 
 class PolicyVersions(BaseModel):
@@ -259,9 +261,7 @@ class EndedChallenge(BaseModel):
     decisions: SidesDecisions
     ended_at: datetime
     ended_by: str
-    ended_by_version: str | None = Field(
-        description="The version whose activation or rollback ended it; null where it was ended itself."
-    )
+    ended_by_version: str | None = Field(description="Whose activation ended it; null where it was ended itself.")
 
 
 class ChallengeReport(BaseModel):

@@ -128,7 +128,7 @@ async def _versions(visit: Visit, status: int, problems: list[str] | None = None
         decisions = await challenges.decisions(connection, course) if course else {}
         begun = typed or (await life.found(connection)).document
     found = {"versions": versions, "shadow": shadow, "course": course, "decisions": decisions}
-    return visit.page("policies.html", status, **found, problems=problems or [], typed=begun)
+    return visit.page("policies.html", status, **found, problems=problems or [], typed=begun, stated=_stated)
 
 
 async def _version(visit: Visit, status: int, problem: str = "") -> Response:
@@ -149,6 +149,7 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         "policy.html",
         status,
         stored=stored,
+        stated=_stated,
         document=policy and policy.document,
         limits=policies.limits(policy) if policy else {},
         in_force=in_force.version,
@@ -160,6 +161,10 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         problem=problem,
         **_plots(report or {}),
     )
+
+
+def _stated(version: StoredVersion) -> str:
+    return policies.state_in_words(policies.life_as_json(version))
 
 
 def _changes(in_force: StoredVersion, policy: Policy | None) -> list[Change]:
