@@ -84,6 +84,26 @@ async def test_act_on_a_case_that_moved_says_what_it_is_now_and_keeps_what_was_t
     assert "Is this income regular?</textarea>" in answer.text
 
 
+async def test_what_was_typed_for_another_act_is_kept(signed_in: SignedIn, database: Database) -> None:
+    case, reviewer = await in_review(database), await signed_in(PersonRole.REVIEWER)
+    typed = {"text": "\nThe slips are there.", "reason": "INCOME_CONFIRMED"}
+
+    refused = await reviewer.post(f"/review/{case}", act="claim", minutes="0", **typed)
+    claimed = await reviewer.post(f"/review/{case}", act="claim", minutes="45", **typed)
+    undecided = await reviewer.post(f"/review/{case}", act="decide", **typed)
+    noted = await reviewer.post(f"/review/{case}", act="note", **typed)
+    shown = await reviewer.get(noted.headers["location"])
+
+    assert [each.status_code for each in (refused, claimed, undecided, noted)] == [422, 200, 422, 303]
+    for page in (refused, claimed, undecided):
+        assert ">\nThe slips are there.</textarea>" in page.text
+    assert "Done." in claimed.text
+    assert "The note below is not written yet" in undecided.text
+    assert 'value="INCOME_CONFIRMED" checked' in claimed.text
+    assert 'value="INCOME_CONFIRMED" checked' in shown.text
+    assert database.value("SELECT count(*) FROM review_notes") == 1
+
+
 async def test_looking_at_a_case_is_recorded_as_a_look_at_its_application(
     signed_in: SignedIn, database: Database
 ) -> None:

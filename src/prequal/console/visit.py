@@ -122,7 +122,7 @@ class Visit:
             "may": lambda right: may(self.session.roles, Right(right)),
             "done": self.request.query_params.get("done", ""),
         }
-        return self.console.page(template, status, self.session, **own, **values)
+        return self.console.page(template, status, self.session, **(own | values))
 
     def problem(self, status: int, title: str, words: str) -> Response:
         """What went wrong."""

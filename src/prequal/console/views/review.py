@@ -59,7 +59,7 @@ async def show_one(visit: Visit) -> Response:
 
 
 async def act(visit: Visit) -> Response:
-    """Claim, write a note, ask for a second look, or decide."""
+    """Claim, write a note, ask for a second look, or decide; what was typed for another of these is kept."""
     chosen = ACTS.get(visit.form.get("act", ""))
     if chosen is None:
         raise UsageError("Choose what to do with the case.")
@@ -71,10 +71,14 @@ async def act(visit: Visit) -> Response:
         return await _case(visit, 409, str(why))
     except UnfitText as why:
         return await _case(visit, 422, str(why))
-    return visit.moved(f"/review/{application_id}?done=yes")
+    if chosen is _claim and visit.form.get("text"):
+        return await _case(visit, 200, done="yes")  # a reload claims it again, as it is
+    reason = visit.form.get("reason", "") if chosen is _note else ""
+    kept = f"&reason={reason}" if reason in REASONS else ""
+    return visit.moved(f"/review/{application_id}?done=yes{kept}")
 
 
-async def _case(visit: Visit, status: int, problem: str = "") -> Response:
+async def _case(visit: Visit, status: int, problem: str = "", **shown_as: str) -> Response:
     try:
         async with visit.writing() as connection:
             shown = await cases.show_to(connection, visit.session.actor, _id(visit.request.path_params["id"]))
@@ -88,10 +92,13 @@ async def _case(visit: Visit, status: int, problem: str = "") -> Response:
         left_to_people=left_to_people,
         problem=problem,
         typed=visit.form.get("text", ""),
+        minutes=visit.form.get("minutes", "30"),
+        chosen=visit.form.get("reason", visit.request.query_params.get("reason", "")),
         reasons=REASONS.values(),
         sentences={code: reason.en for code, reason in REASONS.items()},
         mine=shown.case.is_claimed and shown.case.claimed_by == visit.session.person,
         has_voted=visit.session.person in {vote.voter for vote in shown.votes},
+        **shown_as,
     )
 
 
@@ -106,7 +113,7 @@ async def _reason(connection: Connection, subject: Subject) -> str:
 async def _claim(visit: Visit, connection: Connection, application_id: UUID) -> None:
     minutes = whole_number(visit.form.get("minutes", "30"), 1, LEASE_MINUTES_MAX)
     if minutes is None:
-        raise UsageError(f"A case is claimed for 1 to {LEASE_MINUTES_MAX} minutes.")
+        raise UnfitText(f"A case is claimed for 1 to {LEASE_MINUTES_MAX} minutes.")
     await cases.claim(connection, visit.session.actor, application_id, timedelta(minutes=minutes))
 
 
@@ -122,6 +129,8 @@ async def _decide(visit: Visit, connection: Connection, application_id: UUID) ->
     reason = REASONS.get(visit.form.get("reason", ""))
     if reason is None:
         raise UnfitText("Choose a reason; it says the outcome as well.")
+    if visit.form.get("text"):
+        raise UnfitText("The note below is not written yet, and cannot be once the case is decided: write or empty it.")
     await cases.decide(connection, visit.session.actor, application_id, reason.outcome, reason.code)
 
 
