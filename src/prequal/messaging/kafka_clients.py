@@ -105,7 +105,12 @@ def producer_settings(kafka: KafkaSettings) -> Settings:
 
 
 def consumer_settings(kafka: KafkaSettings, group: str, instance: str = "") -> Settings:
-    """Offsets are stored by us after the commit, and committed by the client each second."""
+    """Offsets are stored by us after the commit, and committed by the client each second.
+
+    Nothing is fetched while messages wait here to be polled: what comes meanwhile is fetched at once. By default the
+    client fetches 100,000 messages ahead, which under load is a request for each batch that is produced, four times as
+    many for the same messages.
+    """
     static = {"group.instance.id": instance} if instance else {}
     return (
         common_settings(kafka)
@@ -124,6 +129,9 @@ def consumer_settings(kafka: KafkaSettings, group: str, instance: str = "") -> S
             "topic.metadata.refresh.interval.ms": 5000,
             "fetch.wait.max.ms": 500,
             "fetch.error.backoff.ms": 100,
+            "queued.min.messages": 1,
+            # How soon it looks again whether they were polled; by default a second.
+            "fetch.queue.backoff.ms": 2,
             "queued.max.messages.kbytes": 16384,
             "fetch.message.max.bytes": MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES,
         }
