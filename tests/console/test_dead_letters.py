@@ -7,6 +7,7 @@ import pytest
 
 from harness.broker import SUBMITTED, SUBMITTED_DLQ, Broker, Headers, RawMessage
 from harness.database import Database, url_of_service
+from prequal.console.visit import Console
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
 from prequal.domain.person import PersonRole
@@ -56,6 +57,44 @@ async def test_replay_is_shown_first_and_done_when_it_is_confirmed(
     assert broker.published(SUBMITTED) == 2
     actors = {row["actor"] for row in database.rows("SELECT actor FROM acts WHERE subject_kind = 'dead_letter'")}
     assert actors == {"operator"}
+
+
+async def test_while_kafka_is_away_what_was_read_is_shown_with_its_time_and_what_was_typed_is_kept(
+    signed_in: SignedIn, console: Console, broker: Broker
+) -> None:
+    operator = await signed_in(PersonRole.OPERATOR)
+    form = {"act": "discard", "id": [FIRST, SECOND], "because": "a load test", "confirmed": "yes"}
+
+    console.consumers.is_away = True
+    unread = await operator.get("/dead-letters")
+    console.consumers.is_away = False
+    before = await operator.get("/dead-letters")
+    console.consumers.is_away = True
+    away, one = await operator.get("/dead-letters"), await operator.get(f"/dead-letters/{FIRST}")
+    refused = await operator.post("/dead-letters", **form)
+    console.consumers.is_away = False
+    broker.publish(SUBMITTED_DLQ, [RawMessage(b"{", b"key", HEADERS, 0)])
+    after = await operator.get("/dead-letters")
+    again = await operator.post("/dead-letters", act="discard", id=f"{FIRST}\r\n{SECOND}")
+
+    assert [each.status_code for each in (unread, before, away, one, refused)] == [503, 200, 200, 503, 503]
+    assert "Kafka does not answer." in unread.text
+    assert "Kafka does not answer." not in before.text
+    assert "Kafka does not answer. What is shown was read from it at" in away.text
+    assert f'value="{SECOND}"' in away.text
+    assert "data-heal" in away.text
+    assert "Kafka does not answer." in refused.text
+    assert ">\na load test</textarea>" in refused.text
+    assert f">\n{FIRST}\n{SECOND}</textarea>" in refused.text
+    assert ("data-heal" in after.text, "3 wait, of 3" in after.text) == (False, True)
+    assert again.status_code == 200
+
+
+async def test_dead_letter_that_its_topic_does_not_hold_is_nowhere(signed_in: SignedIn) -> None:
+    auditor = await signed_in(PersonRole.AUDITOR)
+
+    for id_ in (f"{SUBMITTED_DLQ}:0:99", "1:2:3"):
+        assert (await auditor.get(f"/dead-letters/{id_}")).status_code == 404
 
 
 async def test_all_that_wait_are_chosen_at_once(signed_in: SignedIn) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from confluent_kafka import KafkaException
 
+from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
 from prequal.core.settings import KafkaSettings
 from prequal.messaging.consumer_lag import Offsets
@@ -19,6 +20,7 @@ from prequal.messaging.consumer_lag import Offsets
 log = structlog.get_logger()
 
 ASK_EVERY_SECONDS: Final = 3.0
+KAFKA_IS_AWAY: Final = "Kafka does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class Consumers:
             await self.ask()
             await pause(stop, ASK_EVERY_SECONDS)
         await asyncio.to_thread(self._offsets.close)
+
+    def require(self) -> None:
+        """Raise `Transient` where Kafka did not answer when it was asked last."""
+        if self.is_away:
+            raise Transient(KAFKA_IS_AWAY)
 
     async def ask(self) -> None:
         """Ask once."""

@@ -6,6 +6,7 @@ SameSite=Strict but that of an attempt to sign in by an issuer, whose site leads
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,7 +65,7 @@ def form_token(cookie: str) -> str:
     return hmac.new(cookie.encode(), b"form", hashlib.sha256).hexdigest()
 
 
-def is_own(cookie: str, form: dict[str, str]) -> bool:
+def is_own(cookie: str, form: Mapping[str, str]) -> bool:
     """Whether a form was shown to the holder of this cookie."""
     return bool(cookie) and hmac.compare_digest(form_token(cookie).encode(), form.get(FIELD, "").encode())
 

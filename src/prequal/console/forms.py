@@ -56,6 +56,7 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError:
         raise BadForm from None
     fields: dict[str, str] = {}
-    for name, value in pairs:
-        fields[name] = f"{fields[name]}{SEVERAL}{value.strip()}" if name in fields else value.strip()
+    for name, sent in pairs:
+        value = sent.replace("\r\n", "\n").strip()  # as a browser sends the lines of a text area
+        fields[name] = f"{fields[name]}{SEVERAL}{value}" if name in fields else value
     return fields

@@ -47,18 +47,23 @@ class Page:
 
 
 async def _answer(console: Console, page: Page, request: Request) -> Response:
-    session = None
+    session, form, token = None, dict[str, str](), console.cookies.of(request, console.cookies.session)
     try:
-        token = console.cookies.of(request, console.cookies.session)
         session = await _session(console, token)
         if session is None:
             return await _signed_out(console, request)
         if not may(session.roles, page.right):
             return console.problem(request, 403, session, "Not yours", "Your roles have no right to it.")
-        form = await read_form(request) if page.method == "POST" else {}
+        if page.method == "POST":
+            form = await read_form(request)
         if page.method == "POST" and not is_own(token, form):
-            return _not_sent(console, request, form, 403, session, form_token(token))
+            return _not_sent(console, request, form, 403, session, token)
         return await page.handler(Visit(console, request, session, token, form))
+    except (Transient, Misconfigured) as problem:
+        log.warning("page_unavailable", error=where(problem))
+        if page.method == "POST":
+            return await _not_reached(console, request, form, session, token, away(problem))
+        return console.problem(request, 503, session, "Out of reach", away(problem), heals=True)
     except PrequalError as problem:
         return _problem(console, request, session, problem)
     except Exception as bug:
@@ -87,13 +92,27 @@ def _not_sent(
     form: Mapping[str, str],
     status: int,
     session: Session | None = None,
-    csrf: str = "",
+    token: str = "",
+    words: str = "",
 ) -> Response:
-    """A form of no session, or of another one: nothing is done before it is sent from a page of this session."""
+    """A form that was not taken, with what was typed; `words` says why, unless it was for want of a session."""
     typed = {name: value for name, value in form.items() if value and name != FIELD and "password" not in name}
     sign_in = _sign_in_for(asked_from(request))
-    shown = {"address": _address(request), "typed": typed, "csrf": csrf, "sign_in": sign_in}
+    shown = {"address": _address(request), "typed": typed, "sign_in": sign_in, "words": words}
+    shown["csrf"] = form_token(token) if token else ""
     return console.page("not_sent.html", status, session, **shown)
+
+
+async def _not_reached(
+    console: Console, request: Request, form: Mapping[str, str], session: Session | None, token: str, words: str
+) -> Response:
+    """A form while a store is away. Of another site's, nothing that could be sent from here is shown."""
+    try:
+        form = form or await read_form(request)
+    except BadForm as why:
+        return _problem(console, request, session, why)
+    own = token if is_own(token, form) else ""
+    return _not_sent(console, request, form, 503, session, own, words)
 
 
 def _address(request: Request) -> str:
@@ -111,8 +130,4 @@ def _problem(console: Console, request: Request, session: Session | None, proble
         return console.problem(request, 400, session, "Not sent", str(problem))
     if isinstance(problem, (UsageError, Refused)):
         return console.problem(request, 409, session, "Not done", str(problem))
-    if isinstance(problem, Transient | Misconfigured):
-        log.warning("page_unavailable", error=where(problem))
-        heals = request.method == "GET"
-        return console.problem(request, 503, session, "Out of reach", away(problem), heals=heals)
     raise problem

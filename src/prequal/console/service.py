@@ -9,6 +9,7 @@ import functools
 from prequal.console import app, listing
 from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies
+from prequal.console.dead_letter_list import DeadLetterList
 from prequal.console.rendering import Renderer
 from prequal.console.verifications import Verifier
 from prequal.console.visit import Console
@@ -64,6 +65,7 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
             running.group.create_task(console.consumers.watch(stop))
             await running.http
             console.verifier.stop()
+            await asyncio.to_thread(console.dead_letters.close)
 
 
 def console_of(
@@ -72,7 +74,7 @@ def console_of(
     """Wire the console; `stop` ends its streams."""
     life = Life(settings.console_idle_minutes * 60, settings.console_session_hours * 3600)
     session = functools.partial(pool.use, "console_session")
-    keys = SecondFactorKeys.of(settings)
+    keys, consumers = SecondFactorKeys.of(settings), Consumers(settings)
     return Console(
         settings=settings,
         pool=pool,
@@ -81,7 +83,8 @@ def console_of(
         second_factor_keys=keys,
         issuer_sign_in=IssuerSignIn.of(settings, life, session),
         verifier=Verifier(settings, pool),
-        consumers=Consumers(settings),
+        consumers=consumers,
+        dead_letters=DeadLetterList(settings, consumers),
         renderer=Renderer(settings.console_time_zone),
         cookies=Cookies(bool(settings.http_certificate_file) or not setting_checks.is_loopback(settings.http_host)),
         stop=stop or asyncio.Event(),

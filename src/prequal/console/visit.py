@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies, form_token
+from prequal.console.dead_letter_list import DeadLetterList
 from prequal.console.rendering import Renderer
 from prequal.console.rights import Right, may
 from prequal.console.verifications import Verifier
@@ -76,6 +77,7 @@ class Console:
     """None where nobody can have a second factor."""
     verifier: Verifier
     consumers: Consumers
+    dead_letters: DeadLetterList
     renderer: Renderer
     cookies: Cookies
     stop: asyncio.Event

@@ -1,12 +1,12 @@
-"""Reads whole topics without joining a group or committing an offset.
+"""Reads topics, whole or from where one was, without joining a group or committing an offset.
 
 Invariant: it reads up to the end offsets seen at the start, so it ends however fast messages arrive.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -19,6 +19,8 @@ REQUEST_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
 READ_AT_ONCE = 50
 
+Partition: TypeAlias = tuple[str, int]
+
 _UNREACHABLE = "Kafka at {} does not answer: {}."
 
 
@@ -29,15 +31,58 @@ def read_topics(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Message
         Transient: Kafka does not answer.
         Misconfigured: a topic does not exist.
     """
-    refusal = Refusal()
-    try:
-        with closing(_consumer(kafka, refusal)) as consumer:
-            yield from _until_ends(consumer, _ends(consumer, topics))
-    except KafkaException as error:
-        reason = refusal.sentence or error.args[0].name()
-        raise Transient(_UNREACHABLE.format(kafka.kafka_bootstrap_servers, reason)) from None
-    except TimeoutError:
-        raise Transient(_UNREACHABLE.format(kafka.kafka_bootstrap_servers, "no message in time")) from None
+    with closing(TopicReader(kafka)) as reader:
+        yield from reader.read(
+            {partition: (OFFSET_BEGINNING, end) for partition, (_, end) in reader.held(topics).items()}
+        )
+
+
+class TopicReader:
+    """Reads over one connection, which stays open; it is opened by the first question. Every question blocks."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._refusal = Refusal()
+        self._opened: Consumer | None = None
+
+    def held(self, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+        """The first offset of each partition that holds any message, and one past the last.
+
+        Raises:
+            Transient: Kafka does not answer.
+            Misconfigured: a topic does not exist.
+        """
+        with self._answers():
+            return _held(self._consumer(), topics)
+
+    def read(self, spans: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
+        """The messages from an offset up to before another. Raises `Transient` when Kafka does not answer."""
+        with self._answers():
+            yield from _until_ends(self._consumer(), spans)
+
+    def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    def _consumer(self) -> Consumer:
+        if self._opened is None:
+            self._opened = _consumer(self._kafka, self._refusal)
+        return self._opened
+
+    @contextmanager
+    def _answers(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise self._unreachable(self._refusal.sentence or error.args[0].name()) from None
+        except TimeoutError:
+            raise self._unreachable("no message in time") from None
+
+    def _unreachable(self, reason: str) -> Transient:
+        self.close()
+        return Transient(_UNREACHABLE.format(self._kafka.kafka_bootstrap_servers, reason))
 
 
 def _consumer(kafka: KafkaSettings, refusal: Refusal) -> Consumer:
@@ -46,19 +91,19 @@ def _consumer(kafka: KafkaSettings, refusal: Refusal) -> Consumer:
     return Consumer(settings)
 
 
-def _ends(consumer: Consumer, topics: Sequence[str]) -> dict[tuple[str, int], int]:
-    """One past the last message of each partition that holds any."""
+def _held(consumer: Consumer, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
     existing = consumer.list_topics(timeout=REQUEST_SECONDS).topics
     for topic in topics:
         if topic not in existing:
             raise Misconfigured(f"The topic {topic} does not exist: run `prequal topics`.")
     partitions = [TopicPartition(topic, number) for topic in topics for number in existing[topic].partitions]
     marks = [(each, consumer.get_watermark_offsets(each, timeout=REQUEST_SECONDS)) for each in partitions]
-    return {(each.topic, each.partition): mark[1] for each, mark in marks if mark and mark[0] < mark[1]}
+    return {(each.topic, each.partition): mark for each, mark in marks if mark and mark[0] < mark[1]}
 
 
-def _until_ends(consumer: Consumer, ends: dict[tuple[str, int], int]) -> Iterator[Message]:
-    consumer.assign([TopicPartition(*partition, OFFSET_BEGINNING) for partition in ends])
+def _until_ends(consumer: Consumer, spans: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
+    consumer.assign([TopicPartition(*partition, begin) for partition, (begin, _) in spans.items()])
+    ends = {partition: end for partition, (_, end) in spans.items()}
     unread = dict(ends)
     deadline = monotonic() + SILENCE_SECONDS
     while unread:
@@ -66,7 +111,7 @@ def _until_ends(consumer: Consumer, ends: dict[tuple[str, int], int]) -> Iterato
             partition = message.topic() or "", message.partition() or 0
             if _at_end(message, unread.get(partition, 0)):
                 unread.pop(partition, None)
-            if message.error() is None and (message.offset() or 0) < ends[partition]:
+            if message.error() is None and (message.offset() or 0) < ends.get(partition, 0):
                 yield message
                 deadline = monotonic() + SILENCE_SECONDS
         if monotonic() > deadline:

@@ -70,10 +70,10 @@ async def read_states(connection: Connection) -> dict[tuple[DeadLetterId, dateti
 
 
 async def resolution_of(connection: Connection, id_: DeadLetterId, written_at: datetime) -> asyncpg.Record | None:
-    """By whom, when and why one dead letter was last resolved."""
+    """How, by whom, when and why one dead letter was last resolved."""
     return await connection.fetchrow(
         """
-        SELECT resolved_by, resolved_at, reason FROM resolved_dead_letters
+        SELECT action, resolved_by, resolved_at, reason FROM resolved_dead_letters
         WHERE topic = $1 AND partition = $2 AND "offset" = $3 AND written_at = $4 AND action <> 'skipped'
         ORDER BY id DESC LIMIT 1
         """,

@@ -82,4 +82,7 @@ function follow(line) {
 }
 
 document.querySelectorAll("[data-live]").forEach(follow);
-if (document.querySelector("[data-heal]")) setTimeout(() => location.reload(), HEAL_MS);
+function heal() {
+  if (document.querySelector(":checked")) setTimeout(heal, HEAL_MS); else location.reload();
+}
+if (document.querySelector("[data-heal]")) setTimeout(heal, HEAL_MS);

@@ -4,7 +4,9 @@ Invariant: nothing is done before its dry run was shown, and then to those alone
 """
 
 import asyncio
+from dataclasses import replace
 from functools import partial
+from heapq import nlargest
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -17,7 +19,7 @@ from prequal.core.errors import UsageError
 from prequal.domain.pan_detection import redact
 from prequal.messaging.kafka_clients import read_headers
 from prequal.ops import dead_letters, queries
-from prequal.ops.dead_letter import DeadLetterId, State, plain
+from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter, plain, read_dead_letter
 from prequal.ops.dead_letters import DeadLetterSelection, Resolution, UnfitReason
 from prequal.ops.payload_view import show as view_of
 from prequal.ops.payload_view import show_value
@@ -27,23 +29,38 @@ ACTS: Final = ("replay", "discard")
 
 
 async def show(visit: Visit) -> Response:
-    """The newest, those that wait first."""
-    found = await asyncio.to_thread(dead_letters.find, visit.console.settings, DeadLetterSelection())
-    found.sort(key=lambda each: (each.state is State.WAITING, each.written_at), reverse=True)
-    waiting = sum(each.state is State.WAITING for each in found)
-    all_chosen = visit.request.query_params.get("chosen") == "all"
+    """The newest, those that wait first; while Kafka does not answer, those that were read last."""
+    async with visit.reading() as connection:
+        states = await queries.read_states(connection)
+    held = await visit.console.dead_letters.look()
+
+    def state(letter: StoredDeadLetter) -> State:
+        return states.get((letter.id, letter.written_at), State.WAITING)
+
+    newest = nlargest(SHOWN_MAX, held.letters, key=lambda each: (state(each) is State.WAITING, each.written_at))
     return visit.page(
-        "dead_letters.html", found=found[:SHOWN_MAX], total=len(found), waiting=waiting, all_chosen=all_chosen
+        "dead_letters.html",
+        found=[replace(each, state=state(each)) for each in newest],
+        total=len(held.letters),
+        waiting=sum(state(each) is State.WAITING for each in held.letters),
+        all_chosen=visit.request.query_params.get("chosen") == "all",
+        held=held,
     )
 
 
 async def show_one(visit: Visit) -> Response:
     """One, with its headers and its bytes."""
-    id_ = DeadLetterId.read(visit.request.path_params["dead_letter"])
-    ((letter, message),) = await asyncio.to_thread(dead_letters.fetch, visit.console.settings, [id_])
+    try:
+        id_ = DeadLetterId.read(visit.request.path_params["dead_letter"])
+        message = await visit.console.dead_letters.message(id_)
+    except UsageError as why:
+        return visit.problem(404, "Nothing here", str(why))
+    letter = read_dead_letter(message)
     headers = [(plain(name), show_value(value)) for name, value in read_headers(message) or []]
     async with visit.reading() as connection:
         done_by = await queries.resolution_of(connection, id_, letter.written_at)
+    if done_by:
+        letter = replace(letter, state=State(done_by["action"]))
     return visit.page(
         "dead_letter.html",
         letter=letter,
@@ -60,6 +77,7 @@ async def resolve(visit: Visit) -> Response:
     ids = [DeadLetterId.read(text) for text in visit.form.get("id", "").split(SEVERAL) if text]
     if act not in ACTS or not ids:
         raise UsageError("Choose one dead letter or more, and whether to replay or to discard.")
+    visit.console.consumers.require()
     problem = ""
     if visit.form.get("confirmed") == "yes":
         try:

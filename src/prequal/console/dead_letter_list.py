@@ -1,0 +1,128 @@
+"""The dead letters as the pages show them: what the topics hold, of which only what was added is read again.
+
+Invariant: no page waits for Kafka longer than `WAIT_SECONDS`; what was read stays, with its time, while Kafka does not
+answer; one read runs at a time.
+"""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Final
+
+from confluent_kafka import Message
+
+from prequal.console.consumers import KAFKA_IS_AWAY, Consumers
+from prequal.core.errors import Misconfigured, PrequalError, Transient
+from prequal.core.settings import KafkaSettings
+from prequal.ops.dead_letter import DeadLetterId, StoredDeadLetter, read_dead_letter
+from prequal.ops.dead_letter_reader import Partition, TopicReader
+from prequal.ops.dead_letters import NoSuchDeadLetter
+from prequal.ops.selection import SOURCES
+
+WAIT_SECONDS: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the dead-letter topics held at that time; `is_old` where Kafka has not answered since."""
+
+    at: datetime
+    letters: Sequence[StoredDeadLetter]
+    is_old: bool
+
+
+class DeadLetterList:
+    """What was read of the dead-letter topics."""
+
+    def __init__(self, settings: KafkaSettings, consumers: Consumers) -> None:
+        self._reader = TopicReader(settings)
+        self._consumers = consumers
+        self._turn = threading.Lock()
+        """Of the reader, and of what it has read."""
+        self._read: dict[Partition, list[StoredDeadLetter]] = {}
+        self._reading: asyncio.Task[PrequalError | None] | None = None
+        self._last: Held | None = None
+
+    async def look(self) -> Held:
+        """What the topics hold; where Kafka does not answer in time, what was read last.
+
+        Raises:
+            Transient: it does not, and nothing was read before.
+            Misconfigured: a topic does not exist.
+        """
+        is_old = self._consumers.is_away or not await self._is_read()
+        if self._last is None:
+            raise Transient(KAFKA_IS_AWAY)
+        return replace(self._last, is_old=is_old)
+
+    async def message(self, id_: DeadLetterId) -> Message:
+        """One of them, whole.
+
+        Raises:
+            Transient: Kafka does not answer.
+            NoSuchDeadLetter: the topic does not hold it, or not any more.
+        """
+        self._consumers.require()
+        try:
+            return await asyncio.wait_for(asyncio.to_thread(self._message, id_), WAIT_SECONDS)
+        except TimeoutError:
+            raise Transient(KAFKA_IS_AWAY) from None
+
+    def close(self) -> None:
+        """Close the connection; the next look opens another."""
+        with self._turn:
+            self._reader.close()
+
+    async def _is_read(self) -> bool:
+        """Whether what was added has been read in time; a read that takes longer goes on for those who look next."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._refresh())
+        reading = self._reading
+        await asyncio.wait([reading], timeout=WAIT_SECONDS)
+        problem = reading.result() if reading.done() else Transient(KAFKA_IS_AWAY)
+        if isinstance(problem, Misconfigured):
+            raise problem
+        return problem is None
+
+    async def _refresh(self) -> PrequalError | None:
+        try:
+            self._last = await asyncio.to_thread(self._added)
+        except (Transient, Misconfigured) as problem:
+            return problem
+        return None
+
+    def _added(self) -> Held:
+        with self._turn:
+            try:
+                self._read_on()
+            except Transient:
+                self._read.clear()  # whoever answers next may be a broker that has lost what was read here
+                raise
+            return Held(datetime.now(UTC), list(chain.from_iterable(self._read.values())), is_old=False)
+
+    def _read_on(self) -> None:
+        held, before, spans = self._reader.held(list(SOURCES)), self._read, {}
+        self._read = {}
+        for partition, (first, end) in held.items():
+            known = [each for each in before.get(partition, []) if each.id.offset >= first]
+            begin = known[-1].id.offset + 1 if known else first
+            if begin > end:  # the topic was made anew
+                known, begin = [], first
+            self._read[partition] = known
+            if begin < end:
+                spans[partition] = begin, end
+        for message in self._reader.read(spans):
+            letter = read_dead_letter(message)
+            self._read[letter.id.topic, letter.id.partition].append(letter)
+
+    def _message(self, id_: DeadLetterId) -> Message:
+        partition = id_.topic, id_.partition
+        with self._turn:
+            first, end = self._reader.held([id_.topic]).get(partition, (0, 0))
+            if first <= id_.offset < end:
+                for message in self._reader.read({partition: (id_.offset, id_.offset + 1)}):
+                    return message
+        raise NoSuchDeadLetter(f"There is no dead letter {id_}: its topic does not hold it, or not any more.")
