@@ -55,6 +55,7 @@ def chain(
       prequal audit chain
       RECORD_HEADS_FOLDER=/mnt/elsewhere prequal audit chain --follow
     """
+    from prequal.domain.counts import noun
     from prequal.record import commands
 
     settings = record_stores()
@@ -63,7 +64,7 @@ def chain(
         return
     newest = commands.chain(settings)
     number = newest.number if newest else 0
-    typer.echo(json.dumps({"blocks": number}) if as_json else f"The chain has {number} blocks.")
+    typer.echo(json.dumps({"blocks": number}) if as_json else f"The chain has {number} {noun(number, 'block')}.")
 
 
 @app.command()
@@ -125,7 +126,7 @@ def verify(
     elif verdict.tampering is None:
         typer.echo(_fine(verdict))
     if verdict.tampering is not None:
-        raise Refused(f"{verdict.tampering}; {verdict.entries} entries before it are as they were chained.")
+        raise Refused(f"{verdict.words}.")
 
 
 @app.command()
@@ -233,9 +234,11 @@ def _head(file: Path | None) -> "Head | None":
 
 
 def _fine(verdict: "Verdict") -> str:
-    waiting = f"; {verdict.waiting} wait to be chained" if verdict.waiting else ""
+    from prequal.domain.counts import noun
+
+    waiting = f"; {verdict.waiting} {noun(verdict.waiting, 'waits', 'wait')} to be chained" if verdict.waiting else ""
     sealed = f" Blocks up to {verdict.sealed} have left, under a seal." if verdict.sealed else ""
-    return f"OK: {verdict.entries} entries in {verdict.blocks} blocks are as they were chained{waiting}.{sealed}"
+    return f"{verdict.words}{waiting}.{sealed}"
 
 
 def _show(found: "list[Access]", as_json: bool) -> None:

@@ -115,6 +115,7 @@ def check(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
       prequal policy check v2.toml
     """
     from prequal.core.topology import ExitCode
+    from prequal.domain.counts import noun
     from prequal.domain.policy.problems import NotAPolicy
     from prequal.ops.policies import load_file
 
@@ -128,9 +129,10 @@ def check(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"valid": True, **_summary(found)}))
         return
-    document = found.document
+    rows, tests = len(found.document.rows), len(found.document.tests)
     typer.echo(
-        f"{file} is policy {found.version}: {len(document.rows)} rows, {len(document.tests)} tests that pass.\n"
+        f"{file} is policy {found.version}: {rows} {noun(rows, 'row')}, "
+        f"{tests} {noun(tests, 'test that passes', 'tests that pass')}.\n"
         f"Its hash is {found.hash}."
     )
 

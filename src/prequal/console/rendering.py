@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from prequal.domain.counts import noun
 from prequal.domain.money import rupees
 from prequal.ops.timeline import format_duration
 
@@ -42,6 +43,7 @@ class Renderer:
         self._templates.filters |= {
             "at": self.at,
             "count": count,
+            "noun": noun,
             "inr": inr,
             "said": self.said,
             "value": value,

@@ -16,7 +16,6 @@ from prequal.record import commands
 from prequal.record.acts import Actor, Detail, record_act
 from prequal.record.blocks import Link
 from prequal.record.heads import Head
-from prequal.record.verification import Verdict
 
 SECONDS_MAX: Final = 600.0
 WAIT_SECONDS: Final = 2.0
@@ -79,16 +78,11 @@ class Verifier:
 
         try:
             verdict = await asyncio.to_thread(commands.verify, self._settings, head, progress)
-            is_fine, words = verdict.tampering is None, _words(verdict)
+            is_fine = verdict.tampering is None
+            words = "" if is_fine else f"{verdict.words}."
             details: dict[str, Detail] = {"blocks": verdict.blocks, "entries": verdict.entries, "as_chained": is_fine}
             async with self._pool.use("console_write") as connection:
                 await record_act(connection, actor, "record_verified", "record", "chain", details)
         except PrequalError as problem:
             is_fine, words = False, str(problem)
         self.last = replace(self.last or begun, ended_at=datetime.now(UTC), is_fine=is_fine, words=words)
-
-
-def _words(verdict: Verdict) -> str:
-    if verdict.tampering is None:
-        return ""
-    return f"{verdict.tampering}; {verdict.entries} entries before it are as they were chained."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from prequal.core.errors import Misconfigured, UsageError
+from prequal.domain.counts import noun
 from prequal.postgres.connections import Connection
 from prequal.record import exports, queries
 from prequal.record.blocks import TABLES, Block, Entry, Link, Seal, chained_upto, link_of, unpacked
@@ -41,6 +42,15 @@ class Verdict:
     waiting: int
     tampering: Tampering | None
     sealed: int = 0
+
+    @property
+    def words(self) -> str:
+        """What was found, in a sentence without its full stop."""
+        entries = f"{self.entries} {noun(self.entries, 'entry', 'entries')}"
+        as_chained = f"{noun(self.entries, 'is as it was', 'are as they were')} chained"
+        if self.tampering is not None:
+            return f"{self.tampering}; {entries} before it {as_chained}"
+        return f"OK: {entries} in {self.blocks} {noun(self.blocks, 'block')} {as_chained}"
 
 
 async def verify(
