@@ -31,18 +31,18 @@ def decided_by_v1() -> InForce:
     return InForce(packaged.current())
 
 
-async def proposed(connection: Connection, text: str | None = None) -> bytes:
+async def proposed(connection: Connection, text: str | None = None, counts: str = COUNTS) -> bytes:
     """A version that Asha proposed and backtested; its hash."""
     text = text or policy_text()
     stored = await life.propose(connection, ASHA, text)
-    await life.record_backtest(connection, ASHA, load(text), REPORT, COUNTS)
+    await life.record_backtest(connection, ASHA, load(text), REPORT, counts)
     return stored.hash
 
 
-async def approved(connection: Connection, text: str | None = None) -> None:
+async def approved(connection: Connection, text: str | None = None, counts: str = COUNTS) -> None:
     """A version that Asha proposed and Ravi approved."""
     text = text or policy_text()
-    digest = await proposed(connection, text)
+    digest = await proposed(connection, text, counts)
     await life.approve(connection, RAVI, load(text).version, digest, REPORT)
 
 

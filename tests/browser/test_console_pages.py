@@ -30,7 +30,7 @@ OVERLONG_LABELS = """[...document.querySelectorAll("td[data-label]")].filter(cel
 """The names of columns that reach into the next row of a card."""
 SMALLEST_OF_PLOTS = """Math.min(99, ...[...document.querySelectorAll(".plot text")].map(text =>
   parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a))"""
-LEGIBLE_PX = 8.5
+LEGIBLE_PX = 11
 """So high is the text of a plot at the least."""
 
 
