@@ -1,5 +1,6 @@
 """Dead letters in the console, on a real broker."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from harness.broker import SUBMITTED, SUBMITTED_DLQ, Broker, Headers, RawMessage
 from harness.database import Database, url_of_service
+from prequal.console.views import dead_letters
 from prequal.console.visit import Console
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
@@ -97,12 +99,25 @@ async def test_dead_letter_that_its_topic_does_not_hold_is_nowhere(signed_in: Si
         assert (await auditor.get(f"/dead-letters/{id_}")).status_code == 404
 
 
-async def test_all_that_wait_are_chosen_at_once(signed_in: SignedIn) -> None:
+async def test_all_that_wait_are_chosen_at_once_and_the_pages_go_by_key(
+    signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     operator = await signed_in(PersonRole.OPERATOR)
 
     none, chosen = (await operator.get("/dead-letters")).text, (await operator.get("/dead-letters?chosen=all")).text
 
     assert (none.count(" checked "), chosen.count(" checked ")) == (0, 2)
+    monkeypatch.setattr(dead_letters, "SHOWN_MAX", 1)
+    first = (await operator.get("/dead-letters")).text
+    (after,) = re.findall(r'href="(/dead-letters\?after=[^"]+)">Next page', first)
+    second = (await operator.get(after)).text
+    assert [
+        (FIRST in page.partition("<tbody")[2], SECOND in page.partition("<tbody")[2]) for page in (first, second)
+    ] in (
+        [(True, False), (False, True)],
+        [(False, True), (True, False)],
+    )
+    assert "Next page" not in second
 
 
 async def test_discard_takes_a_reason_without_a_pan(signed_in: SignedIn, database: Database) -> None:

@@ -5,6 +5,7 @@ Invariant: nothing is done before its dry run was shown, and then to those alone
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from heapq import nlargest
 from typing import Any, Final
@@ -29,7 +30,7 @@ ACTS: Final = ("replay", "discard")
 
 
 async def show(visit: Visit) -> Response:
-    """The newest, those that wait first; while Kafka does not answer, those that were read last."""
+    """A page of them, those that wait first, the newest first; while Kafka does not answer, of what was read last."""
     async with visit.reading() as connection:
         states = await queries.read_states(connection)
     held = await visit.console.dead_letters.look()
@@ -37,10 +38,16 @@ async def show(visit: Visit) -> Response:
     def state(letter: StoredDeadLetter) -> State:
         return states.get((letter.id, letter.written_at), State.WAITING)
 
-    newest = nlargest(SHOWN_MAX, held.letters, key=lambda each: (state(each) is State.WAITING, each.written_at))
+    def key(letter: StoredDeadLetter) -> tuple[bool, datetime, DeadLetterId]:
+        return state(letter) is State.WAITING, letter.written_at, letter.id
+
+    after = visit.request.query_params.get("after")
+    last = next((key(each) for each in held.letters if str(each.id) == after), None)
+    found = nlargest(SHOWN_MAX + 1, (each for each in held.letters if last is None or key(each) < last), key=key)
     return visit.page(
         "dead_letters.html",
-        found=[replace(each, state=state(each)) for each in newest],
+        found=[replace(each, state=state(each)) for each in found[:SHOWN_MAX]],
+        more=found[SHOWN_MAX - 1].id if len(found) > SHOWN_MAX else None,
         total=len(held.letters),
         waiting=sum(state(each) is State.WAITING for each in held.letters),
         all_chosen=visit.request.query_params.get("chosen") == "all",
