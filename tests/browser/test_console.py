@@ -9,6 +9,10 @@ from tests.browser.conftest import Opened
 from tests.browser.looks import DESK, hindrances, shoot_both
 from tests.browser.people import PATIENCE_MS, Console, give
 
+FOCUSED = """(() => { const at = document.activeElement, ring = getComputedStyle(at).outlineStyle !== "none";
+  return [[...document.querySelectorAll("*")].indexOf(at), ring || at.type === "date" ? "" : at.outerHTML]; })()"""
+"""The place in the page of what has the focus, and what it is if no ring shows that; of a date a part has it."""
+
 
 def test_reviewer_claims_a_case_writes_a_note_and_decides_it(console: Console, opened: Opened) -> None:
     case, page = filled.new_case(console.database), opened("reviewer")
@@ -122,13 +126,23 @@ def test_administrator_revokes_a_client(console: Console, opened: Opened) -> Non
     expect(page.get_by_role("row", name="Konkan Autos")).to_contain_text("revoked")
 
 
-def test_first_key_leads_past_the_navigation_to_the_content(opened: Opened) -> None:
+def test_keys_lead_past_the_navigation_and_through_a_page_in_its_order_with_a_ring_round_what_has_them(
+    opened: Opened,
+) -> None:
     page = opened("auditor")
-    page.goto("/")
+    page.goto("/applications")
 
     page.keyboard.press("Tab")
-
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    places, ringless = [0], []
+    while not page.get_by_role("button", name="Search").evaluate("each => each === document.activeElement"):
+        page.keyboard.press("Tab")
+        place, control = page.evaluate(FOCUSED)
+        places.append(place)
+        ringless += [control] if control else []
+
+    assert places == sorted(places)
+    assert ringless == []
 
 
 def test_first_page_is_within_150_kilobytes(opened: Opened) -> None:

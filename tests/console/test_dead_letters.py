@@ -118,6 +118,7 @@ async def test_all_that_wait_are_chosen_at_once_and_the_pages_go_by_key(
         [(False, True), (True, False)],
     )
     assert "Next page" not in second
+    assert f'href="{after}&amp;chosen=all">Choose all that wait on this page' in second
 
 
 async def test_discard_takes_a_reason_without_a_pan(signed_in: SignedIn, database: Database) -> None:

@@ -47,6 +47,7 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "dead_letters.html",
         found=[replace(each, state=state(each)) for each in found[:SHOWN_MAX]],
+        after=after if last else "",
         more=found[SHOWN_MAX - 1].id if len(found) > SHOWN_MAX else None,
         total=len(held.letters),
         waiting=sum(state(each) is State.WAITING for each in held.letters),
