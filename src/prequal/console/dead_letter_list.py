@@ -99,7 +99,7 @@ class DeadLetterList:
             try:
                 self._read_on()
             except Transient:
-                self._read.clear()  # whoever answers next may be a broker that has lost what was read here
+                self._read.clear()  # the broker that answers next may have lost what was read here
                 raise
             return Held(datetime.now(UTC), list(chain.from_iterable(self._read.values())), is_old=False)
 
@@ -109,7 +109,7 @@ class DeadLetterList:
         for partition, (first, end) in held.items():
             known = [each for each in before.get(partition, []) if each.id.offset >= first]
             begin = known[-1].id.offset + 1 if known else first
-            if begin > end:  # the topic was made anew
+            if begin > end:  # the topic was deleted and created again
                 known, begin = [], first
             self._read[partition] = known
             if begin < end:
