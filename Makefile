@@ -18,7 +18,7 @@ $(info · this checkout was moved: .venv is made again)
 $(shell rm -rf .venv)
 endif
 
-.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-tls test-browser screenshots test-image test-containers test-schema coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings sbom clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-tls test-browser screenshots test-image test-containers test-schema test-policies coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings sbom clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -97,6 +97,9 @@ test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without 
 
 test-schema: .venv/.develop ## 2,000 requests to each operation of the API, with and without credentials: EXAMPLES=
 	EXAMPLES=$(or $(EXAMPLES),2000) $(PYTEST) -n 0 tests/api/test_schema.py
+
+test-policies: .venv/.develop ## 10,000 random policies, each on 100 applications, against a second evaluator: EXAMPLES=
+	EXAMPLES=$(or $(EXAMPLES),10000) $(PYTEST) -n 0 tests/unit/domain/policy/test_decisions.py
 
 coverage: .venv/.develop ## The tests with coverage; fails under the gates of tests/coverage_gates.py
 	$(PYTEST) -p tests.coverage_gates

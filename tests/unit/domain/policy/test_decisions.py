@@ -1,9 +1,10 @@
 """What a policy decides, against a second evaluator, and what it does where a fact is missing."""
 
 import json
+import os
 from fractions import Fraction
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,9 @@ from prequal.domain.policy.scope import scope_of
 from tests.unit.domain.policy import naive
 from tests.unit.domain.policy.documents import a_document, replaced
 
-APPLICATIONS_A_POLICY = 100
+POLICIES: Final = int(os.environ.get("EXAMPLES", "100"))
+"""Random policies that are decided by; `make test-policies` has more."""
+APPLICATIONS_A_POLICY: Final = 100
 
 LIMITS = """
 [limits]
@@ -138,7 +141,7 @@ def as_fractions(facts: Facts) -> dict[str, Any]:
 
 
 @given(policies(), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=POLICIES, deadline=None)
 def test_every_decision_of_every_policy_is_the_second_evaluators(policy: Policy, chance: Random) -> None:
     everyone = applications(Random(chance.getrandbits(64)), APPLICATIONS_A_POLICY)
 
