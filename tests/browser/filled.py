@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -135,7 +134,7 @@ async def _people(database: Database, secrets: dict[str, str]) -> None:
 async def _claimed(database: Database, case: UUID) -> None:
     reviewer = Actor(ActorKind.PERSON, PersonRole.REVIEWER)
     async with connected(database.url, "test") as connection:
-        await cases.claim(connection, reviewer, case, timedelta(hours=2))
+        await cases.claim(connection, reviewer, case, 120)
         await cases.note(connection, reviewer, case, "Salary slips of three months are there; the bonus is not.")
 
 

@@ -15,7 +15,6 @@ import typer
 from prequal.cli.policy import FILE, AsJson, app, refused
 
 if TYPE_CHECKING:
-    from prequal.policy_versions.queries import Activation
     from prequal.postgres.connections import Connection
 
 T = TypeVar("T")
@@ -95,6 +94,7 @@ def activate(
     from datetime import datetime
 
     from prequal.core.errors import UsageError
+    from prequal.ops.policies import activation_as_json
     from prequal.ops.selection import read_moment
     from prequal.policy_versions import life
 
@@ -103,7 +103,7 @@ def activate(
         raise UsageError("--from must be a time, such as 2026-12-01T00:00:00+05:30.")
     content = {"effective_from": moment and moment.isoformat()}
     local = partial(life.activate, version=version, effective_from=moment)
-    _show_activation(_done(f"/versions/{_path(version)}/activate", content, local, _activation), as_json)
+    _show_activation(_done(f"/versions/{_path(version)}/activate", content, local, activation_as_json), as_json)
 
 
 @app.command()
@@ -123,10 +123,11 @@ def rollback(
       prequal policy rollback v2
       prequal policy rollback v3 --to v1
     """
+    from prequal.ops.policies import activation_as_json
     from prequal.policy_versions import life
 
     local = partial(life.rollback, version=version, target=to)
-    _show_activation(_done(f"/versions/{_path(version)}/rollback", {"to": to}, local, _activation), as_json)
+    _show_activation(_done(f"/versions/{_path(version)}/rollback", {"to": to}, local, activation_as_json), as_json)
 
 
 @app.command()
@@ -275,11 +276,6 @@ def _digest(option: str, text: str) -> bytes:
 
 def _show(stored: dict[str, Any], as_json: bool, sentence: str) -> None:
     typer.echo(json.dumps(stored) if as_json else f"sha256 {stored['hash']}\n{sentence}")
-
-
-def _activation(activation: "Activation") -> dict[str, Any]:
-    at = activation.effective_from.isoformat()
-    return {"version": activation.version, "hash": activation.hash.hex(), "effective_from": at}
 
 
 def _show_activation(activation: dict[str, Any], as_json: bool) -> None:

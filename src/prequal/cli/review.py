@@ -12,6 +12,7 @@ import typer
 
 from prequal.cli.connection_settings import stores
 from prequal.domain.application import Status
+from prequal.domain.review import LEASE_MINUTES, LEASE_MINUTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -114,7 +115,9 @@ def show(application: Application, as_json: AsJson = False) -> None:
 @app.command()
 def claim(
     application: Application,
-    minutes: Annotated[int, typer.Option(min=1, max=480, help="How long the case is yours.")] = 30,
+    minutes: Annotated[
+        int, typer.Option(min=1, max=LEASE_MINUTES_MAX, help="How long the case is yours.")
+    ] = LEASE_MINUTES,
     as_json: AsJson = False,
 ) -> None:
     """Take a case, or lengthen your lease on it; afterwards it is free again.
@@ -125,12 +128,9 @@ def claim(
     Example:
       prequal review claim 01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44 --minutes 60
     """
-    from datetime import timedelta
-
     from prequal.review import cases
 
-    lease = timedelta(minutes=minutes)
-    local = partial(cases.claim, application_id=application, lease=lease)
+    local = partial(cases.claim, application_id=application, minutes=minutes)
     _moved(application, "claim", {"minutes": minutes}, local, as_json)
 
 

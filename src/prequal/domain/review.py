@@ -12,6 +12,10 @@ from typing import Final
 
 from prequal.domain.application import Status
 
+LEASE_MINUTES: Final = 30
+LEASE_MINUTES_MAX: Final = 480
+"""For how long a case is claimed, if the person does not say, and at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:

@@ -18,7 +18,7 @@ from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.sentences import in_words
 from prequal.ops.backtest import digest, without_flips
 from prequal.policy_versions import life, queries
-from prequal.policy_versions.queries import StoredVersion
+from prequal.policy_versions.queries import Activation, StoredVersion
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 from prequal.schema.version import run_at_revision
@@ -215,6 +215,12 @@ def life_as_json(version: StoredVersion) -> dict[str, Any]:
         "challenge_share_basis_points": version.challenge_share,
         "is_shadow": version.is_shadow,
     }
+
+
+def activation_as_json(activation: Activation) -> dict[str, Any]:
+    """That a version decides, and from when on."""
+    at = activation.effective_from.isoformat()
+    return {"version": activation.version, "hash": activation.hash.hex(), "effective_from": at}
 
 
 def limits(policy: Policy) -> dict[str, str]:

@@ -85,13 +85,14 @@ async def lock_acts(connection: Connection) -> None:
 
 
 _STORED = """
+    WITH in_force AS (
+        SELECT id, version FROM policy_activations WHERE effective_from <= statement_timestamp()
+        ORDER BY effective_from DESC, id DESC LIMIT 1
+    )
     SELECT version, document, hash, authors, proposed_by, proposed_at,
            backtest_hash, backtest_report::text, backtested_at,
            approved_hash, approved_backtest_hash, approved_by, approved_at,
-           version = (
-               SELECT version FROM policy_activations WHERE effective_from <= statement_timestamp()
-               ORDER BY effective_from DESC, id DESC LIMIT 1
-           ),
+           version = (SELECT version FROM in_force),
            EXISTS (
                SELECT FROM policy_activations AS past
                WHERE past.version = stored.version AND effective_from <= statement_timestamp()
@@ -107,10 +108,7 @@ _STORED = """
                FROM (
                    SELECT version, share_basis_points, activation_id FROM policy_challenges ORDER BY id DESC LIMIT 1
                ) AS newest
-               WHERE newest.version = stored.version AND activation_id = (
-                   SELECT id FROM policy_activations WHERE effective_from <= statement_timestamp()
-                   ORDER BY effective_from DESC, id DESC LIMIT 1
-               )
+               WHERE newest.version = stored.version AND activation_id = (SELECT id FROM in_force)
            ),
            EXISTS (
                SELECT FROM (SELECT version, hash FROM policy_shadows ORDER BY id DESC LIMIT 1) AS newest

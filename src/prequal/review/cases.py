@@ -19,7 +19,7 @@ from prequal.core.failpoints import Place
 from prequal.domain.application import Status
 from prequal.domain.identity_detection import identity_in
 from prequal.domain.pan_detection import contains_pan
-from prequal.domain.review import REASONS, ReviewReason
+from prequal.domain.review import LEASE_MINUTES, LEASE_MINUTES_MAX, REASONS, ReviewReason
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
 from prequal.review import queries
@@ -35,8 +35,6 @@ from prequal.review.errors import (
 )
 from prequal.review.queries import Case, Note, Order, State, Subject, Vote
 
-LEASE: Final = timedelta(minutes=30)
-LEASE_MAX: Final = timedelta(hours=8)
 NOTE_CHARACTERS_MAX: Final = 2000
 PAGE_MAX: Final = 500
 
@@ -93,8 +91,8 @@ async def page(
     return await queries.queue(connection, order, min(limit, PAGE_MAX), after)
 
 
-async def claim(connection: Connection, actor: Actor, application_id: UUID, lease: timedelta = LEASE) -> Case:
-    """Take a case for `lease`, up to 8 hours, or lengthen one's own lease.
+async def claim(connection: Connection, actor: Actor, application_id: UUID, minutes: int = LEASE_MINUTES) -> Case:
+    """Take a case for 1 … 480 minutes, or lengthen one's own lease; more are 480.
 
     Raises:
         NoSuchCase, AlreadyDecided, ClaimedByAnother: as they say.
@@ -106,7 +104,8 @@ async def claim(connection: Connection, actor: Actor, application_id: UUID, leas
             raise SecondPersonNeeded
         if case.is_claimed and case.claimed_by != actor.name:
             raise ClaimedByAnother
-        await queries.claim(connection, application_id, actor.name, min(lease, LEASE_MAX))
+        lease = timedelta(minutes=min(minutes, LEASE_MINUTES_MAX))
+        await queries.claim(connection, application_id, actor.name, lease)
         return await _recorded(connection, actor, "review_claimed", application_id)
 
 

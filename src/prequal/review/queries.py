@@ -83,6 +83,8 @@ class Subject:
     rule: str
     measures: str
     policy_version: str
+    policy_hash: bytes | None
+    """None of what was decided by v1 before decisions stored it."""
     created_at: datetime
 
 
@@ -149,7 +151,7 @@ async def subject_of(connection: Connection, application_id: UUID) -> Subject:
     row = await connection.fetchrow(
         """
         SELECT status, pan_number_masked, loan_type, monthly_income_inr, cibil_score, decision_rule, decision_measures,
-               policy_version, created_at
+               policy_version, policy_hash, created_at
         FROM applications WHERE id = $1
         """,
         application_id,

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from prequal.domain.policy.challenge import SHARE_MAX
+from prequal.domain.review import LEASE_MINUTES, LEASE_MINUTES_MAX
 from prequal.policy_versions.queries import State as PolicyState
 from prequal.review.queries import State
 
@@ -118,7 +119,7 @@ class ReviewReasons(BaseModel):
 class Claim(StrictBody):
     """For how long a case is taken."""
 
-    minutes: int = Field(30, ge=1, le=480)
+    minutes: int = Field(LEASE_MINUTES, ge=1, le=LEASE_MINUTES_MAX)
 
 
 class Text(StrictBody):

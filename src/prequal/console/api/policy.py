@@ -16,7 +16,7 @@ from prequal.domain.policy.policy import Policy
 from prequal.ops import backtest, policies
 from prequal.ops.selection import Moment, read_moment
 from prequal.policy_versions import challenges, life, queries
-from prequal.policy_versions.queries import Activation, StoredVersion
+from prequal.policy_versions.queries import StoredVersion
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 
@@ -69,13 +69,15 @@ async def activate_version(visit: Visiting, version: models.Version, given: mode
     since = given.effective_from
     if since is not None and since.tzinfo is None:
         raise UsageError("effective_from must be a time with its zone, such as 2026-12-01T00:00:00+05:30.")
-    return _activation(await _done(visit, lambda connection, actor: life.activate(connection, actor, version, since)))
+    return policies.activation_as_json(
+        await _done(visit, lambda connection, actor: life.activate(connection, actor, version, since))
+    )
 
 
 @router.post("/versions/{version}/rollback", response_model=models.Activation, **needs(Right.ACTIVATE_POLICY))
 async def roll_version_back(visit: Visiting, version: models.Version, given: models.RollingBack) -> dict[str, Any]:
     """Take the version in force out of force: the one before it, or another that was in force, decides again."""
-    return _activation(
+    return policies.activation_as_json(
         await _done(visit, lambda connection, actor: life.rollback(connection, actor, version, given.to))
     )
 
@@ -145,11 +147,6 @@ async def _done(visit: Visit, act: Act) -> Any:
 
 def _whole(stored: StoredVersion) -> dict[str, Any]:
     return policies.version_as_json(stored) | {"text": stored.document}
-
-
-def _activation(activation: Activation) -> dict[str, Any]:
-    at = activation.effective_from.isoformat()
-    return {"version": activation.version, "hash": activation.hash.hex(), "effective_from": at}
 
 
 def _moment(name: str, text: str | None) -> Moment | None:

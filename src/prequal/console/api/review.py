@@ -1,6 +1,5 @@
 """Review over the JSON API: the queue, a case, and what reviewers do with it, as on the pages."""
 
-from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -46,9 +45,8 @@ async def show_case(visit: Visiting, application_id: UUID) -> dict[str, Any]:
 @router.post("/cases/{application_id}/claim", response_model=models.Case, **needs(Right.DECIDE_REVIEW))
 async def claim_case(visit: Visiting, application_id: UUID, claim: models.Claim) -> dict[str, Any]:
     """Take a case, or lengthen one's own lease on it."""
-    lease = timedelta(minutes=claim.minutes)
     async with visit.writing() as connection:
-        return case_as_json(await cases.claim(connection, visit.session.actor, application_id, lease))
+        return case_as_json(await cases.claim(connection, visit.session.actor, application_id, claim.minutes))
 
 
 @router.post("/cases/{application_id}/notes", response_model=models.Case, **needs(Right.DECIDE_REVIEW))

@@ -4,10 +4,8 @@ Invariant: what a case does not allow is said on its page, as it is now, and wit
 in the record before it is shown.
 """
 
-import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -22,17 +20,14 @@ from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
 from prequal.domain.policy.reasons import explain
-from prequal.domain.review import REASONS
-from prequal.ops import policies
+from prequal.domain.review import LEASE_MINUTES, LEASE_MINUTES_MAX, REASONS
 from prequal.policy_versions import life
-from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection
 from prequal.review import cases
 from prequal.review.errors import CaseNotMoved, NoSuchCase, UnfitText
 from prequal.review.queries import Order, Subject
 
 PAGE_CASES: Final = 50
-LEASE_MINUTES_MAX: Final = 480
 
 Act: TypeAlias = Callable[[Visit, Connection, UUID], Awaitable[object]]
 
@@ -104,17 +99,15 @@ async def _case(visit: Visit, status: int, problem: str = "", **shown_as: str) -
 
 async def _reason(connection: Connection, subject: Subject) -> str:
     """Why the policy left it to people, in words; in figures where this code does not understand the version."""
-    policy = None
-    with contextlib.suppress(NoSuchVersion, Conflict):
-        policy = policies.policy_of(await life.found(connection, subject.policy_version))
+    policy = await life.policy_of(connection, subject.policy_version, subject.policy_hash)
     return explain(policy, subject.rule, json.loads(subject.measures)).sentence
 
 
 async def _claim(visit: Visit, connection: Connection, application_id: UUID) -> None:
-    minutes = whole_number(visit.form.get("minutes", "30"), 1, LEASE_MINUTES_MAX)
+    minutes = whole_number(visit.form.get("minutes", str(LEASE_MINUTES)), 1, LEASE_MINUTES_MAX)
     if minutes is None:
         raise UnfitText(f"A case is claimed for 1 to {LEASE_MINUTES_MAX} minutes.")
-    await cases.claim(connection, visit.session.actor, application_id, timedelta(minutes=minutes))
+    await cases.claim(connection, visit.session.actor, application_id, minutes)
 
 
 async def _note(visit: Visit, connection: Connection, application_id: UUID) -> None:
