@@ -310,7 +310,10 @@ def test_resolved_dead_letter_is_not_discarded(stores: StoresSettings, broker: B
     assert resolutions(database) == [("replayed", ids[0], None), ("discarded", ids[1], "first")]
 
 
-@pytest.mark.parametrize("because", ["", " \n", "x" * 501, "bell\a", "PAN ABCDE1234F was wrong", "abcde 1234 f"])
+@pytest.mark.parametrize(
+    "because",
+    ["", " \n", "x" * 501, "bell\a", "PAN ABCDE1234F was wrong", "XYZDE1234F", "abcde 1234 f", "2345 6789 0124"],
+)
 def test_discard_without_a_good_reason_is_refused(because: str) -> None:
     without_stores = StoresSettings.model_construct(database_url="", kafka_bootstrap_servers="")
 

@@ -1,4 +1,4 @@
-"""Identity numbers in an applicant's name: a PAN or an Aadhaar number that was typed into the wrong field.
+"""Identity numbers in free text: a PAN or an Aadhaar number that was typed where none belongs.
 
 Invariant: only what keeps the number's own rules is found, so that a company with a year in its name is taken.
 """
@@ -8,6 +8,7 @@ import unicodedata
 from enum import StrEnum
 
 from prequal.domain import sandbox
+from prequal.domain.pan_detection import contains_pan
 
 HOLDER_TYPES = frozenset("ABCEFGHJKLPT")
 """The fourth letters of PANs: persons (P), companies (C), families (H), firms (F), trusts (T) and so on."""
@@ -45,6 +46,11 @@ def identity_in(text: str) -> Identity | None:
     if any(_passes_verhoeff(_GAPS.sub("", found[0])) for found in _TWELVE_DIGITS.finditer(folded)):
         return Identity.AADHAAR
     return None
+
+
+def holds_identity(text: str) -> bool:
+    """Whether what staff typed, such as a note, holds an identity number, or anything PAN-shaped in one piece."""
+    return identity_in(text) is not None or contains_pan(unicodedata.normalize("NFKC", text))
 
 
 def _folded(letter: str) -> str:

@@ -22,7 +22,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from prequal.core.errors import KINDS, Transient, UsageError
 from prequal.core.settings import StoresSettings
 from prequal.core.topology import dead_letter_topic
-from prequal.domain.pan_detection import contains_pan, looks_like_pan
+from prequal.domain.identity_detection import holds_identity
 from prequal.messaging.kafka_clients import producer_settings
 from prequal.ops import queries
 from prequal.ops.dead_letter import (
@@ -84,7 +84,7 @@ class DeadLetterSelection:
 
 
 class UnfitReason(UsageError):
-    """The reason is empty, too long, or holds what looks like a PAN."""
+    """The reason is empty, too long, or holds an identity number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,15 +273,15 @@ def read_reason(because: str) -> str:
     """The reason that a person gives, in one line.
 
     Raises:
-        UnfitReason: it is empty, too long, or holds what looks like a PAN.
+        UnfitReason: it is empty, too long, or holds an identity number.
     """
     reason = " ".join(because.split())
     if not reason:
         raise UnfitReason("The reason is empty: what is done is recorded with its reason.")
     if len(reason) > REASON_MAX or not reason.isprintable():
         raise UnfitReason(f"The reason must be at most {REASON_MAX} printable characters.")
-    if contains_pan(reason) or looks_like_pan(reason):
-        raise UnfitReason("The reason holds what looks like a PAN: it is recorded, so write it without.")
+    if holds_identity(reason):
+        raise UnfitReason("The reason holds a PAN or an Aadhaar number: it is recorded, so write it without.")
     return reason
 
 

@@ -7,7 +7,6 @@ status with it, by the person who has the claim, or by two different people.
       └──────────────────────────────────── vote ───────────────────────────────────────────────────▲
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,8 +16,7 @@ from uuid import UUID
 from prequal.core import failpoints
 from prequal.core.failpoints import Place
 from prequal.domain.application import Status
-from prequal.domain.identity_detection import identity_in
-from prequal.domain.pan_detection import contains_pan
+from prequal.domain.identity_detection import holds_identity
 from prequal.domain.review import LEASE_MINUTES, LEASE_MINUTES_MAX, REASONS, ReviewReason
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
@@ -212,6 +210,6 @@ def _checked(text: str) -> str:
     text = text.strip()
     if not 0 < len(text) <= NOTE_CHARACTERS_MAX or "\0" in text:
         raise UnfitText(f"A note has 1 to {NOTE_CHARACTERS_MAX} characters.")
-    if identity_in(text) is not None or contains_pan(unicodedata.normalize("NFKC", text)):
+    if holds_identity(text):
         raise UnfitText("A note must not contain a PAN or an Aadhaar number: leave the number out.")
     return text
