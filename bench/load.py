@@ -75,6 +75,8 @@ async def steady(
     began = perf_counter()
 
     async def one(number: int, application: dict[str, str]) -> None:
+        while idle and not idle[-1].is_open:  # the API hangs up on who is idle for long
+            idle.pop()
         connection = idle.pop() if idle else await Connection.open(port, token)
         application_id = await submit(connection, application, seen)
         if application_id and number % sample == 0:

@@ -89,8 +89,8 @@ def decided(number: int) -> Iterator[tuple[object, ...]]:
         )  # fmt: skip
 
 
-def fill(database_url: str, number: int) -> None:
-    """Put so many applications into an empty database, and what belongs to them."""
+def fill_applications(database_url: str, number: int) -> None:
+    """Put so many applications, and nothing else, into an empty database."""
     with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
         cursor.execute(SAMPLE)
         with cursor.copy("COPY sample FROM STDIN") as copy:
@@ -100,8 +100,18 @@ def fill(database_url: str, number: int) -> None:
         for before in range(0, number, SAMPLE_ROWS):
             cursor.execute(APPLICATIONS, {"encrypted": bytes(47), "before": before, "days": DAYS, "all": number})
         cursor.execute(AS_ACCEPTED)
+    _vacuum(database_url)
+
+
+def fill(database_url: str, number: int) -> None:
+    """Put so many applications into an empty database, and what belongs to them."""
+    fill_applications(database_url, number)
+    with psycopg.connect(database_url) as connection:
         for statement in (*OF_THE_LAST_DAY, *OF_ALL_DAYS):
-            cursor.execute(statement)
-        connection.commit()
-        connection.autocommit = True
+            connection.execute(statement)
+    _vacuum(database_url)
+
+
+def _vacuum(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")

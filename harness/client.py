@@ -45,6 +45,11 @@ class Connection(asyncio.Protocol):
         """Read a path."""
         return await self._ask(f"GET {path} HTTP/1.1\r\nHost: bench{self._authorization}\r\n\r\n".encode())
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the other side has not hung up."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def close(self) -> None:
         """Hang up."""
         if self._transport:
