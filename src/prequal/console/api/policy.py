@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from fastapi import APIRouter
 
 from prequal.console import backtests
-from prequal.console.api import models
+from prequal.console.api import policy_models
 from prequal.console.api.rights import Visiting, needs
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
@@ -25,37 +25,39 @@ router = APIRouter(prefix="/policy", tags=["policy"])
 Act: TypeAlias = Callable[[Connection, Actor], Awaitable[Any]]
 
 
-@router.get("/versions", response_model=models.PolicyVersions, **needs(Right.POLICY))
+@router.get("/versions", response_model=policy_models.PolicyVersions, **needs(Right.POLICY))
 async def list_versions(visit: Visiting) -> dict[str, Any]:
     """List the versions and how far each came."""
     async with visit.reading() as connection:
         return {"versions": list(map(policies.version_as_json, await queries.all_versions(connection)))}
 
 
-@router.post("/versions", status_code=201, response_model=models.PolicyVersion, **needs(Right.PROPOSE_POLICY))
-async def propose_version(visit: Visiting, given: models.Document) -> dict[str, Any]:
+@router.post("/versions", status_code=201, response_model=policy_models.PolicyVersion, **needs(Right.PROPOSE_POLICY))
+async def propose_version(visit: Visiting, given: policy_models.Document) -> dict[str, Any]:
     """Store a checked document as a version, to be backtested and approved."""
     return policies.version_as_json(
         await _done(visit, lambda connection, actor: life.propose(connection, actor, given.document))
     )
 
 
-@router.get("/versions/{version}", response_model=models.WholePolicyVersion, **needs(Right.POLICY))
-async def show_version(visit: Visiting, version: models.Version) -> dict[str, Any]:
+@router.get("/versions/{version}", response_model=policy_models.WholePolicyVersion, **needs(Right.POLICY))
+async def show_version(visit: Visiting, version: policy_models.Version) -> dict[str, Any]:
     """Show a version with its document and where it stands."""
     async with visit.reading() as connection:
         return _whole(await life.found(connection, version))
 
 
-@router.get("/in-force", response_model=models.WholePolicyVersion, **needs(Right.POLICY))
+@router.get("/in-force", response_model=policy_models.WholePolicyVersion, **needs(Right.POLICY))
 async def show_version_in_force(visit: Visiting) -> dict[str, Any]:
     """Show the version that decides."""
     async with visit.reading() as connection:
         return _whole(await life.found(connection))
 
 
-@router.post("/versions/{version}/approve", response_model=models.PolicyVersion, **needs(Right.APPROVE_POLICY))
-async def approve_version(visit: Visiting, version: models.Version, given: models.Approval) -> dict[str, Any]:
+@router.post("/versions/{version}/approve", response_model=policy_models.PolicyVersion, **needs(Right.APPROVE_POLICY))
+async def approve_version(
+    visit: Visiting, version: policy_models.Version, given: policy_models.Approval
+) -> dict[str, Any]:
     """Approve a version on its backtest, both named by their hashes; refused to everybody who wrote a text of it."""
     hashes = bytes.fromhex(given.hash), bytes.fromhex(given.backtest)
     return policies.version_as_json(
@@ -63,8 +65,10 @@ async def approve_version(visit: Visiting, version: models.Version, given: model
     )
 
 
-@router.post("/versions/{version}/activate", response_model=models.Activation, **needs(Right.ACTIVATE_POLICY))
-async def activate_version(visit: Visiting, version: models.Version, given: models.Activating) -> dict[str, Any]:
+@router.post("/versions/{version}/activate", response_model=policy_models.Activation, **needs(Right.ACTIVATE_POLICY))
+async def activate_version(
+    visit: Visiting, version: policy_models.Version, given: policy_models.Activating
+) -> dict[str, Any]:
     """Let an approved version decide, within 5 seconds or from a time on."""
     since = given.effective_from
     if since is not None and since.tzinfo is None:
@@ -74,38 +78,40 @@ async def activate_version(visit: Visiting, version: models.Version, given: mode
     )
 
 
-@router.post("/versions/{version}/rollback", response_model=models.Activation, **needs(Right.ACTIVATE_POLICY))
-async def roll_version_back(visit: Visiting, version: models.Version, given: models.RollingBack) -> dict[str, Any]:
+@router.post("/versions/{version}/rollback", response_model=policy_models.Activation, **needs(Right.ACTIVATE_POLICY))
+async def roll_version_back(
+    visit: Visiting, version: policy_models.Version, given: policy_models.RollingBack
+) -> dict[str, Any]:
     """Take the version in force out of force: the one before it, or another that was in force, decides again."""
     return policies.activation_as_json(
         await _done(visit, lambda connection, actor: life.rollback(connection, actor, version, given.to))
     )
 
 
-@router.get("/shadow", response_model=models.ShadowReport, **needs(Right.POLICY))
+@router.get("/shadow", response_model=policy_models.ShadowReport, **needs(Right.POLICY))
 async def show_shadow(visit: Visiting) -> dict[str, Any]:
     """Show which version decides beside the one in force, without effect, and where it differs."""
     async with visit.reading() as connection:
         return await life.shadow_report(connection)
 
 
-@router.post("/shadow", response_model=models.ShadowReport, **needs(Right.PROPOSE_POLICY))
-async def set_shadow(visit: Visiting, given: models.Shadow) -> dict[str, Any]:
+@router.post("/shadow", response_model=policy_models.ShadowReport, **needs(Right.PROPOSE_POLICY))
+async def set_shadow(visit: Visiting, given: policy_models.Shadow) -> dict[str, Any]:
     """Let a version decide beside the one in force, or none any more."""
     await _done(visit, lambda connection, actor: life.shadow(connection, actor, given.version))
     async with visit.reading() as connection:
         return await life.shadow_report(connection)
 
 
-@router.get("/challenge", response_model=models.ChallengeReport, **needs(Right.POLICY))
+@router.get("/challenge", response_model=policy_models.ChallengeReport, **needs(Right.POLICY))
 async def show_challenge(visit: Visiting) -> dict[str, Any]:
     """Show which version decides a share of the applications, in the place of the one in force."""
     async with visit.reading() as connection:
         return await challenges.report(connection)
 
 
-@router.post("/challenge", response_model=models.ChallengeReport, **needs(Right.ACTIVATE_POLICY))
-async def set_challenge(visit: Visiting, given: models.Challenge) -> dict[str, Any]:
+@router.post("/challenge", response_model=policy_models.ChallengeReport, **needs(Right.ACTIVATE_POLICY))
+async def set_challenge(visit: Visiting, given: policy_models.Challenge) -> dict[str, Any]:
     """Let an approved version decide a share of the applications within 5 seconds, or none any more."""
     version, share = given.version, given.share_basis_points
     if (version is None) != (share is None):
@@ -118,8 +124,8 @@ async def set_challenge(visit: Visiting, given: models.Challenge) -> dict[str, A
         return await challenges.report(connection)
 
 
-@router.post("/backtests", response_model=models.BacktestReport, **needs(Right.PROPOSE_POLICY))
-async def run_backtest(visit: Visiting, given: models.Backtest) -> dict[str, Any]:
+@router.post("/backtests", response_model=policy_models.BacktestReport, **needs(Right.PROPOSE_POLICY))
+async def run_backtest(visit: Visiting, given: policy_models.Backtest) -> dict[str, Any]:
     """Decide the stored applications by another policy: what would have changed. Takes as long as it takes."""
     since, until = _moment("since", given.since), _moment("until", given.until)
     policy = await _candidate(visit, given)
@@ -130,7 +136,7 @@ async def run_backtest(visit: Visiting, given: models.Backtest) -> dict[str, Any
     return {"report": report, "sha256": digest.hex(), "recorded": given.record}
 
 
-async def _candidate(visit: Visit, given: models.Backtest) -> Policy:
+async def _candidate(visit: Visit, given: policy_models.Backtest) -> Policy:
     if (given.version is None) == (given.document is None):
         raise UsageError("Give either a version or a document.")
     if given.document is not None:
