@@ -105,7 +105,7 @@ class FaultSystem(OwnSystem):
         )
 
     def _build(self, name: str) -> dict[str, str]:
-        return {ORDERS: str(self._orders(name)), "PYTHONPATH": str(CHECKOUT)}
+        return {ORDERS: str(self._orders(name)), "PYTHONPATH": f"{CHECKOUT / 'src'}{os.pathsep}{CHECKOUT}"}
 
     def _orders(self, name: str) -> Path:
         return self.folder / f"{name}.orders"

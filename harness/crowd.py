@@ -1,7 +1,9 @@
 """A crowd of lenders' apps in a process of its own: in a closed loop each waits for its answer, in an open one none.
 
     python -m harness.crowd PORT CONNECTIONS SECONDS FILE          closed: so many connections, each posts, waits, posts
-    python -m harness.crowd PORT CONNECTIONS SECONDS FILE RATE     open: so many posts a second over at most so many
+    python -m harness.crowd PORT CONNECTIONS SECONDS FILE RATE     open: so many posts a second over at most so many,
+                                                                   whatever is answered, and by hand, since the same
+                                                                   cores carry what is loaded
 
 Prints one JSON object, `Seen`, and writes each post to FILE, a line of JSON each, with what became of it (`Sent`).
 
@@ -9,13 +11,15 @@ Invariant: bounded in connections and time; what was sent and not answered is in
 """
 
 import asyncio
+import gc
 import json
 import random
+import re
 import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httptools
 import uvloop
@@ -26,9 +30,13 @@ from harness.client import Connection
 UNANSWERED: Final = (OSError, EOFError, httptools.HttpParserError)
 AGAIN_SECONDS: Final = 0.5
 """After which an app that was hung up on connects again."""
+NO_TIME_LEFT_SECONDS: Final = 3.5
+"""After which an app that is told 503 may have been committed: its time is over before its answer is known."""
 WARM_SECONDS: Final = 4.0
 """Before what is counted begins; all have connected by the half of it."""
-TICK_SECONDS: Final = 0.01
+TICK_SECONDS: Final = 0.005
+LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
+WAIT: Final = re.compile(rb"\r\nretry-after: (\d+)\r\n", re.IGNORECASE)
 
 
 @dataclass
@@ -36,6 +44,12 @@ class Seen:
     """What the crowd saw, and how many cores it took itself."""
 
     connections: int
+    offered_a_second: float
+    """Posts that were sent."""
+    accepted: int
+    """From the beginning, where the figures by the second leave out how it gets going."""
+    in_doubt: int
+    """Posts that were never answered, or with 503 when their time was over: they may have been committed."""
     accepted_a_second: float
     refused_a_second: float
     lost: int
@@ -44,6 +58,8 @@ class Seen:
     accepted_p50_seconds: float
     accepted_p99_seconds: float
     refused_p50_seconds: float
+    retry_after_seconds: list[int]
+    """The waits that refusals asked for, each once."""
     health_p99_seconds: float
     client_cores: float
 
@@ -58,16 +74,79 @@ class Sent:
     status: int | None = None
     answer: str = ""
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it may be in the database though it was not answered 202."""
+        if self.answered_at is None:
+            return True
+        return self.status == 503 and self.answered_at - self.at > NO_TIME_LEFT_SECONDS
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A post of an open loop before it is sent."""
+
+    body: dict[str, Any]
+    request: bytes
+
 
 class App(Connection):
     """A connection that knows for how long it was asked to wait."""
 
     retry_after = 1.0
 
+    def __init__(self, waits: set[int]) -> None:
+        super().__init__()
+        self._waits = waits
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the wait."""
         if name.lower() == b"retry-after":
             self.retry_after = float(value)
+            self._waits.add(int(value))
+
+
+class Line(asyncio.Protocol):
+    """A connection of an open loop: one post at a time, its answer found by hand; idle again by itself."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, crowd: "Crowd") -> None:
+        self._crowd = crowd
+        self._sent: Sent | None = None
+        self._come = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for a post."""
+        self.transport = cast("asyncio.Transport", transport)
+        self._crowd.idle.append(self)
+
+    def post(self, prepared: Prepared) -> None:
+        """Send one."""
+        self._sent = Sent(time.time(), prepared.body)
+        self._crowd.sent.append(self._sent)
+        self.transport.write(prepared.request)
+
+    def data_received(self, data: bytes) -> None:
+        """Note the answer once it is whole."""
+        self._come += data
+        end = self._come.find(b"\r\n\r\n") + 4
+        if end < 4 or self._sent is None or (length := LENGTH.search(self._come)) is None:
+            return
+        if len(self._come) >= end + int(length[1]):
+            self._sent.answered_at, self._sent.status = time.time(), int(self._come[9:12])
+            self._sent.answer = self._come[end:].decode()
+            if (wait := WAIT.search(self._come, 0, end)) is not None:
+                self._crowd.waits.add(int(wait[1]))
+            self._sent, self._come = None, b""
+            self._crowd.idle.append(self)
+
+    def connection_lost(self, _: BaseException | None) -> None:
+        """Count it; a new one takes its place when it is needed."""
+        self._crowd.lines -= 1
+        self._crowd.lost += 1
+        if self in self._crowd.idle:
+            self._crowd.idle.remove(self)
 
 
 @dataclass
@@ -81,6 +160,10 @@ class Crowd:
     sent: list[Sent] = field(default_factory=list)
     health: list[float] = field(default_factory=list)
     lost: int = 0
+    waits: set[int] = field(default_factory=set)
+    idle: list[Line] = field(default_factory=list)
+    lines: int = 0
+    """Of an open loop, the connections that are open or will be."""
 
     async def run(self) -> Seen:
         """Post for as long as it is to, after a while in which it gets going."""
@@ -101,7 +184,7 @@ class Crowd:
         await asyncio.sleep(random.random() * WARM_SECONDS / 2)
         while True:
             try:
-                app = await App.open(self.port)
+                app = await self._connected()
                 while True:
                     if await self._post(app) == 503:
                         await asyncio.sleep(app.retry_after * random.uniform(0.9, 1.1))
@@ -110,24 +193,39 @@ class Crowd:
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _open_loop(self, rate: float) -> None:
-        idle: list[App] = []
-        began, posts, running = time.monotonic(), 0, set[asyncio.Task[None]]()
-        async with asyncio.TaskGroup() as group:
+        prepared = self._prepared(round(rate * (WARM_SECONDS + self.seconds)))
+        posts, began = 0, time.monotonic()
+        async with asyncio.TaskGroup() as connecting:
             while True:
-                while posts < (time.monotonic() - began) * rate:
+                due = min(round((time.monotonic() - began) * rate), len(prepared))
+                while posts < due and self.idle:
+                    self.idle.pop().post(prepared[posts])
                     posts += 1
-                    if idle or len(running) < self.connections:
-                        running.add(task := group.create_task(self._once(idle)))
-                        task.add_done_callback(running.discard)
+                more = min(due - posts, self.connections - self.lines)
+                for _ in range(more):
+                    self.lines += 1
+                    connecting.create_task(self._connect())
+                if not more and self.lines >= self.connections:
+                    posts = due  # nobody is left to send what is due
                 await asyncio.sleep(TICK_SECONDS)
 
-    async def _once(self, idle: list[App]) -> None:
+    def _prepared(self, count: int) -> list[Prepared]:
+        """So many posts as they will be written; what is collected as garbage is collected before."""
+        posts = [Prepared(body, _request(body)) for body, _ in zip(self._source, range(count), strict=False)]
+        gc.collect()
+        gc.freeze()
+        return posts
+
+    async def _connect(self) -> None:
         try:
-            app = idle.pop() if idle else await App.open(self.port)
-            await self._post(app)
-            idle.append(app)
-        except UNANSWERED:
+            await asyncio.get_running_loop().create_connection(lambda: Line(self), "127.0.0.1", self.port)
+        except OSError:
+            self.lines -= 1
             self.lost += 1
+
+    async def _connected(self) -> App:
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(lambda: App(self.waits), "127.0.0.1", self.port))[1]
 
     async def _post(self, app: App) -> int:
         sent = Sent(time.time(), next(self._source))
@@ -138,7 +236,7 @@ class Crowd:
         return answer.status
 
     async def _probe(self) -> None:
-        probe = await App.open(self.port)
+        probe = await Connection.open(self.port)
         while True:
             self.health.append((await probe.get("/health")).seconds)
             await asyncio.sleep(0.05)
@@ -153,6 +251,9 @@ class Crowd:
         on_their_way = sum(each.status is None for each in counted)
         return Seen(
             connections=self.connections,
+            offered_a_second=len(counted) / self.seconds,
+            accepted=sum(each.status == 202 for each in self.sent),
+            in_doubt=sum(each.is_in_doubt for each in self.sent),
             accepted_a_second=len(seconds[202]) / self.seconds,
             refused_a_second=len(seconds[503]) / self.seconds,
             lost=self.lost,
@@ -160,9 +261,16 @@ class Crowd:
             accepted_p50_seconds=_share(seconds[202], 0.5),
             accepted_p99_seconds=_share(seconds[202], 0.99),
             refused_p50_seconds=_share(seconds[503], 0.5),
+            retry_after_seconds=sorted(self.waits),
             health_p99_seconds=_share(self.health, 0.99),
             client_cores=cores,
         )
+
+
+def _request(body: dict[str, Any]) -> bytes:
+    content = json.dumps(body).encode()
+    head = f"POST /applications HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+    return head.encode() + b"\r\n\r\n" + content
 
 
 def _share(seconds: list[float], share: float) -> float:

@@ -7,6 +7,7 @@ import functools
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -29,6 +30,7 @@ from prequal.api.access_record import READ_PATH, AccessLog, route_of
 from prequal.api.errors import ApiError, ErrorCode, error_response, retry_after
 from prequal.api.masking import is_safe_id, shown_path
 from prequal.api.openapi import document
+from prequal.api.refusals import Refusals
 from prequal.api.routes import ClientGone
 from prequal.messaging.events import rfc3339
 from prequal.service import http_protocol
@@ -43,17 +45,20 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENTS_NAMED_MAX = 100
 """So many clients have series of their own."""
 
-_SUBMIT_TARGET = SUBMIT_ROUTE.encode()
-_PROTOCOL_CODES = {
-    400: ErrorCode.MALFORMED_REQUEST,
-    408: ErrorCode.REQUEST_TIMEOUT,
-    414: ErrorCode.URI_TOO_LONG,
-    431: ErrorCode.HEADERS_TOO_LARGE,
-    503: ErrorCode.SERVICE_UNAVAILABLE,
-}
 _FRAMEWORK_CODES = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED}
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Whether there is room for one more application: `admit` lets it in or counts it as shed, `is_full` only looks."""
+
+    admit: Callable[[], bool]
+    is_full: Callable[[], bool]
+
+
+ALWAYS = Room(lambda: True, lambda: False)
 
 
 def build(
@@ -61,7 +66,7 @@ def build(
     show_status: ASGIApp,
     show_decision: ASGIApp,
     health: dict[str, Handler],
-    admit: Callable[[], bool] = lambda: True,
+    room: Room = ALWAYS,
     *,
     pages: bool = True,
 ) -> "Envelope":
@@ -72,7 +77,7 @@ def build(
         show_status: the GET of its status.
         show_decision: the GET of its decision.
         health: the probes, by path.
-        admit: whether there is room for one more application, asked when its head has come.
+        room: whether there is any for one more application, asked before its body is read.
         pages: whether the API's description and its pages are shown. What has no route is a 404.
     """
     app = FastAPI(
@@ -96,7 +101,7 @@ def build(
     app.add_exception_handler(HTTPException, _refused_by_framework)
     app.add_exception_handler(RequestValidationError, _refused_by_framework)
     app.add_exception_handler(Exception, _failed)
-    return Envelope(app, submit, {"status": show_status, "decision": show_decision}, admit)
+    return Envelope(app, submit, {"status": show_status, "decision": show_decision}, room)
 
 
 def build_admin(health: Mapping[str, Handler]) -> Starlette:
@@ -109,36 +114,18 @@ def build_admin(health: Mapping[str, Handler]) -> Starlette:
     return Starlette(routes=[*probes, Route("/openapi.json", description, methods=["GET"]), *docs_pages.routes()])
 
 
-class Protocol(http_protocol.Protocol):
-    """HTTP as every process speaks it; what cannot be a request is refused in the one shape, too."""
-
-    def refusal(self, status: int) -> bytes:
-        """The answer with which the connection ends, counted."""
-        request_id = str(uuid7())
-        error = ApiError(_PROTOCOL_CODES[status], words=http_protocol.WORDS[status])
-        answer = error_response(error, request_id, "")
-        metrics.HTTP_REQUESTS.labels("other", "other", str(status)).inc()
-        return http_protocol.refusal(status, bytes(answer.body), {**answer.headers, "X-Request-ID": request_id})
-
-    def answer_at_once(self) -> bytes | None:
-        """The 503 of an application for which there is no room: it costs a fraction of what accepting one does."""
-        if self.url.partition(b"?")[0] != _SUBMIT_TARGET or self.parser.get_method() != b"POST" or self.app.admit():
-            return None
-        refused: bytes = self.app.refuse_at_once({**self.scope, "method": "POST", "path": SUBMIT_ROUTE})
-        return refused
-
-
 class Envelope:
     """Gives each request its id, counts, times and records it, and handles an error that nothing else handled.
 
     The paths of applications are served past the framework, whose layers cost as much as all the rest of a POST.
     """
 
-    def __init__(self, app: ASGIApp, submit: ASGIApp, reads: Mapping[str, ASGIApp], admit: Callable[[], bool]) -> None:
+    def __init__(self, app: ASGIApp, submit: ASGIApp, reads: Mapping[str, ASGIApp], room: Room) -> None:
         self._app = app
         self._submit = submit
         self._reads = reads
-        self.admit = admit
+        self.room = room
+        self.refusals = Refusals()
         self._in_progress = 0
         self._access_log = AccessLog()
         self._clients = ClientRequests()
@@ -181,13 +168,14 @@ class Envelope:
             return self._reads[found["what"]]
         return self._app
 
-    def refuse_at_once(self, scope: Scope) -> bytes:
-        """The whole answer to an application that is not admitted, counted and recorded as any other."""
+    def refuse(self, scope: Scope, seconds: float) -> bytes:
+        """The whole answer to an application that is not admitted, after so long, counted and recorded as any other."""
         request_id = scope["request_id"] = request_id_of(scope)
         before, between, after = _unavailable()
         body = b"".join((before, request_id.encode(), between, rfc3339(datetime.now(UTC)).encode(), after))
-        _count(scope, 503, 0.0)
-        self._access_log.record(scope, 503, (), 0.0)
+        metrics.SHED.inc()
+        _count(scope, 503, seconds)
+        self._access_log.record(scope, 503, (), seconds)
         headers = {**retry_after(ErrorCode.SERVICE_UNAVAILABLE), "X-Request-ID": request_id}
         return http_protocol.answer(503, body, {"Content-Type": "application/json", **headers})
 

@@ -13,6 +13,7 @@ from prequal.api.decided_policies import DecidedPolicies
 from prequal.api.decision import ShowDecision
 from prequal.api.issued_tokens import IssuedTokens
 from prequal.api.known_clients import KnownClients
+from prequal.api.protocol import Protocol
 from prequal.api.rate_limits import RateLimits
 from prequal.api.routes import OwnApplications, ShowStatus, SubmitApplication
 from prequal.api.submit import Submissions
@@ -67,9 +68,10 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         applications = OwnApplications(read_pool, authentication, limits)
         shown = http_server.bare_handlers(health) if admin else health
         reads = (ShowStatus(applications), ShowDecision(applications, DecidedPolicies(read_pool)))
-        api = app.build(submit, *reads, shown, submissions.admit, pages=admin is None)
+        room = app.Room(submissions.admit, submissions.is_full)
+        api = app.build(submit, *reads, shown, room, pages=admin is None)
         certificate = HttpCertificate.of(settings)
-        http: dict[str, Any] = {"app": api, "protocol": app.Protocol, "admin": admin, "certificate": certificate}
+        http: dict[str, Any] = {"app": api, "protocol": Protocol, "admin": admin, "certificate": certificate}
         async with started(Service.API, settings, stop, readiness, *checks, **http) as running:
             writing = running.group.create_task(submissions.run(served))
             running.group.create_task(events.run(written))

@@ -78,14 +78,18 @@ class Submissions:
 
         Until applications are taken, that is not asked.
         """
-        if not self._open or self._admission.has_room(len(self._queue) + self._coming):
+        if not self.is_full():
             return True
         metrics.SHED.inc()
         return False
 
+    def is_full(self) -> bool:
+        """Whether one more would not be written in time."""
+        return self._open and not self._admission.has_room(len(self._queue) + self._coming)
+
     def admit(self) -> bool:
-        """`has_room` for a request whose body was not read yet; those admitted at the same moment count as waiting."""
-        if not self.has_room():
+        """Whether there is room for a request whose body was not read; who is admitted at the same moment counts."""
+        if self.is_full():
             return False
         if not self._coming:
             asyncio.get_running_loop().call_soon(self._have_come)

@@ -1,0 +1,106 @@
+"""HTTP as the API speaks it: what cannot be a request has the one shape, and applications without room wait their turn.
+
+Invariant: a connection is held only where a request begins on it and nothing before that is unanswered.
+"""
+
+from time import perf_counter
+from typing import Any, Final
+
+from uuid_utils.compat import uuid7
+
+from prequal.api.errors import ApiError, ErrorCode, error_response
+from prequal.service import http_protocol
+from prequal.telemetry import metrics
+from prequal.telemetry.metrics import SUBMIT_ROUTE
+
+HELD_BYTES_MAX: Final = 4 * 1024
+"""What comes in larger pieces is refused at once, so that those who wait hold little."""
+
+_SUBMIT_TARGET: Final = SUBMIT_ROUTE.encode()
+_POSTS: Final = tuple(b"POST %b%b" % (_SUBMIT_TARGET, end) for end in (b" ", b"?"))
+_CODES: Final = {
+    400: ErrorCode.MALFORMED_REQUEST,
+    408: ErrorCode.REQUEST_TIMEOUT,
+    414: ErrorCode.URI_TOO_LONG,
+    431: ErrorCode.HEADERS_TOO_LARGE,
+    503: ErrorCode.SERVICE_UNAVAILABLE,
+}
+
+
+class Protocol(http_protocol.Protocol):
+    """HTTP as every process speaks it, with the API's refusals."""
+
+    _is_between = True
+    """Whether no message has begun that is not whole."""
+    _began = 0.0
+    _is_waiting = False
+    """Whether an application waits here until it is refused."""
+    _waited: float | None = None
+    """How long the application that is read now has waited for its refusal, in seconds; None if it may be admitted."""
+
+    def data_received(self, data: bytes) -> None:
+        """Read what has come, unless it is an application without room that must wait until it is refused."""
+        if data.startswith(_POSTS) and self._may_wait(data) and self.app.room.is_full() and not self._is_due():
+            self._waits.idle.pop(self, None)
+            self._held, self.flow.is_full, self._is_waiting = data, True, True
+            self.flow.pause_reading()
+            self.app.refusals.wait(self)
+        else:
+            super().data_received(data)
+
+    def _may_wait(self, data: bytes) -> bool:
+        return (
+            self._is_between
+            and len(data) <= HELD_BYTES_MAX
+            and self._refusal is None
+            and not (self._held or self.only_probes or self.flow.write_paused)
+            and (self.cycle is None or self.cycle.response_complete)
+        )
+
+    def _is_due(self) -> bool:
+        is_due: bool = self.app.refusals.are_due()
+        return is_due
+
+    def refuse_now(self, waited_seconds: float) -> None:
+        """Refuse the application for which this connection was held, and read on."""
+        if self._is_waiting and not self.transport.is_closing():
+            self._is_waiting, self._waited = False, waited_seconds
+            self._read_held()
+
+    def on_message_begin(self) -> None:
+        """Note that a message is on its way."""
+        self._is_between, self._began = False, perf_counter()
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """Note that it is whole."""
+        self._is_between = True
+        super().on_message_complete()
+
+    def answer_at_once(self) -> bytes | None:
+        """The 503 of an application for which there is no room: it costs a fraction of what accepting one does."""
+        if self.url.partition(b"?")[0] != _SUBMIT_TARGET or self.parser.get_method() != b"POST":
+            return None
+        waited, self._waited = self._waited, None
+        if waited is None and self.app.room.admit():
+            return None
+        scope: dict[str, Any] = {**self.scope, "method": "POST", "path": SUBMIT_ROUTE}
+        refused: bytes = self.app.refuse(scope, waited or 0.0)
+        return refused
+
+    def _answer_now(self, answer: bytes) -> None:
+        super()._answer_now(answer)
+        self.app.refusals.took(perf_counter() - self._began)
+
+    def refusal(self, status: int) -> bytes:
+        """The answer with which the connection ends, counted."""
+        request_id = str(uuid7())
+        error = ApiError(_CODES[status], words=http_protocol.WORDS[status])
+        answer = error_response(error, request_id, "")
+        metrics.HTTP_REQUESTS.labels("other", "other", str(status)).inc()
+        return http_protocol.refusal(status, bytes(answer.body), {**answer.headers, "X-Request-ID": request_id})
+
+    def shutdown(self) -> None:
+        """End, because the process is to; whom it has kept waiting is refused before."""
+        self.refuse_now(0.0)
+        super().shutdown()

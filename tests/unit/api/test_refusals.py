@@ -1,0 +1,172 @@
+"""`api.refusals` and `api.protocol`: when applications for which there is no room are told so."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from harness.waiting import soon
+from prequal.api import app
+from prequal.api.protocol import HELD_BYTES_MAX, Protocol
+from prequal.api.refusals import BURST_SECONDS, DEBT_SECONDS, LATE_SECONDS, LATE_SHARE, SHARE, Refusals
+from prequal.telemetry import metrics
+from tests.support.edge import a_request, an_answer, an_edge, echo
+
+POST = a_request(body=b'{"pan_number": "ABCPE1234F"}')
+FULL = app.Room(admit=lambda: False, is_full=lambda: True)
+
+
+class Refused:
+    """A connection that waits; each refusal of it takes as many seconds as are given."""
+
+    def __init__(self, refusals: Refusals, takes: float) -> None:
+        self._refusals, self._takes = refusals, takes
+        self.waited: list[float] = []
+
+    def refuse_now(self, waited_seconds: float) -> None:
+        self.waited.append(waited_seconds)
+        self._refusals.took(self._takes)
+
+
+async def refused(seconds: float, takes: float) -> list[float]:
+    """How long those who came first, of a thousand, had waited when they were refused in one turn after so long."""
+    now = 0.0
+    refusals = Refusals(lambda: now)
+    connections = [Refused(refusals, takes) for _ in range(1000)]
+    for connection in connections:
+        refusals.wait(connection)
+    assert not refusals.are_due()
+    now = seconds
+    await soon(lambda: connections[0].waited)
+    return [waited for each in connections for waited in each.waited]
+
+
+async def test_refusals_take_a_twentieth_of_the_time_and_a_quarter_while_somebody_waits_for_over_two_seconds() -> None:
+    takes = 0.0001
+    early, late = await refused(LATE_SECONDS - 0.1, takes), await refused(LATE_SECONDS, takes)
+
+    assert early == [LATE_SECONDS - 0.1] * (round(BURST_SECONDS * SHARE / takes) + 1)
+    assert late == [LATE_SECONDS] * (round(BURST_SECONDS * LATE_SHARE / takes) + 1)
+
+
+async def test_one_long_refusal_puts_off_the_next_by_a_tenth_of_a_second() -> None:
+    now = 0.0
+    refusals = Refusals(lambda: now)
+    refusals.took(60.0)
+
+    assert not refusals.are_due()
+    now = DEBT_SECONDS
+    assert refusals.are_due()
+
+
+class Broken:
+    def refuse_now(self, waited_seconds: float) -> None:
+        raise RuntimeError
+
+
+async def test_failure_at_one_connection_leaves_no_other_waiting() -> None:
+    refusals = Refusals()
+    other = Refused(refusals, 0.0)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    refusals.wait(Broken())
+    refusals.wait(other)
+
+    await soon(lambda: other.waited)
+
+
+@dataclass
+class Spent:
+    """An API that has no room and whose refusals have taken all they may, until its clock goes on."""
+
+    port: int
+    refusals: Refusals
+    now: list[float]
+
+    async def sent(self, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(data)
+        return reader, writer
+
+    async def waits(self, number: int) -> None:
+        await soon(lambda: len(self.refusals._line) == number)
+
+
+@asynccontextmanager
+async def a_spent_api() -> AsyncIterator[Spent]:
+    now = [0.0]
+    api = app.build(echo, echo, echo, {}, FULL)
+    api.refusals = Refusals(lambda: now[0])
+    api.refusals.took(1.0)
+    async with an_edge(api, Protocol) as port:
+        yield Spent(port, api.refusals, now)
+
+
+async def test_application_beyond_what_refusals_may_take_waits_for_its_answer_and_no_other_request_does() -> None:
+    seconds, shed = metrics.HTTP_SECONDS.labels("POST", "/applications", "failed"), metrics.SHED
+    took, before = seconds._sum.get(), shed._value.get()
+    async with a_spent_api() as api:
+        reader, writer = await api.sent(POST)
+        await api.waits(1)
+        other, third = await api.sent(a_request("GET /nowhere"))
+        assert (await an_answer(other))[0] == 404
+        writer.write(POST + a_request("GET /nowhere"))
+        first = asyncio.create_task(an_answer(reader))
+        await asyncio.sleep(0)
+        assert not first.done()
+
+        api.now[0] = 1.0
+        answers = [(await first)[0], *[(await an_answer(reader))[0] for _ in range(2)]]
+
+        writer.close()
+        third.close()
+    assert answers == [503, 503, 404]
+    assert shed._value.get() == before + 2
+    assert seconds._sum.get() >= took + 1.0
+
+
+async def test_what_is_in_large_pieces_is_refused_at_once_so_that_those_who_wait_hold_little() -> None:
+    async with a_spent_api() as api:
+        reader, writer = await api.sent(a_request(body=b" " * HELD_BYTES_MAX))
+
+        assert (await an_answer(reader))[0] == 503
+        writer.close()
+
+
+async def test_connection_goes_on_behind_a_refusal_whose_head_and_body_come_later() -> None:
+    request = a_request(body=POST)  # a body that looks like an application
+    async with a_spent_api() as api:
+        reader, writer = await api.sent(request[:40])
+        await api.waits(1)
+        api.now[0] = 1.0
+        await api.waits(0)
+        writer.write(request[40 : -len(POST)])
+        assert (await an_answer(reader))[0] == 503
+
+        for packet in (POST, a_request("GET /nowhere")):
+            writer.write(packet)
+            await asyncio.sleep(0.02)  # so that they do not come as one
+
+        assert (await an_answer(reader))[0] == 404
+        writer.close()
+
+
+async def test_who_waits_when_the_process_ends_is_refused_before_it_does() -> None:
+    async with a_spent_api() as api:
+        reader, writer = await api.sent(POST)
+        await api.waits(1)
+
+    assert (await an_answer(reader))[0] == 503
+    writer.close()
+
+
+async def test_who_hung_up_while_he_waited_takes_nothing_from_the_others() -> None:
+    async with a_spent_api() as api:
+        _, gone = await api.sent(POST)
+        await api.waits(1)
+        gone.transport.abort()
+        reader, writer = await api.sent(POST)
+        await api.waits(2)
+
+        api.now[0] = 1.0
+        assert (await an_answer(reader))[0] == 503
+        writer.close()
