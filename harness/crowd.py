@@ -31,7 +31,7 @@ UNANSWERED: Final = (OSError, EOFError, httptools.HttpParserError)
 AGAIN_SECONDS: Final = 0.5
 """After which an app that was hung up on connects again."""
 NO_TIME_LEFT_SECONDS: Final = 3.5
-"""After which an app that is told 503 may have been committed: its time is over before its answer is known."""
+"""After which an app that is answered 503 may have been committed: its time is over before its answer is known."""
 WARM_SECONDS: Final = 4.0
 """Before what is counted begins; all have connected by the half of it."""
 TICK_SECONDS: Final = 0.005

@@ -62,8 +62,8 @@ def crowd(run: Run, connections: int, *rate: float) -> Seen:
     before = _committed(run)
     seen = ended(run, begun(run, connections, SECONDS, *rate))
     eventually(lambda: run.system.metric("api", "http_requests_in_progress") <= 1)  # the one that asks
-    told = _committed(run) - before - seen.accepted
-    run.demand(told <= seen.in_doubt, f"{told - seen.in_doubt} applications were committed and refused in time")
+    denied = _committed(run) - before - seen.accepted
+    run.demand(denied <= seen.in_doubt, f"{denied - seen.in_doubt} applications were committed and refused in time")
     return seen
 
 

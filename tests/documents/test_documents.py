@@ -116,6 +116,14 @@ def test_the_published_dead_letter_headers_are_those_that_are_sent() -> None:
     assert [name for name, _ in dead_letters.headers(dead_letter)] == list(asyncapi.DEAD_LETTER_HEADERS)
 
 
+def test_operations_are_named_by_what_is_done_with_which_event() -> None:
+    messages = _asyncapi()["components"]["messages"]
+
+    for name, operation in _asyncapi()["operations"].items():
+        verb = {"send": "publish", "receive": "consume"}[operation["action"]]
+        assert name.removeprefix(verb).removesuffix("DeadLetter") in messages
+
+
 def test_every_reference_leads_somewhere() -> None:
     document = _asyncapi()
 

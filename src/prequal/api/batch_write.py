@@ -95,6 +95,15 @@ class BatchWriter:
                 return answers
         raise Transient("the write keeps losing races against other writers")
 
+    async def warm(self) -> None:
+        """Open the connection and have the write planned on it: the first application would wait for both.
+
+        Raises:
+            Transient: the database is away.
+        """
+        async with self._link.use() as connection:
+            await queries.write(connection, (), self._service)
+
     async def close(self) -> None:
         """Close the connection."""
         await self._link.close()

@@ -55,6 +55,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         watch.load,
         recorded_hash_keys(*(each.check for each in hasher.every)),
         authentication.load,
+        submissions.warm,
     )
     limits = RateLimits()
     served, written = asyncio.Event(), asyncio.Event()

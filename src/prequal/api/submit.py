@@ -23,7 +23,7 @@ from prequal.api.queries import NewApplication
 from prequal.core.errors import Transient
 from prequal.core.settings import ApiSettings
 from prequal.messaging.own_events import OwnEvents
-from prequal.postgres.connections import describe
+from prequal.postgres.connections import Connection, describe
 from prequal.telemetry import metrics
 from prequal.telemetry.logs import where
 
@@ -68,6 +68,14 @@ class Submissions:
         self._open = False
         metrics.WAITING.set_function(lambda: len(self._queue))
         metrics.WAITING_LIMIT.set(settings.waiting_max)
+
+    async def warm(self, _: Connection) -> None:
+        """Have the first write take no longer than any other; a check of the start.
+
+        Raises:
+            Transient: the database is away.
+        """
+        await self._writer.warm()
 
     def open(self) -> None:
         """Take applications from now on: the database's revision and the keys were found right."""

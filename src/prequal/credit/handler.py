@@ -23,7 +23,7 @@ from prequal.messaging.messages import Received
 from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.own_events import OwnEvents
 from prequal.messaging.report_mac import ReportMac
-from prequal.postgres.connections import SingleConnection
+from prequal.postgres.connections import Connection, SingleConnection
 from prequal.security.challenge_draws import ChallengeDraws
 from prequal.security.pan_encryption import KeyRing
 from prequal.telemetry import metrics
@@ -91,6 +91,16 @@ class CreditHandler:
             else:
                 results[received.event.event_id] = said
         return results | await self._report(scored) if scored else results
+
+    async def warm(self, _: Connection) -> None:
+        """Open the connection and have its statements planned: the first application would wait. A check of the start.
+
+        Raises:
+            Transient: the database is away.
+        """
+        async with self._link.use() as connection:
+            await queries.record_reads(connection, ())
+            await queries.append_reports(connection, ())
 
     async def close(self) -> None:
         """Close the connections."""

@@ -65,6 +65,7 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
         _decrypts_no_pan(KeyCheck.of(report_key), watch.ring),
         recorded_key("REPORT_KEY", KeyCheck.of(report_key)),
         recorded_key("SCORE_DRAW_KEY", KeyCheck.of(draw_key)),
+        handler.warm,
     )
     async with started(Service.CREDIT, settings, stop, readiness, *checks) as running:
         running.group.create_task(events.run(consumed))

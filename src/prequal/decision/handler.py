@@ -24,7 +24,7 @@ from prequal.messaging.handler import HandlerResult, Outcome
 from prequal.messaging.inbox import Known
 from prequal.messaging.messages import Received
 from prequal.messaging.report_mac import ReportMac
-from prequal.postgres.connections import SingleConnection
+from prequal.postgres.connections import Connection, SingleConnection
 from prequal.telemetry import metrics
 
 Reported = Received[CreditReportGenerated]
@@ -70,6 +70,15 @@ class DecisionHandler:
             else:
                 unmoved.append(received)
         return results | await self._results_of_unmoved(unmoved, in_force) if unmoved else results
+
+    async def warm(self, _: Connection) -> None:
+        """Open the connection and have its statement planned: the first application would wait. A check of the start.
+
+        Raises:
+            Transient: the database is away.
+        """
+        async with self._link.use() as connection:
+            await queries.write_decisions(connection, (), self._review, self._publish)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -60,7 +60,7 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(Service.DECISION, settings, consumer.reason_not_ready, policy.detail)
     check = recorded_key("REPORT_KEY", KeyCheck.of(key), *map(KeyCheck.of, retired))
-    async with started(Service.DECISION, settings, stop, readiness, check, policy.load) as running:
+    async with started(Service.DECISION, settings, stop, readiness, check, policy.load, handler.warm) as running:
         looking = running.group.create_task(policy.run(stop))
         running.group.create_task(keep_moving(settings.database_url, settings.service_name, stop))
         await consumer.run(stop)

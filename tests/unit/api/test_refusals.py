@@ -1,4 +1,4 @@
-"""`api.refusals` and `api.protocol`: when applications for which there is no room are told so."""
+"""`api.refusals` and `api.protocol`: when applications for which there is no room are refused."""
 
 import asyncio
 from collections.abc import AsyncIterator
