@@ -36,14 +36,15 @@ async def an_edge(app: ASGIApp = echo, protocol: type[Protocol] = Protocol, **se
     stop = asyncio.Event()
     serving = asyncio.create_task(http_server.serve(app, loaded, stop, (), protocol))
     try:
-        await soon(lambda: _takes_connections(port))
+        await soon(lambda: takes_connections(port))
         yield port
     finally:
         stop.set()
         await serving
 
 
-async def _takes_connections(port: int) -> bool:
+async def takes_connections(port: int) -> bool:
+    """Whether somebody listens at a port."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except ConnectionRefusedError:

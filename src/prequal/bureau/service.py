@@ -1,14 +1,28 @@
 """The simulated bureau as a process.
 
-Invariant: it is started by hand alone; no other process starts it.
+Invariant: it is started by hand alone; no other process starts it. What a connection can make it hold is bounded as
+everywhere.
 """
 
-import uvicorn
+import asyncio
+import signal
+from dataclasses import dataclass
 
 from prequal.bureau.simulator import app
 from prequal.core.simulator_settings import SimulatorSettings
-from prequal.service.http_server import bind
+from prequal.service import http_server
 from prequal.telemetry import logs
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """How HTTP is served here: where is a setting, the rest is not."""
+
+    http_host: str
+    http_port: int
+    http_keep_alive_seconds: int = 75
+    http_connections_max: int = 1024
+    shutdown_seconds: float = 1.0
 
 
 def run(settings: SimulatorSettings) -> None:
@@ -18,6 +32,20 @@ def run(settings: SimulatorSettings) -> None:
         Misconfigured: the port is taken.
     """
     logs.configure("bureau", settings.log_level)
-    listener = bind(settings.http_host, settings.http_port, "HTTP_PORT")
-    config = uvicorn.Config(app(), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[listener])
+    asyncio.run(_until_stopped(Http(settings.http_host, settings.http_port)))
+
+
+async def _until_stopped(http: Http) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(http, stop)
+
+
+async def serve(http: Http, stop: asyncio.Event) -> None:
+    """Answer until `stop`.
+
+    Raises:
+        Misconfigured: the port is taken.
+    """
+    await http_server.serve(app(), http, stop)

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from typing import Protocol as Shape
 
 import structlog
 import uvicorn
@@ -23,7 +24,6 @@ from starlette.routing import Route
 
 from prequal.core.errors import Misconfigured
 from prequal.core.lifecycle import pause
-from prequal.core.settings import ServiceSettings
 from prequal.core.topology import Service
 from prequal.service.http_connections import Connections, limits
 from prequal.service.http_protocol import Protocol, Silent
@@ -81,6 +81,21 @@ def probes(exporter: Service, service: str, readiness: Readiness) -> Starlette:
     return Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
 
 
+class HttpSettings(Shape):
+    """The settings by which a process serves HTTP: address, idle bound, most connections, and time to end in."""
+
+    @property
+    def http_host(self) -> str: ...
+    @property
+    def http_port(self) -> int: ...
+    @property
+    def http_keep_alive_seconds(self) -> int: ...
+    @property
+    def http_connections_max(self) -> int: ...
+    @property
+    def shutdown_seconds(self) -> float: ...
+
+
 @dataclass(frozen=True, slots=True)
 class FurtherPort:
     """What a process answers with at another port than its own, and the setting that moves that port."""
@@ -93,7 +108,7 @@ class FurtherPort:
 
 async def serve(
     app: Any,
-    settings: ServiceSettings,
+    settings: HttpSettings,
     stop: asyncio.Event,
     further: Sequence[FurtherPort] = (),
     protocol: type[Protocol] = Protocol,
@@ -124,7 +139,7 @@ async def serve(
 class _Listeners:
     """The ports of one process, which share its limit of connections."""
 
-    settings: ServiceSettings
+    settings: HttpSettings
     stop: asyncio.Event
     connections: Connections
     backlog: int
