@@ -87,8 +87,10 @@ def test_case_says_something_just_when_its_alert_fires(kind: str, speaks: bool) 
 def test_every_number_in_a_text_is_rounded(alert: str) -> None:
     rounded = r'printf "%\.(0f|2g)" \$value|if lt \$value 10\.0|\$value \| humanizeDuration'
 
-    uses = re.findall(r"{{([^}]*\$value[^}]*)}}", RULES[alert]["annotations"]["summary"])
+    summary = RULES[alert]["annotations"]["summary"]
+    uses = re.findall(r"{{([^}]*\$value[^}]*)}}", summary)
 
+    assert summary.count("%.2g") == summary.count('{{ if lt $value 10.0 }}{{ printf "%.2g"')  # or 150 is 1.5e+02
     assert [use for use in uses if not re.fullmatch(rounded, use.strip())] == []
 
 
