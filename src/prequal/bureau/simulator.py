@@ -21,6 +21,7 @@ from prequal.domain.application import LoanType
 from prequal.domain.pan import Pan
 from prequal.domain.scoring import cibil_score
 from prequal.security.score_draws import ScoreDraws
+from prequal.service.http_bodies import TooLarge, TooSlow, read_body
 
 SLOW: Final = Pan("SANDB2000G")
 AWAY: Final = Pan("SANDB0503H")
@@ -28,12 +29,9 @@ FAILS_TWICE: Final = Pan("SANDB0502J")
 """The PANs of docs/sandbox.md for which it behaves badly."""
 SLOW_SECONDS: Final = 2.0
 BODY_BYTES_MAX: Final = 16 * 1024
+CLOSE: Final = {"Connection": "close"}
 _INCOME: Final = Decimal(50_000)
 """A bureau does not ask for the income, so the score has no points for it."""
-
-
-class TooLarge(Exception):
-    """The body is larger than any inquiry."""
 
 
 class Inquiry(BaseModel):
@@ -56,10 +54,12 @@ class Simulator:
     async def report(self, request: Request) -> Response:
         """Answer `POST /reports`."""
         try:
-            inquiry = Inquiry.model_validate_json(await _body(request))
+            inquiry = Inquiry.model_validate_json(await read_body(request, BODY_BYTES_MAX))
             pan = Pan(inquiry.pan)
         except TooLarge:
-            return JSONResponse({"error": "the body is over 16 KiB"}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return JSONResponse({"error": "the body is over 16 KiB"}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, CLOSE)
+        except TooSlow:
+            return JSONResponse({"error": "the body did not come"}, HTTPStatus.REQUEST_TIMEOUT, CLOSE)
         except (ValidationError, ValueError):
             return JSONResponse({"error": "request_id and pan are expected"}, HTTPStatus.UNPROCESSABLE_ENTITY)
         if pan == SLOW:
@@ -78,15 +78,6 @@ class Simulator:
 async def health(_: Request) -> Response:
     """Answer `GET /health`."""
     return JSONResponse({"status": "healthy"})
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_BYTES_MAX:
-            raise TooLarge
-    return bytes(body)
 
 
 def app(slow_seconds: float = SLOW_SECONDS) -> Starlette:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from prequal.core.errors import Refused
+from prequal.service.http_bodies import TooLarge, TooSlow, read_body
 
 BYTES_MAX: Final = 64 * 1024
 FIELDS_MAX: Final = 500
@@ -18,11 +19,7 @@ SEVERAL: Final = "\n"
 
 
 class BadForm(Refused):
-    """The form is too large, or is none."""
-
-
-class TooLarge(BadForm):
-    """The body has more than `BYTES_MAX`."""
+    """The form is too large, did not come in time, or is none."""
 
 
 def whole_number(text: str, least: int, most: int) -> int | None:
@@ -32,28 +29,18 @@ def whole_number(text: str, least: int, most: int) -> int | None:
     return int(text) if least <= int(text) <= most else None
 
 
-async def read_bytes(request: Request) -> bytes:
-    """The body. Raises `TooLarge`."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > BYTES_MAX:
-            raise TooLarge
-    return body
-
-
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form, stripped.
 
     Raises:
-        BadForm: it is too large, or no `application/x-www-form-urlencoded` in UTF-8.
+        BadForm: it is too large, does not come in time, or is no `application/x-www-form-urlencoded` in UTF-8.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise BadForm
-    body = await read_bytes(request)
     try:
+        body = await read_body(request, BYTES_MAX)
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
-    except ValueError:
+    except (TooLarge, TooSlow, ValueError):
         raise BadForm from None
     fields: dict[str, str] = {}
     for name, sent in pairs:

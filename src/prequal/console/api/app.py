@@ -3,7 +3,6 @@
 Invariant: but for a sign-in, nothing of a body is read without the token of a living session; no cookie is looked at.
 """
 
-import asyncio
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -24,18 +23,18 @@ from prequal.api.masking import shown_path
 from prequal.console.api import dead_letters, policy, review, session
 from prequal.console.api.errors import Code, Problem, of_fields, problem_of
 from prequal.console.api.rights import needs
-from prequal.console.forms import TooLarge, read_bytes
+from prequal.console.forms import BYTES_MAX
 from prequal.console.rights import Right
 from prequal.console.visit import Console, Visit
 from prequal.core.errors import PrequalError
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.people import sessions
+from prequal.service.http_bodies import TooLarge, TooSlow, read_body
 from prequal.telemetry.logs import correlation_id, where
 
 log = structlog.get_logger()
 
 PREFIX: Final = "/api/v1"
-BODY_SECONDS: Final = 10.0
 _BEARER: Final = b"bearer "
 _SIGN_INS: Final = {("POST", f"{PREFIX}/session{way}") for way in ("", "/issuer", "/issuer/attempts")}
 _STATUSES: Final = {400: Code.MALFORMED_REQUEST, 404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
@@ -152,11 +151,10 @@ def _token(scope: Scope) -> str | None:
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await read_bytes(Request(scope, receive))
+        body = await read_body(Request(scope, receive), BYTES_MAX)
     except TooLarge:
         raise Problem(Code.PAYLOAD_TOO_LARGE, headers={"Connection": "close"}) from None
-    except TimeoutError:
+    except TooSlow:
         raise Problem(Code.REQUEST_TIMEOUT, headers={"Connection": "close"}) from None
     if body and not _is_json(scope):
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)

@@ -1,0 +1,56 @@
+"""`service.http_bodies`: what a body may take, in bytes and in time; and that every other reader goes by it."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+import prequal
+from prequal.service import http_bodies
+from prequal.service.http_bodies import TooLarge, TooSlow, read_body
+from tests.support.edge import a_request, an_answer, an_edge
+
+MOST = 100
+
+
+async def reader_of_bodies(scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        answer = PlainTextResponse(await read_body(Request(scope, receive), MOST))
+    except (TooLarge, TooSlow) as refused:
+        answer = PlainTextResponse(type(refused).__name__, 400)
+    await answer(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        (a_request(body=b"x" * MOST), (200, b"x" * MOST)),
+        (a_request(body=b"x" * (MOST + 1)), (400, b"TooLarge")),
+        (a_request(body=b"x" * MOST)[:-1], (400, b"TooSlow")),
+    ],
+    ids=["whole", "too large", "never whole"],
+)
+async def test_body_is_read_within_bounds(
+    request_: bytes, answer: tuple[int, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if answer[1] == b"TooSlow":
+        monkeypatch.setattr(http_bodies, "BODY_SECONDS", 0.01)
+    async with an_edge(reader_of_bodies) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request_)
+
+        assert await an_answer(reader) == answer
+        writer.close()
+
+
+def test_body_has_ten_seconds_to_come_and_nothing_reads_one_without_a_bound() -> None:
+    reads = re.compile(r"request\.(?:stream|body|form|json)\(\)")
+    source = Path(prequal.__file__).parent
+    files = [str(file.relative_to(source)) for file in source.rglob("*.py") if reads.search(file.read_text())]
+
+    assert http_bodies.BODY_SECONDS == 10
+    assert files == ["service/http_bodies.py"]
