@@ -1,6 +1,6 @@
 """When applications without room are refused: at once while that takes a small share of the loop, else in their turn.
 
-Invariant: under any number of refusals most of the loop is for what is accepted.
+Invariant: most of the loop is for what is accepted, as far as each refusal can be made within four seconds even so.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ SHARE: Final = 0.05
 LATE_SHARE: Final = 0.25
 """Which they may take as long as somebody has waited for his for over `LATE_SECONDS`."""
 LATE_SECONDS: Final = 2.0
+LAST_SECONDS: Final = 4.0
+"""Who has waited for so long is refused, whatever that takes: every answer is promised within 4.5 s."""
 BURST_SECONDS: Final = 0.05
 """What was not used of so much time may be used at once."""
 DEBT_SECONDS: Final = 0.1
@@ -64,6 +66,8 @@ class Refusals:
                 asyncio.get_running_loop().call_later(TURN_SECONDS, self._turn)
 
     def _is_turn_of(self, since: float, now: float) -> bool:
+        if since <= now - LAST_SECONDS:
+            return True
         return self._normal.is_left(now) or (since <= now - LATE_SECONDS and self._late.is_left(now))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.waiting import soon
 from prequal.api import app
 from prequal.api.protocol import HELD_BYTES_MAX, Protocol
-from prequal.api.refusals import BURST_SECONDS, DEBT_SECONDS, LATE_SECONDS, LATE_SHARE, SHARE, Refusals
+from prequal.api.refusals import BURST_SECONDS, DEBT_SECONDS, LAST_SECONDS, LATE_SECONDS, LATE_SHARE, SHARE, Refusals
 from prequal.telemetry import metrics
 from tests.support.edge import a_request, an_answer, an_edge, echo
 
@@ -41,12 +41,14 @@ async def refused(seconds: float, takes: float) -> list[float]:
     return [waited for each in connections for waited in each.waited]
 
 
-async def test_refusals_take_a_twentieth_of_the_time_and_a_quarter_while_somebody_waits_for_over_two_seconds() -> None:
+async def test_refusals_take_a_twentieth_of_the_time_then_a_quarter_and_nobody_waits_for_over_four_seconds() -> None:
     takes = 0.0001
     early, late = await refused(LATE_SECONDS - 0.1, takes), await refused(LATE_SECONDS, takes)
+    last = await refused(LAST_SECONDS, takes)
 
     assert early == [LATE_SECONDS - 0.1] * (round(BURST_SECONDS * SHARE / takes) + 1)
     assert late == [LATE_SECONDS] * (round(BURST_SECONDS * LATE_SHARE / takes) + 1)
+    assert last == [LAST_SECONDS] * 1000
 
 
 async def test_one_long_refusal_puts_off_the_next_by_a_tenth_of_a_second() -> None:
