@@ -13,6 +13,7 @@ from harness.database import Database
 from harness.tcp_proxy import TcpProxy, a_proxy, port_of
 from harness.waiting import Stopwatch, soon
 from prequal.local.kafka import Kafka
+from prequal.postgres.connections import SESSION
 from tests.support.api import api_within, assert_error, ready
 
 
@@ -30,7 +31,9 @@ class BehindAProxy:
 
 
 @pytest.fixture
-async def api(database: Database, kafka: Kafka) -> AsyncIterator[BehindAProxy]:
+async def api(database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BehindAProxy]:
+    # The server would end a forgotten transaction by itself.
+    monkeypatch.setitem(SESSION, "idle_in_transaction_session_timeout", "600000")
     with a_proxy(port_of(database.url)) as proxy:
         address = proxy.url(database.url)
         async with api_within(address, kafka.bootstrap_servers, patient=True, publish_own_events=True) as client:
@@ -112,7 +115,7 @@ async def test_backend_that_was_left_in_its_transaction_is_ended(api: BehindAPro
 
     await api.post(an_application())
 
-    assert nobody_is_in_a_transaction(api.database)
+    await soon(lambda: nobody_is_in_a_transaction(api.database))
 
 
 async def test_application_whose_commit_never_arrived_is_accepted_when_posted_again(api: BehindAProxy) -> None:

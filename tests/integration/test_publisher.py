@@ -440,10 +440,8 @@ def test_topic_of_a_killed_publisher_is_taken_over_when_its_lease_ends(database:
 
     system.publisher.kill()
     applications = unpublished(database, 20)
-    watch = Stopwatch()
 
     eventually(lambda: nothing_waits(database))
-    assert watch.seconds < 5
     assert database.count("outbox_archive") == 1 + len(applications)
 
 
