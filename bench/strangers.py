@@ -1,4 +1,4 @@
-"""Whether another client's application can be told from one that is not there by the time of the 404.
+"""Whether the time of a 404 gives another client's application away: it and a missing id should take the same.
 
     python -m bench.strangers --most 0.05
 

@@ -49,6 +49,24 @@ def hashing_stores() -> "tuple[HashingSettings, PanHasher]":
     return settings, PanHasher.of(settings)
 
 
+def setting_keys_of(name: str) -> tuple[str, list[bytes]]:
+    """The database as `stores` finds it, and the keys of REPORT_KEY, RECORD_KEY or PEOPLE_KEY, the active one first.
+
+    Raises:
+        Misconfigured: neither settings nor a running `prequal up` name both.
+    """
+    if name == "RECORD_KEY":
+        record = record_stores()
+        return record.database_url, record.record_keys()
+    if name == "PEOPLE_KEY":
+        people = people_stores()
+        return people.database_url, people.people_keys()
+    from prequal.core.settings import ReportsSettings
+
+    reports = _found(ReportsSettings, "REPORT_KEY", named_by=("database_url",))
+    return reports.database_url, reports.report_keys()
+
+
 def record_stores() -> "RecordSettings":
     """The database as `stores` finds it, and the RECORD_KEY of the settings or else of a running `prequal up`.
 

@@ -5,6 +5,7 @@ Invariant: it holds no key but the record's, which it chains, and that of second
 
 import asyncio
 import functools
+from collections.abc import Sequence
 
 from prequal.console import app, listing
 from prequal.console.consumers import Consumers
@@ -18,17 +19,17 @@ from prequal.core.console_settings import ConsoleSettings
 from prequal.core.keys import KeyCheck
 from prequal.core.topology import Service
 from prequal.people.issuer_sign_in import IssuerSignIn
-from prequal.people.second_factor_keys import SecondFactorKeys
+from prequal.people.second_factor_keys import PURPOSE, SecondFactorKeys
 from prequal.people.sign_in import Life, SignIn
 from prequal.people.stored_second_factors import encrypted_under
 from prequal.postgres.connections import ConnectionPool
 from prequal.postgres.key_checks import recorded_key
 from prequal.record import chain, lag
 from prequal.record.acts import Actor, ActorKind
-from prequal.service import http_server, process
+from prequal.service import http_server, known_keys, process
 from prequal.service.http_tls import HttpCertificate
 from prequal.service.readiness import Readiness
-from prequal.service.run import started
+from prequal.service.run import Check, started
 
 CONNECTIONS = 4
 
@@ -49,12 +50,12 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
         console, keys = console_of(settings, pool, readiness, stop), settings.record_keys()
         console.renderer.compile()
         pages, certificate = app.build(console, health), HttpCertificate.of(settings)
-        checks = [encrypted_under(console.second_factor_keys, Actor(ActorKind.PROCESS, Service.CONSOLE))]
-        if keys:
-            checks.append(recorded_key("RECORD_KEY", *map(KeyCheck.of, keys)))
+        known, second_factors = _known(console, keys), console.second_factor_keys
+        encrypted = encrypted_under(second_factors, Actor(ActorKind.PROCESS, Service.CONSOLE))
         async with started(
-            Service.CONSOLE, settings, stop, readiness, *checks, app=pages, certificate=certificate
+            Service.CONSOLE, settings, stop, readiness, encrypted, *known, app=pages, certificate=certificate
         ) as running:
+            running.group.create_task(known_keys.watch(settings.database_url, known, stop))
             if console.issuer_sign_in:
                 running.group.create_task(console.issuer_sign_in.flow.keys.run(stop))
             if keys:
@@ -66,6 +67,14 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
             await running.http
             console.verifier.stop()
             await asyncio.to_thread(console.dead_letters.close)
+
+
+def _known(console: Console, record_keys: Sequence[bytes]) -> list[Check]:
+    """Checks that the database knows the console's keys."""
+    known = [recorded_key("RECORD_KEY", *map(KeyCheck.of, record_keys), former=True)] if record_keys else []
+    if console.second_factor_keys:
+        known.append(recorded_key(PURPOSE, *console.second_factor_keys.checks))
+    return known
 
 
 def console_of(

@@ -20,6 +20,7 @@ from prequal.core.issuer_settings import ApiIssuerSettings
 from prequal.core.kafka_settings import KafkaSecuritySettings
 from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
+from prequal.core.report_settings import BelievedReportsSettings, ReportKeySettings
 from prequal.core.review_settings import ReviewSettings
 from prequal.core.topology import ADMIN_PORT
 from prequal.core.writer_settings import WriterSettings
@@ -105,6 +106,10 @@ class RingSettings(KeySourceSettings, DatabaseSettings):
 
 class HashingSettings(HashKeySettings, DatabaseSettings):
     """The settings of a command that hashes: the database, and the keys that its hashes are made with."""
+
+
+class ReportsSettings(BelievedReportsSettings, DatabaseSettings):
+    """The settings of a command that tells by which key a report was signed."""
 
 
 class KafkaSettings(KafkaSecuritySettings, _Settings):
@@ -241,16 +246,7 @@ class ApiSettings(ApiIssuerSettings, HttpTlsSettings, HashKeySettings, WriterSet
         return self
 
 
-class ReportKeySettings(ServiceSettings):
-    """The settings of a service that makes or believes credit reports."""
-
-    report_key: KeyText = Field(
-        description="Signs reports, so that decision-service believes credit-service alone; decrypts no PAN. Base64 of "
-        "32 bytes, the same for both. Required; `prequal keys generate`.",
-    )
-
-
-class CreditSettings(BureauSettings, WriterSettings, EncryptionSettings, ReportKeySettings, ConsumerSettings):
+class CreditSettings(BureauSettings, WriterSettings, ReportKeySettings, EncryptionSettings, ConsumerSettings):
     """What `prequal credit` needs: the key that decrypts, not the one that hashes."""
 
     service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")
@@ -274,14 +270,11 @@ class CreditSettings(BureauSettings, WriterSettings, EncryptionSettings, ReportK
         return self
 
 
-class DecisionSettings(ReviewSettings, ReportKeySettings, ConsumerSettings):
+class DecisionSettings(ReviewSettings, BelievedReportsSettings, ConsumerSettings):
     """The settings of `prequal decision`: the key of reports, and none of PANs."""
 
     service_name: str = Field("decision-service", min_length=1, max_length=64, description="Name in logs and metrics.")
     http_port: Port = Field(8002, description="Port of /health, /ready and /metrics.")
-    report_keys_retired: KeyTexts = Field(
-        SecretStr(""), description="Keys whose reports are still believed, comma-separated, base64 of 32 bytes each."
-    )
     accept_unsigned_reports: bool = Field(
         False,
         description="Whether a report without a MAC is believed, as releases before REPORT_KEY made them. Only while "

@@ -24,7 +24,7 @@ from prequal.postgres.key_checks import recorded_key
 from prequal.security.challenge_draws import ChallengeDraws
 from prequal.security.pan_encryption import KeyRing
 from prequal.security.score_draws import ScoreDraws
-from prequal.service import process
+from prequal.service import known_keys, process
 from prequal.service.key_watch import KeyWatch
 from prequal.service.readiness import Readiness
 from prequal.service.run import Check, started
@@ -60,16 +60,18 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
         watch.details,
         breakers=breakers,
     )
+    signs = recorded_key("REPORT_KEY", KeyCheck.of(report_key))
     checks = (
         watch.load,
         _decrypts_no_pan(KeyCheck.of(report_key), watch.ring),
-        recorded_key("REPORT_KEY", KeyCheck.of(report_key)),
+        signs,
         recorded_key("SCORE_DRAW_KEY", KeyCheck.of(draw_key)),
         handler.warm,
     )
     async with started(Service.CREDIT, settings, stop, readiness, *checks) as running:
         running.group.create_task(events.run(consumed))
         running.group.create_task(watch.run(stop))
+        running.group.create_task(known_keys.watch(settings.database_url, [signs], stop))
         await consumer.run(stop)
         consumed.set()
 

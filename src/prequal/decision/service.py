@@ -8,7 +8,7 @@ import functools
 
 import structlog
 
-from prequal.core.keys import KeyCheck, key_bytes, keys_bytes
+from prequal.core.keys import KeyCheck
 from prequal.core.settings import DecisionSettings
 from prequal.core.topology import Service, group_of
 from prequal.decision.handler import DecisionHandler
@@ -39,9 +39,8 @@ def run(settings: DecisionSettings) -> None:
 
 
 async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
-    key = key_bytes(settings.report_key)
-    retired = keys_bytes(settings.report_keys_retired)
-    mac = ReportMac(key, retired)
+    keys = settings.report_keys()
+    mac = ReportMac(keys[0], keys[1:])
     link = SingleConnection(settings.database_url, settings.service_name)
     policy = PolicyInForce(settings.database_url, settings.service_name)
     accept_unsigned = settings.accept_unsigned_reports
@@ -59,7 +58,7 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
         log.warning("unsigned_reports_accepted", until="ACCEPT_UNSIGNED_REPORTS is taken away")
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(Service.DECISION, settings, consumer.reason_not_ready, policy.detail)
-    check = recorded_key("REPORT_KEY", KeyCheck.of(key), *map(KeyCheck.of, retired))
+    check = recorded_key("REPORT_KEY", *map(KeyCheck.of, keys))
     async with started(Service.DECISION, settings, stop, readiness, check, policy.load, handler.warm) as running:
         looking = running.group.create_task(policy.run(stop))
         running.group.create_task(keep_moving(settings.database_url, settings.service_name, stop))

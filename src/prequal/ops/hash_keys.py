@@ -10,8 +10,8 @@ from typing import Final
 
 from prequal.core.errors import Refused
 from prequal.core.keys import KeyCheck
-from prequal.ops.key_queries import needed_without, retire_hash_key
-from prequal.ops.key_retirement import COMMAND_SECONDS, SESSION
+from prequal.ops.key_queries import needed_without
+from prequal.ops.key_retirement import COMMAND_SECONDS, SESSION, others_in_use
 from prequal.postgres import key_checks
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import HASH_KEYS_LOCK, HASH_PURPOSE, KEY_CHECK_LOCK, RecordedKey
@@ -53,15 +53,6 @@ def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedHashK
     return run_at_revision(database_url, "keys", ask, SESSION, COMMAND_SECONDS)
 
 
-def is_hash_key(database_url: str, key_id: bytes) -> bool:
-    """Whether the id is of a hash key, a retired one included. Raises as `list_keys` does."""
-
-    async def ask(connection: Connection) -> bool:
-        return key_id in await key_checks.recorded(connection, HASH_PURPOSE)
-
-    return run_at_revision(database_url, "keys", ask)
-
-
 def make_known(database_url: str, actor: Actor, key: bytes) -> None:
     """Record another key's check value, so that processes may start with it, and that `actor` did so.
 
@@ -99,29 +90,19 @@ def retire(database_url: str, actor: Actor, key_id: bytes) -> None:
     """
 
     async def work(connection: Connection) -> None:
-        left = await _others(connection, key_id)
+        left = await others_in_use(connection, HASH_PURPOSE, key_id)
         began: datetime = await connection.fetchval("SELECT now()")
         _require_unneeded(key_id, await needed_without(connection, left))
         async with connection.transaction():
             # No write is under way while this is held, and each later one sees that the key is retired. So only what
             # was written since the first look can be new.
             await connection.execute(f"{_LOCKED}; SELECT pg_advisory_xact_lock({HASH_KEYS_LOCK})")
-            left = await _others(connection, key_id)
+            left = await others_in_use(connection, HASH_PURPOSE, key_id)
             _require_unneeded(key_id, await needed_without(connection, left, began - _WRITE_SECONDS_MAX))
-            await retire_hash_key(connection, key_id)
+            await key_checks.retire(connection, HASH_PURPOSE, key_id)
             await record_act(connection, actor, "key_retired", "key", key_id.hex(), {"purpose": HASH_PURPOSE})
 
     run_at_revision(database_url, "keys", work, SESSION, COMMAND_SECONDS)
-
-
-async def _others(connection: Connection, key_id: bytes) -> list[bytes]:
-    """The ids of the keys that are in use beside this one."""
-    living = _living(await key_checks.recorded(connection, HASH_PURPOSE))
-    if key_id not in living:
-        raise Refused(f"Key {key_id.hex()} is retired already.")
-    if len(living) == 1:
-        raise Refused(f"Key {key_id.hex()} is the only one: `prequal keys rotate {HASH_PURPOSE}` first.")
-    return [each for each in living if each != key_id]
 
 
 def _living(keys: Mapping[bytes, RecordedKey]) -> list[bytes]:

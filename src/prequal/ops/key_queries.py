@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from prequal.domain.events import EventType
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
+from prequal.postgres.undecided import UNDECIDED
 
 SERVICE = "reencrypt"
 
@@ -135,8 +137,29 @@ async def needed_without(
     return {table: count for table, count in found.items() if count}
 
 
-async def retire_hash_key(connection: Connection, key_id: bytes) -> None:
-    """Write that a hash key is retired: it stays known as that."""
-    await connection.execute(
-        "UPDATE key_checks SET retired_at = now() WHERE purpose = 'PAN_HASH_KEY' AND key_id = $1", key_id
+async def undecided_reports(connection: Connection) -> list[str]:
+    """The reports of undecided applications, each as the event's JSON: while one is undecided, they are all here."""
+    rows = await connection.fetch(
+        f"""
+        WITH undecided AS MATERIALIZED (SELECT id FROM {UNDECIDED} AS application)
+        SELECT payload FROM outbox_archive WHERE application_id IN (SELECT id FROM undecided) AND event_type = $1
+        UNION ALL
+        SELECT payload FROM outbox_events WHERE application_id IN (SELECT id FROM undecided) AND event_type = $1
+        UNION ALL
+        SELECT payload FROM outbox_parked WHERE application_id IN (SELECT id FROM undecided) AND event_type = $1
+        """,
+        EventType.CREDIT_REPORT_GENERATED.value,
     )
+    return [row[0] for row in rows]
+
+
+async def blocks_by_key(connection: Connection) -> dict[bytes, int]:
+    """How many blocks of the record each key chains, by key id."""
+    rows = await connection.fetch("SELECT key_id, count(*) FROM record_blocks GROUP BY key_id")
+    return {bytes(row[0]): row[1] for row in rows}
+
+
+async def key_of_seal(connection: Connection) -> bytes | None:
+    """The id of the key that the newest seal of the record is under; None without a seal."""
+    found = await connection.fetchval("SELECT key_id FROM record_seals ORDER BY block DESC LIMIT 1")
+    return None if found is None else bytes(found)

@@ -16,13 +16,15 @@ from prequal.domain.events import EventType
 from prequal.ops import key_queries
 from prequal.ops.dead_letter_reader import read_topics
 from prequal.ops.encryption_keys import make_unknown
+from prequal.postgres import key_checks
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
-from prequal.schema.version import connected_at_revision
+from prequal.schema.version import connected_at_revision, run_at_revision
 from prequal.security import key_file, key_providers
 from prequal.security.pan_encryption import VERSION
 
 TABLES: Final = ("outbox_events", "outbox_archive", "outbox_parked")
+DRAWS: Final = "SCORE_DRAW_KEY"
 BATCH: Final = 10_000
 COMMAND_SECONDS: Final = 600.0
 # Statements over much of the archive, run once: the planner is free, unlike in the services.
@@ -61,6 +63,38 @@ def retire(actor: Actor, settings: RingAndTopicsSettings, key_id: bytes) -> None
         file = Path(settings.encryption_key_file)
         key_file.write(file, key_providers.without(key_file.read(file), key_id, settings))
     make_unknown(settings.database_url, actor, key_id)
+
+
+def purpose_of(database_url: str, key_id: bytes) -> str | None:
+    """For what the database knows a key, by its id, as its setting's name; None when it does not.
+
+    Raises:
+        Refused: it draws scores, and is not retired.
+        Misconfigured, Transient: as for `holders`.
+    """
+
+    async def ask(connection: Connection) -> list[str]:
+        return await key_checks.purposes_of(connection, key_id)
+
+    found = run_at_revision(database_url, "keys", ask)
+    purposes = [each for each in found if each != DRAWS]
+    if found and not purposes:
+        raise Refused(f"Key {key_id.hex()} is the {DRAWS}, which is not retired: with another, scores would change.")
+    return purposes[0] if purposes else None
+
+
+async def others_in_use(connection: Connection, purpose: str, key_id: bytes) -> list[bytes]:
+    """The ids of the keys of a purpose that are in use beside this one, the oldest first.
+
+    Raises:
+        Refused: it is retired, or the only one.
+    """
+    living = [id_ for id_, key in (await key_checks.recorded(connection, purpose)).items() if key.retired_at is None]
+    if key_id not in living:
+        raise Refused(f"Key {key_id.hex()} is retired already.")
+    if len(living) == 1:
+        raise Refused(f"Key {key_id.hex()} is the only one: `prequal keys rotate {purpose}` first.")
+    return [each for each in living if each != key_id]
 
 
 async def _in_tables(database_url: str, key_id: bytes, text: str) -> dict[str, int]:

@@ -29,21 +29,23 @@ class RecordedKey:
     retired_at: datetime | None
 
 
-def recorded_key(purpose: str, check: KeyCheck, *retired: KeyCheck) -> Callable[[Connection], Awaitable[None]]:
+def recorded_key(
+    purpose: str, check: KeyCheck, *retired: KeyCheck, former: bool = False
+) -> Callable[[Connection], Awaitable[None]]:
     """A check that compares keys with those recorded in the database, and records them at the first start.
 
     Args:
         purpose: the setting's name, such as `ENCRYPTION_KEY`.
         check: of the key in use.
         retired: of those that are used for what is old only.
+        former: whether one of those may be out of use by `prequal keys retire`: what it made is kept elsewhere.
     """
 
     async def compare(connection: Connection) -> None:
         """Raises `Misconfigured` when the database knows other keys of this purpose, and not these."""
         known = await _known_or_recorded(connection, purpose, (check, *retired))
         _require_active(purpose, check, known)
-        for each in retired:
-            _require_retired(purpose, each, known)
+        await _require_every_retired(connection, purpose, retired, known, former=former)
 
     return compare
 
@@ -58,10 +60,7 @@ def recorded_hash_keys(check: KeyCheck, *retired: KeyCheck) -> Callable[[Connect
         """Raises `Misconfigured` as the check of `recorded_key` does, or when the oldest key is missing."""
         known = await _known_or_recorded(connection, HASH_PURPOSE, (check, *retired))
         _require_active(HASH_PURPOSE, check, known)
-        if known and retired and not all(_is_among(each, known) for each in retired):
-            former = await _retired(connection)
-            for each in retired:
-                _require_retired(HASH_PURPOSE, each, [*known, *former])
+        await _require_every_retired(connection, HASH_PURPOSE, retired, known, former=True)
         if known and not _is_among(known[0], [check, *retired]):
             raise Misconfigured(
                 f"The {HASH_PURPOSE} before this one (id {known[0].key_id.hex()}) is not retired: add it to "
@@ -80,10 +79,16 @@ def _require_active(purpose: str, check: KeyCheck, known: Sequence[KeyCheck]) ->
         )
 
 
-def _require_retired(purpose: str, check: KeyCheck, known: Sequence[KeyCheck]) -> None:
-    if known and not _is_among(check, known):
+async def _require_every_retired(
+    connection: Connection, purpose: str, checks: Sequence[KeyCheck], known: Sequence[KeyCheck], *, former: bool
+) -> None:
+    missing = [check for check in checks if known and not _is_among(check, known)]
+    if missing and former:
+        out_of_use = await _retired(connection, purpose)
+        missing = [check for check in missing if not _is_among(check, out_of_use)]
+    if missing:
         raise Misconfigured(
-            f"A retired {purpose} (id {check.key_id.hex()}) is no key of this database: take it out, or set the "
+            f"A retired {purpose} (id {missing[0].key_id.hex()}) is no key of this database: take it out, or set the "
             f"right one; `prequal keys list` shows the ids, and `prequal keys rotate` makes a new one known."
         )
 
@@ -96,6 +101,21 @@ async def record(connection: Connection, purpose: str, check: KeyCheck) -> None:
         check.key_id,
         check.value,
     )
+
+
+async def retire(connection: Connection, purpose: str, id_: bytes) -> None:
+    """Write that a key is out of use: it stays known as that, and no process starts with it as its own."""
+    await connection.execute(
+        "UPDATE key_checks SET retired_at = now() WHERE purpose = $1 AND key_id = $2", purpose, id_
+    )
+
+
+async def purposes_of(connection: Connection, id_: bytes) -> list[str]:
+    """For what a key was made known, by its id; first those for which it is not retired."""
+    rows = await connection.fetch(
+        "SELECT purpose FROM key_checks WHERE key_id = $1 ORDER BY retired_at IS NOT NULL, purpose", id_
+    )
+    return [row[0] for row in rows]
 
 
 async def forget(connection: Connection, purpose: str, id_: bytes) -> None:
@@ -132,10 +152,10 @@ async def _known_or_recorded(connection: Connection, purpose: str, checks: Seque
     return _checks(known)
 
 
-async def _retired(connection: Connection) -> list[KeyCheck]:
+async def _retired(connection: Connection, purpose: str) -> list[KeyCheck]:
     return _checks(
         await connection.fetch(
-            "SELECT key_id, check_value FROM key_checks WHERE purpose = $1 AND retired_at IS NOT NULL", HASH_PURPOSE
+            "SELECT key_id, check_value FROM key_checks WHERE purpose = $1 AND retired_at IS NOT NULL", purpose
         )
     )
 

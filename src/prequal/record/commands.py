@@ -163,5 +163,5 @@ def _by_id(settings: Keys) -> dict[bytes, bytes]:
 @asynccontextmanager
 async def _connected(settings: Keys) -> AsyncIterator[Connection]:
     async with connected_at_revision(settings.database_url, "record", SESSION, COMMAND_SECONDS) as connection:
-        await recorded_key("RECORD_KEY", *map(KeyCheck.of, settings.record_keys()))(connection)
+        await recorded_key("RECORD_KEY", *map(KeyCheck.of, settings.record_keys()), former=True)(connection)
         yield connection

@@ -75,6 +75,8 @@ _VERSION = (
 )
 _UNDER_HASH_KEY = "application_id, expires_at, hash_key"
 """What shows whether a hash key may be retired."""
+_SIGNED = "application_id, event_type, payload"
+"""What shows whether an encryption key, or a report key, may be retired."""
 _EVERY_ROLE = dict.fromkeys(Role, "SELECT")
 
 GRANTS: Final[Grid] = {
@@ -113,7 +115,7 @@ GRANTS: Final[Grid] = {
         "decision_rule, decision_measures, policy_version, policy_hash, version, updated_at)",
         Role.PUBLISHER: "SELECT (id, status, created_at)",
         Role.CONSOLE: f"SELECT ({_SHOWN}, version), UPDATE (status, version, updated_at)",
-        Role.ADMINISTRATOR: "SELECT (id, pan_number_encrypted), UPDATE (pan_number_encrypted)",
+        Role.ADMINISTRATOR: "SELECT (id, pan_number_encrypted, status, created_at), UPDATE (pan_number_encrypted)",
         Role.OPERATOR: f"SELECT ({_SHOWN}, version), UPDATE (status, version, updated_at)",
         Role.READER: f"SELECT ({_SHOWN}, version)",
         Role.AUDITOR: "SELECT (id, pan_number_hash, created_at)",
@@ -149,7 +151,7 @@ GRANTS: Final[Grid] = {
         Role.CREDIT: f"INSERT ({_ARCHIVES})",
         Role.PUBLISHER: "SELECT, INSERT",
         Role.CONSOLE: "SELECT",
-        Role.ADMINISTRATOR: "SELECT (payload)",
+        Role.ADMINISTRATOR: f"SELECT ({_SIGNED})",
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
     },
@@ -159,14 +161,14 @@ GRANTS: Final[Grid] = {
         Role.DECISION: f"INSERT (topic, {_EVENT})",
         Role.PUBLISHER: "SELECT, INSERT, DELETE",
         Role.CONSOLE: f"SELECT, INSERT (topic, {_EVENT})",
-        Role.ADMINISTRATOR: "SELECT (payload)",
+        Role.ADMINISTRATOR: f"SELECT ({_SIGNED})",
         Role.OPERATOR: f"SELECT, INSERT (topic, {_EVENT}, created_at, republished)",
         Role.READER: "SELECT",
     },
     "outbox_parked": {
         Role.PUBLISHER: "SELECT, INSERT, UPDATE, DELETE",
         Role.CONSOLE: "SELECT",
-        Role.ADMINISTRATOR: "SELECT (payload)",
+        Role.ADMINISTRATOR: f"SELECT ({_SIGNED})",
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
     },
@@ -214,8 +216,16 @@ GRANTS: Final[Grid] = {
         Role.READER: "SELECT",
     },
     "publisher_leases": {Role.PUBLISHER: "SELECT, INSERT, UPDATE"},
-    "record_blocks": {Role.CONSOLE: "SELECT, INSERT", Role.AUDITOR: "SELECT, INSERT"},
-    "record_seals": {Role.CONSOLE: "SELECT", Role.AUDITOR: "SELECT"},
+    "record_blocks": {
+        Role.CONSOLE: "SELECT, INSERT",
+        Role.ADMINISTRATOR: "SELECT (key_id)",
+        Role.AUDITOR: "SELECT, INSERT",
+    },
+    "record_seals": {
+        Role.CONSOLE: "SELECT",
+        Role.ADMINISTRATOR: "SELECT (block, key_id)",
+        Role.AUDITOR: "SELECT",
+    },
     "republications": {
         Role.PUBLISHER: "SELECT, INSERT, UPDATE",
         Role.CONSOLE: "SELECT",
@@ -257,6 +267,7 @@ GRANTS: Final[Grid] = {
         Role.DECISION: "SELECT, INSERT, DELETE",
         Role.PUBLISHER: "SELECT, INSERT, DELETE",
         Role.CONSOLE: "SELECT",
+        Role.ADMINISTRATOR: "SELECT",
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
     },
@@ -265,6 +276,7 @@ GRANTS: Final[Grid] = {
         Role.DECISION: "SELECT, UPDATE",
         Role.PUBLISHER: "SELECT, UPDATE",
         Role.CONSOLE: "SELECT",
+        Role.ADMINISTRATOR: "SELECT",
         Role.OPERATOR: "SELECT",
         Role.READER: "SELECT",
     },

@@ -1,0 +1,164 @@
+"""The keys of reports, of the record and of second factors: which there are, what needs each, and how one is retired.
+
+Invariant: such a key is retired only when nothing is left that is believed, proved or decrypted by it.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from prequal.core.errors import Invalid, Refused
+from prequal.core.keys import key_id
+from prequal.messaging.events import CreditReportGenerated
+from prequal.messaging.report_mac import ReportMac
+from prequal.ops import key_queries
+from prequal.ops.key_retirement import COMMAND_SECONDS, SESSION, others_in_use
+from prequal.people.queries import second_factors
+from prequal.people.second_factor_keys import key_id_of
+from prequal.postgres import key_checks
+from prequal.postgres.connections import Connection
+from prequal.postgres.key_checks import KEY_CHECK_LOCK, RecordedKey
+from prequal.record.acts import Actor, record_act
+from prequal.schema.version import run_at_revision
+
+Needs = Mapping[bytes, Mapping[str, int]]
+"""For each key, by its id, how many of what need it; keys without any are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSettingKey:
+    """What may be shown of one key; `needed_by` is None where that cannot be known without the key."""
+
+    key_id: str
+    state: str
+    recorded_at: datetime
+    retired_at: datetime | None
+    needed_by: Mapping[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a key is for.
+
+    Attributes:
+        needs: what needs each of these keys now.
+        old: the state of one that another took the place of.
+        way_out: what a person does about what still needs a key.
+        only_with_key: whether only a holder of the key knows what needs it.
+    """
+
+    needs: Callable[[Connection, Sequence[bytes]], Awaitable[Needs]]
+    old: str
+    way_out: str
+    only_with_key: bool = False
+
+
+async def _reports(connection: Connection, keys: Sequence[bytes]) -> Needs:
+    macs = {key_id(key): ReportMac(key) for key in keys}
+    found: dict[bytes, set[str]] = {}
+    for payload in await key_queries.undecided_reports(connection):
+        try:
+            report = CreditReportGenerated.decode(payload.encode())
+        except Invalid:
+            continue  # no key makes it good
+        for id_, mac in macs.items():
+            if mac.is_valid(report.report_mac, report.facts):
+                found.setdefault(id_, set()).add(str(report.application_id))
+    return {id_: {"undecided applications": len(applications)} for id_, applications in found.items()}
+
+
+async def _record(connection: Connection, _: Sequence[bytes]) -> Needs:
+    needs = {id_: {"record_blocks": count} for id_, count in (await key_queries.blocks_by_key(connection)).items()}
+    if (sealed := await key_queries.key_of_seal(connection)) is not None:
+        needs[sealed] = needs.get(sealed, {}) | {"record_seals": 1}
+    return needs
+
+
+async def _people(connection: Connection, _: Sequence[bytes]) -> Needs:
+    stored = (await second_factors(connection)).values()
+    counts = Counter(id_ for id_ in map(key_id_of, stored) if id_ is not None)
+    return {id_: {"people": count} for id_, count in counts.items()}
+
+
+PURPOSES: Final[Mapping[str, Purpose]] = {
+    "REPORT_KEY": Purpose(
+        _reports,
+        "believed",
+        "It signed their reports: wait until they are decided, or look at what holds them up (`prequal dlq list`).",
+        only_with_key=True,
+    ),
+    "RECORD_KEY": Purpose(
+        _record, "verifies", "`prequal audit export` and `prequal audit drop` let old blocks leave the database."
+    ),
+    "PEOPLE_KEY": Purpose(
+        _people, "decrypts", "A start of the console with both keys encrypts second factors under the active one."
+    ),
+}
+
+
+def list_keys(database_url: str, purpose: str, keys: Sequence[bytes]) -> list[ListedSettingKey]:
+    """Every key of a purpose that the database knows, retired ones too, the oldest first.
+
+    `keys` are those here, the active one first.
+
+    Raises:
+        Misconfigured: the database is not migrated.
+        Transient: the database does not answer.
+    """
+    here = [key_id(key) for key in keys]
+
+    async def ask(connection: Connection) -> list[ListedSettingKey]:
+        async with connection.transaction():
+            known = await key_checks.recorded(connection, purpose)
+            needs = await PURPOSES[purpose].needs(connection, keys)
+        return [_listed(purpose, id_, key, here, needs.get(id_, {})) for id_, key in known.items()]
+
+    return run_at_revision(database_url, "keys", ask, SESSION, COMMAND_SECONDS)
+
+
+def retire(database_url: str, actor: Actor, purpose: str, id_: bytes, keys: Sequence[bytes]) -> None:
+    """Take a key out of use: no process starts with it as its own any more; and record that `actor` did so.
+
+    `keys` are those here, the active one first.
+
+    Raises:
+        Refused: it is active or the only one, something needs it, or that cannot be known; nothing is changed.
+        Misconfigured, Transient: as for `list_keys`.
+    """
+    here = [key_id(key) for key in keys]
+    if here[0] == id_:
+        raise Refused(f"Key {id_.hex()} is the active one: `prequal keys rotate {purpose}` first.")
+
+    async def work(connection: Connection) -> None:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", KEY_CHECK_LOCK)
+            await others_in_use(connection, purpose, id_)
+            if PURPOSES[purpose].only_with_key and id_ not in here:
+                raise Refused(
+                    f"Key {id_.hex()} is not here, and without it nobody knows what it signed: add it to "
+                    f"{purpose}S_RETIRED of this command."
+                )
+            needs = await PURPOSES[purpose].needs(connection, keys)
+            _require_unneeded(purpose, id_, needs.get(id_, {}))
+            await key_checks.retire(connection, purpose, id_)
+            await record_act(connection, actor, "key_retired", "key", id_.hex(), {"purpose": purpose})
+
+    run_at_revision(database_url, "keys", work, SESSION, COMMAND_SECONDS)
+
+
+def _require_unneeded(purpose: str, id_: bytes, needed: Mapping[str, int]) -> None:
+    if needed:
+        places = ", ".join(f"{place} {count}" for place, count in needed.items())
+        raise Refused(f"Key {id_.hex()} is in use: {places}. {PURPOSES[purpose].way_out}")
+
+
+def _listed(
+    purpose: str, id_: bytes, key: RecordedKey, here: Sequence[bytes], needed: Mapping[str, int]
+) -> ListedSettingKey:
+    state = "retired" if key.retired_at else "not here"
+    if not key.retired_at and id_ in here:
+        state = "active" if id_ == here[0] else PURPOSES[purpose].old
+    is_known = id_ in here or not PURPOSES[purpose].only_with_key
+    return ListedSettingKey(id_.hex(), state, key.recorded_at, key.retired_at, needed if is_known else None)

@@ -1,0 +1,180 @@
+"""The keys of reports, of the record and of second factors: one that nothing needs is retired, and no other."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from typer.testing import CliRunner, Result
+
+from harness.broker import REPORTED, Broker
+from harness.database import PASSWORD, Database
+from harness.system import DRAW_KEY, OTHER_KEY, REPORT_KEY, a_system
+from prequal.cli.app import app
+from prequal.core.errors import Misconfigured, Refused
+from prequal.core.keys import key_bytes, key_id
+from prequal.local.logins import as_login
+from prequal.ops import encryption_keys
+from prequal.record.acts import operator
+from prequal.schema.grants import Role
+from tests.builders import a_key_text
+from tests.support.submissions import Submission, stored
+
+from .test_record import chained, written
+
+RECORD_KEY = "YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8="
+PEOPLE_KEY = a_key_text(21)
+OLD = {"REPORT_KEY": REPORT_KEY, "RECORD_KEY": RECORD_KEY, "PEOPLE_KEY": PEOPLE_KEY}
+NEW_ID = key_id(key_bytes(SecretStr(OTHER_KEY))).hex()
+
+
+def id_of(key: str) -> str:
+    return key_id(key_bytes(SecretStr(key))).hex()
+
+
+def prequal(database: Database, *words: str, **settings: str) -> Result:
+    environment = {"DATABASE_URL": as_login(database.url, Role.ADMINISTRATOR, PASSWORD), **settings}
+    return CliRunner().invoke(app, list(words), env=environment)
+
+
+def ok(result: Result) -> str:
+    assert result.exit_code == 0, result.exception
+    return result.stdout
+
+
+def refusal(result: Result) -> str:
+    assert isinstance(result.exception, Refused), result.output
+    return str(result.exception)
+
+
+def rotated(database: Database, name: str) -> dict[str, str]:
+    """Settings with another active key, after the database has learnt of it as of the old one."""
+    for key in (OLD[name], OTHER_KEY):
+        encryption_keys.make_known(database.url, operator(), name, key_bytes(SecretStr(key)))
+    return {name: OTHER_KEY, f"{name}S_RETIRED": OLD[name]}
+
+
+def listed(database: Database, name: str, keys: dict[str, str]) -> list[tuple[str, str, Any]]:
+    found = json.loads(ok(prequal(database, "keys", "list", name, "--json", **keys)))
+    return [(each["key_id"], each["state"], each["needed_by"]) for each in found]
+
+
+def reported(database: Database, table: str, submission: Submission) -> None:
+    database.execute(
+        f"""
+        INSERT INTO {table} (id, topic, event_id, event_type, application_id, payload)
+        OVERRIDING SYSTEM VALUE VALUES (1, %s, %s, 'CreditReportGenerated', %s, %s)
+        """,
+        REPORTED,
+        submission.report_id,
+        submission.id,
+        (submission.report().value or b"").decode(),
+    )
+
+
+def test_report_key_is_retired_when_nothing_that_it_signed_is_undecided(database: Database) -> None:
+    keys, old = rotated(database, "REPORT_KEY"), id_of(REPORT_KEY)
+    waiting = stored(database, 2)
+    for table, submission in (
+        ("outbox_events", waiting[0]),
+        ("outbox_archive", waiting[0]),
+        ("outbox_archive", waiting[1]),
+    ):
+        reported(database, table, submission)
+
+    assert listed(database, "REPORT_KEY", keys) == [
+        (old, "believed", {"undecided applications": 2}),
+        (NEW_ID, "active", {}),
+    ]
+    assert listed(database, "REPORT_KEY", {"REPORT_KEY": OTHER_KEY})[0] == (old, "not here", None)
+    assert "is in use: undecided applications 2." in refusal(prequal(database, "keys", "retire", old, **keys))
+    assert "is not here" in refusal(prequal(database, "keys", "retire", old, REPORT_KEY=OTHER_KEY))
+    assert "is the active one" in refusal(prequal(database, "keys", "retire", NEW_ID, **keys))
+
+    database.execute(
+        """
+        UPDATE applications SET status = 'REJECTED', cibil_score = 640, decision_rule = 'SCORE_BELOW_MINIMUM',
+            decision_measures = '{}', policy_version = 'v1', version = 2
+        """
+    )
+    assert "Take it out of decision-service's" in ok(prequal(database, "keys", "retire", old, **keys))
+
+    assert listed(database, "REPORT_KEY", keys) == [(old, "retired", {}), (NEW_ID, "active", {})]
+    assert "is retired already" in refusal(prequal(database, "keys", "retire", old, **keys))
+    assert database.row("SELECT action, subject, details FROM acts ORDER BY id DESC LIMIT 1") == {
+        "action": "key_retired",
+        "subject": old,
+        "details": {"purpose": "REPORT_KEY"},
+    }
+
+
+def test_record_key_is_retired_when_its_blocks_have_left_and_still_proves_their_file(
+    database: Database, tmp_path: Path
+) -> None:
+    written(database)
+    chained(database)
+    keys, old = rotated(database, "RECORD_KEY"), id_of(RECORD_KEY)
+    as_owner = {**keys, "DATABASE_URL": database.url}
+    ok(prequal(database, "audit", "chain", **as_owner))
+
+    assert listed(database, "RECORD_KEY", keys) == [
+        (old, "verifies", {"record_blocks": 1}),
+        (NEW_ID, "active", {"record_blocks": 1}),
+    ]
+    assert "is in use: record_blocks 1." in refusal(prequal(database, "keys", "retire", old, **keys))
+
+    file = str(tmp_path / "old.jsonl")
+    ok(prequal(database, "audit", "export", file, "--before", "2999-01-01", **as_owner))
+    ok(prequal(database, "audit", "drop", file, **as_owner))
+    ok(prequal(database, "keys", "retire", old, **keys))
+
+    assert "OK: " in ok(prequal(database, "audit", "verify", "--export", file, **as_owner))
+    chain_again = prequal(database, "audit", "chain", RECORD_KEY=RECORD_KEY, DATABASE_URL=database.url)
+    assert isinstance(chain_again.exception, Misconfigured)
+
+
+def test_people_key_is_retired_when_no_second_factor_is_under_it(database: Database) -> None:
+    added = ("users", "add", "asha", "--role", "auditor", "--generate")
+    ok(prequal(database, *added, "--totp", PEOPLE_KEY=PEOPLE_KEY))
+    keys, old = rotated(database, "PEOPLE_KEY"), id_of(PEOPLE_KEY)
+
+    assert listed(database, "PEOPLE_KEY", keys) == [(old, "decrypts", {"people": 1}), (NEW_ID, "active", {})]
+    assert "is in use: people 1." in refusal(prequal(database, "keys", "retire", old, **keys))
+
+    ok(prequal(database, "users", "password", "asha", "--generate", "--totp", **keys))
+    ok(prequal(database, "keys", "retire", old, **keys))
+
+    stale = prequal(
+        database, "users", "add", "ravi", "--role", "auditor", "--generate", "--totp", PEOPLE_KEY=PEOPLE_KEY
+    )
+    assert isinstance(stale.exception, Misconfigured)
+
+
+@pytest.mark.parametrize("name", list(OLD))
+def test_only_key_of_its_kind_is_not_retired(database: Database, name: str) -> None:
+    encryption_keys.make_known(database.url, operator(), name, key_bytes(SecretStr(OLD[name])))
+
+    done = prequal(database, "keys", "retire", id_of(OLD[name]), **{name: OTHER_KEY, f"{name}S_RETIRED": OLD[name]})
+
+    assert f"is the only one: `prequal keys rotate {name}` first" in refusal(done)
+
+
+def test_key_that_is_not_known_and_the_key_of_draws_are_not_retired(database: Database) -> None:
+    encryption_keys.make_known(database.url, operator(), "SCORE_DRAW_KEY", DRAW_KEY)
+    ring = {"ENCRYPTION_KEY": OTHER_KEY, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+
+    assert "scores would change" in refusal(prequal(database, "keys", "retire", key_id(DRAW_KEY).hex(), **ring))
+    assert "knows no key 00ff00ff00ff00ff" in refusal(prequal(database, "keys", "retire", "00ff00ff00ff00ff", **ring))
+
+
+def test_process_that_signs_with_a_retired_key_ends_and_says_so(
+    database: Database, broker: Broker, tmp_path: Path
+) -> None:
+    with a_system(database.url, broker.bootstrap_servers, tmp_path) as system:
+        system.start("credit")
+        keys = rotated(database, "REPORT_KEY")
+        ok(prequal(database, "keys", "retire", id_of(REPORT_KEY), **keys))
+
+        assert system.credit.exit_code() == 2
+        assert f"REPORT_KEY (id {id_of(REPORT_KEY)}) is not the key" in system.credit.last_sentence()
