@@ -107,7 +107,8 @@ async def test_nothing_is_read_without_a_living_token(
     answer = await client.post(f"{PREFIX}/policy/versions", content=b"{" * 70_000, headers=headers)
 
     assert code_of(answer, 401) == "UNAUTHENTICATED"
-    assert "Bearer" in answer.headers["www-authenticate"]
+    sent = ', error="invalid_token"' if header.startswith("Bearer ") else ""
+    assert answer.headers["www-authenticate"] == f'Bearer realm="prequal console"{sent}'
 
 
 async def test_cookie_of_a_browser_is_no_credential(signed_in: Callable[..., Any]) -> None:
@@ -132,7 +133,10 @@ async def test_role_does_what_its_row_says_and_is_refused_the_rest(role: PersonR
     for method, path, roles in GUARDED:
         if (method, path) == ("DELETE", "/session"):
             continue
-        status = (await client.request(method, PREFIX + path.format(**IDS), json={})).status_code
+        answer = await client.request(method, PREFIX + path.format(**IDS), json={})
+        status = answer.status_code
+        if status == 403:
+            assert answer.headers["www-authenticate"].endswith('error="insufficient_scope"')
         if (status == 403) is (role in roles) or status == 500:
             wrong.append((method, path, status))
 

@@ -25,6 +25,7 @@ from prequal.core.settings import (
     TopicsSettings,
     load,
 )
+from prequal.core.simulator_settings import SimulatorSettings
 from prequal.schema.grants import Role
 from tests.builders import DATABASE_URL, a_key, a_key_text
 
@@ -397,6 +398,13 @@ def test_sasl_without_a_user_and_a_password_is_a_bad_setting(protocol: str, half
         f"Bad settings: KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD_FILE, or "
         f"KAFKA_SASL_PASSWORD. See .env.example for every setting."
     )
+
+
+def test_simulated_bureau_which_is_sent_pans_by_anybody_is_on_a_loopback_address_alone() -> None:
+    assert load(SimulatorSettings, http_host="::1").http_host == "::1"
+    for host in ("0.0.0.0", "192.0.2.7", "bureau"):
+        with pytest.raises(Misconfigured, match="asks nobody who he is"):
+            load(SimulatorSettings, http_host=host)
 
 
 def a_file(folder: Path, text: str = "hunter2", mode: int = 0o600) -> str:

@@ -21,7 +21,7 @@ from prequal.api.app import request_id_of
 from prequal.api.errors import error_response
 from prequal.api.masking import shown_path
 from prequal.console.api import dead_letters, policy, review, session
-from prequal.console.api.errors import Code, Problem, of_fields, problem_of
+from prequal.console.api.errors import NOT_TAKEN, Code, Problem, of_fields, problem_of
 from prequal.console.api.rights import needs
 from prequal.console.forms import BYTES_MAX
 from prequal.console.rights import Right
@@ -117,12 +117,12 @@ class Envelope:
 
     async def _visit(self, scope: Scope, receive: Receive) -> Visit:
         token = _token(scope)
-        found = None
-        if token is not None:
-            async with self._console.pool.use("console_session") as connection:
-                found = await sessions.use(connection, token, self._console.settings.console_idle_minutes * 60)
-        if token is None or found is None:
+        if token is None:
             raise Problem(Code.UNAUTHENTICATED)
+        async with self._console.pool.use("console_session") as connection:
+            found = await sessions.use(connection, token, self._console.settings.console_idle_minutes * 60)
+        if found is None:
+            raise Problem(Code.UNAUTHENTICATED, headers=NOT_TAKEN)
         return Visit(self._console, Request(scope, receive), found, token)
 
 

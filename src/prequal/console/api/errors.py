@@ -4,7 +4,7 @@ Invariant: an answer says what the person may know, in one sentence, and repeats
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from prequal.api import errors
 from prequal.api.errors import ApiError, FieldIssue
@@ -35,8 +35,12 @@ class Code(errors.Code):
     SERVICE_UNAVAILABLE = 503, "The console cannot answer now: try again."
 
 
+_REALM: Final = 'Bearer realm="prequal console"'
+NOT_TAKEN: Final = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}
+"""Of a token that was sent (RFC 6750, 3.1)."""
 HEADERS: Mapping[Code, Mapping[str, str]] = {
-    Code.UNAUTHENTICATED: {"WWW-Authenticate": 'Bearer realm="prequal console"'},
+    Code.UNAUTHENTICATED: {"WWW-Authenticate": _REALM},
+    Code.FORBIDDEN: {"WWW-Authenticate": f'{_REALM}, error="insufficient_scope"'},
     Code.SERVICE_UNAVAILABLE: {"Retry-After": "2"},
 }
 
