@@ -217,7 +217,11 @@ class Rotation:
         assert isinstance(active, bytes), "no key service wraps it"
         ring = KeyRing(active)
         rows = self.database.rows("SELECT id, status, pan_number_encrypted AS token FROM applications")
-        unread = sum(ring.decrypt(bytes(row["token"]), row["id"]).reveal() != pans[str(row["id"])] for row in rows)
+        unread = sum(
+            ring.decrypt(bytes(row["token"]), row["id"]).reveal() != pans[str(row["id"])]
+            for row in rows
+            if str(row["id"]) in pans
+        )
         statuses = Counter(row["status"] for row in rows)
         found = {
             "applications without an answer": len(rows) - len(pans),
