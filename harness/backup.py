@@ -31,7 +31,7 @@ down_revision = "{REVISION}"
 def upgrade() -> None:
     op.execute("ALTER TABLE applications ADD COLUMN trial integer")
     op.execute("CREATE INDEX trial_index ON republications (application_id)")
-    op.execute("CREATE TABLE trial_partition (LIKE outbox_archive)")
+    op.execute("CREATE TABLE trial_partition (LIKE outbox_archive INCLUDING CONSTRAINTS)")
     op.execute(
         "ALTER TABLE outbox_archive ATTACH PARTITION trial_partition FOR VALUES FROM ('2019-01-01') TO ('2019-01-02')"
     )

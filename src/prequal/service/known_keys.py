@@ -14,7 +14,8 @@ from prequal.core.lifecycle import pause
 from prequal.postgres.connections import connected
 from prequal.service.run import Check
 
-LOOK_EVERY_SECONDS: Final = 5.0
+LOOK_EVERY_SECONDS: Final = 15.0
+"""Each look opens a connection of its own, which an idle process should not do often."""
 
 log = structlog.get_logger()
 
