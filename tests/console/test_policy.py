@@ -159,7 +159,7 @@ async def test_officer_backtests_a_version_on_the_last_days_and_sees_what_it_wou
 
     shown = (await officer.get("/policy/v2")).text
     assert [answer.status_code for answer in (refused, done, in_force)] == [409, 303, 409]
-    assert "Of 1 decided applications 1 would have another status" in shown
+    assert "Of 1 decided application 1 would have another status" in shown
     assert "Backtest it again" in shown
     assert "was activated: the backtest that was approved stays with it" in in_force.text
 

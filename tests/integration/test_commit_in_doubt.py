@@ -31,9 +31,13 @@ class BehindAProxy:
 
 
 @pytest.fixture
-async def api(database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BehindAProxy]:
-    # The server would end a forgotten transaction by itself.
+def endless_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server ends none by itself."""
     monkeypatch.setitem(SESSION, "idle_in_transaction_session_timeout", "600000")
+
+
+@pytest.fixture
+async def api(database: Database, kafka: Kafka) -> AsyncIterator[BehindAProxy]:
     with a_proxy(port_of(database.url)) as proxy:
         address = proxy.url(database.url)
         async with api_within(address, kafka.bootstrap_servers, patient=True, publish_own_events=True) as client:
@@ -110,6 +114,7 @@ async def test_application_whose_commit_never_arrived_is_503_and_left_no_row(api
     assert api.database.count("applications") == 0
 
 
+@pytest.mark.usefixtures("endless_transactions")
 async def test_backend_that_was_left_in_its_transaction_is_ended(api: BehindAProxy) -> None:
     api.proxy.lose_commit()
 

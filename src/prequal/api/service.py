@@ -60,9 +60,8 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     limits = RateLimits()
     served, written = asyncio.Event(), asyncio.Event()
     async with read_pool:
-        holder_types = _holder_types(settings)
         submit = SubmitApplication(
-            submissions, watch.ring, hasher, holder_types, authentication, limits, settings.sandbox
+            submissions, watch.ring, hasher, _holder_types(settings), authentication, limits, settings.sandbox
         )
         health = http_server.health_handlers(Service.API, settings.service_name, readiness)
         admin = _admin(settings, health) if settings.api_authentication == "keys" else None
