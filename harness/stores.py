@@ -1,12 +1,29 @@
 """Stores of a test's own, which end with it."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, TypeVar
 
 from prequal.local.child_process import Child
 
 C = TypeVar("C", bound=Child)
+
+MEMORY: Final = Path("/dev/shm")
+ROOM_BYTES: Final = 4 * 1024**3
+
+
+@contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """A folder that lasts as long as the block: in memory, or on the disk where the machine has no such room.
+
+    A database is a copy of 500 files, which on a disk costs the kernel three times as much.
+    """
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM_BYTES
+    with TemporaryDirectory(prefix="prequal-", dir=MEMORY if has_room else None) as folder:
+        yield Path(folder)
 
 
 @contextmanager

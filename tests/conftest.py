@@ -12,16 +12,16 @@ import pytest
 from harness.broker import Broker
 from harness.database import Cluster, Database
 from harness.ports import free_ports
-from harness.stores import started
+from harness.stores import folder_in_memory, started
 from harness.system import System, a_system
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster() -> Iterator[Cluster]:
     """One PostgreSQL server for all tests of a worker, with a migrated template in it."""
-    with started(Postgres(tmp_path_factory.mktemp("postgresql") / "data", *free_ports(1))) as server:
+    with folder_in_memory() as folder, started(Postgres(folder / "data", *free_ports(1))) as server:
         cluster = Cluster(server.database_url)
         cluster.make_template()
         yield cluster
