@@ -15,11 +15,8 @@ from prequal.cli.connection_settings import hashing_stores, ring_stores, setting
 from prequal.core.topology import KeySource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from prequal.core.settings import RingSettings
-    from prequal.ops.hash_keys import ListedHashKey
-    from prequal.ops.setting_keys import ListedSettingKey
+    from prequal.ops.key_retirement import ListedKey
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -130,7 +127,6 @@ def list_keys(
         return
     from prequal.ops import hash_keys, setting_keys
 
-    found: Sequence[ListedHashKey | ListedSettingKey]
     if name is Kind.PAN_HASH_KEY:
         settings, hasher = hashing_stores()
         found = hash_keys.list_keys(settings.database_url, [each.check for each in hasher.every])
@@ -276,7 +272,7 @@ def _list_ring(as_json: bool) -> None:
         typer.echo(f"{key.key_id}  {key.state:8}  {key.source or '':11}  {used}  {key.encryptions} encryptions")
 
 
-def _needed(key: "ListedHashKey | ListedSettingKey") -> str:
+def _needed(key: "ListedKey") -> str:
     if key.needed_by is None:
         return "nobody knows what: the key is not here"
     return ", ".join(f"{place} {count}" for place, count in key.needed_by.items()) or "nothing"

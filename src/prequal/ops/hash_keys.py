@@ -4,14 +4,20 @@ Invariant: a hash key is retired only when whatever is looked up, and lives, is 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from prequal.core.errors import Refused
 from prequal.core.keys import KeyCheck
 from prequal.ops.key_queries import needed_without
-from prequal.ops.key_retirement import COMMAND_SECONDS, SESSION, others_in_use
+from prequal.ops.key_retirement import (
+    COMMAND_SECONDS,
+    SESSION,
+    ListedKey,
+    listed,
+    others_in_use,
+    require_unneeded,
+)
 from prequal.postgres import key_checks
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import HASH_KEYS_LOCK, HASH_PURPOSE, KEY_CHECK_LOCK, RecordedKey
@@ -24,20 +30,13 @@ _WRITE_SECONDS_MAX: Final = timedelta(minutes=1)
 """Much longer than a write of applications may take."""
 _LOCKED: Final = "SET LOCAL lock_timeout = '900ms'; SET LOCAL statement_timeout = '900ms'"
 """A write waits a second for the lock before it gives up: retirement holds it for less."""
+_WAY_OUT: Final = (
+    "Claims and idempotency keys end 24 hours after the last prequal-api knew it alone; `prequal clients rotate` "
+    "replaces a secret."
+)
 
 
-@dataclass(frozen=True, slots=True)
-class ListedHashKey:
-    """What may be shown of one hash key; `needed_by` counts what would be lost without it, by table."""
-
-    key_id: str
-    state: str
-    recorded_at: datetime
-    retired_at: datetime | None
-    needed_by: Mapping[str, int]
-
-
-def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedHashKey]:
+def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedKey]:
     """Every hash key that the database knows, retired ones too; `checks` are of the keys here, the active one first.
 
     Raises:
@@ -46,9 +45,11 @@ def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedHashK
     """
     here = [check.key_id for check in checks]
 
-    async def ask(connection: Connection) -> list[ListedHashKey]:
+    async def ask(connection: Connection) -> list[ListedKey]:
         keys = await key_checks.recorded(connection, HASH_PURPOSE)
-        return [_listed(id_, key, here, await _needed_by(connection, id_, keys)) for id_, key in keys.items()]
+        return [
+            listed(id_, key, here, "looked up", await _needed_by(connection, id_, keys)) for id_, key in keys.items()
+        ]
 
     return run_at_revision(database_url, "keys", ask, SESSION, COMMAND_SECONDS)
 
@@ -92,13 +93,13 @@ def retire(database_url: str, actor: Actor, key_id: bytes) -> None:
     async def work(connection: Connection) -> None:
         left = await others_in_use(connection, HASH_PURPOSE, key_id)
         began: datetime = await connection.fetchval("SELECT now()")
-        _require_unneeded(key_id, await needed_without(connection, left))
+        require_unneeded(key_id, await needed_without(connection, left), _WAY_OUT)
         async with connection.transaction():
             # No write is under way while this is held, and each later one sees that the key is retired. So only what
             # was written since the first look can be new.
             await connection.execute(f"{_LOCKED}; SELECT pg_advisory_xact_lock({HASH_KEYS_LOCK})")
             left = await others_in_use(connection, HASH_PURPOSE, key_id)
-            _require_unneeded(key_id, await needed_without(connection, left, began - _WRITE_SECONDS_MAX))
+            require_unneeded(key_id, await needed_without(connection, left, began - _WRITE_SECONDS_MAX), _WAY_OUT)
             await key_checks.retire(connection, HASH_PURPOSE, key_id)
             await record_act(connection, actor, "key_retired", "key", key_id.hex(), {"purpose": HASH_PURPOSE})
 
@@ -109,23 +110,7 @@ def _living(keys: Mapping[bytes, RecordedKey]) -> list[bytes]:
     return [id_ for id_, key in keys.items() if key.retired_at is None]
 
 
-def _require_unneeded(key_id: bytes, needed: Mapping[str, int]) -> None:
-    if needed:
-        places = ", ".join(f"{table} {count}" for table, count in needed.items())
-        raise Refused(
-            f"Key {key_id.hex()} is in use: {places}. Claims and idempotency keys end 24 hours after the last "
-            f"prequal-api knew it alone; `prequal clients rotate` replaces a secret."
-        )
-
-
 async def _needed_by(connection: Connection, key_id: bytes, keys: Mapping[bytes, RecordedKey]) -> dict[str, int]:
     if keys[key_id].retired_at:
         return {}
     return await needed_without(connection, [id_ for id_ in _living(keys) if id_ != key_id])
-
-
-def _listed(key_id: bytes, key: RecordedKey, here: Sequence[bytes], needed: Mapping[str, int]) -> ListedHashKey:
-    state = "retired" if key.retired_at else "not here"
-    if not key.retired_at and key_id in here:
-        state = "active" if key_id == here[0] else "looked up"
-    return ListedHashKey(key_id.hex(), state, key.recorded_at, key.retired_at, needed)

@@ -14,6 +14,8 @@ from prequal.postgres.connections import Connection
 from prequal.postgres.undecided import UNDECIDED
 
 SERVICE = "reencrypt"
+OUTBOX_TABLES = ("outbox_events", "outbox_archive", "outbox_parked")
+"""Those that hold events, with their encrypted PANs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +141,11 @@ async def needed_without(
 
 async def undecided_reports(connection: Connection) -> list[str]:
     """The reports of undecided applications, each as the event's JSON: while one is undecided, they are all here."""
+    of_table = "SELECT payload FROM {} WHERE application_id IN (SELECT id FROM undecided) AND event_type = $1"
     rows = await connection.fetch(
         f"""
         WITH undecided AS MATERIALIZED (SELECT id FROM {UNDECIDED} AS application)
-        SELECT payload FROM outbox_archive WHERE application_id IN (SELECT id FROM undecided) AND event_type = $1
-        UNION ALL
-        SELECT payload FROM outbox_events WHERE application_id IN (SELECT id FROM undecided) AND event_type = $1
-        UNION ALL
-        SELECT payload FROM outbox_parked WHERE application_id IN (SELECT id FROM undecided) AND event_type = $1
+        {" UNION ALL ".join(map(of_table.format, OUTBOX_TABLES))}
         """,
         EventType.CREDIT_REPORT_GENERATED.value,
     )

@@ -5,6 +5,9 @@ Invariant: no key is retired while a row, a message or a dead letter holds a tok
 
 import asyncio
 import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +21,12 @@ from prequal.ops.dead_letter_reader import read_topics
 from prequal.ops.encryption_keys import make_unknown
 from prequal.postgres import key_checks
 from prequal.postgres.connections import Connection
+from prequal.postgres.key_checks import RecordedKey
 from prequal.record.acts import Actor
 from prequal.schema.version import connected_at_revision, run_at_revision
 from prequal.security import key_file, key_providers
 from prequal.security.pan_encryption import VERSION
 
-TABLES: Final = ("outbox_events", "outbox_archive", "outbox_parked")
 DRAWS: Final = "SCORE_DRAW_KEY"
 BATCH: Final = 10_000
 COMMAND_SECONDS: Final = 600.0
@@ -45,6 +48,17 @@ def holders(database_url: str, kafka: KafkaSettings, key_id: bytes) -> dict[str,
     text = base64.b64encode(VERSION + key_id)
     found = asyncio.run(_in_tables(database_url, key_id, text.decode())) | _in_topics(kafka, text)
     return {place: count for place, count in found.items() if count}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """What may be shown of one key; `needed_by` counts what needs it, and is None where only a holder could know."""
+
+    key_id: str
+    state: str
+    recorded_at: datetime
+    retired_at: datetime | None
+    needed_by: Mapping[str, int] | None
 
 
 def retire(actor: Actor, settings: RingAndTopicsSettings, key_id: bytes) -> None:
@@ -97,10 +111,29 @@ async def others_in_use(connection: Connection, purpose: str, key_id: bytes) -> 
     return [each for each in living if each != key_id]
 
 
+def require_unneeded(key_id: bytes, needed: Mapping[str, int], way_out: str) -> None:
+    """Raise `Refused`, with what a person does about it, while anything needs a key."""
+    if needed:
+        places = ", ".join(f"{place} {count}" for place, count in needed.items())
+        raise Refused(f"Key {key_id.hex()} is in use: {places}. {way_out}")
+
+
+def listed(
+    key_id: bytes, key: RecordedKey, here: Sequence[bytes], old: str, needed: Mapping[str, int] | None
+) -> ListedKey:
+    """One key as it is listed; of the ids `here` the first is the active one's, and the others' state is `old`."""
+    state = "retired" if key.retired_at else "not here"
+    if not key.retired_at and key_id in here:
+        state = "active" if key_id == here[0] else old
+    return ListedKey(key_id.hex(), state, key.recorded_at, key.retired_at, needed)
+
+
 async def _in_tables(database_url: str, key_id: bytes, text: str) -> dict[str, int]:
     async with connected_at_revision(database_url, "keys", SESSION, COMMAND_SECONDS) as connection:
         found = {"applications": await _in_applications(connection, key_id)}
-        return found | {table: await key_queries.events_under(connection, table, text) for table in TABLES}
+        return found | {
+            table: await key_queries.events_under(connection, table, text) for table in key_queries.OUTBOX_TABLES
+        }
 
 
 async def _in_applications(connection: Connection, key_id: bytes) -> int:

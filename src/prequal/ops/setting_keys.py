@@ -6,7 +6,6 @@ Invariant: such a key is retired only when nothing is left that is believed, pro
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from prequal.core.errors import Invalid, Refused
@@ -14,28 +13,24 @@ from prequal.core.keys import key_id
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.report_mac import ReportMac
 from prequal.ops import key_queries
-from prequal.ops.key_retirement import COMMAND_SECONDS, SESSION, others_in_use
+from prequal.ops.key_retirement import (
+    COMMAND_SECONDS,
+    SESSION,
+    ListedKey,
+    listed,
+    others_in_use,
+    require_unneeded,
+)
 from prequal.people.queries import second_factors
 from prequal.people.second_factor_keys import key_id_of
 from prequal.postgres import key_checks
 from prequal.postgres.connections import Connection
-from prequal.postgres.key_checks import KEY_CHECK_LOCK, RecordedKey
+from prequal.postgres.key_checks import KEY_CHECK_LOCK
 from prequal.record.acts import Actor, record_act
 from prequal.schema.version import run_at_revision
 
 Needs = Mapping[bytes, Mapping[str, int]]
 """For each key, by its id, how many of what need it; keys without any are left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedSettingKey:
-    """What may be shown of one key; `needed_by` is None where that cannot be known without the key."""
-
-    key_id: str
-    state: str
-    recorded_at: datetime
-    retired_at: datetime | None
-    needed_by: Mapping[str, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +93,7 @@ PURPOSES: Final[Mapping[str, Purpose]] = {
 }
 
 
-def list_keys(database_url: str, purpose: str, keys: Sequence[bytes]) -> list[ListedSettingKey]:
+def list_keys(database_url: str, purpose: str, keys: Sequence[bytes]) -> list[ListedKey]:
     """Every key of a purpose that the database knows, retired ones too, the oldest first.
 
     `keys` are those here, the active one first.
@@ -109,11 +104,14 @@ def list_keys(database_url: str, purpose: str, keys: Sequence[bytes]) -> list[Li
     """
     here = [key_id(key) for key in keys]
 
-    async def ask(connection: Connection) -> list[ListedSettingKey]:
+    async def ask(connection: Connection) -> list[ListedKey]:
         async with connection.transaction():
             known = await key_checks.recorded(connection, purpose)
             needs = await PURPOSES[purpose].needs(connection, keys)
-        return [_listed(purpose, id_, key, here, needs.get(id_, {})) for id_, key in known.items()]
+        return [
+            listed(id_, key, here, PURPOSES[purpose].old, _needed_by(purpose, id_, here, needs))
+            for id_, key in known.items()
+        ]
 
     return run_at_revision(database_url, "keys", ask, SESSION, COMMAND_SECONDS)
 
@@ -141,24 +139,12 @@ def retire(database_url: str, actor: Actor, purpose: str, id_: bytes, keys: Sequ
                     f"{purpose}S_RETIRED of this command."
                 )
             needs = await PURPOSES[purpose].needs(connection, keys)
-            _require_unneeded(purpose, id_, needs.get(id_, {}))
+            require_unneeded(id_, needs.get(id_, {}), PURPOSES[purpose].way_out)
             await key_checks.retire(connection, purpose, id_)
             await record_act(connection, actor, "key_retired", "key", id_.hex(), {"purpose": purpose})
 
     run_at_revision(database_url, "keys", work, SESSION, COMMAND_SECONDS)
 
 
-def _require_unneeded(purpose: str, id_: bytes, needed: Mapping[str, int]) -> None:
-    if needed:
-        places = ", ".join(f"{place} {count}" for place, count in needed.items())
-        raise Refused(f"Key {id_.hex()} is in use: {places}. {PURPOSES[purpose].way_out}")
-
-
-def _listed(
-    purpose: str, id_: bytes, key: RecordedKey, here: Sequence[bytes], needed: Mapping[str, int]
-) -> ListedSettingKey:
-    state = "retired" if key.retired_at else "not here"
-    if not key.retired_at and id_ in here:
-        state = "active" if id_ == here[0] else PURPOSES[purpose].old
-    is_known = id_ in here or not PURPOSES[purpose].only_with_key
-    return ListedSettingKey(id_.hex(), state, key.recorded_at, key.retired_at, needed if is_known else None)
+def _needed_by(purpose: str, id_: bytes, here: Sequence[bytes], needs: Needs) -> Mapping[str, int] | None:
+    return needs.get(id_, {}) if id_ in here or not PURPOSES[purpose].only_with_key else None
