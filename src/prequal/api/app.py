@@ -52,7 +52,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Whether there is room for one more application: `admit` lets it in or counts it as shed, `is_full` only looks."""
+    """Whether there is room for one more application: `admit` counts who is let in, `is_full` only looks."""
 
     admit: Callable[[], bool]
     is_full: Callable[[], bool]

@@ -5,10 +5,10 @@ everywhere.
 """
 
 import asyncio
-import signal
 from dataclasses import dataclass
 
 from prequal.bureau.simulator import app
+from prequal.core.lifecycle import stopped_by_signals
 from prequal.core.simulator_settings import SimulatorSettings
 from prequal.service import http_server
 from prequal.telemetry import logs
@@ -36,10 +36,7 @@ def run(settings: SimulatorSettings) -> None:
 
 
 async def _until_stopped(http: Http) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(http, stop)
+    await serve(http, stopped_by_signals())
 
 
 async def serve(http: Http, stop: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ Invariant: a pause ends at once when the process is to stop.
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 
 import structlog
@@ -18,6 +19,14 @@ def abandon(what: str) -> None:
     """Leave `what` behind, which would not let the interpreter finish; `process.run` then exits without it."""
     log.warning("shutdown_forced", what=what)
     _abandoned.append(what)
+
+
+def stopped_by_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; of the running loop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

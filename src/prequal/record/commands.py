@@ -4,7 +4,6 @@ Invariant: nothing is chained or verified under a key that is not the database's
 """
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from prequal.core.keys import KeyCheck, key_id
+from prequal.core.lifecycle import stopped_by_signals
 from prequal.core.record_settings import RecordSettings
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import HASH_PURPOSE, recorded, recorded_key
@@ -56,9 +56,7 @@ def follow(settings: RecordSettings) -> None:
     """Chain until SIGTERM or SIGINT. Raises `Misconfigured` as `chain` does."""
 
     async def work() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        stop = stopped_by_signals()
         async with _connected(settings):
             pass
         await chaining.follow(settings.database_url, settings.record_keys()[0], stop, settings.record_heads_folder)
