@@ -16,7 +16,7 @@ from harness.waiting import eventually
 from .conftest import Watched
 from .day import PANELS, QUERIES, Day
 from .stated import KNOWN_TO_THE_PROCESS_ALONE, POISON, STATED, TRANSACTIONS, sql
-from .watching import rules
+from .watching import WAIT_SECONDS, rules
 
 APPLICATIONS = 240
 BEFORE_SECONDS = 30.0
@@ -126,6 +126,7 @@ def test_system_that_is_well_raises_no_alarm_but_for_the_poison_it_was_given(day
         return {alert for alert in judged if prometheus.speaks(alert)}
 
     assert eventually(lambda: true_now() == {"DeadLettersRising"} | full, SEEN_SECONDS)
+    assert eventually(lambda: "DeadLettersRising" in prometheus.fired(day.since), WAIT_SECONDS + SEEN_SECONDS)
     assert set(prometheus.fired(day.since)) & set(judged) - full == {"DeadLettersRising"}
 
 
