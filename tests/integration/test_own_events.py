@@ -16,6 +16,7 @@ from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import eventually, soon
 from prequal.core.errors import Transient
 from prequal.core.settings import ApiSettings, load
+from prequal.core.topology import Service
 from prequal.messaging.outbox import ROW, OutboxRow
 from prequal.messaging.own_events import OwnEvents
 from prequal.postgres.connections import connect
@@ -30,7 +31,7 @@ async def own_events(database: Database, broker: Broker) -> AsyncIterator[OwnEve
     keys = {name.lower(): value for name, value in KEYS.items()}
     url, address = database.url, broker.bootstrap_servers
     settings = load(ApiSettings, _env_file=None, database_url=url, kafka_bootstrap_servers=address, **keys)
-    events, stop = OwnEvents(settings, SUBMITTED), asyncio.Event()
+    events, stop = OwnEvents(settings, Service.API, SUBMITTED), asyncio.Event()
     running = asyncio.create_task(events.run(stop))
     await asyncio.sleep(0)
     try:

@@ -13,7 +13,7 @@ from harness.database import Database
 from harness.policies import decided_by_v1
 from harness.system import DRAW_KEY, ENCRYPTION_KEY, REPORT_KEY
 from prequal.core.settings import CreditSettings, DecisionSettings, load
-from prequal.core.topology import topic_of
+from prequal.core.topology import Service, topic_of
 from prequal.credit.bureau import Bureau, SimulatedBureau
 from prequal.credit.handler import CreditHandler
 from prequal.decision.handler import DecisionHandler
@@ -71,7 +71,7 @@ async def assessing(
 ) -> AsyncIterator[Consuming]:
     """credit-service's consumer, for as long as the block lasts; with the simulated bureau unless one is given."""
     loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
-    events = OwnEvents(loaded, topic_of(EventType.CREDIT_REPORT_GENERATED))
+    events = OwnEvents(loaded, Service.CREDIT, topic_of(EventType.CREDIT_REPORT_GENERATED))
     link = SingleConnection(database.url, "credit in a test")
     simulated = SimulatedBureau(ScoreDraws(DRAW_KEY), sandbox.SCORES)
     handler = CreditHandler(

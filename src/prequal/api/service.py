@@ -46,7 +46,7 @@ def run(settings: ApiSettings) -> None:
 async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     watch = KeyWatch(settings)
     hasher = PanHasher.of(settings)
-    events = OwnEvents(settings, topic_of(EventType.APPLICATION_SUBMITTED))
+    events = OwnEvents(settings, Service.API, topic_of(EventType.APPLICATION_SUBMITTED))
     submissions = Submissions(settings, events)
     readiness = Readiness(Service.API, settings, watch.reason_not_ready, watch.details, needs_kafka=False)
     read_pool = ConnectionPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)

@@ -44,7 +44,7 @@ def run(settings: CreditSettings) -> None:
 
 async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     watch, consumed = KeyWatch(settings), asyncio.Event()
-    events = OwnEvents(settings, topic_of(EventType.CREDIT_REPORT_GENERATED))
+    events = OwnEvents(settings, Service.CREDIT, topic_of(EventType.CREDIT_REPORT_GENERATED))
     draw_key, report_key = _draw_key(settings), key_bytes(settings.report_key)
     link = SingleConnection(settings.database_url, settings.service_name)
     bureau, breakers = _bureau(settings, ScoreDraws(draw_key))

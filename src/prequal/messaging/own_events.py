@@ -42,10 +42,10 @@ IDLE_SECONDS = 60.0
 class OwnEvents:
     """The events of one topic that this process commits; nothing is published before `run` or after it."""
 
-    def __init__(self, settings: ApiSettings | CreditSettings, topic: str) -> None:
+    def __init__(self, settings: ApiSettings | CreditSettings, writer: Service, topic: str) -> None:
         self._settings = settings
         self._topic = topic
-        self._writer = Service.API if isinstance(settings, ApiSettings) else Service.CREDIT
+        self._writer = writer
         self._producer: OutboxProducer | None = None
         self._generation = 0
         # An archived row that a crash of the server brings back is published again: no commit need wait for the disk.

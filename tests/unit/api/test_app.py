@@ -39,7 +39,7 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
             "pan_hash_key": a_key_text(2),
         }
     )
-    submissions = Submissions(settings, OwnEvents(settings, "topic"))
+    submissions = Submissions(settings, OwnEvents(settings, Service.API, "topic"))
     submit = SubmitApplication(
         submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None, NoAuthentication(), RateLimits()
     )

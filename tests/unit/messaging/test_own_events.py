@@ -7,6 +7,7 @@ import pytest
 
 from prequal.core.circuit_breaker import Breaker, State
 from prequal.core.settings import ApiSettings, load
+from prequal.core.topology import Service
 from prequal.messaging import own_events
 from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.outbox_producer import ProducerDied
@@ -35,7 +36,7 @@ class Running:
             encryption_key=a_key_text(1),
             pan_hash_key=a_key_text(2),
         )
-        self.events = OwnEvents(settings, "topic")
+        self.events = OwnEvents(settings, Service.API, "topic")
         producer: Any = SimpleNamespace(breaker=self.breaker, publish=self._take)
         self.events._producer = producer
 
