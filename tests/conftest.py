@@ -6,6 +6,7 @@ Invariant: nothing starts before a test asks for it, and each worker has stores 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -16,6 +17,13 @@ from harness.stores import folder_in_memory, started
 from harness.system import System, a_system
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _priority_is_kept() -> Iterator[None]:
+    """A command that gives way to everything else must not take along the tests that run it in their own process."""
+    with mock.patch("os.nice"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,17 @@
 """Policy in the console: one person proposes a version, another approves it; it goes into force, and is rolled back."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 
 from harness.database import Database
 from harness.policies import ASHA, activated, approved, policy_text
+from harness.waiting import soon
 from prequal.domain.person import PersonRole
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
@@ -162,6 +165,31 @@ async def test_officer_backtests_a_version_on_the_last_days_and_sees_what_it_wou
     assert "Of 1 decided application 1 would have another status" in shown
     assert "Backtest it again" in shown
     assert "was activated: the backtest that was approved stays with it" in in_force.text
+
+
+async def test_second_backtest_is_refused_and_one_whose_process_ends_early_says_so(signed_in: SignedIn) -> None:
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    await officer.post("/policy", document=document())
+
+    first = asyncio.create_task(officer.post("/policy/v2/backtest", days="30"))
+    process = await soon(its_process)
+    second = await officer.post("/policy/v2/backtest", days="30")
+    process.kill()
+    first_answer = await first
+    third = await officer.post("/policy/v2/backtest", days="30")
+
+    assert (second.status_code, first_answer.status_code, third.status_code) == (409, 409, 303)
+    assert "Another backtest runs: try again when it is over." in second.text
+    assert "The backtest ended before it was done: try again." in first_answer.text
+
+
+def its_process() -> psutil.Process | None:
+    """The process of a backtest, stopped so that it stays where it is."""
+    for child in psutil.Process().children():
+        if "spawn_main" in " ".join(child.cmdline()):
+            child.suspend()
+            return child
+    return None
 
 
 async def test_version_that_is_not_approved_is_not_put_into_force(signed_in: SignedIn) -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import UUID
 
 import pytest
@@ -154,7 +155,7 @@ def test_each_score_is_in_one_band(score: int | None, band: str) -> None:
     assert band_of(score) == band
 
 
-def test_same_applications_and_policy_give_the_same_bytes_and_no_row_changes(
+def test_same_applications_and_policy_give_the_same_bytes_at_the_lowest_priority_and_change_no_row(
     database: Database, tmp_path: Path
 ) -> None:
     file = tmp_path / "v2.toml"
@@ -164,9 +165,11 @@ def test_same_applications_and_policy_give_the_same_bytes_and_no_row_changes(
         decided(database, score)
     before = database.everything()
 
-    outputs = [CliRunner().invoke(app, words, env={"DATABASE_URL": database.url}).stdout for _ in range(2)]
+    with mock.patch("os.nice") as nice:
+        outputs = [CliRunner().invoke(app, words, env={"DATABASE_URL": database.url}).stdout for _ in range(2)]
 
     assert outputs[0] == outputs[1]
+    assert nice.call_args_list == 2 * [mock.call(19)], "everything else goes before it"
     assert len(json.loads(outputs[0])["flips"]) == 1
     assert database.everything() == before
 

@@ -214,6 +214,7 @@ def _backtest_here(candidate: str, since: str | None, until: str | None, record:
     from prequal.record.acts import operator
 
     database_url, policy = stores(DatabaseSettings).database_url, loaded(candidate)
+    run.give_way()
     found = run.backtest(
         database_url,
         policy,

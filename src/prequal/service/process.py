@@ -41,7 +41,7 @@ def run(settings: ServiceSettings, main: Main) -> None:
     sys.excepthook = _uncaught
     threading.excepthook = lambda failure: _uncaught(failure.exc_type, failure.exc_value, None)
     _take_all_descriptors()
-    _keep_memory_private()
+    keep_memory_private()
     tracing.start(settings)
     uvloop.run(_until_stopped(settings, main))
     if not tracing.stop():
@@ -57,11 +57,17 @@ def _take_all_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
 
 
-def _keep_memory_private() -> None:
+def keep_memory_private() -> None:
     """Leave no core file, and let no other process of this user read the memory: keys and PANs are in it."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def begin_as_child() -> None:
+    """What a process does first that a service starts for one long computation, and that ends with it."""
+    keep_memory_private()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _uncaught(_: type[BaseException], error: BaseException | None, __: object) -> None:

@@ -128,21 +128,22 @@ async def set_challenge(visit: Visiting, given: policy_models.Challenge) -> dict
 async def run_backtest(visit: Visiting, given: policy_models.Backtest) -> dict[str, Any]:
     """Decide the stored applications by another policy: what would have changed. Takes as long as it takes."""
     since, until = _moment("since", given.since), _moment("until", given.until)
-    policy = await _candidate(visit, given)
-    report = await backtests.run(visit, policy, since, until)
+    document, policy = await _candidate(visit, given)
+    report = await backtests.run(visit, document, since, until)
     digest = backtest.digest(report)
     if given.record:
         await backtests.record(visit, policy, report, digest)
     return {"report": report, "sha256": digest.hex(), "recorded": given.record}
 
 
-async def _candidate(visit: Visit, given: policy_models.Backtest) -> Policy:
+async def _candidate(visit: Visit, given: policy_models.Backtest) -> tuple[str, Policy]:
     if (given.version is None) == (given.document is None):
         raise UsageError("Give either a version or a document.")
     if given.document is not None:
-        return load(given.document)
+        return given.document, load(given.document)
     async with visit.reading() as connection:
-        return policies.policy_of(await life.found(connection, given.version))
+        stored = await life.found(connection, given.version)
+    return stored.document, policies.policy_of(stored)
 
 
 async def _done(visit: Visit, act: Act) -> Any:

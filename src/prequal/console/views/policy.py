@@ -12,7 +12,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from prequal.console import backtests, plots
-from prequal.console.backtests import Busy
+from prequal.console.backtests import Broken, Busy
 from prequal.console.forms import whole_number
 from prequal.console.guard import Page
 from prequal.console.queries.applications import SHOWN_MAX
@@ -69,10 +69,11 @@ async def run_backtest(visit: Visit) -> Response:
         raise UsageError(f"A backtest is of the last 1 to {DAYS_MAX} days.")
     try:
         async with visit.reading() as connection:
-            policy = policies.policy_of(await life.found(connection, version))
-        report = await backtests.run(visit, policy, timedelta(days=days))
+            stored = await life.found(connection, version)
+        policy = policies.policy_of(stored)
+        report = await backtests.run(visit, stored.document, timedelta(days=days))
         await backtests.record(visit, policy, report, backtest.digest(report))
-    except (Conflict, Busy) as why:
+    except (Conflict, Busy, Broken) as why:
         return await _version(visit, 409, str(why))
     return visit.moved(f"/policy/{version}?done=yes")
 
