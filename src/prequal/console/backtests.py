@@ -1,58 +1,108 @@
 """Backtests that people ask the console for, on a page or over the JSON API.
 
-Invariant: one runs at a time, in a process of its own, which everything else on the machine goes before.
+Invariant: one runs at a time; it ends with the console.
 """
 
 import asyncio
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
 
-from prequal.console.visit import Visit
-from prequal.core.errors import Transient
+from prequal.console.backtest_process import BacktestProcess
+from prequal.core.console_settings import ConsoleSettings
+from prequal.core.errors import PrequalError, Transient
 from prequal.domain.policy.policy import Policy
-from prequal.ops import backtest
+from prequal.ops.backtest import Printed
 from prequal.ops.selection import Moment
 from prequal.policy_versions import life
-from prequal.service.process import begin_as_child
+from prequal.postgres.connections import ConnectionPool
+from prequal.record.acts import Actor
 
-_RUNNING: Final = asyncio.Semaphore()
+WAIT_SECONDS: Final = 2.0
+"""How long the answer to the form waits for a short one."""
 
 
 class Busy(Transient):
     """Another backtest runs: try again when it is over."""
 
 
-class Broken(Transient):
-    """The backtest ended before it was done: try again."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One that runs, or the last that ended; `problem` says why it failed."""
+
+    version: str
+    by: str
+    begun_at: datetime
+    ended_at: datetime | None = None
+    problem: str = ""
 
 
-async def run(visit: Visit, document: str, since: Moment | None, until: Moment | None = None) -> dict[str, Any]:
-    """The report of the stored applications of a period, decided by a document. Takes as long as it takes.
+class Backtests:
+    """Runs them, and remembers the last until the process ends."""
 
-    Raises:
-        Busy: another one runs.
-        Broken: its process was ended.
-        UsageError: the period is empty.
-        Transient: the database does not answer.
-    """
-    if _RUNNING.locked():
-        raise Busy
-    async with _RUNNING:
-        process = ProcessPoolExecutor(1, get_context("spawn"), begin_as_child)
-        asked = (visit.console.settings.database_url, document, since, until)
+    def __init__(self, settings: ConsoleSettings, pool: ConnectionPool) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._process: BacktestProcess | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.last: Asked | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether one runs."""
+        return self._process is not None
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many applications the one that runs has read, and about how many are stored."""
+        return self._process.progress if self._process else (0, 0)
+
+    async def run(
+        self, actor: Actor, policy: Policy, document: str, since: Moment | None, until: Moment | None = None
+    ) -> Printed:
+        """The report of the stored applications of a period, decided by a policy. Takes as long as it takes.
+
+        Raises:
+            Busy: another one runs.
+            Broken: its process was ended.
+            UsageError: the period is empty.
+            Transient: the database does not answer.
+        """
+        if self._process:
+            raise Busy
+        self.last = asked = Asked(policy.version, actor.name, datetime.now(UTC))
+        problem = ""
         try:
-            return await asyncio.get_running_loop().run_in_executor(process, backtest.backtest_of_document, *asked)
-        except BrokenProcessPool:
-            raise Broken from None
+            self._process = BacktestProcess(self._settings.database_url, document, since, until)
+            return await self._process.printed()
+        except PrequalError as failure:
+            problem = str(failure)
+            raise
         finally:
-            process.shutdown(wait=False)
+            self._process = None
+            self.last = replace(asked, ended_at=datetime.now(UTC), problem=problem)
 
+    async def record(self, actor: Actor, policy: Policy, made: Printed) -> None:
+        """Keep a report with the proposed version. Raises `Conflict` where that moved meanwhile."""
+        async with self._pool.use("console_write") as connection, connection.transaction():
+            await life.record_backtest(connection, actor, policy, made.digest, made.counts)
 
-async def record(visit: Visit, policy: Policy, report: Mapping[str, Any], digest: bytes) -> None:
-    """Keep a report with the proposed version. Raises `Conflict` where that moved meanwhile."""
-    counts = backtest.without_flips(report)
-    async with visit.writing() as connection, connection.transaction():
-        await life.record_backtest(connection, visit.session.actor, policy, digest, counts)
+    async def begin(self, actor: Actor, policy: Policy, document: str, since: Moment) -> None:
+        """Begin one that is recorded; returns after its end, or after `WAIT_SECONDS`. Raises `Busy`."""
+        if self._process:
+            raise Busy
+        self._task = asyncio.create_task(self._run_and_record(actor, policy, document, since))
+        await asyncio.wait({self._task}, timeout=WAIT_SECONDS)
+
+    def stop(self) -> None:
+        """End one that runs."""
+        if self._process:
+            self._process.stop()
+
+    async def _run_and_record(self, actor: Actor, policy: Policy, document: str, since: Moment) -> None:
+        try:
+            made = await self.run(actor, policy, document, since)
+            await self.record(actor, policy, made)
+        except PrequalError as problem:
+            if self.last:
+                self.last = replace(self.last, problem=str(problem))

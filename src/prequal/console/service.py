@@ -8,6 +8,7 @@ import functools
 from collections.abc import Sequence
 
 from prequal.console import app, listing
+from prequal.console.backtests import Backtests
 from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies
 from prequal.console.dead_letter_list import DeadLetterList
@@ -66,6 +67,7 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
             running.group.create_task(console.consumers.watch(stop))
             await running.http
             console.verifier.stop()
+            console.backtests.stop()
             await asyncio.to_thread(console.dead_letters.close)
 
 
@@ -92,6 +94,7 @@ def console_of(
         second_factor_keys=keys,
         issuer_sign_in=IssuerSignIn.of(settings, life, session),
         verifier=Verifier(settings, pool),
+        backtests=Backtests(settings, pool),
         consumers=consumers,
         dead_letters=DeadLetterList(settings, consumers),
         renderer=Renderer(settings.console_time_zone),

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from prequal.console.backtests import Backtests
 from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies, form_token
 from prequal.console.dead_letter_list import DeadLetterList
@@ -76,6 +77,7 @@ class Console:
     second_factor_keys: SecondFactorKeys | None
     """None where nobody can have a second factor."""
     verifier: Verifier
+    backtests: Backtests
     consumers: Consumers
     dead_letters: DeadLetterList
     renderer: Renderer

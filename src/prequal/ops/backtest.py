@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from prequal.domain.application import LoanType, Status
 from prequal.domain.policy.facts import Facts, Kind
-from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.sentences import figure
 from prequal.domain.scoring import HIGHEST_SCORE
@@ -100,14 +99,6 @@ def backtest(
     return asyncio.run(_backtest(database_url, candidate, since, until, progress))
 
 
-def backtest_of_document(
-    database_url: str, document: str, since: Moment | None, until: Moment | None
-) -> dict[str, Any]:
-    """`backtest` by the document of a policy that was loaded before, for a process that does nothing else."""
-    give_way()
-    return backtest(database_url, load(document), since, until)
-
-
 async def _backtest(
     database_url: str,
     candidate: Policy,
@@ -171,21 +162,27 @@ _PENDING: Final = Status.PENDING.value
 _LOAN_TYPES: Final = {each.value: each for each in LoanType}
 
 
-def report_text(report: Mapping[str, Any]) -> str:
-    """A report as `--json` prints it; its `digest` is of these bytes."""
-    return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+class Printed(NamedTuple):
+    """A report, written: as `--json` prints it, and the hash of that, which an approver approves."""
+
+    text: str
+    digest: bytes
+    counts: str
+    """What is stored of it, as JSON: its lists of applications as their lengths."""
 
 
-def digest(report: Mapping[str, Any]) -> bytes:
-    """The hash of a report, which an approver approves."""
-    return sha256(report_text(report).encode()).digest()
-
-
-def without_flips(report: Mapping[str, Any]) -> str:
-    """What is stored of a report: its counts; its lists of applications as their lengths."""
+def printed(report: Mapping[str, Any]) -> Printed:
+    """A report, written; for that of a million applications this takes some seconds."""
+    text = report_text(report)
     replayed = report["replayed"]
-    counts = {"otherwise_than_stored": len(replayed["otherwise_than_stored"])}
-    return json.dumps({**report, "flips": len(report["flips"]), "replayed": replayed | counts}, ensure_ascii=False)
+    lengths = {"otherwise_than_stored": len(replayed["otherwise_than_stored"])}
+    counts = {**report, "flips": len(report["flips"]), "replayed": replayed | lengths}
+    return Printed(text, sha256(text.encode()).digest(), json.dumps(counts, ensure_ascii=False))
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """A report as `--json` prints it."""
+    return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
 
 def band_of(score: int | None) -> str:

@@ -16,7 +16,7 @@ from prequal.domain.policy.facts import Kind
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.sentences import in_words
-from prequal.ops.backtest import digest, without_flips
+from prequal.ops.backtest import printed
 from prequal.policy_versions import life, queries
 from prequal.policy_versions.queries import Activation, StoredVersion
 from prequal.postgres.connections import Connection
@@ -184,9 +184,9 @@ def _title(version: StoredVersion) -> str:
 
 def record_backtest(database_url: str, actor: Actor, policy: Policy, report: Mapping[str, Any]) -> StoredVersion:
     """Record a report with the version that it is of. Raises as `life.record_backtest` and `in_transaction`."""
-    known, counts = digest(report), without_flips(report)
+    made = printed(report)
     return in_transaction(
-        database_url, lambda connection: life.record_backtest(connection, actor, policy, known, counts)
+        database_url, lambda connection: life.record_backtest(connection, actor, policy, made.digest, made.counts)
     )
 
 

@@ -61,14 +61,19 @@ async def record_backtest(
     """
     await queries.lock_acts(connection)
     stored = await found(connection, policy.version)
-    if stored.is_activated:
-        raise Conflict(f"{stored.version} was activated: the backtest that was approved stays with it.")
+    require_not_activated(stored)
     if stored.hash != policy.digest:
         raise Conflict(f"{stored.version} was edited while its backtest ran: run it again.")
     await queries.put_backtest(connection, stored.version, report_hash, report)
     details = {"hash": policy.hash, "backtest": report_hash.hex()}
     await _record(connection, actor, "policy_backtested", stored.version, **details)
     return await found(connection, stored.version)
+
+
+def require_not_activated(stored: StoredVersion) -> None:
+    """Raises `Conflict` for a version whose backtest can no longer change."""
+    if stored.is_activated:
+        raise Conflict(f"{stored.version} was activated: the backtest that was approved stays with it.")
 
 
 async def approve(

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 LAST_RESORT_SECONDS = 1.5
-PR_SET_DUMPABLE = 4
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 """Of Linux's prctl."""
 
 
@@ -65,9 +65,11 @@ def keep_memory_private() -> None:
 
 
 def begin_as_child() -> None:
-    """What a process does first that a service starts for one long computation, and that ends with it."""
+    """What a process does first that a service starts for one long computation: it ends when that service does."""
     keep_memory_private()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _uncaught(_: type[BaseException], error: BaseException | None, __: object) -> None:

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from prequal.console import backtests, plots
-from prequal.console.backtests import Broken, Busy
+from prequal.console import plots
+from prequal.console.backtests import Busy
 from prequal.console.forms import whole_number
 from prequal.console.guard import Page
 from prequal.console.queries.applications import SHOWN_MAX
@@ -57,24 +57,31 @@ async def propose(visit: Visit) -> Response:
 
 
 async def show_one(visit: Visit) -> Response:
-    """One version: its rows, its backtest, who did what with it."""
-    return await _version(visit, 200)
+    """One version: its rows, its backtest; while one runs, the browser asks again by itself."""
+    page = await _version(visit, 200)
+    if visit.console.backtests.is_running:
+        page.headers["Refresh"] = "2"
+    return page
 
 
 async def run_backtest(visit: Visit) -> Response:
     """Decide the applications of the last days by a proposed version, and keep the report with it."""
-    version = visit.request.path_params["version"]
+    version, backtests = visit.request.path_params["version"], visit.console.backtests
     days = whole_number(visit.form.get("days", ""), 1, DAYS_MAX)
     if days is None:
         raise UsageError(f"A backtest is of the last 1 to {DAYS_MAX} days.")
     try:
         async with visit.reading() as connection:
             stored = await life.found(connection, version)
+        life.require_not_activated(stored)
         policy = policies.policy_of(stored)
-        report = await backtests.run(visit, stored.document, timedelta(days=days))
-        await backtests.record(visit, policy, report, backtest.digest(report))
-    except (Conflict, Busy, Broken) as why:
+        await backtests.begin(visit.session.actor, policy, stored.document, timedelta(days=days))
+    except (Conflict, Busy) as why:
         return await _version(visit, 409, str(why))
+    if backtests.is_running:
+        return visit.moved(f"/policy/{version}")
+    if backtests.last and backtests.last.problem:
+        return await _version(visit, 409)
     return visit.moved(f"/policy/{version}?done=yes")
 
 
@@ -160,6 +167,7 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         most_percent=SHARE_MAX // 100,
         report=report,
         problem=problem,
+        backtests=visit.console.backtests,
         **_plots(report or {}),
     )
 
