@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from harness.database import Database
 from prequal.console.cookies import Cookies
+from prequal.core import refused_attempts
 from prequal.domain.person import PersonRole
 from tests.console.conftest import PASSWORD, Browser, csrf
 
@@ -51,6 +52,23 @@ async def test_wrong_password_is_refused_with_what_was_typed_but_the_password(br
     assert answer.status_code == 401
     assert 'value="auditor"' in answer.text
     assert "wrong password" not in answer.text
+
+
+async def test_eleventh_refusal_of_an_address_in_a_minute_is_a_429_for_pages_and_programs(
+    browser: Callable[[], Browser], people: None
+) -> None:
+    given = {"name": "nobody", "password": "guessed"}
+    for _ in range(refused_attempts.ATTEMPTS_MAX // 2):
+        assert (await browser().sign_in(**given)).status_code == 401
+        assert (await browser().client.post("/api/v1/session", json=given)).status_code == 401
+
+    page = await browser().sign_in("auditor")
+    program = await browser().client.post("/api/v1/session", json={"name": "auditor", "password": PASSWORD})
+
+    assert [each.status_code for each in (page, program)] == [429, 429]
+    assert "Too many sign-ins were refused from this address" in page.text
+    assert program.json()["error_code"] == "RATE_LIMITED"
+    assert all(0 < int(each.headers["retry-after"]) <= 61 for each in (page, program))
 
 
 async def test_name_of_a_stranger_is_shown_as_text(browser: Callable[[], Browser]) -> None:

@@ -1,6 +1,7 @@
 """People: `prequal users`, and how they sign in."""
 
 import asyncio
+import functools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,18 +16,20 @@ from typer.testing import CliRunner, Result
 
 from harness.database import Database
 from prequal.cli.app import app
+from prequal.core import refused_attempts
 from prequal.core.errors import Misconfigured, UsageError
 from prequal.core.keys import key_bytes
 from prequal.domain.person import PersonRole
-from prequal.people import passwords, sessions
+from prequal.people import passwords, queries, sessions
 from prequal.people.second_factor_keys import SecondFactorKeys, SecondFactorUnreadable
-from prequal.people.sign_in import Busy, Life, SignIn, SignInRefused
+from prequal.people.sign_in import Busy, Life, SignIn, SignInRefused, TooManyRefused
 from prequal.people.stored_second_factors import encrypted_under
 from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import Actor, ActorKind
 from tests.builders import a_key, a_key_text
 
 PASSWORD = "correct horse battery"
+HOST = "192.0.2.1"
 KEY, OTHER_KEY = a_key_text(21), a_key_text(22)
 KEYS = SecondFactorKeys(a_key(21))
 runner = CliRunner()
@@ -70,7 +73,7 @@ async def session_of(database: Database, token: str) -> sessions.Session | None:
 
 async def refused(sign_in: SignIn, name: str = "asha", password: str = PASSWORD, code: str = "") -> str:
     with pytest.raises(SignInRefused) as error:
-        await sign_in(name, password, code)
+        await sign_in(name, password, code, HOST)
     return str(error.value)
 
 
@@ -185,7 +188,7 @@ def test_each_change_of_a_person_is_recorded(database: Database) -> None:
 async def test_signed_in_person_has_the_roles_of_this_moment(database: Database) -> None:
     await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
 
-    token = await sign_in_to(database)(" Asha ", PASSWORD, "")
+    token = await sign_in_to(database)(" Asha ", PASSWORD, "", HOST)
     await asyncio.to_thread(done, database, "roles", "asha", "--role", "operator")
 
     assert await session_of(database, token) == sessions.Session("asha", frozenset({PersonRole.OPERATOR}))
@@ -193,22 +196,81 @@ async def test_signed_in_person_has_the_roles_of_this_moment(database: Database)
     assert database.value("SELECT count(*) FROM acts WHERE action = 'signed_in' AND actor_kind = 'person'") == 1
 
 
-async def test_refusal_says_the_same_whatever_was_wrong(database: Database) -> None:
-    for name, more in [("asha", []), ("ravi", ["--totp"]), ("gone", [])]:
+async def test_refusal_says_the_same_after_the_same_work_whatever_was_wrong(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, more in [("asha", []), ("ravi", ["--totp"]), ("gone", []), ("shut", [])]:
         await asyncio.to_thread(done, database, "add", name, "--role", "reviewer", *more)
     await asyncio.to_thread(done, database, "disable", "gone")
+    database.execute("UPDATE people SET locked_until = now() + interval '1 hour' WHERE name = 'shut'")
+    work: list[str] = []
+    compared = passwords._fits
+
+    def noted(password: str, stored: str) -> bool:
+        work.append("hash")
+        return compared(password, stored)
+
+    monkeypatch.setattr(passwords, "_fits", noted)
+    sign_in = SignIn(Life(600, 3600), functools.partial(watched, database, work), keys=KEYS)
+
+    said, done_for = set(), set()
+    for name, password, code in [
+        ("nobody", PASSWORD, ""),
+        ("asha", "wrong password", ""),
+        ("ravi", PASSWORD, ""),
+        ("ravi", PASSWORD, "000000"),
+        ("gone", PASSWORD, ""),
+        ("shut", PASSWORD, ""),
+    ]:
+        said.add(await refused(sign_in, name, password, code))
+        done_for.add(tuple(work))
+        work.clear()
+
+    assert (len(said), len(done_for)) == (1, 1)
+    assert done_for.pop().count("hash") == 1
+    assert database.count("people_sessions") == 0
+
+
+@asynccontextmanager
+async def watched(database: Database, work: list[str]) -> AsyncIterator[Connection]:
+    """A connection that notes its statements."""
+    async with connected(database.url, "test") as connection:
+        with connection.query_logger(lambda query: work.append(query.query)):
+            yield connection
+            await asyncio.sleep(0)  # each is noted by the loop's next turn
+
+
+@pytest.mark.parametrize("name", ["asha", "nobody"])
+async def test_failure_of_any_name_is_a_transaction_that_waits_for_the_disk(database: Database, name: str) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
+
+    async with connected(database.url, "test") as connection, connection.transaction():
+        assert not await queries.count_failure(connection, name)
+
+        assert await connection.fetchval("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+
+
+async def test_address_is_refused_its_eleventh_sign_in_of_a_minute_and_no_other(database: Database) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
     sign_in = sign_in_to(database)
 
-    said = {
-        await refused(sign_in, "nobody"),
-        await refused(sign_in, "asha", "wrong password"),
-        await refused(sign_in, "ravi"),
-        await refused(sign_in, "ravi", code="000000"),
-        await refused(sign_in, "gone"),
-    }
+    for number in range(refused_attempts.ATTEMPTS_MAX):
+        await refused(sign_in, f"nobody{number}")
+    with pytest.raises(TooManyRefused) as limited:
+        await sign_in("asha", PASSWORD, "", HOST)
 
-    assert len(said) == 1
-    assert database.count("people_sessions") == 0
+    assert 0 < limited.value.seconds <= 61
+    assert await sign_in("asha", PASSWORD, "", "192.0.2.2")
+
+
+async def test_guesses_of_one_address_at_once_are_counted_before_the_next_is_looked_at(database: Database) -> None:
+    sign_in = sign_in_to(database)
+    for number in range(refused_attempts.ATTEMPTS_MAX - 2):
+        await refused(sign_in, f"nobody{number}")
+
+    answers = await asyncio.gather(*(sign_in("nobody", "wrong", "", HOST) for _ in range(6)), return_exceptions=True)
+
+    assert [type(answer) for answer in answers].count(TooManyRefused) == 4
 
 
 async def test_fifth_failure_locks_the_name_and_a_new_password_unlocks_it(database: Database) -> None:
@@ -220,7 +282,7 @@ async def test_fifth_failure_locks_the_name_and_a_new_password_unlocks_it(databa
     await refused(sign_in)
     await asyncio.to_thread(done, database, "password", "asha")
 
-    assert await sign_in("asha", PASSWORD, "")
+    assert await sign_in("asha", PASSWORD, "", HOST)
     assert database.row("SELECT actor_kind, details FROM acts WHERE action = 'person_locked'") == {
         "actor_kind": "process",
         "details": {"failed_sign_ins": 5, "minutes": 15},
@@ -231,7 +293,7 @@ async def test_guesses_at_once_are_counted_one_by_one(database: Database) -> Non
     await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
     sign_in = sign_in_to(database)
 
-    answers = await asyncio.gather(*(sign_in("asha", "wrong", "") for _ in range(20)), return_exceptions=True)
+    answers = await asyncio.gather(*(sign_in("asha", "wrong", "", HOST) for _ in range(20)), return_exceptions=True)
 
     assert [type(answer) for answer in answers].count(Busy) == 12
     await refused(sign_in)
@@ -242,7 +304,7 @@ async def test_code_of_the_second_factor_is_taken_once(database: Database) -> No
     code = pyotp.TOTP(added["totp"].partition("secret=")[2][:32]).at(datetime.now(UTC))
     sign_in = sign_in_to(database)
 
-    token = await sign_in("ravi", PASSWORD, code)
+    token = await sign_in("ravi", PASSWORD, code, HOST)
 
     assert await session_of(database, token)
     await refused(sign_in, "ravi", code=code)
@@ -251,7 +313,7 @@ async def test_code_of_the_second_factor_is_taken_once(database: Database) -> No
 @pytest.mark.parametrize("words", [["disable", "asha"], ["password", "asha"]])
 async def test_disabled_person_and_new_password_end_every_session_at_once(database: Database, words: list[str]) -> None:
     await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
-    token = await sign_in_to(database)("asha", PASSWORD, "")
+    token = await sign_in_to(database)("asha", PASSWORD, "", HOST)
 
     await asyncio.to_thread(done, database, *words)
 
@@ -261,7 +323,7 @@ async def test_disabled_person_and_new_password_end_every_session_at_once(databa
 @pytest.mark.parametrize("column", ["idle_until", "expires_at"])
 async def test_session_ends_when_it_was_idle_or_is_old(database: Database, column: str) -> None:
     await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
-    token = await sign_in_to(database)("asha", PASSWORD, "")
+    token = await sign_in_to(database)("asha", PASSWORD, "", HOST)
 
     database.execute(f"UPDATE people_sessions SET {column} = now()")
 
@@ -270,9 +332,9 @@ async def test_session_ends_when_it_was_idle_or_is_old(database: Database, colum
 
 async def test_sign_in_forgets_sessions_that_have_ended(database: Database) -> None:
     await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
-    await sign_in_to(database, idle=-1)("asha", PASSWORD, "")
+    await sign_in_to(database, idle=-1)("asha", PASSWORD, "", HOST)
 
-    await sign_in_to(database)("asha", PASSWORD, "")
+    await sign_in_to(database)("asha", PASSWORD, "", HOST)
 
     assert database.count("people_sessions") == 1
 
@@ -330,7 +392,7 @@ async def test_second_factor_of_another_person_lets_nobody_in(database: Database
     code = pyotp.TOTP(secret).at(datetime.now(UTC))
 
     with pytest.raises(SecondFactorUnreadable):
-        await sign_in_to(database)("ravi", PASSWORD, code)
+        await sign_in_to(database)("ravi", PASSWORD, code, HOST)
     await refused(sign_in_to(database), "ravi", "wrong password", code)
     assert database.count("people_sessions") == 0
 
@@ -341,9 +403,9 @@ async def test_without_the_key_a_person_with_a_second_factor_does_not_get_in(dat
 
     for keys in (None, SecondFactorKeys(a_key(22))):
         with pytest.raises(SecondFactorUnreadable):
-            await sign_in_to(database, keys=keys)("asha", PASSWORD, code)
+            await sign_in_to(database, keys=keys)("asha", PASSWORD, code, HOST)
         await refused(sign_in_to(database, keys=keys), "asha", "wrong password", code)
-    assert await sign_in_to(database)("asha", PASSWORD, code)
+    assert await sign_in_to(database)("asha", PASSWORD, code, HOST)
 
 
 def test_first_start_with_the_key_encrypts_what_an_earlier_release_stored(database: Database) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from starlette.requests import Request
 
 from prequal.console.visit import away
 from prequal.core.circuit_breaker import BreakerOpen
@@ -16,8 +15,8 @@ from prequal.core.errors import PrequalError, Transient
 from prequal.issuers.code_flow import AnotherBrowser, NotVouched
 from prequal.issuers.discovery import IssuerAway
 from prequal.issuers.tokens import KeyNotKnown
-from prequal.people.issuer_sign_in import TooManyRefused, UnknownSubject
-from prequal.people.sign_in import Busy
+from prequal.people.issuer_sign_in import UnknownSubject
+from prequal.people.sign_in import Busy, TooManyRefused
 from prequal.telemetry import metrics
 
 log = structlog.get_logger()
@@ -51,11 +50,6 @@ def refusal_of(problem: PrequalError) -> Refusal:
     if isinstance(problem, TooManyRefused):
         return Refusal(429, str(problem), {"Retry-After": str(problem.seconds)})
     return Refusal(503 if isinstance(problem, Transient) else 401, _words(problem), {})
-
-
-def host_of(request: Request) -> str:
-    """The IP address that a request came from; of a balancer, if one stands in front."""
-    return request.client.host if request.client else ""
 
 
 def _words(problem: PrequalError) -> str:

@@ -47,6 +47,11 @@ NAVIGATION: Final = (
 """The pages that are found without another page."""
 
 
+def host_of(request: Request) -> str:
+    """The IP address that a request came from; of a balancer, if one stands in front."""
+    return request.client.host if request.client else ""
+
+
 def asked_from(request: Request) -> str:
     """The page of the console that a request was sent from; empty where that is not known."""
     page = urlsplit(request.headers.get("referer", ""))

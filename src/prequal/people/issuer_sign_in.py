@@ -15,7 +15,7 @@ from prequal.issuers.code_flow import Attempt, CodeFlow, NotVouched
 from prequal.issuers.identity import Identity
 from prequal.issuers.tokens import Verified
 from prequal.people import queries, sessions
-from prequal.people.sign_in import WAITING_MAX, Busy, Life
+from prequal.people.sign_in import WAITING_MAX, Busy, Life, TooManyRefused
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, ActorKind, Detail, record_act
 
@@ -24,18 +24,6 @@ Connections: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 
 class UnknownSubject(Refused):
     """Whom the issuer vouches for is nobody who may sign in here: ask an administrator."""
-
-
-class TooManyRefused(Refused):
-    """Too many sign-ins by the issuer were refused from this address: try again in a minute.
-
-    Attributes:
-        seconds: after so many it is worth trying again.
-    """
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__("Too many sign-ins were refused from this address: try again in a minute.")
-        self.seconds = seconds
 
 
 class IssuerSignIn:

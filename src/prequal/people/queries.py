@@ -158,15 +158,23 @@ async def credentials(connection: Connection, name: str) -> Credentials | None:
 
 
 async def count_failure(connection: Connection, name: str) -> bool:
-    """Count a failed sign-in; whether it was the one that locks the name. Failures of a locked name are not counted."""
+    """Count a failed sign-in; whether it was the one that locks the name. Failures of a locked name are not counted.
+
+    What is not counted, also of a name that nobody has, writes to the log as well: without that its transaction would
+    end without the wait for the disk, and its time would tell who is known here.
+    """
     return bool(
         await connection.fetchval(
             """
-            UPDATE people
-            SET failed_sign_ins = CASE WHEN failed_sign_ins + 1 >= $2 THEN 0 ELSE failed_sign_ins + 1 END,
-                locked_until = CASE WHEN failed_sign_ins + 1 >= $2 THEN now() + $3 * interval '1 minute' END
-            WHERE name = $1 AND disabled_at IS NULL AND (locked_until IS NULL OR locked_until <= now())
-            RETURNING locked_until IS NOT NULL
+            WITH counted AS (
+                UPDATE people
+                SET failed_sign_ins = CASE WHEN failed_sign_ins + 1 >= $2 THEN 0 ELSE failed_sign_ins + 1 END,
+                    locked_until = CASE WHEN failed_sign_ins + 1 >= $2 THEN now() + $3 * interval '1 minute' END
+                WHERE name = $1 AND disabled_at IS NULL AND (locked_until IS NULL OR locked_until <= now())
+                RETURNING locked_until IS NOT NULL AS locks
+            )
+            SELECT (SELECT locks FROM counted)
+            FROM pg_logical_emit_message(true, 'prequal', 'a sign-in failed')
             """,
             name,
             FAILED_SIGN_INS_MAX,

@@ -1,6 +1,6 @@
 """Signing in: name, password and, of those who have one, the code of the second factor.
 
-Invariant: a refusal says the same, after the same work, whatever was wrong.
+Invariant: a refusal says the same, after the same work, whatever was wrong; too many, and their address waits.
 """
 
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from prequal.core.errors import Refused, Transient
+from prequal.core.refused_attempts import RefusedAttempts, address_of
 from prequal.people import queries, second_factor, sessions
 from prequal.people.passwords import Verifier
 from prequal.people.queries import Credentials
@@ -27,6 +28,18 @@ class PasswordsOff(SignInRefused):
     """Passwords are not taken here: use your organisation's sign-in, at a command line `prequal login --browser`."""
 
 
+class TooManyRefused(Refused):
+    """Too many sign-ins were refused from this address: try again in a minute.
+
+    Attributes:
+        seconds: after so many it is worth trying again.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("Too many sign-ins were refused from this address: try again in a minute.")
+        self.seconds = seconds
+
+
 class Busy(Transient):
     """Too many people sign in at this moment: try again in a few seconds."""
 
@@ -40,7 +53,7 @@ class Life:
 
 
 class SignIn:
-    """Signs people in, one after the other."""
+    """Signs people in, one after the other; what is refused is counted by address beside the names' own counts."""
 
     def __init__(
         self,
@@ -57,29 +70,40 @@ class SignIn:
         self._connection = connection
         self._verifier = Verifier()
         self._waiting = 0
+        self._refused = RefusedAttempts()
 
-    async def __call__(self, name: str, password: str, code: str) -> str:
-        """The token of a new session.
+    async def __call__(self, name: str, password: str, code: str, host: str) -> str:
+        """The token of a new session, for what was given from `host`, an IP address.
 
         Raises:
             PasswordsOff: nobody signs in so.
             SignInRefused: what was given does not fit, or the name is locked or disabled; a failure is counted.
+            TooManyRefused: that happened too often to that address; what was given is not looked at.
             Busy: too many wait already.
             SecondFactorUnreadable: password and name fit, and the second factor cannot be read here.
         """
         if not self._passwords:
             raise PasswordsOff
+        address = address_of(host)
+        self._require_few_refused(address)
         if self._waiting >= WAITING_MAX:
             raise Busy
         self._waiting += 1
         try:
-            async with self._verifier.turn, self._connection() as connection:
-                token = await self._sign_in(connection, name.strip().lower(), password, code)
+            async with self._verifier.turn:
+                self._require_few_refused(address)  # of those that waited with this one
+                async with self._connection() as connection:
+                    token = await self._sign_in(connection, name.strip().lower(), password, code)
+                if token is None:
+                    self._refused.note(address)
+                    raise SignInRefused
         finally:
             self._waiting -= 1
-        if token is None:
-            raise SignInRefused
         return token
+
+    def _require_few_refused(self, address: str) -> None:
+        if seconds := self._refused.wait(address):
+            raise TooManyRefused(seconds)
 
     async def _sign_in(self, connection: Connection, name: str, password: str, code: str) -> str | None:
         known = await queries.credentials(connection, name)

@@ -12,7 +12,7 @@ from prequal.api.masking import shown_name
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.ops.dead_letters import DiscardedBefore, NoSuchDeadLetter
-from prequal.people.sign_in import SignInRefused
+from prequal.people.sign_in import SignInRefused, TooManyRefused
 from prequal.policy_versions.life import NoSuchVersion
 from prequal.review.errors import NoSuchCase, UnfitText
 
@@ -76,6 +76,8 @@ def problem_of(failure: PrequalError | NotAPolicy) -> Problem:
     if isinstance(failure, NotAPolicy):
         issues = [FieldIssue("document", str(each)) for each in failure.problems]
         return Problem(Code.VALIDATION_ERROR, "The document is no policy; see details.", issues)
+    if isinstance(failure, TooManyRefused):
+        return Problem(Code.RATE_LIMITED, headers={"Retry-After": str(failure.seconds)})
     for kinds, code in _CODES:
         if isinstance(failure, kinds):
             return Problem(code, str(failure))

@@ -15,9 +15,9 @@ from prequal.console.api.session_models import (
     Person,
     SignedIn,
 )
-from prequal.console.issuer_refusals import host_of, refusal_of
+from prequal.console.issuer_refusals import refusal_of
 from prequal.console.rights import RIGHTS, Right
-from prequal.console.visit import Console
+from prequal.console.visit import Console, host_of
 from prequal.core.errors import Refused, Transient
 from prequal.people import sessions
 from prequal.people.issuer_sign_in import IssuerSignIn
@@ -33,7 +33,7 @@ _CODES = {401: Code.UNAUTHENTICATED, 429: Code.RATE_LIMITED, 503: Code.SERVICE_U
 async def sign_in(request: Request, given: Credentials) -> SignedIn:
     """Sign in: the answer's token is the session, until it is idle for long, too old, or ended."""
     console: Console = request.scope["console"]
-    token = await console.sign_in(given.name, given.password.get_secret_value(), given.code)
+    token = await console.sign_in(given.name, given.password.get_secret_value(), given.code, host_of(request))
     return await _signed_in(console, token)
 
 

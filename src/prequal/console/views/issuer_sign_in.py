@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from prequal.console.issuer_refusals import host_of, refusal_of
-from prequal.console.visit import Console, own_path
+from prequal.console.issuer_refusals import refusal_of
+from prequal.console.visit import Console, host_of, own_path
 from prequal.core.errors import PrequalError, Refused, Transient
 from prequal.core.setting_checks import SIGN_IN_CALLBACK
 from prequal.issuers.code_flow import ATTEMPT_SECONDS, CodeFlow

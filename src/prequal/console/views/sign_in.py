@@ -14,10 +14,10 @@ from starlette.routing import Route
 
 from prequal.console.cookies import form_token, is_own, new_visitor
 from prequal.console.forms import BadForm, read_form
-from prequal.console.visit import Console, away, own_path
+from prequal.console.visit import Console, away, host_of, own_path
 from prequal.core.errors import Transient
 from prequal.people import sessions
-from prequal.people.sign_in import SignInRefused
+from prequal.people.sign_in import SignInRefused, TooManyRefused
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 STILL = "Still signed in"
@@ -61,10 +61,15 @@ async def _sign_in(console: Console, request: Request) -> Response:
         form = await read_form(request)
         if not is_own(cookies.of(request, cookies.visitor), form):
             return _form(console, request, EXPIRED, 403, form)
-        token = await console.sign_in(form.get("name", ""), form.get("password", ""), form.get("code", ""))
+        given = (form.get("name", ""), form.get("password", ""), form.get("code", ""))
+        token = await console.sign_in(*given, host_of(request))
         await _end(console, cookies.of(request, cookies.session))
     except SignInRefused as refused:
         return _form(console, request, str(refused), 401, form)
+    except TooManyRefused as refused:
+        limited = _form(console, request, str(refused), 429, form)
+        limited.headers["Retry-After"] = str(refused.seconds)
+        return limited
     except BadForm as bad:
         return _form(console, request, str(bad), 400)
     except Transient as problem:
