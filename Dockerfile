@@ -26,7 +26,7 @@ COPY --from=build /opt/prequal /opt/prequal
 ENV PATH=/opt/prequal/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HTTP_HOST=0.0.0.0 HTTP_PORT=8000 ADMIN_HOST=0.0.0.0
 WORKDIR /tmp
 USER 10001:10001
-EXPOSE 8000 8005
+EXPOSE 8000 8005 8007
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['HTTP_PORT'] + '/health', timeout=2)"]
 ENTRYPOINT ["prequal"]

@@ -12,6 +12,7 @@ import pytest
 
 from harness.applications import an_application
 from harness.database import Cluster
+from harness.ports import free_port
 from harness.system import Service, a_system
 from harness.waiting import eventually
 from prequal.client import ApiClient
@@ -41,7 +42,7 @@ def served(
     files = {"HTTP_CERTIFICATE_FILE": str(shown.certificate), "HTTP_KEY_FILE": str(shown.key)}
     folder = tmp_path_factory.mktemp("served")
     with cluster.database() as database, a_system(database.url, "127.0.0.1:1", folder, **files) as system:
-        console = system.further("console", "console")
+        console = system.further("console", "console", CONSOLE_ADMIN_PORT=str(free_port()))
         console.launch()
         system.launch("api")
         both = {"api": system.api, "console": console}
@@ -57,6 +58,13 @@ def get(service: Service, path: str, authority: Authority) -> httpx.Response:
         timeout=10,
         trust_env=False,
     )
+
+
+def answered(url: str) -> list[httpx.Response]:
+    try:
+        return [httpx.get(url, trust_env=False)]
+    except httpx.TransportError:
+        return []
 
 
 def answers(service: Service, path: str, authority: Authority) -> httpx.Response:
@@ -109,6 +117,19 @@ def test_console_binds_its_cookies_and_the_browser_to_tls(served: dict[str, Serv
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
     assert answer.headers["set-cookie"].startswith("__Host-console_visitor=")
     assert "Secure" in answer.headers["set-cookie"]
+
+
+def test_consoles_port_tells_strangers_no_counts_and_its_admin_port_all(
+    served: dict[str, Service], authority: Authority
+) -> None:
+    console = served["console"]
+    admin = f"http://127.0.0.1:{console.environment['CONSOLE_ADMIN_PORT']}"
+    (whole,) = eventually(lambda: answered(f"{admin}/ready"))
+
+    assert whole.json().keys() > {"status"}
+    assert answers(console, "/ready", authority).json().keys() == {"status"}
+    assert get(console, "/metrics", authority).status_code == 404
+    assert [answered(f"{admin}{path}")[0].status_code for path in ("/metrics", "/sign-in")] == [200, 404]
 
 
 def test_renewed_certificate_is_shown_without_a_restart_and_a_wrong_one_is_not(

@@ -153,7 +153,7 @@ def test_prometheus_scrapes_every_process_under_the_names_that_the_rules_use() -
 
     assert [job["job_name"] for job in here] == [job["job_name"] for job in elsewhere]
     targets = [target for job in here for config in job["static_configs"] for target in config["targets"]]
-    assert targets == ["api:8005", "credit:8000", "decision:8000", "publisher:8000", "console:8000"]
+    assert targets == ["api:8005", "credit:8000", "decision:8000", "publisher:8000", "console:8007"]
 
 
 def test_prometheus_sends_its_alerts_to_the_alertmanager_beside_it() -> None:

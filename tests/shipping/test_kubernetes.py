@@ -22,7 +22,7 @@ from pydantic_settings import BaseSettings
 from harness.ports import free_ports
 from observability.kubernetes import resources as watching
 from prequal.core import settings
-from prequal.core.topology import ADMIN_PORT, GROUPS
+from prequal.core.topology import ADMIN_PORT, CONSOLE_ADMIN_PORT, GROUPS
 from prequal.local.postgres import SETTINGS, VERSION, Postgres
 from prequal.messaging.acls import KafkaUser
 from prequal.messaging.topics import PARTITIONS
@@ -349,7 +349,8 @@ def test_probes_ask_what_is_answered(name: str) -> None:
         process = container(template(workload))
         asked = {kind: process[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
 
-        admin = [{"name": "admin", "containerPort": ADMIN_PORT}] if process["args"] == ["api"] else []
+        admins = {"api": ADMIN_PORT, "console": CONSOLE_ADMIN_PORT}
+        admin = [{"name": "admin", "containerPort": admins[each]} for each in process["args"] if each in admins]
         assert sorted(process["ports"], key=itemgetter("containerPort")) == [
             {"name": "http", "containerPort": int(port)},
             *admin,
@@ -675,10 +676,10 @@ def test_processes_are_scraped_under_the_names_that_the_rules_use() -> None:
     found = [pod for pod in pods(overlay("production")).values() if selects(monitor["selector"], labels_of(pod))]
 
     assert {labels_of(pod)[monitor["jobLabel"]] for pod in found} == {job["job_name"] for job in elsewhere}
-    workers, api = monitor["podMetricsEndpoints"]
-    assert (workers["port"], api["port"]) == ("http", "admin")
+    workers, reached = monitor["podMetricsEndpoints"]
+    assert (workers["port"], reached["port"]) == ("http", "admin")
     (dropped,) = workers["relabelings"]
-    assert (dropped["regex"], dropped["action"]) == ("prequal-api", "drop")
+    assert (dropped["regex"], dropped["action"]) == ("prequal-api|console", "drop")
 
 
 def rules() -> list[Resource]:

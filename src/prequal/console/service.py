@@ -6,6 +6,10 @@ Invariant: it holds no key but the record's, which it chains, and that of second
 import asyncio
 import functools
 from collections.abc import Sequence
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from prequal.console import app, listing
 from prequal.console.backtests import Backtests
@@ -28,6 +32,7 @@ from prequal.postgres.key_checks import recorded_key
 from prequal.record import chain, lag
 from prequal.record.acts import Actor, ActorKind
 from prequal.service import http_server, known_keys, process
+from prequal.service.http_server import FurtherPort, Handler
 from prequal.service.http_tls import HttpCertificate
 from prequal.service.readiness import Readiness
 from prequal.service.run import Check, started
@@ -46,16 +51,15 @@ def run(settings: ConsoleSettings) -> None:
 
 async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
     readiness = Readiness(Service.CONSOLE, settings, needs_kafka=False)
-    health = http_server.health_handlers(Service.CONSOLE, settings.service_name, readiness)
+    health, admin = _probes(settings, readiness)
     async with ConnectionPool(settings.database_url, settings.service_name, CONNECTIONS) as pool:
         console, keys = console_of(settings, pool, readiness, stop), settings.record_keys()
         console.renderer.compile()
         pages, certificate = app.build(console, health), HttpCertificate.of(settings)
         known, second_factors = _known(console, keys), console.second_factor_keys
         encrypted = encrypted_under(second_factors, Actor(ActorKind.PROCESS, Service.CONSOLE))
-        async with started(
-            Service.CONSOLE, settings, stop, readiness, encrypted, *known, app=pages, certificate=certificate
-        ) as running:
+        http: dict[str, Any] = {"app": pages, "admin": admin, "certificate": certificate}
+        async with started(Service.CONSOLE, settings, stop, readiness, encrypted, *known, **http) as running:
             running.group.create_task(known_keys.watch(settings.database_url, known, stop))
             if console.issuer_sign_in:
                 running.group.create_task(console.issuer_sign_in.flow.keys.run(stop))
@@ -69,6 +73,16 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
             console.verifier.stop()
             console.backtests.stop()
             await asyncio.to_thread(console.dead_letters.close)
+
+
+def _probes(settings: ConsoleSettings, readiness: Readiness) -> tuple[dict[str, Handler], FurtherPort | None]:
+    """What the port of the pages answers beside them, and the port that has the rest, if it is another."""
+    health = http_server.health_handlers(Service.CONSOLE, settings.service_name, readiness)
+    if settings.probes_port is None:
+        return health, None
+    whole = Starlette(routes=[Route(path, handler, methods=["GET"]) for path, handler in health.items()])
+    further = FurtherPort(whole, settings.admin_host, settings.probes_port, "CONSOLE_ADMIN_PORT")
+    return http_server.bare_handlers(health), further
 
 
 def _known(console: Console, record_keys: Sequence[bytes]) -> list[Check]:

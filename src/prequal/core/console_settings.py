@@ -14,6 +14,7 @@ from prequal.core.keys import must_differ
 from prequal.core.people_settings import PeopleKeySettings
 from prequal.core.record_settings import ChainSettings
 from prequal.core.settings import Port, ServiceSettings, StoresSettings
+from prequal.core.topology import CONSOLE_ADMIN_PORT
 
 
 class ConsoleSettings(
@@ -22,7 +23,13 @@ class ConsoleSettings(
     """The settings of `prequal console`: of keys those of the record and of second factors alone."""
 
     service_name: str = Field("console", min_length=1, max_length=64, description="Name in logs and metrics.")
-    http_port: Port = Field(8004, description="Port of the pages, and of /health, /ready and /metrics.")
+    http_port: Port = Field(8004, description="Port of the pages, of /health, and of /ready.")
+    admin_host: str = Field("127.0.0.1", description="Address that the admin port listens on; 0.0.0.0 in a container.")
+    console_admin_port: Port | None = Field(
+        None,
+        description="Port of /metrics and all of /ready. Default: on a loopback address HTTP_PORT, elsewhere "
+        f"{CONSOLE_ADMIN_PORT}; set it where a proxy on this machine leads others to the pages.",
+    )
     console_idle_minutes: int = Field(
         30, ge=1, le=1440, description="Minutes after which a session that nobody uses ends."
     )
@@ -34,6 +41,19 @@ class ConsoleSettings(
         "", description="Address of an API whose sandbox is on, for the page Try it; without it there is no such page."
     )
     try_it_token: SecretStr = Field(SecretStr(""), description="Token of a sandbox client there, if the API asks.")
+
+    @property
+    def probes_port(self) -> int | None:
+        """The port of what is no business of those who reach the pages; None where only this machine reaches them."""
+        if self.console_admin_port is None and not checks.is_loopback(self.http_host):
+            return CONSOLE_ADMIN_PORT
+        return self.console_admin_port
+
+    @model_validator(mode="after")
+    def _admin_port_is_another(self) -> Self:
+        if self.probes_port == self.http_port:
+            raise ValueError("CONSOLE_ADMIN_PORT is HTTP_PORT: set it to another port, which nobody else reaches")
+        return self
 
     @model_validator(mode="after")
     def _keys_are_two(self) -> Self:

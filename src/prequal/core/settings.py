@@ -208,7 +208,7 @@ class ApiSettings(ApiIssuerSettings, HttpTlsSettings, HashKeySettings, WriterSet
         description="Whether a caller needs a client's token (`prequal clients`), or nobody is asked who he is: that "
         "on a loopback address alone.",
     )
-    admin_host: str = Field("127.0.0.1", description="Address that ADMIN_PORT listens on; 0.0.0.0 in a container.")
+    admin_host: str = Field("127.0.0.1", description="Address that the admin port listens on; 0.0.0.0 in a container.")
     admin_port: Port = Field(
         ADMIN_PORT,
         description="Port of /metrics, the pages and all of /ready; with API_AUTHENTICATION=none, HTTP_PORT.",

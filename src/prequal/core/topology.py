@@ -35,6 +35,9 @@ ADMIN_PORT: Final = 8005
 BUREAU_PORT: Final = 8006
 """The port of the simulated bureau, `prequal bureau`, which is no service: it is started only when it is asked for."""
 
+CONSOLE_ADMIN_PORT: Final = 8007
+"""The port of the console's metrics by default, where others than this machine reach its pages."""
+
 COMMANDS: Final = {
     "api": Service.API,
     "credit": Service.CREDIT,

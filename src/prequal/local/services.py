@@ -40,7 +40,14 @@ SETTINGS: Final[Mapping[str, type[BaseSettings]]] = {
 }
 """The settings of each command."""
 
-OF_ONE_PROCESS: Final = {"SERVICE_NAME", "HTTP_HOST", "HTTP_PORT", "PROMETHEUS_PORT", "KAFKA_GROUP_INSTANCE_ID"}
+OF_ONE_PROCESS: Final = {
+    "SERVICE_NAME",
+    "HTTP_HOST",
+    "HTTP_PORT",
+    "PROMETHEUS_PORT",
+    "CONSOLE_ADMIN_PORT",
+    "KAFKA_GROUP_INSTANCE_ID",
+}
 """Settings of one process alone: a value set for all of them at once is not passed on."""
 
 SYSTEM_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "SSL_CERT_", "OTEL_", "PYTHON", "COVERAGE_")

@@ -327,6 +327,26 @@ def test_nobody_needs_a_token_only_where_only_this_machine_calls(host: str) -> N
     assert load(ApiSettings, **good(api_authentication="none", http_host=host)).api_authentication == "none"
 
 
+@pytest.mark.parametrize(
+    ("given", "port"),
+    [
+        ({}, None),
+        ({"http_host": "0.0.0.0"}, 8007),
+        ({"console_admin_port": 9007}, 9007),
+        ({"http_host": "0.0.0.0", "console_admin_port": 9007}, 9007),
+    ],
+)
+def test_consoles_probes_have_a_port_of_their_own_where_others_reach_its_pages(
+    given: dict[str, Any], port: int | None
+) -> None:
+    assert load(ConsoleSettings, **good(**given)).probes_port == port
+
+
+def test_consoles_admin_port_is_another_than_its_pages() -> None:
+    with pytest.raises(Misconfigured, match="CONSOLE_ADMIN_PORT is HTTP_PORT"):
+        load(ConsoleSettings, **good(http_host="0.0.0.0", http_port=8007))
+
+
 def test_admin_port_is_another_than_the_callers_where_they_need_a_token() -> None:
     with pytest.raises(Misconfigured, match="ADMIN_PORT is HTTP_PORT"):
         load(ApiSettings, **good(), admin_port=8000)
