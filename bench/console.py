@@ -55,7 +55,7 @@ SEARCHES: Final[Mapping[str, Mapping[str, str]]] = {
     "by score, three weeks ago": {"scores": "none", "until": "{three_weeks_ago}"},
     "of the undecided": {"status": "PENDING"},
 }
-REPEATS: Final = 100
+REPEATS: Final = 300
 CSRF: Final = re.compile(r'name="csrf" value="([^"]+)"')
 
 
