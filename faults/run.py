@@ -14,6 +14,7 @@ Invariant: nothing passes that was not tried. A run whose fault did not happen i
 a failure when it never does; so is, unless it is allowed, what the machine has not the means for.
 """
 
+import argparse
 import functools
 import itertools
 import json
@@ -262,6 +263,9 @@ def _named(scenarios: Sequence[Scenario], words: Sequence[str]) -> list[Scenario
 
 def main() -> None:
     """Play what the environment asks for; exit code 1 when something was not clean in the end, 2 for nonsense."""
+    argparse.ArgumentParser(
+        prog="python -m faults.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()  # no word is understood, lest one that was meant to choose a row plays them all
     signal.signal(signal.SIGTERM, interrupted)
     scenarios = chosen(
         os.environ.get("ONLY", ""), but=os.environ.get("EXCEPT", ""), short=os.environ.get("SHORT") == "1"

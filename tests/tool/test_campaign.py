@@ -160,12 +160,24 @@ def test_scenario_that_is_not_there_is_nonsense(
 ) -> None:
     monkeypatch.setenv("ONLY", "99")
     monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("sys.argv", ["run"])
 
     with pytest.raises(SystemExit) as end:
         run.main()
 
     assert end.value.code == 2
     assert "No scenario 99" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("word", "code"), [("28", 2), ("--help", 0)])
+def test_word_plays_nothing(word: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONLY", "no row, if it is looked at")
+    monkeypatch.setattr("sys.argv", ["run", word])
+
+    with pytest.raises(SystemExit) as end:
+        run.main()
+
+    assert end.value.code == code
 
 
 def test_resumed_campaign_leaves_out_what_was_clean_at_this_revision(
