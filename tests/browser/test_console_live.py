@@ -1,11 +1,8 @@
 """Pages of the console that follow what happens, and sessions that end while somebody reads or writes."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -17,6 +14,7 @@ from prequal.postgres.connections import connected
 from tests.browser import filled
 from tests.browser.conftest import Opened
 from tests.browser.people import PATIENCE_MS, Console
+from tests.support.database_away import away
 from tests.support.submissions import stored
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202e" + "W" * 255
@@ -77,36 +75,28 @@ def test_focus_stays_on_its_row_when_others_come(console: Console, opened: Opene
     expect(page.get_by_role("link", name=case)).to_be_focused()
 
 
-@contextmanager
-def away(cluster: Cluster, console: Console) -> Iterator[None]:
-    """The console's database refuses everybody for as long as the block lasts."""
-    name = console.database.url.rpartition("/")[2]
-    with psycopg.connect(cluster.url, autocommit=True) as server:
-        server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        try:
-            yield
-        finally:
-            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
-            console.database.close()
-
-
 def test_page_says_that_the_database_is_away_and_recovers_by_itself(
     console: Console, opened: Opened, cluster: Cluster
 ) -> None:
-    page, newly = opened("auditor"), opened("auditor", 503)
+    page, newly, seen = opened("auditor"), opened("auditor", 503), opened("auditor", 503)
     following(page, "/?hours=24")
+    seen.goto("/record")
     problem = page.locator("#live-problem")
 
-    with away(cluster, console):
+    with away(cluster, console.database):
         expect(problem).to_contain_text("PostgreSQL", timeout=PATIENCE_MS)
         expect(problem).to_contain_text("What is shown is")
         expect(page.get_by_text("applications without a decision")).to_be_visible()
         newly.goto("/system")
         expect(newly.get_by_role("heading", name="Out of reach")).to_be_visible()
+        seen.reload()
+        expect(seen.get_by_role("alert")).to_contain_text("This is what the page showed you at")
+        expect(seen.get_by_role("heading", name="Acts")).to_be_visible()
 
     expect(problem).to_be_hidden(timeout=PATIENCE_MS)
     expect(newly.get_by_role("heading", name="System")).to_be_visible(timeout=PATIENCE_MS)
+    expect(seen.get_by_text("This is what the page showed you at")).to_be_hidden(timeout=PATIENCE_MS)
+    expect(seen.get_by_role("heading", name="Acts")).to_be_visible()
 
 
 def a_session(console: Console) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from harness.database import Database
+from harness.database import Cluster, Database
 from prequal.console.cookies import Cookies
 from prequal.core import refused_attempts
 from prequal.domain.person import PersonRole
 from tests.console.conftest import PASSWORD, Browser, csrf
+from tests.support.database_away import away
 
 pytestmark = pytest.mark.usefixtures("people")
 
@@ -246,3 +247,28 @@ async def test_form_without_a_session_is_sent_from_the_page_that_keeps_it(signed
         assert "a secret" not in page.text
     assert csrf(kept) == ""
     assert (kept.status_code, again.status_code, sent.status_code) == (401, 403, 409)
+
+
+async def test_page_opened_while_postgresql_is_away_is_what_this_session_was_shown_last(
+    browser: Callable[[], Browser], cluster: Cluster, database: Database
+) -> None:
+    auditor, other = browser(), browser()
+    await auditor.sign_in("auditor")
+    await other.sign_in("operator")
+    before = await auditor.get("/system?done=yes")
+
+    with away(cluster, database):
+        again, unseen = await auditor.get("/system"), await auditor.get("/people")
+        others, nobodys = await other.get("/system"), await browser().get("/system")
+        await auditor.post("/sign-out", "/system")
+        signed_out = await auditor.get("/system")
+    after = await auditor.get("/system")
+
+    answers = (before, again, unseen, others, nobodys, signed_out, after)
+    assert [each.status_code for each in answers] == [200, 503, 503, 503, 303, 503, 200]
+    assert "This is what the page showed you at" in again.text
+    assert before.text.partition('<main id="main">')[2] in again.text
+    assert "data-heal" in again.text
+    for each in (unseen, others, signed_out):
+        assert "<h1>Out of reach</h1>" in each.text
+    assert "This is what" not in after.text

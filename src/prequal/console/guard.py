@@ -58,12 +58,15 @@ async def _answer(console: Console, page: Page, request: Request) -> Response:
             form = await read_form(request)
         if page.method == "POST" and not is_own(token, form):
             return _not_sent(console, request, form, 403, session, token)
-        return await page.handler(Visit(console, request, session, token, form))
+        answer = await page.handler(Visit(console, request, session, token, form))
+        if page.method == "GET" and answer.status_code == 200:
+            console.last_shown.keep(token, _as_shown(request), bytes(answer.body))
+        return answer
     except (Transient, Misconfigured) as problem:
         log.warning("page_unavailable", error=where(problem))
         if page.method == "POST":
             return await _not_reached(console, request, form, session, token, away(problem))
-        return console.problem(request, 503, session, "Out of reach", away(problem), heals=True)
+        return _out_of_reach(console, request, session, token, away(problem))
     except PrequalError as problem:
         return _problem(console, request, session, problem)
     except Exception as bug:
@@ -76,7 +79,10 @@ async def _session(console: Console, token: str) -> Session | None:
     if not token:
         return None
     async with console.pool.use("console_session") as connection:
-        return await sessions.use(connection, token, console.settings.console_idle_minutes * 60)
+        session = await sessions.use(connection, token, console.settings.console_idle_minutes * 60)
+    if session is None:
+        console.last_shown.end(token)
+    return session
 
 
 async def _signed_out(console: Console, request: Request) -> Response:
@@ -115,8 +121,21 @@ async def _not_reached(
     return _not_sent(console, request, form, 503, session, own, words)
 
 
+def _out_of_reach(console: Console, request: Request, session: Session | None, token: str, words: str) -> Response:
+    """A page while a store is away: as this session was shown it last, if it was."""
+    if shown := console.last_shown.of(token, _as_shown(request)):
+        return console.shown_again(shown, words)
+    return console.problem(request, 503, session, "Out of reach", words, heals=True)
+
+
 def _address(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _as_shown(request: Request) -> str:
+    """A page's address, whether an act led to it or not."""
+    url = request.url.remove_query_params("done")
+    return f"{url.path}?{url.query}"
 
 
 def _sign_in_for(page: str) -> str:

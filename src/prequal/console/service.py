@@ -16,6 +16,7 @@ from prequal.console.backtests import Backtests
 from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies
 from prequal.console.dead_letter_list import DeadLetterList
+from prequal.console.last_shown import LastShown
 from prequal.console.rendering import Renderer
 from prequal.console.verifications import Verifier
 from prequal.console.visit import Console
@@ -108,6 +109,7 @@ def console_of(
         second_factor_keys=keys,
         issuer_sign_in=IssuerSignIn.of(settings, life, session),
         verifier=Verifier(settings, pool),
+        last_shown=LastShown(settings.console_idle_minutes * 60),
         backtests=Backtests(settings, pool),
         consumers=consumers,
         dead_letters=DeadLetterList(settings, consumers),

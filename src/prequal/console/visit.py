@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from prequal.console.backtests import Backtests
 from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies, form_token
 from prequal.console.dead_letter_list import DeadLetterList
+from prequal.console.last_shown import LastShown, Shown
 from prequal.console.rendering import Renderer
 from prequal.console.rights import Right, may
 from prequal.console.verifications import Verifier
@@ -31,6 +33,7 @@ from prequal.people.sign_in import SignIn
 from prequal.postgres.connections import Connection, ConnectionPool
 from prequal.service.readiness import Readiness
 
+_CONTENT: Final = b'<main id="main">'
 _OWN_PATH: Final = re.compile(r"/(?!/)[\w/.:?=&%-]*", re.ASCII)
 
 NAVIGATION: Final = (
@@ -86,6 +89,7 @@ class Console:
     consumers: Consumers
     dead_letters: DeadLetterList
     renderer: Renderer
+    last_shown: LastShown
     cookies: Cookies
     stop: asyncio.Event
     """Set when the process is to end."""
@@ -103,6 +107,12 @@ class Console:
         common = {"person": session and session.person, "links": links, "time_zone": self.settings.console_time_zone}
         common |= self.known()
         return HTMLResponse(self.renderer.page(template, common | values), status)
+
+    def shown_again(self, shown: Shown, words: str) -> HTMLResponse:
+        """A page as it was shown last, with its age and why it is not newer."""
+        values = {"words": words, "at": shown.at, "age": datetime.now(UTC) - shown.at}
+        note = self.renderer.page("last_shown.html", values).encode()
+        return HTMLResponse(shown.html.replace(_CONTENT, _CONTENT + note, 1), 503)
 
     def problem(
         self, request: Request, status: int, session: Session | None, title: str, words: str, *, heals: bool = False

@@ -82,7 +82,11 @@ function follow(line) {
 }
 
 document.querySelectorAll("[data-live]").forEach(follow);
+function isInUse() {
+  const isChanged = (each) => each.value !== each.defaultValue || each.checked !== each.defaultChecked;
+  return document.activeElement.matches("input, textarea, select") || [...document.querySelectorAll("input, textarea")].some(isChanged);
+}
 function heal() {
-  if (document.querySelector(":checked")) setTimeout(heal, HEAL_MS); else location.reload();
+  if (isInUse()) setTimeout(heal, HEAL_MS); else location.reload();
 }
 if (document.querySelector("[data-heal]")) setTimeout(heal, HEAL_MS);

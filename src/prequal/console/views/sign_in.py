@@ -98,5 +98,6 @@ async def _sign_out(console: Console, request: Request) -> Response:
 
 async def _end(console: Console, token: str) -> None:
     if token:
+        console.last_shown.end(token)
         async with console.pool.use("console_session") as connection:
             await sessions.end(connection, token)

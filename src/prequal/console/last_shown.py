@@ -1,0 +1,64 @@
+"""The pages that each session was shown last, for as long as PostgreSQL is away.
+
+Invariant: a page goes to no session but the one that was shown it, and to that one no longer than until it would have
+ended for want of use.
+"""
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+BYTES_MAX: Final = 32 * 1024 * 1024
+"""Of all pages together; those that were shown longest ago are forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page as it was shown: UTF-8 HTML, and when."""
+
+    html: bytes
+    at: datetime
+    until: float
+    """By the clock of the class: when the session ends if nobody uses it again."""
+
+
+class LastShown:
+    """By the hash of a session's token and the address of a page."""
+
+    def __init__(self, idle_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._idle_seconds = idle_seconds
+        self._clock = clock
+        self._pages: OrderedDict[tuple[bytes, str], Shown] = OrderedDict()
+        self._bytes = 0
+
+    def keep(self, token: str, address: str, html: bytes) -> None:
+        """Keep a page that is shown now."""
+        self._forget((_hash(token), address))
+        shown = Shown(html, datetime.now(UTC), self._clock() + self._idle_seconds)
+        self._pages[_hash(token), address] = shown
+        self._bytes += len(html)
+        while self._bytes > BYTES_MAX:
+            self._forget(next(iter(self._pages)))
+
+    def of(self, token: str, address: str) -> Shown | None:
+        """The page as this session was shown it last; None where it was not, or has been without use for too long."""
+        shown = self._pages.get((_hash(token), address))
+        return shown if shown and self._clock() < shown.until else None
+
+    def end(self, token: str) -> None:
+        """Forget the pages of a session that has ended."""
+        ended = _hash(token)
+        for page in [page for page in self._pages if page[0] == ended]:
+            self._forget(page)
+
+    def _forget(self, page: tuple[bytes, str]) -> None:
+        if shown := self._pages.pop(page, None):
+            self._bytes -= len(shown.html)
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

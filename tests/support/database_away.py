@@ -1,0 +1,22 @@
+"""A database that refuses everybody for a while, as one that is away does, on a server that stays."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from harness.database import Cluster, Database
+
+
+@contextmanager
+def away(cluster: Cluster, database: Database) -> Iterator[None]:
+    """The database ends its connections and takes no other for as long as the block lasts."""
+    name = database.url.rpartition("/")[2]
+    with psycopg.connect(cluster.url, autocommit=True) as server:
+        server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        try:
+            yield
+        finally:
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+            database.close()
