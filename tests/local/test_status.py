@@ -84,10 +84,10 @@ def test_backlog_is_counted_up_to_a_bound(database: Database, monkeypatch: pytes
     assert database_facts(database.url).applications["PENDING"] == UNDECIDED - 1
 
 
-@pytest.mark.parametrize(("exact", "shown"), [(True, "9,000,000"), (False, "about 9,000,000")])
+@pytest.mark.parametrize(("exact", "shown"), [(True, "90,00,000"), (False, "about 90,00,000")])
 def test_screen_says_what_is_an_estimate(exact: bool, shown: str) -> None:
     facts = status.DatabaseFacts(0, 0, 0, {"REJECTED": 9_000_000, "PENDING": 100_000}, exact, 0)
 
     cells = list(_applications(Overview([], facts, None, None)).columns[1].cells)
 
-    assert cells == [shown, "100,000 or more", "0"]
+    assert cells == [shown, "1,00,000 or more", "0"]

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import typer
 
+from prequal.domain.counts import grouped
 from prequal.domain.money import rupees
 
 EVERY_SECONDS: Final = 1.0
@@ -27,18 +28,19 @@ class Progress:
         if monotonic() - self._shown < EVERY_SECONDS:
             return
         self._shown = monotonic()
-        of = f" of about {everything:,}" if everything >= read else ""
+        of = f" of about {grouped(everything)}" if everything >= read else ""
         rate = read / (self._shown - self._began)
-        typer.echo(f"{read:,}{of} applications read, {rate:,.0f} a second", err=True)
+        typer.echo(f"{grouped(read)}{of} applications read, {grouped(round(rate))} a second", err=True)
 
 
 def page(report: Mapping[str, Any]) -> list[str]:
     """The report in lines."""
     candidate, flips = report["candidate"], report["flips"]
     amount = sum((Decimal(flip["loan_amount_inr"]) for flip in flips), Decimal())
+    applications, pending = grouped(report["applications"]), grouped(report["pending"])
     return [
-        f"{report['applications']:,} decided applications by policy {candidate['version']}, sha256 {candidate['hash']}",
-        f"{len(flips):,} would have another status, of loans of {rupees(amount)}; {report['pending']:,} are pending.",
+        f"{applications} decided applications by policy {candidate['version']}, sha256 {candidate['hash']}",
+        f"{grouped(len(flips))} would have another status, of loans of {rupees(amount)}; {pending} are pending.",
         *_replayed(report["replayed"]),
         *_table("By status", report["outcomes"], ()),
         *_table("By loan type", report["by_loan_type"], ("loan_type",)),
@@ -53,10 +55,10 @@ def _replayed(replayed: Mapping[str, Any]) -> Iterator[str]:
     if not otherwise:
         yield "Decided again by their own versions, all are as they were stored."
     else:
-        yield f"Decided again by their own versions, {len(otherwise):,} are NOT as they were stored:"
+        yield f"Decided again by their own versions, {grouped(len(otherwise))} are NOT as they were stored:"
         yield from (f"  {_flip(flip)}" for flip in otherwise[:FLIPS_SHOWN])
     if replayed["of_unknown_versions"]:
-        yield f"{replayed['of_unknown_versions']:,} are of versions that this code does not have."
+        yield f"{grouped(replayed['of_unknown_versions'])} are of versions that this code does not have."
 
 
 def _table(title: str, groups: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[str]:
@@ -65,9 +67,10 @@ def _table(title: str, groups: Sequence[Mapping[str, Any]], names: Sequence[str]
     yield from ("", f"{title}:")
     for group in changed:
         what = "  ".join([*(f"{group[name]:<10}" for name in names), f"{group['before']} → {group['after']}"])
-        yield f"  {group['applications']:>10,}  {rupees(Decimal(group['loan_amount_inr'])):>22}  {what}"
+        number, amount = grouped(group["applications"]), rupees(Decimal(group["loan_amount_inr"]))
+        yield f"  {number:>10}  {amount:>22}  {what}"
     same = sum(group["applications"] for group in groups if group["before"] == group["after"])
-    yield f"  {same:>10,}  {'':>22}  as before"
+    yield f"  {grouped(same):>10}  {'':>22}  as before"
 
 
 def _flips(flips: Sequence[Mapping[str, Any]]) -> Iterator[str]:

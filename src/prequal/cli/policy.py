@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import typer
 
+from prequal.domain.counts import grouped
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -310,7 +312,9 @@ def _life(life: "Mapping[str, Any]") -> list[str]:
     backtest = "none" if life["backtest"] is None else f"sha256 {life['backtest']}"
     lines = [f"State: {state_in_words(life)}", f"Authors: {', '.join(life['authors'])}", f"Backtest: {backtest}"]
     if report := life["backtest_report"]:
-        lines.append(f"  of {report['applications']:,} applications {report['flips']:,} would have another status")
+        lines.append(
+            f"  of {grouped(report['applications'])} applications {grouped(report['flips'])} would have another status"
+        )
     if life["approved_by"]:
         lines.append(f"Approved by: {life['approved_by']}, of sha256 {life['approved']}")
     if life["scheduled_for"]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import typer
 
 from prequal.cli.policy import FILE, AsJson, app, refused
+from prequal.domain.counts import grouped
 
 if TYPE_CHECKING:
     from prequal.postgres.connections import Connection
@@ -160,7 +161,7 @@ def shadow(
     typer.echo(f"The shadow is {found['version']}." if found["version"] else "There is no shadow.")
     for each in found["differences"]:
         before, after = (f"{each[side]['status']}, {each[side]['reason']}" for side in ("live", "shadow"))
-        typer.echo(f"  {each['applications']:>10,}  {before} → {after}")
+        typer.echo(f"  {grouped(each['applications']):>10}  {before} → {after}")
 
 
 @app.command()
@@ -220,7 +221,7 @@ def _show_challenge(found: dict[str, Any]) -> None:
         why = f"when {other} came into force, by" if other else "ended by"
         typer.echo(f"It ended at {ended}, {why} {course['ended_by']}.")
     for side, version in (("challenger", course["version"]), ("challenged", course["challenged"])):
-        counts = ", ".join(f"{number:,} {status}" for status, number in course["decisions"][side].items())
+        counts = ", ".join(f"{grouped(number)} {status}" for status, number in course["decisions"][side].items())
         typer.echo(f"  {version}: {counts or 'none decided'}")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prequal.core.topology import ExitCode
+from prequal.domain.counts import grouped
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -96,9 +97,9 @@ def _backlogs(overview: "Overview") -> "RenderableType":
         table.add_row("outbox", _up_to_max(overview.database.outbox_waiting))
         table.add_row("outbox, parked", _up_to_max(overview.database.outbox_parked))
     for group, lag in (overview.consumer_lag or {}).items():
-        table.add_row(group, f"{lag:,}")
+        table.add_row(group, grouped(lag))
     if overview.dead_letters is not None:
-        table.add_row("dead letters", f"{overview.dead_letters:,}")
+        table.add_row("dead letters", grouped(overview.dead_letters))
     return table
 
 
@@ -107,15 +108,15 @@ def _applications(overview: "Overview") -> "Table":
     if overview.database:
         about = "" if overview.database.applications_exact else "about "
         for status, count in overview.database.applications.items():
-            table.add_row(status, _up_to_max(count) if status == "PENDING" else f"{about}{count:,}")
-        table.add_row("decided in the last minute", f"{overview.database.decisions_last_minute:,}")
+            table.add_row(status, _up_to_max(count) if status == "PENDING" else f"{about}{grouped(count)}")
+        table.add_row("decided in the last minute", grouped(overview.database.decisions_last_minute))
     return table
 
 
 def _up_to_max(count: int) -> str:
     from prequal.local.status import COUNTED_MAX
 
-    return f"{count:,}" if count < COUNTED_MAX else f"{COUNTED_MAX:,} or more"
+    return grouped(count) if count < COUNTED_MAX else f"{grouped(COUNTED_MAX)} or more"
 
 
 def _table(first: str, *others: str) -> "Table":

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from prequal.domain.counts import noun
+from prequal.domain import counts
 from prequal.domain.money import rupees
 from prequal.ops.timeline import format_duration
 
@@ -43,7 +43,7 @@ class Renderer:
         self._templates.filters |= {
             "at": self.at,
             "count": count,
-            "noun": noun,
+            "noun": counts.noun,
             "inr": inr,
             "said": self.said,
             "value": value,
@@ -91,7 +91,7 @@ def inr(amount: Decimal | str | None) -> str:
 
 def count(number: int | None) -> str:
     """`12,34,567`."""
-    return MISSING if number is None else rupees(Decimal(number)).removeprefix("₹").removesuffix(".00")
+    return MISSING if number is None else counts.grouped(number)
 
 
 def coded(sentence: str) -> Markup:

@@ -6,6 +6,8 @@ Invariant: an amount that passes fits `NUMERIC(12,2)` and keeps its value.
 import re
 from decimal import Decimal
 
+from prequal.domain.counts import grouped
+
 SMALLEST = Decimal("0.01")
 LARGEST = Decimal("9999999999.99")
 
@@ -55,6 +57,4 @@ def amount(number: Decimal) -> Decimal:
 def rupees(amount: Decimal) -> str:
     """₹12,34,567.50: three digits, then groups of two, as in India."""
     whole, paise = f"{amount:.2f}".split(".")
-    head, tail = whole[:-3], whole[-3:]
-    groups = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)]
-    return f"₹{','.join([*reversed(groups), tail])}.{paise}"
+    return f"₹{grouped(int(whole))}.{paise}"
