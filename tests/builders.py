@@ -18,6 +18,7 @@ from prequal.messaging.report_mac import ReportMac
 APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44")
 OTHER_APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c45")
 PAN = "PQRPS6789T"
+CLIENT = "k7m2xq9z"
 PAN_HASH = "5e" * 32
 MOMENT = datetime(2026, 11, 23, 9, 30, 0, 123456, UTC)
 TOKEN = bytes(range(47))
@@ -82,6 +83,7 @@ def a_submitted_message(
     monthly_income_inr: str = "85000.00",
     loan_amount_inr: str = "1500000.00",
     loan_type: str = "AUTO",
+    client: str = CLIENT,
     created_at: datetime = MOMENT,
 ) -> bytes:
     """`ApplicationSubmitted` as it is published."""
@@ -92,6 +94,7 @@ def a_submitted_message(
         monthly_income_inr=Decimal(monthly_income_inr),
         loan_amount_inr=Decimal(loan_amount_inr),
         loan_type=LoanType(loan_type),
+        client=client,
     )
     return _at(created_at, ApplicationSubmitted, body)
 
@@ -113,6 +116,7 @@ def a_report_message(
         loan_amount_inr=submitted.loan_amount_inr,
         loan_type=submitted.loan_type,
         cibil_score=cibil_score,
+        client=submitted.client,
         challenge_draw=challenge_draw,
     )
     return _at(generated_at, CreditReportGenerated, body)

@@ -115,6 +115,7 @@ def _example_of_ours(event: type[Event]) -> Document:
         "monthly_income_inr": Decimal("85000.00"),
         "loan_amount_inr": Decimal("1500000.00"),
         "loan_type": LoanType.HOME,
+        "client": LOCAL,
     }
     body: Callable[..., str] = partial(ApplicationSubmitted.body, pan_number_encrypted=_EXAMPLE_TOKEN)
     if event is CreditReportGenerated:

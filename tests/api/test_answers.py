@@ -105,6 +105,7 @@ def test_accepted_application_leaves_one_event_in_the_outbox(api: Api) -> None:
         "loan_amount_inr": "1500000.00",
         "loan_type": "HOME",
         "message_version": "v1",
+        "client": "local",
         "created_at": stored["created_at"].strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
     }
 

@@ -39,6 +39,7 @@ from prequal.messaging.kafka_clients import message_headers
 from prequal.messaging.report_mac import ReportMac
 from prequal.security.pan_encryption import KeyRing
 from prequal.telemetry import metrics
+from tests.builders import CLIENT
 from tests.support.consumers import Consuming, assessing, deciding
 from tests.support.submissions import REPORT_MAC, Submission, a_submission, store, stored
 
@@ -122,6 +123,7 @@ async def test_report_has_everything_the_decision_needs_and_no_pan(database: Dat
         "loan_amount_inr": "1500000.00",
         "loan_type": "HOME",
         "message_version": "v1",
+        "client": CLIENT,
         "report_mac": reports.mac(base64.b64decode(REPORT_KEY), content),
         "challenge_draw": submission.challenge_draw,
         "challenge_mac": reports.challenge_mac(base64.b64decode(REPORT_KEY), content),

@@ -82,6 +82,7 @@ def _body(new: NewApplication) -> str:
         monthly_income_inr=application.monthly_income_inr,
         loan_amount_inr=application.loan_amount_inr,
         loan_type=application.loan_type,
+        client=new.client,
     )
 
 

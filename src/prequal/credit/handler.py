@@ -208,6 +208,7 @@ class CreditHandler:
             loan_amount_inr=event.loan_amount_inr,
             loan_type=event.loan_type,
             cibil_score=scored.score,
+            client=event.client,
         )
 
 

@@ -60,7 +60,7 @@ Token = Annotated[
     Field(json_schema_extra={"type": "string", "contentEncoding": "base64"}),
 ]
 NO_FACTS = (
-    *("event_id", "message_version", "pan_number_encrypted", "report_mac", "bureau_outcome"),
+    *("event_id", "message_version", "client", "pan_number_encrypted", "report_mac", "bureau_outcome"),
     *("challenge_draw", "challenge_mac"),
 )
 """Beside the time, the fields that may differ while the fact is the same, or that another field says as well."""
@@ -119,6 +119,11 @@ class Event(Published):
     loan_amount_inr: Amount = Field(description="Rupees.")
     loan_type: LoanType = Field(description="What the loan is for.")
     message_version: Literal["v1"] = Field(description="The version of this message's format.")
+    client: Annotated[str, Field(pattern=r"^[a-z0-9]{5,8}$")] | None = Field(
+        None,
+        description="The id of the client that submitted the application; `local` where nobody is asked who he is. "
+        "Events of releases before it have none, and nothing is decided by it.",
+    )
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:
@@ -163,6 +168,7 @@ class ApplicationSubmitted(Event):
         monthly_income_inr: Decimal,
         loan_amount_inr: Decimal,
         loan_type: LoanType,
+        client: str,
     ) -> str:
         """The event as a JSON object, whole but for its time, which the statement that stores it adds."""
         return _BODY % (
@@ -172,7 +178,7 @@ class ApplicationSubmitted(Event):
             monthly_income_inr,
             loan_amount_inr,
             loan_type,
-            f'"pan_number_encrypted":"{base64.b64encode(pan_number_encrypted).decode()}"',
+            f'"client":"{client}","pan_number_encrypted":"{base64.b64encode(pan_number_encrypted).decode()}"',
         )
 
 
@@ -222,14 +228,18 @@ class CreditReportGenerated(Event):
         loan_amount_inr: Decimal,
         loan_type: LoanType,
         cibil_score: int | None,
+        client: str | None = None,
         challenge_draw: int | None = None,
     ) -> str:
         """The event as a JSON object, whole but for its time.
 
-        `make_mac` makes the MACs of the facts and, where there is one, of the facts and the draw; None makes none.
+        `client` is that of the application's event, if it names one. `make_mac` makes the MACs of the facts and, where
+        there is one, of the facts and the draw; None makes none.
         """
         fields = (application_id, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type)
         rest = _NO_FILE if cibil_score is None else f'"cibil_score":{cibil_score}'
+        if client is not None:
+            rest += f',"client":"{client}"'
         if make_mac is not None:
             facts = _joined((*fields, cibil_score))
             rest += f',"report_mac":"{make_mac(facts)}"'

@@ -17,6 +17,7 @@ from prequal.domain.events import EventType, event_id
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event, rfc3339
 from tests.builders import (
     APPLICATION_ID,
+    CLIENT,
     MOMENT,
     OTHER_APPLICATION_ID,
     PAN_HASH,
@@ -78,6 +79,7 @@ def test_a_submitted_application_is_read_back_as_it_was_written(
         loan_amount_inr=Decimal(loan),
         loan_type=loan_type,
         message_version="v1",
+        client=CLIENT,
         created_at=moment,
     )
 
@@ -108,6 +110,7 @@ def test_a_submitted_application_has_the_contracts_fields_on_the_wire() -> None:
         "loan_amount_inr": "1500000.00",
         "loan_type": "AUTO",
         "message_version": "v1",
+        "client": CLIENT,
         "created_at": "2026-11-23T09:30:00.123456Z",
     }
 
@@ -122,6 +125,7 @@ def test_a_credit_report_has_the_contracts_fields_on_the_wire_and_no_pan() -> No
         "loan_amount_inr": "1500000.00",
         "loan_type": "AUTO",
         "message_version": "v1",
+        "client": CLIENT,
         "generated_at": "2026-11-23T09:30:00.123456Z",
         "report_mac": REPORT_MAC.make(a_report().facts),
     }
@@ -223,7 +227,7 @@ def test_an_unknown_version_is_named_before_its_strange_fields() -> None:
 
 @pytest.mark.parametrize(
     ("event_class", "name"),
-    [(each, name) for each in CLASSES for name in json.loads(VALID[each]) if name != "report_mac"],
+    [(each, name) for each in CLASSES for name in json.loads(VALID[each]) if name not in {"report_mac", "client"}],
 )
 def test_a_missing_field_is_poison_that_names_it(event_class: type[Event], name: str) -> None:
     with pytest.raises(Invalid, match=name) as poison:
@@ -423,6 +427,34 @@ def test_a_digest_ignores_how_the_pan_is_encrypted() -> None:
 
 def test_a_digest_ignores_the_mac_so_that_a_report_of_before_is_the_same_fact() -> None:
     assert CreditReportGenerated.decode(a_report_message(mac=None)).digest == a_report().digest
+
+
+@pytest.mark.parametrize("event_class", CLASSES)
+def test_event_of_before_clients_were_named_is_the_same_fact(event_class: type[Event]) -> None:
+    before = json.loads(VALID[event_class])
+    named = event_class.decode(json.dumps(before).encode())
+    del before["client"]
+
+    unnamed = event_class.decode(json.dumps(before).encode())
+
+    assert (named.client, unnamed.client) == (CLIENT, None)
+    assert named.digest == unnamed.digest
+
+
+def test_report_names_the_client_that_its_applications_event_names() -> None:
+    unnamed = a_submitted_event().model_copy(update={"client": None})
+
+    assert json.loads(a_report_message())["client"] == CLIENT
+    assert "client" not in json.loads(a_report_message(unnamed))
+
+
+@pytest.mark.parametrize("event_class", CLASSES)
+@pytest.mark.parametrize("client", ["", "k7m2", 'x","a":"', "K7M2XQ9Z", "k7m2xq9z1", "k7m2xq9z\n", 7])
+def test_what_is_no_clients_id_is_poison(event_class: type[Event], client: object) -> None:
+    with pytest.raises(Invalid) as poison:
+        event_class.decode(with_field(event_class, "client", client))
+
+    assert poison.value.kind == "invalid_fields"
 
 
 def test_a_digest_ignores_trailing_zeros() -> None:
