@@ -117,7 +117,9 @@ async def test_application_beyond_what_refusals_may_take_waits_for_its_answer_an
         assert not first.done()
 
         api.now[0] = 1.0
-        answers = [(await first)[0], *[(await an_answer(reader))[0] for _ in range(2)]]
+        answers = [(await first)[0]]
+        api.now[0] = 2.0  # on a busy machine the first refusal takes all that there was
+        answers += [(await an_answer(reader))[0] for _ in range(2)]
 
         writer.close()
         third.close()
