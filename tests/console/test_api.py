@@ -284,6 +284,19 @@ async def test_approved_version_challenges_and_is_ended(person: Person, database
     assert ended.json()["version"] is None
 
 
-@pytest.mark.parametrize("path", ["policy/versions/v9", f"review/cases/{IDS['application_id']}"])
+async def test_text_that_postgresql_does_not_store_is_a_422(person: Person, browser: Callable[[], Browser]) -> None:
+    reviewer = await person(PersonRole.REVIEWER)
+    case = f"{PREFIX}/review/cases/{IDS['application_id']}"
+
+    note = await reviewer.post(f"{case}/notes", json={"text": "a\0b"})
+    sign_in = await browser().client.post(f"{PREFIX}/session", json={"name": "a\0b", "password": PASSWORD})
+
+    assert [code_of(each, 422) for each in (note, sign_in)] == ["VALIDATION_ERROR", "VALIDATION_ERROR"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["policy/versions/v9", "policy/versions/%00", "review/cases?after=%00", f"review/cases/{IDS['application_id']}"],
+)
 async def test_what_is_not_there_is_a_404(path: str, person: Person) -> None:
     assert code_of(await (await person(PersonRole.AUDITOR)).get(f"{PREFIX}/{path}"), 404) == "NOT_FOUND"

@@ -1,8 +1,20 @@
-"""`console.forms`: numbers that people type."""
+"""`console.forms`: numbers that people type, and forms that are none."""
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
-from prequal.console.forms import whole_number
+from prequal.console.forms import BadForm, read_form, whole_number
+
+
+async def test_form_with_a_nul_is_none() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"text=a%00b", "more_body": False}
+
+    headers = [(b"content-type", b"application/x-www-form-urlencoded")]
+
+    with pytest.raises(BadForm):
+        await read_form(Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form, stripped.
 
     Raises:
-        BadForm: it is too large, does not come in time, or is no `application/x-www-form-urlencoded` in UTF-8.
+        BadForm: it is too large, does not come in time, is no `application/x-www-form-urlencoded` in UTF-8, or has a
+            NUL in it, which PostgreSQL does not store.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise BadForm
@@ -42,6 +43,8 @@ async def read_form(request: Request) -> dict[str, str]:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
     except (TooLarge, TooSlow, ValueError):
         raise BadForm from None
+    if any("\0" in name or "\0" in sent for name, sent in pairs):
+        raise BadForm
     fields: dict[str, str] = {}
     for name, sent in pairs:
         value = sent.replace("\r\n", "\n").strip()  # as a browser sends the lines of a text area

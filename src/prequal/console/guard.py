@@ -16,7 +16,7 @@ from starlette.routing import Route
 from prequal.console.cookies import FIELD, form_token, is_own
 from prequal.console.forms import BadForm, read_form
 from prequal.console.rights import Right, may
-from prequal.console.visit import Console, Visit, asked_from, away
+from prequal.console.visit import Console, Visit, asked_from, away, names_nothing
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.people import sessions
 from prequal.people.sessions import Session
@@ -41,6 +41,8 @@ class Page:
         """The route, guarded."""
 
         async def endpoint(request: Request) -> Response:
+            if names_nothing(request.scope):
+                return console.problem(request, 404, None, "Nothing here", "There is no such page.")
             return await _answer(console, self, request)
 
         return Route(self.path, endpoint, methods=[self.method])

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import Scope
 
 from prequal.console.backtests import Backtests
 from prequal.console.consumers import Consumers
@@ -53,6 +54,11 @@ NAVIGATION: Final = (
 def host_of(request: Request) -> str:
     """The IP address that a request came from; of a balancer, if one stands in front."""
     return request.client.host if request.client else ""
+
+
+def names_nothing(scope: Scope) -> bool:
+    """Whether an address has a NUL in it: PostgreSQL stores none, so nothing has such a name."""
+    return "\0" in scope["path"] or b"%00" in scope["query_string"]
 
 
 def asked_from(request: Request) -> str:

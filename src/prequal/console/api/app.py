@@ -25,7 +25,7 @@ from prequal.console.api.errors import NOT_TAKEN, Code, Problem, of_fields, prob
 from prequal.console.api.rights import needs
 from prequal.console.forms import BYTES_MAX
 from prequal.console.rights import Right
-from prequal.console.visit import Console, Visit
+from prequal.console.visit import Console, Visit, names_nothing
 from prequal.core.errors import PrequalError
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.people import sessions
@@ -102,6 +102,8 @@ class Envelope:
         token = correlation_id.set(answered.request_id)
         try:
             scope["console"] = self._console
+            if names_nothing(scope):
+                raise Problem(Code.NOT_FOUND)
             if (scope["method"], scope["path"]) not in _SIGN_INS:
                 scope["visit"] = await self._visit(scope, receive)
             body = await _body(scope, receive)

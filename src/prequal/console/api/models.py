@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from prequal.domain.review import LEASE_MINUTES, LEASE_MINUTES_MAX
 from prequal.review.queries import State
@@ -20,6 +20,16 @@ class StrictBody(BaseModel):
     """A body of a request, which has no other fields."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _without_nul(cls, value: Any) -> Any:
+        """PostgreSQL stores none."""
+        if any(
+            "\0" in text for text in ([value] if isinstance(value, str) else value if isinstance(value, list) else [])
+        ):
+            raise ValueError("must have no NUL in it")
+        return value
 
 
 class ErrorDetail(BaseModel):
