@@ -1,6 +1,7 @@
 """People, clients and the record in the console: what an administrator does and an auditor sees."""
 
 import asyncio
+import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +13,13 @@ from harness.database import Database
 from harness.system import PAN_HASH_KEY
 from prequal.api_clients import administration
 from prequal.console.queries import record
+from prequal.console.views import clients, people, policy
 from prequal.core.keys import key_bytes
 from prequal.domain.api_client import Scope
 from prequal.domain.person import PersonRole
+from prequal.domain.policy import packaged
+from prequal.policy_versions import life
+from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from prequal.security.pan_encryption import PanHasher
 from tests.console.conftest import Browser
@@ -103,6 +108,40 @@ async def test_revoked_client_is_the_administrators_act(signed_in: SignedIn, dat
     assert answer.headers["location"] == "/clients?done=yes"
     assert database.value("SELECT revoked_at IS NOT NULL FROM api_clients")
     assert database.value("SELECT actor FROM acts WHERE action = 'client_revoked'") == "administrator"
+
+
+async def test_lists_go_on_by_key(signed_in: SignedIn, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    for view, most in ((people, "SHOWN_MAX"), (clients, "SHOWN_MAX"), (policy, "VERSIONS_MAX")):
+        monkeypatch.setattr(view, most, 2)
+    for name in ("c", "a", "B & <b>"):
+        await asyncio.to_thread(administration.add, database.url, HASHER, operator(), name, list(Scope), sandbox=False)
+    text = packaged.text_of("v1") or ""
+    async with connected(database.url, "test") as connection, connection.transaction():
+        for version in ("v2", "v3"):
+            await life.propose(connection, operator(), text.replace('version = "v1"', f'version = "{version}"'))
+    auditor = await signed_in(PersonRole.AUDITOR)
+
+    names = await walked(auditor, "/people", r'<td data-label="Name" class="long">([^<]+)<')
+    lenders = await walked(auditor, "/clients", r'<td data-label="Name" class="long">([^<]+)<')
+    versions = await walked(auditor, "/policy", r'<td data-label="Version"><a href="[^"]*">([^<]+)<')
+    paths = ("/people?after=%00", "/clients?after=%00", "/policy?before=%00", "/policy/%00")
+    nobody = [await auditor.get(path) for path in paths]
+
+    assert names == [["administrator", "approver"], ["auditor", "operator"], ["reviewer", "risk_officer"]]
+    assert lenders == [["B &amp; &lt;b&gt;", "a"], ["c"]]
+    assert versions == [["v3", "v2"], ["v1"]]
+    assert [each.status_code for each in nobody] == [404, 404, 404, 404]
+
+
+async def walked(person: Browser, path: str, shown: str) -> list[list[str]]:
+    """What each page of a list shows, from link to link."""
+    pages = []
+    while path:
+        text = (await person.get(path)).text
+        pages.append(re.findall(shown, text))
+        further = re.search(r'<a href="([^"]+)">(?:Further|Older)', text)
+        path = html.unescape(further[1]) if further else ""
+    return pages
 
 
 async def test_record_lists_acts_and_goes_on_by_key(signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,8 @@ SLOTS: Final = (1, 2)
 
 Moment: TypeAlias = datetime | timedelta
 """A point in time, or a duration from now."""
+Listed: TypeAlias = tuple[ClientRow, list[SecretRow]]
+"""A client with its secrets, the older first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,14 @@ def add(
     return asyncio.run(_add(database_url, hasher, actor, _New(name, scopes, sandbox, rate), life))
 
 
-def list_all(database_url: str) -> list[tuple[ClientRow, list[SecretRow]]]:
+def list_all(database_url: str) -> list[Listed]:
     """Every client with its secrets. Raises `Misconfigured` and `Transient` as `add` does."""
     return asyncio.run(_list(database_url))
+
+
+async def list_after(connection: Connection, client: str, most: int) -> list[Listed]:
+    """So many clients, in the order of their names, after the one of this id; the first ones for an empty id."""
+    return await _with_secrets(connection, await queries.clients_after(connection, client, most))
 
 
 def rotate(
@@ -187,10 +194,13 @@ async def _set_identity(connection: Connection, client: str, identity: Identity 
         raise UsageError("This subject of the issuer is another client's: see `prequal clients list`.")
 
 
-async def _list(database_url: str) -> list[tuple[ClientRow, list[SecretRow]]]:
+async def _list(database_url: str) -> list[Listed]:
     async with _transaction(database_url) as connection:
-        clients = await queries.all_clients(connection)
-        secrets = await queries.secrets_of(connection, [client.id for client in clients])
+        return await _with_secrets(connection, await queries.all_clients(connection))
+
+
+async def _with_secrets(connection: Connection, clients: Sequence[ClientRow]) -> list[Listed]:
+    secrets = await queries.secrets_of(connection, [client.id for client in clients])
     return [(client, [each for each in secrets if each.client == client.id]) for client in clients]
 
 

@@ -116,6 +116,19 @@ async def all_clients(connection: Connection) -> list[ClientRow]:
     return [ClientRow(*row) for row in rows]
 
 
+async def clients_after(connection: Connection, client: str, most: int) -> list[ClientRow]:
+    """So many clients whose names follow that of a client, by its id, in their order; the first ones for no client."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_CLIENT} FROM api_clients
+        WHERE $1 = '' OR name > (SELECT name FROM api_clients WHERE id = $1) ORDER BY name LIMIT $2
+        """,
+        client,
+        most,
+    )
+    return [ClientRow(*row) for row in rows]
+
+
 async def secrets_of(connection: Connection, clients: Sequence[str]) -> list[SecretRow]:
     """The secrets of these clients, of each the older first."""
     rows = await connection.fetch(

@@ -133,6 +133,11 @@ async def list_all(connection: Connection) -> list[Person]:
     return await queries.all_people(connection)
 
 
+async def list_after(connection: Connection, name: str, most: int) -> list[Person]:
+    """So many people, in the order of their names, after this one."""
+    return await queries.people_after(connection, name, most)
+
+
 async def _living(connection: Connection, name: str) -> Person:
     person = await queries.locked_person(connection, name)
     if person is None:

@@ -73,6 +73,12 @@ async def all_people(connection: Connection) -> list[Person]:
     return [Person(*row) for row in await connection.fetch(f"SELECT {_PERSON} FROM people ORDER BY name")]
 
 
+async def people_after(connection: Connection, name: str, most: int) -> list[Person]:
+    """So many people whose names follow this one, in their order."""
+    rows = await connection.fetch(f"SELECT {_PERSON} FROM people WHERE name > $1 ORDER BY name LIMIT $2", name, most)
+    return [Person(*row) for row in rows]
+
+
 async def locked_person(connection: Connection, name: str) -> Person | None:
     """The person of this name, locked until the transaction ends."""
     row = await connection.fetchrow(f"SELECT {_PERSON} FROM people WHERE name = $1 FOR UPDATE", name)

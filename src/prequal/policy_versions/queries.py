@@ -123,6 +123,21 @@ async def all_versions(connection: Connection) -> list[StoredVersion]:
     return [StoredVersion(*row) for row in await connection.fetch(f"{_STORED} ORDER BY proposed_at, version")]
 
 
+async def versions_before(connection: Connection, name: str, most: int) -> list[StoredVersion]:
+    """So many versions, the newest first, that were proposed before a version; the newest for no version."""
+    rows = await connection.fetch(
+        f"""
+        {_STORED}
+        WHERE $1 = ''
+           OR (proposed_at, version) < (SELECT proposed_at, version FROM policy_versions WHERE version = $1)
+        ORDER BY proposed_at DESC, version DESC LIMIT $2
+        """,
+        name,
+        most,
+    )
+    return [StoredVersion(*row) for row in rows]
+
+
 async def version(connection: Connection, name: str) -> StoredVersion | None:
     """One version; None when there is none of this name."""
     row = await connection.fetchrow(f"{_STORED} WHERE version = $1", name)

@@ -13,11 +13,16 @@ from prequal.console.guard import Page
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 
+SHOWN_MAX: Final = 100
+
 
 async def show(visit: Visit) -> Response:
-    """Every client, with its secrets."""
-    found = await asyncio.to_thread(administration.list_all, visit.console.settings.database_url)
-    return visit.page("clients.html", clients=found)
+    """A page of the clients, in the order of their names, with their secrets."""
+    after = visit.request.query_params.get("after", "")
+    async with visit.reading() as connection:
+        clients = await administration.list_after(connection, after, SHOWN_MAX + 1)
+    further = clients[SHOWN_MAX - 1][0].id if len(clients) > SHOWN_MAX else None
+    return visit.page("clients.html", clients=clients[:SHOWN_MAX], further=further, after=after)
 
 
 async def revoke(visit: Visit) -> Response:

@@ -17,13 +17,18 @@ from prequal.issuers.identity import Identity
 from prequal.people import administration, second_factor
 from prequal.people.administration import NewSecrets
 
+SHOWN_MAX: Final = 100
+
 
 async def show(visit: Visit) -> Response:
-    """The page of all people."""
+    """A page of the people, in the order of their names."""
+    after = visit.request.query_params.get("after", "")
     async with visit.reading() as connection:
-        people = await administration.list_all(connection)
+        people = await administration.list_after(connection, after, SHOWN_MAX + 1)
+    further = people[SHOWN_MAX - 1].name if len(people) > SHOWN_MAX else None
     issuer = visit.console.settings.oidc_issuer
-    return visit.page("people.html", people=people, roles=list(PersonRole), issuer=issuer)
+    shown = people[:SHOWN_MAX]
+    return visit.page("people.html", people=shown, further=further, roles=list(PersonRole), issuer=issuer)
 
 
 async def add(visit: Visit) -> Response:

@@ -34,12 +34,13 @@ from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 
 DAYS_MAX: Final = 3660
+VERSIONS_MAX: Final = 50
 
 Act: TypeAlias = Callable[[Connection, Actor, str], Awaitable[object]]
 
 
 async def show(visit: Visit) -> Response:
-    """Every version, the challenger with what each side decided, and what the shadow would have decided otherwise."""
+    """The versions, a page of them, the newest first; what the challenger decided, and the shadow would have."""
     return await _versions(visit, 200)
 
 
@@ -129,13 +130,21 @@ async def _done(visit: Visit, work: Act) -> Response:
 
 
 async def _versions(visit: Visit, status: int, problems: list[str] | None = None, typed: str = "") -> Response:
+    before = visit.request.query_params.get("before", "")
     async with visit.reading() as connection:
-        versions = await queries.all_versions(connection)
+        versions = await queries.versions_before(connection, before, VERSIONS_MAX + 1)
         shadow = await life.shadow_report(connection)
         course = await challenge_queries.course_of_newest(connection)
         decisions = await challenges.decisions(connection, course) if course else {}
         begun = typed or (await life.found(connection)).document
-    found = {"versions": versions, "shadow": shadow, "course": course, "decisions": decisions}
+    older = versions[VERSIONS_MAX - 1].version if len(versions) > VERSIONS_MAX else None
+    found = {
+        "versions": versions[:VERSIONS_MAX],
+        "older": older,
+        "shadow": shadow,
+        "course": course,
+        "decisions": decisions,
+    }
     return visit.page("policies.html", status, **found, problems=problems or [], typed=begun, stated=_stated)
 
 
