@@ -80,7 +80,7 @@ def test_page_says_that_the_database_is_away_and_recovers_by_itself(
 ) -> None:
     page, newly, seen = opened("auditor"), opened("auditor", 503), opened("auditor", 503)
     following(page, "/?hours=24")
-    seen.goto("/record")
+    following(seen, "/review")
     problem = page.locator("#live-problem")
 
     with away(cluster, console.database):
@@ -91,12 +91,13 @@ def test_page_says_that_the_database_is_away_and_recovers_by_itself(
         expect(newly.get_by_role("heading", name="Out of reach")).to_be_visible()
         seen.reload()
         expect(seen.get_by_role("alert")).to_contain_text("This is what the page showed you at")
-        expect(seen.get_by_role("heading", name="Acts")).to_be_visible()
+        expect(seen.get_by_role("heading", name="Review")).to_be_visible()
+        expect(seen.locator("#live-problem")).to_be_hidden()
 
     expect(problem).to_be_hidden(timeout=PATIENCE_MS)
     expect(newly.get_by_role("heading", name="System")).to_be_visible(timeout=PATIENCE_MS)
     expect(seen.get_by_text("This is what the page showed you at")).to_be_hidden(timeout=PATIENCE_MS)
-    expect(seen.get_by_role("heading", name="Acts")).to_be_visible()
+    expect(seen.get_by_role("heading", name="Review")).to_be_visible()
 
 
 def a_session(console: Console) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from harness.database import Database
+from prequal.client import ApiClient
 from prequal.console import live
 from prequal.console.app import LIVE
 from prequal.console.live import Live, LivePage
-from prequal.console.rights import RIGHTS
+from prequal.console.rights import RIGHTS, Right
 from prequal.console.service import console_of
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.topology import Service
@@ -22,6 +23,8 @@ from tests.support.submissions import stored
 
 SignedIn = Callable[..., Any]
 OF_APPLICATIONS = next(page for page in LIVE if page.path == "/live/applications")
+OF_TRY_IT = next(page for page in LIVE if page.right == Right.TRY_IT)
+APPLICATION = {"id": "0190b5a8-0000-7000-8000-000000000000"}
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +79,7 @@ async def test_stream_ends_with_its_session_which_it_does_not_use_up(
     assert last == [{"words": live.ENDED, "over": True}]
 
 
-@pytest.mark.parametrize("page", LIVE, ids=lambda page: page.path)
+@pytest.mark.parametrize("page", [page for page in LIVE if page != OF_TRY_IT], ids=lambda page: page.path)
 async def test_stream_is_for_those_who_may_see_its_page(page: LivePage, streams: Live, signed_in: SignedIn) -> None:
     for role in PersonRole:
         first = said(await anext(streams.events(page, await token_of(signed_in, role))))
@@ -107,3 +110,32 @@ async def test_stream_ends_when_the_process_is_to_stop(streams: Live, signed_in:
     streams._console.stop.set()
 
     assert [event async for event in stream] == []
+
+
+async def test_result_of_the_sandbox_is_followed_until_it_is_there(
+    settings: ConsoleSettings, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: dict[str, Any] = {"application_id": APPLICATION["id"], "status": "PENDING"}
+    monkeypatch.setattr(ApiClient, "decision", lambda _, __, language: answers | {"notice": f"in {language}"})
+    token = await token_of(signed_in, PersonRole.REVIEWER)
+    sandbox = settings.model_copy(update={"try_it_api_url": "http://127.0.0.1:1"})
+    async with ConnectionPool(settings.database_url, "console", 2) as pool:
+        made = [
+            console_of(each, pool, Readiness(Service.CONSOLE, each, needs_kafka=False)) for each in (sandbox, settings)
+        ]
+        streams, elsewhere = map(Live, made)
+        stream = streams.events(OF_TRY_IT, token, APPLICATION)
+
+        pending = said(await anext(stream))
+        answers |= {"status": "REJECTED", "policy": {"version": "v1"}, "reasons": [{"sentence": "Too low."}]}
+        then = [said(event) async for event in stream]
+        refused = [said(event) async for event in elsewhere.events(OF_TRY_IT, token, APPLICATION)]
+        nobody = [said(event) async for event in streams.events(OF_TRY_IT, "", APPLICATION)]
+
+    decided = then[-1]["fragments"]["tried_result"]
+    assert "Being decided" in pending["fragments"]["tried_result"]
+    assert all(words in decided for words in ("REJECTED", "Too low.", "in en", "in hi"))
+    assert [each["over"] for each in (pending, *then)] == [False] * len(then) + [True]
+    assert refused == [{"words": "There is no sandbox.", "over": True}]
+    assert nobody == [{"words": live.ENDED, "over": True}]
+    assert streams._rendered == {}

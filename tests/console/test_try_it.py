@@ -48,7 +48,7 @@ async def test_application_is_posted_with_the_published_pan_that_no_page_shows(
     assert '<a href="/try-it"' in (await reviewer.get("/")).text
 
 
-async def test_result_is_looked_for_again_until_it_is_there_in_two_languages(
+async def test_page_of_a_result_is_live_and_without_a_script_reloaded_until_it_is_there_in_two_languages(
     signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: dict[str, Any] = {"application_id": ID, "status": "PENDING"}
@@ -64,8 +64,10 @@ async def test_result_is_looked_for_again_until_it_is_there_in_two_languages(
     }
     decided = await reviewer.get(f"/try-it/{ID}")
 
-    assert pending.headers["refresh"] == "1"
-    assert "refresh" not in decided.headers
+    assert f'data-live="/live/try-it/{ID}"' in pending.text
+    assert '<noscript><meta http-equiv="refresh" content="1"></noscript>' in pending.text
+    assert "refresh" not in decided.text
+    assert "data-live" not in decided.text
     assert all(words in decided.text for words in ("REJECTED", "in en", "in hi", "Too low.", "₹1 would do."))
 
 

@@ -50,7 +50,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *try_it.PAGES,
 )
 
-LIVE: Final[tuple[LivePage, ...]] = (*overview.LIVE, *applications.LIVE, *review.LIVE, *system.LIVE)
+LIVE: Final[tuple[LivePage, ...]] = (*overview.LIVE, *applications.LIVE, *review.LIVE, *system.LIVE, *try_it.LIVE)
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "

@@ -81,7 +81,6 @@ function follow(line) {
   open();
 }
 
-document.querySelectorAll("[data-live]").forEach(follow);
 function isInUse() {
   const isChanged = (each) => each.value !== each.defaultValue || each.checked !== each.defaultChecked;
   return document.activeElement.matches("input, textarea, select") || [...document.querySelectorAll("input, textarea")].some(isChanged);
@@ -90,3 +89,4 @@ function heal() {
   if (isInUse()) setTimeout(heal, HEAL_MS); else location.reload();
 }
 if (document.querySelector("[data-heal]")) setTimeout(heal, HEAL_MS);
+else document.querySelectorAll("[data-live]").forEach(follow);

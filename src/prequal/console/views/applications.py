@@ -16,7 +16,7 @@ from starlette.responses import Response
 from prequal.api.decision import decision_body
 from prequal.api.reads import Reviewed, StoredDecision
 from prequal.console.guard import Page
-from prequal.console.live import LivePage
+from prequal.console.live import LivePage, from_database
 from prequal.console.queries import applications, clock
 from prequal.console.queries.application_list import NO_BAND
 from prequal.console.queries.applications import Wanted
@@ -149,4 +149,4 @@ PAGES: Final = (
     Page("/applications", Right.APPLICATIONS, search, "POST"),
     Page("/applications/{id}", Right.APPLICATIONS, show_one),
 )
-LIVE: Final = (LivePage("/live/applications", Right.APPLICATIONS, ("applications_list",), _newest),)
+LIVE: Final = (LivePage("/live/applications", Right.APPLICATIONS, ("applications_list",), from_database(_newest)),)

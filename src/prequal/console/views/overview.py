@@ -9,7 +9,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from prequal.console.guard import Page
-from prequal.console.live import LivePage
+from prequal.console.live import LivePage, from_database
 from prequal.console.queries import overview, system
 from prequal.console.queries.overview import APPLICATIONS_MAX, COUNTED_MAX, Group
 from prequal.console.rights import Right
@@ -60,5 +60,6 @@ def _outcomes(groups: Sequence[Group], total: int) -> list[dict[str, Any]]:
 FRAGMENTS: Final = ("overview_waiting", "overview_came_in")
 PAGES: Final = (Page("/", Right.OVERVIEW, show),)
 LIVE: Final = tuple(
-    LivePage(f"/live/overview/{hours}", Right.OVERVIEW, FRAGMENTS, partial(_figures, int(hours))) for hours in PERIODS
+    LivePage(f"/live/overview/{hours}", Right.OVERVIEW, FRAGMENTS, from_database(partial(_figures, int(hours))))
+    for hours in PERIODS
 )

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from prequal.console.forms import whole_number
 from prequal.console.guard import Page
-from prequal.console.live import LivePage
+from prequal.console.live import LivePage, from_database
 from prequal.console.queries import clock
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
@@ -149,5 +149,6 @@ PAGES: Final = (
     Page("/review/{id}", Right.DECIDE_REVIEW, act, "POST"),
 )
 LIVE: Final = tuple(
-    LivePage(f"/live/review/{order}", Right.REVIEW, ("review_queue",), partial(_queue, order)) for order in Order
+    LivePage(f"/live/review/{order}", Right.REVIEW, ("review_queue",), from_database(partial(_queue, order)))
+    for order in Order
 )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from prequal import __version__
 from prequal.console.guard import Page
-from prequal.console.live import LivePage
+from prequal.console.live import LivePage, from_database
 from prequal.console.queries import overview, system
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
@@ -45,4 +45,4 @@ async def _parts(connection: Connection) -> dict[str, Any]:
 
 
 PAGES: Final = (Page("/system", Right.SYSTEM, show),)
-LIVE: Final = (LivePage("/live/system", Right.SYSTEM, ("system_parts",), _parts),)
+LIVE: Final = (LivePage("/live/system", Right.SYSTEM, ("system_parts",), from_database(_parts)),)

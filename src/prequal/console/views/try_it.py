@@ -6,6 +6,8 @@ sent by the browser or shown.
 
 import asyncio
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -13,8 +15,10 @@ from starlette.responses import Response
 from prequal.client import ApiClient
 from prequal.console.forms import whole_number
 from prequal.console.guard import Page
+from prequal.console.live import LivePage
 from prequal.console.rights import Right
-from prequal.console.visit import Visit
+from prequal.console.visit import Console, Visit
+from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Refused
 from prequal.domain.application import LoanType, Status
 from prequal.domain.sandbox import SCORES
@@ -22,6 +26,7 @@ from prequal.domain.sandbox import SCORES
 PERSONS: Final = tuple(SCORES.items())
 NAME: Final = "Sandbox Applicant"
 API_SECONDS: Final = 5.0
+NO_SANDBOX: Final = "There is no sandbox."
 _ID: Final = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -41,7 +46,7 @@ async def send(visit: Visit) -> Response:
     pan = PERSONS[number][0].reveal()  # published, and nobody's
     try:
         application_id = await asyncio.to_thread(
-            lambda: _api(visit).submit({"pan_number": pan, "applicant_name": NAME, **fields})
+            lambda: _api(visit.console.settings).submit({"pan_number": pan, "applicant_name": NAME, **fields})
         )
     except Refused as why:
         return _form(visit, 422, str(why))
@@ -49,18 +54,29 @@ async def send(visit: Visit) -> Response:
 
 
 async def result(visit: Visit) -> Response:
-    """Its status, and once it is decided why; until then the browser asks again by itself."""
-    application_id = visit.request.path_params["id"]
-    if not visit.console.settings.try_it_api_url or not _ID.fullmatch(application_id):
+    """Its status, and once it is decided why; until then the page is live."""
+    if not _is_there(visit.console, visit.request.path_params):
         return _missing(visit)
+    return visit.page("tried.html", **await _result(visit.console, visit.request.path_params))
+
+
+async def _follow(console: Console, given: Mapping[str, str]) -> dict[str, Any]:
+    if not _is_there(console, given):
+        raise Refused(NO_SANDBOX)
+    return await _result(console, given)
+
+
+def _is_there(console: Console, given: Mapping[str, str]) -> bool:
+    return bool(console.settings.try_it_api_url and _ID.fullmatch(given["id"]))
+
+
+async def _result(console: Console, given: Mapping[str, str]) -> dict[str, Any]:
+    """What the API says of an application in both languages, and when it was asked."""
     found: list[dict[str, Any]] = await asyncio.to_thread(
-        lambda: [_api(visit).decision(application_id, language) for language in ("en", "hi")]
+        lambda: [_api(console.settings).decision(given["id"], language) for language in ("en", "hi")]
     )
     english, hindi = found
-    page = visit.page("tried.html", decided=english, hindi=hindi, pending=english["status"] == Status.PENDING)
-    if english["status"] == Status.PENDING:
-        page.headers["Refresh"] = "1"
-    return page
+    return {"now": datetime.now(UTC), "over": english["status"] != Status.PENDING, "decided": english, "hindi": hindi}
 
 
 def _form(visit: Visit, status: int, problem: str = "") -> Response:
@@ -77,11 +93,10 @@ def _form(visit: Visit, status: int, problem: str = "") -> Response:
 
 
 def _missing(visit: Visit) -> Response:
-    return visit.problem(404, "Nothing here", "There is no sandbox.")
+    return visit.problem(404, "Nothing here", NO_SANDBOX)
 
 
-def _api(visit: Visit) -> ApiClient:
-    settings = visit.console.settings
+def _api(settings: ConsoleSettings) -> ApiClient:
     return ApiClient(settings.try_it_api_url, settings.try_it_token.get_secret_value() or None, API_SECONDS)
 
 
@@ -90,3 +105,4 @@ PAGES: Final = (
     Page("/try-it", Right.TRY_IT, send, "POST"),
     Page("/try-it/{id}", Right.TRY_IT, result),
 )
+LIVE: Final = (LivePage("/live/try-it/{id}", Right.TRY_IT, ("tried_result",), _follow),)
