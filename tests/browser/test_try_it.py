@@ -24,7 +24,7 @@ def test_application_from_a_telephone_is_decided_before_the_eyes_of_the_applican
     with a_system(database.url, kafka.bootstrap_servers, tmp_path, SANDBOX="true") as system:
         console = system.further("console", "console", TRY_IT_API_URL=system.api.url, PEOPLE_KEY=a_key_text(21))
         console.launch()
-        system.start()
+        system.start("api", "credit", "publisher")
         console.wait_until_ready()
         signed_in = sign_in(browser, console.url, PersonRole.REVIEWER, secrets[PersonRole.REVIEWER])
         context = browser.new_context(base_url=console.url, storage_state=signed_in, viewport=TELEPHONE, is_mobile=True)
@@ -36,10 +36,15 @@ def test_application_from_a_telephone_is_decided_before_the_eyes_of_the_applican
         found = hindrances(page)
         page.get_by_label("Person, by the end of the PAN").select_option(label="XXXXX5678K, score 610")
         page.get_by_role("button", name="Apply").click()
+        expect(page.get_by_role("heading", name="Being decided")).to_be_visible(timeout=PATIENCE_MS)
+        page.evaluate("window.isTheSamePage = true")
+        found += hindrances(page)
+        system.start("decision")
 
         expect(page.get_by_role("heading", name="REJECTED")).to_be_visible(timeout=PATIENCE_MS)
         expect(page.get_by_text("The credit score of 610 is below the minimum of 650.")).to_be_visible()
         expect(page.get_by_role("heading", name="कारण")).to_be_visible()
+        assert page.evaluate("window.isTheSamePage")
         shoot_both(page, "tried")
         found += hindrances(page)
         fits = page.evaluate("document.documentElement.scrollWidth") <= TELEPHONE["width"]
