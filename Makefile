@@ -18,7 +18,7 @@ $(info · this checkout was moved: .venv is made again)
 $(shell rm -rf .venv)
 endif
 
-.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-tls test-browser screenshots test-image test-containers test-schema test-policies coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings sbom clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-tls test-browser screenshots test-image test-containers test-schema test-policies test-mutation coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings sbom clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -101,6 +101,14 @@ test-schema: .venv/.develop ## 2,000 requests to each operation of the API, with
 test-policies: .venv/.develop ## 10,000 random policies, each on 100 applications, against a second evaluator: EXAMPLES=
 	EXAMPLES=$(or $(EXAMPLES),10000) $(PYTEST) -n 0 tests/unit/domain/policy/test_decisions.py
 
+.venv/.mutation: requirements/mutation.txt .venv/.develop
+	@$(PIP) install --no-compile --require-hashes -r requirements/mutation.txt && touch $@
+
+test-mutation: .venv/.mutation ## Change the pure modules, one line at a time: whether a unit test finds it (about half an hour)
+	rm -rf mutants
+	$(BIN)/mutmut run --max-children $(or $(CHILDREN),2)
+	$(BIN)/python -m tools.mutation
+
 coverage: .venv/.develop ## The tests with coverage; fails under the gates of tests/coverage_gates.py
 	$(PYTEST) -p tests.coverage_gates
 
@@ -132,6 +140,7 @@ lock: .venv/.develop ## Lock the dependencies again, with hashes
 	$(LOCK) --extra local --group build -c requirements/runtime.txt -o requirements/local.txt
 	$(LOCK) --extra aws -c requirements/runtime.txt -o requirements/aws.txt
 	$(LOCK) --extra local --extra aws --group dev -c requirements/local.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group mutation -c requirements/dev.txt -o requirements/mutation.txt
 
 bench: .venv/.develop ## Measure the running system (`make run` in another terminal): bursts, steady rates, memory
 	$(BIN)/python -m bench.load --burst 20000
@@ -202,4 +211,4 @@ docker-logs: docker.env ## Follow the containers' logs
 	@$(COMPOSE) logs --follow --tail 100
 
 clean: ## Remove data, logs and caches (not .venv/)
-	rm -rf .prequal .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf mutants .prequal .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

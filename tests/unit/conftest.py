@@ -4,12 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 BUSY_MACHINE = [HealthCheck.too_slow]
 """How long examples take to draw says how busy the machine is, and nothing about the code."""
 
 settings.register_profile("unit", max_examples=40, deadline=None, database=None, suppress_health_check=BUSY_MACHINE)
+settings.register_profile(
+    "mutation", settings.get_profile("unit"), derandomize=True, phases=[Phase.explicit, Phase.generate]
+)
+"""The same examples in each run, so that the same mutants survive. None is made smaller: to be found is enough."""
 settings.load_profile("unit")
 
 

@@ -1,8 +1,8 @@
-"""Numbers as people here read them."""
+"""Numbers as people here read them, and words beside them."""
 
 import pytest
 
-from prequal.domain.counts import grouped
+from prequal.domain.counts import grouped, noun
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,11 @@ from prequal.domain.counts import grouped
 )
 def test_number_is_grouped_as_in_india(number: int, text: str) -> None:
     assert grouped(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "one", "several", "word"),
+    [(1, "block", "", "block"), (0, "block", "", "blocks"), (2, "entry", "entries", "entries")],
+)
+def test_noun_is_one_or_several(number: int, one: str, several: str, word: str) -> None:
+    assert noun(number, one, several) == word

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prequal.domain.identity_detection import HOLDER_TYPES, Identity, identity_in
+from prequal.domain.identity_detection import HOLDER_TYPES, Identity, holds_identity, identity_in
 
 COMPANIES = [
     "Studio 1984 Designs",
@@ -90,6 +90,41 @@ def test_one_in_ten_of_twelve_digits_passes_for_an_aadhaar_number() -> None:
     passing = [[last for last in string.digits if identity_in(f"{head}{last}")] for head in heads]
 
     assert all(len(last) == 1 for last in passing)
+
+
+# The group's table as J. Verhoeff printed it, and the places' permutation: another way to the same check digit.
+PRODUCTS = (
+    *("0123456789", "1234067895", "2340178956", "3401289567", "4012395678"),
+    *("5987604321", "6598710432", "7659821043", "8765932104", "9876543210"),
+)
+PLACES = (
+    *("0123456789", "1576283094", "5803796142", "8916043527"),
+    *("9453126870", "4286573901", "2793806415", "7046913258"),
+)
+
+
+@given(st.from_regex(r"\A[0-9]{11}\Z"))
+def test_twelfth_digit_of_an_aadhaar_number_is_the_one_of_verhoeffs_table(head: str) -> None:
+    check = 0
+    for place, digit in enumerate(reversed(head), 1):
+        check = int(PRODUCTS[check][int(PLACES[place % 8][int(digit)])])
+
+    assert identity_in(f"{head}{PRODUCTS[check].index('0')}") is Identity.AADHAAR
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("Asha Rao", False),
+        ("ABCPE1234F", True),
+        ("2341 2341 2346", True),
+        ("XYZWE1234F", True),
+        ("ＸＹＺＷＥ１２３４Ｆ", True),
+        ("XYZ WE1234F", False),
+    ],
+)
+def test_note_holds_an_identity_number_or_anything_that_looks_like_a_pan_in_one_piece(text: str, holds: bool) -> None:
+    assert holds_identity(text) is holds
 
 
 def test_wrong_digit_or_two_exchanged_make_no_aadhaar_number() -> None:

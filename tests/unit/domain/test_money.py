@@ -71,7 +71,7 @@ def test_digits_and_one_point_are_an_amount(text: str, value: str | None) -> Non
     ],
 )
 def test_other_spellings_are_no_amount(text: str) -> None:
-    with pytest.raises(NotAnAmount):
+    with pytest.raises(NotAnAmount, match=r"^must be a decimal number$"):
         amount_from_text(text)
 
 

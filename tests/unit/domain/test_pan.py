@@ -48,7 +48,9 @@ def test_a_pan_is_revealed_as_it_was_given(number: str) -> None:
     ],
 )
 def test_what_is_not_exactly_a_pan_is_refused_and_not_repeated(text: str) -> None:
-    with pytest.raises(ValueError, match="not a PAN") as refused:
+    with pytest.raises(
+        ValueError, match=r"^not a PAN: five capital letters, four digits and a capital letter are expected$"
+    ) as refused:
         Pan(text)
 
     assert not text or text not in str(refused.value)

@@ -489,6 +489,29 @@ def test_known_events_keep_their_digest() -> None:
     assert a_report().digest.hex() == "dc3a53042f9cae0ac760cb050018f4a4"
 
 
+def test_amount_that_is_a_number_is_refused_with_how_it_is_written() -> None:
+    with pytest.raises(Invalid, match=r"monthly_income_inr: Value error, must be a decimal string$"):
+        ApplicationSubmitted.decode(with_field(ApplicationSubmitted, "monthly_income_inr", 85000))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            with_field(ApplicationSubmitted, "pan_number_encrypted", "AA!AA"),
+            "pan_number_encrypted: Value error, must be base64",
+        ),
+        (with_field(ApplicationSubmitted, "message_version", "v2"), "message_version: Input should be 'v1'"),
+        (b"{", "Invalid JSON: EOF while parsing an object at line 1 column 1"),
+    ],
+)
+def test_words_about_poison_say_what_is_wrong(content: bytes, words: str) -> None:
+    with pytest.raises(Invalid) as poison:
+        ApplicationSubmitted.decode(content)
+
+    assert str(poison.value) == words
+
+
 # ── the rest ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -3,6 +3,7 @@ import contextlib
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
@@ -13,10 +14,13 @@ from pydantic import SecretStr
 
 from prequal.core.errors import Invalid, KeysUnavailable, Misconfigured, UnknownKey
 from prequal.core.keys import check_value, key_id
+from prequal.core.settings import ApiSettings, load
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
+from prequal.security import key_file
+from prequal.security.key_file import RingKeys
 from prequal.security.pan_encryption import TOKEN_BYTES, KeyRing, PanHasher
-from tests.builders import APPLICATION_ID, OTHER_APPLICATION_ID, PAN, a_key, a_key_text, a_pan
+from tests.builders import APPLICATION_ID, DATABASE_URL, OTHER_APPLICATION_ID, PAN, a_key, a_key_text, a_pan
 from tests.unit.domain.test_pan import NUMBERS
 
 
@@ -190,6 +194,33 @@ def test_the_ring_of_the_settings_opens_with_current_and_retired_keys() -> None:
 
     assert opened == [a_pan()] * 3
     assert ring.current_id == key_id(a_key(3))
+
+
+def test_ring_is_that_of_the_file_only_where_no_key_is_given(tmp_path: Path) -> None:
+    file, stores = tmp_path / "ring", {"database_url": DATABASE_URL, "kafka_bootstrap_servers": "127.0.0.1:9092"}
+    key_file.write(file, RingKeys(a_key(1), (a_key(2),)))
+    common = stores | {"pan_hash_key": a_key_text(9), "encryption_key": None}
+
+    given = load(ApiSettings, **common | {"encryption_key": a_key_text(3), "encryption_keys_retired": a_key_text(4)})
+    filed = load(ApiSettings, **common, encryption_key_file=str(file), score_draw_key=a_key_text(8))
+
+    assert KeyRing.of(given).checks == KeyRing(a_key(3), [a_key(4)]).checks
+    assert KeyRing.of(filed).checks == KeyRing(a_key(1), [a_key(2)]).checks
+
+
+def test_hasher_of_the_settings_has_the_keys_of_both() -> None:
+    settings = load(
+        ApiSettings,
+        database_url=DATABASE_URL,
+        kafka_bootstrap_servers="127.0.0.1:9092",
+        encryption_key=a_key_text(9),
+        pan_hash_key=a_key_text(1),
+        pan_hash_keys_retired=a_key_text(2),
+    )
+
+    assert [each.hash(a_pan()) for each in PanHasher.of(settings).every] == [
+        PanHasher(a_key(number)).hash(a_pan()) for number in (1, 2)
+    ]
 
 
 def test_a_ring_without_retired_keys_is_a_ring() -> None:

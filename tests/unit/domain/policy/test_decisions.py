@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from prequal.domain.application import LoanType, Status
 from prequal.domain.policy import packaged
+from prequal.domain.policy.compiling import emi_factor
 from prequal.domain.policy.conditions import comparisons
 from prequal.domain.policy.document import Document, Missing, Row
 from prequal.domain.policy.facts import KINDS, Facts
@@ -234,6 +235,18 @@ def test_measures_of_every_kind_are_stored_as_exact_text() -> None:
     }  # fmt: skip
 
 
+def test_score_is_stored_as_a_number() -> None:
+    decision = load(a_document()).decide(Facts(650, 1, 100_000, LoanType.HOME))
+
+    assert decision.measures == json.loads(decision.measures_json)
+    assert decision.measures["cibil_score"] == 650
+
+
+def test_digest_of_a_policy_is_its_hash() -> None:
+    assert packaged.current().digest.hex() == packaged.current().hash
+    assert load(a_document()).digest.hex() == load(a_document()).hash
+
+
 def test_measures_of_a_missing_fact_are_empty_where_nothing_is_known() -> None:
     decision = load(WITH_FOIR).decide(Facts(700, 5_000_000, 100_000_000, LoanType.HOME))
 
@@ -308,6 +321,24 @@ def test_path_to_yes_is_absent_where_the_policy_states_none() -> None:
 
 def test_path_to_yes_is_absent_below_the_smallest_amount() -> None:
     assert largest_approved(load(a_document()), Facts(700, 1, 100_000, LoanType.HOME)) is None
+
+
+@pytest.mark.parametrize(("amount", "largest"), [(100_001, 100_000), (200_000, 100_000), (200_001, 200_000)])
+def test_path_to_yes_is_below_what_was_asked_for_by_a_paisa_at_least(amount: int, largest: int) -> None:
+    policy = load(a_document())
+
+    assert largest_approved(policy, Facts(700, 1, amount, LoanType.HOME)) == largest
+
+
+@pytest.mark.parametrize("thousands", range(1, 40))
+def test_path_to_yes_goes_up_to_the_limit_wherever_it_is(thousands: int) -> None:
+    policy = load(a_document().replace("rupees = 500000", f"rupees = {thousands}000"))
+
+    assert largest_approved(policy, Facts(700, 1, 900_000_000, LoanType.HOME)) == thousands * 100_000
+
+
+def test_instalment_without_interest_is_the_principal_by_months() -> None:
+    assert emi_factor(0, 12) == Fraction(1, 12)
 
 
 def test_row_of_a_reason_is_found_by_its_code() -> None:

@@ -10,6 +10,7 @@ from tests.unit.domain.policy.documents import (
     DERIVED,
     LIMITS,
     MISSING,
+    PATH,
     ROWS,
     TESTS,
     a_document,
@@ -92,14 +93,17 @@ def test_document_that_is_not_of_the_shape_is_refused_with_its_place(text: str, 
     [
         ("cibil_score<650", "line 12, row 1, when 1: must be three words"),
         ("cibil_score is low", "must be three words"),
-        ("mood < minimum_cibil_score", "mood is no fact; facts are cibil_score"),
+        ("mood < minimum_cibil_score", "`: mood is no fact; facts are cibil_score, monthly_income_inr, "),
         ("minimum_cibil_score > cibil_score", "minimum_cibil_score is no fact"),
         ("cibil_score < 650", "a number stands in [limits] under a name"),
         ("cibil_score < least", "least is neither a fact nor in [limits] or [derived]"),
         ("cibil_score = minimum_cibil_score", "numbers are compared with < <= > >="),
-        ("cibil_score < most_inr", "cibil_score is a score, and most_inr is an amount"),
+        (
+            "cibil_score < most_inr",
+            "line 12, row 1, when: `cibil_score < most_inr`: cibil_score is a score, and most_inr is an amount",
+        ),
         ("cibil_score < cibil_score", "is compared with itself"),
-        ("loan_type < HOME", "a loan type is compared with = or !="),
+        ("loan_type < HOME", "row 1, when: `loan_type < HOME`: a loan type is compared with = or !="),
         ("loan_type = BOAT", "BOAT is no loan type; they are PERSONAL, HOME, AUTO"),
     ],
 )
@@ -116,14 +120,29 @@ EMI = 'emi_inr = {{ emi_of = "{}", rate = "rate", over = "term", rounding = "up"
     [
         ('cibil_score = { income_over = "term" }', "derived, cibil_score: is the name of something else."),
         ('most_inr = { income_over = "term" }', "is the name of something else"),
-        ('total_inr = { income_over = "terms" }', "terms is neither a fact nor in [limits] or [derived]"),
-        ('total_inr = { income_over = "rate" }', "rate is a share, and must be a number of months"),
+        (
+            'total_inr = { income_over = "terms" }',
+            "derived, total_inr, income_over: terms is neither a fact nor in [limits] or [derived]",
+        ),
+        (
+            'total_inr = { income_over = "rate" }',
+            "derived, total_inr, income_over: rate is a share, and must be a number of months",
+        ),
         (EMI.format("emi_inr"), "rests on itself: emi_inr form a cycle"),
         (EMI.format("b_inr") + EMI.format("emi_inr").replace("emi_inr =", "b_inr =", 1), "form a cycle"),
         (
             'share = { foir_of = "loan_amount_inr", rounding = "up" }\n'
             + EMI.format("loan_amount_inr").replace('"rate"', '"share"'),
-            "share must stand in [limits]",
+            "derived, emi_inr, rate: share must stand in [limits]",
+        ),
+        (EMI.format("cibil_score"), "derived, emi_inr, emi_of: cibil_score is a score, and must be"),
+        (
+            EMI.format("loan_amount_inr").replace('"term"', '"rate"'),
+            "derived, emi_inr, over: rate is a share, and must be",
+        ),
+        (
+            'share = { foir_of = "term", rounding = "up" }',
+            "derived, share, foir_of: term is a number of months, and must",
         ),
         ('share = { foir_of = "loan_amount_inr", rounding = "nearest" }', "rounding: must be one of up, half_up, down"),
         (EMI.format("loan_amount_inr"), "line 12, derived, emi_inr: is used nowhere."),
@@ -210,6 +229,16 @@ def test_comparison_of_two_amounts_that_both_change_with_the_loan_is_refused() -
             id="threshold of another kind",
         ),
         pytest.param(
+            replaced('threshold = "most_inr"', 'threshold = "amount"'),
+            "row 2, threshold: amount is neither",
+            id="threshold",
+        ),
+        pytest.param(
+            replaced('threshold = "most_inr"', 'threshold = "monthly_income_inr"'),
+            "missing: there must be a reason for which a missing monthly_income_inr is reviewed",
+            id="no reason for a threshold that may be missing",
+        ),
+        pytest.param(
             replaced("{loan_amount_inr} is over", "{amount} is over"), "row 2, en: {amount} is no figure", id="figure"
         ),
         pytest.param(replaced("is over", "is } over"), "row 2, en: has a } of its own", id="brace"),
@@ -225,7 +254,7 @@ def test_comparison_of_two_amounts_that_both_change_with_the_loan_is_refused() -
         ),
         pytest.param(
             replaced('fact = "cibil_score"', 'fact = "age"'),
-            "missing 1, fact: age is no fact",
+            "missing 1, fact: age is no fact; facts are cibil_score, monthly_income_inr, loan_amount_inr,",
             id="unknown missing fact",
         ),
         pytest.param(
@@ -279,6 +308,23 @@ def test_too_many_rows_are_refused() -> None:
     assert "there must be 1 … 200 rows" in refusal(a_document(rows=f"\n{rows}\n"))
 
 
+def test_as_many_rows_as_may_be_are_not_too_many() -> None:
+    row = ROWS.split("\n\n")[1]
+    rows = "\n\n".join(row.replace("AMOUNT", f"AMOUNT_{n}") for n in range(ROWS_MAX))
+
+    assert "there must be" not in refusal(a_document(rows=f"\n{rows}\n"))
+
+
+def test_limit_that_is_a_threshold_alone_is_used() -> None:
+    text = replaced("[limits]", "[limits]\nshown_inr = { rupees = 500000, paise = 50 }")
+
+    assert load(text.replace('threshold = "most_inr"', 'threshold = "shown_inr"')).version == "v9"
+
+
+def test_any_letter_may_stand_in_a_sentence() -> None:
+    assert load(replaced("There is no score.", "There is no score of X.")).version == "v9"
+
+
 def test_no_rows_are_refused() -> None:
     text = a_document(rows="", limits="rows = []\nmissing = []\n\n[limits]\n", missing="")
 
@@ -296,6 +342,28 @@ def test_all_faults_of_a_check_are_named_at_once() -> None:
         "line 26, row 2, en: {b} is no figure that this sentence can have.",
     ]
     assert str(caught.value) == "\n".join(map(str, caught.value.problems))
+
+
+def test_each_test_without_a_reason_of_the_policy_is_named() -> None:
+    text = a_document(tests=TESTS + '\n[[tests]]\nreason = "OTHER"\n\n[[tests]]\nreason = "ANOTHER"\n')
+
+    assert [words.split(": ")[1] for words in refusal(text).splitlines()] == [
+        "OTHER is no reason of this policy.",
+        "ANOTHER is no reason of this policy.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "[path_to_yes]\nstep = { rupees = 0, paise = 1 }\nleast = { rupees = 0, paise = 1 }\nmost = { rupees = 1 }\n",
+        "[path_to_yes]\nstep = { rupees = 1 }\nleast = { rupees = 1 }\nmost = { rupees = 1 }\n",
+    ],
+)
+def test_step_may_be_one_paisa_and_all_three_the_same(path: str) -> None:
+    sentences = "\n".join(line for line in PATH.splitlines() if line.startswith(("en =", "hi =")))
+
+    assert load(a_document(path=f"\n{path}{sentences}\n")).document.path_to_yes is not None
 
 
 @pytest.mark.parametrize(
