@@ -51,7 +51,7 @@ def assert_refuses(name: str, given: dict[str, str], folder: Path, *words: str) 
 # ── what is ready ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_who_is_ready_has_its_writes_planned_so_that_the_first_application_waits_for_nothing(
+def test_who_is_ready_has_its_statements_planned_so_that_the_first_application_waits_for_nothing(
     database: Database, system: System
 ) -> None:
     system.start("api", "credit", "decision")
@@ -59,6 +59,7 @@ def test_who_is_ready_has_its_writes_planned_so_that_the_first_application_waits
     rows = database.rows("SELECT application_name, query FROM pg_stat_activity WHERE datname = current_database()")
     last = {row["application_name"].rpartition(" ")[0]: row["query"] for row in rows}
     assert "WITH fit AS" in last["prequal-api write"]
+    assert [row["query"] for row in rows if "FROM reused_reports" in row["query"] and "read" in row["application_name"]]
     assert "WITH input AS" in last["credit-service"]
     assert "WITH undecided AS" in last["decision-service"]
     assert database.count("applications") == database.count("audit_log") == database.count("outbox_events") == 0

@@ -85,6 +85,13 @@ async def stored_decision(connection: Connection, application_id: UUID, client: 
     return None if row is None else StoredDecision(_reviewed(row), *row[4:])
 
 
+async def warm(connection: Connection) -> None:
+    """Have both reads planned on a connection: they find nothing."""
+    await current_status(connection, _NOBODYS, "")
+    await stored_decision(connection, _NOBODYS, "")
+
+
+_NOBODYS = UUID(int=0)
 _REVIEWED = "review.outcome, review.reason, review.decided_at, review.opened_at"
 _WITH_REVIEW = """
     LEFT JOIN LATERAL (

@@ -154,6 +154,15 @@ class OwnApplications:
         self._authentication = authentication
         self._limits = limits
 
+    async def warm(self, _: Connection) -> None:
+        """Open a connection and have the reads planned on it: the first would wait. A check of the start.
+
+        Raises:
+            Transient: the database is away.
+        """
+        async with self._read_pool.use("status") as connection:
+            await reads.warm(connection)
+
     async def read(self, scope: Scope, use: str, query: OwnQuery[T]) -> tuple[UUID, T]:
         """The id in a request's path, and what `query` finds of that application of its caller.
 

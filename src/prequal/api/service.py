@@ -72,7 +72,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         api = app.build(submit, *reads, shown, room, pages=admin is None)
         certificate = HttpCertificate.of(settings)
         http: dict[str, Any] = {"app": api, "protocol": Protocol, "admin": admin, "certificate": certificate}
-        async with started(Service.API, settings, stop, readiness, *checks, **http) as running:
+        async with started(Service.API, settings, stop, readiness, *checks, applications.warm, **http) as running:
             writing = running.group.create_task(submissions.run(served))
             running.group.create_task(events.run(written))
             running.group.create_task(watch.run(served))
