@@ -176,7 +176,8 @@ class Envelope:
         metrics.SHED.inc()
         _count(scope, 503, seconds)
         self._access_log.record(scope, 503, (), seconds)
-        headers = {**retry_after(ErrorCode.SERVICE_UNAVAILABLE), "X-Request-ID": request_id}
+        wait = retry_after(ErrorCode.SERVICE_UNAVAILABLE, self.refusals.seconds_ahead())
+        headers = {**wait, "X-Request-ID": request_id}
         return http_protocol.answer(503, body, {"Content-Type": "application/json", **headers})
 
 

@@ -105,9 +105,13 @@ def error_response(error: ApiError, request_id: str, path: str) -> Response:
     return Response(json.dumps(body), code.status, {**error.headers, **retry_after(code)}, "application/json")
 
 
-def retry_after(code: Code) -> dict[str, str]:
-    """The header that says when to try again, for the errors that may pass."""
-    return {"Retry-After": str(random.randint(*RETRY_AFTER[code]))} if code in RETRY_AFTER else {}
+def retry_after(code: Code, later_seconds: float = 0.0) -> dict[str, str]:
+    """The header that says when to try again, for the errors that may pass; later by about so many seconds."""
+    if code not in RETRY_AFTER:
+        return {}
+    soonest, latest = RETRY_AFTER[code]
+    wait = random.randint(soonest + round(later_seconds / 2), latest + round(later_seconds * 1.5))
+    return {"Retry-After": str(wait)}
 
 
 def _detail(issue: FieldIssue) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Invariant: a connection is held only where a request begins on it and nothing before that is unanswered.
 """
 
-from time import perf_counter
+from time import thread_time
 from typing import Any, Final
 
 from uuid_utils.compat import uuid7
@@ -69,7 +69,7 @@ class Protocol(http_protocol.Protocol):
 
     def on_message_begin(self) -> None:
         """Note that a message is on its way."""
-        self._is_between, self._began = False, perf_counter()
+        self._is_between, self._began = False, thread_time()
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
@@ -90,7 +90,7 @@ class Protocol(http_protocol.Protocol):
 
     def _answer_now(self, answer: bytes) -> None:
         super()._answer_now(answer)
-        self.app.refusals.took(perf_counter() - self._began)
+        self.app.refusals.took(thread_time() - self._began)
 
     def refusal(self, status: int) -> bytes:
         """The answer with which the connection ends, counted."""

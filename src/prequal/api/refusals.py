@@ -1,5 +1,7 @@
 """When applications without room are refused: at once while that takes a small share of the loop, else in their turn.
 
+They are asked to come again the later, the more of them there are, so that those who obey are refused at once.
+
 Invariant: most of the loop is for what is accepted, as far as each refusal can be made within four seconds even so.
 """
 
@@ -11,6 +13,8 @@ from typing import Final, Protocol
 
 SHARE: Final = 0.05
 """Of the loop's time, which refusals may take."""
+RETURNS_SHARE: Final = 0.025
+"""Which they take if everybody who was refused comes again when he was asked to, and is refused."""
 LATE_SHARE: Final = 0.25
 """Which they may take as long as somebody has waited for his for over `LATE_SECONDS`."""
 LATE_SECONDS: Final = 2.0
@@ -20,6 +24,8 @@ BURST_SECONDS: Final = 0.05
 """What was not used of so much time may be used at once."""
 DEBT_SECONDS: Final = 0.1
 """No refusal, however long it took, puts off the next one by more than this."""
+AHEAD_SECONDS: Final = 15.0
+"""By so much more at most than at other times are those who are refused asked to wait, in the mean."""
 TURN_SECONDS: Final = 0.01
 
 
@@ -35,8 +41,9 @@ class Refusals:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._normal = _Allowance(SHARE)
-        self._late = _Allowance(LATE_SHARE)
+        self._normal = _Allowance(SHARE, DEBT_SECONDS)
+        self._late = _Allowance(LATE_SHARE, DEBT_SECONDS)
+        self._returns = _Allowance(RETURNS_SHARE, AHEAD_SECONDS)
         self._line: deque[tuple[float, Waiting]] = deque()
 
     def are_due(self) -> bool:
@@ -44,10 +51,17 @@ class Refusals:
         return not self._line and self._normal.is_left(self._clock())
 
     def took(self, seconds: float) -> None:
-        """Note what a refusal took."""
+        """Note what a refusal took, in seconds of CPU."""
         now = self._clock()
-        self._normal.take(seconds, now)
-        self._late.take(seconds, now)
+        for allowance in (self._normal, self._late, self._returns):
+            allowance.take(seconds, now)
+
+    def seconds_ahead(self) -> float:
+        """How much later than at other times who is refused now should come again.
+
+        If all who were refused come again and are refused, that takes no more than its share of the loop.
+        """
+        return self._returns.seconds_until_left(self._clock())
 
     def wait(self, connection: Waiting) -> None:
         """Have a connection refused in its turn."""
@@ -74,13 +88,17 @@ class Refusals:
 class _Allowance:
     """A share of the time as it goes by."""
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, debt_seconds: float) -> None:
         self._share = share
+        self._debt_seconds = debt_seconds
         self._used_until = 0.0
 
     def is_left(self, now: float) -> bool:
         return self._used_until <= now
 
+    def seconds_until_left(self, now: float) -> float:
+        return max(0.0, self._used_until - now)
+
     def take(self, seconds: float, now: float) -> None:
         until = max(self._used_until, now - BURST_SECONDS) + seconds / self._share
-        self._used_until = min(until, now + DEBT_SECONDS)
+        self._used_until = min(until, now + self._debt_seconds)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prequal.api.errors import RETRY_AFTER, ApiError, ErrorCode, FieldIssue, error_response
+from prequal.api.errors import RETRY_AFTER, ApiError, ErrorCode, FieldIssue, error_response, retry_after
 from prequal.api.request import parse
 from prequal.core.errors import Refused
 from tests.builders import a_body
@@ -154,3 +154,10 @@ def test_seconds_to_wait_are_drawn_so_that_not_all_come_back_at_once() -> None:
     }
 
     assert len(drawn) > 1
+
+
+def test_who_is_to_come_later_is_asked_to_wait_for_between_half_as_long_and_half_as_long_again() -> None:
+    drawn = {int(retry_after(ErrorCode.SERVICE_UNAVAILABLE, 10.0)["Retry-After"]) for _ in range(200)}
+
+    soonest, latest = RETRY_AFTER[ErrorCode.SERVICE_UNAVAILABLE]
+    assert soonest + 5 <= min(drawn) < max(drawn) <= latest + 15

@@ -1,14 +1,27 @@
 """`api.refusals` and `api.protocol`: when applications for which there is no room are refused."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from starlette.types import Scope
+
 from harness.waiting import soon
 from prequal.api import app
 from prequal.api.protocol import HELD_BYTES_MAX, Protocol
-from prequal.api.refusals import BURST_SECONDS, DEBT_SECONDS, LAST_SECONDS, LATE_SECONDS, LATE_SHARE, SHARE, Refusals
+from prequal.api.refusals import (
+    AHEAD_SECONDS,
+    BURST_SECONDS,
+    DEBT_SECONDS,
+    LAST_SECONDS,
+    LATE_SECONDS,
+    LATE_SHARE,
+    RETURNS_SHARE,
+    SHARE,
+    Refusals,
+)
 from prequal.telemetry import metrics
 from tests.support.edge import a_request, an_answer, an_edge, echo
 
@@ -59,6 +72,37 @@ async def test_one_long_refusal_puts_off_the_next_by_a_tenth_of_a_second() -> No
     assert not refusals.are_due()
     now = DEBT_SECONDS
     assert refusals.are_due()
+
+
+async def test_the_more_refusals_have_taken_the_later_those_who_are_refused_are_asked_to_come_again() -> None:
+    now = 60.0
+    refusals = Refusals(lambda: now)
+    first = refusals.seconds_ahead()
+    refusals.took((5 + BURST_SECONDS) * RETURNS_SHARE)
+    much = refusals.seconds_ahead()
+    refusals.took(60.0)
+    most = refusals.seconds_ahead()
+    now += AHEAD_SECONDS
+
+    assert (first, round(much, 6), most, refusals.seconds_ahead()) == (0.0, 5.0, AHEAD_SECONDS, 0.0)
+
+
+async def test_what_others_take_of_the_machine_meanwhile_is_no_cost_of_a_refusal() -> None:
+    api, took = app.build(echo, echo, echo, {}, FULL), list[float]()
+    refuse, api.refusals.took = api.refuse, took.append  # type: ignore[assignment, method-assign]
+
+    def slowly(scope: Scope, seconds: float) -> bytes:
+        time.sleep(0.2)  # the loop waits for the processor
+        return refuse(scope, seconds)
+
+    api.refuse = slowly  # type: ignore[method-assign]
+    async with an_edge(api, Protocol) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(POST)
+
+        assert (await an_answer(reader))[0] == 503
+        writer.close()
+    assert took[0] < 0.2
 
 
 class Broken:
