@@ -1,7 +1,7 @@
 """The pages that each session was shown last, for as long as PostgreSQL is away.
 
 Invariant: a page goes to no session but the one that was shown it, and to that one no longer than until it would have
-ended for want of use.
+ended for want of use, or was seen with other roles.
 """
 
 import hashlib
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from prequal.domain.person import PersonRole
+
 BYTES_MAX: Final = 32 * 1024 * 1024
 """Of all pages together; those that were shown longest ago are forgotten first."""
 
@@ -21,6 +23,7 @@ class Shown:
     """A page as it was shown: UTF-8 HTML, and when."""
 
     html: bytes
+    roles: frozenset[PersonRole]
     at: datetime
     until: float
     """By the clock of the class: when the session ends if nobody uses it again."""
@@ -35,10 +38,13 @@ class LastShown:
         self._pages: OrderedDict[tuple[bytes, str], Shown] = OrderedDict()
         self._bytes = 0
 
-    def keep(self, token: str, address: str, html: bytes) -> None:
-        """Keep a page that is shown now."""
+    def keep(self, token: str, address: str, html: bytes, roles: frozenset[PersonRole]) -> None:
+        """Keep a page that is shown now; what the session was shown with other roles is forgotten."""
         self._forget((_hash(token), address))
-        shown = Shown(html, datetime.now(UTC), self._clock() + self._idle_seconds)
+        for page in self._of(token):
+            if self._pages[page].roles != roles:
+                self._forget(page)
+        shown = Shown(html, roles, datetime.now(UTC), self._clock() + self._idle_seconds)
         self._pages[_hash(token), address] = shown
         self._bytes += len(html)
         while self._bytes > BYTES_MAX:
@@ -51,9 +57,12 @@ class LastShown:
 
     def end(self, token: str) -> None:
         """Forget the pages of a session that has ended."""
-        ended = _hash(token)
-        for page in [page for page in self._pages if page[0] == ended]:
+        for page in self._of(token):
             self._forget(page)
+
+    def _of(self, token: str) -> list[tuple[bytes, str]]:
+        session = _hash(token)
+        return [page for page in self._pages if page[0] == session]
 
     def _forget(self, page: tuple[bytes, str]) -> None:
         if shown := self._pages.pop(page, None):

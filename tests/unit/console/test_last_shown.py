@@ -4,8 +4,10 @@ import pytest
 
 from prequal.console import last_shown
 from prequal.console.last_shown import LastShown
+from prequal.domain.person import PersonRole
 
 IDLE_SECONDS = 1800
+ROLES = frozenset({PersonRole.AUDITOR})
 
 
 class Clock:
@@ -31,9 +33,9 @@ def html_of(pages: LastShown, token: str, address: str) -> bytes | None:
 
 
 def test_newest_of_an_address_is_for_the_session_that_was_shown_it(pages: LastShown) -> None:
-    pages.keep("asha", "/system?", b"first")
-    pages.keep("asha", "/system?", b"second")
-    pages.keep("ravi", "/system?", b"ravi's")
+    pages.keep("asha", "/system?", b"first", ROLES)
+    pages.keep("asha", "/system?", b"second", ROLES)
+    pages.keep("ravi", "/system?", b"ravi's", ROLES)
 
     assert html_of(pages, "asha", "/system?") == b"second"
     assert html_of(pages, "ravi", "/system?") == b"ravi's"
@@ -42,7 +44,7 @@ def test_newest_of_an_address_is_for_the_session_that_was_shown_it(pages: LastSh
 
 
 def test_page_is_gone_when_its_session_would_have_ended_for_want_of_use(pages: LastShown, clock: Clock) -> None:
-    pages.keep("asha", "/", b"page")
+    pages.keep("asha", "/", b"page", ROLES)
 
     clock.seconds = IDLE_SECONDS - 0.1
     kept = html_of(pages, "asha", "/")
@@ -52,18 +54,29 @@ def test_page_is_gone_when_its_session_would_have_ended_for_want_of_use(pages: L
 
 
 def test_ended_session_has_none(pages: LastShown) -> None:
-    pages.keep("asha", "/", b"page")
-    pages.keep("ravi", "/", b"ravi's")
+    pages.keep("asha", "/", b"page", ROLES)
+    pages.keep("ravi", "/", b"ravi's", ROLES)
 
     pages.end("asha")
 
     assert (html_of(pages, "asha", "/"), html_of(pages, "ravi", "/")) == (None, b"ravi's")
 
 
+def test_page_of_other_roles_is_gone_with_the_next_page_of_the_session(pages: LastShown) -> None:
+    pages.keep("asha", "/record", b"an auditor's", ROLES)
+    pages.keep("ravi", "/record", b"ravi's", ROLES)
+
+    pages.keep("asha", "/", b"an operator's", frozenset({PersonRole.OPERATOR}))
+
+    assert html_of(pages, "asha", "/record") is None
+    assert html_of(pages, "asha", "/") == b"an operator's"
+    assert html_of(pages, "ravi", "/record") == b"ravi's"
+
+
 def test_those_that_were_shown_longest_ago_make_room(pages: LastShown, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(last_shown, "BYTES_MAX", 10)
     for address in ("/1", "/2", "/1", "/3"):
-        pages.keep("asha", address, b"12345")
+        pages.keep("asha", address, b"12345", ROLES)
 
     assert [html_of(pages, "asha", address) for address in ("/1", "/2", "/3")] == [b"12345", None, b"12345"]
 
@@ -71,7 +84,7 @@ def test_those_that_were_shown_longest_ago_make_room(pages: LastShown, monkeypat
 def test_page_larger_than_the_room_is_not_kept(pages: LastShown, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(last_shown, "BYTES_MAX", 4)
 
-    pages.keep("asha", "/", b"12345")
-    pages.keep("asha", "/1", b"1234")
+    pages.keep("asha", "/", b"12345", ROLES)
+    pages.keep("asha", "/1", b"1234", ROLES)
 
     assert (html_of(pages, "asha", "/"), html_of(pages, "asha", "/1")) == (None, b"1234")
