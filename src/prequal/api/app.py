@@ -168,6 +168,12 @@ class Envelope:
             return self._reads[found["what"]]
         return self._app
 
+    def alive(self, scope: Scope) -> bytes:
+        """The whole answer to whether the process lives, counted as any other."""
+        _count(scope, 200, 0.0)
+        headers = {"Content-Type": "application/json", "X-Request-ID": request_id_of(scope)}
+        return http_protocol.answer(200, b'{"status":"healthy"}', headers)
+
     def refuse(self, scope: Scope, seconds: float) -> bytes:
         """The whole answer to an application that is not admitted, after so long, counted and recorded as any other."""
         request_id = scope["request_id"] = request_id_of(scope)

@@ -17,6 +17,8 @@ HELD_BYTES_MAX: Final = 4 * 1024
 """What comes in larger pieces is refused at once, so that those who wait hold little."""
 
 _SUBMIT_TARGET: Final = SUBMIT_ROUTE.encode()
+_SUBMISSION: Final = (b"POST", _SUBMIT_TARGET)
+_LIVENESS: Final = (b"GET", b"/health")
 _POSTS: Final = tuple(b"POST %b%b" % (_SUBMIT_TARGET, end) for end in (b" ", b"?"))
 _CODES: Final = {
     400: ErrorCode.MALFORMED_REQUEST,
@@ -78,8 +80,12 @@ class Protocol(http_protocol.Protocol):
         super().on_message_complete()
 
     def answer_at_once(self) -> bytes | None:
-        """The 503 of an application for which there is no room: it costs a fraction of what accepting one does."""
-        if self.url.partition(b"?")[0] != _SUBMIT_TARGET or self.parser.get_method() != b"POST":
+        """The 503 of an application for which there is no room, and that the process lives: each without a task."""
+        asked = self.parser.get_method(), self.url.partition(b"?")[0]
+        if asked == _LIVENESS:
+            alive: bytes = self.app.alive({**self.scope, "method": "GET", "path": "/health"})
+            return alive
+        if asked != _SUBMISSION:
             return None
         waited, self._waited = self._waited, None
         if waited is None and self.app.room.admit():
@@ -90,7 +96,8 @@ class Protocol(http_protocol.Protocol):
 
     def _answer_now(self, answer: bytes) -> None:
         super()._answer_now(answer)
-        self.app.refusals.took(thread_time() - self._began)
+        if self.parser.get_method() == b"POST":
+            self.app.refusals.took(thread_time() - self._began)
 
     def refusal(self, status: int) -> bytes:
         """The answer with which the connection ends, counted."""

@@ -234,7 +234,7 @@ class Protocol(HttpToolsProtocol):
         """Answer, and pass over the body; hang up where it might not come."""
         self.scope["method"] = ""
         self.cycle = _ANSWERED
-        if self.expect_100_continue or not self.parser.should_keep_alive():
+        if self.only_probes or self.expect_100_continue or not self.parser.should_keep_alive():
             self._answer_last(503, answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
         else:
             self.transport.write(answer)

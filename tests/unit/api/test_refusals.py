@@ -218,3 +218,26 @@ async def test_who_hung_up_while_he_waited_takes_nothing_from_the_others() -> No
         api.now[0] = 1.0
         assert (await an_answer(reader))[0] == 503
         writer.close()
+
+
+async def test_whether_the_process_lives_is_answered_by_the_protocol_alone_and_goes_before_the_line_of_refusals() -> (
+    None
+):
+    counted = metrics.HTTP_REQUESTS.labels("GET", "/health", "200")
+    before = counted._value.get()
+    async with a_spent_api() as api:  # whose application has no such route
+        _, waiting = await api.sent(POST)
+        await api.waits(1)
+        reader, writer = await api.sent(a_request("GET /health"))
+        first = await an_answer(reader)
+        writer.write(a_request("GET /health?of=one"))
+        second = await an_answer(reader)
+        writer.write(a_request("GET /health", [b"Connection: close"]))
+        last = await an_answer(reader)
+
+        assert await reader.read() == b""
+        assert len(api.refusals._line) == 1
+        for each in (writer, waiting):
+            each.close()
+    assert [first, second, last] == [(200, b'{"status":"healthy"}')] * 3
+    assert counted._value.get() == before + 3
