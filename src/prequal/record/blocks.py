@@ -19,6 +19,8 @@ TABLES: Final = ("audit_log", "acts")
 """The tables whose rows are entries, in the order in which a block holds them."""
 DIGEST_BYTES: Final = 16
 """Of SHA-256; another entry with the same digest is 2¹²⁸ tries away."""
+_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+"""Made once: `json.dumps` makes one a call, a fifth of what an entry's bytes take."""
 _ENTRY: Final = struct.Struct(f">q{DIGEST_BYTES}s")
 
 Value: TypeAlias = str | int | bool | None
@@ -132,7 +134,7 @@ def unpacked(entries: bytes) -> dict[int, bytes]:
 
 def canonical(value: object) -> bytes:
     """JSON as RFC 8785 has it; Python's own is that, for numbers here are small integers, and names of fields ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _JSON.encode(value).encode()
 
 
 def _mac(
