@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+import structlog
 
 from harness.applications import a_key, a_pan, an_application
 from harness.database import Database
@@ -181,16 +182,19 @@ async def test_database_away_is_503_within_the_bound_and_heals_by_itself(
     async with api_behind_a_proxy(database, kafka) as (client, proxy):
         first = (await client.post("/applications", json=an_application())).json()
         getattr(proxy, fault)()
-        watch = Stopwatch()
 
         posts = [
             client.post("/applications", json=an_application(), headers={"Idempotency-Key": a_key()}) for _ in range(5)
         ]
-        *posted, read = await asyncio.gather(
-            *posts, client.get(path := f"/applications/{first['application_id']}/status")
-        )
+        with structlog.testing.capture_logs() as lines:
+            *posted, read = await asyncio.gather(
+                *posts, client.get(path := f"/applications/{first['application_id']}/status")
+            )
 
-        assert watch.seconds < UNAVAILABLE_WITHIN_SECONDS
+        # By the access record, of each alone: this process's client may be slow to send them on a busy machine.
+        seconds = [line["ms"] / 1000 for line in lines if line["event"] == "request" and line["route"] != "/ready"]
+        assert len(seconds) == 6
+        assert max(seconds) < UNAVAILABLE_WITHIN_SECONDS
         for response in posted:
             assert_unavailable(response)
         assert_unavailable(read, path)

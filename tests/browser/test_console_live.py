@@ -87,7 +87,7 @@ def test_page_says_that_the_database_is_away_and_recovers_by_itself(
         expect(problem).to_contain_text("PostgreSQL", timeout=PATIENCE_MS)
         expect(problem).to_contain_text("What is shown is")
         expect(page.get_by_text("applications without a decision")).to_be_visible()
-        newly.goto("/system")
+        newly.goto("/people?after=nobody")  # which this session was never shown
         expect(newly.get_by_role("heading", name="Out of reach")).to_be_visible()
         seen.reload()
         expect(seen.get_by_role("alert")).to_contain_text("This is what the page showed you at")
@@ -95,7 +95,7 @@ def test_page_says_that_the_database_is_away_and_recovers_by_itself(
         expect(seen.locator("#live-problem")).to_be_hidden()
 
     expect(problem).to_be_hidden(timeout=PATIENCE_MS)
-    expect(newly.get_by_role("heading", name="System")).to_be_visible(timeout=PATIENCE_MS)
+    expect(newly.get_by_role("heading", name="People")).to_be_visible(timeout=PATIENCE_MS)
     expect(seen.get_by_text("This is what the page showed you at")).to_be_hidden(timeout=PATIENCE_MS)
     expect(seen.get_by_role("heading", name="Review")).to_be_visible()
 

@@ -232,9 +232,16 @@ async def _switch(database: Database) -> None:
                 await activated(connection, policy_text(version, MINIMUM[version]))
         for version in SWITCHES:
             await asyncio.sleep(EVERY_SECONDS)
+            before = _decided_by(database, version)
             async with connection.transaction():
                 if not (await life.found(connection, version)).is_in_force:
                     await life.activate(connection, ASHA, version)
+            await soon(lambda version=version, before=before: _decided_by(database, version) > before, 60)  # type: ignore[misc]
+
+
+def _decided_by(database: Database, version: str) -> int:
+    count: int = database.value("SELECT count(*) FROM applications WHERE policy_version = %s", version)
+    return count
 
 
 async def _decide(database: Database, handler: DecisionHandler, done: asyncio.Event, chance: random.Random) -> None:
