@@ -156,12 +156,15 @@ async def test_officer_backtests_a_version_on_the_last_days_and_sees_what_it_wou
     await reported(database, [decided], 650)
     await officer.post("/policy", document=document().replace("650", "651"))
 
+    proposed = (await officer.get("/policy/v2")).text
     refused = await officer.post("/policy/v2/backtest", days="0")
     done = await officer.post("/policy/v2/backtest", days="30")
     in_force = await officer.post("/policy/v1/backtest", days="30")
 
     shown = await soon(lambda: says(officer, "Of 1 decided application 1 would have another status"))
     assert [answer.status_code for answer in (refused, done, in_force)] == [409, 303, 409]
+    assert "A backtest, which the approver looks at." in proposed
+    assert "An approver who wrote no text of it approves it on this backtest." in shown
     assert "Backtest it again" in shown
     assert "was activated: the backtest that was approved stays with it" in in_force.text
 
@@ -186,11 +189,11 @@ async def test_page_follows_a_backtest_that_runs_beside_which_no_second_begins_a
 
     assert (first.status_code, second.status_code, third.status_code) == (303, 409, 303)
     assert "v2 is backtested for risk_officer since" in shown.text
-    assert "0 of about 0 applications read" in shown.text
+    assert "read. <a" in shown.text or "it begins to read" in shown.text
     assert shown.headers["refresh"] == "2"
     assert "Another backtest runs: try again when it is over." in second.text
     assert priorities == [19]
-    assert "Backtested for risk_officer" in ended
+    assert "The backtest for risk_officer failed" in ended
     assert await soon(lambda: says(officer, "Of 0 decided applications 0 would have another status"))
 
 

@@ -1,6 +1,7 @@
 """The record in the console: verified with its chain, and asked who saw what."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,14 @@ async def test_record_that_is_as_it_was_chained_is_said_to_be_with_its_head(
     assert "OK: " in page
     assert newest.mac.hex() in page
     assert "record verified" in page
+    assert "nothing was cut off" not in page
+
+    kept = json.dumps({"number": newest.number, "mac": newest.mac.hex()})
+    await auditor.post("/record/verify", head=kept)
+    page = (await auditor.get("/record")).text
+
+    assert "and nothing was cut off since the head that was given" in page
+    assert "kept head" in page
 
 
 async def test_first_entry_that_a_superuser_altered_is_named(

@@ -34,6 +34,8 @@ class Verification:
     ended_at: datetime | None = None
     is_fine: bool = False
     words: str = ""
+    has_kept_head: bool = False
+    """Whether a head that was kept outside was given, from which on nothing may be missing."""
 
 
 class Verifier:
@@ -60,7 +62,7 @@ class Verifier:
         """Begin, if none runs; returns after its end, or after `WAIT_SECONDS`. Raises `Refused` while one runs."""
         if self.is_running:
             raise Refused("A verification runs already: its result will stand here for you too.")
-        self.last = Verification(actor.name, datetime.now(UTC))
+        self.last = Verification(actor.name, datetime.now(UTC), has_kept_head=head is not None)
         self._task = asyncio.create_task(self._run(actor, self.last, head))
         await asyncio.wait({self._task}, timeout=WAIT_SECONDS)
 
@@ -81,6 +83,8 @@ class Verifier:
             is_fine = verdict.tampering is None
             words = "" if is_fine else f"{verdict.words}."
             details: dict[str, Detail] = {"blocks": verdict.blocks, "entries": verdict.entries, "as_chained": is_fine}
+            if head:
+                details["kept_head"] = head.mac.hex()
             async with self._pool.use("console_write") as connection:
                 await record_act(connection, actor, "record_verified", "record", "chain", details)
         except PrequalError as problem:

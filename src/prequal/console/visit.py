@@ -74,7 +74,9 @@ def own_path(text: str) -> str:
 
 def away(problem: PrequalError) -> str:
     """Which store does not answer, in a sentence."""
-    said = "PostgreSQL does not answer" if isinstance(problem, BreakerOpen) else str(problem)
+    said = str(problem)
+    if isinstance(problem, BreakerOpen) or said.startswith(("PostgreSQL failed", "PostgreSQL cannot be reached")):
+        said = "PostgreSQL does not answer"
     return said if said.endswith(".") else f"{said}."
 
 

@@ -29,12 +29,18 @@ from prequal.ops.backtest_queries import LOOKED_AT_MAX, newest_before
 from prequal.ops.policies import Change
 from prequal.policy_versions import challenge_queries, challenges, life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion
-from prequal.policy_versions.queries import StoredVersion
+from prequal.policy_versions.queries import State, StoredVersion
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 
 DAYS_MAX: Final = 3660
 VERSIONS_MAX: Final = 50
+NEXT: Final = {
+    State.CHECKED: "A backtest, which the approver looks at.",
+    State.BACKTESTED: "An approver who wrote no text of it approves it on this backtest.",
+    State.APPROVED: "A risk officer or an approver puts it into force.",
+}
+"""What a version waits for, where it waits."""
 
 Act: TypeAlias = Callable[[Connection, Actor, str], Awaitable[object]]
 
@@ -177,6 +183,7 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         report=report,
         problem=problem,
         backtests=visit.console.backtests,
+        next_step=NEXT.get(stored.state),
         **_plots(report or {}),
     )
 
