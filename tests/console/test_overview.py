@@ -19,17 +19,20 @@ from prequal.core.topology import Service
 from prequal.domain.person import PersonRole
 from prequal.postgres.connections import connected
 from prequal.service.readiness import Readiness
+from tests.support.reviews import in_review
 from tests.support.submissions import stored
 
 
 async def test_overview_counts_what_came_in_and_what_waits(signed_in: Callable[..., Any], database: Database) -> None:
     stored(database, 3)
+    await in_review(database)
 
     page = (await (await signed_in(PersonRole.AUDITOR)).get("/?hours=24")).text
 
     assert "<b>3</b><span>applications without a decision</span>" in page
-    assert "<b>3</b><span>applications</span>" in page
-    assert "<b>3</b><span>PENDING</span><small>100.0 %</small>" in page
+    assert "<b>1</b><span>case for people to decide</span>" in page
+    assert "<b>4</b><span>applications</span>" in page
+    assert "<b>3</b><span>PENDING</span><small>75.0 %</small>" in page
 
 
 async def test_overview_of_nothing_says_so(signed_in: Callable[..., Any]) -> None:

@@ -37,6 +37,8 @@ class Waiting:
     oldest_undecided: datetime | None
     outbox: int
     parked: int
+    cases: int
+    """Of review."""
 
 
 async def groups(connection: Connection, since: datetime) -> tuple[list[Group], datetime | None]:
@@ -60,12 +62,13 @@ async def groups(connection: Connection, since: datetime) -> tuple[list[Group], 
 
 
 async def waiting(connection: Connection) -> Waiting:
-    """How many applications are undecided, since when, and how many events are unpublished or parked."""
+    """How many applications are undecided, since when; how many events are unpublished or parked, and cases open."""
     row = await connection.fetchrow(
         f"""
         SELECT now(), count(*), min(created_at),
                (SELECT count(*) FROM (SELECT FROM outbox_events ORDER BY topic, id LIMIT $1) AS unpublished),
-               (SELECT count(*) FROM (SELECT FROM outbox_parked ORDER BY next_try_at LIMIT $1) AS parked)
+               (SELECT count(*) FROM (SELECT FROM outbox_parked ORDER BY next_try_at LIMIT $1) AS parked),
+               (SELECT count(*) FROM (SELECT FROM review_cases WHERE outcome IS NULL LIMIT $1) AS cases)
         FROM (SELECT created_at FROM {UNDECIDED} AS undecided LIMIT $1) AS counted
         """,
         COUNTED_MAX,
