@@ -120,7 +120,7 @@ def own_session(console: Console) -> dict[str, Any]:
 
 def end(console: Console, session: dict[str, Any]) -> None:
     """End a session, as an administrator's act does."""
-    hashed = sessions._hash(session["cookies"][0]["value"])
+    hashed = sessions.token_hash(session["cookies"][0]["value"])
     assert console.database.execute("DELETE FROM people_sessions WHERE token_hash = %s", hashed) == 1
 
 

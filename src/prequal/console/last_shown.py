@@ -4,7 +4,6 @@ Invariant: a page goes to no session but the one that was shown it, and to that 
 ended for want of use, or was seen with other roles.
 """
 
-import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from prequal.domain.person import PersonRole
+from prequal.people.sessions import token_hash
 
 BYTES_MAX: Final = 32 * 1024 * 1024
 """Of all pages together; those that were shown longest ago are forgotten first."""
@@ -40,19 +40,19 @@ class LastShown:
 
     def keep(self, token: str, address: str, html: bytes, roles: frozenset[PersonRole]) -> None:
         """Keep a page that is shown now; what the session was shown with other roles is forgotten."""
-        self._forget((_hash(token), address))
+        self._forget((token_hash(token), address))
         for page in self._of(token):
             if self._pages[page].roles != roles:
                 self._forget(page)
         shown = Shown(html, roles, datetime.now(UTC), self._clock() + self._idle_seconds)
-        self._pages[_hash(token), address] = shown
+        self._pages[token_hash(token), address] = shown
         self._bytes += len(html)
         while self._bytes > BYTES_MAX:
             self._forget(next(iter(self._pages)))
 
     def of(self, token: str, address: str) -> Shown | None:
         """The page as this session was shown it last; None where it was not, or has been without use for too long."""
-        shown = self._pages.get((_hash(token), address))
+        shown = self._pages.get((token_hash(token), address))
         return shown if shown and self._clock() < shown.until else None
 
     def end(self, token: str) -> None:
@@ -61,13 +61,9 @@ class LastShown:
             self._forget(page)
 
     def _of(self, token: str) -> list[tuple[bytes, str]]:
-        session = _hash(token)
+        session = token_hash(token)
         return [page for page in self._pages if page[0] == session]
 
     def _forget(self, page: tuple[bytes, str]) -> None:
         if shown := self._pages.pop(page, None):
             self._bytes -= len(shown.html)
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

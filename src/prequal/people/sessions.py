@@ -44,7 +44,7 @@ async def begin(connection: Connection, person: str, token: str, idle_seconds: i
         INSERT INTO people_sessions (token_hash, person, idle_until, expires_at)
         VALUES ($1, $2, now() + $3 * interval '1 second', now() + $4 * interval '1 second')
         """,
-        _hash(token),
+        token_hash(token),
         person,
         idle_seconds,
         seconds,
@@ -61,7 +61,7 @@ async def use(connection: Connection, token: str, idle_seconds: int) -> Session 
           AND people.name = session.person AND people.disabled_at IS NULL
         RETURNING people.name, people.roles
         """,
-        _hash(token),
+        token_hash(token),
         idle_seconds,
     )
     return None if row is None else Session(row[0], _roles(row[1]))
@@ -76,14 +76,14 @@ async def living(connection: Connection, token: str) -> Session | None:
         WHERE session.token_hash = $1 AND session.idle_until > now() AND session.expires_at > now()
           AND people.disabled_at IS NULL
         """,
-        _hash(token),
+        token_hash(token),
     )
     return None if row is None else Session(row[0], _roles(row[1]))
 
 
 async def end(connection: Connection, token: str) -> None:
     """End one session."""
-    await connection.execute("DELETE FROM people_sessions WHERE token_hash = $1", _hash(token))
+    await connection.execute("DELETE FROM people_sessions WHERE token_hash = $1", token_hash(token))
 
 
 async def end_all(connection: Connection, person: str) -> None:
@@ -91,7 +91,7 @@ async def end_all(connection: Connection, person: str) -> None:
     await connection.execute("DELETE FROM people_sessions WHERE person = $1", person)
 
 
-def _hash(token: str) -> bytes:
+def token_hash(token: str) -> bytes:
     """A token is random: a hash without key and salt gives nobody a guess."""
     return hashlib.sha256(token.encode()).digest()
 

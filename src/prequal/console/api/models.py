@@ -25,9 +25,8 @@ class StrictBody(BaseModel):
     @classmethod
     def _without_nul(cls, value: Any) -> Any:
         """PostgreSQL stores none."""
-        if any(
-            "\0" in text for text in ([value] if isinstance(value, str) else value if isinstance(value, list) else [])
-        ):
+        texts = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and "\0" in text for text in texts):
             raise ValueError("must have no NUL in it")
         return value
 

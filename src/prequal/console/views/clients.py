@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from prequal.api_clients import administration
 from prequal.console.guard import Page
+from prequal.console.paging import cut
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 
@@ -20,9 +21,8 @@ async def show(visit: Visit) -> Response:
     """A page of the clients, in the order of their names, with their secrets."""
     after = visit.request.query_params.get("after", "")
     async with visit.reading() as connection:
-        clients = await administration.list_after(connection, after, SHOWN_MAX + 1)
-    further = clients[SHOWN_MAX - 1][0].id if len(clients) > SHOWN_MAX else None
-    return visit.page("clients.html", clients=clients[:SHOWN_MAX], further=further, after=after)
+        clients, last = cut(await administration.list_after(connection, after, SHOWN_MAX + 1), SHOWN_MAX)
+    return visit.page("clients.html", clients=clients, further=last and last[0].id, after=after)
 
 
 async def revoke(visit: Visit) -> Response:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from prequal.console.forms import SEVERAL
 from prequal.console.guard import Page
+from prequal.console.paging import cut
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
@@ -43,12 +44,13 @@ async def show(visit: Visit) -> Response:
 
     after = visit.request.query_params.get("after")
     last = next((key(each) for each in held.letters if str(each.id) == after), None)
-    found = nlargest(SHOWN_MAX + 1, (each for each in held.letters if last is None or key(each) < last), key=key)
+    behind = (each for each in held.letters if last is None or key(each) < last)
+    found, end = cut(nlargest(SHOWN_MAX + 1, behind, key=key), SHOWN_MAX)
     return visit.page(
         "dead_letters.html",
-        found=[replace(each, state=state(each)) for each in found[:SHOWN_MAX]],
+        found=[replace(each, state=state(each)) for each in found],
         after=after if last else "",
-        more=found[SHOWN_MAX - 1].id if len(found) > SHOWN_MAX else None,
+        more=end and end.id,
         total=len(held.letters),
         waiting=sum(state(each) is State.WAITING for each in held.letters),
         all_chosen=visit.request.query_params.get("chosen") == "all",

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from prequal.console.forms import SEVERAL
 from prequal.console.guard import Page
+from prequal.console.paging import cut
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
@@ -24,11 +25,9 @@ async def show(visit: Visit) -> Response:
     """A page of the people, in the order of their names."""
     after = visit.request.query_params.get("after", "")
     async with visit.reading() as connection:
-        people = await administration.list_after(connection, after, SHOWN_MAX + 1)
-    further = people[SHOWN_MAX - 1].name if len(people) > SHOWN_MAX else None
-    issuer = visit.console.settings.oidc_issuer
-    shown = people[:SHOWN_MAX]
-    return visit.page("people.html", people=shown, further=further, roles=list(PersonRole), issuer=issuer)
+        people, last = cut(await administration.list_after(connection, after, SHOWN_MAX + 1), SHOWN_MAX)
+    further, issuer = last and last.name, visit.console.settings.oidc_issuer
+    return visit.page("people.html", people=people, further=further, roles=list(PersonRole), issuer=issuer)
 
 
 async def add(visit: Visit) -> Response:

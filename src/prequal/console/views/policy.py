@@ -15,6 +15,7 @@ from prequal.console import plots
 from prequal.console.backtests import Busy
 from prequal.console.forms import whole_number
 from prequal.console.guard import Page
+from prequal.console.paging import cut
 from prequal.console.queries.applications import SHOWN_MAX
 from prequal.console.rendering import count, inr
 from prequal.console.rights import Right
@@ -138,15 +139,14 @@ async def _done(visit: Visit, work: Act) -> Response:
 async def _versions(visit: Visit, status: int, problems: list[str] | None = None, typed: str = "") -> Response:
     before = visit.request.query_params.get("before", "")
     async with visit.reading() as connection:
-        versions = await queries.versions_before(connection, before, VERSIONS_MAX + 1)
+        versions, last = cut(await queries.versions_before(connection, before, VERSIONS_MAX + 1), VERSIONS_MAX)
         shadow = await life.shadow_report(connection)
         course = await challenge_queries.course_of_newest(connection)
         decisions = await challenges.decisions(connection, course) if course else {}
         begun = typed or (await life.found(connection)).document
-    older = versions[VERSIONS_MAX - 1].version if len(versions) > VERSIONS_MAX else None
     found = {
-        "versions": versions[:VERSIONS_MAX],
-        "older": older,
+        "versions": versions,
+        "older": last and last.version,
         "shadow": shadow,
         "course": course,
         "decisions": decisions,

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from prequal.console.forms import whole_number
 from prequal.console.guard import Page
 from prequal.console.live import LivePage, from_database
+from prequal.console.paging import cut
 from prequal.console.queries import clock
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
@@ -43,9 +44,9 @@ async def show(visit: Visit) -> Response:
 
 async def _queue(order: Order, connection: Connection, after: UUID | None = None) -> dict[str, Any]:
     """A page of the queue; the first one is live."""
-    found = await cases.page(connection, order, PAGE_CASES + 1, after)
-    more = found[PAGE_CASES - 1].application_id if len(found) > PAGE_CASES else None
-    return {"now": await clock.now(connection), "cases": found[:PAGE_CASES], "order": order, "more": more}
+    found, last = cut(await cases.page(connection, order, PAGE_CASES + 1, after), PAGE_CASES)
+    more = last and last.application_id
+    return {"now": await clock.now(connection), "cases": found, "order": order, "more": more}
 
 
 async def show_one(visit: Visit) -> Response:
