@@ -1,6 +1,7 @@
 """`prequal policy backtest`: what another policy would have decided, of rows that are stored."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -165,11 +166,11 @@ def test_same_applications_and_policy_give_the_same_bytes_at_the_lowest_priority
         decided(database, score)
     before = database.everything()
 
-    with mock.patch("os.nice") as nice:
+    with mock.patch("os.setpriority") as set_priority:
         outputs = [CliRunner().invoke(app, words, env={"DATABASE_URL": database.url}).stdout for _ in range(2)]
 
     assert outputs[0] == outputs[1]
-    assert nice.call_args_list == 2 * [mock.call(19)], "everything else goes before it"
+    assert set_priority.call_args_list == 2 * [mock.call(os.PRIO_PROCESS, 0, 19)], "everything else goes before it"
     assert len(json.loads(outputs[0])["flips"]) == 1
     assert database.everything() == before
 

@@ -33,6 +33,7 @@ class BacktestProcess:
         asked = (answers, self._progress, database_url, document, since, until)
         self._process = _CONTEXT.Process(target=_run, args=asked, daemon=True)
         self._process.start()
+        backtest.give_way(self._process.pid or 0)
         answers.close()
 
     @property
@@ -74,7 +75,6 @@ def _run(
     until: Moment | None,
 ) -> None:
     begin_as_child()
-    backtest.give_way()
 
     def note(read: int, about: int) -> None:
         progress[:] = (read, about)

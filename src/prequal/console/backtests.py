@@ -100,9 +100,11 @@ class Backtests:
             self._process.stop()
 
     async def _run_and_record(self, actor: Actor, policy: Policy, document: str, since: Moment) -> None:
+        ended = None
         try:
             made = await self.run(actor, policy, document, since)
+            ended = self.last
             await self.record(actor, policy, made)
         except PrequalError as problem:
-            if self.last:
-                self.last = replace(self.last, problem=str(problem))
+            if ended and self.last is ended:
+                self.last = replace(ended, problem=str(problem))

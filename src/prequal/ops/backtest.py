@@ -75,9 +75,12 @@ class Tally:
         return sum(number for number, _ in self.sums.values())
 
 
-def give_way() -> None:
-    """Let everything else on this machine go before this process from now on: a report can wait, applicants cannot."""
-    os.nice(LOWEST_PRIORITY)
+def give_way(pid: int = 0) -> None:
+    """Let everything else on this machine go before a process, this one where none is named, from now on.
+
+    A report can wait, applicants cannot.
+    """
+    os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
 
 
 def backtest(
