@@ -34,7 +34,7 @@ def test_reviewer_claims_a_case_writes_a_note_and_decides_it(console: Console, o
     page.get_by_label("Documents show an income that is enough").check()
     page.get_by_role("button", name="Decide").click()
 
-    expect(page.get_by_role("status")).to_have_text("Done.")
+    expect(page.get_by_role("status")).to_have_text("The case is decided.")
     expect(page.get_by_text("PRE_APPROVED, INCOME_CONFIRMED").first).to_be_visible()
     expect(page.get_by_text("Salary slips of three months are there.")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -54,7 +54,7 @@ def test_risk_officer_proposes_a_version_and_an_approver_approves_it(console: Co
     expect(approver.get_by_text("Of 1,240 decided applications 37 would have another status")).to_be_visible()
     approver.get_by_role("button", name="Approve this document on this backtest").click()
 
-    expect(approver.get_by_role("status")).to_have_text("Done.")
+    expect(approver.get_by_role("status")).to_have_text("This version is approved on this backtest.")
     expect(approver.get_by_role("button", name="Approve this document on this backtest")).to_be_hidden()
     assert console.database.value("SELECT approved_by FROM policy_versions WHERE version = 'v3'") == "approver"
 
@@ -71,7 +71,7 @@ def test_operator_looks_at_a_dead_letter_and_discards_another(console: Console, 
     page.get_by_label("Why").fill("sent by a load test")
     page.get_by_role("button", name="Discard").click()
 
-    expect(page.get_by_role("status")).to_have_text("Done.")
+    expect(page.get_by_role("status")).to_have_text("The dead letters that were chosen are discarded.")
     assert console.database.value("SELECT resolved_by FROM resolved_dead_letters") == "operator"
 
 

@@ -31,7 +31,7 @@ def _two_that_wait(broker: Broker) -> None:
     broker.publish(SUBMITTED_DLQ, [RawMessage(value, b"key", HEADERS, 0) for value in (b"{ABCDE1234F", b"{")])
 
 
-async def test_dead_letter_is_listed_and_shown_with_its_pan_masked(signed_in: SignedIn) -> None:
+async def test_dead_letter_is_listed_and_shown_with_its_pan_masked(signed_in: SignedIn, database: Database) -> None:
     auditor = await signed_in(PersonRole.AUDITOR)
 
     listed, shown = (await auditor.get("/dead-letters")).text, (await auditor.get(f"/dead-letters/{FIRST}")).text
@@ -41,6 +41,38 @@ async def test_dead_letter_is_listed_and_shown_with_its_pan_masked(signed_in: Si
     assert "ABCDE" not in listed + shown
     assert "XXXXX1234F" in shown
     assert "Replay" not in listed + shown
+    look = "SELECT actor, subject_kind, subject, details FROM acts WHERE action = 'dead_letter_viewed'"
+    assert database.row(look) == {
+        "actor": "auditor",
+        "subject_kind": "dead_letter",
+        "subject": FIRST,
+        "details": {},
+    }
+
+
+async def test_look_at_a_dead_letter_of_an_application_is_a_look_at_the_application(
+    signed_in: SignedIn, database: Database, broker: Broker
+) -> None:
+    application = "0190b5a8-0000-7000-8000-000000000000"
+    broker.publish(SUBMITTED_DLQ, [RawMessage(b"{", application.encode(), HEADERS, 0)])
+    third = f"{FIRST[:-1]}2"
+
+    for _ in range(2):
+        await (await signed_in(PersonRole.OPERATOR)).get(f"/dead-letters/{third}")
+
+    look = "SELECT subject_kind, subject, details FROM acts WHERE action = 'dead_letter_viewed'"
+    assert database.row(look) == {
+        "subject_kind": "application",
+        "subject": application,
+        "details": {"dead_letter": third},
+    }
+
+
+async def test_overview_counts_those_that_nobody_has_resolved(signed_in: SignedIn, console: Console) -> None:
+    operator = await signed_in(PersonRole.OPERATOR)
+    await operator.post("/dead-letters", act="replay", id=[FIRST], confirmed="yes")
+
+    assert "<b>1</b><span>dead letter for people to resolve</span>" in (await operator.get("/")).text
 
 
 async def test_replay_is_shown_first_and_done_when_it_is_confirmed(
@@ -55,7 +87,7 @@ async def test_replay_is_shown_first_and_done_when_it_is_confirmed(
     assert (asked.status_code, before) == (200, 0)
     assert FIRST in asked.text
     assert SECOND in asked.text
-    assert done.headers["location"] == "/dead-letters?done=yes"
+    assert done.headers["location"] == "/dead-letters?done=REPLAYED"
     assert broker.published(SUBMITTED) == 2
     actors = {row["actor"] for row in database.rows("SELECT actor FROM acts WHERE subject_kind = 'dead_letter'")}
     assert actors == {"operator"}

@@ -55,7 +55,7 @@ async def test_disabled_person_is_signed_out(signed_in: SignedIn) -> None:
 
     answer = await administrator.post("/people/reviewer/disable")
 
-    assert answer.headers["location"] == "/people?done=yes"
+    assert answer.headers["location"] == "/people?done=DISABLED"
     assert (await reviewer.get("/")).status_code == 303
 
 
@@ -105,7 +105,7 @@ async def test_revoked_client_is_the_administrators_act(signed_in: SignedIn, dat
     answer = await administrator.post(f"/clients/{issued.client.id}/revoke")
 
     assert "&lt;b&gt;Lender&lt;/b&gt;" in before
-    assert answer.headers["location"] == "/clients?done=yes"
+    assert answer.headers["location"] == "/clients?done=REVOKED"
     assert database.value("SELECT revoked_at IS NOT NULL FROM api_clients")
     assert database.value("SELECT actor FROM acts WHERE action = 'client_revoked'") == "administrator"
 

@@ -1,5 +1,6 @@
 """Review in the console: the queue, a case, and what reviewers do with it."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -30,15 +31,16 @@ async def test_reviewer_claims_a_case_writes_a_note_and_decides_it(signed_in: Si
     case, reviewer = await in_review(database), await signed_in(PersonRole.REVIEWER)
     assert str(case) in (await reviewer.get("/review")).text
 
-    for form in (
-        {"act": "claim", "minutes": "45"},
-        {"act": "note", "text": "Slips of <three> months are there."},
-        {"act": "decide", "reason": "INCOME_CONFIRMED"},
+    for form, done in (
+        ({"act": "claim", "minutes": "45"}, "CLAIMED"),
+        ({"act": "note", "text": "Slips of <three> months are there."}, "NOTED"),
+        ({"act": "decide", "reason": "INCOME_CONFIRMED"}, "DECIDED"),
     ):
         answer = await reviewer.post(f"/review/{case}", **form)
-        assert answer.headers["location"] == f"/review/{case}?done=yes"
+        assert answer.headers["location"] == f"/review/{case}?done={done}"
 
-    shown = (await reviewer.get(f"/review/{case}")).text
+    shown = (await reviewer.get(answer.headers["location"])).text
+    assert "The case is decided." in shown
     assert "Slips of &lt;three&gt; months are there." in shown
     assert "PRE_APPROVED, <code>INCOME_CONFIRMED</code>" in shown
     assert "The applicant is shown: Documents show an income that is enough for the loan." in shown
@@ -60,14 +62,27 @@ async def test_larger_case_is_decided_by_two_different_people(
 
     for reviewer in (first, second_reviewer):
         await reviewer.post(f"/review/{case}", act="claim")
-        await reviewer.post(f"/review/{case}", act="decide", reason="INCOME_NOT_ENOUGH")
+        if reviewer is first:
+            claimed = (await first.get(f"/applications/{case}")).text
+        answer = await reviewer.post(f"/review/{case}", act="decide", reason="INCOME_NOT_ENOUGH")
         if reviewer is first:
             assert database.value("SELECT status FROM applications WHERE id = %s", case) == "MANUAL_REVIEW"
-            voted = (await first.get(f"/review/{case}")).text
+            voted = (await first.get(answer.headers["location"])).text
+            assert "Your decision is recorded; the case waits for a second person" in voted
             assert "you have voted; it waits for another reviewer" in voted
             assert 'value="claim"' not in voted
 
     assert database.value("SELECT status FROM applications WHERE id = %s", case) == "REJECTED"
+    timeline = (await first.get(f"/applications/{case}")).text
+    assert re.search(r"Review: two people decide it, by \S+; reviewer has claimed it until ", claimed)
+    assert "Review: two" not in timeline
+    steps = re.findall(r"· (.+)</span><br>(.+)</li>", timeline)
+    assert steps[-4:] == [
+        ("reviewer", "claimed the case"),
+        ("reviewer", "voted REJECTED, INCOME_NOT_ENOUGH: a second person decides too"),
+        ("meena", "claimed the case"),
+        ("meena", "decided: REJECTED, INCOME_NOT_ENOUGH"),
+    ]
 
 
 async def test_act_on_a_case_that_moved_says_what_it_is_now_and_keeps_what_was_typed(
@@ -97,7 +112,7 @@ async def test_what_was_typed_for_another_act_is_kept(signed_in: SignedIn, datab
     assert [each.status_code for each in (refused, claimed, undecided, noted)] == [422, 200, 422, 303]
     for page in (refused, claimed, undecided):
         assert ">\nThe slips are there.</textarea>" in page.text
-    assert "Done." in claimed.text
+    assert "The case is claimed for you." in claimed.text
     assert "The note below is not written yet" in undecided.text
     assert 'value="INCOME_CONFIRMED" checked' in claimed.text
     assert 'value="INCOME_CONFIRMED" checked' in shown.text

@@ -262,7 +262,7 @@ async def test_page_opened_while_postgresql_is_away_is_what_this_session_was_sho
         others, nobodys = await other.get("/system"), await browser().get("/system")
         await auditor.post("/sign-out", "/system")
         signed_out = await auditor.get("/system")
-    after = await auditor.get("/system")
+    after = await auditor.get("/system?done=CLAIMED")
 
     answers = (before, again, unseen, others, nobodys, signed_out, after)
     assert [each.status_code for each in answers] == [200, 503, 503, 503, 303, 503, 200]
@@ -272,3 +272,5 @@ async def test_page_opened_while_postgresql_is_away_is_what_this_session_was_sho
     for each in (unseen, others, signed_out):
         assert "<h1>Out of reach</h1>" in each.text
     assert "This is what" not in after.text
+    assert '<p class="notice" role="status">' not in before.text
+    assert '<p class="notice" role="status">The case is claimed for you.</p>' in after.text

@@ -12,6 +12,7 @@ from prequal.core.errors import Refused
 from prequal.core.settings import load
 from prequal.domain.person import PersonRole
 from prequal.domain.sandbox import SCORES
+from tests.support.submissions import stored
 
 SignedIn = Callable[..., Any]
 ID = "0190b5a8-0000-7000-8000-000000000000"
@@ -69,6 +70,19 @@ async def test_page_of_a_result_is_live_and_without_a_script_reloaded_until_it_i
     assert "refresh" not in decided.text
     assert "data-live" not in decided.text
     assert all(words in decided.text for words in ("REJECTED", "in en", "in hi", "Too low.", "₹1 would do."))
+
+
+async def test_result_shows_what_was_asked_for(
+    signed_in: SignedIn, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (application,) = stored(database, 1)
+    answer = {"application_id": str(application.id), "status": "PENDING"}
+    monkeypatch.setattr(ApiClient, "decision", lambda _, __, ___: answer)
+
+    page = await (await signed_in(PersonRole.REVIEWER)).get(f"/try-it/{application.id}")
+
+    assert f"for the person of PAN <code>XXXXX{application.pan[5:]}</code>" in page.text
+    assert application.pan not in page.text
 
 
 async def test_what_the_api_refuses_is_said_and_what_was_typed_stays(

@@ -6,9 +6,9 @@ answer; one read runs at a time.
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final
 
@@ -17,12 +17,16 @@ from confluent_kafka import Message
 from prequal.console.consumers import KAFKA_IS_AWAY, Consumers
 from prequal.core.errors import Misconfigured, PrequalError, Transient
 from prequal.core.settings import KafkaSettings
-from prequal.ops.dead_letter import DeadLetterId, StoredDeadLetter, read_dead_letter
+from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter, read_dead_letter
 from prequal.ops.dead_letter_reader import Partition, TopicReader
 from prequal.ops.dead_letters import NoSuchDeadLetter
 from prequal.ops.selection import SOURCES
 
 WAIT_SECONDS: Final = 0.8
+
+
+States = Mapping[tuple[DeadLetterId, datetime], State]
+"""Those that a person has resolved, by their place and time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,10 @@ class Held:
     at: datetime
     letters: Sequence[StoredDeadLetter]
     is_old: bool
+
+    def waiting(self, states: States) -> int:
+        """How many of them nobody has resolved."""
+        return sum((each.id, each.written_at) not in states for each in self.letters)
 
 
 class DeadLetterList:
@@ -46,13 +54,15 @@ class DeadLetterList:
         self._reading: asyncio.Task[PrequalError | None] | None = None
         self._last: Held | None = None
 
-    async def look(self) -> Held:
-        """What the topics hold; where Kafka does not answer in time, what was read last.
+    async def look(self, age: timedelta = timedelta()) -> Held:
+        """What the topics hold, or held at most `age` ago; where Kafka does not answer in time, what was read last.
 
         Raises:
             Transient: it does not, and nothing was read before.
             Misconfigured: a topic does not exist.
         """
+        if self._last and datetime.now(UTC) - self._last.at < age:
+            return self._last
         is_old = self._consumers.is_away or not await self._is_read()
         if self._last is None:
             raise Transient(KAFKA_IS_AWAY)

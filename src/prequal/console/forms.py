@@ -5,6 +5,7 @@ Invariant: no more than `BYTES_MAX` are held, and nothing of them is logged.
 
 from typing import Final
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from starlette.requests import Request
 
@@ -50,3 +51,11 @@ async def read_form(request: Request) -> dict[str, str]:
         value = sent.replace("\r\n", "\n").strip()  # as a browser sends the lines of a text area
         fields[name] = f"{fields[name]}{SEVERAL}{value}" if name in fields else value
     return fields
+
+
+def uuid_of(text: str) -> UUID | None:
+    """The id that a text spells; None for any other text."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -62,7 +62,7 @@ async def _answer(console: Console, page: Page, request: Request) -> Response:
             return _not_sent(console, request, form, 403, session, token)
         answer = await page.handler(Visit(console, request, session, token, form))
         if page.method == "GET" and answer.status_code == 200:
-            console.last_shown.keep(token, _as_shown(request), bytes(answer.body), session.roles)
+            console.last_shown.keep(token, _as_shown(request), bytes(answer.body), session)
         return answer
     except (Transient, Misconfigured) as problem:
         log.warning("page_unavailable", error=where(problem))

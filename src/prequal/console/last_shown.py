@@ -1,7 +1,7 @@
 """The pages that each session was shown last, for as long as PostgreSQL is away.
 
 Invariant: a page goes to no session but the one that was shown it, and to that one no longer than until it would have
-ended for want of use, or was seen with other roles.
+ended, or was seen with other roles.
 """
 
 import time
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from prequal.domain.person import PersonRole
-from prequal.people.sessions import token_hash
+from prequal.people.sessions import Session, token_hash
 
 BYTES_MAX: Final = 32 * 1024 * 1024
 """Of all pages together; those that were shown longest ago are forgotten first."""
@@ -32,26 +32,25 @@ class Shown:
 class LastShown:
     """By the hash of a session's token and the address of a page."""
 
-    def __init__(self, idle_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._idle_seconds = idle_seconds
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._pages: OrderedDict[tuple[bytes, str], Shown] = OrderedDict()
         self._bytes = 0
 
-    def keep(self, token: str, address: str, html: bytes, roles: frozenset[PersonRole]) -> None:
+    def keep(self, token: str, address: str, html: bytes, session: Session) -> None:
         """Keep a page that is shown now; what the session was shown with other roles is forgotten."""
         self._forget((token_hash(token), address))
         for page in self._of(token):
-            if self._pages[page].roles != roles:
+            if self._pages[page].roles != session.roles:
                 self._forget(page)
-        shown = Shown(html, roles, datetime.now(UTC), self._clock() + self._idle_seconds)
+        shown = Shown(html, session.roles, datetime.now(UTC), self._clock() + session.seconds_left)
         self._pages[token_hash(token), address] = shown
         self._bytes += len(html)
         while self._bytes > BYTES_MAX:
             self._forget(next(iter(self._pages)))
 
     def of(self, token: str, address: str) -> Shown | None:
-        """The page as this session was shown it last; None where it was not, or has been without use for too long."""
+        """The page as this session was shown it last; None where it was not, or that has ended since."""
         shown = self._pages.get((token_hash(token), address))
         return shown if shown and self._clock() < shown.until else None
 

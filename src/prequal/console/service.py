@@ -109,7 +109,7 @@ def console_of(
         second_factor_keys=keys,
         issuer_sign_in=IssuerSignIn.of(settings, life, session),
         verifier=Verifier(settings, pool),
-        last_shown=LastShown(settings.console_idle_minutes * 60),
+        last_shown=LastShown(),
         backtests=Backtests(settings, pool),
         consumers=consumers,
         dead_letters=DeadLetterList(settings, consumers),

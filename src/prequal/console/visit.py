@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -20,6 +20,7 @@ from prequal.console.backtests import Backtests
 from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies, form_token
 from prequal.console.dead_letter_list import DeadLetterList
+from prequal.console.done import Done, sentence_of
 from prequal.console.last_shown import LastShown, Shown
 from prequal.console.rendering import Renderer
 from prequal.console.rights import Right, may
@@ -31,7 +32,7 @@ from prequal.people.issuer_sign_in import IssuerSignIn
 from prequal.people.second_factor_keys import SecondFactorKeys
 from prequal.people.sessions import Session
 from prequal.people.sign_in import SignIn
-from prequal.postgres.connections import Connection, ConnectionPool
+from prequal.postgres.connections import Connection, ConnectionPool, PostgresAway
 from prequal.service.readiness import Readiness
 
 _CONTENT: Final = b'<main id="main">'
@@ -74,9 +75,7 @@ def own_path(text: str) -> str:
 
 def away(problem: PrequalError) -> str:
     """Which store does not answer, in a sentence."""
-    said = str(problem)
-    if isinstance(problem, BreakerOpen) or said.startswith(("PostgreSQL failed", "PostgreSQL cannot be reached")):
-        said = "PostgreSQL does not answer"
+    said = "PostgreSQL does not answer" if isinstance(problem, BreakerOpen | PostgresAway) else str(problem)
     return said if said.endswith(".") else f"{said}."
 
 
@@ -147,7 +146,7 @@ class Visit:
             "here": self.request.url.path,
             "csrf": form_token(self.token),
             "may": lambda right: may(self.session.roles, Right(right)),
-            "done": self.request.query_params.get("done", ""),
+            "done": sentence_of(self.request.query_params.get("done", "")),
         }
         return self.console.page(template, status, self.session, **(own | values))
 
@@ -155,9 +154,13 @@ class Visit:
         """What went wrong."""
         return self.console.problem(self.request, status, self.session, title, words)
 
-    def moved(self, path: str) -> Response:
-        """The answer to an act: the browser goes on to a page, and its reload repeats nothing (RFC 9110, 15.4.4)."""
-        return RedirectResponse(path, 303)
+    def moved(self, path: str, done: Done | None = None, **kept: str) -> Response:
+        """The answer to an act: the browser goes on to a page, and its reload repeats nothing (RFC 9110, 15.4.4).
+
+        The page says what was `done`; `kept` is what it gets of the form.
+        """
+        query = urlencode(({"done": done.name} if done else {}) | kept)
+        return RedirectResponse(f"{path}?{query}" if query else path, 303)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:

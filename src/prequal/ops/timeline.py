@@ -36,6 +36,14 @@ READ_SECONDS = 30.0
 SCORER = ROUTES[EventType.APPLICATION_SUBMITTED].consumer.value
 DECIDER = ROUTES[EventType.CREDIT_REPORT_GENERATED].consumer.value
 REVIEWERS = "review"
+"""People whose names went with the part of the record that was sealed and dropped."""
+_REVIEW_ACTS = {
+    "review_claimed": "claimed the case",
+    "review_note_written": "wrote a note on the case",
+    "review_second_look_asked": "asked for a second look at the case",
+    "review_voted": "voted {outcome}, {reason}: a second person decides too",
+    "review_decided": "decided: {outcome}, {reason}",
+}
 _UNKNOWN = "not known"
 """Who published what was archived before that was kept."""
 
@@ -68,7 +76,7 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One application. `steps` are in the order of time; `waits_for` is empty once it is decided."""
+    """One application. `steps` are in the order of time; `waits_for` is empty once its status is final."""
 
     application_id: UUID
     status: str
@@ -170,7 +178,7 @@ def build_timeline(record: Record, dead_letters: Sequence[StoredDeadLetter], not
         steps=_steps(record),
         decision=_decision(record),
         pan_accesses=record.accesses,
-        waits_for=_waits_for(record, dead_letters) if application["status"] == Status.PENDING else [],
+        waits_for=_waits_for(record, dead_letters),
         notes=[*notes, *_archive_note(record)],
     )
 
@@ -194,19 +202,26 @@ def _steps(record: Record) -> list[Step]:
     for each in record.resolved:
         reason = f": {redact(each.reason)}" if each.reason else ""
         steps.append(Step(each.at, redact(each.resolved_by), f"{each.action} the dead letter {each.id}{reason}"))
-    return sorted(steps + _decisions(application), key=lambda step: step.at)
+    return sorted(steps + _decisions(record), key=lambda step: step.at)
 
 
-def _decisions(application: asyncpg.Record) -> list[Step]:
-    """The policy's, and people's where it left the application to them."""
+def _decisions(record: Record) -> list[Step]:
+    """The policy's, and what people did where it left the application to them."""
+    application = record.application
     if application["status"] == Status.PENDING:
         return []
-    if application["outcome"] is None:
+    if application["opened_at"] is None:
         return [Step(application["updated_at"], DECIDER, f"decided: {application['status']}")]
-    return [
-        Step(application["opened_at"], DECIDER, f"decided: {Status.MANUAL_REVIEW}"),
-        Step(application["updated_at"], REVIEWERS, f"decided: {application['outcome']}, {application['reason']}"),
+    steps = [Step(application["opened_at"], DECIDER, f"decided: {Status.MANUAL_REVIEW}")]
+    steps += [
+        Step(act.at, act.person, _REVIEW_ACTS[act.action].format_map(json.loads(act.details)))
+        for act in record.reviewed
+        if act.action in _REVIEW_ACTS
     ]
+    if application["outcome"] and not any(act.action == "review_decided" for act in record.reviewed):
+        outcome = f"decided: {application['outcome']}, {application['reason']}"
+        steps.append(Step(application["updated_at"], REVIEWERS, outcome))
+    return steps
 
 
 def _scored(record: Record) -> str:
@@ -240,7 +255,9 @@ def _decision(record: Record) -> DecisionRecord | None:
 
 
 def _waits_for(record: Record, dead_letters: Sequence[StoredDeadLetter]) -> list[str]:
-    """What is due next, from the last event that there is."""
+    """What is due next: for a case of people, whose it is; for the undecided, from the last event that there is."""
+    if record.application["status"] != Status.PENDING:
+        return _waits_for_people(record.application)
     types = [event_type for event_type in ROUTES if any(each.event_type == event_type for each in record.events)]
     if not types:
         return ["Its events are neither in the outbox nor in the archive: nothing will publish them."]
@@ -249,6 +266,17 @@ def _waits_for(record: Record, dead_letters: Sequence[StoredDeadLetter]) -> list
         for each in dead_letters
     ]
     return [*_waits_for_event(record, types[-1]), *held, _republication(record)]
+
+
+def _waits_for_people(application: asyncpg.Record) -> list[str]:
+    if application["opened_at"] is None or application["outcome"]:
+        return []
+    who = "two people decide it" if application["people_needed"] == 2 else "one person decides it"
+    target = f"by {format_time(application['target_at'])}"
+    if application["claimed_by"] is None:
+        return [f"Review: {who}, {target}; nobody has claimed it."]
+    lease = f"{application['claimed_by']} has claimed it until {format_time(application['lease_until'])}"
+    return [f"Review: {who}, {target}; {lease}."]
 
 
 def _waits_for_event(record: Record, event_type: EventType) -> list[str]:

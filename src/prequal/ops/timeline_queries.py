@@ -76,6 +76,16 @@ class ResolvedDeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewAct:
+    """What a person did with the case of this application, by the record of acts; `details` is JSON."""
+
+    at: datetime
+    action: str
+    person: str
+    details: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Everything that the database holds of an application, read at `now`."""
 
@@ -86,6 +96,7 @@ class Record:
     accesses: Sequence[PanAccess]
     republication: Republication | None
     resolved: Sequence[ResolvedDeadLetter]
+    reviewed: Sequence[ReviewAct] = ()
     policy: Policy | None = None
     """By which it was decided, where this code knows it."""
 
@@ -108,6 +119,7 @@ async def read(connection: Connection, application_id: UUID) -> Record | None:
             accesses=[PanAccess(*row) for row in await _accesses(connection, application_id)],
             republication=Republication(*republications[0]) if republications else None,
             resolved=[ResolvedDeadLetter(*row) for row in await _resolved(connection, event_ids)],
+            reviewed=[ReviewAct(*row) for row in await _reviewed(connection, application_id)],
         )
 
 
@@ -132,7 +144,9 @@ async def _application(connection: Connection, application_id: UUID) -> asyncpg.
         """
         SELECT id, status, pan_number_masked, loan_type, application.loan_amount_inr, monthly_income_inr,
                cibil_score, decision_rule, decision_measures, policy_version, policy_hash, created_at, updated_at,
-               review.opened_at, review.outcome, review.reason, review.decided_at,
+               review.opened_at, review.outcome, review.reason, review.decided_at, review.people_needed,
+               CASE WHEN review.lease_until > clock_timestamp() THEN review.claimed_by END AS claimed_by,
+               review.lease_until, review.target_at,
                (SELECT age_seconds FROM reused_reports WHERE application_id = id) AS report_age_seconds
         FROM applications AS application LEFT JOIN review_cases AS review ON review.application_id = application.id
         WHERE id = $1
@@ -188,4 +202,14 @@ async def _resolved(connection: Connection, event_ids: Sequence[UUID]) -> list[a
         FROM resolved_dead_letters WHERE event_id = ANY ($1::text[]) ORDER BY id
         """,
         [str(each) for each in event_ids],
+    )
+
+
+async def _reviewed(connection: Connection, application_id: UUID) -> list[asyncpg.Record]:
+    return await connection.fetch(
+        """
+        SELECT occurred_at, action, actor, details::text FROM acts
+        WHERE subject_kind = 'application' AND subject = $1 AND action LIKE 'review\\_%' ORDER BY id
+        """,
+        str(application_id),
     )

@@ -6,7 +6,7 @@ Invariant: a session lives no longer than both of its ends; nothing but the cook
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from prequal.domain.person import PersonRole
@@ -14,6 +14,7 @@ from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, ActorKind
 
 TOKEN_BYTES: Final = 32
+_SECONDS_LEFT: Final = "extract(epoch FROM least(session.idle_until, session.expires_at) - now())::float8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Session:
 
     person: str
     roles: frozenset[PersonRole]
+    seconds_left: float = field(default=0.0, compare=False)
+    """Until it ends if it is not used again, by the database's clock."""
 
     @property
     def actor(self) -> Actor:
@@ -54,31 +57,31 @@ async def begin(connection: Connection, person: str, token: str, idle_seconds: i
 async def use(connection: Connection, token: str, idle_seconds: int) -> Session | None:
     """The session of a token, which is idle from now on; None when it has ended, or never was."""
     row = await connection.fetchrow(
-        """
+        f"""
         UPDATE people_sessions AS session SET idle_until = now() + $2 * interval '1 second'
         FROM people
         WHERE session.token_hash = $1 AND session.idle_until > now() AND session.expires_at > now()
           AND people.name = session.person AND people.disabled_at IS NULL
-        RETURNING people.name, people.roles
+        RETURNING people.name, people.roles, {_SECONDS_LEFT}
         """,
         token_hash(token),
         idle_seconds,
     )
-    return None if row is None else Session(row[0], _roles(row[1]))
+    return None if row is None else Session(row[0], _roles(row[1]), row[2])
 
 
 async def living(connection: Connection, token: str) -> Session | None:
     """The session of a token, which this does not keep from ending; None when it has ended, or never was."""
     row = await connection.fetchrow(
-        """
-        SELECT people.name, people.roles FROM people_sessions AS session
+        f"""
+        SELECT people.name, people.roles, {_SECONDS_LEFT} FROM people_sessions AS session
         JOIN people ON people.name = session.person
         WHERE session.token_hash = $1 AND session.idle_until > now() AND session.expires_at > now()
           AND people.disabled_at IS NULL
         """,
         token_hash(token),
     )
-    return None if row is None else Session(row[0], _roles(row[1]))
+    return None if row is None else Session(row[0], _roles(row[1]), row[2])
 
 
 async def end(connection: Connection, token: str) -> None:

@@ -50,6 +50,10 @@ SESSION = {
 }
 
 
+class PostgresAway(Transient):
+    """PostgreSQL cannot be reached, or failed; the message says how."""
+
+
 class LostRace(Transient):
     """Another transaction won (serialization failure, deadlock): the same one may be retried at once."""
 
@@ -123,7 +127,7 @@ async def connect(
     except DRIVER_ERRORS as error:
         if (why := tls_refusal(error)) is not None:
             raise Misconfigured(why) from None
-        raise Transient(f"PostgreSQL cannot be reached: {describe(error)}") from error
+        raise PostgresAway(f"PostgreSQL cannot be reached: {describe(error)}") from error
 
 
 @asynccontextmanager
@@ -146,7 +150,7 @@ async def connected(
         require_writable(connection)
         await connection.close(timeout=1)
     except DRIVER_ERRORS as error:
-        raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+        raise PostgresAway(f"PostgreSQL failed: {describe(error)}") from error
     finally:
         connection.terminate()
 
@@ -198,7 +202,7 @@ class ConnectionPool:
                 except NoWritableHost as error:
                     raise ReadOnlyServer from error
                 except DRIVER_ERRORS as error:
-                    raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+                    raise PostgresAway(f"PostgreSQL failed: {describe(error)}") from error
 
     @asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[Connection]:
@@ -276,7 +280,7 @@ class SingleConnection:
                 if blames_data(error):
                     raise
                 self._cut(connection)
-                raise Transient(f"PostgreSQL failed: {describe(error)}") from error
+                raise PostgresAway(f"PostgreSQL failed: {describe(error)}") from error
             except BaseException as error:
                 # Cancelled, or a bug: a transaction left open would swallow the next user's statements.
                 if isinstance(error, asyncio.CancelledError) or _is_unfit(connection):

@@ -9,7 +9,7 @@ import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from prequal.postgres.connections import Connection
 
@@ -46,6 +46,38 @@ def operator() -> Actor:
     return Actor(ActorKind.OPERATOR, name[:100])
 
 
+LOOK_SECONDS: Final = 60
+"""Within them, a person that looks again at the same has looked once: a page reloads, and comes back after each act."""
+
+
+async def record_look(
+    connection: Connection,
+    actor: Actor,
+    action: str,
+    subject_kind: str,
+    subject: str,
+    details: Mapping[str, Detail] | None = None,
+) -> None:
+    """Write that `actor` looked at a subject, unless that is written for `LOOK_SECONDS`; as `record_act`."""
+    is_recorded = await connection.fetchval(
+        """
+        SELECT true FROM acts
+        WHERE subject_kind = $1 AND subject = $2 AND actor_kind = $3 AND actor = $4 AND action = $5
+          AND details = $6::jsonb AND occurred_at > clock_timestamp() - make_interval(secs => $7)
+        LIMIT 1
+        """,
+        subject_kind,
+        subject,
+        actor.kind,
+        actor.name,
+        action,
+        _json(details),
+        LOOK_SECONDS,
+    )
+    if not is_recorded:
+        await record_act(connection, actor, action, subject_kind, subject, details)
+
+
 async def record_act(
     connection: Connection,
     actor: Actor,
@@ -74,5 +106,9 @@ async def record_act(
         action,
         subject_kind,
         subject,
-        json.dumps(dict(details or {}), ensure_ascii=False),
+        _json(details),
     )
+
+
+def _json(details: Mapping[str, Detail] | None) -> str:
+    return json.dumps(dict(details or {}), ensure_ascii=False)

@@ -19,7 +19,7 @@ from prequal.domain.application import Status
 from prequal.domain.identity_detection import holds_identity
 from prequal.domain.review import LEASE_MINUTES, LEASE_MINUTES_MAX, REASONS, ReviewReason
 from prequal.postgres.connections import Connection
-from prequal.record.acts import Actor, Detail, record_act
+from prequal.record.acts import Actor, Detail, record_act, record_look
 from prequal.review import queries
 from prequal.review.errors import (
     AlreadyDecided,
@@ -72,7 +72,7 @@ async def show_to(connection: Connection, actor: Actor, application_id: UUID) ->
         NoSuchCase: the application has none.
     """
     shown = await show(connection, application_id)
-    await record_act(connection, actor, "application_viewed", "application", str(application_id))
+    await record_look(connection, actor, "application_viewed", "application", str(application_id))
     return shown
 
 

@@ -223,6 +223,12 @@ async def _fitting(connection: Connection, ids: Iterable[UUID], wanted: Wanted) 
     return [Listed(*row) for row in rows]
 
 
+async def found(connection: Connection, application_id: UUID) -> Listed | None:
+    """One of them, as the list shows it."""
+    row = await connection.fetchrow(f"SELECT {_SHOWN} FROM applications WHERE id = $1", application_id)
+    return Listed(*row) if row else None
+
+
 async def exists(connection: Connection, application_id: UUID) -> bool:
     """Whether there is an application of this id."""
     return await connection.fetchval("SELECT 1 FROM applications WHERE id = $1", application_id) is not None

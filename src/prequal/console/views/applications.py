@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from prequal.api.decision import decision_body
 from prequal.api.reads import Reviewed, StoredDecision
+from prequal.console.forms import uuid_of
 from prequal.console.guard import Page
 from prequal.console.live import LivePage, from_database
 from prequal.console.queries import applications, clock
@@ -28,7 +29,7 @@ from prequal.domain.pan_detection import looks_like_pan
 from prequal.ops import timeline, timeline_queries
 from prequal.ops.backtest import BANDS, band_of
 from prequal.postgres.connections import Connection
-from prequal.record.acts import record_act
+from prequal.record.acts import record_look
 
 _TAIL: Final = re.compile(r"[0-9]{4}[A-Z]", re.ASCII)
 FIELDS: Final = ("id", "status", "client", "tail", "scores", "until")
@@ -77,7 +78,7 @@ def _page(visit: Visit, asked: dict[str, str], listed: dict[str, Any]) -> Respon
 
 
 async def _id_of(visit: Visit, text: str) -> UUID:
-    if (application_id := _uuid(text)) is not None:
+    if (application_id := uuid_of(text)) is not None:
         async with visit.reading() as connection:
             if await applications.exists(connection, application_id):
                 return application_id
@@ -91,7 +92,7 @@ async def _id_of(visit: Visit, text: str) -> UUID:
 def _key(visit: Visit, until: str) -> UUID:
     """Before which id the page begins: of the page before, else the end of a day."""
     if older := visit.form.get("older"):
-        return _uuid(older) or LAST_ID
+        return uuid_of(older) or LAST_ID
     if not until:
         return LAST_ID
     try:
@@ -103,7 +104,7 @@ def _key(visit: Visit, until: str) -> UUID:
 
 async def show_one(visit: Visit) -> Response:
     """The timeline of one, its reasons and the path to yes."""
-    application_id = _uuid(visit.request.path_params["id"])
+    application_id = uuid_of(visit.request.path_params["id"])
     settings = visit.console.settings
     async with timeline.connected_to_trace(settings) as connection:
         try:
@@ -111,7 +112,7 @@ async def show_one(visit: Visit) -> Response:
         except UsageError:
             return visit.problem(404, "Nothing here", "There is no application of this id.")
         found: UUID = record.application["id"]
-        await record_act(connection, visit.session.actor, "application_viewed", "application", str(found))
+        await record_look(connection, visit.session.actor, "application_viewed", "application", str(found))
     story = await asyncio.to_thread(timeline.timeline_of, record, settings)
     decided: dict[str, Any] = decision_body(found, _decision(record.application), record.policy, "en")
     has_case = record.application["opened_at"] is not None
@@ -135,13 +136,6 @@ def _decision(row: asyncpg.Record) -> StoredDecision:
         updated_at=row["updated_at"],
         report_age_seconds=row["report_age_seconds"],
     )
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 PAGES: Final = (

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from prequal.api_clients import administration
+from prequal.console.done import Done
 from prequal.console.guard import Page
 from prequal.console.paging import cut
 from prequal.console.rights import Right
@@ -29,7 +30,7 @@ async def revoke(visit: Visit) -> Response:
     """Revoke a client for good."""
     url, client = visit.console.settings.database_url, visit.request.path_params["id"]
     await asyncio.to_thread(administration.revoke, url, visit.session.actor, client, None)
-    return visit.moved("/clients?done=yes")
+    return visit.moved("/clients", Done.REVOKED)
 
 
 PAGES: Final = (

@@ -1,6 +1,7 @@
 """Dead letters: listed, shown with their bytes masked, and replayed or discarded after a look at what would be done.
 
-Invariant: nothing is done before its dry run was shown, and then to those alone that were chosen.
+Invariant: nothing is done before its dry run was shown, and then to those alone that were chosen; who looks at one is
+in the record before it is shown.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from prequal.console.done import Done
 from prequal.console.forms import SEVERAL
 from prequal.console.guard import Page
 from prequal.console.paging import cut
@@ -25,9 +27,10 @@ from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter, plain
 from prequal.ops.dead_letters import DeadLetterSelection, Resolution, UnfitReason
 from prequal.ops.payload_view import show as view_of
 from prequal.ops.payload_view import show_value
+from prequal.record.acts import Detail, record_look
 
 SHOWN_MAX: Final = 200
-ACTS: Final = ("replay", "discard")
+ACTS: Final = {"replay": Done.REPLAYED, "discard": Done.DISCARDED}
 
 
 async def show(visit: Visit) -> Response:
@@ -52,7 +55,7 @@ async def show(visit: Visit) -> Response:
         after=after if last else "",
         more=end and end.id,
         total=len(held.letters),
-        waiting=sum(state(each) is State.WAITING for each in held.letters),
+        waiting=held.waiting(states),
         all_chosen=visit.request.query_params.get("chosen") == "all",
         held=held,
     )
@@ -67,7 +70,8 @@ async def show_one(visit: Visit) -> Response:
         return visit.problem(404, "Nothing here", str(why))
     letter = read_dead_letter(message)
     headers = [(plain(name), show_value(value)) for name, value in read_headers(message) or []]
-    async with visit.reading() as connection:
+    async with visit.writing() as connection:
+        await record_look(connection, visit.session.actor, "dead_letter_viewed", *_subject(letter))
         done_by = await queries.resolution_of(connection, id_, letter.written_at)
     if done_by:
         letter = replace(letter, state=State(done_by["action"]))
@@ -81,6 +85,13 @@ async def show_one(visit: Visit) -> Response:
     )
 
 
+def _subject(letter: StoredDeadLetter) -> tuple[str, str, dict[str, Detail]]:
+    """What a look at it is a look at: its application, where it names one."""
+    if letter.application_id:
+        return "application", str(letter.application_id), {"dead_letter": str(letter.id)}
+    return "dead_letter", str(letter.id), {}
+
+
 async def resolve(visit: Visit) -> Response:
     """First what would be done, and once that is confirmed, do it."""
     act, because = visit.form.get("act", ""), visit.form.get("because", "")
@@ -92,7 +103,7 @@ async def resolve(visit: Visit) -> Response:
     if visit.form.get("confirmed") == "yes":
         try:
             await asyncio.to_thread(_work(visit, act, ids, because, dry_run=False))
-            return visit.moved("/dead-letters?done=yes")
+            return visit.moved("/dead-letters", ACTS[act])
         except UnfitReason as why:
             problem, because = str(why), redact(because)
     resolution = await asyncio.to_thread(_work(visit, act, ids, because, dry_run=True))

@@ -1,6 +1,6 @@
 """Overview: what came in, how it was decided, how long it took, what waits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -9,14 +9,17 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from prequal.console.guard import Page
-from prequal.console.live import LivePage, from_database
+from prequal.console.live import NOTHING, LivePage
 from prequal.console.queries import overview, system
 from prequal.console.queries.overview import APPLICATIONS_MAX, COUNTED_MAX, Group
 from prequal.console.rights import Right
-from prequal.console.visit import Visit
+from prequal.console.visit import Console, Visit
+from prequal.core.errors import Misconfigured, Transient
 from prequal.domain.application import Status
+from prequal.ops.queries import read_states
 from prequal.postgres.connections import Connection
 
+DEAD_LETTERS_AGE: Final = timedelta(seconds=5)
 PERIODS: Final = {"1": "the last hour", "24": "the last 24 hours"}
 
 
@@ -24,13 +27,22 @@ async def show(visit: Visit) -> Response:
     """The overview of the last hour or day."""
     hours = visit.request.query_params.get("hours", "1")
     hours = hours if hours in PERIODS else "1"
-    async with visit.reading() as connection:
-        figures = await _figures(int(hours), connection)
+    figures = await _look(int(hours), visit.console)
     return visit.page("overview.html", **figures, hours=hours, periods=PERIODS)
 
 
-async def _figures(hours: int, connection: Connection) -> dict[str, Any]:
+async def _look(hours: int, console: Console, _: Mapping[str, str] = NOTHING) -> dict[str, Any]:
     """What the page shows of so many hours."""
+    try:
+        held = await console.dead_letters.look(DEAD_LETTERS_AGE)
+    except (Transient, Misconfigured):
+        held = None  # the page says what is away; how many wait is not known
+    async with console.pool.use("console_read") as connection:
+        states = await read_states(connection) if held and held.letters else {}
+        return await _figures(hours, connection) | {"dead_letters": held and held.waiting(states)}
+
+
+async def _figures(hours: int, connection: Connection) -> dict[str, Any]:
     waiting, processes = await overview.waiting(connection), await system.processes(connection)
     groups, oldest = await overview.groups(connection, waiting.now - timedelta(hours=hours))
     total = sum(group.applications for group in groups)
@@ -60,6 +72,5 @@ def _outcomes(groups: Sequence[Group], total: int) -> list[dict[str, Any]]:
 FRAGMENTS: Final = ("overview_waiting", "overview_came_in")
 PAGES: Final = (Page("/", Right.OVERVIEW, show),)
 LIVE: Final = tuple(
-    LivePage(f"/live/overview/{hours}", Right.OVERVIEW, FRAGMENTS, from_database(partial(_figures, int(hours))))
-    for hours in PERIODS
+    LivePage(f"/live/overview/{hours}", Right.OVERVIEW, FRAGMENTS, partial(_look, int(hours))) for hours in PERIODS
 )

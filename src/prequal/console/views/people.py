@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from prequal.console.done import Done
 from prequal.console.forms import SEVERAL
 from prequal.console.guard import Page
 from prequal.console.paging import cut
@@ -43,7 +44,7 @@ async def set_roles(visit: Visit) -> Response:
     name = _other(visit)
     async with visit.writing() as connection:
         await administration.set_roles(connection, visit.session.actor, name, _roles(visit))
-    return visit.moved("/people?done=yes")
+    return visit.moved("/people", Done.ROLES_SET)
 
 
 async def set_password(visit: Visit) -> Response:
@@ -60,7 +61,7 @@ async def set_identity(visit: Visit) -> Response:
     identity = Identity.of(issuer, subject) if subject else None
     async with visit.writing() as connection:
         await administration.set_identity(connection, visit.session.actor, name, identity)
-    return visit.moved("/people?done=yes")
+    return visit.moved("/people", Done.IDENTITY_SET)
 
 
 async def disable(visit: Visit) -> Response:
@@ -68,7 +69,7 @@ async def disable(visit: Visit) -> Response:
     name = _other(visit)
     async with visit.writing() as connection:
         await administration.disable(connection, visit.session.actor, name)
-    return visit.moved("/people?done=yes")
+    return visit.moved("/people", Done.DISABLED)
 
 
 def _other(visit: Visit) -> str:

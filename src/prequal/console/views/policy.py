@@ -4,16 +4,16 @@ Invariant: an approver approves the document and the backtest that the page show
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
-from uuid import UUID
 
 from starlette.responses import Response
 
 from prequal.console import plots
 from prequal.console.backtests import Busy
-from prequal.console.forms import whole_number
+from prequal.console.done import Done
+from prequal.console.forms import uuid_of, whole_number
 from prequal.console.guard import Page
 from prequal.console.paging import cut
 from prequal.console.queries.applications import SHOWN_MAX
@@ -24,7 +24,7 @@ from prequal.core.errors import UsageError
 from prequal.domain.application import LAST_ID
 from prequal.domain.policy.challenge import SHARE_MAX
 from prequal.domain.policy.policy import Policy
-from prequal.domain.policy.problems import NotAPolicy
+from prequal.domain.policy.problems import NotAPolicy, Problem
 from prequal.ops import backtest, policies
 from prequal.ops.backtest_queries import LOOKED_AT_MAX, newest_before
 from prequal.ops.policies import Change
@@ -58,10 +58,10 @@ async def propose(visit: Visit) -> Response:
         async with visit.writing() as connection, connection.transaction():
             stored = await life.propose(connection, visit.session.actor, text)
     except NotAPolicy as refusal:
-        return await _versions(visit, 422, [str(problem) for problem in refusal.problems], text)
+        return await _versions(visit, 422, [(str(each), _line(text, each)) for each in refusal.problems], text)
     except Conflict as why:
-        return await _versions(visit, 409, [str(why)], text)
-    return visit.moved(f"/policy/{stored.version}?done=yes")
+        return await _versions(visit, 409, [(str(why), "")], text)
+    return visit.moved(f"/policy/{stored.version}", Done.PROPOSED)
 
 
 async def show_one(visit: Visit) -> Response:
@@ -90,25 +90,27 @@ async def run_backtest(visit: Visit) -> Response:
         return visit.moved(f"/policy/{version}")
     if backtests.last and backtests.last.problem:
         return await _version(visit, 409)
-    return visit.moved(f"/policy/{version}?done=yes")
+    return visit.moved(f"/policy/{version}", Done.BACKTESTED)
 
 
 async def approve(visit: Visit) -> Response:
     """Approve the document on the backtest, both as the page showed them."""
     document, backtest = _hash(visit, "hash"), _hash(visit, "backtest")
     return await _done(
-        visit, lambda connection, actor, version: life.approve(connection, actor, version, document, backtest)
+        visit,
+        Done.APPROVED,
+        lambda connection, actor, version: life.approve(connection, actor, version, document, backtest),
     )
 
 
 async def activate(visit: Visit) -> Response:
     """Put an approved version into force."""
-    return await _done(visit, life.activate)
+    return await _done(visit, Done.ACTIVATED, life.activate)
 
 
 async def rollback(visit: Visit) -> Response:
     """Take the version in force out of force."""
-    return await _done(visit, life.rollback)
+    return await _done(visit, Done.ROLLED_BACK, life.rollback)
 
 
 async def challenge(visit: Visit) -> Response:
@@ -117,26 +119,33 @@ async def challenge(visit: Visit) -> Response:
     if percent is None:
         raise UsageError(f"A challenger decides from 1 to {SHARE_MAX // 100} per cent.")
     return await _done(
-        visit, lambda connection, actor, version: challenges.begin(connection, actor, version, percent * 100)
+        visit,
+        Done.CHALLENGES,
+        lambda connection, actor, version: challenges.begin(connection, actor, version, percent * 100),
     )
 
 
 async def end_challenge(visit: Visit) -> Response:
     """Let the version in force decide everything again."""
-    return await _done(visit, lambda connection, actor, _: challenges.end(connection, actor))
+    return await _done(visit, Done.CHALLENGE_ENDED, lambda connection, actor, _: challenges.end(connection, actor))
 
 
-async def _done(visit: Visit, work: Act) -> Response:
+async def _done(visit: Visit, done: Done, work: Act) -> Response:
     version = visit.request.path_params["version"]
     try:
         async with visit.writing() as connection, connection.transaction():
             await work(connection, visit.session.actor, version)
     except Conflict as why:
         return await _version(visit, 409, str(why))
-    return visit.moved(f"/policy/{version}?done=yes")
+    return visit.moved(f"/policy/{version}", done)
 
 
-async def _versions(visit: Visit, status: int, problems: list[str] | None = None, typed: str = "") -> Response:
+def _line(text: str, problem: Problem) -> str:
+    """The line of a document that a problem names; empty where it names none."""
+    return text.splitlines()[problem.line - 1].strip() if problem.line else ""
+
+
+async def _versions(visit: Visit, status: int, problems: Sequence[tuple[str, str]] = (), typed: str = "") -> Response:
     before = visit.request.query_params.get("before", "")
     async with visit.reading() as connection:
         versions, last = cut(await queries.versions_before(connection, before, VERSIONS_MAX + 1), VERSIONS_MAX)
@@ -151,7 +160,7 @@ async def _versions(visit: Visit, status: int, problems: list[str] | None = None
         "course": course,
         "decisions": decisions,
     }
-    return visit.page("policies.html", status, **found, problems=problems or [], typed=begun, stated=_stated)
+    return visit.page("policies.html", status, **found, problems=problems, typed=begun, stated=_stated)
 
 
 async def _version(visit: Visit, status: int, problem: str = "") -> Response:
@@ -219,10 +228,7 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
 
 async def flips(visit: Visit) -> Response:
     """A page of the applications that this version would decide otherwise."""
-    try:
-        before = UUID(visit.request.query_params.get("before", ""))
-    except ValueError:
-        before = LAST_ID
+    before = uuid_of(visit.request.query_params.get("before", "")) or LAST_ID
     try:
         async with visit.reading() as connection:
             stored = await life.found(connection, visit.request.path_params["version"])

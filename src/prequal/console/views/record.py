@@ -8,6 +8,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from prequal.console.forms import uuid_of
 from prequal.console.guard import Page
 from prequal.console.queries import record
 from prequal.console.rights import Right
@@ -59,10 +60,10 @@ def _head(text: str) -> Head | None:
 
 
 def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise UsageError("Give the application's id; by a PAN, `prequal audit who` finds its applications.") from None
+    found = uuid_of(text)
+    if found is None:
+        raise UsageError("Give the application's id; by a PAN, `prequal audit who` finds its applications.")
+    return found
 
 
 PAGES: Final = (

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from prequal.console.forms import whole_number
+from prequal.console.done import Done
+from prequal.console.forms import uuid_of, whole_number
 from prequal.console.guard import Page
 from prequal.console.live import LivePage, from_database
 from prequal.console.paging import cut
@@ -30,7 +31,7 @@ from prequal.review.queries import Order, Subject
 
 PAGE_CASES: Final = 50
 
-Act: TypeAlias = Callable[[Visit, Connection, UUID], Awaitable[object]]
+Act: TypeAlias = Callable[[Visit, Connection, UUID], Awaitable[Done]]
 
 
 async def show(visit: Visit) -> Response:
@@ -62,16 +63,16 @@ async def act(visit: Visit) -> Response:
     application_id = _id(visit.request.path_params["id"])
     try:
         async with visit.writing() as connection:
-            await chosen(visit, connection, application_id)
+            done = await chosen(visit, connection, application_id)
     except CaseNotMoved as why:
         return await _case(visit, 409, str(why))
     except UnfitText as why:
         return await _case(visit, 422, str(why))
     if chosen is _claim and visit.form.get("text"):
-        return await _case(visit, 200, done="yes")  # a reload claims it again, as it is
+        return await _case(visit, 200, done=done.value)  # a reload claims it again, as it is
     reason = visit.form.get("reason", "") if chosen is _note else ""
-    kept = f"&reason={reason}" if reason in REASONS else ""
-    return visit.moved(f"/review/{application_id}?done=yes{kept}")
+    kept = {"reason": reason} if reason in REASONS else {}
+    return visit.moved(f"/review/{application_id}", done, **kept)
 
 
 async def _case(visit: Visit, status: int, problem: str = "", **shown_as: str) -> Response:
@@ -105,28 +106,32 @@ async def _reason(connection: Connection, subject: Subject) -> str:
     return explain(policy, subject.rule, json.loads(subject.measures)).sentence
 
 
-async def _claim(visit: Visit, connection: Connection, application_id: UUID) -> None:
+async def _claim(visit: Visit, connection: Connection, application_id: UUID) -> Done:
     minutes = whole_number(visit.form.get("minutes", str(LEASE_MINUTES)), 1, LEASE_MINUTES_MAX)
     if minutes is None:
         raise UnfitText(f"A case is claimed for 1 to {LEASE_MINUTES_MAX} minutes.")
     await cases.claim(connection, visit.session.actor, application_id, minutes)
+    return Done.CLAIMED
 
 
-async def _note(visit: Visit, connection: Connection, application_id: UUID) -> None:
+async def _note(visit: Visit, connection: Connection, application_id: UUID) -> Done:
     await cases.note(connection, visit.session.actor, application_id, visit.form.get("text", ""))
+    return Done.NOTED
 
 
-async def _second_look(visit: Visit, connection: Connection, application_id: UUID) -> None:
+async def _second_look(visit: Visit, connection: Connection, application_id: UUID) -> Done:
     await cases.ask_second_look(connection, visit.session.actor, application_id, visit.form.get("text", ""))
+    return Done.SECOND_LOOK
 
 
-async def _decide(visit: Visit, connection: Connection, application_id: UUID) -> None:
+async def _decide(visit: Visit, connection: Connection, application_id: UUID) -> Done:
     reason = REASONS.get(visit.form.get("reason", ""))
     if reason is None:
         raise UnfitText("Choose a reason; it says the outcome as well.")
     if visit.form.get("text"):
         raise UnfitText("The note below is not written yet, and cannot be once the case is decided: write or empty it.")
-    await cases.decide(connection, visit.session.actor, application_id, reason.outcome, reason.code)
+    case = await cases.decide(connection, visit.session.actor, application_id, reason.outcome, reason.code)
+    return Done.DECIDED if case.outcome else Done.VOTED
 
 
 ACTS: Final[Mapping[str, Act]] = {
@@ -138,10 +143,10 @@ ACTS: Final[Mapping[str, Act]] = {
 
 
 def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NoSuchCase from None
+    found = uuid_of(text)
+    if found is None:
+        raise NoSuchCase
+    return found
 
 
 PAGES: Final = (

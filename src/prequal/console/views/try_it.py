@@ -5,17 +5,18 @@ sent by the browser or shown.
 """
 
 import asyncio
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from starlette.responses import Response
 
 from prequal.client import ApiClient
-from prequal.console.forms import whole_number
+from prequal.console.forms import uuid_of, whole_number
 from prequal.console.guard import Page
 from prequal.console.live import LivePage
+from prequal.console.queries import applications
 from prequal.console.rights import Right
 from prequal.console.visit import Console, Visit
 from prequal.core.console_settings import ConsoleSettings
@@ -27,7 +28,6 @@ PERSONS: Final = tuple(SCORES.items())
 NAME: Final = "Sandbox Applicant"
 API_SECONDS: Final = 5.0
 NO_SANDBOX: Final = "There is no sandbox."
-_ID: Final = re.compile(r"[0-9a-f-]{36}")
 
 
 async def show(visit: Visit) -> Response:
@@ -57,7 +57,10 @@ async def result(visit: Visit) -> Response:
     """Its status, and once it is decided why; until then the page is live."""
     if not _is_there(visit.console, visit.request.path_params):
         return _missing(visit)
-    return visit.page("tried.html", **await _result(visit.console, visit.request.path_params))
+    shown = await _result(visit.console, visit.request.path_params)
+    async with visit.reading() as connection:
+        asked = await applications.found(connection, UUID(visit.request.path_params["id"]))
+    return visit.page("tried.html", asked=asked, **shown)
 
 
 async def _follow(console: Console, given: Mapping[str, str]) -> dict[str, Any]:
@@ -67,7 +70,7 @@ async def _follow(console: Console, given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_there(console: Console, given: Mapping[str, str]) -> bool:
-    return bool(console.settings.try_it_api_url and _ID.fullmatch(given["id"]))
+    return bool(console.settings.try_it_api_url and uuid_of(given["id"]))
 
 
 async def _result(console: Console, given: Mapping[str, str]) -> dict[str, Any]:
