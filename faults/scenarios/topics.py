@@ -5,7 +5,7 @@ Invariant: a topic is as `prequal topics` makes it when a run is over.
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from faults.plan import SHORT, Volume
 from faults.scenario import Run, Spoilt, scenario
+from faults.systems import FaultSystem, with_publisher_alone
 from harness.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, RawMessage
 from harness.journal import Planted
 from harness.system import at_once
@@ -60,15 +61,20 @@ def offsets_set_back(run: Run) -> None:
     run.come_to_rest()
 
 
-def topic_deleted(topic: str, other: str) -> Callable[[Run], None]:
-    """A scenario in which a topic is deleted, with what it held; its events wait, and the other topic's flow."""
+def topic_deleted(
+    topic: str, other: str, other_flows: Callable[[Run], AbstractContextManager[None]]
+) -> Callable[[Run], None]:
+    """A scenario in which a topic is deleted, with what it held; its events wait, and the other topic's flow.
+
+    `other_flows` is entered before, and makes sure that events of the other topic come after it.
+    """
 
     def act(run: Run) -> None:
         _move_leader_epochs(run)
         run.load()
         run.some_moment()
         with run.fault(troubled=("publisher", *CONSUMERS), killed=HELD, lost=(topic,)) as fault:
-            with _events_held_back(run, other):
+            with other_flows(run):
                 before = run.system.broker.published(other)
                 run.system.broker.delete(topic)
             run.load(Volume(round(run.outage_seconds * 5), 5))
@@ -83,13 +89,6 @@ def topic_deleted(topic: str, other: str) -> Callable[[Run], None]:
     return act
 
 
-for name, topics in {
-    "topic-of-submissions-deleted": (SUBMITTED, REPORTED),
-    "topic-of-reports-deleted": (REPORTED, SUBMITTED),
-}.items():
-    scenario(11, name, outage=(10.0, 4.0), settle_seconds=REPUBLISHED_SECONDS)(topic_deleted(*topics))
-
-
 @scenario(11, "message-too-large", outage=(5.0, 2.0))
 def message_too_large(run: Run) -> None:
     """A topic takes no message of the usual size: those events wait, each with its reason, and the others flow."""
@@ -97,7 +96,7 @@ def message_too_large(run: Run) -> None:
         run.load()
         run.some_moment((0.2, 0.4))
         with run.fault(killed=HELD) as fault:
-            with _events_held_back(run, other):
+            with _submissions_unread(run) if other == REPORTED else nullcontext():
                 before = run.system.broker.published(other)
                 run.system.broker.configure(topic, max_message_bytes=TINY_BYTES)
             run.load(SHORT)
@@ -148,20 +147,23 @@ def _move_leader_epochs(run: Run) -> None:
 
 
 @contextmanager
-def _events_held_back(run: Run, topic: str) -> Iterator[None]:
-    """For as long as the block the outbox holds events of a topic: with the publisher frozen.
-
-    Of reports there are some because the credit service was frozen before, with submissions to be read.
-    """
-    if topic == REPORTED:
-        run.system.freeze("credit")
-        before = run.system.broker.published(SUBMITTED)
-        run.load(SHORT)
-        eventually(lambda: run.system.broker.published(SUBMITTED) >= before + UNREAD, 15)
-    run.system.freeze("publisher")
-    run.system.thaw("credit")
+def _submissions_unread(run: Run) -> Iterator[None]:
+    """The credit service is frozen for as long as the block, and has submissions to read when it goes on."""
+    run.system.freeze("credit")
+    before = run.system.broker.published(SUBMITTED)
     run.load(SHORT)
-    eventually(lambda: _waits(run, topic), 15)
+    eventually(lambda: run.system.broker.published(SUBMITTED) >= before + UNREAD, 15)
+    yield
+    run.system.thaw("credit")
+
+
+@contextmanager
+def _reports_held_back(run: Run) -> Iterator[None]:
+    """For as long as the block reports wait in the outbox, for a publisher that is frozen and publishes alone."""
+    with _submissions_unread(run):
+        run.system.freeze("publisher")
+    run.load(SHORT)
+    eventually(lambda: _waits(run, REPORTED), 15)
     yield
     run.system.thaw("publisher")
 
@@ -212,3 +214,11 @@ def _plant(run: Run, topic: str, messages: Iterable[RawMessage]) -> None:
 def _parked(run: Run, topic: str) -> bool:
     query = "SELECT EXISTS (SELECT FROM outbox_parked WHERE topic = %s AND reason <> '')"
     return bool(run.system.database.value(query, topic))
+
+
+for name, opens, deleted in (
+    # What came was read and is lost with its topic: reports come after it as far as the outbox holds them.
+    ("topic-of-submissions-deleted", with_publisher_alone, (SUBMITTED, REPORTED, _reports_held_back)),
+    ("topic-of-reports-deleted", FaultSystem, (REPORTED, SUBMITTED, lambda _: nullcontext())),
+):
+    scenario(11, name, outage=(10.0, 4.0), opens=opens, settle_seconds=REPUBLISHED_SECONDS)(topic_deleted(*deleted))
