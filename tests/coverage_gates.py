@@ -7,10 +7,14 @@ import os
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from uuid import uuid4
 
+import psutil
 import pytest
 from coverage import Coverage
 from coverage.exceptions import NoDataError
+
+from harness.waiting import eventually
 
 SETTINGS = Path(__file__).parents[1] / "pyproject.toml"
 
@@ -33,6 +37,19 @@ GATES = (
 )
 
 
+SESSION = "COVERAGE_GATES_SESSION"
+"""The variable by which every process that is measured for this session is known."""
+END_SECONDS = 30.0
+
+
+def _is_measured(process: psutil.Process) -> bool:
+    """Whether it writes what it measured for this session when it ends."""
+    try:
+        return process.pid != os.getpid() and process.environ().get(SESSION) == os.environ[SESSION]
+    except psutil.Error:  # it has ended, or is somebody else's
+        return False
+
+
 class Gates:
     """Measures the workers of a session and whatever they start, and reports on each gate."""
 
@@ -43,10 +60,12 @@ class Gates:
     def begin(self) -> None:
         """Forget earlier measurements, and have every Python process that starts from here on measured."""
         self._coverage.erase()
-        os.environ["COVERAGE_PROCESS_START"] = str(SETTINGS)
+        os.environ |= {"COVERAGE_PROCESS_START": str(SETTINGS), SESSION: uuid4().hex}
 
-    @pytest.hookimpl(trylast=True)  # once the workers have ended, and written what they measured
+    @pytest.hookimpl(trylast=True)  # once the workers have ended
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        # What a worker has started may end after it, and writes what it measured then.
+        eventually(lambda: not any(map(_is_measured, psutil.process_iter())), within=END_SECONDS)
         self._coverage.combine()
         for report in map(self._checked, GATES):
             session.config.hook.pytest_runtest_logreport(report=report)
