@@ -11,7 +11,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final, Protocol
 
-SHARE: Final = 0.05
+SHARE: Final = 0.10
 """Of the loop's time, which refusals may take."""
 RETURNS_SHARE: Final = 0.025
 """Which they take if everybody who was refused comes again when he was asked to, and is refused."""
