@@ -217,7 +217,7 @@ class ApiSettings(ApiIssuerSettings, HttpTlsSettings, HashKeySettings, WriterSet
     write_batch_max: int = Field(128, ge=1, le=1000, description="Most applications that share one write.")
     waiting_max: int = Field(2000, ge=1, description="Most applications that wait for the write; more get a 503.")
     write_within_seconds: float = Field(
-        0.7,
+        0.75,
         gt=0,
         le=3,
         description="An application that would not be written within so many seconds gets a 503 at once.",
