@@ -70,6 +70,7 @@ async def test_look_at_a_dead_letter_of_an_application_is_a_look_at_the_applicat
 
 async def test_overview_counts_those_that_nobody_has_resolved(signed_in: SignedIn, console: Console) -> None:
     operator = await signed_in(PersonRole.OPERATOR)
+    await operator.get("/dead-letters")  # the overview waits for no long list
     await operator.post("/dead-letters", act="replay", id=[FIRST], confirmed="yes")
 
     assert "<b>1</b><span>dead letter for people to resolve</span>" in (await operator.get("/")).text

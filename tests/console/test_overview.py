@@ -44,6 +44,7 @@ async def test_parts_that_are_away_are_named_on_the_overview(signed_in: Callable
 
     page = (await (await signed_in(PersonRole.OPERATOR)).get("/")).text
 
+    assert "<b>–</b><span>dead letters for people to resolve</span>" in page
     assert "Away: Kafka, prequal-api, credit-service, decision-service, publisher, console." in page
 
 

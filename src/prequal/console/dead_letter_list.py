@@ -54,8 +54,8 @@ class DeadLetterList:
         self._reading: asyncio.Task[PrequalError | None] | None = None
         self._last: Held | None = None
 
-    async def look(self, age: timedelta = timedelta()) -> Held:
-        """What the topics hold, or held at most `age` ago; where Kafka does not answer in time, what was read last.
+    async def look(self, age: timedelta = timedelta(), within: float = WAIT_SECONDS) -> Held:
+        """What the topics hold, or held at most `age` ago; where Kafka takes over `within` seconds, what was read last.
 
         Raises:
             Transient: it does not, and nothing was read before.
@@ -63,7 +63,7 @@ class DeadLetterList:
         """
         if self._last and datetime.now(UTC) - self._last.at < age:
             return self._last
-        is_old = self._consumers.is_away or not await self._is_read()
+        is_old = self._consumers.is_away or not await self._is_read(within)
         if self._last is None:
             raise Transient(KAFKA_IS_AWAY)
         return replace(self._last, is_old=is_old)
@@ -86,12 +86,12 @@ class DeadLetterList:
         with self._turn:
             self._reader.close()
 
-    async def _is_read(self) -> bool:
+    async def _is_read(self, within: float) -> bool:
         """Whether what was added has been read in time; a read that takes longer goes on for those who look next."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._refresh())
         reading = self._reading
-        await asyncio.wait([reading], timeout=WAIT_SECONDS)
+        await asyncio.wait([reading], timeout=within)
         problem = reading.result() if reading.done() else Transient(KAFKA_IS_AWAY)
         if isinstance(problem, Misconfigured):
             raise problem

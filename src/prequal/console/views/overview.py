@@ -20,6 +20,7 @@ from prequal.ops.queries import read_states
 from prequal.postgres.connections import Connection
 
 DEAD_LETTERS_AGE: Final = timedelta(seconds=5)
+DEAD_LETTERS_WAIT_SECONDS: Final = 0.1
 PERIODS: Final = {"1": "the last hour", "24": "the last 24 hours"}
 
 
@@ -34,9 +35,9 @@ async def show(visit: Visit) -> Response:
 async def _look(hours: int, console: Console, _: Mapping[str, str] = NOTHING) -> dict[str, Any]:
     """What the page shows of so many hours."""
     try:
-        held = await console.dead_letters.look(DEAD_LETTERS_AGE)
+        held = await console.dead_letters.look(DEAD_LETTERS_AGE, DEAD_LETTERS_WAIT_SECONDS)
     except (Transient, Misconfigured):
-        held = None  # the page says what is away; how many wait is not known
+        held = None  # how many wait is not known, or not yet
     async with console.pool.use("console_read") as connection:
         states = await read_states(connection) if held and held.letters else {}
         return await _figures(hours, connection) | {"dead_letters": held and held.waiting(states)}
