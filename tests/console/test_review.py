@@ -74,7 +74,9 @@ async def test_larger_case_is_decided_by_two_different_people(
 
     assert database.value("SELECT status FROM applications WHERE id = %s", case) == "REJECTED"
     timeline = (await first.get(f"/applications/{case}")).text
-    assert re.search(r"Review: two people decide it, by \S+; reviewer has claimed it until ", claimed)
+    assert re.search(
+        r"Review: two people decide it, by [^;]+ IST; reviewer has claimed it until [^;]+ IST\.</li>", claimed
+    )
     assert "Review: two" not in timeline
     steps = re.findall(r"· (.+)</span><br>(.+)</li>", timeline)
     assert steps[-4:] == [

@@ -22,7 +22,7 @@ from prequal.ops.timeline import format_duration
 
 MISSING: Final = "–"
 _CODE: Final = re.compile("`([^`]+)`")
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00", re.ASCII)
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)", re.ASCII)
 
 
 class Renderer:
@@ -46,6 +46,7 @@ class Renderer:
             "noun": counts.noun,
             "inr": inr,
             "said": self.said,
+            "timed": self.timed,
             "value": value,
             "coded": coded,
             "duration": lambda span: MISSING if span is None else format_duration(span),
@@ -76,6 +77,10 @@ class Renderer:
         if isinstance(detail, str) and _TIME.fullmatch(detail):
             return self.at(datetime.fromisoformat(detail))
         return MISSING if detail is None else str(detail)
+
+    def timed(self, sentence: str) -> str:
+        """A sentence of ours, with the times in it as everywhere."""
+        return _TIME.sub(lambda found: self.at(datetime.fromisoformat(found[0])), sentence)
 
 
 def _address(name: str) -> str:
