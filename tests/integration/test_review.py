@@ -20,7 +20,7 @@ from prequal.domain.policy import packaged
 from prequal.domain.review import Rules
 from prequal.messaging.handler import Outcome
 from prequal.ops.backtest import backtest
-from prequal.ops.timeline import trace
+from prequal.ops.timeline import build_timeline, read, trace
 from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import Actor, ActorKind
 from prequal.review import cases
@@ -375,11 +375,14 @@ async def test_timeline_tells_the_persons_decision_from_the_policys(database: Da
     stores = load(StoresSettings, _env_file=None, database_url=database.url, kafka_bootstrap_servers="localhost:1")
 
     timeline = await asyncio.to_thread(trace, stores, None, application_id)
+    record = await read(connection, application_id)
+    without_acts = build_timeline(replace(record, reviewed=[]), [])
 
-    assert [(step.service, step.what) for step in timeline.steps if "decided" in step.what] == [
-        ("decision-service", "decided: MANUAL_REVIEW"),
-        ("review", "decided: REJECTED, INCOME_NOT_ENOUGH"),
-    ]
+    for each, who in ((timeline, ASHA.name), (without_acts, "review")):
+        assert [(step.service, step.what) for step in each.steps if "decided" in step.what] == [
+            ("decision-service", "decided: MANUAL_REVIEW"),
+            (who, "decided: REJECTED, INCOME_NOT_ENOUGH"),
+        ]
 
 
 async def test_application_in_review_from_before_there_were_cases_gets_its_case(
