@@ -30,6 +30,7 @@ from prequal.postgres.connections import Connection, ConnectionPool
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.telemetry import tracing
 from prequal.telemetry.metrics import SUBMIT_ROUTE
+from prequal.telemetry.spans import Span
 
 T = TypeVar("T")
 OwnQuery: TypeAlias = Callable[[Connection, UUID, str], Awaitable[T | None]]
@@ -83,9 +84,7 @@ class SubmitApplication:
         span.end()
         await _accept(send, answer)
 
-    async def _answer(
-        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, span: tracing.Span
-    ) -> Accepted:
+    async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, span: Span) -> Accepted:
         caller = self._authentication.caller_of(scope, ClientScope.WRITE)
         self._limits.take_post(caller)
         body = await _body(headers, receive, scope.get("state", {}).get("is_body_whole", False))

@@ -22,6 +22,7 @@ from prequal.messaging.delivery import DeliveryReport, DeliveryReports
 from prequal.messaging.kafka_clients import CallbackPoller, is_fatal, is_missing_topic, producer_settings
 from prequal.messaging.outbox import OutboxRow
 from prequal.telemetry import metrics, tracing
+from prequal.telemetry.spans import Span
 
 log = structlog.get_logger()
 
@@ -138,7 +139,7 @@ class OutboxProducer:
         self._start()
 
     def _delivered(
-        self, generation: int, topic: str, row_id: int, span: tracing.Span, error: KafkaError | None, _: Message
+        self, generation: int, topic: str, row_id: int, span: Span, error: KafkaError | None, _: Message
     ) -> None:
         span.end(error.name() if error else None)
         if generation != self.generation:

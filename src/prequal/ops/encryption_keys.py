@@ -20,8 +20,8 @@ from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, record_act
 from prequal.schema.version import connected_at_revision
 from prequal.security import key_file, key_providers
+from prequal.security.data_key import DataKey
 from prequal.security.key_file import RingKeys, WrappedKey
-from prequal.security.key_providers import DataKey
 from prequal.security.pan_encryption import KeyRing
 
 PURPOSE: Final = "ENCRYPTION_KEY"

@@ -11,8 +11,8 @@ from typing import Any, Final
 from prequal.core.errors import KeysUnavailable, Misconfigured
 from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.topology import KeySource
+from prequal.security.data_key import DataKey
 from prequal.security.key_file import WrappedKey
-from prequal.security.key_providers import DataKey
 
 CONTEXT: Final = {"service": "prequal", "purpose": "applications.pan_number"}
 """Bound to each wrapped key, and shown in CloudTrail: a policy may demand it."""

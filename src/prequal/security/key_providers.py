@@ -4,22 +4,14 @@ Invariant: an unwrapped key is in memory alone, and in no message.
 """
 
 import os
-from dataclasses import dataclass
 from typing import Protocol
 
 from prequal.core.errors import Misconfigured
 from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.keys import KEY_BYTES, key_id
 from prequal.core.topology import KeySource
+from prequal.security.data_key import DataKey
 from prequal.security.key_file import HeldKey, RingKeys, WrappedKey
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class DataKey:
-    """A fresh key, and what a ring's file holds of it."""
-
-    key: bytes
-    held: HeldKey
 
 
 class KeyProvider(Protocol):

@@ -17,8 +17,8 @@ from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.keys import KEY_BYTES
 from prequal.core.proxies import DIRECT
 from prequal.core.topology import KeySource
+from prequal.security.data_key import DataKey
 from prequal.security.key_file import WrappedKey
-from prequal.security.key_providers import DataKey
 
 ANSWER_SECONDS: Final = 3.0
 NOT_VAULT: Final = "what answers at VAULT_ADDR does not answer as Vault does"

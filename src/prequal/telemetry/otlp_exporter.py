@@ -19,7 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from prequal import __version__
 from prequal.domain.pan_detection import redact
-from prequal.telemetry.tracing import Attributes, Kind, Span
+from prequal.telemetry.spans import Attributes, Kind, Span
 
 log = structlog.get_logger()
 

@@ -10,38 +10,18 @@ What is done for many at once (a write, an archiving) is a span of a trace of it
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from prequal.core.settings import ServiceSettings
+from prequal.telemetry.spans import Kind, Span
 
 if TYPE_CHECKING:
     from prequal.telemetry.otlp_exporter import Recorder
 
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context: version, trace, the caller's span, flags."""
-
-
-Attributes: TypeAlias = Mapping[str, str | int]
-"""Ids, counts and statuses; of what an applicant wrote, nothing."""
-Kind: TypeAlias = Literal["SERVER", "PRODUCER", "CONSUMER"]
-
-
-class Span:
-    """One step of one application; this one is not recorded, and only keeps what was handed on, to be handed on."""
-
-    __slots__ = ("traceparent",)
-
-    def __init__(self, traceparent: str | None) -> None:
-        self.traceparent = traceparent
-
-    def note(self, attributes: Attributes) -> None:
-        """Add to what the span says."""
-
-    def end(self, error: str | None = None) -> None:
-        """The step is over; `error` is the kind of its failure, never its words. From any thread."""
-
 
 UNTRACED = Span(None)
 
