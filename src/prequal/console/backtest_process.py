@@ -33,7 +33,8 @@ class BacktestProcess:
         asked = (answers, self._progress, database_url, document, since, until)
         self._process = _CONTEXT.Process(target=_run, args=asked, daemon=True)
         self._process.start()
-        backtest.give_way(self._process.pid or 0)
+        assert self._process.pid  # it was started
+        backtest.give_way(self._process.pid)
         answers.close()
 
     @property

@@ -75,7 +75,7 @@ class Renderer:
         if isinstance(detail, bool):
             return "yes" if detail else "no"
         if isinstance(detail, str) and _TIME.fullmatch(detail):
-            return self.at(datetime.fromisoformat(detail))
+            return self.timed(detail)
         return MISSING if detail is None else str(detail)
 
     def timed(self, sentence: str) -> str:

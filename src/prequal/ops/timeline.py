@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import asyncpg
-
 from prequal.core.errors import Misconfigured, Transient, UsageError
 from prequal.core.settings import DatabaseSettings, StoresSettings
 from prequal.core.topology import ROUTES, Service, group_of
@@ -28,6 +26,7 @@ from prequal.ops.republish import SESSION
 from prequal.ops.timeline_queries import CONSUMERS, OutboxEvent, PanAccess, Record
 from prequal.policy_versions.life import policy_of
 from prequal.postgres.connections import Connection
+from prequal.review.queries import Case
 from prequal.schema.version import connected_at_revision
 
 READ_SECONDS = 30.0
@@ -257,7 +256,7 @@ def _decision(record: Record) -> DecisionRecord | None:
 def _waits_for(record: Record, dead_letters: Sequence[StoredDeadLetter]) -> list[str]:
     """What is due next: for a case of people, whose it is; for the undecided, from the last event that there is."""
     if record.application["status"] != Status.PENDING:
-        return _waits_for_people(record.application)
+        return [_waits_for_people(record.case)] if record.case and not record.case.outcome else []
     types = [event_type for event_type in ROUTES if any(each.event_type == event_type for each in record.events)]
     if not types:
         return ["Its events are neither in the outbox nor in the archive: nothing will publish them."]
@@ -268,15 +267,12 @@ def _waits_for(record: Record, dead_letters: Sequence[StoredDeadLetter]) -> list
     return [*_waits_for_event(record, types[-1]), *held, _republication(record)]
 
 
-def _waits_for_people(application: asyncpg.Record) -> list[str]:
-    if application["opened_at"] is None or application["outcome"]:
-        return []
-    who = "two people decide it" if application["people_needed"] == 2 else "one person decides it"
-    target = f"by {format_time(application['target_at'])}"
-    if application["claimed_by"] is None:
-        return [f"Review: {who}, {target}; nobody has claimed it."]
-    lease = f"{application['claimed_by']} has claimed it until {format_time(application['lease_until'])}"
-    return [f"Review: {who}, {target}; {lease}."]
+def _waits_for_people(case: Case) -> str:
+    who = "two people decide it" if case.people_needed == 2 else "one person decides it"
+    claim = "nobody has claimed it"
+    if case.is_claimed and case.lease_until:
+        claim = f"{case.claimed_by} has claimed it until {format_time(case.lease_until)}"
+    return f"Review: {who}, by {format_time(case.target_at)}; {claim}."
 
 
 def _waits_for_event(record: Record, event_type: EventType) -> list[str]:

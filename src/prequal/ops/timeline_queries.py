@@ -14,6 +14,7 @@ from prequal.core.topology import ROUTES
 from prequal.domain.events import event_id
 from prequal.domain.policy.policy import Policy
 from prequal.postgres.connections import Connection
+from prequal.review.queries import Case, case_of
 
 CONSUMERS = {event_type: route.consumer.value for event_type, route in ROUTES.items()}
 """The service that consumes each type of event."""
@@ -96,6 +97,8 @@ class Record:
     accesses: Sequence[PanAccess]
     republication: Republication | None
     resolved: Sequence[ResolvedDeadLetter]
+    case: Case | None = None
+    """Of the application that the policy left to people."""
     reviewed: Sequence[ReviewAct] = ()
     policy: Policy | None = None
     """By which it was decided, where this code knows it."""
@@ -119,6 +122,7 @@ async def read(connection: Connection, application_id: UUID) -> Record | None:
             accesses=[PanAccess(*row) for row in await _accesses(connection, application_id)],
             republication=Republication(*republications[0]) if republications else None,
             resolved=[ResolvedDeadLetter(*row) for row in await _resolved(connection, event_ids)],
+            case=await case_of(connection, application_id),
             reviewed=[ReviewAct(*row) for row in await _reviewed(connection, application_id)],
         )
 
@@ -144,9 +148,7 @@ async def _application(connection: Connection, application_id: UUID) -> asyncpg.
         """
         SELECT id, status, pan_number_masked, loan_type, application.loan_amount_inr, monthly_income_inr,
                cibil_score, decision_rule, decision_measures, policy_version, policy_hash, created_at, updated_at,
-               review.opened_at, review.outcome, review.reason, review.decided_at, review.people_needed,
-               CASE WHEN review.lease_until > clock_timestamp() THEN review.claimed_by END AS claimed_by,
-               review.lease_until, review.target_at,
+               review.opened_at, review.outcome, review.reason, review.decided_at,
                (SELECT age_seconds FROM reused_reports WHERE application_id = id) AS report_age_seconds
         FROM applications AS application LEFT JOIN review_cases AS review ON review.application_id = application.id
         WHERE id = $1
