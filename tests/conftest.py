@@ -3,6 +3,7 @@
 Invariant: nothing starts before a test asks for it, and each worker has stores of its own.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.stores import folder_in_memory, started
 from harness.system import System, a_system
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
+from prequal.postgres import primary
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +26,20 @@ def _priority_is_kept() -> Iterator[None]:
     """A command that gives way to everything else must not take along the tests that run it in their own process."""
     with mock.patch("os.nice"):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stalled_machine_is_waited_for() -> Iterator[None]:
+    """A connection that a test opens in its own process waits, however long the machine stands still."""
+    with mock.patch.object(primary, "CONNECT_SECONDS", 30.0):
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leak_is_found_where_it_is_made() -> Iterator[None]:
+    """What a module's tests leave unclosed fails the last of them, and not a later module's by chance."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

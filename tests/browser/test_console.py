@@ -84,9 +84,9 @@ def test_auditor_finds_an_application_and_the_look_at_it_in_the_record(console: 
     expect(page.get_by_role("heading", name=f"Application {application}")).to_be_visible()
     page.get_by_role("link", name="Record").click()
 
-    expect(page.get_by_role("row", name="auditor").filter(has_text=application).first).to_contain_text(
-        "application viewed"
-    )
+    # Not the newest of the rows for certain: other tests look at the same application, and a minute is recorded once.
+    looks = page.get_by_role("row", name="auditor").filter(has_text=application)
+    expect(looks.filter(has_text="application viewed").first).to_be_visible()
 
 
 def test_auditor_lists_the_accesses_to_an_application_and_verifies_the_record(console: Console, opened: Opened) -> None:
