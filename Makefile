@@ -38,7 +38,7 @@ help: ## List the targets
 
 .venv/.develop: requirements/dev.txt .venv/.run
 	@echo "· installing what it is developed with (about 30 s)"
-	@began=$$SECONDS; { $(BIN)/python -m prequal.local.jars && $(BIN)/python -m prequal.local.kafka_cache; } & caches=$$!; \
+	@began=$$SECONDS; { $(BIN)/python -m prequal.local.jars && $(BIN)/python -m prequal.local.kafka_cache_maker; } & caches=$$!; \
 		$(PIP) install --no-compile --require-hashes -r requirements/dev.txt && wait $$caches \
 		&& echo "· installed in $$((SECONDS - began)) s" && touch $@
 

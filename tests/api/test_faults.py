@@ -76,10 +76,6 @@ async def test_body_that_does_not_come_in_time_is_408_and_the_connection_ends(
     assert b"x-request-id: slow" in head.lower()
 
 
-def test_body_has_ten_seconds_to_come() -> None:
-    assert routes.BODY_SECONDS == 10
-
-
 async def test_declared_size_is_refused_before_any_of_it_comes(database: Database, kafka: Kafka) -> None:
     async with api_within(database.url, kafka.bootstrap_servers) as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port or 0)

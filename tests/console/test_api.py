@@ -185,6 +185,23 @@ async def test_body_that_does_not_fit_is_refused_in_the_one_shape(person: Person
     assert "ABCDE" not in answers["VALIDATION_ERROR"].text
 
 
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Content-Type": "application/json; charset=utf8", "Content-Encoding": "identity"}, "VALIDATION_ERROR"),
+        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, "UNSUPPORTED_MEDIA_TYPE"),
+        ({"Content-Type": "application/json; charset=utf-16"}, "UNSUPPORTED_MEDIA_TYPE"),
+    ],
+)
+async def test_body_is_read_exactly_if_its_bytes_are_json_as_they_stand(
+    person: Person, headers: dict[str, str], code: str
+) -> None:
+    client = await person(PersonRole.RISK_OFFICER)
+    answer = await client.post(f"{PREFIX}/policy/versions", content=b"{}", headers=headers)
+
+    assert code_of(answer, answer.status_code) == code
+
+
 async def test_reviewer_claims_notes_and_decides_a_case(person: Person, database: Database) -> None:
     case, client = await in_review(database), await person(PersonRole.REVIEWER)
     path = f"{PREFIX}/review/cases/{case}"

@@ -28,6 +28,7 @@ from prequal.domain.sandbox import is_free_of_claims
 from prequal.messaging.events import rfc3339
 from prequal.postgres.connections import Connection, ConnectionPool
 from prequal.security.pan_encryption import KeyRing, PanHasher
+from prequal.service.http_bodies import BODY_SECONDS, is_json
 from prequal.telemetry import tracing
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 from prequal.telemetry.spans import Span
@@ -38,10 +39,7 @@ OwnQuery: TypeAlias = Callable[[Connection, UUID, str], Awaitable[T | None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 BODY_BYTES_MAX = 16 * 1024
-BODY_SECONDS = 10.0
 READ_SECONDS = 4.0
-UTF_8 = frozenset({b"utf-8", b"utf8", b"us-ascii"})
-"""Names of UTF-8 and of what is a part of it."""
 NO_STORE: Headers = [(b"cache-control", b"no-store")]
 JSON_CONTENT = (b"content-type", b"application/json")
 _ACCEPTED = '{"application_id": "%s", "status": "PENDING", "created_at": "%s", "request_id": "%s"}'
@@ -296,7 +294,7 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive, is_whole: bool
                 body = await _read(receive)
         except TimeoutError:
             raise ApiError(ErrorCode.REQUEST_TIMEOUT, headers={"Connection": "close"}) from None
-    if not _is_json(headers):
+    if not is_json(headers):
         raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE)
     return body
 
@@ -314,14 +312,6 @@ async def _read(receive: Receive) -> bytes:
             raise ApiError(ErrorCode.PAYLOAD_TOO_LARGE, headers={"Connection": "close"})
         if not message.get("more_body", False):
             return b"".join(parts)
-
-
-def _is_json(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the body's bytes are JSON as they stand; parameters mean nothing to JSON (RFC 8259, 11)."""
-    kind, *parameters = headers.get(b"content-type", b"").lower().replace(b" ", b"").split(b";")
-    charsets = {each.removeprefix(b"charset=").strip(b'"') for each in parameters if each.startswith(b"charset=")}
-    encoding = headers.get(b"content-encoding", b"identity").lower()
-    return kind == b"application/json" and charsets <= UTF_8 and encoding == b"identity"
 
 
 class ClientGone(Exception):

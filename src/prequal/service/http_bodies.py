@@ -1,9 +1,10 @@
-"""A request's body, read within bounds.
+"""A request's body: read within bounds, and whether it is JSON as it stands.
 
 Invariant: no body holds more memory than its reader allows, nor a connection for longer than ten seconds.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.requests import Request
@@ -12,6 +13,9 @@ from prequal.core.errors import Refused
 
 BODY_SECONDS: Final = 10.0
 """Within which a request's body must be whole, once its head was read."""
+
+UTF_8: Final = frozenset({b"utf-8", b"utf8", b"us-ascii"})
+"""Names of UTF-8 and of what is a part of it."""
 
 
 class TooLarge(Refused):
@@ -39,3 +43,11 @@ async def read_body(request: Request, most: int) -> bytes:
     except TimeoutError:
         raise TooSlow from None
     return bytes(body)
+
+
+def is_json(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the body's bytes are JSON as they stand; parameters mean nothing to JSON (RFC 8259, 11)."""
+    kind, *parameters = headers.get(b"content-type", b"").lower().replace(b" ", b"").split(b";")
+    charsets = {each.removeprefix(b"charset=").strip(b'"') for each in parameters if each.startswith(b"charset=")}
+    encoding = headers.get(b"content-encoding", b"identity").lower()
+    return kind == b"application/json" and charsets <= UTF_8 and encoding == b"identity"

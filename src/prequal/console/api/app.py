@@ -29,7 +29,7 @@ from prequal.console.visit import Console, Visit, names_nothing
 from prequal.core.errors import PrequalError
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.people import sessions
-from prequal.service.http_bodies import TooLarge, TooSlow, read_body
+from prequal.service.http_bodies import TooLarge, TooSlow, is_json, read_body
 from prequal.telemetry.logs import correlation_id, where
 
 log = structlog.get_logger()
@@ -158,15 +158,9 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
         raise Problem(Code.PAYLOAD_TOO_LARGE, headers={"Connection": "close"}) from None
     except TooSlow:
         raise Problem(Code.REQUEST_TIMEOUT, headers={"Connection": "close"}) from None
-    if body and not _is_json(scope):
+    if body and not is_json(dict(scope["headers"])):
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
     return body
-
-
-def _is_json(scope: Scope) -> bool:
-    headers = dict(scope["headers"])
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    return kind == b"application/json" and b"content-encoding" not in headers
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
