@@ -80,15 +80,15 @@ def no_inbox() -> None:
     """No inbox: a message that comes twice takes effect twice."""
     from prequal.credit import queries
 
-    record_reads = queries.record_reads
+    record_decryptions = queries.record_decryptions
 
     async def record_all(connection: Any, reads: Any) -> Any:
         new_or_not = _Reworded(connection, "digest IS NULL AND agrees AND status = 'PENDING'", "agrees")
-        known = await record_reads(new_or_not, reads)  # type: ignore[arg-type]
+        known = await record_decryptions(new_or_not, reads)  # type: ignore[arg-type]
         return _forgotten(known)
 
     _rebind(queries, "INSERT_REMEMBERED", "SELECT event_id FROM {events} WHERE {consumer}::text IS NOT NULL")
-    _rebind(queries, "record_reads", record_all)
+    _rebind(queries, "record_decryptions", record_all)
 
 
 @bug("credit", red="I2 I3", scenario="credit dies before its commit", settings=REPUBLISHES_LATE)
@@ -267,12 +267,12 @@ def decrypted_before_the_audit_row() -> None:
     """A PAN is decrypted without an audit row before it."""
     from prequal.credit import queries
 
-    record_reads = queries.record_reads
+    record_decryptions = queries.record_decryptions
 
     async def later(connection: Any, reads: Any) -> Any:
-        return await record_reads(_Reworded(connection, "WHERE has_key AND", "WHERE false AND"), reads)  # type: ignore[arg-type]
+        return await record_decryptions(_Reworded(connection, "WHERE has_key AND", "WHERE false AND"), reads)  # type: ignore[arg-type]
 
-    _rebind(queries, "record_reads", later)
+    _rebind(queries, "record_decryptions", later)
 
 
 @bug("api", red="I8", scenario="load")

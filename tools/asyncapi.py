@@ -77,7 +77,7 @@ def document() -> Document:
             "version": __version__,
             "description": "What the services publish to each other, and to others where that is switched on. "
             "The same fact always has the same event_id: a "
-            "consumer keeps the ids it has taken effect of, ignores fields it does not know, and makes a dead letter "
+            "consumer keeps the ids it has applied, ignores fields it does not know, and makes a dead letter "
             "of a version it does not know.",
             "license": {"name": "Apache-2.0"},
         },

@@ -20,7 +20,7 @@ from harness.applications import a_key, a_pan, an_application
 from harness.database import PASSWORD, Database
 from harness.system import OTHER_KEY, PAN_HASH_KEY
 from prequal.api import queries
-from prequal.api.queries import Names, NewApplication
+from prequal.api.queries import Fingerprints, NewApplication
 from prequal.api_clients import administration
 from prequal.cli.app import app
 from prequal.core.errors import Misconfigured, Refused, Transient
@@ -174,7 +174,7 @@ def named_under(pan: str, *keys: bytes) -> NewApplication:
         encrypted_pan=KEY_RING.encrypt(number, id_),
         pan_number_hash=hasher.hash(number),
         request_id="request-1",
-        names=tuple(Names(each.key_id, None, None, each.hash(number)) for each in hasher.every),
+        fingerprints=tuple(Fingerprints(each.key_id, None, None, each.hash(number)) for each in hasher.every),
         client=LOCAL,
     )
 

@@ -26,7 +26,7 @@ from prequal.publisher import queries
 ID = uuid4()
 LEASE = queries.Lease("loan_applications_submitted", uuid4(), 1)
 
-WRITTEN = 4 + len(api._APPLICATIONS) + len(api._OTHER_NAMES)
+WRITTEN = 4 + len(api._APPLICATIONS) + len(api._OTHER_FINGERPRINTS)
 
 STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "api.write": lambda connection: api.write(connection, [], "prequal-api"),
@@ -34,7 +34,7 @@ STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
         api.WRITE_UNDER_SEVERAL_KEYS, *[None] * WRITTEN
     ),
     "inbox.look_up": lambda connection: inbox.look_up(connection, "credit-service", []),
-    "credit.record_reads": lambda connection: credit.record_reads(connection, []),
+    "credit.record_decryptions": lambda connection: credit.record_decryptions(connection, []),
     "credit.append_reports": lambda connection: credit.append_reports(connection, []),
     "decision.write_decisions": lambda connection: decision.write_decisions(connection, []),
     "decision.write_decisions published": lambda connection: decision.write_decisions(

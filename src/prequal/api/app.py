@@ -1,4 +1,4 @@
-"""The API's outside: one envelope round every request, and FastAPI within it.
+"""The API's ASGI application: one envelope round every request, and FastAPI within it.
 
 Invariant: whatever happens inside, the caller gets one answer of the one shape, with `X-Request-ID`.
 """

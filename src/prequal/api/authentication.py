@@ -10,7 +10,7 @@ from hashlib import blake2b
 from time import monotonic
 from typing import Final, Protocol
 
-from starlette.types import Scope as Request
+from starlette.types import Scope as HttpScope
 
 from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.issued_tokens import IssuedTokens
@@ -43,7 +43,7 @@ class Authentication(Protocol):
     async def run(self, stop: asyncio.Event) -> None:
         """Keep that up to date until `stop`."""
 
-    def caller_of(self, request: Request, needed: Scope) -> Caller:
+    def caller_of(self, request: HttpScope, needed: Scope) -> Caller:
         """Who sends it; his id is then in `request`, as `api_client`.
 
         Raises:
@@ -63,7 +63,7 @@ class NoAuthentication:
     async def run(self, stop: asyncio.Event) -> None:
         pass
 
-    def caller_of(self, request: Request, needed: Scope) -> Caller:
+    def caller_of(self, request: HttpScope, needed: Scope) -> Caller:
         """The local client."""
         request["api_client"] = LOCAL
         return self._caller
@@ -105,7 +105,7 @@ class KeyAuthentication:
             if self._issued:
                 group.create_task(self._issued.keys.run(stop))
 
-    def caller_of(self, request: Request, needed: Scope) -> Caller:
+    def caller_of(self, request: HttpScope, needed: Scope) -> Caller:
         """The client whose token it is; raises what `Authentication` says, and SERVICE_UNAVAILABLE at first."""
         if not self._clients.are_known:
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
@@ -155,7 +155,7 @@ class KeyAuthentication:
             None,
         )
 
-    def _not_taken(self, request: Request, unless_too_many: ApiError | None = None) -> ApiError:
+    def _not_taken(self, request: HttpScope, unless_too_many: ApiError | None = None) -> ApiError:
         """The refusal of a token, counted by its address.
 
         A right token is taken at any time: a stranger who shares an address with callers, as behind an ingress, cannot
@@ -181,5 +181,5 @@ def _forbidden(words: str, needed: Scope) -> ApiError:
     return ApiError(ErrorCode.FORBIDDEN, headers={"WWW-Authenticate": challenge}, words=words)
 
 
-def _address(request: Request) -> str:
+def _address(request: HttpScope) -> str:
     return address_of(request["client"][0]) if request.get("client") else ""

@@ -74,7 +74,7 @@ class BatchWriter:
         self._events = events
         self._database_url = database_url
         self._service = service
-        self._link = SingleConnection(database_url, f"{service} write")
+        self._connection = SingleConnection(database_url, f"{service} write")
 
     async def write(self, batch: Sequence[NewApplication]) -> Answers:
         """Write and commit `batch`; no two rows of it have the same key.
@@ -101,19 +101,19 @@ class BatchWriter:
         Raises:
             Transient: the database is away.
         """
-        async with self._link.use() as connection:
+        async with self._connection.use() as connection:
             await queries.write(connection, (), self._service)
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._link.close()
+        await self._connection.close()
 
     async def _transaction(self, batch: Sequence[NewApplication]) -> Answers:
         # The lock is the batch's name: the next holder knows that the batch is over, one way or the other. The shared
         # one holds off the retirement of a hash key.
         lock = random.getrandbits(62)
         failpoints.reached(Place.API_BEFORE_BEGIN)
-        async with self._link.use("write") as connection:
+        async with self._connection.use("write") as connection:
             await connection.execute(
                 f"BEGIN; SELECT pg_advisory_xact_lock({lock}), pg_advisory_xact_lock_shared({HASH_KEYS_LOCK})"
             )
@@ -166,13 +166,13 @@ async def _answers(
 
 async def _refused(connection: Connection, refused: Sequence[NewApplication]) -> Answers:
     """A key's first answer, or that another application has the PAN; a duplicate does not use its key up."""
-    key_hmacs = [names.key_hmac for new in refused for names in new.names if names.key_hmac is not None]
+    key_hmacs = [each.key_hmac for new in refused for each in new.fingerprints if each.key_hmac is not None]
     known = await queries.remembered(connection, key_hmacs) if key_hmacs else {}
     answers = {new.application.id: _refusal(new, known) for new in refused}
     duplicates = [new for new in refused if answers[new.application.id] is ErrorCode.DUPLICATE_APPLICATION]
-    several = len(refused[0].names) > 1
+    several = len(refused[0].fingerprints) > 1
     released = refused if several else duplicates
-    if with_key := [new for new in released if new.names[0].key_hmac is not None]:
+    if with_key := [new for new in released if new.fingerprints[0].key_hmac is not None]:
         await queries.release_keys(connection, with_key)
     if several:
         await queries.release_claims(connection, refused)
@@ -182,23 +182,23 @@ async def _refused(connection: Connection, refused: Sequence[NewApplication]) ->
 async def _own_holders(connection: Connection, duplicates: Sequence[NewApplication]) -> Answers:
     """What each client learns of the application that has the PAN: the local one, who may be anybody, nothing."""
     theirs = [new for new in duplicates if new.client != LOCAL]
-    claim_keys = [names.claim_key for new in theirs for names in new.names if names.claim_key is not None]
+    claim_keys = [each.claim_key for new in theirs for each in new.fingerprints if each.claim_key is not None]
     if not claim_keys:
         return {}
     holders = await queries.holders(connection, claim_keys)
     answers: Answers = {}
     for new in theirs:
         # Of several keys' claims the newest decides: the others are of applications that were rejected.
-        held = [holders[names.claim_key] for names in new.names if names.claim_key in holders]
+        held = [holders[each.claim_key] for each in new.fingerprints if each.claim_key in holders]
         if held:
             answers[new.application.id] = Duplicate(*astuple(max(held, key=lambda holder: holder.created_at)))
     return answers
 
 
 def _refusal(new: NewApplication, known: Mapping[bytes, queries.Remembered]) -> Answer:
-    for names in new.names:
-        if names.key_hmac is not None and (first := known.get(names.key_hmac)):
-            if first.request_hmac != names.request_hmac:
+    for each in new.fingerprints:
+        if each.key_hmac is not None and (first := known.get(each.key_hmac)):
+            if first.request_hmac != each.request_hmac:
                 return ErrorCode.IDEMPOTENCY_KEY_REUSED
             return Accepted(first.application_id, first.created_at, first.request_id, replayed=True)
     return ErrorCode.DUPLICATE_APPLICATION

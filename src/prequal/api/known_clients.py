@@ -112,7 +112,7 @@ class KnownClients:
         return await queries.identified_clients(connection, self._issuer) if self._issuer else ()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read them again and again, until `stop`; a reading that fails is said once, and changes nothing."""
+        """Read them again and again, until `stop`; a reading that fails is logged once, and changes nothing."""
         while not stop.is_set():
             await pause(stop, REFRESH_SECONDS)
             try:

@@ -20,8 +20,8 @@ from prequal.postgres.connections import Connection
 from prequal.postgres.undecided import LIST_OLD_IDS
 
 
-class Names(NamedTuple):
-    """What stands for an application under one hash key; key and request are HMACs, absent without a key.
+class Fingerprints(NamedTuple):
+    """An application's under one hash key; those of key and request are absent without an `Idempotency-Key`.
 
     One without a `claim_key` is the sandbox's: the 24-hour rule does not hold for it. Both keys are the client's own.
     """
@@ -35,13 +35,13 @@ class Names(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewApplication:
-    """A valid application, encrypted and ready to be written; its names are those of the active hash key first."""
+    """A valid application, encrypted and ready to be written; its fingerprints under the active hash key come first."""
 
     application: LoanApplication
     encrypted_pan: bytes
     pan_number_hash: str
     request_id: str
-    names: tuple[Names, ...]
+    fingerprints: tuple[Fingerprints, ...]
     client: str
     traceparent: str | None = None
 
@@ -96,16 +96,16 @@ _APPLICATIONS = Columns[NewApplication](
     ("amount", "text", lambda new: str(new.application.loan_amount_inr)),
     ("loan_type", "text", lambda new: new.application.loan_type.value),
     ("request_id", "text", lambda new: new.request_id),
-    ("key_hmac", "bytea", lambda new: new.names[0].key_hmac),
-    ("request_hmac", "bytea", lambda new: new.names[0].request_hmac),
+    ("key_hmac", "bytea", lambda new: new.fingerprints[0].key_hmac),
+    ("request_hmac", "bytea", lambda new: new.fingerprints[0].request_hmac),
     ("event_id", "uuid", lambda new: event_id(ApplicationSubmitted.type, new.application.id)),
     ("body", "text", _body),
     ("traceparent", "text", lambda new: new.traceparent),
-    ("claim_key", "text", lambda new: new.names[0].claim_key),
+    ("claim_key", "text", lambda new: new.fingerprints[0].claim_key),
     ("client", "text", lambda new: new.client),
 )
 
-_OTHER_NAMES = Columns[tuple[NewApplication, Names]](
+_OTHER_FINGERPRINTS = Columns[tuple[NewApplication, Fingerprints]](
     ("application_id", "uuid", lambda of: of[0].application.id),
     ("request_id", "text", lambda of: of[0].request_id),
     ("key_hmac", "bytea", lambda of: of[1].key_hmac),
@@ -204,7 +204,7 @@ WRITE_UNDER_SEVERAL_KEYS = _WRITE.format(
     others=f"""names AS (
         SELECT application_id, request_id, key_hmac, request_hmac, claim_key, hash_key FROM input
         UNION ALL
-        SELECT {_OTHER_NAMES.names} FROM {_OTHER_NAMES.table("other", first=_FIRST + len(_APPLICATIONS))}
+        SELECT {_OTHER_FINGERPRINTS.names} FROM {_OTHER_FINGERPRINTS.table("other", first=_FIRST + len(_APPLICATIONS))}
         WHERE (SELECT holds FROM fit)
     ),""",
     claimants="""(
@@ -222,8 +222,8 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
     Raises:
         Transient: every hash key of this process is retired; nothing was written.
     """
-    hash_keys = [names.hash_key for names in batch[0].names] if batch else []
-    others = [(new, names) for new in batch for names in new.names[1:]] if len(hash_keys) > 1 else []
+    hash_keys = [each.hash_key for each in batch[0].fingerprints] if batch else []
+    others = [(new, each) for new in batch for each in new.fingerprints[1:]] if len(hash_keys) > 1 else []
     rows = await connection.fetch(
         WRITE_UNDER_SEVERAL_KEYS if others else WRITE,
         service,
@@ -231,7 +231,7 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
         ApplicationSubmitted.type.value,
         hash_keys,
         *_APPLICATIONS.arrays(batch),
-        *(_OTHER_NAMES.arrays(others) if others else ()),
+        *(_OTHER_FINGERPRINTS.arrays(others) if others else ()),
     )
     if not batch:  # the statement is planned, and that is all
         return {}
@@ -245,7 +245,7 @@ async def release_keys(connection: Connection, refused: Sequence[NewApplication]
     """Forget the keys of applications that were refused after all: a refused request does not use its key up."""
     await connection.execute(
         "DELETE FROM idempotency_keys WHERE key_hmac = ANY ($1::bytea[]) AND application_id = ANY ($2::uuid[])",
-        sorted(names.key_hmac for new in refused for names in new.names if names.key_hmac is not None),
+        sorted(each.key_hmac for new in refused for each in new.fingerprints if each.key_hmac is not None),
         [new.application.id for new in refused],
     )
 
@@ -257,7 +257,7 @@ async def release_claims(connection: Connection, refused: Sequence[NewApplicatio
         UPDATE pan_claims SET expires_at = now()
         WHERE pan_number_hash = ANY ($1::text[]) AND application_id = ANY ($2::uuid[])
         """,
-        sorted(names.claim_key for new in refused for names in new.names if names.claim_key is not None),
+        sorted(each.claim_key for new in refused for each in new.fingerprints if each.claim_key is not None),
         [new.application.id for new in refused],
     )
 

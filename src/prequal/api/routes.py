@@ -1,6 +1,6 @@
-"""The API's own three paths, as plain ASGI: what a framework would do per request is done here once, by hand.
+"""The post of an application and the read of its status, as plain ASGI: the framework's layers cost more than both.
 
-Invariant: the PAN leaves this file only encrypted, hashed or masked.
+Invariant: the PAN leaves this file encrypted, hashed, or as a `Pan`, of which only the masked form is written.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from prequal.messaging.events import rfc3339
 from prequal.postgres.connections import Connection, ConnectionPool
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service.http_bodies import BODY_SECONDS, is_json
-from prequal.telemetry import tracing
+from prequal.telemetry import metrics, tracing
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 from prequal.telemetry.spans import Span
 
@@ -86,9 +86,10 @@ class SubmitApplication:
         caller = self._authentication.caller_of(scope, ClientScope.WRITE)
         self._limits.take_post(caller)
         body = await _body(headers, receive, scope.get("state", {}).get("is_body_whole", False))
-        # The second time after the head came: since then the queue may have filled, and a request that was sent behind
-        # another one of its connection was not asked at all.
-        if not self._submissions.has_room():
+        # Asked again: since the head came the queue may have filled, and for a request that was sent behind another one
+        # of its connection it was not asked at all.
+        if self._submissions.is_full():
+            metrics.SHED.inc()
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
         request = parse(body, self._holder_types)
         key = _key(scope["headers"])
@@ -122,29 +123,34 @@ class SubmitApplication:
             encrypted_pan=self._keys.encrypt(application.pan, application.id),
             pan_number_hash=pan_number_hash,
             request_id=request_id,
-            names=(
-                self._names(self._hasher, pan_number_hash, request, key, caller),
-                *(self._names(each, each.hash(request.pan), request, key, caller) for each in self._hasher.retired),
+            fingerprints=(
+                self._fingerprints(self._hasher, pan_number_hash, request, key, caller),
+                *(
+                    self._fingerprints(each, each.hash(request.pan), request, key, caller)
+                    for each in self._hasher.retired
+                ),
             ),
             client=caller.client,
             traceparent=traceparent,
         )
 
-    def _names(
+    def _fingerprints(
         self, hasher: PanHasher, pan_number_hash: str, request: ApplicationRequest, key: str | None, caller: Caller
-    ) -> queries.Names:
-        """What stands for the request under one hash key; no claim for a PAN that is free of the 24-hour rule."""
+    ) -> queries.Fingerprints:
+        """The request's fingerprints under one hash key; no claim for a PAN that is free of the 24-hour rule."""
         claim = None
         if not (self._sandbox and is_free_of_claims(request.pan)):
             claim = pan_number_hash if caller.client == LOCAL else hasher.claim(request.pan, caller.client)
         if key is None:
-            return queries.Names(hasher.key_id, None, None, claim)
+            return queries.Fingerprints(hasher.key_id, None, None, claim)
         owned = hasher.fingerprint("idempotency key", _owned(key, caller))
-        return queries.Names(hasher.key_id, owned, hasher.fingerprint("request body", request.canonical()), claim)
+        return queries.Fingerprints(
+            hasher.key_id, owned, hasher.fingerprint("request body", request.canonical()), claim
+        )
 
 
 class OwnApplications:
-    """Reads of one application, by the client whose it is."""
+    """Reads of one application, by the client that posted it."""
 
     def __init__(self, read_pool: ConnectionPool, authentication: Authentication, limits: RateLimits) -> None:
         self._read_pool = read_pool
@@ -152,7 +158,7 @@ class OwnApplications:
         self._limits = limits
 
     async def warm(self, _: Connection) -> None:
-        """Open a connection and have the reads planned on it: the first would wait. A check of the start.
+        """Open a connection and have the reads planned on it: the first would wait. A startup check.
 
         Raises:
             Transient: the database is away.
@@ -206,7 +212,7 @@ def _application_id(text: str) -> UUID:
 
 
 def _owned(key: str, caller: Caller) -> bytes:
-    """An `Idempotency-Key` among those of all clients; a key has no space in it."""
+    """An `Idempotency-Key` among those of all clients: the space between the two cannot be in a key."""
     return (key if caller.client == LOCAL else f"{caller.client} {key}").encode()
 
 

@@ -70,7 +70,7 @@ class Submissions:
         metrics.WAITING_LIMIT.set(settings.waiting_max)
 
     async def warm(self, _: Connection) -> None:
-        """Have the first write take no longer than any other; a check of the start.
+        """Have the first write take no longer than any other; a startup check.
 
         Raises:
             Transient: the database is away.
@@ -81,18 +81,8 @@ class Submissions:
         """Take applications from now on: the database's revision and the keys were found right."""
         self._open = True
 
-    def has_room(self) -> bool:
-        """Whether one more would be written in time; one that would not is counted as shed, for it is refused.
-
-        Until applications are taken, that is not asked.
-        """
-        if not self.is_full():
-            return True
-        metrics.SHED.inc()
-        return False
-
     def is_full(self) -> bool:
-        """Whether one more would not be written in time."""
+        """Whether one more would not be written in time; never before `open`, which is another reason to refuse."""
         return self._open and not self._admission.has_room(len(self._queue) + self._coming)
 
     def admit(self) -> bool:
@@ -147,7 +137,7 @@ class Submissions:
         keys: set[bytes] = set()
         while self._queue and len(batch) < self._batch_max:
             submission = self._queue.popleft()
-            key = submission.new.names[0].key_hmac
+            key = submission.new.fingerprints[0].key_hmac
             if submission.give_up_at - now < LEFT_SECONDS:
                 submission.answer(ErrorCode.SERVICE_UNAVAILABLE)
             if submission.answered.done():

@@ -1,7 +1,7 @@
-"""The console's outside: its routes, its style sheet and script, and the headers of every answer.
+"""The console's ASGI application: its routes, its style sheet and script, and the headers of every answer.
 
-Invariant: no answer may run a script but the console's own file, load anything of another host, be framed, or be kept
-by a cache.
+Invariant: no answer may run a script but the console's own file, load anything of another host, or be framed; and none
+but the style sheet, the script and the icon may be cached.
 """
 
 from collections.abc import Iterable
@@ -80,11 +80,11 @@ def build(console: Console, health: dict[str, Handler]) -> ASGIApp:
         Mount(api.PREFIX, api.build(console)),
         Mount("/static", StaticFiles(directory=str(files("prequal.console") / "static"))),
     ]
-    return Guarded(Starlette(routes=list(routes), exception_handlers={HTTPException: missing}))
+    return SecurityHeaders(Starlette(routes=list(routes), exception_handlers={HTTPException: missing}))
 
 
-class Guarded:
-    """Gives every answer its headers."""
+class SecurityHeaders:
+    """Adds to every answer the headers that bound what a browser does with it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

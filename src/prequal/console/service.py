@@ -1,6 +1,6 @@
 """The console as a process: what it is made of, put together once.
 
-Invariant: it holds no key but the record's, which it chains, and that of second factors, which it compares.
+Invariant: it holds the keys of the record and of second factors, and none that decrypts or hashes a PAN.
 """
 
 import asyncio

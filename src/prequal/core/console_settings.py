@@ -13,8 +13,8 @@ from prequal.core.issuer_settings import SignInIssuerSettings
 from prequal.core.keys import must_differ
 from prequal.core.people_settings import PeopleKeySettings
 from prequal.core.record_settings import ChainSettings
-from prequal.core.settings import Port, ServiceSettings, StoresSettings
-from prequal.core.topology import CONSOLE_ADMIN_PORT
+from prequal.core.settings import Port, ServiceName, ServiceSettings, StoresSettings
+from prequal.core.topology import CONSOLE_ADMIN_PORT, PORTS, Service
 
 
 class ConsoleSettings(
@@ -22,8 +22,8 @@ class ConsoleSettings(
 ):
     """The settings of `prequal console`: of keys those of the record and of second factors alone."""
 
-    service_name: str = Field("console", min_length=1, max_length=64, description="Name in logs and metrics.")
-    http_port: Port = Field(8004, description="Port of the pages, of /health, and of /ready.")
+    service_name: ServiceName = Service.CONSOLE.value
+    http_port: Port = Field(PORTS[Service.CONSOLE], description="Port of the pages, of /health, and of /ready.")
     admin_host: str = Field("127.0.0.1", description="Address that the admin port listens on; 0.0.0.0 in a container.")
     console_admin_port: Port | None = Field(
         None,

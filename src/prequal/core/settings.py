@@ -22,7 +22,7 @@ from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
 from prequal.core.report_settings import BelievedReportsSettings, ReportKeySettings
 from prequal.core.review_settings import ReviewSettings
-from prequal.core.topology import ADMIN_PORT
+from prequal.core.topology import ADMIN_PORT, PORTS, Service
 from prequal.core.writer_settings import WriterSettings
 
 ENV_FILE = ".env"
@@ -39,6 +39,7 @@ DatabaseUrl = Annotated[str, AfterValidator(checks.postgresql)]
 Brokers = Annotated[str, AfterValidator(checks.brokers)]
 FileName = Annotated[str, AfterValidator(checks.file)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+ServiceName = Annotated[str, Field(min_length=1, max_length=64, description="Name in logs and metrics.")]
 
 
 class _Settings(BaseSettings):
@@ -197,7 +198,7 @@ class ConsumerSettings(ServiceSettings):
 class ApiSettings(ApiIssuerSettings, HttpTlsSettings, HashKeySettings, WriterSettings, EncryptionSettings):
     """What `prequal api` needs: both keys, because it encrypts and hashes."""
 
-    service_name: str = Field("prequal-api", min_length=1, max_length=64, description="Name in logs and metrics.")
+    service_name: ServiceName = Service.API.value
     pan_holder_types: Annotated[str, AfterValidator(_holder_types)] = Field(
         "any",
         description="`any`, or the fourth letters of a PAN that are taken, such as P (individual) or P,H; then the "
@@ -249,14 +250,14 @@ class ApiSettings(ApiIssuerSettings, HttpTlsSettings, HashKeySettings, WriterSet
 class CreditSettings(BureauSettings, WriterSettings, ReportKeySettings, EncryptionSettings, ConsumerSettings):
     """What `prequal credit` needs: the key that decrypts, not the one that hashes."""
 
-    service_name: str = Field("credit-service", min_length=1, max_length=64, description="Name in logs and metrics.")
+    service_name: ServiceName = Service.CREDIT.value
     score_draw_key: KeyText | None = Field(
         None,
         description="Draws the ± 5 of the simulated score, and whom a challenger of the policy decides, base64 of 32 "
         "bytes. Default: ENCRYPTION_KEY. Set it to the first ENCRYPTION_KEY when another takes its place, and nobody's "
         "score or policy changes; required with ENCRYPTION_KEY_FILE.",
     )
-    http_port: Port = Field(8001, description="Port of /health, /ready and /metrics.")
+    http_port: Port = Field(PORTS[Service.CREDIT], description="Port of /health, /ready and /metrics.")
 
     @model_validator(mode="after")
     def _decision_cannot_decrypt(self) -> Self:
@@ -273,8 +274,8 @@ class CreditSettings(BureauSettings, WriterSettings, ReportKeySettings, Encrypti
 class DecisionSettings(ReviewSettings, BelievedReportsSettings, ConsumerSettings):
     """The settings of `prequal decision`: the key of reports, and none of PANs."""
 
-    service_name: str = Field("decision-service", min_length=1, max_length=64, description="Name in logs and metrics.")
-    http_port: Port = Field(8002, description="Port of /health, /ready and /metrics.")
+    service_name: ServiceName = Service.DECISION.value
+    http_port: Port = Field(PORTS[Service.DECISION], description="Port of /health, /ready and /metrics.")
     accept_unsigned_reports: bool = Field(
         False,
         description="Whether a report without a MAC is believed, as releases before REPORT_KEY made them. Only while "
@@ -285,8 +286,8 @@ class DecisionSettings(ReviewSettings, BelievedReportsSettings, ConsumerSettings
 class PublisherSettings(WriterSettings, ServiceSettings):
     """The settings of `prequal publisher`: no key at all."""
 
-    service_name: str = Field("publisher", min_length=1, max_length=64, description="Name in logs and metrics.")
-    http_port: Port = Field(8003, description="Port of /health, /ready and /metrics.")
+    service_name: ServiceName = Service.PUBLISHER.value
+    http_port: Port = Field(PORTS[Service.PUBLISHER], description="Port of /health, /ready and /metrics.")
     publish_batch_max: int = Field(500, ge=1, le=5000, description="Most events read at once.")
     publish_in_flight_max: int = Field(2000, ge=1, description="Most events at the broker and not yet acknowledged.")
     publish_poll_seconds: float = Field(

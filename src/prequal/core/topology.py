@@ -1,4 +1,4 @@
-"""Services, topics, groups, ports and exit codes: each name stands here, and here alone.
+"""Services, topics, groups, ports and exit codes, each by its name.
 
 Invariant: a topic that we consume has one service that publishes it and one that consumes it.
 """

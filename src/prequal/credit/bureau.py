@@ -1,6 +1,6 @@
 """The credit bureau as credit-service sees it, and the simulated one in this process.
 
-Invariant: a bureau gives a score, or says that it has no file; it invents neither, and is waited for instead.
+Invariant: a bureau gives a score, or says that it has no file; while it does neither, the application waits.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The limit of calls of the bureau a day: a call waits until it is allowed, for a later day if need be.
+"""The daily limit of calls to the bureau: a call waits until it is allowed, for a later day if need be.
 
 Invariant: a call is counted in the database before it is made; while it cannot be counted, none is made.
 """
@@ -17,17 +17,17 @@ from prequal.telemetry import metrics
 log = structlog.get_logger()
 
 LOOK_SECONDS = 5.0
-"""How often is looked whether there is room again: another day, or a database that answers."""
+"""Between two looks whether calls are allowed again: on another day, or when the database answers."""
 
 
 class DailyCalls:
     """Allows the calls of this process: all that wait at once are counted by one statement."""
 
     def __init__(
-        self, link: SingleConnection, calls_max: int, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self, connection: SingleConnection, calls_max: int, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        """Allow `calls_max` a day of India, over all processes; `link` is used by nobody else."""
-        self._link = link
+        """Allow `calls_max` a day of India, over all processes; `connection` is used by nobody else."""
+        self._connection = connection
         self._max = calls_max
         self._pause = pause
         self._waiting: list[asyncio.Future[None]] = []
@@ -48,7 +48,7 @@ class DailyCalls:
         if self._allowing is not None:
             self._allowing.cancel()
             await asyncio.wait([self._allowing])
-        await self._link.close()
+        await self._connection.close()
 
     async def _allow(self) -> None:
         await asyncio.sleep(0)  # the rest of its batch comes first
@@ -66,7 +66,7 @@ class DailyCalls:
 
     async def _count(self, wanted: int) -> int:
         try:
-            async with self._link.use("count_calls") as connection:
+            async with self._connection.use("count_calls") as connection:
                 counted = await bureau_calls.count(connection, wanted, self._max)
         except (Transient, asyncpg.PostgresError) as error:
             log.warning("retrying", what="bureau_calls", reason=describe(error))

@@ -1,7 +1,7 @@
 """Assess submitted applications: decrypt the PAN, ask the bureau, report the score.
 
-Invariant: a PAN is decrypted only after the record of it is committed, and not at all for an event that took effect
-or that a kept report answers.
+Invariant: a PAN is decrypted only after the record of it is committed, and not at all for an event that was handled
+before or that a kept report answers.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from prequal.core.errors import Invalid, UnknownKey
 from prequal.core.failpoints import Place
 from prequal.credit import kept_reports, queries
 from prequal.credit.bureau import Bureau, Score
-from prequal.credit.kept_reports import KeptReport, Used
+from prequal.credit.kept_reports import KeptReport, UsedReport
 from prequal.domain.events import EventType, event_id
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.handler import Awaiting, HandlerResult, Outcome
@@ -33,7 +33,7 @@ Submitted = Received[ApplicationSubmitted]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An application's score, its PAN's draw where it is known, and how old a kept report is that they are of."""
+    """An application's score, its PAN's draw where it is known, and the age in seconds of a report used again."""
 
     received: Submitted
     score: Score
@@ -41,9 +41,9 @@ class Scored:
     age_seconds: int | None = None
 
     @property
-    def used(self) -> Used:
-        """The report to be kept."""
-        return Used(self.received.event.application_id, self.score, self.challenge_draw, self.age_seconds)
+    def used_report(self) -> UsedReport:
+        """The report by which the application is decided."""
+        return UsedReport(self.received.event.application_id, self.score, self.challenge_draw, self.age_seconds)
 
 
 class CreditHandler:
@@ -53,7 +53,7 @@ class CreditHandler:
 
     def __init__(
         self,
-        link: SingleConnection,
+        connection: SingleConnection,
         keys: KeyRing,
         bureau: Bureau,
         mac: ReportMac,
@@ -62,13 +62,13 @@ class CreditHandler:
         report_max_age_seconds: float = 0,
     ) -> None:
         """Ask `bureau`, unless a report that is younger than `report_max_age_seconds` is kept; 0 keeps none."""
-        self._link = link
+        self._connection = connection
         self._keys = keys
         self._bureau = bureau
         self._mac = mac
         self._challenges = challenges
         self._drawn: WeakKeyDictionary[asyncio.Future[Score], int] = WeakKeyDictionary()
-        """The draws of those whose score is awaited: when it is there, their PANs are not."""
+        """The draw of each application whose score is awaited: when the score comes, the PAN is gone."""
         self._events = events
         self._max_age_seconds = report_max_age_seconds
 
@@ -81,7 +81,7 @@ class CreditHandler:
             if (answer := _answer_of(received))
         ]
         kept = await self._kept(unasked)
-        results = await self._record_reads(unasked, kept) if unasked else {}
+        results = await self._record_decryptions(unasked, kept) if unasked else {}
         fresh = [received for received in unasked if received.event.event_id not in results]
         for received in fresh:
             report = kept.get(received.event.event_id)
@@ -93,28 +93,28 @@ class CreditHandler:
         return results | await self._report(scored) if scored else results
 
     async def warm(self, _: Connection) -> None:
-        """Open the connection and have its statements planned: the first application would wait. A check of the start.
+        """Open the connection and have its statements planned: the first application would wait. A startup check.
 
         Raises:
             Transient: the database is away.
         """
-        async with self._link.use() as connection:
-            await queries.record_reads(connection, ())
+        async with self._connection.use() as connection:
+            await queries.record_decryptions(connection, ())
             await queries.append_reports(connection, ())
 
     async def close(self) -> None:
         """Close the connections."""
         await self._bureau.close()
-        await self._link.close()
+        await self._connection.close()
 
     async def _kept(self, batch: Sequence[Submitted]) -> dict[UUID, KeptReport]:
         """The kept reports that are young enough, by event id."""
         if not batch or not self._max_age_seconds:
             return {}
-        async with self._link.use("kept_reports") as connection:
+        async with self._connection.use("kept_reports") as connection:
             return await kept_reports.find(connection, [received.event for received in batch], self._max_age_seconds)
 
-    async def _record_reads(self, batch: Sequence[Submitted], kept: Container[UUID]) -> dict[UUID, HandlerResult]:
+    async def _record_decryptions(self, batch: Sequence[Submitted], kept: Container[UUID]) -> dict[UUID, HandlerResult]:
         """Commit the record of the PANs to be decrypted, which those with a kept report are not.
 
         Returns the results of the other events.
@@ -123,8 +123,8 @@ class CreditHandler:
             received.event.event_id: None if received.event.event_id in kept else self._key_error(received)
             for received in batch
         }
-        reads = [
-            queries.Read(
+        decryptions = [
+            queries.Decryption(
                 received.event,
                 received.event.event_id not in kept and errors[received.event.event_id] is None,
                 received.header("correlation_id"),
@@ -132,10 +132,10 @@ class CreditHandler:
             for received in batch
         ]
         failpoints.reached(Place.CREDIT_BEFORE_RECORD)
-        async with self._link.use("record_reads") as connection:
-            known = await queries.record_reads(connection, reads)
+        async with self._connection.use("record_decryptions") as connection:
+            known = await queries.record_decryptions(connection, decryptions)
         failpoints.reached(Place.CREDIT_AFTER_RECORD)
-        outcomes = {read.event.event_id: known[read.event.event_id].outcome_of(read.event) for read in reads}
+        outcomes = {each.event.event_id: known[each.event.event_id].outcome_of(each.event) for each in decryptions}
         results = {id_: result or errors[id_] for id_, result in outcomes.items()}
         return {id_: result for id_, result in results.items() if result is not None}
 
@@ -161,7 +161,7 @@ class CreditHandler:
 
     async def _report(self, scored: Sequence[Scored]) -> dict[UUID, HandlerResult]:
         appended = await self._append(scored)
-        # An event of which another consumer took effect in between has lost a race: it is found a duplicate next.
+        # An event that another consumer handled in between has lost a race: the next round finds it a duplicate.
         for each in scored:
             if each.received.event.event_id not in appended:
                 each.received.answer = None  # or it would be reported once more, and lose again
@@ -169,16 +169,16 @@ class CreditHandler:
         return {id_: Outcome.DONE if id_ in appended else Outcome.LOST_RACE for id_ in ids}
 
     async def _append(self, scored: Sequence[Scored]) -> set[UUID]:
-        """Commit the reports to the outbox; returns the ids of the events that had not taken effect before."""
+        """Commit the reports to the outbox; returns the ids of the events that were not handled before."""
         failpoints.reached(Place.CREDIT_BEFORE_COMMIT)
         reports = list(map(self._report_of, scored))
-        async with self._link.use("append_reports") as connection:
+        async with self._connection.use("append_reports") as connection:
             if not self._max_age_seconds:
                 rows = await queries.append_reports(connection, reports)
             else:
                 async with connection.transaction():
                     rows = await queries.append_reports(connection, reports)
-                    await kept_reports.keep(connection, [each.used for each in _appended(scored, rows)])
+                    await kept_reports.keep(connection, [each.used_report for each in _appended(scored, rows)])
         failpoints.reached(Place.CREDIT_AFTER_COMMIT)
         self._events.publish(rows)
         appended = _appended(scored, rows)
@@ -188,11 +188,10 @@ class CreditHandler:
     def _report_of(self, scored: Scored) -> queries.Report:
         received, event = scored.received, scored.received.event
         return queries.Report(
-            submitted_event_id=event.event_id,
+            event_id=event.event_id,
             digest=event.digest,
-            event_id=event_id(EventType.CREDIT_REPORT_GENERATED, event.application_id),
+            report_id=event_id(EventType.CREDIT_REPORT_GENERATED, event.application_id),
             application_id=event.application_id,
-            cibil_score=scored.score,
             body=self._body(event, scored),
             correlation_id=received.header("correlation_id"),
             traceparent=received.traceparent,

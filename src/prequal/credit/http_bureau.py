@@ -33,8 +33,13 @@ log = structlog.get_logger()
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.2, 60.0
 LOOK_SECONDS = 0.1
 """How often a request that has its turn looks whether the breaker lets it through."""
-OF_ONE_REQUEST = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
-"""Answers that say nothing about the bureau's health."""
+REFUSALS = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""Answers of a bureau that works, and does not take this request."""
 
 Pause = Callable[[float], Awaitable[None]]
 
@@ -120,7 +125,7 @@ class HttpBureau:
             except BureauFailed as error:
                 metrics.BUREAU_REQUESTS.labels("failed").inc()
                 log.warning("retrying", what="bureau", reason=str(error), **ids)
-                # Around an open breaker it is the breaker that spaces the tries, and they are not this application's.
+                # While the breaker is not closed it sets the pace, and this application's pauses do not grow.
                 is_closed = self._breaker.state is State.CLOSED
                 await self._pause(pauses.next() if is_closed else FIRST_PAUSE_SECONDS)
 
@@ -149,7 +154,7 @@ class HttpBureau:
         except (httpx.HTTPError, TimeoutError) as error:
             self._breaker.failed()
             raise BureauFailed(f"the bureau did not answer: {type(error).__name__}") from None
-        if response.status_code in OF_ONE_REQUEST or response.status_code == HTTPStatus.OK:
+        if response.status_code in REFUSALS or response.status_code == HTTPStatus.OK:
             self._breaker.succeeded()
         else:
             self._breaker.failed()

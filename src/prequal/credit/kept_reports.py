@@ -23,7 +23,7 @@ class KeptReport(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class UsedReport:
     """The report that an application is decided by: the bureau's own of today, or, with an age, a kept one."""
 
     application_id: UUID
@@ -36,7 +36,7 @@ _WANTED = Columns[ApplicationSubmitted](
     ("event_id", "uuid", lambda event: event.event_id),
     ("application_id", "uuid", lambda event: event.application_id),
 )
-_USED = Columns[Used](
+_USED = Columns[UsedReport](
     ("application_id", "uuid", lambda used: used.application_id),
     ("cibil_score", "integer", lambda used: used.score),
     ("challenge_draw", "integer", lambda used: used.challenge_draw),
@@ -72,7 +72,7 @@ async def find(
     return {row[0]: KeptReport(row[1], row[2], row[3]) for row in rows}
 
 
-async def keep(connection: Connection, reports: Sequence[Used]) -> None:
+async def keep(connection: Connection, reports: Sequence[UsedReport]) -> None:
     """Keep the bureau's reports of today, and the age of each kept one that was used."""
     await connection.execute(
         f"""

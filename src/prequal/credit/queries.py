@@ -5,49 +5,52 @@ Invariant: a report is put into the outbox by the statement that remembers its e
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
-from prequal.core.topology import topic_of
+from prequal.core.topology import Service, topic_of
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.inbox import FACTS, INSERT_REMEMBERED, KNOWN, Known, known_by_id
 from prequal.messaging.outbox import ROW, OutboxRow, with_time
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
-CONSUMER = "credit-service"
+CONSUMER: Final = Service.CREDIT.value
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """A score to be published, or that there is no file, and the event it answers."""
 
-    submitted_event_id: UUID
-    digest: bytes
     event_id: UUID
+    """Of the event."""
+    digest: bytes
+    report_id: UUID
+    """The id of the report's own event."""
     application_id: UUID
-    cibil_score: int | None
     body: str
     correlation_id: str | None
     traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class Decryption:
     """An event whose PAN is to be decrypted for this request, if its key is there and nothing speaks against it."""
 
     event: ApplicationSubmitted
     has_key: bool
     request_id: str | None
+    """Of the request that brought the application: the message's `correlation_id`."""
 
 
-_READS = Columns[Read](
+_DECRYPTIONS = Columns[Decryption](
     *FACTS,
-    ("has_key", "boolean", lambda read: read.has_key),
-    ("request_id", "text", lambda read: read.request_id),
+    ("has_key", "boolean", lambda decryption: decryption.has_key),
+    ("request_id", "text", lambda decryption: decryption.request_id),
 )
 
 
-async def record_reads(connection: Connection, reads: Sequence[Read]) -> dict[UUID, Known]:
+async def record_decryptions(connection: Connection, decryptions: Sequence[Decryption]) -> dict[UUID, Known]:
     """Look the events up, and record that the PANs of those that are new and have their key are about to be decrypted.
 
     Returns what is known of each event, by its id.
@@ -55,7 +58,7 @@ async def record_reads(connection: Connection, reads: Sequence[Read]) -> dict[UU
     rows = await connection.fetch(
         f"""
         WITH known AS MATERIALIZED (
-            {KNOWN.format(consumer="$1", events=_READS.table("event", first=2))}
+            {KNOWN.format(consumer="$1", events=_DECRYPTIONS.table("event", first=2))}
         ), recorded AS (
             INSERT INTO audit_log (application_id, service, action, request_id)
             SELECT application_id, $1, 'READ', request_id FROM known
@@ -64,15 +67,15 @@ async def record_reads(connection: Connection, reads: Sequence[Read]) -> dict[UU
         SELECT event_id, digest, status, agrees FROM known
         """,
         CONSUMER,
-        *_READS.arrays(reads),
+        *_DECRYPTIONS.arrays(decryptions),
     )
     return known_by_id(rows)
 
 
 _REPORTS = Columns[Report](
-    ("event_id", "uuid", lambda report: report.submitted_event_id),
+    ("event_id", "uuid", lambda report: report.event_id),
     ("digest", "bytea", lambda report: report.digest),
-    ("report_id", "uuid", lambda report: report.event_id),
+    ("report_id", "uuid", lambda report: report.report_id),
     ("application_id", "uuid", lambda report: report.application_id),
     ("body", "text", lambda report: report.body),
     ("correlation_id", "text", lambda report: report.correlation_id),

@@ -46,11 +46,11 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     watch, consumed = KeyWatch(settings), asyncio.Event()
     events = OwnEvents(settings, Service.CREDIT, topic_of(EventType.CREDIT_REPORT_GENERATED))
     draw_key, report_key = _draw_key(settings), key_bytes(settings.report_key)
-    link = SingleConnection(settings.database_url, settings.service_name)
+    connection = SingleConnection(settings.database_url, settings.service_name)
     bureau, breakers = _bureau(settings, ScoreDraws(draw_key))
     max_age_seconds = settings.bureau_report_max_age_hours * 3600 if settings.bureau_url else 0
     handler = CreditHandler(
-        link, watch.ring, bureau, ReportMac(report_key), ChallengeDraws(draw_key), events, max_age_seconds
+        connection, watch.ring, bureau, ReportMac(report_key), ChallengeDraws(draw_key), events, max_age_seconds
     )
     consumer = BatchConsumer(settings, GROUP, handler)
     readiness = Readiness(
@@ -63,7 +63,7 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     signs = recorded_key("REPORT_KEY", KeyCheck.of(report_key))
     checks = (
         watch.load,
-        _decrypts_no_pan(KeyCheck.of(report_key), watch.ring),
+        _is_on_no_ring(KeyCheck.of(report_key), watch.ring),
         signs,
         recorded_key("SCORE_DRAW_KEY", KeyCheck.of(draw_key)),
         handler.warm,
@@ -76,8 +76,8 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
         consumed.set()
 
 
-def _decrypts_no_pan(report_key: KeyCheck, ring: KeyRing) -> Check:
-    """A check of the report key, for decision-service has it too: that it is not on the ring, once that is loaded."""
+def _is_on_no_ring(report_key: KeyCheck, ring: KeyRing) -> Check:
+    """A check, once the ring is loaded, that REPORT_KEY, which decision-service has as well, decrypts no PAN."""
 
     async def compare(_: Connection) -> None:
         if report_key in ring.checks:
@@ -100,12 +100,12 @@ def _calls(settings: CreditSettings) -> DailyCalls | None:
     """What allows the calls of a day; None where they are not limited."""
     if not settings.bureau_max_calls_a_day:
         return None
-    link = SingleConnection(settings.database_url, f"{settings.service_name} calls")
-    return DailyCalls(link, settings.bureau_max_calls_a_day)
+    connection = SingleConnection(settings.database_url, f"{settings.service_name} calls")
+    return DailyCalls(connection, settings.bureau_max_calls_a_day)
 
 
 def _draw_key(settings: CreditSettings) -> bytes:
-    """The key of draws: `SCORE_DRAW_KEY`, or the first and only key, which another must not replace unnoticed."""
+    """The key of draws: SCORE_DRAW_KEY, or ENCRYPTION_KEY while it is the only key. Another would change every draw."""
     key = settings.score_draw_key or settings.encryption_key
-    assert key is not None, "settings without the one have the other"
+    assert key is not None, "the settings demand one of the two"
     return key_bytes(key)

@@ -37,7 +37,7 @@ class DecisionHandler:
 
     def __init__(
         self,
-        link: SingleConnection,
+        connection: SingleConnection,
         in_force: Callable[[], InForce],
         mac: ReportMac,
         shadow: Shadow | None = None,
@@ -47,7 +47,7 @@ class DecisionHandler:
         accept_unsigned: bool = False,
     ) -> None:
         """Decide each batch by what `in_force` answers when it begins; `publish` the decisions, or not."""
-        self._link = link
+        self._connection = connection
         self._in_force = in_force
         self._mac = mac
         self._shadow = shadow or Shadow()
@@ -72,17 +72,17 @@ class DecisionHandler:
         return results | await self._results_of_unmoved(unmoved, in_force) if unmoved else results
 
     async def warm(self, _: Connection) -> None:
-        """Open the connection and have its statement planned: the first application would wait. A check of the start.
+        """Open the connection and have its statement planned: the first application would wait. A startup check.
 
         Raises:
             Transient: the database is away.
         """
-        async with self._link.use() as connection:
+        async with self._connection.use() as connection:
             await queries.write_decisions(connection, (), self._review, self._publish)
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._link.close()
+        await self._connection.close()
 
     def _is_authentic(self, event: CreditReportGenerated) -> bool:
         if event.challenge_draw is not None and not self._mac.is_valid(event.challenge_mac, event.drawn_facts):
@@ -105,7 +105,7 @@ class DecisionHandler:
         if not pending:
             return {}
         failpoints.reached(Place.DECISION_BEFORE_COMMIT)
-        async with self._link.use("write_decisions") as connection:
+        async with self._connection.use("write_decisions") as connection:
             seconds = await queries.write_decisions(connection, pending, self._review, self._publish)
         failpoints.reached(Place.DECISION_AFTER_COMMIT)
         _count(pending, seconds, live)
@@ -114,7 +114,7 @@ class DecisionHandler:
 
     async def _results_of_unmoved(self, batch: Sequence[Reported], in_force: InForce) -> dict[UUID, HandlerResult]:
         """Why nothing was written for these events; one that could be written now has lost a race."""
-        async with self._link.use("look_up") as connection:
+        async with self._connection.use("look_up") as connection:
             known = await inbox.look_up(connection, queries.CONSUMER, batch)
         results = {
             received.event.event_id: self._result_of_unmoved(received.event, known[received.event.event_id], in_force)

@@ -60,7 +60,7 @@ class PolicyInForce:
     """
 
     def __init__(self, database_url: str, service_name: str) -> None:
-        self._link = SingleConnection(database_url, f"{service_name} policy")
+        self._connection = SingleConnection(database_url, f"{service_name} policy")
         self._in_force: InForce | None = None
         self.shadow = Shadow()
         self._refused: dict[bytes, str] = {}
@@ -103,11 +103,11 @@ class PolicyInForce:
         self._take_over(InForce(live, challenger))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look again and again until `stop`; a look that fails is said once, and changes nothing."""
+        """Look again and again until `stop`; a look that fails is logged once, and changes nothing."""
         while not stop.is_set():
             await pause(stop, LOOK_EVERY_SECONDS)
             try:
-                async with asyncio.timeout(LOOK_SECONDS), self._link.use() as connection:
+                async with asyncio.timeout(LOOK_SECONDS), self._connection.use() as connection:
                     await self.load(connection)
                     await self.shadow.look(connection)
             except (TimeoutError, Transient) as error:
@@ -120,11 +120,11 @@ class PolicyInForce:
     async def close(self) -> None:
         """Write the shadow's last differences, if the database answers, and close; nothing is decided any more."""
         try:
-            async with asyncio.timeout(LOOK_SECONDS), self._link.use() as connection:
+            async with asyncio.timeout(LOOK_SECONDS), self._connection.use() as connection:
                 await self.shadow.write(connection)
         except (TimeoutError, Transient) as error:
             log.warning("policy_shadow_not_written", reason=str(error))
-        await self._link.close()
+        await self._connection.close()
 
     async def _first_that_loads(self, connection: Connection, activations: Sequence[Activation]) -> Policy | None:
         for each in activations:

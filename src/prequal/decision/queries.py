@@ -6,8 +6,10 @@ Invariant: a status moves only from PENDING, only from the version that was read
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
+from prequal.core.topology import Service
 from prequal.domain.application import DECIDED_VERSION
 from prequal.domain.events import EventType, event_id
 from prequal.domain.policy.policy import Decision
@@ -19,7 +21,7 @@ from prequal.postgres.columns import Column, Columns
 from prequal.postgres.connections import Connection
 from prequal.review.queries import OPEN_CASES
 
-CONSUMER = "decision-service"
+CONSUMER: Final = Service.DECISION.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ async def write_decisions(
     """Decide the applications and remember the events; returns seconds since acceptance, by application.
 
     What people are to decide gets its case by `review`; each decision gets its event when it is to `publish`.
-    Nothing is written for an application that is missing from the answer: its event took effect before or speaks of
+    Nothing is written for an application that is missing from the answer: its event was handled before or speaks of
     another one, or it moved while the statement ran.
     """
     rows = await connection.fetch(

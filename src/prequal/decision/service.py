@@ -41,12 +41,12 @@ def run(settings: DecisionSettings) -> None:
 async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     keys = settings.report_keys()
     mac = ReportMac(keys[0], keys[1:])
-    link = SingleConnection(settings.database_url, settings.service_name)
+    connection = SingleConnection(settings.database_url, settings.service_name)
     policy = PolicyInForce(settings.database_url, settings.service_name)
     accept_unsigned = settings.accept_unsigned_reports
     review = Rules(settings.review_target_hours, settings.review_two_people_above_inr)
     handler = DecisionHandler(
-        link,
+        connection,
         policy.decided_by,
         mac,
         policy.shadow,

@@ -1,4 +1,4 @@
-"""Moves the mark of the undecided on while no publisher does: what is decided meanwhile would be read by all who look.
+"""Moves the mark of the undecided on while no publisher does, or each search would read more and more decided rows.
 
 Invariant: where the publisher moves it, nothing is written here.
 """

@@ -76,7 +76,7 @@ class SigningKeys:
         return False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Fetch them, again and again, until `stop`; what fails is said once, and changes nothing."""
+        """Fetch them, again and again, until `stop`; what fails is logged once, and changes nothing."""
         async with discovery.a_client() as http:
             while not stop.is_set():
                 self._wanted.clear()

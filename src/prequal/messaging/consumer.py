@@ -1,4 +1,4 @@
-"""Consumes messages in batches, has a handler take effect of them, and moves the offsets after: the loop of a consumer.
+"""Consumes messages in batches, has a handler apply them, and moves the offsets after that: the loop of a consumer.
 
 Invariant: a message is done, seen before, a durable dead letter, or one that is published again, before its offset is
 stored.
@@ -43,8 +43,10 @@ DEAD_LETTER_POLL_SECONDS = 0.01
 ANSWER_POLL_SECONDS = 0.01
 """How long a poll may wait while a handler's answer is on its way."""
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
-HELD_BACK_MAX, LATE_SECONDS = 1000, 30.0
-"""A message whose answer is later than this is postponed when more acknowledged messages than that wait behind one."""
+HELD_BACK_MAX = 1000
+"""Acknowledged messages, of all partitions, that may wait behind one whose answer is late."""
+LATE_SECONDS = 30.0
+"""An answer that takes longer is late: with more than `HELD_BACK_MAX` behind it, its message is postponed."""
 RACES_MAX = 20
 """Rounds in a row in which no message of a batch is handled before the batch waits like after a failure."""
 
@@ -115,7 +117,7 @@ class BatchConsumer(Generic[E]):
 
     async def _consume(self) -> None:
         for message in await self._partitions.poll(self._seconds_to_wait(), self._batch_max):
-            if self._partitions.is_event(message):
+            if self._partitions.take_notice(message):
                 continue
             consumed = self._decode(message)
             if self._partitions.track(consumed.partition, consumed.offset):
@@ -205,7 +207,7 @@ class BatchConsumer(Generic[E]):
         return alone
 
     def _apply(self, received: Received[E], result: HandlerResult | Exception) -> None:
-        """Turn a result into what happens next: the one place where that is decided."""
+        """Do what follows from a handler's result."""
         match result:
             case Outcome.LOST_RACE:
                 self._batch.append(received)

@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     DONE = "done"
     """Its effect is committed."""
     DUPLICATE = "duplicate"
-    """It took effect before."""
+    """It was applied before."""
     LOST_RACE = "lost_race"
     """Another consumer changed the same rows in between: nothing was committed, handle it again."""
 

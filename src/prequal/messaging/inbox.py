@@ -1,4 +1,4 @@
-"""The inbox in SQL: which events a consumer has taken effect of, and what is known of their applications.
+"""The inbox in SQL: which events a consumer has applied, and what is known of their applications.
 
 Invariant: an inbox row is written by the statement that takes effect, or not at all.
 """
@@ -40,7 +40,7 @@ class Known:
         An application that is final already makes its events duplicates, whether or not the inbox still knows them.
         """
         if self.digest is not None and self.digest != event.digest:
-            return Invalid("different_content", "an event with this id and other content took effect before")
+            return Invalid("different_content", "an event with this id and other content was applied before")
         if self.status is None:
             return Invalid("unknown_application", "there is no application with this id")
         if not self.agrees:

@@ -1,6 +1,7 @@
 """The outbox in SQL: how an event gets the time of its fact, how it is published once more, and how many wait.
 
-Invariant: an event leaves `outbox_events` only for the archive (acknowledged) or the parked rows (refused).
+Invariant: an event leaves `outbox_events` only for the archive (acknowledged) or the parked rows (refused). It is
+deleted only if the archive has it.
 
     outbox_events ──acknowledged──► outbox_archive ──republished──► outbox_events ──acknowledged──► gone
          │  ▲

@@ -50,7 +50,7 @@ class OwnEvents:
         self._generation = 0
         # An archived row that a crash of the server brings back is published again: no commit need wait for the disk.
         name = f"{settings.service_name} archive"
-        self._link = SingleConnection(settings.database_url, name, synchronous_commit="off")
+        self._connection = SingleConnection(settings.database_url, name, synchronous_commit="off")
         self._in_flight: set[int] = set()
         self._acknowledged: list[DeliveryReport] = []
         self._errors = DeliveryErrors(topic)
@@ -90,7 +90,7 @@ class OwnEvents:
         await producer.flush()
         await self._settle(producer, stop)
         producer.stop()
-        await self._link.close()
+        await self._connection.close()
 
     async def _settle(self, producer: OutboxProducer, stop: asyncio.Event) -> None:
         """Archive what the broker has acknowledged. An acknowledgement is kept until the database has taken it."""
@@ -108,7 +108,7 @@ class OwnEvents:
     async def _archive(self) -> None:
         failpoints.reached(Place.WRITER_AFTER_ACK)
         with tracing.batch(f"archive {self._topic}", [report.traceparent for report in self._acknowledged]):
-            async with self._link.use("archive") as connection:
+            async with self._connection.use("archive") as connection:
                 ids = [report.id for report in self._acknowledged]
                 archived = await outbox.archive_published(connection, self._topic, ids, self._writer)
         metrics.PUBLISHED.labels(self._topic).inc(archived)

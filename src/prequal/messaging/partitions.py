@@ -105,7 +105,7 @@ class Partitions:
         await self._in_thread(self._subscribe)
 
     async def poll(self, seconds: float, messages_max: int) -> list[Message]:
-        """The messages and events that have come, in order; waits up to `seconds` for the first.
+        """The messages and the client's notices that have come, in order; waits up to `seconds` for the first.
 
         Under load more have come after a short pause, and are taken without a change of threads.
         """
@@ -117,8 +117,8 @@ class Partitions:
         self._polled = len(messages)
         return messages
 
-    def is_event(self, message: Message) -> bool:
-        """Whether it is no message but an event of the client, which is taken note of.
+    def take_notice(self, message: Message) -> bool:
+        """Whether it is no message but a notice of the client, of which it takes notice.
 
         Must be asked in the order of the poll, after the messages before it are tracked.
         """
@@ -208,7 +208,7 @@ class Partitions:
         until = monotonic() + seconds
         first = self._client.poll(seconds)
         # An end alone is not worth a turn of the loop.
-        while first is not None and _is_end(first) and self.is_event(first):
+        while first is not None and _is_end(first) and self.take_notice(first):
             first = self._client.poll(min(max(until - monotonic(), 0.0), seconds))
         if first is None:
             return []

@@ -71,7 +71,7 @@ class Retries(Generic[E]):
     """The messages of one topic that wait for another try."""
 
     def __init__(self) -> None:
-        self._candidates = RetrySchedule[Received[E]]()
+        self._failed = RetrySchedule[Received[E]]()
         self._without_key = RetrySchedule[Received[E]]()
         self._awaiting: dict[int, tuple[float, Received[E]]] = {}
         self._answered: deque[int] = deque()
@@ -92,7 +92,7 @@ class Retries(Generic[E]):
         log.error("handler_failed", topic=topic, offset=received.offset, attempt=attempts, error=where(error))
         if attempts > len(RETRY_AFTER_SECONDS):
             return Invalid("unexpected_error", f"failed {attempts} times: {describe(error)}")
-        self._candidates.add(received, monotonic() + RETRY_AFTER_SECONDS[attempts - 1])
+        self._failed.add(received, monotonic() + RETRY_AFTER_SECONDS[attempts - 1])
         received.attempts += 1
         return None
 
@@ -131,21 +131,21 @@ class Retries(Generic[E]):
         Of each partition without a key only the oldest: the others behind it wait for the same key.
         """
         oldest = {received.partition: received for received in reversed(self._without_key.due())}
-        return [*self._candidates.due(), *oldest.values()]
+        return [*self._failed.due(), *oldest.values()]
 
     def remove(self, received: Received[E]) -> None:
         """Keep a message no longer."""
-        self._candidates.remove(received)
+        self._failed.remove(received)
         self._without_key.remove(received)
 
     def next_at(self) -> float | None:
         """When the next is due; None when nothing waits."""
-        times = (self._candidates.next_at(), self._without_key.next_at())
+        times = (self._failed.next_at(), self._without_key.next_at())
         return min((at for at in times if at is not None), default=None)
 
     def drop(self, revoked: set[Partition]) -> None:
         """Remove what came from these partitions."""
-        self._candidates.drop(revoked)
+        self._failed.drop(revoked)
         self._without_key.drop(revoked)
         for received in [each for _, each in self._awaiting.values() if each.partition in revoked]:
             del self._awaiting[id(received)]

@@ -43,7 +43,7 @@ async def tokens_after(connection: Connection, application_id: UUID, limit: int)
     return [Stored(row[0], bytes(row[1])) for row in rows]
 
 
-async def record_reads(connection: Connection, application_ids: Sequence[UUID]) -> None:
+async def record_decryptions(connection: Connection, application_ids: Sequence[UUID]) -> None:
     """Record that the PANs of these applications are about to be decrypted: a commit of its own."""
     await connection.execute(
         "INSERT INTO audit_log (application_id, service, action) SELECT unnest($1::uuid[]), $2, 'READ'",

@@ -60,7 +60,7 @@ async def _renew(connection: Connection, ring: KeyRing, old: Sequence[Stored]) -
     """Renew the tokens of one batch, in two commits: the record of the decryptions, then the tokens and theirs."""
     for each in old:
         ring.require_key(each.token)
-    await key_queries.record_reads(connection, [each.application_id for each in old])
+    await key_queries.record_decryptions(connection, [each.application_id for each in old])
     renewed = [
         Renewed(
             each.application_id,

@@ -1,13 +1,4 @@
-"""The SQL of the publisher: leases, and outbox rows that are read, archived, parked and restored.
-
-Invariant: an event leaves `outbox_events` only for the archive (published) or the parked rows (refused).
-
-    outbox_events ──acknowledged──► outbox_archive ──republished──► outbox_events ──acknowledged──► gone
-         │  ▲
-      refused │ due
-         ▼  │
-    outbox_parked
-"""
+"""The SQL of the publisher: leases, and rows of the outbox that are read, parked and restored (`messaging.outbox`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

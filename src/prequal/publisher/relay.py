@@ -165,7 +165,7 @@ class TopicRelay:
 
     def _publish(self, rows: list[OutboxRow]) -> list[OutboxRow]:
         """Give rows to the producer as long as its queue has room; returns those it was given."""
-        # While this relay read its rows, the other topic's may have replaced a dead producer. What the dead one held
+        # While this relay read its rows, another topic's may have replaced a dead producer. What the dead one held
         # is forgotten here, before the new one is given rows: a round later these would be forgotten with it, and
         # published twice.
         self._in_flight.follow(self._producer.generation, self._unwritten)

@@ -40,7 +40,7 @@ DATABASE_GAUGES = tuple(gauge for gauge in metrics.COLLECTED if gauge not in (*B
 
 
 class SystemMetrics:
-    """Reads each source about every five seconds, in a task of its own: one that hangs does not delay the other."""
+    """Reads the database with the disk, and the broker, about every five seconds, each in a task of its own."""
 
     def __init__(self, settings: PublisherSettings) -> None:
         self._connection = SingleConnection(settings.database_url, "system_metrics")

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from prequal.core.topology import Service
 from prequal.postgres.connections import Connection
 
 PURPOSES: Final = {
-    ("WRITE", "prequal-api"): "an application was taken, and its PAN encrypted",
-    ("READ", "credit-service"): "the PAN was decrypted for the bureau",
+    ("WRITE", Service.API.value): "an application was taken, and its PAN encrypted",
+    ("READ", Service.CREDIT.value): "the PAN was decrypted for the bureau",
     ("READ", "reencrypt"): "the PAN was decrypted, to be encrypted under a newer key",
     ("UPDATE", "reencrypt"): "the PAN was stored under a newer key",
 }

@@ -1,6 +1,6 @@
 """One service as one process: it starts, says when it is ready, and stops cleanly on a signal.
 
-Invariant: SIGTERM ends the process with exit code 0 within ten seconds, frozen dependencies or not.
+Invariant: SIGTERM ends the process with exit code 0 within SHUTDOWN_SECONDS and 1.5 more, frozen dependencies or not.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Spans as OpenTelemetry records them, and their way out: a bounded queue, a thread, an OTLP endpoint over HTTP.
 
-Invariant: an endpoint that hangs or is away costs spans and nothing else, and is said once.
+Invariant: an endpoint that hangs or is away costs spans and nothing else, and is logged once.
 """
 
 import logging

@@ -105,7 +105,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
     },
     Service.CREDIT: _consumer(
         topic_of(EventType.APPLICATION_SUBMITTED),
-        *("record_reads", "append_reports", "archive", "kept_reports", "count_calls"),
+        *("record_decryptions", "append_reports", "archive", "kept_reports", "count_calls"),
     )
     | _writer(topic_of(EventType.CREDIT_REPORT_GENERATED))
     | {

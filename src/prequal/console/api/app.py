@@ -1,4 +1,4 @@
-"""The JSON API's outside: who asks, how much is read, and one answer of the one shape, whatever happens inside.
+"""The ASGI application of the JSON API: who asks, how much is read, and one answer of the one shape, always.
 
 Invariant: but for a sign-in, nothing of a body is read without the token of a living session; no cookie is looked at.
 """
