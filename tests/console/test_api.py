@@ -1,15 +1,18 @@
 """The console's JSON API: who is let in, what each role may do, and the one shape of what is refused."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
 
 import httpx
+import psycopg
 import pyotp
 import pytest
 
 from harness.database import Database
 from harness.policies import approved, policy_text
+from harness.waiting import soon
 from prequal.console.api.app import PREFIX, document
 from prequal.domain.person import PersonRole
 from prequal.people import administration, second_factor
@@ -260,6 +263,24 @@ async def test_version_goes_by_two_people_into_force_and_back(person: Person, da
         ("risk_officer", "policy_proposed"),
         ("risk_officer", "policy_rolled_back"),
     ]
+
+
+async def test_backtest_that_runs_is_shown_with_its_progress(person: Person, database: Database) -> None:
+    officer = await person(PersonRole.RISK_OFFICER)
+    running = f"{PREFIX}/policy/backtests/running"
+
+    async def is_shown() -> dict[str, Any] | None:
+        shown: dict[str, Any] | None = (await officer.get(running)).json()["running"]
+        return shown
+
+    with psycopg.connect(database.url) as other:
+        other.execute("LOCK TABLE applications")  # so that it reads none yet
+        tested = asyncio.create_task(officer.post(f"{PREFIX}/policy/backtests", json={"document": policy_text()}))
+        shown = await soon(is_shown)
+    await tested
+
+    assert (shown["version"], shown["by"], shown["applications_read"]) == ("v2", "risk_officer", 0)
+    assert (await officer.get(running)).json() == {"running": None}
 
 
 async def test_document_that_breaks_a_rule_is_refused_with_every_problem(person: Person) -> None:

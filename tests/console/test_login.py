@@ -3,11 +3,13 @@
 import asyncio
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from harness.database import Database
 from harness.policies import policy_text
-from prequal.cli import signed_in
+from prequal.cli import backtest_page, signed_in
+from prequal.cli.backtest_page import Progress
 from prequal.cli.signed_in import Login
 from prequal.core.errors import Misconfigured, Refused, UsageError
 from tests.console.conftest import PASSWORD, Prequal
@@ -55,6 +57,27 @@ def test_policy_goes_into_force_over_the_console_by_two_people(
     assert "score" in prequal("policy", "diff", "v1", "v2")
     assert "v1 decides from" in prequal("policy", "rollback", "v2")
     assert database.value("SELECT approved_by FROM policy_versions WHERE version = 'v2'") == "approver"
+
+
+def test_progress_of_a_backtest_over_the_console_is_said(
+    prequal: Prequal, address: str, people: None, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("v2.toml").write_text(policy_text(), "utf-8")
+    prequal("login", address, "--name", "risk_officer")
+    said: list[tuple[int, int]] = []
+    with psycopg.connect(database.url) as other:
+        other.execute("LOCK TABLE applications")  # until the progress is said
+
+        def say(_: Progress, read: int, about: int) -> None:
+            said.append((read, about))
+            other.rollback()
+
+        monkeypatch.setattr(backtest_page, "EVERY_SECONDS", 0.01)
+        monkeypatch.setattr(Progress, "__call__", say)
+        report = prequal("policy", "backtest", "v2.toml", "--json")
+
+    assert said[0][0] == 0
+    assert report["applications"] == 0
 
 
 def test_ended_session_is_said_and_nothing_is_done_beside_the_database(

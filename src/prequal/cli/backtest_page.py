@@ -3,15 +3,21 @@
 Invariant: the page says nothing that the JSON does not.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from prequal.core.errors import PrequalError
 from prequal.domain.counts import grouped
 from prequal.domain.money import rupees
+
+if TYPE_CHECKING:
+    from prequal.cli.signed_in import Login
 
 EVERY_SECONDS: Final = 1.0
 FLIPS_SHOWN: Final = 20
@@ -31,6 +37,28 @@ class Progress:
         of = f" of about {grouped(everything)}" if everything >= read else ""
         rate = read / (self._shown - self._began)
         typer.echo(f"{grouped(read)}{of} applications read, {grouped(round(rate))} a second", err=True)
+
+
+@contextmanager
+def progress_of(person: "Login") -> Iterator[None]:
+    """Say the progress of the backtest that the console runs for a person while the block waits for its report."""
+    over = threading.Event()
+    threading.Thread(target=_follow, args=(person, over), daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _follow(person: "Login", over: threading.Event) -> None:
+    progress = Progress()
+    while not over.wait(EVERY_SECONDS):
+        try:
+            running = person.call("GET", "/policy/backtests/running")["running"]
+        except PrequalError:  # the report's own request says what there is to say
+            return
+        if running and running["by"] == person.person and not over.is_set():
+            progress(running["applications_read"], running["applications_about"])
 
 
 def page(report: Mapping[str, Any]) -> list[str]:

@@ -233,12 +233,14 @@ def _backtest_over(
     person: "Login", candidate: str, since: str | None, until: str | None, record: bool
 ) -> tuple[dict[str, Any], str]:
     """The same, by the console for the person who signed in."""
+    from prequal.cli.backtest_page import progress_of
     from prequal.cli.signed_in import BACKTEST_SECONDS
     from prequal.ops.policies import is_file, read_file
 
     which = {"document": read_file(Path(candidate))} if is_file(candidate) else {"version": candidate}
     content = {**which, "since": since, "until": until, "record": record}
-    answer = person.call("POST", "/policy/backtests", content, BACKTEST_SECONDS)
+    with progress_of(person):
+        answer = person.call("POST", "/policy/backtests", content, BACKTEST_SECONDS)
     return answer["report"], answer["sha256"] if answer["recorded"] else ""
 
 

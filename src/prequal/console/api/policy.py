@@ -137,6 +137,17 @@ async def run_backtest(visit: Visiting, given: policy_models.Backtest) -> Respon
     return Response(text, media_type="application/json")  # as it is: reading and writing it again takes seconds
 
 
+@router.get("/backtests/running", response_model=policy_models.RunningBacktests, **needs(Right.POLICY))
+async def show_running_backtest(visit: Visiting) -> dict[str, Any]:
+    """Show how far the backtest is that runs now; null when none does."""
+    backtests = visit.console.backtests
+    if not backtests.is_running or backtests.last is None:
+        return {"running": None}
+    read, about = backtests.progress
+    running = {"version": backtests.last.version, "by": backtests.last.by, "begun_at": backtests.last.begun_at}
+    return {"running": running | {"applications_read": read, "applications_about": about}}
+
+
 async def _candidate(visit: Visit, given: policy_models.Backtest) -> tuple[str, Policy]:
     if (given.version is None) == (given.document is None):
         raise UsageError("Give either a version or a document.")

@@ -100,6 +100,22 @@ class BacktestReport(BaseModel):
     recorded: bool
 
 
+class RunningBacktest(BaseModel):
+    """A backtest that runs: how many applications it has read, and about how many are stored."""
+
+    version: str
+    by: str
+    begun_at: datetime
+    applications_read: int
+    applications_about: int
+
+
+class RunningBacktests(BaseModel):
+    """The one that runs; no two do at once."""
+
+    running: RunningBacktest | None
+
+
 class Shadow(StrictBody):
     """The version that is to decide beside the one in force; null ends that."""
 
