@@ -11,6 +11,7 @@ from harness.ports import free_port
 from harness.waiting import soon
 from prequal.service import http_server
 from prequal.service.http_protocol import Protocol
+from prequal.service.http_tls import HttpCertificate
 from tests.builders import a_service
 
 OFFER = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk")
@@ -29,12 +30,17 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def an_edge(app: ASGIApp = echo, protocol: type[Protocol] = Protocol, **settings: Any) -> AsyncIterator[int]:
+async def an_edge(
+    app: ASGIApp = echo,
+    protocol: type[Protocol] = Protocol,
+    certificate: HttpCertificate | None = None,
+    **settings: Any,
+) -> AsyncIterator[int]:
     """Serve `app` in this event loop; the port, as soon as it can be connected to."""
     port = free_port()
     loaded = a_service().model_copy(update={"http_port": port, **settings})
     stop = asyncio.Event()
-    serving = asyncio.create_task(http_server.serve(app, loaded, stop, (), protocol))
+    serving = asyncio.create_task(http_server.serve(app, loaded, stop, (), protocol, certificate))
     try:
         await soon(lambda: takes_connections(port))
         yield port

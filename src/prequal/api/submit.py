@@ -21,6 +21,7 @@ from prequal.api.batch_write import Answer, Answers, BatchWriter, Locked
 from prequal.api.errors import ErrorCode
 from prequal.api.queries import NewApplication
 from prequal.core.errors import Transient
+from prequal.core.lifecycle import beside
 from prequal.core.settings import ApiSettings
 from prequal.messaging.own_events import OwnEvents
 from prequal.postgres.connections import Connection, describe
@@ -108,22 +109,24 @@ class Submissions:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write until `stop` and until the queue is empty."""
-        sweeper = asyncio.create_task(self._sweep())
-        try:
-            while not (stop.is_set() and not self._queue):
-                await self._arrived.wait()
-                self._arrived.clear()
-                while batch := self._next_batch():
-                    self._being_written = batch
-                    self._admission.begin()
-                    answers = await self._write(batch)
-                    self._admission.end(len(batch))
-                    for submission in batch:
-                        submission.answer(answers[submission.new.application.id])
-                    self._being_written = []
-        finally:
-            sweeper.cancel()
-            await self._writer.close()
+        async with beside(self._sweep()):
+            try:
+                await self._write_until(stop)
+            finally:
+                await self._writer.close()
+
+    async def _write_until(self, stop: asyncio.Event) -> None:
+        while not (stop.is_set() and not self._queue):
+            await self._arrived.wait()
+            self._arrived.clear()
+            while batch := self._next_batch():
+                self._being_written = batch
+                self._admission.begin()
+                answers = await self._write(batch)
+                self._admission.end(len(batch))
+                for submission in batch:
+                    submission.answer(answers[submission.new.application.id])
+                self._being_written = []
 
     def wake(self) -> None:
         """Make `run` look whether it is to stop."""

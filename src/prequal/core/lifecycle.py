@@ -6,7 +6,8 @@ Invariant: a pause ends at once when the process is to stop.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import structlog
 
@@ -57,6 +58,17 @@ async def together() -> AsyncIterator[asyncio.TaskGroup]:
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
         raise first from None
+
+
+@contextlib.asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do endless `work` for as long as the block lasts; should it fail, the block ends with its error."""
+    async with together() as group:
+        working = group.create_task(work)
+        try:
+            yield
+        finally:
+            working.cancel()
 
 
 def abandoned() -> bool:

@@ -227,4 +227,9 @@ def _count(scored: Sequence[Scored]) -> None:
 
 def _answer_of(received: Submitted) -> asyncio.Future[Score] | None:
     """The bureau's answer that the event waited for, unless it was given up."""
-    return None if received.answer is None or received.answer.cancelled() else received.answer
+    answer = received.answer
+    if answer is None or answer.cancelled():
+        return None
+    if answer.exception() is not None:  # raised here; the next try asks once more
+        received.answer = None
+    return answer

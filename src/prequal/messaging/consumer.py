@@ -120,10 +120,18 @@ class BatchConsumer(Generic[E]):
             if self._partitions.take_notice(message):
                 continue
             consumed = self._decode(message)
+            if consumed.offset < self._offsets.next(consumed.partition):
+                self._begin_again(consumed.partition)
             if self._partitions.track(consumed.partition, consumed.offset):
                 if tracing.is_on():
                     self._begin_span(consumed)
                 self._batch.append(consumed)
+
+    def _begin_again(self, partition: Partition) -> None:
+        """Leave all of a partition that is read from an earlier offset on: its topic was deleted and made again."""
+        log.warning("partition_read_again", topic=partition[0], partition=partition[1])
+        self._offsets.drop(partition)
+        self._drop({partition})
 
     def _seconds_to_wait(self) -> float:
         """How long a poll may wait for a message: until something else is to be done, at most half a second."""

@@ -63,6 +63,8 @@ class Received(ConsumedMessage, Generic[E]):
     def __init__(self, message: Message, headers: Headers, event: E) -> None:
         super().__init__(message, headers)
         self.event = event
+        self.failures = 0
+        """How often the handler failed on it."""
         self.answer: asyncio.Future[Any] | None = None
         """What its handler waited for, when it is handled again."""
 

@@ -73,8 +73,9 @@ class Retries(Generic[E]):
     def __init__(self) -> None:
         self._failed = RetrySchedule[Received[E]]()
         self._without_key = RetrySchedule[Received[E]]()
-        self._awaiting: dict[int, tuple[float, Received[E]]] = {}
-        self._answered: deque[int] = deque()
+        self._awaiting: dict[Received[E], float] = {}
+        """Since when each waits."""
+        self._answered: deque[Received[E]] = deque()
 
     @property
     def awaiting(self) -> int:
@@ -88,17 +89,18 @@ class Retries(Generic[E]):
 
     def retry(self, received: Received[E], error: Exception) -> Invalid | None:
         """Schedule another try of a message on which the handler failed; the dead letter's reason after the last."""
-        topic, attempts = received.partition[0], received.attempts
-        log.error("handler_failed", topic=topic, offset=received.offset, attempt=attempts, error=where(error))
-        if attempts > len(RETRY_AFTER_SECONDS):
-            return Invalid("unexpected_error", f"failed {attempts} times: {describe(error)}")
-        self._failed.add(received, monotonic() + RETRY_AFTER_SECONDS[attempts - 1])
+        topic, failures = received.partition[0], received.failures + 1
+        log.error("handler_failed", topic=topic, offset=received.offset, attempt=failures, error=where(error))
+        if failures > len(RETRY_AFTER_SECONDS):
+            return Invalid("unexpected_error", f"failed {failures} times: {describe(error)}")
+        self._failed.add(received, monotonic() + RETRY_AFTER_SECONDS[failures - 1])
+        received.failures = failures
         received.attempts += 1
         return None
 
     def wait_for_key(self, received: Received[E], error: UnknownKey) -> None:
         """Keep a message until its key is there; its partition is paused meanwhile."""
-        if received.attempts == 1:
+        if received.attempts == received.failures + 1:
             (topic, number), offset = received.place
             log.critical("partition_paused", topic=topic, partition=number, offset=offset, reason=str(error))
         received.attempts += 1
@@ -107,23 +109,23 @@ class Retries(Generic[E]):
     def wait_for_answer(self, received: Received[E], answer: asyncio.Future[Any]) -> None:
         """Keep a message until `answer` is done or cancelled."""
         received.answer = answer
-        self._awaiting[id(received)] = monotonic(), received
-        answer.add_done_callback(lambda _: self._answered.append(id(received)))
+        self._awaiting[received] = monotonic()
+        answer.add_done_callback(lambda _: self._answered.append(received))
 
     def take_answered(self, at_most: int) -> list[Received[E]]:
         """The messages whose answers have come, in that order; they are kept no longer."""
-        taken = [self._awaiting.pop(self._answered.popleft(), None) for _ in range(min(at_most, len(self._answered)))]
-        return [entry[1] for entry in taken if entry is not None]
+        answered = [self._answered.popleft() for _ in range(min(at_most, len(self._answered)))]
+        return [received for received in answered if self._awaiting.pop(received, None) is not None]
 
     def give_up_waiting(self, seconds: float) -> list[Received[E]]:
         """Cancel the answers that are late by so many seconds; returns their messages, which are kept no longer."""
         since = monotonic() - seconds
-        late = [received for at, received in self._awaiting.values() if at < since]
-        for received in late:
-            del self._awaiting[id(received)]
-            assert received.answer is not None, "it was waited for"
-            received.answer.cancel()
-        return late
+        late = [received for received, at in self._awaiting.items() if at < since]
+        # One whose answer has come waits for its turn alone; cancelling says so.
+        given_up = [received for received in late if received.answer is not None and received.answer.cancel()]
+        for received in given_up:
+            del self._awaiting[received]
+        return given_up
 
     def due(self) -> list[Received[E]]:
         """The messages whose time has come; they stay until removed.
@@ -147,7 +149,7 @@ class Retries(Generic[E]):
         """Remove what came from these partitions."""
         self._failed.drop(revoked)
         self._without_key.drop(revoked)
-        for received in [each for _, each in self._awaiting.values() if each.partition in revoked]:
-            del self._awaiting[id(received)]
+        for received in [each for each in self._awaiting if each.partition in revoked]:
+            del self._awaiting[received]
             if received.answer is not None:  # this is the Kafka client's thread
                 received.answer.get_loop().call_soon_threadsafe(received.answer.cancel)

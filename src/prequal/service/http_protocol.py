@@ -298,10 +298,11 @@ class Protocol(HttpToolsProtocol):
     def _answer_last(self, status: int, answer: bytes) -> None:
         """Answer and hang up. Closed while more comes, a connection is reset and the answer lost: that is dropped."""
         self._refusal = status
-        self.transport.write(answer)
-        self.transport.write_eof()
-        self.flow.resume_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self.transport.write(answer)
+        if self.transport.can_write_eof():  # not with TLS
+            self.transport.write_eof()
+        self.flow.resume_reading()
 
     def refusal(self, status: int) -> bytes:
         """The bytes of the answer with which a connection ends."""

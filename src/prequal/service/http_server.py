@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from prequal.core.errors import Misconfigured
-from prequal.core.lifecycle import pause
+from prequal.core.lifecycle import beside, pause
 from prequal.core.topology import Service
 from prequal.service.http_connections import Connections, limits
 from prequal.service.http_protocol import Protocol, Silent
@@ -123,16 +123,12 @@ async def serve(
     connections = Connections(most, settings.http_keep_alive_seconds)
     listeners = _Listeners(settings, stop, connections, backlog)
     listener = bind(settings.http_host, settings.http_port, "HTTP_PORT", backlog)
-    watch = asyncio.create_task(connections.watch())
-    try:
-        async with asyncio.TaskGroup() as servers:
-            servers.create_task(listeners.serve(app, listener, protocol, certificate))
-            if certificate is not None:
-                servers.create_task(certificate.follow(stop))
-            for each in further:
-                servers.create_task(listeners.serve_further(each))
-    finally:
-        watch.cancel()
+    async with beside(connections.watch()), asyncio.TaskGroup() as servers:
+        servers.create_task(listeners.serve(app, listener, protocol, certificate))
+        if certificate is not None:
+            servers.create_task(certificate.follow(stop))
+        for each in further:
+            servers.create_task(listeners.serve_further(each))
 
 
 @dataclass(frozen=True, slots=True)

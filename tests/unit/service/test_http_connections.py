@@ -10,11 +10,13 @@ from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from harness.ports import free_port
 from harness.waiting import soon
-from prequal.service import http_connections, http_protocol
-from prequal.service.http_connections import limits
+from prequal.service import http_connections, http_protocol, http_server
+from prequal.service.http_connections import Connections, limits
 from prequal.service.http_protocol import HEAD_BYTES_MAX, PIPELINE_MAX, TARGET_BYTES_MAX
 from prequal.telemetry import metrics
+from tests.builders import a_service
 from tests.support.edge import a_request, an_answer, an_edge, answers, echo
 
 
@@ -300,3 +302,14 @@ def test_descriptors_are_kept_for_stores_probes_and_what_is_accepted_at_once() -
 @pytest.mark.parametrize("number", [10, 100])
 def test_limit_of_the_setting_is_kept_where_descriptors_allow_it(number: int) -> None:
     assert limits(number, 128)[0] == number
+
+
+async def test_process_does_not_work_on_without_a_watch_over_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_: Connections) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Connections, "watch", fail)
+    settings = a_service().model_copy(update={"http_port": free_port()})
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await asyncio.wait_for(http_server.serve(echo, settings, asyncio.Event()), 30)

@@ -1,0 +1,61 @@
+"""Connections over TLS: refused as others are, and watched on afterwards."""
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+
+from prequal.service import http_connections
+from prequal.service.http_tls import HttpCertificate
+from tests.support.certificates import Authority
+from tests.support.edge import an_answer, an_edge
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Tls:
+    """A certificate, and clients that believe it."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = Authority(folder)
+        issued = authority.issue("localhost", "127.0.0.1")
+        self.certificate = HttpCertificate(str(issued.certificate), str(issued.key))
+        self._context = ssl.create_default_context(cafile=authority.file)
+
+    async def connect(self, port: int) -> Streams:
+        return await asyncio.open_connection("127.0.0.1", port, ssl=self._context)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Tls:
+    return Tls(tmp_path)
+
+
+async def test_head_that_is_not_whole_is_408_and_idle_connections_are_closed_afterwards(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_connections, "HEAD_SECONDS", 0.1)
+    async with an_edge(certificate=tls.certificate, http_keep_alive_seconds=1) as port:
+        reader, slow = await tls.connect(port)
+        slow.write(b"GET /a HTTP/1.1\r\n")
+        status, _ = await an_answer(reader)
+        reader, idle = await tls.connect(port)
+        rest = await asyncio.wait_for(reader.read(), 30)
+        slow.close()
+        idle.close()
+
+    assert (status, rest) == (408, b"")
+
+
+async def test_refusal_is_read_though_more_comes_behind_what_is_refused(tls: Tls) -> None:
+    async with an_edge(certificate=tls.certificate) as port:
+        reader, writer = await tls.connect(port)
+        writer.write(b"NONSENSE\r\n\r\n")
+        await writer.drain()
+        writer.write(b"x" * 12_000)
+
+        status, _ = await an_answer(reader)
+
+        writer.close()
+    assert status == 400
