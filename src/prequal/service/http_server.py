@@ -182,10 +182,18 @@ class _Listeners:
             await server.serve(sockets=[listener])
         finally:
             waiter.cancel()
+            server.close()
 
 
 class _Server(uvicorn.Server):
     """A uvicorn that leaves the signals to the process, accepts all who have connected, and answers them."""
+
+    servers: list[asyncio.Server]
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.servers = []
+        self._listeners: list[socket.socket] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen. The loop alone accepts one connection a turn: under load, a new one would wait for seconds."""
@@ -208,20 +216,29 @@ class _Server(uvicorn.Server):
         The kernel connects clients before the process accepts them, and resets those when the socket is closed: so it
         is stopped first, and clients that it has connected by then are accepted.
         """
-        for own in self._listeners:
-            asyncio.get_running_loop().remove_reader(own)
-            own.close()
+        self._stop_to_accept()
         for listener in sockets or []:
             listener.listen(0)
         await asyncio.sleep(LAST_ACCEPT_SECONDS)
         last = [client for listener in sockets or [] for client in _waiting(listener)]
-        for server in self.servers:
-            server.close()
+        self.close()
         accepting = [*self._accepting, *(asyncio.create_task(self._connect(client)) for client in last)]
         await asyncio.sleep(ON_THEIR_WAY_SECONDS)
         for handshake in accepting:  # what is not done by now waits for TLS
             handshake.cancel()
         await super().shutdown(sockets)
+
+    def close(self) -> None:
+        """Close the port: a server that was cancelled leaves a loop that cannot be closed (uvloop)."""
+        self._stop_to_accept()
+        for server in self.servers:
+            server.close()
+
+    def _stop_to_accept(self) -> None:
+        for own in self._listeners:
+            asyncio.get_running_loop().remove_reader(own)
+            own.close()
+        self._listeners = []
 
     async def _connect(self, client: socket.socket) -> None:
         """Accept a client; one that does not agree on TLS is dropped."""
