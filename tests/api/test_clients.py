@@ -45,6 +45,17 @@ def test_request_without_a_token_is_401(guarded: Guarded, method: str, path: str
     assert response.headers["www-authenticate"] == 'Bearer realm="prequal"'
 
 
+@pytest.mark.parametrize("path", [STATUS, DECISION])
+def test_head_of_a_read_is_answered_as_its_get_without_a_body(guarded: Guarded, path: str) -> None:
+    asked = [(), bearer(guarded.app.token).items()]
+    heads = [guarded.ask("HEAD", path, *headers) for headers in asked]
+    gets = [guarded.ask("GET", path, *headers) for headers in asked]
+
+    assert [head.status_code for head in heads] == [get.status_code for get in gets] == [401, 404]
+    assert [head.content for head in heads] == [b"", b""]
+    assert "Exception in ASGI application" not in guarded.system.api.log.read_text()
+
+
 WRONG: dict[str, Callable[[Guarded], list[str]]] = {
     "another secret": lambda api: [f"Bearer pq_{api.app.client.id}_{'x' * 43}"],
     "an unknown client": lambda _: [f"Bearer pq_bcdfghjk_{'x' * 43}"],

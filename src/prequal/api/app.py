@@ -163,7 +163,7 @@ class Envelope:
         path, method = scope["path"], scope["method"]
         if method == "POST" and path == SUBMIT_ROUTE:
             return self._submit
-        if method == "GET" and (found := READ_PATH.fullmatch(path)):
+        if method in ("GET", "HEAD") and (found := READ_PATH.fullmatch(path)):
             scope["path_params"] = found.groupdict()
             return self._reads[found["what"]]
         return self._app

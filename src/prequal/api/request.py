@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
 from prequal.api.masking import shown_name
 from prequal.domain.application import LoanType
-from prequal.domain.identity_detection import identity_in
+from prequal.domain.identity_detection import identity_in, spells
 from prequal.domain.money import NotAnAmount, NotPositive, OutOfRange, amount, amount_from_text
 from prequal.domain.pan import Pan
 
@@ -79,6 +79,8 @@ def parse(body: bytes, holder_types: frozenset[str] | None = None) -> Applicatio
     loan = read("loan_amount_inr", _amount)
     loan_type = read("loan_type", _loan_type)
     name = read("applicant_name", _name)
+    if pan and name and spells(name, pan):
+        problems.append((ErrorCode.VALIDATION_ERROR, FieldIssue("applicant_name", "must not contain the PAN")))
     problems += [
         (ErrorCode.VALIDATION_ERROR, issue) for issue in _unknown([each for each in fields if each not in FIELDS])
     ]

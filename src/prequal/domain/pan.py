@@ -42,6 +42,10 @@ class Pan:
         """The four digits, which begin at 0001."""
         return self._number[5:9]
 
+    def is_in(self, text: str) -> bool:
+        """Whether `text` holds the number as it is."""
+        return self._number in text
+
     def reveal(self) -> str:
         """The number in the clear. Every call is worth a search: only encryption and hashing need it."""
         return self._number

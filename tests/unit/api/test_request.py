@@ -388,6 +388,12 @@ def test_a_name_that_breaks_a_rule_is_a_validation_error(name: str, issue: str) 
     assert issue in issues(error)["applicant_name"]
 
 
+def test_a_name_with_the_own_pan_is_refused_whatever_its_fourth_letter() -> None:
+    error = refusal(a_body(pan_number="XYZDQ1234F", applicant_name="Asha XYZDQ 1234F"))
+
+    assert issues(error) == {"applicant_name": "must not contain the PAN"}
+
+
 @pytest.mark.parametrize("field", ["aadhaar", "pan", "PAN_NUMBER", "", "application_id", "\ud800"])
 def test_an_unknown_field_is_refused_by_name(field: str) -> None:
     error = refusal(a_body(**{field: "x"}))

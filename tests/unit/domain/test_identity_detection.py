@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prequal.domain.identity_detection import HOLDER_TYPES, Identity, holds_identity, identity_in
+from prequal.domain.identity_detection import HOLDER_TYPES, Identity, holds_identity, identity_in, spells
+from prequal.domain.pan import Pan
 
 COMPANIES = [
     "Studio 1984 Designs",
@@ -133,3 +134,21 @@ def test_wrong_digit_or_two_exchanged_make_no_aadhaar_number() -> None:
     exchanged = {number[:i] + number[i + 1] + number[i] + number[i + 2 :] for i in range(11)} - {number}
 
     assert not [each for each in wrong | exchanged if identity_in(each)]
+
+
+@pytest.mark.parametrize("text", ["PANABCPE1234F", "Asha panabcpe1234f", "pan ABCPE1234F"])
+def test_pan_behind_the_word_is_found(text: str) -> None:
+    assert identity_in(text) is Identity.PAN
+
+
+@pytest.mark.parametrize(
+    "text", ["XYZDQ1234F", "Asha xyzdq-1234 f", "my XYZDQ\uff11\uff12\uff13\uff14F.", "1XYZDQ1234FX"]
+)
+def test_own_pan_is_found_whatever_stands_in_and_beside_it(text: str) -> None:
+    assert spells(text, Pan("XYZDQ1234F"))
+    assert identity_in("XYZDQ1234F") is None  # no holder has this fourth letter
+
+
+@pytest.mark.parametrize("text", ["", "Asha", "XYZDQ1235F", "XYZDQ F"])
+def test_own_pan_is_not_found_in_other_text(text: str) -> None:
+    assert not spells(text, Pan("XYZDQ1234F"))
