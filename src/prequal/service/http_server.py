@@ -36,6 +36,8 @@ log = structlog.get_logger()
 BACKLOG = 2048
 ACCEPTED_AT_ONCE = 128
 """So many connections are accepted in one turn of the loop."""
+ACCEPT_AGAIN_SECONDS = 1.0
+"""After which connections are accepted again when the kernel refused."""
 RECEIVE_BYTES = 32 * 1024
 """What the kernel keeps of a connection that is not read, and so the most that comes at once (it doubles it)."""
 BIND_EVERY_SECONDS = 5.0
@@ -205,10 +207,19 @@ class _Server(uvicorn.Server):
 
     def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        for client in itertools.islice(_waiting(listener), ACCEPTED_AT_ONCE):
-            accepting = loop.create_task(self._connect(client))
-            self._accepting.add(accepting)
-            accepting.add_done_callback(self._accepting.discard)
+        try:
+            for client in itertools.islice(_waiting(listener), ACCEPTED_AT_ONCE):
+                accepting = loop.create_task(self._connect(client))
+                self._accepting.add(accepting)
+                accepting.add_done_callback(self._accepting.discard)
+        except OSError as error:  # no descriptor is left, for one: the loop would ask again at once, and again
+            log.warning("connections_not_accepted", reason=error.strerror)
+            loop.remove_reader(listener)
+            loop.call_later(ACCEPT_AGAIN_SECONDS, self._accept_again, listener)
+
+    def _accept_again(self, listener: socket.socket) -> None:
+        if listener in self._listeners:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop to listen, wait for the requests that are on their way, then let those in flight finish.
@@ -220,7 +231,10 @@ class _Server(uvicorn.Server):
         for listener in sockets or []:
             listener.listen(0)
         await asyncio.sleep(LAST_ACCEPT_SECONDS)
-        last = [client for listener in sockets or [] for client in _waiting(listener)]
+        last: list[socket.socket] = []
+        with contextlib.suppress(OSError):
+            for listener in sockets or []:
+                last += _waiting(listener)
         self.close()
         accepting = [*self._accepting, *(asyncio.create_task(self._connect(client)) for client in last)]
         await asyncio.sleep(ON_THEIR_WAY_SECONDS)
@@ -264,7 +278,8 @@ def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
     """Connections that the kernel holds and the process has not accepted."""
     with contextlib.suppress(BlockingIOError):
         while True:
-            yield listener.accept()[0]
+            with contextlib.suppress(ConnectionAbortedError):
+                yield listener.accept()[0]
 
 
 async def _stop_with(server: uvicorn.Server, stop: asyncio.Event) -> None:

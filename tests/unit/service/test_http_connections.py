@@ -313,3 +313,34 @@ async def test_process_does_not_work_on_without_a_watch_over_its_connections(mon
 
     with pytest.raises(RuntimeError, match="a bug"):
         await asyncio.wait_for(http_server.serve(echo, settings, asyncio.Event()), 30)
+
+
+async def test_process_without_a_descriptor_left_accepts_again_when_it_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "ACCEPT_AGAIN_SECONDS", 0.05)
+    looks = []
+    accept = http_server._Server._accept
+
+    def counted(self: http_server._Server, listener: socket.socket) -> None:
+        looks.append(1)
+        accept(self, listener)
+
+    monkeypatch.setattr(http_server._Server, "_accept", counted)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with an_edge() as port:
+        client = socket.socket()
+        client.setblocking(False)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno(), hard))
+            before = len(looks)
+            await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+            await asyncio.sleep(0.3)
+            refused = len(looks) - before
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        reader, writer = await asyncio.open_connection(sock=client)
+        writer.write(a_request("GET /a"))
+        status, _ = await an_answer(reader)
+        writer.close()
+
+    assert 1 <= refused <= 7
+    assert status == 200
