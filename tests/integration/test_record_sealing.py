@@ -1,6 +1,8 @@
 """Old blocks leave the database, exported and sealed, and the record still proves itself."""
 
 import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -174,6 +176,51 @@ def test_file_that_was_altered_drops_nothing_and_proves_nothing(
     assert record.count("audit_log") == 10
     dropped(record, file)
     assert words in refusal(record, "verify", "--export", str(altered))
+
+
+def with_fields(entry: dict[str, Any], **more: str) -> dict[str, Any]:
+    return entry | {"fields": entry["fields"] | more}
+
+
+def dated_otherwise(entry: dict[str, Any]) -> dict[str, Any]:
+    at = datetime.fromisoformat(entry["occurred_at"])
+    earlier = (at - timedelta(minutes=9)).isoformat()
+    return with_fields(entry | {"occurred_at": earlier}, occurred_at=at.isoformat(timespec="microseconds"))
+
+
+IN_FILES: dict[str, Callable[[dict[str, Any]], Sequence[dict[str, Any]]]] = {
+    "another time, the true one among the fields": lambda entry: [dated_otherwise(entry)],
+    "the id among the fields": lambda entry: [with_fields(entry, id=entry["id"])],
+    "a column that the table has not": lambda entry: [with_fields(entry, place="Pune")],
+    "a column missing": lambda entry: [entry | {"fields": {"actor": "asha"}}],
+    "a word beside the fields": lambda entry: [entry | {"approved_by": "asha"}],
+    "another entry of the same id before it": lambda entry: [with_fields(entry, actor="nobody"), entry],
+    "a time without a zone": lambda entry: [entry | {"occurred_at": entry["occurred_at"].removesuffix("+00:00")}],
+}
+
+
+@pytest.mark.parametrize("how", IN_FILES)
+def test_file_that_says_more_or_less_than_was_chained_is_refused(record: Database, tmp_path: Path, how: str) -> None:
+    file = exported(record, tmp_path / "old.jsonl", upto=2)
+    first, second, third = file.read_text().splitlines()
+    block = json.loads(third)
+    accesses, (act, *acts) = block["entries"]
+    altered = tmp_path / "altered.jsonl"
+    altered.write_text(
+        "\n".join([first, second, json.dumps(block | {"entries": [accesses, [*IN_FILES[how](act), *acts]]})])
+    )
+
+    assert "not as it was written" in refusal(record, "drop", str(altered))
+    dropped(record, file)
+    assert "not as it was written" in refusal(record, "verify", "--export", str(altered))
+
+
+def test_file_that_says_something_twice_is_refused(record: Database, tmp_path: Path) -> None:
+    file = exported(record, tmp_path / "old.jsonl", upto=2)
+    altered = tmp_path / "altered.jsonl"
+    altered.write_text(file.read_text().replace('"actor": "asha"', '"actor": "nobody", "actor": "asha"', 1))
+
+    assert "not as it was written" in refusal(record, "drop", str(altered))
 
 
 def test_what_is_not_as_it_was_chained_is_not_exported(record: Database, tmp_path: Path) -> None:

@@ -15,7 +15,12 @@ from typing import Final, Self, TypeAlias
 
 from prequal.core.keys import key_id
 
-TABLES: Final = ("audit_log", "acts")
+COLUMNS: Final = {
+    "audit_log": frozenset({"application_id", "service", "action", "request_id", "client"}),
+    "acts": frozenset({"actor_kind", "actor", "action", "subject_kind", "subject", "details"}),
+}
+"""For each table the names of its entries' fields."""
+TABLES: Final = tuple(COLUMNS)
 """The tables whose rows are entries, in the order in which a block holds them."""
 DIGEST_BYTES: Final = 16
 """Of SHA-256; another entry with the same digest is 2¹²⁸ tries away."""
@@ -42,8 +47,8 @@ class Entry:
 
     def digest(self, table: str, *, as_id: int | None = None) -> bytes:
         """16 bytes of the SHA-256 of the entry as canonical JSON (RFC 8785); with `as_id`, were that its id."""
-        about = {"table": table, "id": str(as_id or self.id), "occurred_at": _time(self.occurred_at), **self.fields}
-        return hashlib.sha256(canonical(about)).digest()[:DIGEST_BYTES]
+        own = {"table": table, "id": str(as_id or self.id), "occurred_at": _time(self.occurred_at)}
+        return hashlib.sha256(canonical({**self.fields, **own})).digest()[:DIGEST_BYTES]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Blocks of the chain with their entries in a file, so that they may leave the database and still be verified.
 
-Invariant: a file is whole, or not there; what it says is believed by the MACs of its blocks alone.
+Invariant: a file is whole, or not there; what it says is believed by the MACs of its blocks alone, and it says nothing
+that they are not over: a line that differs in one character from what is written of its block is refused.
 
     first line       the block before, without entries: {"number": …, "chained_at": …, "upto": […], "mac": …}, or null
     a line a block   the same, and "key_id": …, "digests": […], "entries": [[…], […]]
@@ -12,13 +13,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 from prequal.core.errors import UsageError
-from prequal.record.blocks import TABLES, Block, Entry, Link
+from prequal.record.blocks import COLUMNS, TABLES, Block, Entry, Link
 
 Entries = tuple[Mapping[int, Entry], ...]
 """For each table its entries by their ids."""
@@ -44,7 +45,7 @@ class ExportWriter:
         self._draft.unlink(missing_ok=True)
         self._draft.touch(mode=0o600)
         self._out = self._draft.open("w", encoding="utf-8")
-        self._line(None if self._before is None else _link(self._before))
+        self._out.write(_line_before(self._before))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
@@ -58,20 +59,17 @@ class ExportWriter:
 
     def add(self, exported: Exported) -> None:
         """Add the next block."""
-        block = exported.block
-        digests = [base64.b64encode(each).decode() for each in block.entries]
-        entries = [[_entry(each) for each in found.values()] for found in exported.entries]
-        self._line(_link(block) | {"key_id": block.key_id.hex(), "digests": digests, "entries": entries})
-
-    def _line(self, said: Any) -> None:
-        self._out.write(json.dumps(said) + "\n")
+        self._out.write(_line(exported))
 
 
 def before(file: Path) -> Link | None:
     """The block before the first of a file. Raises as `read` does."""
     with _opened(file) as lines:
-        said = json.loads(lines.readline())
-        return None if said is None else Link(*_of_link(said))
+        line = lines.readline()
+        said = json.loads(line)
+        found = None if said is None else Link(*_of_link(said))
+        _require_same(line, _line_before(found))
+        return found
 
 
 def read(file: Path) -> Iterator[Exported]:
@@ -83,7 +81,9 @@ def read(file: Path) -> Iterator[Exported]:
     with _opened(file) as lines:
         lines.readline()
         for line in lines:
-            yield _exported(json.loads(line))
+            exported = _exported(json.loads(line))
+            _require_same(line, _line(exported))
+            yield exported
 
 
 @contextmanager
@@ -93,8 +93,26 @@ def _opened(file: Path) -> Iterator[TextIO]:
             yield lines
     except OSError as problem:
         raise UsageError(f"{file} cannot be read: {problem.strerror}.") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UsageError(f"{file} is no file of `prequal audit export`, or not as it was written.") from None
+
+
+def _require_same(line: str, written: str) -> None:
+    """Refuse what JSON lets pass: a name or an id twice, words that no digest is of, a time without a zone."""
+    if line.rstrip("\n") != written.rstrip("\n"):
+        raise ValueError("not as it was written")
+
+
+def _line_before(link: Link | None) -> str:
+    return json.dumps(link and _link(link)) + "\n"
+
+
+def _line(exported: Exported) -> str:
+    block = exported.block
+    digests = [base64.b64encode(each).decode() for each in block.entries]
+    entries = [[_entry(each) for each in found.values()] for found in exported.entries]
+    said = _link(block) | {"key_id": block.key_id.hex(), "digests": digests, "entries": entries}
+    return json.dumps(said) + "\n"
 
 
 def _link(link: Link) -> dict[str, Any]:
@@ -106,21 +124,30 @@ def _of_link(said: Mapping[str, Any]) -> tuple[int, datetime, tuple[int, ...], b
     upto = tuple(map(int, said["upto"]))
     if len(upto) != len(TABLES):
         raise ValueError("another record")
-    return int(said["number"]), datetime.fromisoformat(said["chained_at"]), upto, bytes.fromhex(said["mac"])
+    return int(said["number"]), _time(said["chained_at"]), upto, bytes.fromhex(said["mac"])
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
     return {"id": str(entry.id), "occurred_at": entry.occurred_at.isoformat(), "fields": entry.fields}
 
 
-def _of_entry(said: Mapping[str, Any]) -> Entry:
-    return Entry(int(said["id"]), datetime.fromisoformat(said["occurred_at"]), dict(said["fields"]))
+def _of_entry(table: str, said: Mapping[str, Any]) -> Entry:
+    fields = dict(said["fields"])
+    if fields.keys() != COLUMNS[table]:
+        raise ValueError("another record")
+    return Entry(int(said["id"]), _time(said["occurred_at"]), fields)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _exported(said: Mapping[str, Any]) -> Exported:
     digests = tuple(base64.b64decode(each, validate=True) for each in said["digests"])
     block = Block(*_of_link(said), digests, bytes.fromhex(said["key_id"]))
-    found = [[_of_entry(each) for each in entries] for entries in said["entries"]]
-    if len(found) != len(TABLES) or len(digests) != len(TABLES):
+    if len(digests) != len(TABLES):
         raise ValueError("another record")
+    found = [
+        [_of_entry(table, each) for each in entries] for table, entries in zip(TABLES, said["entries"], strict=True)
+    ]
     return Exported(block, tuple({each.id: each for each in entries} for entries in found))
