@@ -162,6 +162,41 @@ def test_entry_that_was_back_dated_before_it_was_chained_is_found(record: Databa
     assert verified(record).tampering == Tampering("back-dated before it was chained", "audit_log:10")
 
 
+DATED: LiteralString = """
+    INSERT INTO audit_log (application_id, service, action, occurred_at)
+    VALUES ('01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44', 'credit-service', 'READ', now() + interval '{}')
+"""
+
+
+def test_clock_that_steps_back_between_an_entry_and_its_block_raises_no_alarm(database: Database) -> None:
+    database.execute(DATED.format("5 minutes"))  # as the clock had it before it stepped back
+    chained(database)
+    written(database, 1)
+    chained(database)
+
+    assert verified(database) == Verdict(2, 3, 0, None)
+    first, second = (row["chained_at"] for row in database.rows("SELECT chained_at FROM record_blocks ORDER BY number"))
+    assert first == second == database.value("SELECT occurred_at FROM audit_log WHERE id = 1")
+
+
+def test_entry_of_a_time_that_no_clock_of_ours_can_have_had_is_found(record: Database) -> None:
+    record.execute(DATED.format("1 day"))
+    chained(record)
+
+    assert verified(record).tampering == Tampering("back-dated before it was chained", "audit_log:10")
+
+
+def test_time_that_a_superuser_gives_the_last_block_is_not_the_next_ones(record: Database) -> None:
+    by_a_superuser(record, "UPDATE record_blocks SET chained_at = chained_at + interval '70 years' WHERE number = 3")
+    written(record, 1)
+    chained(record)
+    by_a_superuser(record, "UPDATE record_blocks SET chained_at = chained_at - interval '70 years' WHERE number = 3")
+    written(record, 1)
+    chained(record)
+
+    assert verified(record) == Verdict(5, 22, 0, None)
+
+
 def test_cut_off_blocks_are_found_by_a_head_kept_outside(record: Database, tmp_path: Path) -> None:
     run(record, "head", str(tmp_path / "head.json"))
 

@@ -57,7 +57,7 @@ class Link:
 
     Attributes:
         number: from 1, without a gap.
-        chained_at: when it was made, by the database's clock.
+        chained_at: when it was made, by the database's clock, or as far as that had been before it stepped back.
         upto: for each table the id up to which this block and those before hold every entry.
         mac: HMAC-SHA-256, 32 bytes.
     """

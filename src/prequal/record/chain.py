@@ -26,6 +26,8 @@ WRITERS_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 0.02
 BLOCK_ENTRIES: Final = 5000
 HEAD_EVERY: Final = timedelta(hours=1)
+CLOCK_STEP: Final = timedelta(minutes=10)
+"""The database's clock may step back so far, or that of the server that takes over be so far behind."""
 COMMAND_SECONDS: Final = 30.0
 
 log = structlog.get_logger()
@@ -71,15 +73,25 @@ async def chain(connection: Connection, key: bytes) -> Link | None:
 
 async def _next(connection: Connection, key: bytes, last: Link | None, upto: Sequence[int]) -> Block | None:
     before = chained_upto(last)
-    ends, contents = [], []
+    ends, contents, times = [], [], []
     for table, after, end in zip(TABLES, before, upto, strict=True):
         found = await queries.entries(connection, table, after, end, BLOCK_ENTRIES)
         ends.append(found[-1].id if len(found) == BLOCK_ENTRIES else max(after, end))
         contents.append(packed(table, found))
+        times += [entry.occurred_at for entry in found]
     if not any(contents):
         return None
     number, previous = (last.number + 1, last.mac) if last else (1, b"")
-    return next_block(key, number, await queries.now(connection), ends, contents, previous)
+    return next_block(key, number, _chained_at(await queries.now(connection), times, last), ends, contents, previous)
+
+
+def _chained_at(now: datetime, times: Sequence[datetime], last: Link | None) -> datetime:
+    """The time of a block: not before its entries' and the last one's, for the clock may have stepped back.
+
+    What is later by more than `CLOCK_STEP` had its time from elsewhere: it stays for `verify` to name.
+    """
+    earlier = [*times, *([last.chained_at] if last else [])]
+    return max([now, *(at for at in earlier if at <= now + CLOCK_STEP)])
 
 
 async def _settled(connection: Connection) -> list[int]:
