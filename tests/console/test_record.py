@@ -81,11 +81,24 @@ async def test_blocks_that_were_cut_off_are_found_by_a_head_that_was_kept_outsid
     auditor = await signed_in(PersonRole.AUDITOR)
     await chained(settings)
 
-    await auditor.post("/record/verify", head='{"number": 7, "mac": "00"}')
+    await auditor.post("/record/verify", head=json.dumps({"number": 7, "mac": "00" * 32}))
     page = (await auditor.get("/record")).text
 
     assert "block:2 was cut off" in page
-    assert (await auditor.post("/record/verify", head="no head")).status_code == 409
+
+
+@pytest.mark.parametrize("head", ["no head", "[" * 20_000, '{"number": 1e999, "mac": ""}', '{"number": 0, "mac": ""}'])
+async def test_text_that_is_no_head_is_refused_and_nothing_is_verified(
+    signed_in: SignedIn, settings: ConsoleSettings, database: Database, head: str
+) -> None:
+    auditor = await signed_in(PersonRole.AUDITOR)
+    await chained(settings)
+
+    answer = await auditor.post("/record/verify", head=head)
+
+    assert answer.status_code == 409
+    assert "A head is the text of a file" in answer.text
+    assert database.value("SELECT count(*) FROM acts WHERE action = 'record_verified'") == 0
 
 
 async def test_long_verification_shows_how_far_it_is_and_takes_no_second(

@@ -326,6 +326,16 @@ def test_verify_says_ok_with_counts_and_refuses_an_altered_record(record: Databa
     assert '"kind": "altered"' in run(record, "verify", "--json").stdout
 
 
+@pytest.mark.parametrize("text", ["[" * 20_000, '{"number": 0, "mac": ""}'])
+def test_file_that_holds_no_head_is_refused(record: Database, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "head.json"
+    file.write_text(text)
+
+    assert str(run(record, "verify", "--head", str(file)).exception) == (
+        "--head names no file that `prequal audit head` wrote."
+    )
+
+
 def test_who_lists_accesses_by_application_and_by_pan_and_shows_no_pan(database: Database) -> None:
     pan = Pan("ABCPE1234F")
     database.value(

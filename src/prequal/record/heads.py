@@ -6,13 +6,16 @@ Invariant: a file of a head is whole, or not there.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from prequal.record.blocks import Link
+
+MAC_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A block that was there once: its number and its MAC, 32 bytes."""
+    """A block that was there once: its number, from 1, and its MAC, 32 bytes."""
 
     number: int
     mac: bytes
@@ -33,8 +36,11 @@ def read_head(file: Path) -> Head:
 
 def head_of(text: str) -> Head:
     """The head that a file's text holds. Raises ValueError when it holds none."""
-    said = json.loads(text)
     try:
-        return Head(int(said["number"]), bytes.fromhex(said["mac"]))
-    except (KeyError, TypeError):
+        said = json.loads(text)
+        number, mac = said["number"], bytes.fromhex(said["mac"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError("no head") from None
+    if type(number) is not int or number < 1 or len(mac) != MAC_BYTES:
+        raise ValueError("no head")
+    return Head(number, mac)
