@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import prequal.console
 from harness.database import Database
 from harness.waiting import soon
@@ -98,6 +100,11 @@ def test_numbers_and_times_are_as_in_india() -> None:
         at(datetime(2026, 11, 28, 20, 0, 5, 42_900, tzinfo=UTC), milliseconds=True) == "29 Nov 2026, 01:30:05.042 IST"
     )
     assert [*map(Renderer("Asia/Kolkata").said, (True, False, None, 5))] == ["yes", "no", "–", "5"]
+
+
+@pytest.mark.parametrize("text", ["2026-99-99T99:99:99Z", "9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z"])
+def test_words_that_only_look_like_a_time_are_shown_as_they_are(text: str) -> None:
+    assert Renderer("Asia/Kolkata").said(text) == text
 
 
 def test_no_template_has_inline_script_or_style_or_switches_escaping_off() -> None:

@@ -79,8 +79,14 @@ class Renderer:
         return MISSING if detail is None else str(detail)
 
     def timed(self, sentence: str) -> str:
-        """A sentence of ours, with the times in it as everywhere."""
-        return _TIME.sub(lambda found: self.at(datetime.fromisoformat(found[0])), sentence)
+        """A sentence of ours, with the times in it as everywhere; what only looks like a time stays as it is."""
+        return _TIME.sub(lambda found: self._time(found[0]), sentence)
+
+    def _time(self, text: str) -> str:
+        try:
+            return self.at(datetime.fromisoformat(text))
+        except (ValueError, OverflowError):
+            return text
 
 
 def _address(name: str) -> str:
