@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from harness.database import Database, url_of_service
 from harness.system import OTHER_KEY
@@ -73,6 +74,53 @@ async def test_first_entry_that_a_superuser_altered_is_named(
 
     assert "acts:2 was altered" in page
     assert "OK: " not in page
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "details = ('{\"n\": ' || repeat('9', 5000) || '}')::jsonb",
+        "details = (repeat('{\"a\":', 970) || '1' || repeat('}', 970))::jsonb",
+        "details = '[7]'",
+        'details = \'{"reason": "2026-99-99T99:99:99Z"}\'',
+        "occurred_at = 'infinity'",
+        "occurred_at = '4000-01-01 BC'",
+    ],
+)
+async def test_entry_that_cannot_be_read_is_named_and_the_page_is_shown(
+    signed_in: SignedIn, settings: ConsoleSettings, database: Database, change: LiteralString
+) -> None:
+    auditor = await signed_in(PersonRole.AUDITOR)
+    await chained(settings)
+    database.execute("ALTER TABLE acts DISABLE TRIGGER ALL")
+    database.execute("ALTER TABLE acts DROP CONSTRAINT acts_details_check")
+    database.execute("UPDATE acts SET " + change + " WHERE id = 2")
+
+    await auditor.post("/record/verify")
+    page = await auditor.get("/record")
+
+    assert page.status_code == 200
+    assert "acts:2 was altered" in page.text
+
+
+async def test_verification_that_fails_for_a_reason_that_is_not_known_says_so(
+    signed_in: SignedIn, settings: ConsoleSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Verdict:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(commands, "verify", fail)
+    auditor = await signed_in(PersonRole.AUDITOR)
+
+    with capture_logs() as logs:
+        await auditor.post("/record/verify")
+    page = (await auditor.get("/record")).text
+
+    assert "The verification failed, and says nothing about the record" in page
+    assert "Verified for auditor, –" not in page
+    assert "secret" not in page
+    (line,) = [each for each in logs if each["event"] == "record_not_verified"]
+    assert line["error"].startswith("ZeroDivisionError at ")
 
 
 async def test_blocks_that_were_cut_off_are_found_by_a_head_that_was_kept_outside(

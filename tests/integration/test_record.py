@@ -113,6 +113,19 @@ TAMPERING: dict[str, tuple[LiteralString, str, str]] = {
         "removed",
         "audit_log:7",
     ),
+    "details that no parser of ours reads": (
+        "UPDATE acts SET details = ('{\"n\": ' || repeat('9', 5000) || '}')::jsonb WHERE id = 2",
+        "altered",
+        "acts:2",
+    ),
+    "time that Python has not": (
+        "UPDATE audit_log SET occurred_at = 'infinity' WHERE id = 3",
+        "altered",
+        "audit_log:3",
+    ),
+    "year of six digits": ("UPDATE acts SET occurred_at = '200000-01-01' WHERE id = 3", "altered", "acts:3"),
+    "time before Christ": ("UPDATE acts SET occurred_at = '4000-01-01 BC' WHERE id = 3", "altered", "acts:3"),
+    "block of no time": ("UPDATE record_blocks SET chained_at = '-infinity' WHERE number = 3", "altered", "block:3"),
     "block removed": ("DELETE FROM record_blocks WHERE number = 2", "removed", "block:2"),
     "block altered": (
         "UPDATE record_blocks SET chained_at = chained_at - interval '1 day' WHERE number = 2",
@@ -129,6 +142,44 @@ def test_tampering_of_a_superuser_is_found_and_the_first_entry_named(record: Dat
     by_a_superuser(record, *(part for part in statement.split(";")))
 
     assert verified(record).tampering == Tampering(kind, entry)
+
+
+@pytest.mark.parametrize("levels", [200, 960, 3000])
+def test_details_that_are_nested_deep_are_found_and_named(record: Database, levels: int) -> None:
+    with record.connect() as connection:
+        connection.execute("ALTER TABLE acts DISABLE TRIGGER ALL")
+        nested = '{"a":' * levels + "1" + "}" * levels
+        connection.execute("UPDATE acts SET details = %s::jsonb WHERE id = 2", (nested,))
+        connection.commit()
+
+    assert verified(record).tampering == Tampering("altered", "acts:2")
+
+
+def test_chain_goes_on_over_entries_that_no_process_of_ours_can_have_written(database: Database) -> None:
+    written(database)
+    by_a_superuser(
+        database,
+        "UPDATE acts SET details = ('{\"n\": ' || repeat('9', 5000) || '}')::jsonb WHERE id = 2",
+        "UPDATE acts SET details = (repeat('{\"a\":', 970) || '1' || repeat('}', 970))::jsonb WHERE id = 3",
+    )
+    chained(database)
+    assert verified(database) == Verdict(1, 8, 0, None)
+
+    by_a_superuser(database, "UPDATE acts SET details = '{\"n\": 9}' WHERE id = 2")
+    assert verified(database).tampering == Tampering("altered", "acts:2")
+
+
+@pytest.mark.parametrize("at", ["infinity", "-infinity", "200000-01-01", "4000-01-01 BC"])
+def test_time_that_cannot_be_read_is_named_where_it_was_given_before_the_chain(record: Database, at: str) -> None:
+    record.execute(
+        "INSERT INTO audit_log (application_id, service, action, occurred_at) VALUES (%s, 'a', 'READ', %s)",
+        APPLICATION,
+        at,
+    )
+    chained(record)
+
+    assert verified(record).tampering == Tampering("back-dated before it was chained", "audit_log:10")
+    assert run(record, "who", APPLICATION).stdout.endswith("10 accesses.\n")
 
 
 def test_entry_that_is_inserted_between_chained_ones_is_found(database: Database) -> None:

@@ -20,6 +20,7 @@ from tests.builders import a_key_text
 from .test_record import by_a_superuser, chained, run, settings_of, verified, written
 
 TOMORROW = "2999-01-01"
+NO_FILE = "is no file of `prequal audit export`, or not as it was written"
 
 
 @pytest.fixture
@@ -213,6 +214,34 @@ def test_file_that_says_more_or_less_than_was_chained_is_refused(record: Databas
     assert "not as it was written" in refusal(record, "drop", str(altered))
     dropped(record, file)
     assert "not as it was written" in refusal(record, "verify", "--export", str(altered))
+
+
+def nested(levels: int) -> Any:
+    return {"a": nested(levels - 1)} if levels else 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("null\n", '{"number": 1e999, "chained_at": "", "upto": ["1", "2"], "mac": ""}\n', NO_FILE),
+        ("null\n", "[" * 20_000 + "\n", NO_FILE),
+        ('"chained_at": "', '"chained_at": "0001-01-01T00:00:00+14:00", "x": "', NO_FILE),
+        ('"occurred_at": "', '"occurred_at": "0001-01-01T00:00:00+14:00", "x": "', NO_FILE),
+        ('{"reason":', '{"a": ' + json.dumps(nested(900)) + ', "reason":', NO_FILE),
+        ('{"reason":', '{"n": ' + "9" * 5000 + ', "reason":', NO_FILE),
+        ('"actor": "asha"', '"actor": "\\ud800"', "acts:1 was altered"),
+    ],
+)
+def test_file_that_cannot_be_read_is_refused_in_words(
+    record: Database, tmp_path: Path, before: str, after: str, words: str
+) -> None:
+    file = exported(record, tmp_path / "old.jsonl", upto=2)
+    altered = tmp_path / "altered.jsonl"
+    altered.write_text(file.read_text().replace(before, after, 1))
+
+    assert words in refusal(record, "drop", str(altered))
+    dropped(record, file)
+    assert words in refusal(record, "verify", "--export", str(altered))
 
 
 def test_file_that_says_something_twice_is_refused(record: Database, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import pytest
@@ -383,6 +383,26 @@ async def test_timeline_tells_the_persons_decision_from_the_policys(database: Da
             ("decision-service", "decided: MANUAL_REVIEW"),
             (who, "decided: REJECTED, INCOME_NOT_ENOUGH"),
         ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["details = '{}'", "details = ('{\"n\":' || repeat('9', 5000) || '}')::jsonb", "occurred_at = 'infinity'"],
+)
+async def test_timeline_is_shown_where_a_superuser_altered_an_act(
+    database: Database, connection: Connection, change: LiteralString
+) -> None:
+    application_id = await in_review(database)
+    await cases.claim(connection, ASHA, application_id)
+    await cases.decide(connection, ASHA, application_id, REJECTED, "INCOME_NOT_ENOUGH")
+    database.execute("ALTER TABLE acts DISABLE TRIGGER ALL")
+    database.execute("UPDATE acts SET " + change + " WHERE action = 'review_decided'")
+    stores = load(StoresSettings, _env_file=None, database_url=database.url, kafka_bootstrap_servers="localhost:1")
+
+    timeline = await asyncio.to_thread(trace, stores, None, application_id)
+
+    assert timeline.steps[-1].service == ASHA.name
+    assert ("not as they were written" in timeline.steps[-1].what) == ("details" in change)
 
 
 async def test_application_in_review_from_before_there_were_cases_gets_its_case(

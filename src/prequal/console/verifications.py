@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+import structlog
+
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError, Refused
 from prequal.postgres.connections import ConnectionPool
@@ -16,10 +18,14 @@ from prequal.record import commands
 from prequal.record.acts import Actor, Detail, record_act
 from prequal.record.blocks import Link
 from prequal.record.heads import Head
+from prequal.telemetry.logs import where
 
 SECONDS_MAX: Final = 600.0
 WAIT_SECONDS: Final = 2.0
 """How long the answer to the form waits for a short record."""
+FAILED: Final = "The verification failed, and says nothing about the record: the console's log has the fault of ours."
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +95,7 @@ class Verifier:
                 await record_act(connection, actor, "record_verified", "record", "chain", details)
         except PrequalError as problem:
             is_fine, words = False, str(problem)
+        except Exception as bug:
+            log.error("record_not_verified", error=where(bug))
+            is_fine, words = False, FAILED
         self.last = replace(self.last or begun, ended_at=datetime.now(UTC), is_fine=is_fine, words=words)

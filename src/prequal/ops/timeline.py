@@ -5,10 +5,11 @@ Invariant: nothing is changed, no key is needed, and no more of a PAN is shown t
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 from prequal.core.errors import Misconfigured, Transient, UsageError
@@ -23,9 +24,10 @@ from prequal.ops import timeline_queries
 from prequal.ops.dead_letter import State, StoredDeadLetter
 from prequal.ops.dead_letters import DeadLetterSelection, find
 from prequal.ops.republish import SESSION
-from prequal.ops.timeline_queries import CONSUMERS, OutboxEvent, PanAccess, Record
+from prequal.ops.timeline_queries import CONSUMERS, OutboxEvent, PanAccess, Record, ReviewAct
 from prequal.policy_versions.life import policy_of
 from prequal.postgres.connections import Connection
+from prequal.record.blocks import details_of
 from prequal.review.queries import Case
 from prequal.schema.version import connected_at_revision
 
@@ -212,15 +214,18 @@ def _decisions(record: Record) -> list[Step]:
     if application["opened_at"] is None:
         return [Step(application["updated_at"], DECIDER, f"decided: {application['status']}")]
     steps = [Step(application["opened_at"], DECIDER, f"decided: {Status.MANUAL_REVIEW}")]
-    steps += [
-        Step(act.at, act.person, _REVIEW_ACTS[act.action].format_map(json.loads(act.details)))
-        for act in record.reviewed
-        if act.action in _REVIEW_ACTS
-    ]
+    steps += [Step(act.at, act.person, _done_in_review(act)) for act in record.reviewed if act.action in _REVIEW_ACTS]
     if application["outcome"] and not any(act.action == "review_decided" for act in record.reviewed):
         outcome = f"decided: {application['outcome']}, {application['reason']}"
         steps.append(Step(application["updated_at"], REVIEWERS, outcome))
     return steps
+
+
+def _done_in_review(act: ReviewAct) -> str:
+    try:
+        return _REVIEW_ACTS[act.action].format_map(cast("Mapping[str, object]", details_of(act.details)))
+    except (KeyError, TypeError):
+        return f"{act.action.replace('_', ' ')}; its details are not as they were written: `prequal audit verify`"
 
 
 def _scored(record: Record) -> str:

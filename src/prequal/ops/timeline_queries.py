@@ -14,6 +14,7 @@ from prequal.core.topology import ROUTES
 from prequal.domain.events import event_id
 from prequal.domain.policy.policy import Policy
 from prequal.postgres.connections import Connection
+from prequal.record.queries import readable
 from prequal.review.queries import Case, case_of
 
 CONSUMERS = {event_type: route.consumer.value for event_type, route in ROUTES.items()}
@@ -192,7 +193,10 @@ async def _processed(connection: Connection, application_id: UUID) -> list[async
 
 async def _accesses(connection: Connection, application_id: UUID) -> list[asyncpg.Record]:
     return await connection.fetch(
-        "SELECT occurred_at, service, action, request_id FROM audit_log WHERE application_id = $1 ORDER BY id",
+        f"""
+        SELECT {readable("occurred_at")}, service, action, request_id
+        FROM audit_log WHERE application_id = $1 ORDER BY id
+        """,
         application_id,
     )
 
@@ -209,8 +213,8 @@ async def _resolved(connection: Connection, event_ids: Sequence[UUID]) -> list[a
 
 async def _reviewed(connection: Connection, application_id: UUID) -> list[asyncpg.Record]:
     return await connection.fetch(
-        """
-        SELECT occurred_at, action, actor, details::text FROM acts
+        f"""
+        SELECT {readable("occurred_at")}, action, actor, details::text FROM acts
         WHERE subject_kind = 'application' AND subject = $1 AND action LIKE 'review\\_%' ORDER BY id
         """,
         str(application_id),

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from prequal.core.topology import Service
 from prequal.postgres.connections import Connection
+from prequal.record.queries import readable
 
 PURPOSES: Final = {
     ("WRITE", Service.API.value): "an application was taken, and its PAN encrypted",
@@ -36,11 +37,11 @@ class Access:
 async def accesses(connection: Connection, application_ids: Sequence[UUID]) -> list[Access]:
     """Every access to these applications, the oldest first."""
     rows = await connection.fetch(
-        """
-        SELECT occurred_at, application_id::text, service, action, client, request_id, 1 AS source, id
+        f"""
+        SELECT {readable("occurred_at")}, application_id::text, service, action, client, request_id, 1 AS source, id
         FROM audit_log WHERE application_id = ANY($1::uuid[])
         UNION ALL
-        SELECT occurred_at, subject, actor_kind || ' ' || actor, action, NULL, NULL, 2, id
+        SELECT {readable("occurred_at")}, subject, actor_kind || ' ' || actor, action, NULL, NULL, 2, id
         FROM acts WHERE subject_kind = 'application' AND subject = ANY($1::uuid[]::text[])
         ORDER BY 1, 7, 8
         """,

@@ -24,6 +24,8 @@ TABLES: Final = tuple(COLUMNS)
 """The tables whose rows are entries, in the order in which a block holds them."""
 DIGEST_BYTES: Final = 16
 """Of SHA-256; another entry with the same digest is 2¹²⁸ tries away."""
+LEVELS_MAX: Final = 100
+"""Details are flat; what is nested deeper than this is handled as text, before a parser's recursion ends."""
 _JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 """Made once: `json.dumps` makes one a call, a fifth of what an entry's bytes take."""
 _ENTRY: Final = struct.Struct(f">q{DIGEST_BYTES}s")
@@ -137,9 +139,24 @@ def unpacked(entries: bytes) -> dict[int, bytes]:
     return dict(_ENTRY.iter_unpack(entries))
 
 
+def details_of(text: str) -> "Value | Mapping[str, Value]":
+    """What JSON of an act's details says; the text itself where no process of ours can have written it."""
+    try:
+        found: Value | Mapping[str, Value] = json.loads(text)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or thousands of levels
+        return text
+    return text if is_deep(found) else found
+
+
+def is_deep(value: object, levels: int = LEVELS_MAX) -> bool:
+    """Whether more than so many objects and lists are in one another."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return levels < 0 or any(is_deep(each, levels - 1) for each in inner)
+
+
 def canonical(value: object) -> bytes:
     """JSON as RFC 8785 has it; Python's own is that, for numbers here are small integers, and names of fields ASCII."""
-    return _JSON.encode(value).encode()
+    return _JSON.encode(value).encode(errors="surrogatepass")  # half a character, which only an altered file has
 
 
 def _mac(

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from prequal.core.errors import UsageError
-from prequal.record.blocks import COLUMNS, TABLES, Block, Entry, Link
+from prequal.record.blocks import COLUMNS, TABLES, Block, Entry, Link, is_deep
 
 Entries = tuple[Mapping[int, Entry], ...]
 """For each table its entries by their ids."""
@@ -133,7 +133,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 def _of_entry(table: str, said: Mapping[str, Any]) -> Entry:
     fields = dict(said["fields"])
-    if fields.keys() != COLUMNS[table]:
+    if fields.keys() != COLUMNS[table] or any(map(is_deep, fields.values())):
         raise ValueError("another record")
     return Entry(int(said["id"]), _time(said["occurred_at"]), fields)
 

@@ -3,7 +3,6 @@
 Invariant: no session caches ids, so that every id below one that can be seen was taken before it.
 """
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,17 +11,24 @@ from typing import Final
 import asyncpg
 
 from prequal.postgres.connections import Connection
-from prequal.record.blocks import Block, Entry, Link, Seal
+from prequal.record.blocks import Block, Entry, Link, Seal, details_of
 
 CHAIN_LOCK: Final = 0x6368616E  # "chan"
 
+
+def readable(column: str) -> str:
+    """SQL of a column's time as Python can have it: one before or after that, which is none of ours, is its bound."""
+    return f"least(greatest({column}, '0001-01-02 00:00Z'::timestamptz), '9999-12-30 00:00Z'::timestamptz)"
+
+
+_AT: Final = f"{readable('occurred_at')} AS occurred_at"
 _READ: Final[Mapping[str, str]] = {
-    "audit_log": """
-        SELECT id, occurred_at, application_id::text, service, action, request_id, client
+    "audit_log": f"""
+        SELECT id, {_AT}, application_id::text, service, action, request_id, client
         FROM audit_log WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3
     """,
-    "acts": """
-        SELECT id, occurred_at, actor_kind, actor, action, subject_kind, subject, details::text
+    "acts": f"""
+        SELECT id, {_AT}, actor_kind, actor, action, subject_kind, subject, details::text
         FROM acts WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3
     """,
 }
@@ -44,7 +50,7 @@ _DELETE: Final[Mapping[str, str]] = {
     """,
     "acts": "DELETE FROM acts WHERE id IN (SELECT id FROM acts WHERE id <= $1 ORDER BY id LIMIT $2)",
 }
-_BLOCK: Final = "number, chained_at, audit_log_upto, acts_upto, audit_log_entries, acts_entries, key_id, mac"
+_CHAINED_AT: Final = readable("chained_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,8 @@ async def count_after(connection: Connection, table: str, after: int) -> int:
 async def last_link(connection: Connection) -> Link | None:
     """The newest block, without its entries."""
     row = await connection.fetchrow(
-        """
-        SELECT number, chained_at, audit_log_upto, acts_upto, mac FROM record_blocks ORDER BY number DESC LIMIT 1
+        f"""
+        SELECT number, {_CHAINED_AT}, audit_log_upto, acts_upto, mac FROM record_blocks ORDER BY number DESC LIMIT 1
         """
     )
     return None if row is None else Link(row[0], row[1], (row[2], row[3]), bytes(row[4]))
@@ -102,15 +108,16 @@ async def last_link(connection: Connection) -> Link | None:
 async def lag(connection: Connection) -> Lag:
     """How far the chain is behind."""
     row = await connection.fetchrow(
-        """
+        f"""
         SELECT last.chained_at,
                greatest(0, extract(epoch FROM clock_timestamp() - least(
-                   (SELECT occurred_at FROM audit_log WHERE id > coalesce(last.audit_log_upto, 0) ORDER BY id LIMIT 1),
-                   (SELECT occurred_at FROM acts WHERE id > coalesce(last.acts_upto, 0) ORDER BY id LIMIT 1)
+                   (SELECT {_AT} FROM audit_log WHERE id > coalesce(last.audit_log_upto, 0) ORDER BY id LIMIT 1),
+                   (SELECT {_AT} FROM acts WHERE id > coalesce(last.acts_upto, 0) ORDER BY id LIMIT 1)
                )))::double precision
         FROM (SELECT) AS always
         LEFT JOIN LATERAL (
-            SELECT chained_at, audit_log_upto, acts_upto FROM record_blocks ORDER BY number DESC LIMIT 1
+            SELECT {_CHAINED_AT} AS chained_at, audit_log_upto, acts_upto
+            FROM record_blocks ORDER BY number DESC LIMIT 1
         ) AS last ON true
         """
     )
@@ -123,7 +130,11 @@ async def blocks(connection: Connection, after: int = 0) -> AsyncIterator[Block]
     number = after
     while True:
         row = await connection.fetchrow(
-            f"SELECT {_BLOCK} FROM record_blocks WHERE number > $1 ORDER BY number LIMIT 1", number
+            f"""
+            SELECT number, {_CHAINED_AT}, audit_log_upto, acts_upto, audit_log_entries, acts_entries, key_id, mac
+            FROM record_blocks WHERE number > $1 ORDER BY number LIMIT 1
+            """,
+            number,
         )
         if row is None:
             return
@@ -134,7 +145,11 @@ async def blocks(connection: Connection, after: int = 0) -> AsyncIterator[Block]
 async def add(connection: Connection, block: Block) -> None:
     """Add the next block."""
     await connection.execute(
-        f"INSERT INTO record_blocks ({_BLOCK}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        """
+        INSERT INTO record_blocks (
+            number, chained_at, audit_log_upto, acts_upto, audit_log_entries, acts_entries, key_id, mac
+        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        """,
         block.number,
         block.chained_at,
         *block.upto,
@@ -153,8 +168,8 @@ async def mac_of(connection: Connection, number: int) -> bytes | None:
 async def seal(connection: Connection) -> Seal | None:
     """The newest seal."""
     row = await connection.fetchrow(
-        """
-        SELECT block, chained_at, audit_log_upto, acts_upto, block_mac, key_id, mac
+        f"""
+        SELECT block, {_CHAINED_AT}, audit_log_upto, acts_upto, block_mac, key_id, mac
         FROM record_seals ORDER BY block DESC LIMIT 1
         """
     )
@@ -214,7 +229,7 @@ def _entry(table: str, row: "asyncpg.Record") -> Entry:
     fields = dict(row)
     id_, occurred_at = fields.pop("id"), fields.pop("occurred_at")
     if table == "acts":
-        fields["details"] = json.loads(fields["details"])
+        fields["details"] = details_of(fields["details"])
     return Entry(id_, occurred_at, fields)
 
 

@@ -1,6 +1,5 @@
 """SQL of the record of acts."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +8,13 @@ from typing import Any, Final
 import asyncpg
 
 from prequal.postgres.connections import Connection
+from prequal.record.blocks import details_of
+from prequal.record.queries import readable
 
 SHOWN_MAX: Final = 50
 LAST: Final = 2**63 - 1
+DETAILS_SHOWN: Final = 100
+"""Characters of details that no process of ours has written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,8 @@ class Act:
 async def before(connection: Connection, key: int) -> list[Act]:
     """The newest acts before an id."""
     rows = await connection.fetch(
-        """
-        SELECT id, occurred_at, actor_kind, actor, action, subject_kind, subject, details FROM acts
+        f"""
+        SELECT id, {readable("occurred_at")}, actor_kind, actor, action, subject_kind, subject, details FROM acts
         WHERE id < $1 ORDER BY id DESC LIMIT $2
         """,
         key,
@@ -43,4 +46,7 @@ async def before(connection: Connection, key: int) -> list[Act]:
 
 def _act(row: asyncpg.Record) -> Act:
     id_, at, actor_kind, actor, action, subject_kind, subject, details = row
-    return Act(id_, at, actor_kind, actor, action, subject_kind, subject, json.loads(details))
+    said = details_of(details)
+    if not isinstance(said, Mapping):
+        said = {"cannot_be_read": f"{details[:DETAILS_SHOWN]}…"}
+    return Act(id_, at, actor_kind, actor, action, subject_kind, subject, said)
