@@ -67,12 +67,12 @@ def current() -> Login | None:
 
 def keep(login: Login) -> None:
     """Keep a login in place of the one before, mode 0600."""
-    from prequal.local.keys import write_secret
+    from prequal.core import files
 
     path = file()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_secret(path, json.dumps(asdict(login)) + "\n")
+        files.write(path, json.dumps(asdict(login)) + "\n")
     except OSError as error:
         raise Misconfigured(f"{path} cannot be written: {error.strerror}.") from None
 

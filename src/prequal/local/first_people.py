@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
+from prequal.core import files
 from prequal.domain.person import PersonRole
-from prequal.local.keys import write_secret
 from prequal.people import administration
 from prequal.people.administration import NewSecrets
 from prequal.postgres.connections import Connection
@@ -30,7 +30,7 @@ def make_first_people(database_url: str, file: Path) -> bool:
     if missing and known <= set(PersonRole):
         new = {role: NewSecrets.of(None, totp=False) for role in missing}
         added = [f"{role} {secrets.password}" for role, secrets in new.items()]
-        write_secret(file, "".join(f"{line}\n" for line in [*_lines_of(file, known), *added]))
+        files.write(file, "".join(f"{line}\n" for line in [*_lines_of(file, known), *added]))
         run_at_revision(database_url, USERS, lambda connection: _add(connection, new))
     return file.exists()
 

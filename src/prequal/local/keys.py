@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from prequal.core import files
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KEY_BYTES, key_bytes
 
@@ -30,7 +31,7 @@ def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str
         Misconfigured: the file exists and does not hold them; but for `REPLACEABLE`, which are added to it.
     """
     if not file.exists():
-        write_secret(file, "".join(f"{name}={key}\n" for name, key in generate().items()))
+        files.write(file, "".join(f"{name}={key}\n" for name, key in generate().items()))
     try:
         pairs = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
     except (OSError, UnicodeDecodeError):
@@ -38,7 +39,7 @@ def development_keys(file: Path, needed: Sequence[str] = NAMES) -> dict[str, str
     added = [name for name in REPLACEABLE if name in needed and name not in pairs]
     if added and _all_keys(pairs, needed):
         pairs |= {name: generate()[name] for name in added}
-        write_secret(file, "".join(f"{name}={key}\n" for name, key in pairs.items()))
+        files.write(file, "".join(f"{name}={key}\n" for name, key in pairs.items()))
     for name in needed:
         if not _is_key(pairs.get(name, "")):
             raise Misconfigured(
@@ -58,12 +59,3 @@ def _is_key(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def write_secret(file: Path, text: str) -> None:
-    """Write a file that only its owner may read, replacing an old one atomically."""
-    draft = file.with_name(f"{file.name}.new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600, exist_ok=False)
-    draft.write_text(text)
-    draft.replace(file)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from prequal.core import files
 from prequal.core.topology import COMMANDS
-from prequal.local.keys import write_secret
 from prequal.schema.grants import Role
 
 OF_COMMAND: Mapping[str, Role] = {command: Role(f"prequal_{command}") for command in COMMANDS}
@@ -28,7 +28,7 @@ class Logins:
             self._passwords = {}
         if missing := [role for role in Role if not self._passwords.get(role)]:
             self._passwords |= {role: secrets.token_urlsafe(24) for role in missing}
-            write_secret(file, json.dumps(self._passwords, indent=2) + "\n")
+            files.write(file, json.dumps(self._passwords, indent=2) + "\n")
 
     def make(self, database_url: str) -> None:
         """Make roles and logins on the server of this address, which is a superuser's.

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from prequal.core import files
 from prequal.core.errors import Misconfigured, Transient
 from prequal.local.child_process import Child
-from prequal.local.keys import write_secret
 
 VERSION: Final = "18"
 ROLE: Final = "prequal"
@@ -135,7 +135,7 @@ class Postgres(Child):
         shutil.rmtree(draft, ignore_errors=True)
         self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         password = self.folder.with_name(f"{self.folder.name}.password")
-        write_secret(password, secrets.token_urlsafe(24))
+        files.write(password, secrets.token_urlsafe(24))
         self.run([binary("initdb"), "-D", draft, f"--pwfile={password}", *INITDB.split()], unprivileged=True)
         password.replace(_password_file(draft))
         statement = f"CREATE DATABASE {DATABASE}\n"

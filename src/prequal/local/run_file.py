@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from prequal.local.keys import write_secret
+from prequal.core import files
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RunFile:
 
     def write(self, file: Path) -> None:
         """Replace `file`."""
-        write_secret(file, json.dumps(asdict(self), indent=2) + "\n")
+        files.write(file, json.dumps(asdict(self), indent=2) + "\n")
 
 
 def read(file: Path) -> RunFile | None:

@@ -9,7 +9,6 @@ that they are not over: a line that differs in one character from what is writte
 
 import base64
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from prequal.core.errors import UsageError
+from prequal.core.files import Draft
 from prequal.record.blocks import COLUMNS, TABLES, Block, Entry, Link, is_deep
 
 Entries = tuple[Mapping[int, Entry], ...]
@@ -39,27 +39,21 @@ class ExportWriter:
     def __init__(self, file: Path, before: Link | None) -> None:
         """Describe it; `before` is the block before its first. Entering and all that follows raises OSError."""
         self._file, self._before = file, before
-        self._draft = file.with_name(f".{file.name}.new")
 
     def __enter__(self) -> Self:
-        self._draft.unlink(missing_ok=True)
-        self._draft.touch(mode=0o600)
-        self._out = self._draft.open("w", encoding="utf-8")
-        self._out.write(_line_before(self._before))
+        self._draft = Draft(self._file)
+        self._draft.write(_line_before(self._before))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        self._out.flush()
-        os.fsync(self._out.fileno())  # what it holds is then dropped elsewhere
-        self._out.close()
         if kind is None:
-            self._draft.replace(self._file)
+            self._draft.put()  # on the disk: what it holds is then dropped elsewhere
         else:
-            self._draft.unlink(missing_ok=True)
+            self._draft.drop()
 
     def add(self, exported: Exported) -> None:
         """Add the next block."""
-        self._out.write(_line(exported))
+        self._draft.write(_line(exported))
 
 
 def before(file: Path) -> Link | None:

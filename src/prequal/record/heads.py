@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from prequal.core import files
 from prequal.record.blocks import Link
 
 MAC_BYTES: Final = 32
@@ -24,9 +25,7 @@ class Head:
 def write_head(block: Link, file: Path) -> None:
     """Write a block's number and MAC; keep the file where the database's owner cannot reach it. Raises OSError."""
     said = {"number": block.number, "mac": block.mac.hex(), "chained_at": block.chained_at.isoformat()}
-    draft = file.with_name(f".{file.name}.new")
-    draft.write_text(json.dumps(said) + "\n")
-    draft.replace(file)
+    files.write(file, json.dumps(said) + "\n", files.FOR_ALL)
 
 
 def read_head(file: Path) -> Head:

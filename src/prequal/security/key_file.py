@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from pydantic import SecretStr
 
+from prequal.core import files
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import key_bytes
 from prequal.core.topology import KeySource
@@ -83,14 +84,8 @@ def write(path: Path, ring: RingKeys) -> None:
     """
     lines = [(ACTIVE, ring.active), *((DECRYPTS, key) for key in ring.decrypting)]
     text = "".join(f"{state} {words_of(key)}\n" for state, key in lines)
-    draft = path.with_name(f"{path.name}.new")
     try:
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        files.write(path, text)
     except OSError as error:
         raise Misconfigured(f"The key ring {path} cannot be written: {os.strerror(error.errno or 0)}.") from None
 

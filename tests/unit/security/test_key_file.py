@@ -89,7 +89,7 @@ def test_a_ring_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_a_ring_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     file = a_file(tmp_path, f"active {a_key_text(1)}\n")
-    (tmp_path / "ring.new").mkdir()
+    (tmp_path / ".ring.new").mkdir()
 
     with pytest.raises(Misconfigured, match="cannot be written"):
         key_file.write(file, RingKeys(a_key(2)))
