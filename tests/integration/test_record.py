@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from harness.database import Database
@@ -20,9 +21,10 @@ from prequal.core.record_settings import RecordSettings
 from prequal.core.settings import load
 from prequal.domain.pan import Pan
 from prequal.ops.encryption_keys import make_known
-from prequal.record import commands
+from prequal.record import chain, commands
 from prequal.record.acts import operator
 from prequal.record.chain import follow
+from prequal.record.heads import read_head
 from prequal.record.verification import Tampering, Verdict
 from prequal.security.pan_encryption import PanHasher
 
@@ -329,6 +331,46 @@ def test_followed_chain_takes_an_entry_within_five_seconds_and_writes_a_head(
     asyncio.run(scene())
 
     assert verified(database).tampering is None
+
+
+def test_head_that_cannot_be_written_is_said_once_and_the_chain_goes_on(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "EVERY_SECONDS", 0.05)
+    folder = tmp_path / "not mounted"
+
+    def connections() -> list[str]:
+        rows = database.rows("SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'record %%'")
+        return [row["application_name"] for row in rows]
+
+    def filled(blocks: int) -> list[str]:
+        written(database, 1)
+        eventually(lambda: database.count("record_blocks") == blocks)
+        return connections()
+
+    async def scene() -> None:
+        stop = asyncio.Event()
+        following = asyncio.create_task(follow(database.url, key_bytes(SecretStr(RECORD_KEY)), stop, folder))
+        found = [await asyncio.to_thread(filled, blocks) for blocks in (1, 2, 3)]
+        assert len(found[0]) == 1
+        assert found[0] == found[1] == found[2]
+        folder.mkdir()
+        await asyncio.to_thread(eventually, lambda: list(folder.glob("head-*.json")))
+        stop.set()
+        await following
+
+    with capture_logs() as logs:
+        asyncio.run(scene())
+
+    assert logs == [
+        {
+            "event": "record_head_not_written",
+            "log_level": "warning",
+            "folder": str(folder),
+            "error": "No such file or directory",
+        }
+    ]
+    assert read_head(folder / "head-3.json").number == 3
 
 
 def test_blocks_of_a_retired_key_are_verified_with_it_and_not_without(record: Database) -> None:

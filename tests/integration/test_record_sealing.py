@@ -1,8 +1,9 @@
 """Old blocks leave the database, exported and sealed, and the record still proves itself."""
 
 import json
+import resource
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -11,7 +12,7 @@ import pytest
 from typer.testing import Result
 
 from harness.database import Database
-from prequal.core.errors import PrequalError
+from prequal.core.errors import PrequalError, UsageError
 from prequal.record import commands, sealing
 from prequal.record.acts import operator
 from prequal.record.verification import Tampering, Verdict
@@ -20,6 +21,7 @@ from tests.builders import a_key_text
 from .test_record import by_a_superuser, chained, run, settings_of, verified, written
 
 TOMORROW = "2999-01-01"
+NEVER = datetime(2999, 1, 1, tzinfo=UTC)
 NO_FILE = "is no file of `prequal audit export`, or not as it was written"
 
 
@@ -258,6 +260,32 @@ def test_what_is_not_as_it_was_chained_is_not_exported(record: Database, tmp_pat
     said = refusal(record, "export", str(tmp_path / "old.jsonl"), "--before", TOMORROW)
 
     assert said == "audit_log:3 was altered: nothing is exported."
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_that_cannot_be_written_is_named_and_the_database_is_not_blamed(record: Database, tmp_path: Path) -> None:
+    file = tmp_path / "none" / "old.jsonl"
+
+    with pytest.raises(UsageError) as problem:
+        commands.export(settings_of(record), file, NEVER)
+
+    assert str(problem.value) == f"{file} cannot be written: No such file or directory."
+    assert refusal(record, "export", str(file), "--before", TOMORROW) == str(problem.value)
+    assert refusal(record, "head", str(file)) == str(problem.value)
+
+
+def test_disk_that_takes_no_more_leaves_no_file_and_the_database_is_not_blamed(
+    record: Database, tmp_path: Path
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(UsageError) as problem:
+            commands.export(settings_of(record), tmp_path / "old.jsonl", NEVER)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert str(problem.value) == f"{tmp_path / 'old.jsonl'} cannot be written: File too large."
     assert list(tmp_path.iterdir()) == []
 
 

@@ -79,16 +79,15 @@ def head(
     Example:
       prequal audit head /mnt/elsewhere/head.json
     """
-    from prequal.core.errors import Refused, UsageError
+    from prequal.core import files
+    from prequal.core.errors import Refused
     from prequal.record import commands
 
     newest = commands.newest(record_stores())
     if newest is None:
         raise Refused("There is no block yet: `prequal audit chain` makes one.")
-    try:
+    with files.named(file):
         commands.write_head(newest, file)
-    except OSError as problem:
-        raise UsageError(f"FILE cannot be written: {problem.strerror}.") from None
     typer.echo(f"Block {newest.number}.")
 
 
@@ -143,13 +142,9 @@ def export(
     Example:
       prequal audit export /mnt/elsewhere/2025.jsonl --before 2026-01-01
     """
-    from prequal.core.errors import UsageError
     from prequal.record import commands
 
-    try:
-        last = commands.export(record_stores(), file, before.replace(tzinfo=UTC))
-    except OSError as problem:
-        raise UsageError(f"FILE cannot be written: {problem.strerror}.") from None
+    last = commands.export(record_stores(), file, before.replace(tzinfo=UTC))
     said = f"Blocks up to {last.number} are in {file}. Keep it, and a copy, before `prequal audit drop`."
     typer.echo(json.dumps({"block": last.number}) if as_json else said)
 

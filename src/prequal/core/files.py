@@ -5,9 +5,12 @@ Invariant: before a caller goes on, what he wrote is on the disk under its name.
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+
+from prequal.core.errors import UsageError
 
 FOR_ITS_OWNER: Final = 0o600
 FOR_ALL: Final = 0o666
@@ -51,6 +54,19 @@ class Draft:
             self._out.close()
         with suppress(OSError):
             self._draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(file: Path) -> Iterator[None]:
+    """For a file that a person gave, and work on nothing else.
+
+    Raises:
+        UsageError: the block raised OSError: which file, and what the system says.
+    """
+    try:
+        yield
+    except OSError as problem:
+        raise UsageError(f"{file} cannot be written: {problem.strerror}.") from None
 
 
 def write(file: Path, text: str, mode: int = FOR_ITS_OWNER) -> None:

@@ -17,7 +17,7 @@ from prequal.core.lifecycle import pause
 from prequal.postgres.connections import Connection
 from prequal.record import queries
 from prequal.record.blocks import TABLES, Block, Link, chained_upto, next_block, packed
-from prequal.record.heads import write_head
+from prequal.record.heads import HeadsFolder
 from prequal.schema.version import connected_at_revision
 
 EVERY_SECONDS: Final = 2.0
@@ -25,7 +25,6 @@ EVERY_SECONDS: Final = 2.0
 WRITERS_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 0.02
 BLOCK_ENTRIES: Final = 5000
-HEAD_EVERY: Final = timedelta(hours=1)
 CLOCK_STEP: Final = timedelta(minutes=10)
 """The database's clock may step back so far, or that of the server that takes over be so far behind."""
 COMMAND_SECONDS: Final = 30.0
@@ -39,17 +38,14 @@ async def follow(database_url: str, key: bytes, stop: asyncio.Event, heads: Path
     Raises:
         Misconfigured: the database is not migrated.
     """
-    written_at: datetime | None = None
+    kept = HeadsFolder(heads)
     while not stop.is_set():
         try:
             async with connected_at_revision(database_url, "record", {}, COMMAND_SECONDS) as connection:
                 while not stop.is_set():
-                    head = await chain(connection, key)
-                    if heads and head and (written_at is None or head.chained_at - written_at >= HEAD_EVERY):
-                        await asyncio.to_thread(write_head, head, heads / f"head-{head.number}.json")
-                        written_at = head.chained_at
+                    await kept.keep(await chain(connection, key))
                     await pause(stop, EVERY_SECONDS)
-        except (Transient, OSError) as problem:
+        except Transient as problem:
             log.warning("record_not_chained", error=type(problem).__name__)
             await pause(stop, EVERY_SECONDS)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from prequal.core import files
 from prequal.core.errors import UsageError
 from prequal.core.files import Draft
 from prequal.record.blocks import COLUMNS, TABLES, Block, Entry, Link, is_deep
@@ -37,23 +38,33 @@ class ExportWriter:
     """Writes a file, which is there when the block of `with` has ended well, and not at all otherwise."""
 
     def __init__(self, file: Path, before: Link | None) -> None:
-        """Describe it; `before` is the block before its first. Entering and all that follows raises OSError."""
+        """Describe it; `before` is the block before its first.
+
+        Entering and all that follows raises `UsageError` where it cannot be written: an OSError would be taken for one
+        of the database's connection, which is open meanwhile.
+        """
         self._file, self._before = file, before
 
     def __enter__(self) -> Self:
-        self._draft = Draft(self._file)
-        self._draft.write(_line_before(self._before))
+        with files.named(self._file):
+            self._draft = Draft(self._file)
+        self._write(_line_before(self._before))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         if kind is None:
-            self._draft.put()  # on the disk: what it holds is then dropped elsewhere
+            with files.named(self._file):
+                self._draft.put()  # on the disk: what it holds is then dropped elsewhere
         else:
             self._draft.drop()
 
     def add(self, exported: Exported) -> None:
         """Add the next block."""
-        self._draft.write(_line(exported))
+        self._write(_line(exported))
+
+    def _write(self, line: str) -> None:
+        with files.named(self._file):
+            self._draft.write(line)
 
 
 def before(file: Path) -> Link | None:

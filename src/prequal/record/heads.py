@@ -3,15 +3,22 @@
 Invariant: a file of a head is whole, or not there.
 """
 
+import asyncio
 import json
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from prequal.core import files
 from prequal.record.blocks import Link
 
 MAC_BYTES: Final = 32
+HEAD_EVERY: Final = timedelta(hours=1)
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,30 @@ class Head:
 
     number: int
     mac: bytes
+
+
+class HeadsFolder:
+    """A folder that gets the newest head each hour; one that cannot be written is tried again, and stops nothing."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Without a folder nothing is written."""
+        self._folder = folder
+        self._written_at: datetime | None = None
+        self._problem: str | None = None
+
+    async def keep(self, head: Link | None) -> None:
+        """Write the head, if an hour has gone since the last one; why it cannot be is logged once, until it changes."""
+        written_at = self._written_at
+        if self._folder is None or head is None or (written_at and head.chained_at - written_at < HEAD_EVERY):
+            return
+        try:
+            await asyncio.to_thread(write_head, head, self._folder / f"head-{head.number}.json")
+        except OSError as problem:
+            if problem.strerror != self._problem:
+                log.warning("record_head_not_written", folder=str(self._folder), error=problem.strerror)
+            self._problem = problem.strerror
+        else:
+            self._written_at, self._problem = head.chained_at, None
 
 
 def write_head(block: Link, file: Path) -> None:

@@ -28,7 +28,7 @@ async def export(connection: Connection, keys: Mapping[bytes, bytes], file: Path
 
     Raises:
         Refused: there is no such block, or one of them is not as it was chained.
-        OSError: the file cannot be written.
+        UsageError: the file cannot be written.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         walk = await _after_seal(connection, keys)
