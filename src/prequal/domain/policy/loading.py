@@ -8,12 +8,12 @@ from typing import Final
 
 from prequal.domain.policy.conditions import Box, Comparison, box, comparisons, covers, is_empty
 from prequal.domain.policy.document import LANGUAGES, Document, Money, Row, Test
-from prequal.domain.policy.facts import KINDS, Facts
+from prequal.domain.policy.facts import KINDS, RANGES, Facts, Kind
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import Fault, NotAPolicy, Place
 from prequal.domain.policy.reading import hash_of, read
 from prequal.domain.policy.scope import AMOUNT, Scope, references, scope_of
-from prequal.domain.policy.sentences import PLACEHOLDER
+from prequal.domain.policy.sentences import PLACEHOLDER, figure
 
 ROWS_MAX: Final = 200
 
@@ -172,13 +172,25 @@ def _tests(policy: Policy) -> Iterator[Fault]:
         if policy.reason(test.reason) is None:
             yield Fault(("tests", number, "reason"), f"{test.reason} is no reason of this policy.")
             continue
-        found = policy.decide(facts_of(test)).code
+        facts = facts_of(test)
+        if faults := list(_out_of_range(("tests", number), facts)):
+            yield from faults
+            continue
+        found = policy.decide(facts).code
         if found != test.reason:
             yield Fault(("tests", number), f"the reason must be {test.reason}, and is {found}.")
         reached.add(found)
     for place, code in _coded(policy.document):
         if code not in reached:
             yield Fault(place, "no test reaches it: add one, or leave it out if there can be none.")
+
+
+def _out_of_range(place: Place, facts: Facts) -> Iterator[Fault]:
+    """The amounts of a test that no application can have; scores were looked at when they were read."""
+    for name, value in facts._asdict().items():
+        if KINDS[name] is Kind.MONEY and value is not None and value not in RANGES[name]:
+            least, most = (figure(each, Kind.MONEY) for each in (RANGES[name][0], RANGES[name][-1]))
+            yield Fault((*place, name), f"must be {least} … {most} rupees.")
 
 
 def _placeholders(row: Row) -> set[str]:

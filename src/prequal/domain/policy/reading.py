@@ -25,14 +25,7 @@ def read(text: str) -> Document:
     Raises:
         NotAPolicy: it is no TOML, too large, or a value is missing, unknown or of another type.
     """
-    if len(text.encode()) > BYTES_MAX:
-        raise NotAPolicy([Problem(None, "", "The document is over 256 KiB.")])
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise NotAPolicy([_not_toml(str(error))]) from None
-    except RecursionError:
-        raise NotAPolicy([Problem(None, "", "The document is nested too deeply.")]) from None
+    content = _toml(text)
     try:
         document: Document = _read(Document, content, ())
     except Fault as fault:
@@ -48,6 +41,24 @@ def canonical(document: Document) -> bytes:
 def hash_of(document: Document) -> str:
     """SHA-256 of the canonical form, in hexadecimal."""
     return sha256(canonical(document)).hexdigest()
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise NotAPolicy([Problem(line, "", "This has a character that cannot be written as UTF-8.")]) from None
+    if size > BYTES_MAX:
+        raise NotAPolicy([Problem(None, "", "The document is over 256 KiB.")])
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise NotAPolicy([_not_toml(str(error))]) from None
+    except ValueError:  # of int(), which the reader of TOML leaves as it is
+        raise NotAPolicy([Problem(None, "", "The document has a number of too many digits.")]) from None
+    except RecursionError:
+        raise NotAPolicy([Problem(None, "", "The document is nested too deeply.")]) from None
 
 
 def _not_toml(words: str) -> Problem:

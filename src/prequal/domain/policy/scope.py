@@ -98,6 +98,8 @@ def _check_references(document: Document, kinds: Mapping[str, Kind], name: str, 
             raise Fault(place, f"{referred} is {kinds[referred].value}, and must be {kind.value}.")
         if kind is Kind.SHARE and referred not in document.limits:
             raise Fault(place, f"{referred} must stand in [limits].")
+        if kind is Kind.MONEY and referred in document.limits:
+            raise Fault(place, f"{referred} is a limit, and must be a fact or stand in [derived].")
 
 
 def _rests_on(derived: Derived, known: Mapping[str, frozenset[str]]) -> frozenset[str]:

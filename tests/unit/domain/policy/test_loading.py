@@ -1,10 +1,15 @@
 """What is refused when a document is loaded, and with which words."""
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prequal.domain.policy import packaged
 from prequal.domain.policy.facts import Facts
 from prequal.domain.policy.loading import ROWS_MAX, load
+from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy, Problem
 from tests.unit.domain.policy.documents import (
     DERIVED,
@@ -38,6 +43,8 @@ def test_whole_document_is_a_policy_with_a_hash() -> None:
         pytest.param("a = 'x", "This is not TOML: ", id="no TOML to its end"),
         pytest.param("# " + "x" * 300_000, "The document is over 256 KiB.", id="too large"),
         pytest.param("a = " + "[" * 5000, "nested too deeply", id="nested"),
+        pytest.param(replaced("score = 700", "score = " + "7" * 5000), "a number of too many digits", id="digits"),
+        pytest.param(a_document() + "# \ud800", "cannot be written as UTF-8", id="half of a character"),
         pytest.param("", "lacks format.", id="empty"),
         pytest.param(replaced("format = 1", "format = 2"), "line 1, format: must be 1 … 1.", id="another format"),
         pytest.param(replaced("format = 1", "format = true"), "format: must be a whole number.", id="a truth value"),
@@ -143,6 +150,14 @@ EMI = 'emi_inr = {{ emi_of = "{}", rate = "rate", over = "term", rounding = "up"
         (
             'share = { foir_of = "term", rounding = "up" }',
             "derived, share, foir_of: term is a number of months, and must",
+        ),
+        (
+            EMI.format("most_inr"),
+            "line 12, derived, emi_inr, emi_of: most_inr is a limit, and must be a fact or stand in [derived].",
+        ),
+        (
+            'share = { foir_of = "most_inr", rounding = "up" }',
+            "line 12, derived, share, foir_of: most_inr is a limit, and must be a fact or stand in [derived].",
         ),
         ('share = { foir_of = "loan_amount_inr", rounding = "nearest" }', "rounding: must be one of up, half_up, down"),
         (EMI.format("loan_amount_inr"), "line 12, derived, emi_inr: is used nowhere."),
@@ -291,6 +306,11 @@ def test_comparison_of_two_amounts_that_both_change_with_the_loan_is_refused() -
             id="failing test",
         ),
         pytest.param(
+            replaced("rupees = 1 }\nreason", "rupees = 0 }\nreason"),
+            "line 63, test 1, loan_amount_inr: must be 0.01 … 9999999999.99 rupees.",
+            id="amount of a test that no application has",
+        ),
+        pytest.param(
             replaced("cibil_score = 699\n", ""),
             "test 1: the reason must be SCORE, and is NO_SCORE.",
             id="test that lacks a fact",
@@ -299,6 +319,37 @@ def test_comparison_of_two_amounts_that_both_change_with_the_loan_is_refused() -
 )
 def test_document_that_breaks_a_rule_is_refused_with_line_or_row_and_sentence(text: str, words: str) -> None:
     assert words in refusal(text)
+
+
+FOIR = """
+[derived]
+foir = { foir_of = "loan_amount_inr", rounding = "up" }
+"""
+NO_INCOME = """
+[[tests]]
+cibil_score = 700
+monthly_income_inr = { rupees = 0 }
+loan_amount_inr = { rupees = 1 }
+stated_obligations_inr = { rupees = 0 }
+reason = "AMOUNT"
+"""
+
+
+def with_foir(tests: str) -> str:
+    """A document that measures a share of the income in the place of the loan's amount."""
+    rows = ROWS.replace("loan_amount_inr", "foir").replace("most_inr", "most_share")
+    missing = MISSING + "".join(
+        f'\n[[missing]]\nfact = "{fact}"\nreason = "NO_{fact.upper()}"\nen = "None."\nhi = "None."\n'
+        for fact in ("monthly_income_inr", "stated_obligations_inr")
+    )
+    limits = LIMITS.replace("most_inr = { rupees = 500000, paise = 50 }", "most_share = { basis_points = 5000 }")
+    return a_document(limits=limits, derived=FOIR, rows=rows, missing=missing, tests=tests)
+
+
+def test_share_of_no_income_is_refused_in_a_test() -> None:
+    words = refusal(with_foir(NO_INCOME))
+
+    assert "test 1, monthly_income_inr: must be 0.01 … 9999999999.99 rupees." in words
 
 
 def test_too_many_rows_are_refused() -> None:
@@ -377,6 +428,33 @@ def test_step_may_be_one_paisa_and_all_three_the_same(path: str) -> None:
 )
 def test_fault_is_said_with_as_much_of_its_place_as_is_known(problem: Problem, words: str) -> None:
     assert str(problem) == words
+
+
+WORDS = re.findall(r"[\w.]+|[^\w\s]|\n", a_document(limits=DERIVED_LIMITS, derived=FOIR + EMI.format("most_inr")))
+ODD = ["0", "-1", "1e9", "nan", "7" * 5000, "1979-05-27", "[" * 2000, "\ud800", "\x00", '"\\ud800"', "true", "{", "''"]
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """Any text, or a document of which some words were put in others' places, left out or doubled."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.text(st.characters(codec=None)))
+    parts = re.split(r"([\w.]+|[^\w\s]|\n)", draw(st.sampled_from([a_document(), with_foir(NO_INCOME)])))
+    for _ in range(draw(st.integers(1, 4))):
+        at, number = draw(st.integers(0, len(parts) - 1)), draw(st.integers(0, 3))
+        parts[at : at + number] = draw(st.lists(st.sampled_from(WORDS + ODD), max_size=3))
+    return "".join(parts)
+
+
+@given(texts())
+@settings(max_examples=300)
+def test_whatever_text_comes_is_a_policy_or_refused_as_none(text: str) -> None:
+    try:
+        found: Policy | str = load(text)
+    except NotAPolicy as refusal:
+        found = str(refusal)
+
+    assert isinstance(found, Policy) or found.encode()
 
 
 def test_policy_of_one_row_is_one() -> None:
