@@ -287,6 +287,26 @@ async def test_key_is_not_retired_while_a_clients_secret_needs_it(rotating: Data
     await retired(rotating)
 
 
+async def test_secret_that_is_being_made_holds_retirement_of_its_key_off(
+    rotating: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inserted = administration._insert
+
+    async def meanwhile(*given: Any) -> str:
+        with pytest.raises(Transient):
+            await retired(rotating)
+        return await inserted(*given)
+
+    monkeypatch.setattr(administration, "_insert", meanwhile)
+
+    await asyncio.to_thread(
+        administration.add, administrator(rotating), PanHasher(OLD), operator(), "one", list(Scope), sandbox=False
+    )
+
+    with pytest.raises(Refused, match=r"in use: api_client_secrets 1\."):
+        await retired(rotating)
+
+
 # ── retirement ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

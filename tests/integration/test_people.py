@@ -17,15 +17,16 @@ from typer.testing import CliRunner, Result
 from harness.database import Database
 from prequal.cli.app import app
 from prequal.core import refused_attempts
-from prequal.core.errors import Misconfigured, UsageError
-from prequal.core.keys import key_bytes
+from prequal.core.errors import Misconfigured, Refused, Transient, UsageError
+from prequal.core.keys import key_bytes, key_id
 from prequal.domain.person import PersonRole
+from prequal.ops import encryption_keys, setting_keys
 from prequal.people import passwords, queries, sessions
 from prequal.people.second_factor_keys import SecondFactorKeys, SecondFactorUnreadable
 from prequal.people.sign_in import Busy, Life, SignIn, SignInRefused, TooManyRefused
 from prequal.people.stored_second_factors import encrypted_under
 from prequal.postgres.connections import Connection, connected
-from prequal.record.acts import Actor, ActorKind
+from prequal.record.acts import Actor, ActorKind, operator
 from tests.builders import a_key, a_key_text
 
 PASSWORD = "correct horse battery"
@@ -369,6 +370,81 @@ def test_second_factor_is_stored_encrypted_for_its_person(database: Database) ->
 
     assert KEYS.decrypted(stored(database)["asha"], "asha") == secret
     assert database.value("SELECT people::text FROM people").count(secret) == 0
+
+
+def both_known(database: Database) -> None:
+    for key in (21, 22):
+        encryption_keys.make_known(database.url, operator(), "PEOPLE_KEY", a_key(key))
+
+
+def retire_old(database: Database) -> None:
+    setting_keys.retire(database.url, operator(), "PEOPLE_KEY", key_id(a_key(21)), [a_key(22), a_key(21)])
+
+
+def retire_meanwhile(database: Database, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    """The old key is to be retired while this query of a write of second factors is about to run."""
+    write = getattr(queries, query)
+
+    async def meanwhile(*given: Any) -> Any:
+        with pytest.raises(Transient):
+            await asyncio.to_thread(retire_old, database)
+        return await write(*given)
+
+    monkeypatch.setattr(queries, query, meanwhile)
+
+
+@pytest.mark.parametrize(
+    ("words", "query"),
+    [
+        (("add", "ravi", "--role", "auditor", "--totp"), "insert_person"),
+        (("password", "asha", "--totp"), "set_second_factor"),
+    ],
+)
+def test_second_factor_that_is_being_made_holds_retirement_of_its_key_off(
+    database: Database, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], query: str
+) -> None:
+    both_known(database)
+    done(database, "add", "asha", "--role", "auditor")
+    retire_meanwhile(database, monkeypatch, query)
+
+    done(database, *words)
+
+    with pytest.raises(Refused, match="is in use: people 1"):
+        retire_old(database)
+
+
+def test_second_factor_that_a_start_encrypts_holds_retirement_of_its_key_off(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = added_with_second_factor(database, "asha")
+    encryption_keys.make_known(database.url, operator(), "PEOPLE_KEY", a_key(22))
+    database.execute("UPDATE people SET totp_secret = %s", secret)
+    retire_meanwhile(database, monkeypatch, "second_factors")
+
+    start(database, a_key(21))
+
+    with pytest.raises(Refused, match="is in use: people 1"):
+        retire_old(database)
+
+
+def test_second_factor_under_a_retired_key_is_encrypted_again_by_a_start_with_both(database: Database) -> None:
+    secret = added_with_second_factor(database, "asha")
+    encryption_keys.make_known(database.url, operator(), "PEOPLE_KEY", a_key(22))
+    database.execute("UPDATE key_checks SET retired_at = now() WHERE key_id = %s", key_id(a_key(21)))
+
+    start(database, a_key(22), a_key(21))
+
+    assert SecondFactorKeys(a_key(22)).decrypted(stored(database)["asha"], "asha") == secret
+
+
+def test_second_factor_is_made_beside_a_retired_key(database: Database) -> None:
+    both_known(database)
+    retire_old(database)
+    environment = {"DATABASE_URL": database.url, "PEOPLE_KEY": OTHER_KEY, "PEOPLE_KEYS_RETIRED": KEY}
+
+    result = runner.invoke(app, ["users", "add", "asha", "--role", "auditor", "--generate", "--totp"], env=environment)
+
+    assert (result.exit_code, set(stored(database))) == (0, {"asha"})
 
 
 def test_second_factor_needs_the_databases_key(database: Database) -> None:

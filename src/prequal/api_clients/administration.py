@@ -17,7 +17,7 @@ from prequal.domain.api_client import RATE
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.issuers.identity import Identity
 from prequal.postgres.connections import Connection
-from prequal.postgres.key_checks import recorded_key
+from prequal.postgres.key_checks import HASH_KEYS_LOCK, HASH_PURPOSE, recorded_key
 from prequal.record.acts import Actor, Detail, record_act
 from prequal.schema.version import connected_at_revision
 from prequal.security.pan_encryption import PanHasher
@@ -273,12 +273,12 @@ async def _found(connection: Connection, id_or_name: str) -> ClientRow:
 
 @asynccontextmanager
 async def _transaction(database_url: str, hasher: PanHasher | None = None) -> AsyncIterator[Connection]:
-    """A transaction on a database of this code's revision, which knows the hash key if there is one."""
-    async with connected_at_revision(database_url, "clients") as connection:
+    """A transaction on a database of this code's revision, which knows the hash key, if there is one, to its end."""
+    async with connected_at_revision(database_url, "clients") as connection, connection.transaction():
         if hasher is not None:
-            await recorded_key("PAN_HASH_KEY", hasher.check)(connection)
-        async with connection.transaction():
-            yield connection
+            await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", HASH_KEYS_LOCK)
+            await recorded_key(HASH_PURPOSE, hasher.check)(connection)
+        yield connection
 
 
 def _require_name(name: str) -> None:

@@ -66,7 +66,7 @@ def add(
     from prequal.record.acts import operator
 
     new = _new_secrets(generate, totp=totp)
-    _run(lambda connection: administration.add(connection, operator(), name, role, new), new)
+    _run(lambda connection: administration.add(connection, operator(), name, role, new))
     _show(name, new, generate, as_json)
 
 
@@ -176,23 +176,15 @@ def password(
     from prequal.record.acts import operator
 
     new, too = _new_secrets(generate, totp=bool(totp)), totp is not None
-    _run(lambda connection: administration.set_password(connection, operator(), name, new, second_factor_too=too), new)
+    _run(lambda connection: administration.set_password(connection, operator(), name, new, second_factor_too=too))
     _show(name, new, generate, as_json)
 
 
-def _run(work: "Callable[[Connection], Awaitable[Any]]", new: "NewSecrets | None" = None) -> Any:
-    """Run `work`; before it, see that the key that `new` brings is the database's."""
+def _run(work: "Callable[[Connection], Awaitable[Any]]") -> Any:
     from prequal.core.settings import DatabaseSettings
-    from prequal.people.second_factor_keys import PURPOSE
-    from prequal.postgres.key_checks import recorded_key
     from prequal.schema.version import run_at_revision
 
-    async def checked(connection: "Connection") -> Any:
-        if new is not None and new.keys is not None:
-            await recorded_key(PURPOSE, *new.keys.checks)(connection)
-        return await work(connection)
-
-    return run_at_revision(stores(DatabaseSettings).database_url, "users", checked)
+    return run_at_revision(stores(DatabaseSettings).database_url, "users", work)
 
 
 def _new_secrets(generate: bool, *, totp: bool) -> "NewSecrets":

@@ -90,7 +90,7 @@ def _known(console: Console, record_keys: Sequence[bytes]) -> list[Check]:
     """Checks that the database knows the console's keys."""
     known = [recorded_key("RECORD_KEY", *map(KeyCheck.of, record_keys), former=True)] if record_keys else []
     if console.second_factor_keys:
-        known.append(recorded_key(PURPOSE, *console.second_factor_keys.checks))
+        known.append(recorded_key(PURPOSE, *console.second_factor_keys.checks, former=True))
     return known
 
 

@@ -13,8 +13,9 @@ from prequal.domain.person import PERSON_NAME, PersonRole
 from prequal.issuers.identity import Identity
 from prequal.people import passwords, queries, second_factor, sessions
 from prequal.people.queries import Person
-from prequal.people.second_factor_keys import SecondFactorKeys
+from prequal.people.second_factor_keys import PURPOSE, SecondFactorKeys
 from prequal.postgres.connections import Connection
+from prequal.postgres.key_checks import recorded_key
 from prequal.record.acts import Actor, Detail, record_act
 
 
@@ -55,11 +56,13 @@ async def add(connection: Connection, actor: Actor, name: str, roles: Collection
 
     Raises:
         UsageError: the name does not fit or is taken, or there is no role.
+        Misconfigured: the key of the second factor is not the database's.
     """
     _require_name(name)
     chosen = _roles(roles)
     password_hash = await asyncio.to_thread(passwords.hash_of, new.password)
     async with connection.transaction():
+        await _require_key(connection, new)
         if not await queries.insert_person(connection, name, chosen, password_hash, new.stored_for(name)):
             raise UsageError(f"There is a person {name} already.")
         details: dict[str, Detail] = {"roles": " ".join(chosen), "second_factor": new.totp_secret is not None}
@@ -100,12 +103,14 @@ async def set_password(
 
     Raises:
         UsageError: there is no such person, or the person is disabled.
+        Misconfigured: the key of the second factor is not the database's.
     """
     password_hash = await asyncio.to_thread(passwords.hash_of, new.password)
     async with connection.transaction():
         person = await _living(connection, name)
         await queries.set_password(connection, name, password_hash)
         if second_factor_too:
+            await _require_key(connection, new)
             await queries.set_second_factor(connection, name, new.stored_for(name))
         await sessions.end_all(connection, name)
         has_one = new.totp_secret is not None if second_factor_too else person.has_second_factor
@@ -136,6 +141,12 @@ async def list_all(connection: Connection) -> list[Person]:
 async def list_after(connection: Connection, name: str, most: int) -> list[Person]:
     """So many people, in the order of their names, after this one."""
     return await queries.people_after(connection, name, most)
+
+
+async def _require_key(connection: Connection, new: NewSecrets) -> None:
+    """See that the key of a second factor is the database's; it is not retired before this transaction ends."""
+    if new.totp_secret is not None and new.keys is not None:
+        await recorded_key(PURPOSE, *new.keys.checks, former=True)(connection)
 
 
 async def _living(connection: Connection, name: str) -> Person:

@@ -28,8 +28,9 @@ def encrypted_under(keys: SecondFactorKeys | None, actor: Actor) -> Callable[[Co
         if keys is None:
             await _require_none(connection)
         else:
-            await recorded_key(PURPOSE, *keys.checks)(connection)
-            await _encrypt(connection, keys, actor)
+            async with connection.transaction():  # within which no key is retired
+                await recorded_key(PURPOSE, *keys.checks, former=True)(connection)
+                await _encrypt(connection, keys, actor)
 
     return check
 
@@ -44,13 +45,12 @@ async def _require_none(connection: Connection) -> None:
 
 
 async def _encrypt(connection: Connection, keys: SecondFactorKeys, actor: Actor) -> None:
-    async with connection.transaction():
-        for name, stored in (await queries.second_factors(connection)).items():
-            if keys.is_current(stored):
-                continue
-            renewed = keys.encrypted(_secret(keys, stored, name), name)
-            await queries.replace_second_factor(connection, name, renewed)
-            await record_act(connection, actor, "second_factor_encrypted", "person", name)
+    for name, stored in (await queries.second_factors(connection)).items():
+        if keys.is_current(stored):
+            continue
+        renewed = keys.encrypted(_secret(keys, stored, name), name)
+        await queries.replace_second_factor(connection, name, renewed)
+        await record_act(connection, actor, "second_factor_encrypted", "person", name)
 
 
 def _secret(keys: SecondFactorKeys, stored: str, name: str) -> str:

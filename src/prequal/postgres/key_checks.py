@@ -17,7 +17,7 @@ from prequal.postgres.connections import Connection
 
 KEY_CHECK_LOCK = 0x70726573
 HASH_KEYS_LOCK = 0x70726574
-"""Shared by each write of applications: while it is held alone, none is under way."""
+"""Shared by each write of applications and of clients' secrets: while it is held alone, none is under way."""
 HASH_PURPOSE: Final = "PAN_HASH_KEY"
 
 
@@ -33,6 +33,8 @@ def recorded_key(
     purpose: str, check: KeyCheck, *retired: KeyCheck, former: bool = False
 ) -> Callable[[Connection], Awaitable[None]]:
     """A check that compares keys with those recorded in the database, and records them at the first start.
+
+    In a transaction of its caller's, no other process records or retires a key of a setting before that ends.
 
     Args:
         purpose: the setting's name, such as `ENCRYPTION_KEY`.
