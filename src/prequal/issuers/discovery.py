@@ -49,8 +49,15 @@ M = TypeVar("M", bound=Metadata)
 
 
 def a_client() -> httpx.AsyncClient:
-    """A client to ask an issuer with; to be closed."""
-    return httpx.AsyncClient(timeout=SECONDS, mounts=DIRECT)
+    """A client to ask an issuer with; to be closed.
+
+    Raises:
+        IssuerAway: the authorities that vouch for it, such as those of SSL_CERT_FILE, cannot be read.
+    """
+    try:
+        return httpx.AsyncClient(timeout=SECONDS, mounts=DIRECT)
+    except OSError as error:
+        raise IssuerAway(f"the authorities of TLS cannot be read: {type(error).__name__}") from None
 
 
 async def discover(http: httpx.AsyncClient, issuer: str, kind: type[M]) -> M:

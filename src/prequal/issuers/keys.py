@@ -77,16 +77,16 @@ class SigningKeys:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fetch them, again and again, until `stop`; what fails is logged once, and changes nothing."""
-        async with discovery.a_client() as http:
-            while not stop.is_set():
-                self._wanted.clear()
-                await self._fetch(http)
-                await pause(stop, SPARED_SECONDS)
-                await first_of(REFETCH_SECONDS, stop, self._wanted)
+        while not stop.is_set():
+            self._wanted.clear()
+            await self._fetch()
+            await pause(stop, SPARED_SECONDS)
+            await first_of(REFETCH_SECONDS, stop, self._wanted)
 
-    async def _fetch(self, http: httpx.AsyncClient) -> None:
+    async def _fetch(self) -> None:
         try:
-            self._take(await discovery.ask(http, "GET", await self._url(http)))
+            async with discovery.a_client() as http:
+                self._take(await discovery.ask(http, "GET", await self._url(http)))
         except IssuerAway as reason:
             if not self._failed:
                 log.warning("issuer_keys_not_read", issuer=self._issuer, reason=str(reason))

@@ -62,6 +62,8 @@ class AwsKms:
             raise KeysUnavailable(f"AWS KMS cannot be reached: {type(error).__name__}") from None
         except BotoCoreError as error:  # such as no credentials
             raise Misconfigured(f"AWS KMS cannot be asked ({type(error).__name__}): {SETTINGS}.") from None
+        except OSError as error:  # of a file that botocore reads again, such as AWS_WEB_IDENTITY_TOKEN_FILE
+            raise KeysUnavailable(f"AWS's credentials cannot be read: {type(error).__name__}") from None
         return answer
 
 

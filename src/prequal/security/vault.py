@@ -58,7 +58,7 @@ class VaultTransit:
         headers = {"X-Vault-Token": self._token, "X-Vault-Request": "true"}
         if settings.vault_namespace:
             headers["X-Vault-Namespace"] = settings.vault_namespace
-        verify = ssl.create_default_context(cafile=settings.vault_cacert or None)
+        verify = _authorities(settings)
         try:
             with httpx.Client(timeout=ANSWER_SECONDS, verify=verify, mounts=DIRECT) as http:
                 answer = http.post(f"{settings.vault_addr.rstrip('/')}/v1/{path}", json=content, headers=headers)
@@ -66,6 +66,13 @@ class VaultTransit:
             raise KeysUnavailable(f"Vault at VAULT_ADDR cannot be reached: {type(error).__name__}") from None
         _require_good(answer.status_code, path)
         return _texts(answer, wanted)
+
+
+def _authorities(settings: KeySourceSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.vault_cacert or None)
+    except OSError as error:  # as ssl's errors are; the file was good at the start
+        raise KeysUnavailable(f"VAULT_CACERT cannot be read: {type(error).__name__}") from None
 
 
 def _token(settings: KeySourceSettings) -> str:

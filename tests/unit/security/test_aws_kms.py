@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -123,3 +124,15 @@ class Raw:
 
     def stream(self) -> Iterator[bytes]:
         yield self._body
+
+
+def test_file_of_credentials_that_cannot_be_read_any_more_is_waited_for(
+    kms: Kms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/prequal")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+
+    with pytest.raises(KeysUnavailable, match="credentials cannot be read: FileNotFoundError"):
+        key_providers.generate(KeySource.KMS, settings_of(kms))

@@ -163,6 +163,18 @@ def test_vault_that_is_away_is_waited_for() -> None:
         key_providers.generate(KeySource.VAULT, settings_of(Vault()))
 
 
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_authority_of_vault_that_cannot_be_read_any_more_is_waited_for(
+    vault: Vault, tmp_path: Path, content: str | None
+) -> None:
+    settings = settings_of(vault).model_copy(update={"vault_cacert": str(tmp_path / "ca.pem")})
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+
+    with pytest.raises(KeysUnavailable, match=r"VAULT_CACERT cannot be read: (FileNotFoundError|SSLError)"):
+        key_providers.generate(KeySource.VAULT, settings)
+
+
 def test_fresh_key_is_not_shown(vault: Vault) -> None:
     fresh = key_providers.generate(KeySource.VAULT, settings_of(vault))
 
