@@ -12,8 +12,7 @@ import structlog
 from prequal.console.queries import application_list
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import Connection
-from prequal.schema.version import connected_at_revision
+from prequal.postgres.connections import Connection, reconnected
 
 EVERY_SECONDS: Final = 5.0
 """As often as the mark of the undecided moves."""
@@ -32,14 +31,10 @@ log = structlog.get_logger()
 
 
 async def follow(database_url: str, stop: asyncio.Event) -> None:
-    """List until `stop` is set, with a new connection where one fails.
-
-    Raises:
-        Misconfigured: the database is not migrated.
-    """
+    """List until `stop` is set, with a new connection where one fails."""
     while not stop.is_set():
         try:
-            async with connected_at_revision(database_url, "listing", SESSION, COMMAND_SECONDS) as connection:
+            async with reconnected(database_url, "listing", SESSION, COMMAND_SECONDS) as connection:
                 while not stop.is_set():
                     took, is_whole = await _timed(connection)
                     await pause(stop, EVERY_SECONDS if is_whole else took)

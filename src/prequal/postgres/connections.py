@@ -130,6 +130,24 @@ async def connect(
         raise PostgresAway(f"PostgreSQL cannot be reached: {describe(error)}") from error
 
 
+async def reconnect(
+    database_url: str,
+    name: str,
+    session: Mapping[str, str] = MappingProxyType({}),
+    command_seconds: float = COMMAND_SECONDS,
+) -> Connection:
+    """As `connect`, for a process that has started: what was right then and is refused now may be right again.
+
+    Raises:
+        ReadOnlyServer: as for `connect`.
+        Transient: in every other case in which `connect` raises.
+    """
+    try:
+        return await connect(database_url, name, session, command_seconds)
+    except Misconfigured as error:
+        raise Transient(str(error)) from None
+
+
 @asynccontextmanager
 async def connected(
     database_url: str,
@@ -144,7 +162,24 @@ async def connected(
         Transient: the database cannot be reached, or failed.
         Misconfigured: as for `connect`.
     """
-    connection = await connect(database_url, name, session, command_seconds)
+    async with _closing(await connect(database_url, name, session, command_seconds)) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def reconnected(
+    database_url: str,
+    name: str,
+    session: Mapping[str, str] = MappingProxyType({}),
+    command_seconds: float = COMMAND_SECONDS,
+) -> AsyncIterator[Connection]:
+    """As `connected`, for a process that has started. Raises `ReadOnlyServer` and `Transient` alone."""
+    async with _closing(await reconnect(database_url, name, session, command_seconds)) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _closing(connection: Connection) -> AsyncIterator[Connection]:
     try:
         yield connection
         require_writable(connection)
@@ -305,15 +340,9 @@ class SingleConnection:
             self._connection = None
             _own.opened -= 1
         if self._connection is None:
-            self._connection = await self._connect()
+            self._connection = await reconnect(self._database_url, self._name, self._session)
             _own.opened += 1
         return self._connection
-
-    async def _connect(self) -> Connection:
-        try:
-            return await connect(self._database_url, self._name, self._session)
-        except Misconfigured as error:  # it was right at the start, so it was changed since: no message's fault
-            raise Transient(str(error)) from None
 
     def _cut(self, connection: Connection) -> None:
         connection.terminate()
