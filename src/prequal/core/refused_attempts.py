@@ -4,7 +4,7 @@ Invariant: it holds a bounded number of addresses, and an address is one that a 
 """
 
 from collections.abc import Callable
-from ipaddress import IPv6Network, ip_address
+from ipaddress import IPv6Address, IPv6Network
 from time import monotonic
 from typing import Final
 
@@ -51,10 +51,14 @@ def _seconds(began: float, count: int, now: float) -> int | None:
 
 
 def address_of(host: str) -> str:
-    """The address that a caller cannot leave at will: of IPv6 the network that he was given."""
+    """The address that a caller cannot leave at will: of IPv6 the network that he was given.
+
+    A listener of both shows a caller over IPv4 as `::ffff:192.0.2.7`: that is his IPv4 address.
+    """
     if ":" not in host:
         return host
     try:
-        return str(IPv6Network((ip_address(host.partition("%")[0]).packed, IPV6_PREFIX), strict=False))
+        address = IPv6Address(host.partition("%")[0])
     except ValueError:
         return host
+    return str(address.ipv4_mapped or IPv6Network((address.packed, IPV6_PREFIX), strict=False))

@@ -1,6 +1,8 @@
 """How many refusals an address may cause within a minute."""
 
-from prequal.core.refused_attempts import ADDRESSES_MAX, RefusedAttempts
+import pytest
+
+from prequal.core.refused_attempts import ADDRESSES_MAX, RefusedAttempts, address_of
 
 
 class Clock:
@@ -48,3 +50,19 @@ def test_wait_says_what_the_next_refusal_would_and_counts_none() -> None:
     assert (refused.wait("a"), refused.wait("b")) == (61, None)
     clock.seconds += 60
     assert refused.wait("a") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::ffff:c000:207", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("no address: none", "no address: none"),
+    ],
+)
+def test_callers_over_ipv4_have_an_address_each_on_a_listener_of_both(host: str, address: str) -> None:
+    assert address_of(host) == address
