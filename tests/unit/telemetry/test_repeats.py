@@ -12,12 +12,9 @@ class Log:
     def __init__(self) -> None:
         self.now = 100.0
         self.written: list[tuple[str, str, int | None]] = []
+        self.has_threads = True
         self._due: list[tuple[float, Callable[[], None]]] = []
-        self._repeats = RepeatedWarnings(
-            self._write,
-            later=lambda seconds, call: self._due.append((self.now + seconds, call)),
-            clock=lambda: self.now,
-        )
+        self._repeats = RepeatedWarnings(self._write, later=self._later, clock=lambda: self.now)
 
     def say(self, event: str, times: int = 1, level: int = logging.WARNING) -> None:
         for _ in range(times):
@@ -33,6 +30,11 @@ class Log:
                 call()
             else:
                 self._due.append((at, call))
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        if not self.has_threads:
+            raise RuntimeError("can't start new thread")
+        self._due.append((self.now + seconds, call))
 
     def _write(self, record: logging.LogRecord) -> None:
         self.written.append((str(record.msg), record.__dict__.get("what", ""), record.__dict__.get("count")))
@@ -96,3 +98,29 @@ def test_information_and_what_is_critical_are_all_written() -> None:
     log.say("partition_paused", 100, logging.CRITICAL)
 
     assert len(log.written) == 200
+
+
+def test_without_a_thread_for_the_sum_nothing_is_raised_and_the_sum_comes_by_a_later_line() -> None:
+    log = Log()
+    log.has_threads = False
+
+    log.say("retrying", A_SECOND + 3)
+    log.wait(WINDOW_SECONDS)
+    log.say("write_failed")
+
+    assert log.written == [("retrying", "", None)] * A_SECOND + [
+        ("repeated", "retrying", 3),
+        ("write_failed", "", None),
+    ]
+
+
+def test_thread_that_can_be_had_again_within_the_second_brings_the_sum() -> None:
+    log = Log()
+    log.has_threads = False
+
+    log.say("retrying", A_SECOND + 3)
+    log.has_threads = True
+    log.say("retrying")
+    log.wait(WINDOW_SECONDS)
+
+    assert log.written == [("retrying", "", None)] * A_SECOND + [("repeated", "retrying", 4)]
