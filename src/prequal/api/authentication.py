@@ -128,26 +128,25 @@ class KeyAuthentication:
         return caller
 
     def _secret_of(self, given: list[bytes]) -> KnownSecret | None:
-        """The living secret that the one header holds; the header's hash saves a busy client the HMAC."""
-        if len(given) > 1:
+        """The living secret that the one header holds."""
+        if len(given) > 1 or given[0][: len(_BEARER)].lower() != _BEARER:
             return None
-        header = blake2b(given[0]).digest()
-        secret = self._clients.verified.get(header)
-        if secret is None:
-            secret = self._matching(given[0])
-            if secret is None:
-                return None
-            self._clients.verified[header] = secret
-        return secret if secret.not_before <= self._clients.now() < secret.expires_at else None
+        secret = self._once_matched(given[0][len(_BEARER) :].strip(b" "))
+        return secret if secret and secret.not_before <= self._clients.now() < secret.expires_at else None
 
-    def _matching(self, header: bytes) -> KnownSecret | None:
-        """The secret that a header holds, whenever it lives."""
-        token = header[len(_BEARER) :].strip(b" ")
-        if header[: len(_BEARER)].lower() != _BEARER:
-            return None
+    def _once_matched(self, token: bytes) -> KnownSecret | None:
+        """The secret of a token, whenever it lives; for one of ours a hash saves a busy client the HMAC."""
         client = tokens.client_of(token)
         if client is None:
             return self._issued.matching(token) if self._issued else None
+        digest = blake2b(token).digest()
+        secret = self._clients.verified.get(digest) or self._matching(client, token)
+        if secret is not None:
+            self._clients.verified[digest] = secret
+        return secret
+
+    def _matching(self, client: str, token: bytes) -> KnownSecret | None:
+        """The secret of a client that a token of ours is."""
         found = [tokens.fingerprint(each, token) for each in self._hasher.every]
         secrets = self._clients.secrets_of(client) or (_NOBODY,)
         return next(

@@ -57,7 +57,8 @@ class KnownClients:
     """The secrets that live, by client.
 
     Attributes:
-        verified: secrets of what was found right since the last reading; filled by who finds it.
+        verified: secrets of ours by their token's hash, as it was found right since the last reading; filled by who
+            finds it, one entry for a secret at most.
     """
 
     def __init__(self, read_pool: ConnectionPool, issuer: str = "") -> None:

@@ -87,6 +87,16 @@ def test_secret_lives_from_its_beginning_to_its_expiry_by_the_databases_clock(
         assert refusal(authentication, a_request(f"Bearer {TOKEN}")) == "UNAUTHENTICATED"
 
 
+def test_secret_is_remembered_once_however_its_header_is_written() -> None:
+    known = Known(a_secret())
+    authentication = KeyAuthentication(known, HASHER, sandbox=False)
+
+    for header in (f"Bearer {TOKEN}", f"bearer {TOKEN}", *(f"BEARER {' ' * n}{TOKEN}{' ' * n}" for n in range(50))):
+        assert authentication.caller_of(a_request(header), Scope.READ).client == CLIENT
+
+    assert len(known.verified) == 1
+
+
 def test_both_secrets_of_a_client_are_taken() -> None:
     second = new_token(CLIENT)
     authentication = KeyAuthentication(Known(a_secret(), a_secret(second)), HASHER, sandbox=False)
