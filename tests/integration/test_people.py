@@ -311,6 +311,46 @@ async def test_code_of_the_second_factor_is_taken_once(database: Database) -> No
     await refused(sign_in, "ravi", code=code)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["password", "asha"], ["password", "asha", "--totp"], ["disable", "asha"]],
+    ids=lambda words: " ".join(words),
+)
+async def test_change_of_a_person_stops_a_sign_in_that_is_under_way(
+    database: Database, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
+    fits = passwords.Verifier.fits
+
+    async def changed_meanwhile(verifier: passwords.Verifier, password: str, stored: str | None) -> bool:
+        verified = await fits(verifier, password, stored)
+        result = await asyncio.to_thread(run, database, *words, typed="another " + PASSWORD)
+        assert result.exit_code == 0
+        return verified
+
+    monkeypatch.setattr(passwords.Verifier, "fits", changed_meanwhile)
+    await refused(sign_in_to(database))
+
+    assert database.count("people_sessions") == 0
+
+
+@pytest.mark.parametrize("change", [f"totp_secret = '{'A' * 32}'", "locked_until = now() + interval '1 minute'"])
+async def test_second_factor_and_a_lock_stop_a_sign_in_that_is_under_way(
+    database: Database, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
+    fits = passwords.Verifier.fits
+
+    async def changed_meanwhile(verifier: passwords.Verifier, password: str, stored: str | None) -> bool:
+        database.execute(f"UPDATE people SET {change}")
+        return await fits(verifier, password, stored)
+
+    monkeypatch.setattr(passwords.Verifier, "fits", changed_meanwhile)
+    await refused(sign_in_to(database))
+
+    assert database.count("people_sessions") == 0
+
+
 @pytest.mark.parametrize("words", [["disable", "asha"], ["password", "asha"]])
 async def test_disabled_person_and_new_password_end_every_session_at_once(database: Database, words: list[str]) -> None:
     await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")

@@ -189,14 +189,22 @@ async def count_failure(connection: Connection, name: str) -> bool:
     )
 
 
-async def count_success(connection: Connection, name: str, totp_step: int) -> bool:
-    """Forget failures, and take this step of the second factor (0: there is none); not when it was taken before."""
+async def count_success(connection: Connection, name: str, verified: Credentials, totp_step: int) -> bool:
+    """Forget failures, and take this step of the second factor (0: there is none).
+
+    Not when the step was taken before, nor when the person has other credentials than those that were verified, is
+    locked or is disabled by now.
+    """
     done = await connection.execute(
         """
         UPDATE people SET failed_sign_ins = 0, locked_until = NULL, totp_last_step = greatest(totp_last_step, $2)
-        WHERE name = $1 AND disabled_at IS NULL AND ($2 = 0 OR totp_last_step < $2)
+        WHERE name = $1 AND disabled_at IS NULL AND (locked_until IS NULL OR locked_until <= now())
+          AND ($2 = 0 OR totp_last_step < $2)
+          AND password_hash = $3 AND totp_secret IS NOT DISTINCT FROM $4
         """,
         name,
         totp_step,
+        verified.password_hash,
+        verified.totp_secret,
     )
     return done == "UPDATE 1"

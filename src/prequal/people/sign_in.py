@@ -112,7 +112,7 @@ class SignIn:
         if known is None or not (fits and known.may_sign_in) or step is None:
             await _record_failure(connection, name)
             return None
-        return await self._begin(connection, name, step)
+        return await self._begin(connection, name, known, step)
 
     def _step(self, known: Credentials | None, name: str, code: str, fits: bool) -> int | None:
         """The step whose code was given; 0 for a person without a second factor."""
@@ -128,11 +128,11 @@ class SignIn:
             return None
         return second_factor.step_of(secret, code, known.now, known.totp_last_step)
 
-    async def _begin(self, connection: Connection, name: str, step: int) -> str | None:
+    async def _begin(self, connection: Connection, name: str, verified: Credentials, step: int) -> str | None:
         token = sessions.new_token()
         async with connection.transaction():
-            if not await queries.count_success(connection, name, step):
-                return None  # disabled, or the code taken, a moment ago
+            if not await queries.count_success(connection, name, verified, step):
+                return None  # the person was changed, or the code taken, a moment ago
             await sessions.begin(connection, name, token, self._life.idle_seconds, self._life.seconds)
             await record_act(connection, Actor(ActorKind.PERSON, name), "signed_in", "person", name)
         return token
