@@ -50,15 +50,19 @@ async def test_dead_letter_is_listed_and_shown_with_its_pan_masked(signed_in: Si
     }
 
 
+@pytest.mark.parametrize("by", ["page", "program"])
 async def test_look_at_a_dead_letter_of_an_application_is_a_look_at_the_application(
-    signed_in: SignedIn, database: Database, broker: Broker
+    signed_in: SignedIn, person: Callable[..., Any], database: Database, broker: Broker, by: str
 ) -> None:
     application = "0190b5a8-0000-7000-8000-000000000000"
     broker.publish(SUBMITTED_DLQ, [RawMessage(b"{", application.encode(), HEADERS, 0)])
     third = f"{FIRST[:-1]}2"
 
     for _ in range(2):
-        await (await signed_in(PersonRole.OPERATOR)).get(f"/dead-letters/{third}")
+        if by == "page":
+            await (await signed_in(PersonRole.OPERATOR)).get(f"/dead-letters/{third}")
+        else:
+            await (await person(PersonRole.OPERATOR)).get(f"/api/v1/dead-letters/{third}")
 
     look = "SELECT subject_kind, subject, details FROM acts WHERE action = 'dead_letter_viewed'"
     assert database.row(look) == {
@@ -213,6 +217,7 @@ async def test_json_api_lists_shows_replays_and_discards(
     assert [answer.status_code for answer in (with_pan, after, missing)] == [422, 409, 404]
     acts = database.rows("SELECT actor, action FROM acts WHERE subject_kind = 'dead_letter' ORDER BY id")
     assert [tuple(act.values()) for act in acts] == [
+        ("operator", "dead_letter_viewed"),
         ("operator", "dead_letters_replayed"),
         ("operator", "dead_letters_discarded"),
     ]

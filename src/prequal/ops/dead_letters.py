@@ -36,7 +36,7 @@ from prequal.ops.dead_letter import (
 from prequal.ops.dead_letter_reader import read_topics
 from prequal.ops.selection import SOURCES, Moment, Period, period, quoted
 from prequal.postgres.connections import Connection
-from prequal.record.acts import Actor, Detail, record_act
+from prequal.record.acts import Actor, Detail, record_act, record_look
 from prequal.schema.version import connected_at_revision
 
 BATCH = 50
@@ -283,6 +283,14 @@ def read_reason(because: str) -> str:
     if holds_identity(reason):
         raise UnfitReason("The reason holds a PAN or an Aadhaar number: it is recorded, so write it without.")
     return reason
+
+
+async def record_look_at(connection: Connection, actor: Actor, letter: StoredDeadLetter) -> None:
+    """Write that a person looks at the content of a dead letter: at its application, where it names one."""
+    subject, details = ("dead_letter", str(letter.id)), dict[str, Detail]()
+    if letter.application_id:
+        subject, details = ("application", str(letter.application_id)), {"dead_letter": str(letter.id)}
+    await record_look(connection, actor, "dead_letter_viewed", *subject, details)
 
 
 def connection_for_dlq(settings: StoresSettings) -> AbstractAsyncContextManager[Connection]:

@@ -44,9 +44,11 @@ async def list_dead_letters(
 
 @router.get("/{dead_letter}", response_model=models.WholeDeadLetter, **needs(Right.DEAD_LETTERS))
 async def show_dead_letter(visit: Visiting, dead_letter: str) -> dict[str, Any]:
-    """Show one with key, headers and payload, PANs masked."""
+    """Show one with key, headers and payload, PANs masked; the look is in the record."""
     id_ = DeadLetterId.read(dead_letter)
     ((found, message),) = await asyncio.to_thread(dead_letters.fetch, visit.console.settings, [id_])
+    async with visit.writing() as connection:
+        await dead_letters.record_look_at(connection, visit.session.actor, found)
     return as_json(found) | contents(message)
 
 

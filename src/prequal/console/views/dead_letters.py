@@ -27,7 +27,6 @@ from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter, plain
 from prequal.ops.dead_letters import DeadLetterSelection, Resolution, UnfitReason
 from prequal.ops.payload_view import show as view_of
 from prequal.ops.payload_view import show_value
-from prequal.record.acts import Detail, record_look
 
 SHOWN_MAX: Final = 200
 ACTS: Final = {"replay": Done.REPLAYED, "discard": Done.DISCARDED}
@@ -71,7 +70,7 @@ async def show_one(visit: Visit) -> Response:
     letter = read_dead_letter(message)
     headers = [(plain(name), show_value(value)) for name, value in read_headers(message) or []]
     async with visit.writing() as connection:
-        await record_look(connection, visit.session.actor, "dead_letter_viewed", *_subject(letter))
+        await dead_letters.record_look_at(connection, visit.session.actor, letter)
         done_by = await queries.resolution_of(connection, id_, letter.written_at)
     if done_by:
         letter = replace(letter, state=State(done_by["action"]))
@@ -83,13 +82,6 @@ async def show_one(visit: Visit) -> Response:
         headers=headers,
         payload=view_of(_bytes(message.value())),
     )
-
-
-def _subject(letter: StoredDeadLetter) -> tuple[str, str, dict[str, Detail]]:
-    """What a look at it is a look at: its application, where it names one."""
-    if letter.application_id:
-        return "application", str(letter.application_id), {"dead_letter": str(letter.id)}
-    return "dead_letter", str(letter.id), {}
 
 
 async def resolve(visit: Visit) -> Response:
