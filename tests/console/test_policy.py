@@ -67,6 +67,24 @@ async def test_approved_version_challenges_and_is_ended(signed_in: SignedIn, dat
     assert "It was the challenger of v1 until" in (await officer.get("/policy/v2")).text
 
 
+async def test_challenge_of_another_version_is_not_ended_from_the_page_of_one(
+    signed_in: SignedIn, database: Database
+) -> None:
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection, policy_text("v2"), REPORT)
+        await approved(connection, policy_text("v3"), REPORT)
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    await officer.post("/policy/v2/challenge", percent="10")
+    await officer.post("/policy/v3/challenge", percent="10")  # meanwhile, by somebody else
+
+    ended = await officer.post("/policy/v2/challenge/end")
+    of_none = await officer.post("/policy/v9/challenge/end")
+
+    assert (ended.status_code, of_none.status_code) == (409, 404)
+    assert "v2 does not challenge the one in force: v3 does." in ended.text
+    assert "approved, challenger of 10 %" in (await officer.get("/policy/v3")).text
+
+
 async def test_policy_page_shows_how_each_side_of_a_challenge_decided_and_what_ended_it(
     signed_in: SignedIn, database: Database
 ) -> None:

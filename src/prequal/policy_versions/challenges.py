@@ -39,16 +39,18 @@ async def begin(connection: Connection, actor: Actor, version: str, share: int) 
     await record_act(connection, actor, "policy_challenged", "policy", version, details)
 
 
-async def end(connection: Connection, actor: Actor) -> None:
-    """Let the version in force decide everything again.
+async def end(connection: Connection, actor: Actor, version: str | None = None) -> None:
+    """Let the version in force decide everything again; of `version`, the one that is to challenge no more.
 
     Raises:
-        Conflict: nothing challenges it.
+        Conflict: nothing challenges it, or another version does.
     """
     await queries.lock_acts(connection)
     challenge = await current(connection)
     if challenge is None:
         raise Conflict("No version challenges the one in force.")
+    if version not in (None, challenge.version):
+        raise Conflict(f"{version} does not challenge the one in force: {challenge.version} does.")
     await challenge_queries.insert_end(connection, actor)
     await record_act(connection, actor, "policy_challenge_ended", "policy", challenge.version)
 

@@ -126,8 +126,8 @@ async def challenge(visit: Visit) -> Response:
 
 
 async def end_challenge(visit: Visit) -> Response:
-    """Let the version in force decide everything again."""
-    return await _done(visit, Done.CHALLENGE_ENDED, lambda connection, actor, _: challenges.end(connection, actor))
+    """Let the version in force decide everything again, where this one challenges it."""
+    return await _done(visit, Done.CHALLENGE_ENDED, challenges.end)
 
 
 async def _done(visit: Visit, done: Done, work: Act) -> Response:
