@@ -17,6 +17,7 @@ from prequal.console.api.app import PREFIX, document
 from prequal.domain.person import PersonRole
 from prequal.people import administration, second_factor
 from prequal.people.administration import NewSecrets
+from prequal.people.queries import FAILED_SIGN_INS_MAX
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD, SECOND_FACTOR_KEYS, Browser
@@ -322,14 +323,54 @@ async def test_approved_version_challenges_and_is_ended(person: Person, database
     assert ended.json()["version"] is None
 
 
-async def test_text_that_postgresql_does_not_store_is_a_422(person: Person, browser: Callable[[], Browser]) -> None:
-    reviewer = await person(PersonRole.REVIEWER)
-    case = f"{PREFIX}/review/cases/{IDS['application_id']}"
+@pytest.mark.parametrize("text", ["a\\u0000b", "a\\ud800b"])
+@pytest.mark.parametrize(
+    ("role", "path", "body"),
+    [
+        (PersonRole.REVIEWER, "session", '{"name": "…", "password": "x"}'),
+        (PersonRole.REVIEWER, "session", '{"name": "reviewer", "password": "x", "code": "…"}'),
+        (PersonRole.REVIEWER, "session", '{"name": "reviewer", "password": "x", "…": 1}'),
+        (PersonRole.REVIEWER, "session/issuer", '{"attempt": "…"}'),
+        (PersonRole.REVIEWER, "session/issuer", '{"attempt": "a", "state": "…", "code": "…", "iss": "…"}'),
+        (PersonRole.REVIEWER, f"review/cases/{IDS['application_id']}/notes", '{"text": "…"}'),
+        (PersonRole.REVIEWER, f"review/cases/{IDS['application_id']}/second-look", '{"text": "…"}'),
+        (
+            PersonRole.REVIEWER,
+            f"review/cases/{IDS['application_id']}/decision",
+            '{"outcome": "REJECTED", "reason": "…"}',
+        ),
+        (PersonRole.RISK_OFFICER, "policy/versions", '{"document": "…"}'),
+        (PersonRole.RISK_OFFICER, "policy/versions/v1/activate", '{"effective_from": "…"}'),
+        (PersonRole.RISK_OFFICER, "policy/versions/v1/rollback", '{"to": "…"}'),
+        (PersonRole.RISK_OFFICER, "policy/shadow", '{"version": "…"}'),
+        (PersonRole.RISK_OFFICER, "policy/challenge", '{"version": "…", "share_basis_points": 1}'),
+        (PersonRole.RISK_OFFICER, "policy/backtests", '{"version": "…"}'),
+        (PersonRole.RISK_OFFICER, "policy/backtests", '{"document": "…"}'),
+        (PersonRole.RISK_OFFICER, "policy/backtests", '{"version": "v1", "since": "…", "until": "…"}'),
+        (PersonRole.APPROVER, "policy/versions/v1/approve", '{"hash": "…", "backtest": "…"}'),
+        (PersonRole.OPERATOR, "dead-letters/replay", '{"ids": ["…"]}'),
+        (PersonRole.OPERATOR, "dead-letters/discard", f'{{"ids": ["{IDS["dead_letter"]}"], "because": "…"}}'),
+    ],
+)
+async def test_text_that_cannot_be_stored_is_a_422(
+    role: PersonRole, path: str, body: str, text: str, person: Person
+) -> None:
+    headers = {"Content-Type": "application/json"}
 
-    note = await reviewer.post(f"{case}/notes", json={"text": "a\0b"})
-    sign_in = await browser().client.post(f"{PREFIX}/session", json={"name": "a\0b", "password": PASSWORD})
+    answer = await (await person(role)).post(f"{PREFIX}/{path}", content=body.replace("…", text), headers=headers)
 
-    assert [code_of(each, 422) for each in (note, sign_in)] == ["VALIDATION_ERROR", "VALIDATION_ERROR"]
+    assert code_of(answer, 422) == "VALIDATION_ERROR"
+
+
+async def test_password_that_is_no_text_is_a_refusal_as_any_other(browser: Callable[[], Browser], people: None) -> None:
+    client, body = browser().client, b'{"name": "reviewer", "password": "\\ud800"}'
+
+    for _ in range(FAILED_SIGN_INS_MAX):
+        answer = await client.post(f"{PREFIX}/session", content=body, headers={"Content-Type": "application/json"})
+        assert code_of(answer, 401) == "UNAUTHENTICATED"
+    locked = await client.post(f"{PREFIX}/session", json={"name": "reviewer", "password": PASSWORD})
+
+    assert code_of(locked, 401) == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize(

@@ -375,6 +375,15 @@ async def test_subject_who_is_nobody_here_learns_what_an_administrator_needs(
     assert f"<code>auditor</code> of <code>{issuer.url}</code>" in answer.text
 
 
+@pytest.mark.parametrize("subject", ["a\0b", "x" * 10_000])
+async def test_subject_whom_nobody_can_be_tied_to_is_nobody(
+    browser: Browsers, issuer: SignInIssuer, subject: str
+) -> None:
+    asha, before, issuer.subject = browser(), counted("unknown_subject"), subject
+
+    await assert_refused(asha, await returned(asha), UNKNOWN, "unknown_subject", before)
+
+
 async def test_disabled_person_learns_no_more_than_a_stranger(browser: Browsers, database: Database) -> None:
     asha, before = browser(), counted("unknown_subject")
     database.execute("UPDATE people SET disabled_at = now() WHERE name = 'auditor'")

@@ -75,12 +75,15 @@ class IssuerSignIn:
             raise
 
     async def _begin(self, connection: Connection, found: Verified) -> str:
-        subject, now = str(found.claims.get("sub", "")), await queries.now(connection)
+        identity, now = _identity(self._issuer, str(found.claims.get("sub", ""))), await queries.now(connection)
         if not found.not_before <= now.timestamp() < found.expires_at:
             raise NotVouched
-        name = await queries.locked_name_of(connection, self._issuer, subject)
+        if identity is None:
+            raise UnknownSubject
+        name = await queries.locked_name_of(connection, identity.issuer, identity.subject)
         if name is None:
-            raise UnknownSubject(_nobody(self._issuer, subject))
+            whom = f"`{identity.subject}` of `{identity.issuer}`"
+            raise UnknownSubject(f"{whom} is nobody who may sign in here: tell an administrator both.")
         token = sessions.new_token()
         await sessions.begin(connection, name, token, self._life.idle_seconds, self._life.seconds)
         details: dict[str, Detail] = {"issuer": self._issuer}
@@ -88,10 +91,9 @@ class IssuerSignIn:
         return token
 
 
-def _nobody(issuer: str, subject: str) -> str | None:
-    """What a person gives to an administrator, who ties the two; None where the subject cannot be tied."""
+def _identity(issuer: str, subject: str) -> Identity | None:
+    """What an administrator ties a person to; None where it is nothing that can be."""
     try:
-        identity = Identity.of(issuer, subject)
+        return Identity.of(issuer, subject)
     except UsageError:
         return None
-    return f"`{identity.subject}` of `{identity.issuer}` is nobody who may sign in here: tell an administrator both."

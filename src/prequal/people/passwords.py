@@ -4,6 +4,7 @@ Invariant: at most one hash is computed at a time in a process, and never on the
 """
 
 import asyncio
+import re
 import secrets
 from typing import Final
 
@@ -18,6 +19,8 @@ CHARACTERS_MAX: Final = 200
 
 _HASHER: Final = PasswordHasher()
 """Argon2id with the parameters of RFC 9106 for little memory: 64 MiB, three passes."""
+_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
+"""Halves of surrogate pairs: UTF-8 has none, so no password has one."""
 _OF_NOBODY: Final = "$argon2id$v=19$m=65536,t=3,p=4$bm9ib2R5LW5vYm9keQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 """A hash that no password has: a name that nobody has takes the same time as a wrong password."""
 
@@ -28,13 +31,15 @@ def new_password() -> str:
 
 
 def require_good(password: str) -> None:
-    """Refuse what is too short to be a password, or too long.
+    """Refuse what is too short to be a password, too long, or no text in UTF-8.
 
     Raises:
         UsageError: it is; the message does not repeat it.
     """
     if not CHARACTERS_MIN <= len(password) <= CHARACTERS_MAX:
         raise UsageError(f"A password has {CHARACTERS_MIN} to {CHARACTERS_MAX} characters.")
+    if _NO_TEXT.search(password):
+        raise UsageError("The password is no text in UTF-8: give it in a locale that uses UTF-8.")
 
 
 def hash_of(password: str) -> str:
@@ -60,6 +65,6 @@ class Verifier:
 
 def _fits(password: str, stored: str) -> bool:
     try:
-        return _HASHER.verify(stored, password)
+        return _HASHER.verify(stored, password.encode(errors="surrogatepass"))
     except (VerificationError, InvalidHashError):
         return False

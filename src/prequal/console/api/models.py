@@ -3,8 +3,9 @@
 Invariant: what is taken has no fields but these; amounts are texts, times RFC 3339.
 """
 
+import re
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -13,6 +14,8 @@ from prequal.domain.review import LEASE_MINUTES, LEASE_MINUTES_MAX
 from prequal.review.queries import State
 
 Outcome = Literal["PRE_APPROVED", "REJECTED"]
+_NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
+"""PostgreSQL stores no NUL, and UTF-8 has no half of a surrogate pair, which an escape of JSON can spell."""
 DeadLetterIds = Annotated[list[str], Field(min_length=1, max_length=500)]
 
 
@@ -23,11 +26,10 @@ class StrictBody(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _without_nul(cls, value: Any) -> Any:
-        """PostgreSQL stores none."""
+    def _can_be_stored(cls, value: Any) -> Any:
         texts = value if isinstance(value, list) else [value]
-        if any(isinstance(text, str) and "\0" in text for text in texts):
-            raise ValueError("must have no NUL in it")
+        if any(isinstance(text, str) and _NOT_STORED.search(text) for text in texts):
+            raise ValueError("must have no NUL and no half of a surrogate pair in it")
         return value
 
 
