@@ -1,10 +1,18 @@
 """`console.forms`: numbers that people type, and forms that are none."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from starlette.requests import Request
 from starlette.types import Message
+from structlog.testing import capture_logs
 
+from prequal.console import app
 from prequal.console.forms import BadForm, read_form, whole_number
+from prequal.console.visit import Console
+from prequal.domain.person import PersonRole
+from tests.support.edge import hung_up
 
 
 async def test_form_with_a_nul_is_none() -> None:
@@ -15,6 +23,20 @@ async def test_form_with_a_nul_is_none() -> None:
 
     with pytest.raises(BadForm):
         await read_form(Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive))
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/policy", "/api/v1/session", "/api/v1/policy/shadow"])
+async def test_who_hangs_up_in_a_body_is_sent_nothing_and_is_no_fault_of_ours(
+    path: str, console: Console, person: Callable[..., Any]
+) -> None:
+    token = (await person(PersonRole.RISK_OFFICER)).headers["authorization"].encode()
+    cookie = f"{console.cookies.session}={token.removeprefix(b'Bearer ').decode()}".encode()
+    kind = "application/json" if "api" in path else "application/x-www-form-urlencoded"
+
+    with capture_logs() as logs:
+        sent = await hung_up(app.build(console, {}), path, kind, [(b"cookie", cookie), (b"authorization", token)])
+
+    assert (sent, logs) == ([], [])
 
 
 @pytest.mark.parametrize(

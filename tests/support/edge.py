@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from harness.ports import free_port
 from harness.waiting import soon
@@ -14,6 +14,7 @@ from prequal.service.http_protocol import Protocol
 from prequal.service.http_tls import HttpCertificate
 from tests.builders import a_service
 
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 OFFER = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk")
 """What a JDK HttpClient and `curl --http2` send with their first request to an `http:` address."""
 
@@ -87,3 +88,20 @@ async def an_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     assert head.count(b"content-length:") == 1
     length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
     return int(head[9:12]), await reader.readexactly(length)
+
+
+async def hung_up(app: ASGIApp, path: str, content_type: str, headers: Headers = ()) -> list[Message]:
+    """What `app` sends to one who hangs up before the body of a POST has come."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "scheme": "http", "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "root_path": "", "client": ("127.0.0.1", 1), "server": ("console", 80)}
+    scope["headers"] = [(b"host", b"console"), (b"content-type", content_type.encode()), *headers]
+    await app(scope, receive, send)
+    return sent

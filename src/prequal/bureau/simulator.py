@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -21,7 +21,7 @@ from prequal.domain.application import LoanType
 from prequal.domain.pan import Pan
 from prequal.domain.scoring import cibil_score
 from prequal.security.score_draws import ScoreDraws
-from prequal.service.http_bodies import TooLarge, TooSlow, read_body
+from prequal.service.http_bodies import TooLarge, TooSlow, gone, read_body
 
 SLOW: Final = Pan("SANDB2000G")
 AWAY: Final = Pan("SANDB0503H")
@@ -83,4 +83,5 @@ async def health(_: Request) -> Response:
 def app(slow_seconds: float = SLOW_SECONDS) -> Starlette:
     """The simulated bureau as an ASGI application; `slow_seconds` is how long a slow answer takes."""
     simulator = Simulator(slow_seconds)
-    return Starlette(routes=[Route("/reports", simulator.report, methods=["POST"]), Route("/health", health)])
+    routes = [Route("/reports", simulator.report, methods=["POST"]), Route("/health", health)]
+    return Starlette(routes=routes, exception_handlers={ClientDisconnect: gone})

@@ -4,14 +4,14 @@ Invariant: no answer may run a script but the console's own file, load anything 
 but the style sheet, the script and the icon may be cached.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -35,6 +35,7 @@ from prequal.console.views import (
     try_it,
 )
 from prequal.console.visit import Console
+from prequal.service.http_bodies import gone
 from prequal.service.http_server import Handler
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -80,7 +81,8 @@ def build(console: Console, health: dict[str, Handler]) -> ASGIApp:
         Mount(api.PREFIX, api.build(console)),
         Mount("/static", StaticFiles(directory=str(files("prequal.console") / "static"))),
     ]
-    return SecurityHeaders(Starlette(routes=list(routes), exception_handlers={HTTPException: missing}))
+    handlers: Mapping[Any, Any] = {HTTPException: missing, ClientDisconnect: gone}
+    return SecurityHeaders(Starlette(routes=list(routes), exception_handlers=handlers))
 
 
 class SecurityHeaders:

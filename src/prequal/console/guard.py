@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -72,9 +72,7 @@ async def _answer(console: Console, page: Page, request: Request) -> Response:
     except PrequalError as problem:
         return _problem(console, request, session, problem)
     except Exception as bug:
-        log.error("page_failed", path=page.path, error=where(bug))
-        words = "The console failed at this page. It is in its log."
-        return console.problem(request, 500, session, "A fault of ours", words)
+        return _fault(console, page, request, session, bug)
 
 
 async def _session(console: Console, token: str) -> Session | None:
@@ -128,6 +126,15 @@ def _out_of_reach(console: Console, request: Request, session: Session | None, t
     if shown := console.last_shown.of(token, _as_shown(request)):
         return console.shown_again(shown, words)
     return console.problem(request, 503, session, "Out of reach", words, heals=True)
+
+
+def _fault(console: Console, page: Page, request: Request, session: Session | None, bug: Exception) -> Response:
+    """A failure that nobody foresaw, as a page; of a browser that hung up, as it is: that is no fault."""
+    if isinstance(bug, ClientDisconnect):
+        raise bug
+    log.error("page_failed", path=page.path, error=where(bug))
+    words = "The console failed at this page. It is in its log."
+    return console.problem(request, 500, session, "A fault of ours", words)
 
 
 def _address(request: Request) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from prequal.core.errors import Refused
 
@@ -32,6 +34,7 @@ async def read_body(request: Request, most: int) -> bytes:
     Raises:
         TooLarge: it has more.
         TooSlow: it is not whole in time.
+        ClientDisconnect: nobody waits for an answer any more; `gone` handles it, as an application's handler.
     """
     body = bytearray()
     try:
@@ -43,6 +46,18 @@ async def read_body(request: Request, most: int) -> bytes:
     except TimeoutError:
         raise TooSlow from None
     return bytes(body)
+
+
+class NoAnswer(Response):
+    """What a client is sent who has gone: nothing."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send nothing."""
+
+
+async def gone(_: Request, __: Exception) -> Response:
+    """Answer `ClientDisconnect`: that a client hangs up is no fault of ours."""
+    return NoAnswer()
 
 
 def is_json(headers: Mapping[bytes, bytes]) -> bool:

@@ -5,9 +5,9 @@ import asyncio
 from harness.ports import free_port
 from harness.waiting import soon
 from prequal.bureau.service import Http, serve
-from prequal.bureau.simulator import BODY_BYTES_MAX
+from prequal.bureau.simulator import BODY_BYTES_MAX, app
 from prequal.service.http_protocol import HEAD_BYTES_MAX, TARGET_BYTES_MAX
-from tests.support.edge import a_request, answers, takes_connections
+from tests.support.edge import a_request, answers, hung_up, takes_connections
 
 
 async def test_heads_targets_and_bodies_that_no_inquiry_has_are_refused() -> None:
@@ -26,3 +26,7 @@ async def test_heads_targets_and_bodies_that_no_inquiry_has_are_refused() -> Non
     stop.set()
     await serving
     assert statuses == [431, 414, 413, 422]
+
+
+async def test_who_hangs_up_in_a_body_is_sent_nothing() -> None:
+    assert await hung_up(app(), "/reports", "application/json") == []

@@ -2,19 +2,24 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 import prequal
 from prequal.service import http_bodies
-from prequal.service.http_bodies import TooLarge, TooSlow, read_body
+from prequal.service.http_bodies import TooLarge, TooSlow, gone, read_body
 from tests.support.edge import a_request, an_answer, an_edge
 
 MOST = 100
+HANDLERS: Mapping[Any, Any] = {ClientDisconnect: gone}
 
 
 async def reader_of_bodies(scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,6 +50,25 @@ async def test_body_is_read_within_bounds(
 
         assert await an_answer(reader) == answer
         writer.close()
+
+
+async def test_client_that_hangs_up_in_a_body_is_no_fault_and_has_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    left = asyncio.Event()
+
+    async def read(request: Request) -> Response:
+        try:
+            return PlainTextResponse(await read_body(request, MOST))
+        finally:
+            left.set()
+
+    async with an_edge(Starlette(routes=[Route("/", read, methods=["POST"])], exception_handlers=HANDLERS)) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(a_request("POST /", body=b"x" * MOST)[:-1])
+        await writer.drain()
+        writer.close()
+        await asyncio.wait_for(left.wait(), 5)
+
+    assert caplog.records == []
 
 
 def test_body_has_ten_seconds_to_come_and_nothing_reads_one_without_a_bound() -> None:

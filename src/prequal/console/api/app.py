@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -110,6 +110,8 @@ class Envelope:
             await self._app(scope, _again(body, receive), answered)
         except PrequalError as failure:
             await _answer(problem_of(failure), scope)(scope, receive, answered)
+        except ClientDisconnect:
+            raise
         except Exception as bug:
             log.error("console_api_failed", path=shown_path(scope["path"]), error=where(bug))
             if not answered.begun:
