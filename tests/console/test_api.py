@@ -235,6 +235,18 @@ async def test_reviewer_claims_notes_and_decides_a_case(person: Person, database
     ]
 
 
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:30", "2999-12-01T00:00:00"])
+async def test_time_that_is_none_in_utc_is_a_422(time: str, person: Person, database: Database) -> None:
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection)
+    approver, operator = await person(PersonRole.APPROVER), await person(PersonRole.OPERATOR)
+
+    activation = await approver.post(f"{PREFIX}/policy/versions/v2/activate", json={"effective_from": time})
+    letters = await operator.get(f"{PREFIX}/dead-letters", params={"since": time})
+
+    assert [code_of(each, 422) for each in (activation, letters)] == ["VALIDATION_ERROR"] * 2
+
+
 async def test_version_goes_by_two_people_into_force_and_back(person: Person, database: Database) -> None:
     officer, approver = await person(PersonRole.RISK_OFFICER), await person(PersonRole.APPROVER)
     path = f"{PREFIX}/policy/versions/v2"

@@ -1,6 +1,7 @@
 """Policy over the JSON API: versions, and their way into force and out of it, as the pages do it."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from fastapi import APIRouter, Response
@@ -69,9 +70,7 @@ async def activate_version(
     visit: Visiting, version: policy_models.Version, given: policy_models.Activating
 ) -> dict[str, Any]:
     """Let an approved version decide, within 5 seconds or from a time on."""
-    since = given.effective_from
-    if since is not None and since.tzinfo is None:
-        raise UsageError("effective_from must be a time with its zone, such as 2026-12-01T00:00:00+05:30.")
+    since = given.effective_from and _instant(given.effective_from)
     return policies.activation_as_json(
         await _done(visit, lambda connection, actor: life.activate(connection, actor, version, since))
     )
@@ -166,6 +165,16 @@ async def _done(visit: Visit, act: Act) -> Any:
 
 def _whole(stored: StoredVersion) -> dict[str, Any]:
     return policies.version_as_json(stored) | {"text": stored.document}
+
+
+def _instant(time: datetime) -> datetime:
+    """A time as PostgreSQL stores it, in UTC: of a time at the calendar's end another zone has none."""
+    try:
+        if time.tzinfo is not None:
+            return time.astimezone(UTC)
+    except OverflowError:
+        pass
+    raise UsageError("effective_from must be a time with its zone, such as 2026-12-01T00:00:00+05:30.")
 
 
 def _moment(name: str, text: str | None) -> Moment | None:
