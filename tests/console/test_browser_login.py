@@ -4,6 +4,7 @@ import asyncio
 import socket
 import webbrowser
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -132,6 +133,24 @@ def test_nobody_who_signs_in_is_waited_for_ten_minutes_at_most(
 
     with pytest.raises(Refused, match="Nobody signed in"):
         prequal("login", console_url, "--browser")
+
+
+def test_browser_that_goes_away_before_its_page_has_come_ends_the_wait(
+    prequal: Prequal, console_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: BaseHTTPRequestHandler) -> None:
+        raise BrokenPipeError
+
+    def open_(address: str) -> bool:
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(address, follow_redirects=True, trust_env=False)
+        return True
+
+    monkeypatch.setattr(browser_login._Handler, "end_headers", gone)
+    monkeypatch.setattr(webbrowser, "open", open_)
+    monkeypatch.setattr(browser_login, "SECONDS", 5)
+
+    assert prequal("login", console_url, "--browser", "--json")["person"] == "auditor"
 
 
 def test_port_that_is_taken_is_said(prequal: Prequal, console_url: str) -> None:

@@ -88,12 +88,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         self.server.answer = {name: given[name] for name in _FIELDS if name in given}
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(_PAGE)))
-        self.end_headers()
-        self.wfile.write(_PAGE)
-        self.server.answered.set()
+        try:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(_PAGE)))
+            self.end_headers()
+            self.wfile.write(_PAGE)
+        finally:
+            self.server.answered.set()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the class it is of names it
         """What came is not printed."""
