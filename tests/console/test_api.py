@@ -155,6 +155,16 @@ def test_every_operation_but_the_sign_ins_names_its_roles() -> None:
     ]
 
 
+@pytest.mark.parametrize(("path", "allowed"), [("policy/versions", "GET, POST"), ("session", "DELETE, GET, POST")])
+async def test_method_that_a_path_does_not_take_is_answered_with_those_that_it_takes(
+    path: str, allowed: str, person: Person
+) -> None:
+    answer = await (await person(PersonRole.REVIEWER)).put(f"{PREFIX}/{path}", json={})
+
+    assert code_of(answer, 405) == "METHOD_NOT_ALLOWED"
+    assert answer.headers["allow"] == allowed
+
+
 async def test_where_there_is_no_issuer_nobody_signs_in_by_one(browser: Callable[[], Browser], people: None) -> None:
     client = browser().client
 

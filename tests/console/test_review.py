@@ -55,6 +55,11 @@ async def test_reviewer_claims_a_case_writes_a_note_and_decides_it(signed_in: Si
     ]
 
 
+@pytest.mark.parametrize("after", ["garbage", "0190b5a8-0000-7000-8000-000000000000", ""])
+async def test_page_behind_a_case_that_is_not_there_is_not_there(after: str, signed_in: SignedIn) -> None:
+    assert (await (await signed_in(PersonRole.REVIEWER)).get(f"/review?after={after}")).status_code == 404
+
+
 async def test_larger_case_is_decided_by_two_different_people(
     signed_in: SignedIn, second_reviewer: Browser, database: Database
 ) -> None:

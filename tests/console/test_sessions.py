@@ -181,6 +181,22 @@ async def test_page_that_is_not_there_is_a_page(browser: Callable[[], Browser]) 
     assert (await browser().get("/nowhere")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/policy", "GET, HEAD, POST"),
+        ("GET", "/sign-out", "POST"),
+        ("POST", "/static/console.css", "GET, HEAD"),
+    ],
+)
+async def test_method_that_a_page_does_not_take_is_answered_with_those_that_it_takes(
+    method: str, path: str, allowed: str, browser: Callable[[], Browser]
+) -> None:
+    answer = await browser().client.request(method, path)
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
 async def test_without_an_issuer_nothing_speaks_of_one(browser: Callable[[], Browser]) -> None:
     page = (await browser().get("/sign-in")).text
 

@@ -4,7 +4,7 @@ Invariant: no answer may run a script but the console's own file, load anything 
 but the style sheet, the script and the icon may be cached.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from prequal.console.api import app as api
 from prequal.console.guard import Page
 from prequal.console.live import Live, LivePage
+from prequal.console.methods import allowed
 from prequal.console.views import (
     applications,
     clients,
@@ -69,10 +70,13 @@ def build(console: Console, health: dict[str, Handler]) -> ASGIApp:
     async def missing(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         words = "There is no such page." if status == 404 else "This page does not do that."
-        return console.page("problem.html", status, None, title="Nothing here", words=words)
+        page = console.page("problem.html", status, None, title="Nothing here", words=words)
+        if status == 405:
+            page.headers["Allow"] = allowed(routes, request.scope)
+        return page
 
     live = Live(console)
-    routes: Iterable[BaseRoute] = [
+    routes: list[BaseRoute] = [
         *(Route(path, handler, methods=["GET"]) for path, handler in health.items()),
         *sign_in.routes(console),
         *issuer_sign_in.routes(console),
@@ -82,7 +86,7 @@ def build(console: Console, health: dict[str, Handler]) -> ASGIApp:
         Mount("/static", StaticFiles(directory=str(files("prequal.console") / "static"))),
     ]
     handlers: Mapping[Any, Any] = {HTTPException: missing, ClientDisconnect: gone}
-    return SecurityHeaders(Starlette(routes=list(routes), exception_handlers=handlers))
+    return SecurityHeaders(Starlette(routes=routes, exception_handlers=handlers))
 
 
 class SecurityHeaders:

@@ -5,6 +5,7 @@ Invariant: but for a sign-in, nothing of a body is read without the token of a l
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 import structlog
@@ -24,6 +25,7 @@ from prequal.console.api import dead_letters, policy, review, session
 from prequal.console.api.errors import NOT_TAKEN, Code, Problem, of_fields, problem_of
 from prequal.console.api.rights import needs
 from prequal.console.forms import BYTES_MAX
+from prequal.console.methods import allowed
 from prequal.console.rights import Right
 from prequal.console.visit import Console, Visit, names_nothing
 from prequal.core.errors import PrequalError
@@ -35,6 +37,7 @@ from prequal.telemetry.logs import correlation_id, where
 log = structlog.get_logger()
 
 PREFIX: Final = "/api/v1"
+_PARTS: Final = (session, review, policy, dead_letters)
 _BEARER: Final = b"bearer "
 _SIGN_INS: Final = {("POST", f"{PREFIX}/session{way}") for way in ("", "/issuer", "/issuer/attempts")}
 _STATUSES: Final = {400: Code.MALFORMED_REQUEST, 404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
@@ -72,7 +75,7 @@ def _framework() -> FastAPI:
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # its own would carry bodies and exceptions
     )
-    for part in (session, review, policy, dead_letters):
+    for part in _PARTS:
         app.include_router(part.router)
 
     @app.get("/openapi.json", include_in_schema=False, **needs(Right.OVERVIEW))
@@ -188,8 +191,10 @@ async def _failed(request: Request, _: Exception) -> Response:
 
 
 async def _refused_by_framework(request: Request, error: Any) -> Response:
-    code = _STATUSES.get(error.status_code, Code.INTERNAL_ERROR)
-    return await _refused(request, Problem(code, headers=error.headers or {}))
+    code, headers = _STATUSES.get(error.status_code, Code.INTERNAL_ERROR), error.headers or {}
+    if code is Code.METHOD_NOT_ALLOWED:
+        headers = {"Allow": allowed(chain.from_iterable(part.router.routes for part in _PARTS), request.scope)}
+    return await _refused(request, Problem(code, headers=headers))
 
 
 async def _unfit(request: Request, error: Any) -> Response:

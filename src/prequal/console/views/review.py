@@ -38,8 +38,11 @@ async def show(visit: Visit) -> Response:
     """The undecided cases, a page at a time: those first whose target time comes first, or the largest."""
     order = Order.AMOUNT if visit.request.query_params.get("by") == Order.AMOUNT else Order.AGE
     after = visit.request.query_params.get("after")
-    async with visit.reading() as connection:
-        queue = await _queue(order, connection, None if after is None else _id(after))
+    try:
+        async with visit.reading() as connection:
+            queue = await _queue(order, connection, None if after is None else _id(after))
+    except NoSuchCase as why:
+        return visit.problem(404, "Nothing here", str(why))
     return visit.page("review.html", **queue, is_further=after is not None)
 
 
