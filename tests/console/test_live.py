@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.database import Database
+from harness.database import Cluster, Database
+from harness.waiting import soon
 from prequal.client import ApiClient
 from prequal.console import live
 from prequal.console.app import LIVE
@@ -19,6 +20,7 @@ from prequal.core.topology import Service
 from prequal.domain.person import PersonRole
 from prequal.postgres.connections import ConnectionPool
 from prequal.service.readiness import Readiness
+from tests.support.database_away import away
 from tests.support.submissions import stored
 
 SignedIn = Callable[..., Any]
@@ -101,6 +103,41 @@ async def test_streams_are_bounded_and_one_that_ends_makes_room(
 
     assert refused == [{"words": live.TOO_MANY}]
     assert "fragments" in then
+
+
+async def test_while_postgresql_is_away_a_stream_goes_on_exactly_if_its_session_was_seen(
+    streams: Live, signed_in: SignedIn, cluster: Cluster, database: Database
+) -> None:
+    token = await token_of(signed_in, PersonRole.AUDITOR)
+    known = streams.events(OF_APPLICATIONS, token)
+    await anext(known)
+
+    with away(cluster, database):
+        words = said(await anext(known))["words"]
+        unknown = streams.events(OF_APPLICATIONS, token)
+        first, then = said(await anext(unknown)), await anext(unknown, None)
+
+    async def goes_on() -> bool:
+        return "fragments" in said(await anext(known))
+
+    await soon(goes_on)
+
+    assert (first, then) == ({"words": words}, None)
+    assert streams._open == {token: 1}
+
+
+async def test_head_of_a_stream_opens_none(signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    auditor, opened = await signed_in(PersonRole.AUDITOR), list[Any]()
+
+    async def events(*asked: Any) -> AsyncIterator[str]:
+        opened.append(asked)
+        yield ""
+
+    monkeypatch.setattr(Live, "events", events)
+    head = await auditor.client.head("/live/applications")
+
+    assert (head.status_code, head.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert opened == []
 
 
 async def test_stream_ends_when_the_process_is_to_stop(streams: Live, signed_in: SignedIn) -> None:

@@ -1,7 +1,7 @@
 """Live pages: each has a stream of server-sent events with those of its fragments that have changed, once a second.
 
 Invariant: however many look at a page, it is rendered three times a second at most; a stream uses no session up, ends
-with it or when nothing more can change, and there are `STREAMS_MAX` of them at most.
+with it or when nothing more can change, and there are `STREAMS_MAX` of them at most, none that waits to be known.
 """
 
 import asyncio
@@ -88,9 +88,8 @@ class Live:
         async def endpoint(request: Request) -> Response:
             token = self._console.cookies.of(request, self._console.cookies.session)
             unbuffered = {"X-Accel-Buffering": "no"}  # by proxies that know it
-            return StreamingResponse(
-                self.events(page, token, request.path_params), headers=unbuffered, media_type="text/event-stream"
-            )
+            events = self.events(page, token, request.path_params) if request.method == "GET" else iter(())
+            return StreamingResponse(events, headers=unbuffered, media_type="text/event-stream")
 
         return Route(page.path, endpoint, methods=["GET"])
 
@@ -115,12 +114,13 @@ class Live:
                 self._turns.pop(address, None)
 
     async def _events(self, page: LivePage, token: str, given: Mapping[str, str]) -> AsyncIterator[str]:
-        sent: dict[str, str] = {}
+        sent, is_known = dict[str, str](), False
         while not self._console.stop.is_set():
             try:
                 if not await self._may_look(page, token):
                     yield _event(words=ENDED, over=True)
                     return
+                is_known = True
                 now = await self._now(page, given)
                 changed = {name: html for name, html in now.fragments.items() if sent.get(name) != html}
                 sent |= changed
@@ -133,6 +133,8 @@ class Live:
             except (Transient, Misconfigured) as problem:
                 log.warning("page_unavailable", error=where(problem))
                 yield _event(words=away(problem))
+                if not is_known:  # a stranger's stream would keep others out; a browser comes again by itself
+                    return
             await pause(self._console.stop, EVERY_SECONDS)
 
     async def _may_look(self, page: LivePage, token: str) -> bool:
