@@ -3,7 +3,9 @@
 import asyncio
 import functools
 import json
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -298,6 +300,21 @@ async def test_guesses_at_once_are_counted_one_by_one(database: Database) -> Non
 
     assert [type(answer) for answer in answers].count(Busy) == 12
     await refused(sign_in)
+
+
+async def test_sign_in_waits_for_no_thread_that_other_work_holds(database: Database) -> None:
+    await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
+    loop, over = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    hanging = loop.run_in_executor(None, over.wait)
+
+    try:
+        token = await asyncio.wait_for(sign_in_to(database)("asha", PASSWORD, "", HOST), 5)
+    finally:
+        over.set()
+        await hanging
+
+    assert await session_of(database, token)
 
 
 async def test_code_of_the_second_factor_is_taken_once(database: Database) -> None:

@@ -3,7 +3,6 @@
 Invariant: whatever ends a right ends the person's sessions in the same transaction, and is in the record.
 """
 
-import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -60,7 +59,7 @@ async def add(connection: Connection, actor: Actor, name: str, roles: Collection
     """
     _require_name(name)
     chosen = _roles(roles)
-    password_hash = await asyncio.to_thread(passwords.hash_of, new.password)
+    password_hash = await passwords.hash_of(new.password)
     async with connection.transaction():
         await _require_key(connection, new)
         if not await queries.insert_person(connection, name, chosen, password_hash, new.stored_for(name)):
@@ -105,7 +104,7 @@ async def set_password(
         UsageError: there is no such person, or the person is disabled.
         Misconfigured: the key of the second factor is not the database's.
     """
-    password_hash = await asyncio.to_thread(passwords.hash_of, new.password)
+    password_hash = await passwords.hash_of(new.password)
     async with connection.transaction():
         person = await _living(connection, name)
         await queries.set_password(connection, name, password_hash)

@@ -1,11 +1,14 @@
 """Passwords: what is taken as one, and the argon2id hash that alone is stored of it.
 
-Invariant: at most one hash is computed at a time in a process, and never on the event loop.
+Invariant: at most one hash is computed at a time in a process, never on the event loop, and in a thread of its own, so
+that nobody waits to sign in for work that waits for a store.
 """
 
 import asyncio
 import re
 import secrets
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -19,6 +22,7 @@ CHARACTERS_MAX: Final = 200
 
 _HASHER: Final = PasswordHasher()
 """Argon2id with the parameters of RFC 9106 for little memory: 64 MiB, three passes."""
+_THREAD: Final = ThreadPoolExecutor(1, "passwords")
 _NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 """Halves of surrogate pairs: UTF-8 has none, so no password has one."""
 _OF_NOBODY: Final = "$argon2id$v=19$m=65536,t=3,p=4$bm9ib2R5LW5vYm9keQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -42,9 +46,9 @@ def require_good(password: str) -> None:
         raise UsageError("The password is no text in UTF-8: give it in a locale that uses UTF-8.")
 
 
-def hash_of(password: str) -> str:
+async def hash_of(password: str) -> str:
     """What is stored of a password. Takes some 0.1 s of CPU, and 64 MiB."""
-    return _HASHER.hash(password)
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, _HASHER.hash, password)
 
 
 class Verifier:
@@ -60,7 +64,8 @@ class Verifier:
 
     async def fits(self, password: str, stored: str | None) -> bool:
         """Whether the password is the one of this hash; without a hash no password is, after the same time."""
-        return await asyncio.to_thread(_fits, password[:CHARACTERS_MAX], stored or _OF_NOBODY)
+        fits = partial(_fits, password[:CHARACTERS_MAX], stored or _OF_NOBODY)
+        return await asyncio.get_running_loop().run_in_executor(_THREAD, fits)
 
 
 def _fits(password: str, stored: str) -> bool:
