@@ -1,6 +1,7 @@
 """The record and its chain: every entry is chained, and whatever a superuser does to it is found and named."""
 
 import asyncio
+import json
 import threading
 from pathlib import Path
 from typing import Any, LiteralString
@@ -15,7 +16,7 @@ from harness.database import Database
 from harness.system import OTHER_KEY, PAN_HASH_KEY
 from harness.waiting import eventually
 from prequal.cli.app import app
-from prequal.core.errors import Misconfigured, Refused
+from prequal.core.errors import Misconfigured, Refused, UsageError
 from prequal.core.keys import check_value, key_bytes, key_id
 from prequal.core.record_settings import RecordSettings
 from prequal.core.settings import load
@@ -407,6 +408,17 @@ def run(database: Database, *words: str, typed: str = "", **settings: str) -> Re
     return runner.invoke(app, ["audit", *words], env=environment, input=typed)
 
 
+@pytest.mark.parametrize("typed", ["ABCPE1234", "ABCPE12345", "ABCPE 1234F", "₹"])
+def test_mistyped_pan_is_refused_in_words_that_do_not_repeat_it(database: Database, typed: str) -> None:
+    result = run(database, "who", typed=f"{typed}\n")
+
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == (
+        "What was typed is not a PAN: five capital letters, four digits and a capital letter are expected."
+    )
+    assert typed not in result.output
+
+
 def test_verify_says_ok_with_counts_and_refuses_an_altered_record(record: Database) -> None:
     assert run(record, "verify").stdout == "OK: 18 entries in 3 blocks are as they were chained.\n"
 
@@ -451,6 +463,11 @@ def test_who_lists_accesses_by_application_and_by_pan_and_shows_no_pan(database:
     assert by_id.stdout.endswith("1 access.\n")
     assert by_id.stdout in by_pan.stdout
     assert pan.reveal() not in by_pan.output
+
+    assert run(database, "who", typed=f" {pan.reveal().lower()} \n").stdout == by_pan.stdout
+
+    (access,) = json.loads(run(database, "who", "--json", typed=f"{pan.reveal()}\n").stdout)
+    assert access["application_id"] == APPLICATION
 
     # The hash key has rotated since: applications of before are found by the key that they were hashed under.
     make_known(database.url, operator(), "PAN_HASH_KEY", key_bytes(SecretStr(PAN_HASH_KEY)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prequal.cli.connection_settings import hashing_stores, record_stores, stores
+from prequal.cli.typed_pan import typed_pan
 
 if TYPE_CHECKING:
     from prequal.domain.pan import Pan
@@ -213,9 +214,7 @@ def who(
 
 
 def _asked_pan() -> "Pan":
-    from prequal.domain.pan import Pan
-
-    return Pan(typer.prompt("PAN", hide_input=True))
+    return typed_pan(typer.prompt("PAN", hide_input=True, err=True), "What was typed")
 
 
 def _head(file: Path | None) -> "Head | None":

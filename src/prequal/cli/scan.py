@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prequal.cli.typed_pan import typed_pan
+
 if TYPE_CHECKING:
     from prequal.domain.pan import Pan
     from prequal.ops.pan_scan import Finding, PanSearch, Scan
@@ -65,15 +67,9 @@ def _check_paths(paths: list[Path]) -> None:
 def _read_pans() -> "list[Pan]":
     """The PANs of stdin's lines, or of a person who is asked until he enters nothing."""
     from prequal.core.errors import UsageError
-    from prequal.domain.pan import Pan
 
     entered = _entered() if sys.stdin.isatty() else sys.stdin.read().splitlines()
-    pans = []
-    for number, line in enumerate(entered, 1):
-        try:
-            pans += [Pan(line.strip().upper())] if line.strip() else []
-        except ValueError as problem:
-            raise UsageError(f"Entry {number} is {problem}.") from None
+    pans = [typed_pan(line, f"Entry {number}") for number, line in enumerate(entered, 1) if line.strip()]
     if not pans:
         raise UsageError("--pans needs a PAN at least, at the prompt or as a line of stdin.")
     return pans
