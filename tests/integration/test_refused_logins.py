@@ -21,6 +21,7 @@ from prequal.core.settings import CreditSettings, load
 from prequal.decision import undecided_mark
 from prequal.local.logins import as_login
 from prequal.postgres.connections import Connection
+from prequal.record import chain
 from prequal.schema.grants import Role
 from prequal.security import key_file
 from prequal.security.key_file import RingKeys
@@ -67,6 +68,10 @@ async def follow(database: Database, stop: asyncio.Event) -> None:
     await listing.follow(as_login(database.url, Role.CONSOLE, PASSWORD), stop)
 
 
+async def chain_on(database: Database, stop: asyncio.Event) -> None:
+    await chain.follow(as_login(database.url, Role.CONSOLE, PASSWORD), a_key(3), stop)
+
+
 @pytest.mark.parametrize(
     ("role", "task", "said"),
     [
@@ -74,6 +79,7 @@ async def follow(database: Database, stop: asyncio.Event) -> None:
         (Role.DECISION, known, "keys"),
         (Role.CREDIT, report, "counts of keys"),
         (Role.CONSOLE, follow, "applications_not_listed"),
+        (Role.CONSOLE, chain_on, "record_not_chained"),
     ],
 )
 async def test_task_of_a_process_that_has_started_waits_a_refused_login_out(
@@ -85,6 +91,7 @@ async def test_task_of_a_process_that_has_started_waits_a_refused_login_out(
         (key_watch, "LOOK_EVERY_SECONDS"),
         (key_watch, "REPORT_EVERY_SECONDS"),
         (listing, "EVERY_SECONDS"),
+        (chain, "EVERY_SECONDS"),
     ):
         monkeypatch.setattr(module, name, 0.05)
     stop = asyncio.Event()

@@ -14,11 +14,10 @@ import structlog
 
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import Connection
+from prequal.postgres.connections import Connection, reconnected
 from prequal.record import queries
 from prequal.record.blocks import TABLES, Block, Link, chained_upto, next_block, packed
 from prequal.record.heads import HeadsFolder
-from prequal.schema.version import connected_at_revision
 
 EVERY_SECONDS: Final = 2.0
 """An entry is in a block within 5 seconds, unless a transaction that has written stays open for longer."""
@@ -33,15 +32,11 @@ log = structlog.get_logger()
 
 
 async def follow(database_url: str, key: bytes, stop: asyncio.Event, heads: Path | None = None) -> None:
-    """Chain until `stop` is set, with a new connection where one fails; `heads` gets a file of the head each hour.
-
-    Raises:
-        Misconfigured: the database is not migrated.
-    """
+    """Chain until `stop` is set, with a new connection where one fails; `heads` gets a file of the head each hour."""
     kept = HeadsFolder(heads)
     while not stop.is_set():
         try:
-            async with connected_at_revision(database_url, "record", {}, COMMAND_SECONDS) as connection:
+            async with reconnected(database_url, "record", {}, COMMAND_SECONDS) as connection:
                 while not stop.is_set():
                     await kept.keep(await chain(connection, key))
                     await pause(stop, EVERY_SECONDS)
