@@ -1,8 +1,10 @@
 """Policy in the console: one person proposes a version, another approves it; it goes into force, and is rolled back."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import psutil
@@ -10,8 +12,11 @@ import psycopg
 import pytest
 
 from harness.database import Database
-from harness.policies import ASHA, activated, approved, policy_text
+from harness.policies import ASHA, RAVI, activated, approved, policy_text
 from harness.waiting import soon
+from prequal.console import backtest_process
+from prequal.console.backtests import Busy
+from prequal.console.visit import Console
 from prequal.domain.person import PersonRole
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
@@ -213,6 +218,37 @@ async def test_page_follows_a_backtest_that_runs_beside_which_no_second_begins_a
     assert priorities == [19]
     assert "The backtest for risk_officer failed" in ended
     assert await soon(lambda: says(officer, "Of 0 decided applications 0 would have another status"))
+
+
+async def test_of_two_backtests_that_are_asked_for_at_once_one_is_refused(people: None, console: Console) -> None:
+    backtests, asked = console.backtests, (RAVI, load(document()), document(), timedelta(days=30))
+
+    begun = await asyncio.gather(backtests.begin(*asked), backtests.begin(*asked), return_exceptions=True)
+
+    assert [type(each) for each in begun] == [type(None), Busy]
+    assert backtests._task
+    await backtests._task
+    assert not backtests.is_running
+
+
+async def test_backtest_whose_process_ends_at_once_is_said_and_leaves_nothing_open(
+    signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(pid: int) -> None:
+        psutil.Process(pid).kill()
+        raise ProcessLookupError
+
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    await officer.post("/policy", document=document())
+    monkeypatch.setattr("prequal.ops.backtest.give_way", gone)
+    opened = backtest_process._CONTEXT.Pipe(duplex=False)
+    monkeypatch.setattr(backtest_process._CONTEXT, "Pipe", lambda **_: opened)
+
+    answer = await officer.post("/policy/v2/backtest", days="30")
+
+    assert answer.status_code == 409
+    assert "The backtest ended before it was done: try again." in answer.text
+    assert [each.closed for each in opened] == [True, True]
 
 
 async def says(person: Any, words: str) -> str:

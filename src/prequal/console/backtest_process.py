@@ -28,14 +28,20 @@ class BacktestProcess:
     """A backtest that runs until its report is written, which takes seconds too, or until it is stopped."""
 
     def __init__(self, database_url: str, document: str, since: Moment | None, until: Moment | None) -> None:
+        """Start it. Raises `Broken` where it does not begin."""
         self._progress = _CONTEXT.RawArray(c_longlong, 2)
         self._answers, answers = _CONTEXT.Pipe(duplex=False)
         asked = (answers, self._progress, database_url, document, since, until)
         self._process = _CONTEXT.Process(target=_run, args=asked, daemon=True)
-        self._process.start()
-        assert self._process.pid  # it was started
-        backtest.give_way(self._process.pid)
-        answers.close()
+        try:
+            self._process.start()
+            assert self._process.pid  # it was started
+            backtest.give_way(self._process.pid)
+        except OSError:  # it cannot be started, or has ended already
+            self._answers.close()
+            raise Broken from None
+        finally:
+            answers.close()
 
     @property
     def progress(self) -> tuple[int, int]:

@@ -44,13 +44,15 @@ class Backtests:
         self._settings = settings
         self._pool = pool
         self._process: BacktestProcess | None = None
+        self._is_taken = False
+        """Whether one runs, or is about to."""
         self._task: asyncio.Task[None] | None = None
         self.last: Asked | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether one runs."""
-        return self._process is not None
+        return self._is_taken
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -68,9 +70,17 @@ class Backtests:
             UsageError: the period is empty.
             Transient: the database does not answer.
         """
-        if self._process:
+        return await self._run(self._taken(actor, policy), document, since, until)
+
+    def _taken(self, actor: Actor, policy: Policy) -> Asked:
+        """The turn of one; `_run` gives it back. Raises `Busy`."""
+        if self._is_taken:
             raise Busy
+        self._is_taken = True
         self.last = asked = Asked(policy.version, actor.name, datetime.now(UTC))
+        return asked
+
+    async def _run(self, asked: Asked, document: str, since: Moment | None, until: Moment | None) -> Printed:
         problem = ""
         try:
             self._process = BacktestProcess(self._settings.database_url, document, since, until)
@@ -79,7 +89,7 @@ class Backtests:
             problem = str(failure)
             raise
         finally:
-            self._process = None
+            self._process, self._is_taken = None, False
             self.last = replace(asked, ended_at=datetime.now(UTC), problem=problem)
 
     async def record(self, actor: Actor, policy: Policy, made: Printed) -> None:
@@ -89,9 +99,8 @@ class Backtests:
 
     async def begin(self, actor: Actor, policy: Policy, document: str, since: Moment) -> None:
         """Begin one that is recorded; returns after its end, or after `WAIT_SECONDS`. Raises `Busy`."""
-        if self._process:
-            raise Busy
-        self._task = asyncio.create_task(self._run_and_record(actor, policy, document, since))
+        asked = self._taken(actor, policy)
+        self._task = asyncio.create_task(self._run_and_record(asked, actor, policy, document, since))
         await asyncio.wait({self._task}, timeout=WAIT_SECONDS)
 
     def stop(self) -> None:
@@ -99,10 +108,10 @@ class Backtests:
         if self._process:
             self._process.stop()
 
-    async def _run_and_record(self, actor: Actor, policy: Policy, document: str, since: Moment) -> None:
+    async def _run_and_record(self, asked: Asked, actor: Actor, policy: Policy, document: str, since: Moment) -> None:
         ended = None
         try:
-            made = await self.run(actor, policy, document, since)
+            made = await self._run(asked, document, since, None)
             ended = self.last
             await self.record(actor, policy, made)
         except PrequalError as problem:
