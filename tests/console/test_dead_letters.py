@@ -158,6 +158,21 @@ async def test_all_that_wait_are_chosen_at_once_and_the_pages_go_by_key(
     assert f'href="{after}&amp;chosen=all">Choose all that wait on this page' in second
 
 
+async def test_page_goes_on_behind_a_dead_letter_that_was_resolved_since_it_was_shown(
+    signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = await signed_in(PersonRole.OPERATOR)
+    monkeypatch.setattr(dead_letters, "SHOWN_MAX", 1)
+    (after,) = re.findall(r'href="([^"]+)">Next page', (await operator.get("/dead-letters")).text)
+    (last,) = {FIRST, SECOND} & set(after.replace("waiting:", "=").split("="))
+
+    await operator.post("/dead-letters", act="discard", id=last, because="a test", confirmed="yes")
+    page = (await operator.get(after)).text
+
+    (other,) = {FIRST, SECOND} - {last}
+    assert other in page.partition("<tbody")[2].partition("</tbody")[0]
+
+
 async def test_discard_takes_a_reason_without_a_pan(signed_in: SignedIn, database: Database) -> None:
     operator = await signed_in(PersonRole.OPERATOR)
     form = {"act": "discard", "id": FIRST, "confirmed": "yes"}

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from harness.database import Database
+from harness.policies import policy_text
 from harness.system import PAN_HASH_KEY
 from prequal.api_clients import administration
 from prequal.console.queries import record
@@ -131,6 +132,29 @@ async def test_lists_go_on_by_key(signed_in: SignedIn, database: Database, monke
     assert lenders == [["B &amp; &lt;b&gt;", "a"], ["c"]]
     assert versions == [["v3", "v2"], ["v1"]]
     assert [each.status_code for each in nobody] == [404, 404, 404, 404]
+
+
+async def test_older_versions_go_on_behind_one_that_was_edited_since_it_was_shown(
+    signed_in: SignedIn, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "VERSIONS_MAX", 1)
+    async with connected(database.url, "test") as connection:
+        for version in ("v2", "v3"):
+            await life.propose(connection, operator(), policy_text(version))
+    auditor, older = await signed_in(PersonRole.AUDITOR), re.compile(r'href="(/policy\?before=[^"]+)"')
+    address = "/policy"
+    for _ in range(2):  # those of v3 and of v2
+        (address,) = older.findall((await auditor.get(address)).text)
+
+    async with connected(database.url, "test") as connection:
+        await life.propose(connection, operator(), policy_text("v2", 710))
+    behind = (await auditor.get(address)).text
+    garbage = [
+        (await auditor.get(f"/policy?before={each}")).text for each in ("v3", "7d%20v3", "0001-01-01T00:00:00Z%20v3")
+    ]
+
+    assert [f'"/policy/{version}"' in behind for version in ("v1", "v2", "v3")] == [True, False, False]
+    assert ['"/policy/v2"' in each for each in garbage] == [True, True, False]
 
 
 async def walked(person: Browser, path: str, shown: str) -> list[list[str]]:

@@ -123,15 +123,19 @@ async def all_versions(connection: Connection) -> list[StoredVersion]:
     return [StoredVersion(*row) for row in await connection.fetch(f"{_STORED} ORDER BY proposed_at, version")]
 
 
-async def versions_before(connection: Connection, name: str, most: int) -> list[StoredVersion]:
-    """So many versions, the newest first, that were proposed before a version; the newest for no version."""
+async def versions_before(connection: Connection, key: tuple[datetime, str] | None, most: int) -> list[StoredVersion]:
+    """So many versions, the newest first, that were proposed before this time, or then under a lesser name.
+
+    The time is as it was when a version was shown: an edit proposes the version again. Without a key the newest.
+    """
+    at, name = key or (None, "")
     rows = await connection.fetch(
         f"""
         {_STORED}
-        WHERE $1 = ''
-           OR (proposed_at, version) < (SELECT proposed_at, version FROM policy_versions WHERE version = $1)
-        ORDER BY proposed_at DESC, version DESC LIMIT $2
+        WHERE $1::timestamptz IS NULL OR (proposed_at, version) < ($1, $2)
+        ORDER BY proposed_at DESC, version DESC LIMIT $3
         """,
+        at,
         name,
         most,
     )

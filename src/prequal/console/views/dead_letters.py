@@ -41,18 +41,19 @@ async def show(visit: Visit) -> Response:
     def state(letter: StoredDeadLetter) -> State:
         return states.get((letter.id, letter.written_at), State.WAITING)
 
-    def key(letter: StoredDeadLetter) -> tuple[bool, datetime, DeadLetterId]:
-        return state(letter) is State.WAITING, letter.written_at, letter.id
+    def key(letter: StoredDeadLetter, shown_as: str = "") -> tuple[bool, datetime, DeadLetterId]:
+        return (shown_as or state(letter)) == State.WAITING, letter.written_at, letter.id
 
-    after = visit.request.query_params.get("after")
-    last = next((key(each) for each in held.letters if str(each.id) == after), None)
+    after = visit.request.query_params.get("after", "")
+    was, _, place = after.partition(":")  # its state as it was shown: somebody may have resolved it since
+    last = next((key(each, was) for each in held.letters if str(each.id) == place), None)
     behind = (each for each in held.letters if last is None or key(each) < last)
     found, end = cut(nlargest(SHOWN_MAX + 1, behind, key=key), SHOWN_MAX)
     return visit.page(
         "dead_letters.html",
         found=[replace(each, state=state(each)) for each in found],
         after=after if last else "",
-        more=end and end.id,
+        more=end and f"{state(end)}:{end.id}",
         total=len(held.letters),
         waiting=held.waiting(states),
         all_chosen=visit.request.query_params.get("chosen") == "all",

@@ -5,7 +5,7 @@ Invariant: an approver approves the document and the backtest that the page show
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from starlette.responses import Response
@@ -28,6 +28,7 @@ from prequal.domain.policy.problems import NotAPolicy, Problem
 from prequal.ops import backtest, policies
 from prequal.ops.backtest_queries import LOOKED_AT_MAX, newest_before
 from prequal.ops.policies import Change
+from prequal.ops.selection import read_moment
 from prequal.policy_versions import challenge_queries, challenges, life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.policy_versions.queries import State, StoredVersion
@@ -140,13 +141,23 @@ async def _done(visit: Visit, done: Done, work: Act) -> Response:
     return visit.moved(f"/policy/{version}", done)
 
 
+def _key(text: str) -> tuple[datetime, str] | None:
+    """When the last version of the page before was proposed, and its name."""
+    time, _, version = text.partition(" ")
+    try:
+        at = read_moment("before", time)
+    except UsageError:
+        return None
+    return (at, version) if isinstance(at, datetime) else None
+
+
 def _line(text: str, problem: Problem) -> str:
     """The line of a document that a problem names; empty where it names none."""
     return text.splitlines()[problem.line - 1].strip() if problem.line else ""
 
 
 async def _versions(visit: Visit, status: int, problems: Sequence[tuple[str, str]] = (), typed: str = "") -> Response:
-    before = visit.request.query_params.get("before", "")
+    before = _key(visit.request.query_params.get("before", ""))
     async with visit.reading() as connection:
         versions, last = cut(await queries.versions_before(connection, before, VERSIONS_MAX + 1), VERSIONS_MAX)
         shadow = await life.shadow_report(connection)
@@ -155,7 +166,7 @@ async def _versions(visit: Visit, status: int, problems: Sequence[tuple[str, str
         begun = typed or (await life.found(connection)).document
     found = {
         "versions": versions,
-        "older": last and last.version,
+        "older": last and f"{last.proposed_at.isoformat()} {last.version}",
         "shadow": shadow,
         "course": course,
         "decisions": decisions,
