@@ -10,9 +10,10 @@ import typer
 
 from prequal.cli.connection_settings import hashing_stores, stores
 from prequal.domain.api_client import RATE, RATE_MAX, Scope
+from prequal.domain.times import to_the_second
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from prequal.api_clients.administration import Issued, Life, Moment
     from prequal.api_clients.queries import ClientRow, SecretRow
@@ -280,34 +281,31 @@ def _as_json(client: "ClientRow") -> dict[str, Any]:
         "scopes": list(client.scopes),
         "kind": _kind(client),
         "requests_per_second": client.requests_per_second,
-        "created_at": _time(client.created_at),
-        "revoked_at": _time(client.revoked_at),
+        "created_at": to_the_second(client.created_at),
+        "revoked_at": to_the_second(client.revoked_at),
         "issuer": client.issuer,
         "subject": client.subject,
     }
 
 
 def _secret_json(secret: "SecretRow") -> dict[str, Any]:
-    times = ("created_at", "not_before", "expires_at", "revoked_at", "last_used_at")
-    return {"secret": secret.slot, "live": secret.is_live} | {name: _time(getattr(secret, name)) for name in times}
+    names = ("created_at", "not_before", "expires_at", "revoked_at", "last_used_at")
+    times = {name: to_the_second(getattr(secret, name)) for name in names}
+    return {"secret": secret.slot, "live": secret.is_live} | times
 
 
 def _line(client: "ClientRow") -> str:
-    state = f", revoked {_time(client.revoked_at)}" if client.revoked_at else ""
+    state = f", revoked {to_the_second(client.revoked_at)}" if client.revoked_at else ""
     rate = f"{client.requests_per_second}/s"
     return f"{client.id}  {client.name}  ({_kind(client)}: {', '.join(client.scopes)}, {rate}{state})"
 
 
 def _secret_line(secret: "SecretRow") -> str:
-    ends = _time(secret.expires_at) or "never"
-    used = _time(secret.last_used_at) or "never"
+    ends = to_the_second(secret.expires_at) or "never"
+    used = to_the_second(secret.last_used_at) or "never"
     state = "lives" if secret.is_live else "is dead"
-    return f"  secret {secret.slot} {state}: from {_time(secret.not_before)}, expires {ends}, last used {used}"
+    return f"  secret {secret.slot} {state}: from {to_the_second(secret.not_before)}, expires {ends}, last used {used}"
 
 
 def _kind(client: "ClientRow") -> str:
     return "sandbox" if client.sandbox else "live"
-
-
-def _time(at: "datetime | None") -> str | None:
-    return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -31,13 +31,9 @@ def as_json(dead_letter: StoredDeadLetter) -> dict[str, Any]:
 
 def contents(message: Message) -> dict[str, Any]:
     """Key, headers and payload of a message, PANs masked."""
-    shown = show(_bytes(message.value()))
+    shown = show(message.value())
     return {
         "key": show_value(message.key()),
         "headers": [[plain(name), show_value(value)] for name, value in read_headers(message) or []],
         "payload": {"binary": shown.binary, "lines": shown.lines, "left_out": shown.left_out},
     }
-
-
-def _bytes(value: str | bytes | None) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value or b"")

@@ -28,8 +28,9 @@ class Shown:
     left_out: int
 
 
-def show(payload: bytes) -> Shown:
-    """The first 16 KiB of a payload."""
+def show(value: str | bytes | None) -> Shown:
+    """The first 16 KiB of a payload, as Kafka's client gives it."""
+    payload = value.encode() if isinstance(value, str) else value or b""
     text = _text(payload)
     if text is None:
         masked = _PAN_BYTES.sub(_mask_bytes, payload)
@@ -66,8 +67,8 @@ def show_value(value: str | bytes | None) -> str | None:
     """A key or a header in one line: its text, or the hexadecimal of its bytes; cut after 1,024 characters."""
     if value is None:
         return None
-    content = value if isinstance(value, bytes) else value.encode()
-    shown = show(content)
+    shown = show(value)
     if shown.binary:
+        content = value if isinstance(value, bytes) else value.encode()
         return _PAN_BYTES.sub(_mask_bytes, content)[: VALUE_MAX // 3].hex(" ")
     return " ".join(shown.lines)[:VALUE_MAX]

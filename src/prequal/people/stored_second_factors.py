@@ -5,16 +5,12 @@ Invariant: after the console's start every second factor is under its active key
 
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from prequal.core.errors import Misconfigured
 from prequal.people import queries
 from prequal.people.second_factor_keys import PURPOSE, SecondFactorKeys, SecondFactorUnreadable, key_id_of
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
 from prequal.record.acts import Actor, record_act
-
-log = structlog.get_logger()
 
 
 def encrypted_under(keys: SecondFactorKeys | None, actor: Actor) -> Callable[[Connection], Awaitable[None]]:

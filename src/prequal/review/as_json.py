@@ -4,10 +4,10 @@ Invariant: it shows neither a PAN nor an applicant's name.
 """
 
 import json
-from datetime import datetime
 from typing import Any
 
 from prequal.domain.review import REASONS
+from prequal.domain.times import to_the_second
 from prequal.review.cases import Shown
 from prequal.review.queries import Case
 
@@ -29,10 +29,10 @@ def whole(shown: Shown) -> dict[str, Any]:
         "policy_version": subject.policy_version,
         "policy_reason": subject.rule,
         "measures": json.loads(subject.measures),
-        "created_at": _time(subject.created_at),
-        "notes": [{"at": _time(each.written_at), "by": each.writer, "note": each.note} for each in shown.notes],
+        "created_at": to_the_second(subject.created_at),
+        "notes": [{"at": to_the_second(each.written_at), "by": each.writer, "note": each.note} for each in shown.notes],
         "votes": [
-            {"at": _time(each.voted_at), "by": each.voter, "outcome": each.outcome, "reason": each.reason}
+            {"at": to_the_second(each.voted_at), "by": each.voter, "outcome": each.outcome, "reason": each.reason}
             for each in shown.votes
         ],
     }
@@ -43,19 +43,15 @@ def case_as_json(case: Case) -> dict[str, Any]:
     return {
         "application_id": str(case.application_id),
         "state": case.state,
-        "opened_at": _time(case.opened_at),
-        "target_at": _time(case.target_at),
+        "opened_at": to_the_second(case.opened_at),
+        "target_at": to_the_second(case.target_at),
         "hours_to_target": round(case.hours_to_target, 2),
         "loan_amount_inr": str(case.loan_amount_inr),
         "people_needed": case.people_needed,
         "claimed_by": case.claimed_by if case.is_claimed else None,
-        "lease_until": _time(case.lease_until) if case.is_claimed else None,
+        "lease_until": to_the_second(case.lease_until) if case.is_claimed else None,
         "version": case.version,
         "outcome": case.outcome,
         "reason": case.reason,
-        "decided_at": _time(case.decided_at),
+        "decided_at": to_the_second(case.decided_at),
     }
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from heapq import nlargest
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
@@ -81,7 +81,7 @@ async def show_one(visit: Visit) -> Response:
         done_by=done_by,
         key=show_value(message.key()),
         headers=headers,
-        payload=view_of(_bytes(message.value())),
+        payload=view_of(message.value()),
     )
 
 
@@ -109,10 +109,6 @@ def _work(visit: Visit, act: str, ids: list[DeadLetterId], because: str, *, dry_
     if act == "replay":
         return partial(dead_letters.replay, settings, selection, by=by, dry_run=dry_run)
     return partial(dead_letters.discard, settings, selection, because=because, by=by, dry_run=dry_run)
-
-
-def _bytes(value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value or b"")
 
 
 PAGES: Final = (
