@@ -15,9 +15,10 @@ from prequal.domain.person import PersonRole
 from tests.support.edge import hung_up
 
 
-async def test_form_with_a_nul_is_none() -> None:
+@pytest.mark.parametrize("body", [b"text=a%00b", b"text=%ED%A0%80", b"text=%FF"])
+async def test_form_with_text_that_cannot_be_stored_is_none(body: bytes) -> None:
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"text=a%00b", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     headers = [(b"content-type", b"application/x-www-form-urlencoded")]
 
