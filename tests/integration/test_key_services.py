@@ -1,5 +1,6 @@
 """Keys that a key service wrapped: the ring of processes while that service is there, away, and back."""
 
+import asyncio
 import base64
 import json
 import os
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from harness.applications import an_application
 from harness.broker import SUBMITTED, SUBMITTED_DLQ, Broker
@@ -207,6 +209,43 @@ async def test_plain_ring_in_the_place_of_a_wrapped_one_needs_no_key_service(
 
     assert watch.ring.is_open
     assert watch.details() == {}
+
+
+async def test_ring_with_a_key_that_is_made_known_later_is_taken_over_then_and_said_to_be_refused_once(
+    database: Database, ring: Path, vault: Vault
+) -> None:
+    key_file.write(ring, RingKeys(KEY))
+    watch = await watched(database, ring, vault, Clock())
+    key_file.write(ring, RingKeys(OTHER, (KEY,)))
+
+    with capture_logs() as logs:
+        for _ in range(3):
+            await watch._take_over()
+    await asyncio.to_thread(encryption_keys.make_known, database.url, operator(), "ENCRYPTION_KEY", OTHER)
+    await watch._take_over()
+
+    assert [line["event"] for line in logs] == ["key_ring_refused"]
+    assert watch.ring.current_id == key_id(OTHER)
+
+
+def copy_with_times(file: Path, content: str) -> None:
+    times = file.stat()
+    file.write_text(content)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+async def test_ring_is_taken_over_from_a_file_that_was_copied_with_its_times(
+    database: Database, ring: Path, vault: Vault
+) -> None:
+    key_file.write(ring, RingKeys(KEY))
+    watch = await watched(database, ring, vault, Clock())
+    await watch._take_over()
+    await asyncio.to_thread(encryption_keys.make_known, database.url, operator(), "ENCRYPTION_KEY", OTHER)
+
+    copy_with_times(ring, f"active {base64.b64encode(OTHER).decode()}\ndecrypts {ENCRYPTION_KEY}\n")
+    await watch._take_over()
+
+    assert watch.ring.current_id == key_id(OTHER)
 
 
 async def test_start_waits_for_a_key_service_that_is_away(database: Database, ring: Path, vault: Vault) -> None:

@@ -59,4 +59,4 @@ class HttpCertificate:
             log.info("certificate_renewed")
 
     def _state(self) -> tuple[tuple[int, int], ...]:
-        return tuple((status.st_mtime_ns, status.st_ino) for status in (file.stat() for file in self._files))
+        return tuple((status.st_ctime_ns, status.st_ino) for status in (file.stat() for file in self._files))

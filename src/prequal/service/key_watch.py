@@ -39,7 +39,7 @@ PARTS = 10
 """Keys are unwrapped so often at least within the time that they serve."""
 KEY_SERVICE = "key_service"
 
-Signature = tuple[int, int, int] | None
+Signature = tuple[int, int] | None
 Checks = tuple[KeyCheck, ...]
 
 
@@ -66,7 +66,7 @@ class KeyWatch:
         self._is_connected: bool | None = None
         self._reason: str | None = None
         self._refusal: str | None = None
-        self._seen: Signature = None  # so that a change between the start and the first look is not missed
+        self._taken: Signature = None  # so that a change between the start and the first look is not missed
         self._reported_at = monotonic()
 
     @property
@@ -118,29 +118,25 @@ class KeyWatch:
             log.warning("key_uses_lost", encryptions=sum(self.ring.uses.values()))
 
     async def _take_over(self) -> None:
-        """Use the file's ring if it is another one than was seen last, and good; have wrapped keys unwrapped again."""
+        """Use the file's ring if it is another one than was taken last, and good; have wrapped keys unwrapped again."""
         signature = self._signature()
-        if self._file is not None and signature != self._seen:
+        if self._file is not None and signature != self._taken:
             await self._adopt(self._file, signature)
         if self._held is not None and self._is_wrapped and self._clock() >= self._unwrap_at:
             await self._renew(self._held)
 
     async def _adopt(self, file: Path, signature: Signature) -> None:
-        """Use the file's ring, if it is good."""
-        held = None
+        """Use the file's ring, if it is good; a key that is not known or granted now may be so at a later look."""
         try:
-            held = key_file.read(file)
-            await self._unwrap_and_use(held, self._require_known)
+            await self._unwrap_and_use(key_file.read(file), self._require_known)
         except Misconfigured as problem:
-            if held is None or not held.sources:  # what a key service refuses it may grant later
-                self._seen = signature
             if self._refusal != str(problem):
                 log.error("key_ring_refused", reason=str(problem))
             self._refusal = str(problem)
         except Transient as error:
             self._wait(error)
         else:
-            self._seen, self._refusal = signature, None
+            self._taken, self._refusal = signature, None
 
     async def _renew(self, held: RingKeys) -> None:
         """Have the keys in use unwrapped again; while that fails they serve until their time is over."""
@@ -205,4 +201,4 @@ class KeyWatch:
             found = self._file.stat() if self._file else None
         except OSError:
             return None
-        return (found.st_ino, found.st_mtime_ns, found.st_mode) if found else None
+        return (found.st_ino, found.st_ctime_ns) if found else None

@@ -1,10 +1,12 @@
 """Connections over TLS: refused as others are, and watched on afterwards."""
 
 import asyncio
+import os
 import ssl
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from prequal.service import http_connections
 from prequal.service.http_tls import HttpCertificate
@@ -59,3 +61,19 @@ async def test_refusal_is_read_though_more_comes_behind_what_is_refused(tls: Tls
 
         writer.close()
     assert status == 400
+
+
+async def test_certificate_that_was_copied_with_its_times_is_shown(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    shown, renewed = authority.issue("shown", "localhost"), authority.issue("renewed", "localhost")
+    certificate = HttpCertificate(str(shown.certificate), str(shown.key))
+    for file, other in ((shown.certificate, renewed.certificate), (shown.key, renewed.key)):
+        times = file.stat()
+        file.write_bytes(other.read_bytes())
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    with capture_logs() as logs:
+        certificate.look()
+        certificate.look()
+
+    assert [line["event"] for line in logs] == ["certificate_renewed"]
