@@ -31,7 +31,7 @@ COMMAND_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class ListedKey:
+class ListedRingKey:
     """What may be shown of one key."""
 
     key_id: str
@@ -53,7 +53,7 @@ def sources(settings: RingSettings) -> dict[bytes, str]:
     return {key_id(key): each.source if isinstance(each, WrappedKey) else "file" for key, each in held}
 
 
-def list_keys(database_url: str, ring: Mapping[bytes, str]) -> list[ListedKey]:
+def list_keys(database_url: str, ring: Mapping[bytes, str]) -> list[ListedRingKey]:
     """Every key that is on the ring (`sources`), known to the database, or has encrypted something.
 
     Raises:
@@ -133,12 +133,12 @@ async def _transaction(database_url: str) -> AsyncIterator[Connection]:
 
 def _listed(
     id_: bytes, ring: Mapping[bytes, str], recorded: Mapping[bytes, datetime], uses: Mapping[bytes, key_uses.KeyUse]
-) -> ListedKey:
+) -> ListedRingKey:
     state = "not here" if id_ in recorded else "retired"
     if id_ in ring:
         state = key_file.ACTIVE if id_ == next(iter(ring)) else key_file.DECRYPTS
     use = uses.get(id_)
-    return ListedKey(
+    return ListedRingKey(
         id_.hex(),
         state,
         ring.get(id_),
