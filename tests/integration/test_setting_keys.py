@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from harness.broker import REPORTED, Broker
 from harness.database import PASSWORD, Database
-from harness.system import DRAW_KEY, OTHER_KEY, REPORT_KEY, a_system
+from harness.system import DRAW_KEY, ENCRYPTION_KEY, OTHER_KEY, REPORT_KEY, a_system
 from prequal.cli.app import app
 from prequal.core.errors import Misconfigured, Refused
 from prequal.core.keys import key_bytes, key_id
@@ -178,3 +178,17 @@ def test_process_that_signs_with_a_retired_key_ends_and_says_so(
 
         assert system.credit.exit_code() == 2
         assert f"REPORT_KEY (id {id_of(REPORT_KEY)}) is not the key" in system.credit.last_sentence()
+
+
+def test_idle_api_that_encrypts_under_a_retired_key_ends_and_says_so(
+    database: Database, broker: Broker, tmp_path: Path
+) -> None:
+    with a_system(database.url, broker.bootstrap_servers, tmp_path) as system:
+        system.start("api")
+        encryption_keys.make_known(database.url, operator(), "ENCRYPTION_KEY", key_bytes(SecretStr(OTHER_KEY)))
+        ring = {"ENCRYPTION_KEY": OTHER_KEY, "ENCRYPTION_KEYS_RETIRED": ENCRYPTION_KEY}
+        stores = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
+        ok(prequal(database, "keys", "retire", id_of(ENCRYPTION_KEY), **ring, **stores))
+
+        assert system.api.exit_code() == 2
+        assert f"ENCRYPTION_KEY (id {id_of(ENCRYPTION_KEY)}) is not the key" in system.api.last_sentence()

@@ -26,7 +26,7 @@ from prequal.messaging.own_events import OwnEvents
 from prequal.postgres.connections import ConnectionPool
 from prequal.postgres.key_checks import recorded_hash_keys
 from prequal.security.pan_encryption import PanHasher
-from prequal.service import http_server, process
+from prequal.service import http_server, known_keys, process
 from prequal.service.http_server import FurtherPort, Handler
 from prequal.service.http_tls import HttpCertificate
 from prequal.service.key_watch import KeyWatch
@@ -74,9 +74,9 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         http: dict[str, Any] = {"app": api, "protocol": Protocol, "admin": admin, "certificate": certificate}
         async with started(Service.API, settings, stop, readiness, *checks, applications.warm, **http) as running:
             writing = running.group.create_task(submissions.run(served))
-            running.group.create_task(events.run(written))
-            running.group.create_task(watch.run(served))
-            running.group.create_task(authentication.run(stop))
+            known = known_keys.watch(settings.database_url, [watch.require_active], stop)
+            for task in (events.run(written), watch.run(served), known, authentication.run(stop)):
+                running.group.create_task(task)
             if not stop.is_set():
                 submissions.open()
             await running.http

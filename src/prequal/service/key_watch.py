@@ -94,6 +94,11 @@ class KeyWatch:
             self._note(connected=False, reason=str(away))
             raise
 
+    async def require_active(self, connection: Connection) -> None:
+        """Raises `Misconfigured` when the key that encrypts was retired; a closed ring encrypts nothing."""
+        if self.ring.checks:
+            await recorded_key("ENCRYPTION_KEY", self.ring.checks[0])(connection)
+
     def reason_not_ready(self) -> str | None:
         """Why nothing can be encrypted or decrypted; None when it can."""
         if self.ring.is_open:
