@@ -7,6 +7,7 @@ import pytest
 
 from harness.database import Database
 from harness.policies import ASHA, COUNTS, RAVI, REPORT, activated, approved, policy_text, proposed
+from harness.waiting import soon
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.problems import NotAPolicy
@@ -116,6 +117,46 @@ async def test_rollback_of_the_first_version_is_refused(connection: Connection) 
 )
 def test_rollback_never_returns_to_what_was_rolled_back(history: str, before: str | None) -> None:
     assert version_before(history) == before
+
+
+def let_the_clock_step_back(database: Database, seconds: int) -> None:
+    """Have the newest activation be of a clock that was so far ahead of the present one."""
+    database.execute("ALTER TABLE policy_activations DISABLE TRIGGER policy_activations_is_append_only")
+    database.execute(
+        """
+        UPDATE policy_activations
+        SET effective_from = effective_from + %s * interval '1 s', activated_at = activated_at + %s * interval '1 s'
+        WHERE id = (SELECT max(id) FROM policy_activations)
+        """,
+        seconds,
+        seconds,
+    )
+    database.execute("ALTER TABLE policy_activations ENABLE ALWAYS TRIGGER policy_activations_is_append_only")
+
+
+async def in_force(connection: Connection) -> str:
+    return (await queries.effective_activations(connection, 1))[0].version
+
+
+async def test_activation_after_the_clock_stepped_back_holds_once_the_clock_has_caught_up(database: Database) -> None:
+    async with connected(database.url, "test") as connection:
+        before = await activated(connection)
+        let_the_clock_step_back(database, 3)
+
+        found = await activated(connection, policy_text("v3", 720))
+
+        assert found.effective_from == before.effective_from + timedelta(seconds=3)
+        await soon(lambda: connection.fetchval("SELECT now() > $1", found.effective_from))
+        assert await in_force(connection) == "v3"
+
+
+async def test_activation_beside_one_that_is_ahead_takes_effect_now(database: Database) -> None:
+    async with connected(database.url, "test") as connection:
+        await activated(connection, at=datetime.now(UTC) + timedelta(days=1))
+
+        await activated(connection, policy_text("v3", 720))
+
+        assert await in_force(connection) == "v3"
 
 
 # ── refused ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -221,11 +221,21 @@ async def put_approval(connection: Connection, name: str, approver: Actor) -> No
 async def insert_activation(
     connection: Connection, name: str, effective_from: datetime | None, actor: Actor
 ) -> Activation:
-    """Let a version decide from a time on, by default now."""
+    """Let a version decide from a time on, by default now.
+
+    Where the database's clock stepped back it is no earlier than what was in force before: that would come back.
+    """
     row = await connection.fetchrow(
         """
         INSERT INTO policy_activations (version, hash, effective_from, activated_by_kind, activated_by)
-        SELECT version, hash, coalesce($2, now()), $3, $4 FROM policy_versions WHERE version = $1
+        SELECT version, hash,
+               greatest(
+                   coalesce($2, now()),
+                   -- of those that took effect when they were made, whatever the clock says now
+                   (SELECT max(effective_from) FROM policy_activations WHERE effective_from = activated_at)
+               ),
+               $3, $4
+        FROM policy_versions WHERE version = $1
         RETURNING version, hash, effective_from, id
         """,
         name,
