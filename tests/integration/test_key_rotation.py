@@ -232,6 +232,25 @@ def test_decryption_is_recorded_even_if_its_token_cannot_be_decrypted(database: 
     }
 
 
+def test_reencryption_ends_at_the_batch_before_which_its_key_was_retired(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reencryption, "BATCH", 1)
+    stored_under(database, KeyRing(OLD), 3)
+    make_known(database, OLD, NEW)
+    done = []
+
+    def retired_meanwhile(progress: reencryption.Reencryption) -> None:
+        done.append(progress.renewed)
+        with ThreadPoolExecutor() as elsewhere:
+            elsewhere.submit(encryption_keys.make_unknown, administrator(database), operator(), key_id(NEW)).result()
+
+    with pytest.raises(Misconfigured, match=key_id(NEW).hex()):
+        reencryption.reencrypt(administrator(database), KeyRing(NEW, [OLD]), retired_meanwhile)
+
+    assert done == [1]
+
+
 def test_reencryption_under_a_key_that_the_database_does_not_know_is_refused(database: Database) -> None:
     stored_under(database, KeyRing(OLD))
     make_known(database, OLD)

@@ -70,6 +70,7 @@ async def _renew(connection: Connection, ring: KeyRing, old: Sequence[Stored]) -
         for each in old
     ]
     async with connection.transaction():
+        await recorded_key("ENCRYPTION_KEY", ring.checks[0])(connection)
         count = await key_queries.renew(connection, renewed)
         await key_uses.add(connection, ring.take_uses())
     return count
