@@ -12,7 +12,7 @@ import structlog
 
 from prequal.api import queries
 from prequal.core.errors import Transient
-from prequal.postgres.connections import DRIVER_ERRORS, describe, reconnect
+from prequal.postgres.connections import DRIVER_ERRORS, connect, describe
 from prequal.telemetry import metrics
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ async def resolve(
 
 
 async def _look_up(database_url: str, name: str, transaction: Transaction, ids: Sequence[UUID]) -> Set[UUID]:
-    connection = await reconnect(database_url, name)
+    connection = await connect(database_url, name, has_started=True)
     try:
         await queries.end_backend(connection, transaction.pid, transaction.application_name)
         async with connection.transaction():

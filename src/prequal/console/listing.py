@@ -12,7 +12,7 @@ import structlog
 from prequal.console.queries import application_list
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import Connection, reconnected
+from prequal.postgres.connections import Connection, connected
 
 EVERY_SECONDS: Final = 5.0
 """As often as the mark of the undecided moves."""
@@ -34,7 +34,7 @@ async def follow(database_url: str, stop: asyncio.Event) -> None:
     """List until `stop` is set, with a new connection where one fails."""
     while not stop.is_set():
         try:
-            async with reconnected(database_url, "listing", SESSION, COMMAND_SECONDS) as connection:
+            async with connected(database_url, "listing", SESSION, COMMAND_SECONDS, has_started=True) as connection:
                 while not stop.is_set():
                     took, is_whole = await _timed(connection)
                     await pause(stop, EVERY_SECONDS if is_whole else took)

@@ -23,7 +23,7 @@ class Report:
     """A score to be published, or that there is no file, and the event it answers."""
 
     event_id: UUID
-    """Of the event."""
+    """Of the event that is answered."""
     digest: bytes
     report_id: UUID
     """The id of the report's own event."""

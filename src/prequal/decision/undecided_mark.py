@@ -11,7 +11,7 @@ import structlog
 
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import describe, reconnected
+from prequal.postgres.connections import connected, describe
 from prequal.postgres.undecided import MarkMover, stands_still
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ async def keep_moving(database_url: str, service_name: str, stop: asyncio.Event)
     while not stop.is_set():
         await pause(stop, LOOK_EVERY_SECONDS)
         try:
-            async with reconnected(database_url, f"{service_name} undecided") as connection:
+            async with connected(database_url, f"{service_name} undecided", has_started=True) as connection:
                 if await stands_still(connection):
                     await mover.move(connection)
         except Transient as error:

@@ -104,6 +104,8 @@ async def connect(
     name: str,
     session: Mapping[str, str] = MappingProxyType({}),
     command_seconds: float = COMMAND_SECONDS,
+    *,
+    has_started: bool = False,
 ) -> Connection:
     """Open one connection to the server that takes writes, seen in `pg_stat_activity` as `name` and an id of its own.
 
@@ -111,8 +113,9 @@ async def connect(
         ReadOnlyServer: a server answers, but takes no writes.
         Transient: the database does not answer within two seconds, or refuses us for now.
         Misconfigured: the address, one of its parameters, the user or the password is wrong, or the server does not
-            prove who it is.
+            prove who it is. Of a process that has started this is `Transient`: it was right then, and may be again.
     """
+    refusal = Transient if has_started else Misconfigured
     application_name = f"{name} {uuid.uuid4().hex[:12]}"
     try:
         return await open_connection(
@@ -121,31 +124,13 @@ async def connect(
             server_settings=SESSION | dict(session) | {"application_name": application_name},
         )
     except _MISCONFIGURED as error:
-        raise Misconfigured(f"PostgreSQL refuses DATABASE_URL: {describe(error)}.") from None
+        raise refusal(f"PostgreSQL refuses DATABASE_URL: {describe(error)}.") from None
     except NoWritableHost as error:
         raise ReadOnlyServer from error
     except DRIVER_ERRORS as error:
         if (why := tls_refusal(error)) is not None:
-            raise Misconfigured(why) from None
+            raise refusal(why) from None
         raise PostgresAway(f"PostgreSQL cannot be reached: {describe(error)}") from error
-
-
-async def reconnect(
-    database_url: str,
-    name: str,
-    session: Mapping[str, str] = MappingProxyType({}),
-    command_seconds: float = COMMAND_SECONDS,
-) -> Connection:
-    """As `connect`, for a process that has started: what was right then and is refused now may be right again.
-
-    Raises:
-        ReadOnlyServer: as for `connect`.
-        Transient: in every other case in which `connect` raises.
-    """
-    try:
-        return await connect(database_url, name, session, command_seconds)
-    except Misconfigured as error:
-        raise Transient(str(error)) from None
 
 
 @asynccontextmanager
@@ -154,6 +139,8 @@ async def connected(
     name: str,
     session: Mapping[str, str] = MappingProxyType({}),
     command_seconds: float = COMMAND_SECONDS,
+    *,
+    has_started: bool = False,
 ) -> AsyncIterator[Connection]:
     """One connection for as long as the block lasts.
 
@@ -162,24 +149,7 @@ async def connected(
         Transient: the database cannot be reached, or failed.
         Misconfigured: as for `connect`.
     """
-    async with _closing(await connect(database_url, name, session, command_seconds)) as connection:
-        yield connection
-
-
-@asynccontextmanager
-async def reconnected(
-    database_url: str,
-    name: str,
-    session: Mapping[str, str] = MappingProxyType({}),
-    command_seconds: float = COMMAND_SECONDS,
-) -> AsyncIterator[Connection]:
-    """As `connected`, for a process that has started. Raises `ReadOnlyServer` and `Transient` alone."""
-    async with _closing(await reconnect(database_url, name, session, command_seconds)) as connection:
-        yield connection
-
-
-@asynccontextmanager
-async def _closing(connection: Connection) -> AsyncIterator[Connection]:
+    connection = await connect(database_url, name, session, command_seconds, has_started=has_started)
     try:
         yield connection
         require_writable(connection)
@@ -340,7 +310,7 @@ class SingleConnection:
             self._connection = None
             _own.opened -= 1
         if self._connection is None:
-            self._connection = await reconnect(self._database_url, self._name, self._session)
+            self._connection = await connect(self._database_url, self._name, self._session, has_started=True)
             _own.opened += 1
         return self._connection
 

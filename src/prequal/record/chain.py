@@ -14,7 +14,7 @@ import structlog
 
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import Connection, reconnected
+from prequal.postgres.connections import Connection, connected
 from prequal.record import queries
 from prequal.record.blocks import TABLES, Block, Link, chained_upto, next_block, packed
 from prequal.record.heads import HeadsFolder
@@ -36,7 +36,7 @@ async def follow(database_url: str, key: bytes, stop: asyncio.Event, heads: Path
     kept = HeadsFolder(heads)
     while not stop.is_set():
         try:
-            async with reconnected(database_url, "record", {}, COMMAND_SECONDS) as connection:
+            async with connected(database_url, "record", {}, COMMAND_SECONDS, has_started=True) as connection:
                 while not stop.is_set():
                     await kept.keep(await chain(connection, key))
                     await pause(stop, EVERY_SECONDS)

@@ -21,7 +21,7 @@ from prequal.core.keys import KeyCheck
 from prequal.core.lifecycle import pause
 from prequal.core.settings import EncryptionSettings
 from prequal.postgres import key_uses
-from prequal.postgres.connections import Connection, reconnected
+from prequal.postgres.connections import Connection, connected
 from prequal.postgres.key_checks import recorded_key
 from prequal.security import key_file, key_providers
 from prequal.security.key_file import RingKeys
@@ -171,7 +171,7 @@ class KeyWatch:
             log.info("key_ring_changed", active=self.ring.current_id.hex(), keys=len(self.ring.checks))
 
     async def _require_known(self, checks: Checks) -> None:
-        async with reconnected(self._database_url, "keys") as connection:
+        async with connected(self._database_url, "keys", has_started=True) as connection:
             await recorded_key("ENCRYPTION_KEY", *checks)(connection)
 
     def _wait(self, error: Transient) -> None:
@@ -193,7 +193,7 @@ class KeyWatch:
         if not (uses := self.ring.take_uses()):
             return
         try:
-            async with reconnected(self._database_url, "keys") as connection:
+            async with connected(self._database_url, "keys", has_started=True) as connection:
                 await key_uses.add(connection, uses)
         except BaseException as error:
             self.ring.uses.update(uses)

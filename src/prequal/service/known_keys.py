@@ -11,7 +11,7 @@ import structlog
 
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import reconnected
+from prequal.postgres.connections import connected
 from prequal.service.run import Check
 
 LOOK_EVERY_SECONDS: Final = 15.0
@@ -29,7 +29,7 @@ async def watch(database_url: str, checks: Sequence[Check], stop: asyncio.Event)
     while not stop.is_set():
         await pause(stop, LOOK_EVERY_SECONDS)
         try:
-            async with reconnected(database_url, "keys") as connection:
+            async with connected(database_url, "keys", has_started=True) as connection:
                 for check in checks:
                     await check(connection)
         except Transient as error:
