@@ -4,6 +4,7 @@ Invariant: each gate is counted as a test of the session, so pytest's last line 
 """
 
 import os
+import warnings
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -12,7 +13,7 @@ from uuid import uuid4
 import psutil
 import pytest
 from coverage import Coverage
-from coverage.exceptions import NoDataError
+from coverage.exceptions import CoverageWarning, NoDataError
 
 from harness.waiting import eventually
 
@@ -66,7 +67,9 @@ class Gates:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         # What a worker has started may end after it, and writes what it measured then.
         eventually(lambda: not any(map(_is_measured, psutil.process_iter())), within=END_SECONDS)
-        self._coverage.combine()
+        # A process that a test killed while it wrote leaves a file that nobody can read: shown among the warnings.
+        with warnings.catch_warnings(action="default", category=CoverageWarning):
+            self._coverage.combine()
         for report in map(self._checked, GATES):
             session.config.hook.pytest_runtest_logreport(report=report)
             if report.failed:
