@@ -230,14 +230,14 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
         topic_of(ApplicationSubmitted.type),
         ApplicationSubmitted.type.value,
         hash_keys,
-        *_APPLICATIONS.arrays(batch),
-        *(_OTHER_FINGERPRINTS.arrays(others) if others else ()),
+        *_APPLICATIONS.parameters(batch),
+        *(_OTHER_FINGERPRINTS.parameters(others) if others else ()),
     )
     if not batch:  # the statement is planned, and that is all
         return {}
     if any(row[0] is None for row in rows):
         raise Transient(f"PAN_HASH_KEY (id {hash_keys[0].hex()}) is retired: restart this process with the new one")
-    written = [Written(row[0], row[1], OutboxRow(*row[2:])) for row in rows]
+    written = [Written(row[0], row[1], OutboxRow._make(row[2:])) for row in rows]
     return {each.event.application_id: each for each in written}
 
 

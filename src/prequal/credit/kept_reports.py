@@ -67,7 +67,7 @@ async def find(
         WHERE kept.reported_at > now() - make_interval(secs => $1) AND kept.challenge_draw IS NOT NULL
         """,
         max_age_seconds,
-        *_WANTED.arrays(events),
+        *_WANTED.parameters(events),
     )
     return {row[0]: KeptReport(row[1], row[2], row[3]) for row in rows}
 
@@ -98,5 +98,5 @@ async def keep(connection: Connection, reports: Sequence[UsedReport]) -> None:
             challenge_draw = excluded.challenge_draw,
             reported_at = excluded.reported_at
         """,
-        *_USED.arrays(reports),
+        *_USED.parameters(reports),
     )

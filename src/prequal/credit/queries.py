@@ -67,7 +67,7 @@ async def record_decryptions(connection: Connection, decryptions: Sequence[Decry
         SELECT event_id, digest, status, agrees FROM known
         """,
         CONSUMER,
-        *_DECRYPTIONS.arrays(decryptions),
+        *_DECRYPTIONS.parameters(decryptions),
     )
     return known_by_id(rows)
 
@@ -106,6 +106,6 @@ async def append_reports(connection: Connection, reports: Sequence[Report]) -> l
         CONSUMER,
         topic_of(CreditReportGenerated.type),
         CreditReportGenerated.type.value,
-        *_REPORTS.arrays(reports),
+        *_REPORTS.parameters(reports),
     )
-    return [OutboxRow(*row) for row in rows]
+    return [*map(OutboxRow._make, rows)]

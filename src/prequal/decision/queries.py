@@ -81,7 +81,7 @@ async def write_decisions(
         CONSUMER,
         review.target_hours,
         review.two_people_above_inr,
-        *(_PUBLISHED_DECISIONS if publish else _DECISIONS).arrays(pending),
+        *(_PUBLISHED_DECISIONS if publish else _DECISIONS).parameters(pending),
     )
     return {row[0]: row[1] for row in rows}
 

@@ -101,7 +101,7 @@ async def look_up(connection: Connection, consumer: str, rows: Sequence[HasEvent
         FROM ({KNOWN.format(consumer="$1", events=_EVENTS.table("event", first=2))}) AS known
         """,
         consumer,
-        *_EVENTS.arrays(rows),
+        *_EVENTS.parameters(rows),
     )
     return known_by_id(found)
 

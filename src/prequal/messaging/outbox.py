@@ -11,7 +11,7 @@ deleted only if the archive has it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from prequal.core.topology import DECIDED_TOPIC, Service
@@ -36,8 +36,7 @@ _DECIDED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """An event that is to be published."""
 
     id: int

@@ -78,7 +78,7 @@ async def renew(connection: Connection, renewed: Sequence[Renewed]) -> int:
         SELECT id FROM moved
         """,
         SERVICE,
-        *_RENEWED.arrays(renewed),
+        *_RENEWED.parameters(renewed),
     )
     return len(rows)
 

@@ -65,7 +65,7 @@ async def insert_differences(connection: Connection, differences: Sequence[Diffe
         SELECT difference.* FROM {_DIFFERENCES.table("difference", first=1)}
         ON CONFLICT DO NOTHING
         """,
-        *_DIFFERENCES.arrays(differences),
+        *_DIFFERENCES.parameters(differences),
     )
 
 

@@ -91,7 +91,7 @@ async def read_unpublished(
         limit,
         left_seconds,
     )
-    return [OutboxRow(*row) for row in rows]
+    return [*map(OutboxRow._make, rows)]
 
 
 async def park(
