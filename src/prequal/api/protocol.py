@@ -34,7 +34,8 @@ class Protocol(http_protocol.Protocol):
 
     _is_between = True
     """Whether no message has begun that is not whole."""
-    _began = 0.0
+    _refusing_since: float | None = None
+    """The thread's CPU time when it was known that an application here is refused, in seconds."""
     _is_waiting = False
     """Whether an application waits here until it is refused."""
     _waited: float | None = None
@@ -42,13 +43,16 @@ class Protocol(http_protocol.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what has come, unless it is an application without room that must wait until it is refused."""
-        if data.startswith(_POSTS) and self._may_wait(data) and self.app.room.is_full() and not self._is_due():
-            self._waits.idle.pop(self, None)
-            self._held, self.flow.is_full, self._is_waiting = data, True, True
-            self.flow.pause_reading()
-            self.app.refusals.wait(self)
-        else:
-            super().data_received(data)
+        self._refusing_since = None
+        if data.startswith(_POSTS) and self._may_wait(data) and self.app.room.is_full():
+            self._refusing_since = thread_time()
+            if not self._is_due():
+                self._waits.idle.pop(self, None)
+                self._held, self.flow.is_full, self._is_waiting = data, True, True
+                self.flow.pause_reading()
+                self.app.refusals.wait(self)
+                return
+        super().data_received(data)
 
     def _may_wait(self, data: bytes) -> bool:
         return (
@@ -66,12 +70,12 @@ class Protocol(http_protocol.Protocol):
     def refuse_now(self, waited_seconds: float) -> None:
         """Refuse the application for which this connection was held, and read on."""
         if self._is_waiting and not self.transport.is_closing():
-            self._is_waiting, self._waited = False, waited_seconds
+            self._is_waiting, self._waited, self._refusing_since = False, waited_seconds, thread_time()
             self._read_held()
 
     def on_message_begin(self) -> None:
         """Note that a message is on its way."""
-        self._is_between, self._began = False, thread_time()
+        self._is_between = False
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
@@ -90,14 +94,16 @@ class Protocol(http_protocol.Protocol):
         waited, self._waited = self._waited, None
         if waited is None and self.app.room.admit():
             return None
+        self._refusing_since = self._refusing_since or thread_time()
         scope: dict[str, Any] = {**self.scope, "method": "POST", "path": SUBMIT_ROUTE}
         refused: bytes = self.app.refuse(scope, waited or 0.0)
         return refused
 
     def _answer_now(self, answer: bytes) -> None:
         super()._answer_now(answer)
-        if self.parser.get_method() == b"POST":
-            self.app.refusals.took(thread_time() - self._began)
+        if self._refusing_since is not None:
+            self.app.refusals.took(thread_time() - self._refusing_since)
+            self._refusing_since = None
 
     def refusal(self, status: int) -> bytes:
         """The answer with which the connection ends, counted."""

@@ -5,10 +5,10 @@ Invariant: an amount is a decimal from its first digit on; no float is ever made
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
 from prequal.api.masking import shown_name
@@ -23,12 +23,13 @@ NAME_CHARACTERS_MAX = 255
 KEY_CHARACTERS_MAX = 255
 UNKNOWN_FIELDS_MAX = 20
 """So many unknown fields are named; the rest are counted."""
-FIELDS = ("pan_number", "monthly_income_inr", "loan_amount_inr", "loan_type", "applicant_name")
-"""All the fields, in the order in which the first wrong one gives the error its code."""
+FIELDS = frozenset({"pan_number", "monthly_income_inr", "loan_amount_inr", "loan_type", "applicant_name"})
 
 _CONTAINERS = (dict, list)
 
 T = TypeVar("T")
+Problems: TypeAlias = list[tuple[ErrorCode, FieldIssue]]
+"""What is wrong, in the order of the fields: the code that each would give the answer, and the issue in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +66,29 @@ def parse(body: bytes, holder_types: frozenset[str] | None = None) -> Applicatio
     fields = _load(body)
     if not isinstance(fields, dict):
         raise ApiError(ErrorCode.VALIDATION_ERROR, [FieldIssue("", "must be a JSON object")])
-    problems: list[tuple[ErrorCode, FieldIssue]] = []
-
-    def read(name: str, rule: Callable[[Any], T]) -> T | None:
-        try:
-            return rule(fields.get(name))
-        except _FieldError as error:
-            problems.append((error.code, FieldIssue(name, error.issue)))
-            return None
-
-    pan = read("pan_number", lambda value: _pan(value, holder_types))
-    income = read("monthly_income_inr", _amount)
-    loan = read("loan_amount_inr", _amount)
-    loan_type = read("loan_type", _loan_type)
-    name = read("applicant_name", _name)
+    problems: Problems = []
+    pan = _read(fields, problems, "pan_number", _pan, holder_types)
+    income = _read(fields, problems, "monthly_income_inr", _amount)
+    loan = _read(fields, problems, "loan_amount_inr", _amount)
+    loan_type = _read(fields, problems, "loan_type", _loan_type)
+    name = _read(fields, problems, "applicant_name", _name)
     if pan and name and spells(name, pan):
         problems.append((ErrorCode.VALIDATION_ERROR, FieldIssue("applicant_name", "must not contain the PAN")))
-    problems += [
-        (ErrorCode.VALIDATION_ERROR, issue) for issue in _unknown([each for each in fields if each not in FIELDS])
-    ]
+    if not fields.keys() <= FIELDS:
+        unknown = [each for each in fields if each not in FIELDS]
+        problems += [(ErrorCode.VALIDATION_ERROR, issue) for issue in _unknown(unknown)]
     if problems or pan is None or income is None or loan is None or loan_type is None:
         raise ApiError(problems[0][0], [issue for _, issue in problems])
     return ApplicationRequest(pan, name, income, loan, loan_type)
+
+
+def _read(fields: Mapping[str, Any], problems: Problems, name: str, rule: Callable[..., T], *more: Any) -> T | None:
+    """A field's value by its rule, or None, and what is wrong with it among `problems`."""
+    try:
+        return rule(fields.get(name), *more)
+    except _FieldError as error:
+        problems.append((error.code, FieldIssue(name, error.issue)))
+        return None
 
 
 def _unknown(fields: Sequence[str]) -> Iterator[FieldIssue]:

@@ -37,6 +37,7 @@ class ConsumedMessage:
         self.first_seen = datetime.now(UTC)
         self.attempts = 1
         self.span = tracing.UNTRACED
+        self._texts: dict[str, str | None] = {}
 
     @property
     def place(self) -> MessagePlace:
@@ -50,6 +51,11 @@ class ConsumedMessage:
 
     def header(self, name: str) -> str | None:
         """A header's text, if it is there, short, printable ASCII, and nothing like a PAN."""
+        if name not in self._texts:
+            self._texts[name] = self._text(name)
+        return self._texts[name]
+
+    def _text(self, name: str) -> str | None:
         for key, value in self.headers:
             if key == name and isinstance(value, bytes) and len(value) <= HEADER_BYTES_MAX and value.isascii():
                 text = value.decode()

@@ -4,6 +4,7 @@ Invariant: no body holds more memory than its reader allows, nor a connection fo
 """
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from typing import Final
 
@@ -62,7 +63,11 @@ async def gone(_: Request, __: Exception) -> Response:
 
 def is_json(headers: Mapping[bytes, bytes]) -> bool:
     """Whether the body's bytes are JSON as they stand; parameters mean nothing to JSON (RFC 8259, 11)."""
-    kind, *parameters = headers.get(b"content-type", b"").lower().replace(b" ", b"").split(b";")
+    return _is_json(headers.get(b"content-type", b""), headers.get(b"content-encoding", b"identity"))
+
+
+@functools.lru_cache(maxsize=64)
+def _is_json(content_type: bytes, content_encoding: bytes) -> bool:
+    kind, *parameters = content_type.lower().replace(b" ", b"").split(b";")
     charsets = {each.removeprefix(b"charset=").strip(b'"') for each in parameters if each.startswith(b"charset=")}
-    encoding = headers.get(b"content-encoding", b"identity").lower()
-    return kind == b"application/json" and charsets <= UTF_8 and encoding == b"identity"
+    return kind == b"application/json" and charsets <= UTF_8 and content_encoding.lower() == b"identity"
