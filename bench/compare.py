@@ -7,7 +7,7 @@
 
 A variant is the folder of a checkout that has its `.venv/`, and settings of its own. Each runs as its own `prequal up`,
 on a folder and ports of its own, both for the whole time; loads go to one and the other in turn, and the order changes
-with each pair. A load is a burst, or evenly spread (`--rate`), and then its latencies are compared too.
+with each pair. A load is a burst, or evenly spread (`--rate`): that is sent a second time for its latencies.
 
 Invariant: a variant is asked by HTTP and measured by /proc, so that two checkouts need agree on nothing but the API.
 """
@@ -59,7 +59,7 @@ Measured: TypeAlias = dict[str, float]
 """CPU µs a decision by part; of a burst decisions a second, of an even load the ms from 202 to the final status."""
 LATENCIES: Final = {"final p50": 0.5, "final p99": 0.99}
 WATCHED_A_SECOND: Final = 10
-"""So many applications are watched until they are final: each takes some reads, which are no part of the load."""
+"""So many applications are watched until they are final, in a load of their own: their reads are no part of the CPU."""
 Pair: TypeAlias = tuple[Measured, Measured]
 
 
@@ -70,12 +70,12 @@ class Load:
     count: int
     rate: float | None = None
 
-    async def send(self, port: int, seen: Seen, token: str) -> None:
-        """Send it; returns when all is answered and, of an even load, those watched are final."""
+    async def send(self, port: int, seen: Seen, token: str, watched: bool = False) -> None:
+        """Send it; returns when all is answered and those that are `watched`, of an even load, are final."""
         if self.rate is None:
             await burst(port, self.count, CONNECTIONS, None, seen, token)
         else:
-            sample = max(1, round(self.rate / WATCHED_A_SECOND))
+            sample = max(1, round(self.rate / WATCHED_A_SECOND)) if watched else self.count + 1
             await steady(port, self.rate, self.count / self.rate, sample, None, seen, token)
 
 
@@ -137,7 +137,7 @@ class Running(Child):
         self.stop_for_good(STOP_SECONDS)
 
     async def measure(self, load: Load) -> Measured:
-        """Send a load; what was measured. Raises RuntimeError when not all of it was accepted."""
+        """Send a load, an even one twice; what was measured. Raises RuntimeError when not all of it was accepted."""
         running: dict[str, Any] = json.loads((self._folder / "data" / "run.json").read_text())
         seen, before, began = Seen(), cpu_seconds(running["processes"]), perf_counter()
         await load.send(self.port, seen, self._token)
@@ -147,8 +147,10 @@ class Running(Child):
         await asyncio.sleep(REST_SECONDS)
         after = cpu_seconds(running["processes"])
         await self._wait_until_decided(ids)
+        if load.rate is not None:
+            await load.send(self.port, seen, self._token, watched=True)
         if seen.refused:
-            raise RuntimeError(f"accepted were {len(ids)}, refused {seen.refused}")
+            raise RuntimeError(f"accepted were {len(seen.accepted)}, refused {seen.refused}")
         used = {name: (after[name] - before[name]) / len(ids) * 1e6 for name in after}
         parts = {part: sum(used[name] for name in names) for part, names in PARTS.items()}
         finals = sorted(seen.finals)

@@ -26,7 +26,8 @@ from harness.applications import drawn_applications
 from harness.client import Connection
 from harness.keys import DRAW_KEYS, key
 
-UNDECIDED = "SELECT created_at FROM applications WHERE status = 'PENDING' ORDER BY created_at LIMIT 1"
+UNDECIDED = "SELECT id FROM applications WHERE id = ANY ($1::uuid[]) AND status = 'PENDING'"
+ASKED_AT_ONCE = 5_000
 SETTLE_SECONDS = 120.0
 POLL_SECONDS = 0.001
 
@@ -79,7 +80,7 @@ async def steady(
             idle.pop()
         connection = idle.pop() if idle else await Connection.open(port, token)
         application_id = await submit(connection, application, seen)
-        if application_id and number % sample == 0:
+        if application_id and number % sample == sample - 1:
             await watch(connection, application_id, seen)
         idle.append(connection)
 
@@ -104,12 +105,16 @@ async def watch(connection: Connection, application_id: str, seen: Seen) -> None
 
 
 async def settled(database_url: str, began: float, seen: Seen) -> float:
-    """Seconds from the load's start until nothing is pending."""
+    """Seconds from the load's start until all that it had accepted is decided, of which little is asked at a time."""
+    ids = list(seen.accepted)
     connection = await asyncpg.connect(database_url)
     try:
         async with asyncio.timeout(SETTLE_SECONDS):
-            while await connection.fetchval(UNDECIDED):
-                await asyncio.sleep(0.02)
+            while ids:
+                undecided = [row[0] for row in await connection.fetch(UNDECIDED, ids[-ASKED_AT_ONCE:])]
+                ids[-ASKED_AT_ONCE:] = undecided
+                if undecided:
+                    await asyncio.sleep(0.02)
         return perf_counter() - began
     finally:
         await connection.close()
