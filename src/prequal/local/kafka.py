@@ -37,6 +37,9 @@ JVM: Final = (
 )
 
 DEFAULTS: Final = {
+    # Few requests are under way at once: with eight handlers and three network threads each wakes another one.
+    "num.io.threads": "2",
+    "num.network.threads": "1",
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
