@@ -266,12 +266,14 @@ async def test_version_goes_by_two_people_into_force_and_back(person: Person, da
     hashes = {"hash": proposed.json()["hash"], "backtest": tested.json()["sha256"]}
     other = await approver.post(f"{path}/approve", json=hashes | {"hash": "0" * 64})
     approved = await approver.post(f"{path}/approve", json=hashes)
-    activated = await officer.post(f"{path}/activate", json={})
+    of_other = await officer.post(f"{path}/activate", json={"hash": "0" * 64})
+    activated = await officer.post(f"{path}/activate", json={"hash": hashes["hash"]})
     in_force = (await officer.get(f"{PREFIX}/policy/in-force")).json()
     rolled_back = await officer.post(f"{path}/rollback", json={})
 
     assert (proposed.status_code, tested.json()["recorded"]) == (201, True)
-    assert code_of(other, 409) == "CONFLICT"
+    assert [code_of(each, 409) for each in (other, of_other)] == ["CONFLICT"] * 2
+    assert f"its hash is {hashes['hash']}." in of_other.json()["message"]
     assert [approved.json()["state"], activated.json()["version"], rolled_back.json()["version"]] == [
         "approved",
         "v2",

@@ -51,7 +51,9 @@ def test_policy_goes_into_force_over_the_console_by_two_people(
     prequal("login", address, "--name", "approver")
     shown = prequal("policy", "show", "v2", "--json")
     prequal("policy", "approve", "v2", "--hash", shown["hash"], "--backtest", shown["backtest"])
-    prequal("policy", "activate", "v2")
+    with pytest.raises(Refused, match="v2 is another document than the one that was shown"):
+        prequal("policy", "activate", "v2", "--hash", "0" * 64)
+    prequal("policy", "activate", "v2", "--hash", shown["hash"])
 
     assert "Policy v2" in prequal("policy", "show")
     assert "score" in prequal("policy", "diff", "v1", "v2")

@@ -23,6 +23,7 @@ from prequal.domain.policy.loading import load
 from prequal.policy_versions import challenges, life
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
+from tests.console.conftest import Browser
 from tests.support.reviews import reported
 from tests.support.submissions import a_submission, store, stored
 
@@ -50,14 +51,22 @@ def hashes() -> dict[str, str]:
     return {"hash": load(document()).hash, "backtest": bytes(32).hex()}
 
 
+async def fields(person: Browser, version: str, act: str) -> dict[str, str]:
+    """What the page of a version sends along with one of its forms, but for the token of the forms."""
+    page = (await person.get(f"/policy/{version}")).text
+    form = page.partition(f'action="/policy/{version}/{act}">')[2].partition("</form>")[0]
+    return dict(re.findall(r'type="hidden" name="(?!csrf)(\w+)" value="([^"]*)"', form))
+
+
 async def test_approved_version_challenges_and_is_ended(signed_in: SignedIn, database: Database) -> None:
     officer, approver = await signed_in(PersonRole.RISK_OFFICER), await signed_in(PersonRole.APPROVER)
     await officer.post("/policy", document=document())
     await backtested(database)
     await approver.post("/policy/v2/approve", **hashes())
 
-    refused = await officer.post("/policy/v2/challenge", percent="51")
-    begun = await officer.post("/policy/v2/challenge", percent="10")
+    shown = await fields(officer, "v2", "challenge")
+    refused = await officer.post("/policy/v2/challenge", **shown, percent="51")
+    begun = await officer.post("/policy/v2/challenge", **shown, percent="10")
     versions, version = (await officer.get("/policy")).text, (await officer.get("/policy/v2")).text
     ended = await officer.post("/policy/v2/challenge/end")
 
@@ -79,8 +88,8 @@ async def test_challenge_of_another_version_is_not_ended_from_the_page_of_one(
         await approved(connection, policy_text("v2"), REPORT)
         await approved(connection, policy_text("v3"), REPORT)
     officer = await signed_in(PersonRole.RISK_OFFICER)
-    await officer.post("/policy/v2/challenge", percent="10")
-    await officer.post("/policy/v3/challenge", percent="10")  # meanwhile, by somebody else
+    await officer.post("/policy/v2/challenge", **await fields(officer, "v2", "challenge"), percent="10")
+    await officer.post("/policy/v3/challenge", **await fields(officer, "v3", "challenge"), percent="10")  # meanwhile
 
     ended = await officer.post("/policy/v2/challenge/end")
     of_none = await officer.post("/policy/v9/challenge/end")
@@ -114,7 +123,7 @@ async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedI
     await backtested(database)
     shown = (await approver.get("/policy/v2")).text
     approved = await approver.post("/policy/v2/approve", **hashes())
-    activated = await officer.post("/policy/v2/activate")
+    activated = await officer.post("/policy/v2/activate", **await fields(officer, "v2", "activate"))
     in_force = (await officer.get("/policy")).text
     rolled_back = await officer.post("/policy/v2/rollback")
 
@@ -261,10 +270,90 @@ async def test_version_that_is_not_approved_is_not_put_into_force(signed_in: Sig
     officer = await signed_in(PersonRole.RISK_OFFICER)
     await officer.post("/policy", document=document())
 
-    answer = await officer.post("/policy/v2/activate")
+    answer = await officer.post("/policy/v2/activate", hash=load(document()).hash, in_force="v1")
 
     assert answer.status_code == 409
     assert "v2 is not approved." in answer.text
+
+
+async def test_another_document_than_the_page_showed_is_neither_put_into_force_nor_lets_challenge(
+    signed_in: SignedIn, database: Database
+) -> None:
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection, policy_text("v2"), REPORT)
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    stale = {act: await fields(officer, "v2", act) for act in ("activate", "challenge")}
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection, policy_text("v2", 710), REPORT)  # meanwhile, by the same two people
+
+    answers = [
+        await officer.post("/policy/v2/activate", **stale["activate"]),
+        await officer.post("/policy/v2/activate", in_force="v1"),
+        await officer.post("/policy/v2/challenge", **stale["challenge"], percent="10"),
+    ]
+
+    said = f"v2 is another document than the one that was shown: its hash is {load(policy_text('v2', 710)).hash}."
+    assert [each.status_code for each in answers] == [409] * 3
+    assert all(said in each.text for each in answers)
+    assert (await officer.post("/policy/v2/activate", **await fields(officer, "v2", "activate"))).status_code == 303
+
+
+async def test_version_takes_the_place_of_none_but_the_one_that_the_page_showed_in_force(
+    signed_in: SignedIn, database: Database
+) -> None:
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection, policy_text("v2"), REPORT)
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    stale = {act: await fields(officer, "v2", act) for act in ("activate", "challenge")}
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await activated(connection, policy_text("v3"))  # meanwhile, by somebody else
+
+    activation = await officer.post("/policy/v2/activate", **stale["activate"])
+    challenge = await officer.post("/policy/v2/challenge", **stale["challenge"], percent="10")
+
+    assert (activation.status_code, challenge.status_code) == (409, 409)
+    assert "Another version was shown as in force: now v3 is." in activation.text
+    assert "Another version was shown as in force: now v3 is." in challenge.text
+    assert database.value("SELECT version FROM policy_activations ORDER BY id DESC LIMIT 1") == "v3"
+
+
+async def test_share_and_challenger_that_the_page_did_not_show_are_not_overwritten(
+    signed_in: SignedIn, database: Database
+) -> None:
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection, policy_text("v2"), REPORT)
+        await approved(connection, policy_text("v3"), REPORT)
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    without = await fields(officer, "v3", "challenge")
+    first = await officer.post("/policy/v2/challenge", **await fields(officer, "v2", "challenge"), percent="10")
+    with_ten = await fields(officer, "v2", "challenge")
+    page = (await officer.get("/policy/v3")).text
+
+    second = await officer.post("/policy/v3/challenge", **without, percent="5")
+    third = await officer.post("/policy/v2/challenge", **with_ten, percent="20")
+    fourth = await officer.post("/policy/v2/challenge", **with_ten, percent="30")
+
+    assert [each.status_code for each in (first, second, third, fourth)] == [303, 409, 303, 409]
+    assert "Now v2 is its challenger, and decides 10 % of the applications." in page
+    assert "No challenger was shown: now v2 decides 10 % of the applications." in second.text
+    assert "Another challenger or share was shown: now v2 decides 20 % of the applications." in fourth.text
+    assert database.count("policy_challenges") == 2
+
+
+async def test_challenger_that_was_ended_since_it_was_shown_is_not_given_another_share(
+    signed_in: SignedIn, database: Database
+) -> None:
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection, policy_text("v2"), REPORT)
+        await challenges.begin(connection, ASHA, "v2", 1000)
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    shown = await fields(officer, "v2", "challenge")
+    await officer.post("/policy/v2/challenge/end")  # meanwhile, by somebody else
+
+    answer = await officer.post("/policy/v2/challenge", **shown, percent="20")
+
+    assert answer.status_code == 409
+    assert "A challenger was shown, and now no version challenges the one in force." in answer.text
 
 
 async def test_risk_officer_does_not_approve(signed_in: SignedIn, database: Database) -> None:

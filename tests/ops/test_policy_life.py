@@ -65,7 +65,8 @@ def test_version_goes_into_force_and_is_rolled_back(prequal: Prequal, draft: Pat
     approve_as_ravi(database, shown["hash"], shown["backtest"])
     assert listed(prequal)["v2"] == "approved"
 
-    done(prequal, "activate", "v2")
+    assert "another document" in refusal(prequal, "activate", "v2", "--hash", "0" * 64)
+    done(prequal, "activate", "v2", "--hash", shown["hash"])
     assert listed(prequal) == {"v1": "retired", "v2": "active"}
     assert "Approved by: ravi" in done(prequal, "show").stdout
 

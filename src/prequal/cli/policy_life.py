@@ -83,6 +83,9 @@ def activate(
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="When it takes effect: 2026-12-01T00:00:00+05:30.")
     ] = None,
+    hash_: Annotated[
+        str | None, typer.Option("--hash", metavar="SHA256", help="Of the document, as `show` has it: no other one.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Let an approved version decide, within 5 seconds or from a time on.
@@ -90,6 +93,7 @@ def activate(
     \b
     Examples:
       prequal policy activate v2
+      prequal policy activate v2 --hash 4d1e…
       prequal policy activate v2 --from 2026-12-01T00:00:00+05:30
     """
     from datetime import datetime
@@ -102,8 +106,9 @@ def activate(
     moment = None if since is None else read_moment("--from", since)
     if moment is not None and not isinstance(moment, datetime):
         raise UsageError("--from must be a time, such as 2026-12-01T00:00:00+05:30.")
-    content = {"effective_from": moment and moment.isoformat()}
-    local = partial(life.activate, version=version, effective_from=moment)
+    digest = None if hash_ is None else _digest("--hash", hash_)
+    content = {"effective_from": moment and moment.isoformat()} | ({"hash": digest.hex()} if digest else {})
+    local = partial(life.activate, version=version, effective_from=moment, seen=life.Seen(digest))
     _show_activation(_done(f"/versions/{_path(version)}/activate", content, local, activation_as_json), as_json)
 
 

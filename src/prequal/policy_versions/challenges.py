@@ -9,7 +9,7 @@ from typing import Any, Final
 from prequal.domain.policy.challenge import SHARE_MAX
 from prequal.policy_versions import challenge_queries, queries
 from prequal.policy_versions.challenge_queries import Challenge, Course
-from prequal.policy_versions.life import Conflict, found, loaded, require_approved
+from prequal.policy_versions.life import NOTHING, Conflict, Seen, found, loaded, require_approved, require_as_seen
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
 
@@ -17,18 +17,29 @@ RUNNING: Final = ("version", "hash", "share_basis_points", "begun_at", "begun_by
 """What is said of a challenge that holds."""
 
 
-async def begin(connection: Connection, actor: Actor, version: str, share: int) -> None:
+def as_shown(challenge: Challenge | None) -> str:
+    """The challenger and its share in basis points, as a form carries what its page showed; empty without one."""
+    return f"{challenge.version} {challenge.share}" if challenge else ""
+
+
+async def begin(
+    connection: Connection, actor: Actor, version: str, share: int, seen: Seen = NOTHING, shown: str | None = None
+) -> None:
     """Let an approved version decide `share` basis points of the applications, in the place of any other challenger.
+
+    `shown` is what `as_shown` said of the challenge that the person saw; None is not compared.
 
     Raises:
         NoSuchVersion: nobody proposed it.
-        Conflict: it is not approved as it stands, is in force, this code does not understand it, or the share is not
-            1 … 5,000.
+        Conflict: it is not approved as it stands, is in force, this code does not understand it, the share is not
+            1 … 5,000, or something is not as it was seen.
     """
     if not 1 <= share <= SHARE_MAX:
         raise Conflict(f"A challenger decides from 0.01 to {SHARE_MAX // 100} per cent of the applications.")
     await queries.lock_acts(connection)
     stored = await found(connection, version)
+    await require_as_seen(connection, stored, seen)
+    await _require_as_shown(connection, shown)
     require_approved(stored)
     if stored.is_in_force:
         raise Conflict(f"{version} is in force, and does not challenge itself.")
@@ -37,6 +48,16 @@ async def begin(connection: Connection, actor: Actor, version: str, share: int) 
     await challenge_queries.insert_challenge(connection, version, policy.digest, share, live.id, actor)
     details: dict[str, Detail] = {"hash": policy.hash, "share_basis_points": share, "challenged": live.version}
     await record_act(connection, actor, "policy_challenged", "policy", version, details)
+
+
+async def _require_as_shown(connection: Connection, shown: str | None) -> None:
+    holds = await current(connection)
+    if shown is None or shown == as_shown(holds):
+        return
+    if holds is None:
+        raise Conflict("A challenger was shown, and now no version challenges the one in force.")
+    before = "Another challenger or share was shown" if shown else "No challenger was shown"
+    raise Conflict(f"{before}: now {holds.version} decides {holds.share / 100:g} % of the applications.")
 
 
 async def end(connection: Connection, actor: Actor, version: str | None = None) -> None:

@@ -6,6 +6,7 @@ each act is recorded in its own transaction, which is the caller's.
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,6 +29,19 @@ class NoSuchVersion(Refused):
 
 class Conflict(Refused):
     """The act does not fit where the version stands; the message says why, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a person was shown before the act, which is refused when it is no longer so; None is not compared."""
+
+    hash: bytes | None = None
+    """Of the version's document."""
+    in_force: str | None = None
+
+
+NOTHING: Final = Seen()
+"""Of somebody who was shown nothing that is compared."""
 
 
 async def propose(connection: Connection, actor: Actor, text: str) -> StoredVersion:
@@ -109,16 +123,21 @@ def _require_approvable(stored: StoredVersion, actor: Actor, hash_: bytes, backt
 
 
 async def activate(
-    connection: Connection, actor: Actor, version: str, effective_from: datetime | None = None
+    connection: Connection,
+    actor: Actor,
+    version: str,
+    effective_from: datetime | None = None,
+    seen: Seen = NOTHING,
 ) -> Activation:
     """Let an approved version decide, from a time on that lies ahead, or from now on.
 
     Raises:
         NoSuchVersion: nobody proposed it.
-        Conflict: it is not approved as it stands, is in force already, or the time has passed.
+        Conflict: it is not approved as it stands, is in force already, is not as it was seen, or the time has passed.
     """
     await queries.lock_acts(connection)
     stored = await found(connection, version)
+    await require_as_seen(connection, stored, seen)
     require_approved(stored)
     if stored.is_in_force and effective_from is None:
         raise Conflict(f"{version} is in force already.")
@@ -126,6 +145,20 @@ async def activate(
     if effective_from is not None and effective_from <= await connection.fetchval("SELECT statement_timestamp()"):
         raise Conflict("A version takes effect now or later, and that time has passed.")
     return await _activate(connection, actor, version, effective_from, "policy_activated")
+
+
+async def require_as_seen(connection: Connection, stored: StoredVersion, seen: Seen) -> None:
+    """Refuse an act on another document, or in the place of another version, than the person was shown.
+
+    Raises:
+        Conflict: the message says what it is now.
+    """
+    if seen.hash is not None and seen.hash != stored.hash:
+        digest = stored.hash.hex()
+        raise Conflict(f"{stored.version} is another document than the one that was shown: its hash is {digest}.")
+    in_force = (await found(connection)).version
+    if seen.in_force is not None and seen.in_force != in_force:
+        raise Conflict(f"Another version was shown as in force: now {in_force} is.")
 
 
 def require_approved(stored: StoredVersion) -> None:

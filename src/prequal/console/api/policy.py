@@ -71,8 +71,9 @@ async def activate_version(
 ) -> dict[str, Any]:
     """Let an approved version decide, within 5 seconds or from a time on."""
     since = given.effective_from and _instant(given.effective_from)
+    seen = life.Seen(bytes.fromhex(given.hash) if given.hash else None)
     return policies.activation_as_json(
-        await _done(visit, lambda connection, actor: life.activate(connection, actor, version, since))
+        await _done(visit, lambda connection, actor: life.activate(connection, actor, version, since, seen))
     )
 
 

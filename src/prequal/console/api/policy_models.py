@@ -66,6 +66,7 @@ class Activating(StrictBody):
     """From when on a version decides; without a time from now on."""
 
     effective_from: datetime | None = None
+    hash: Sha256 | None = Field(None, description="Of the document that was looked at; another one is a 409.")
 
 
 class RollingBack(StrictBody):

@@ -1,6 +1,7 @@
 """Policy: the versions and where each stands, one as a table, and its way into force and out of it.
 
-Invariant: an approver approves the document and the backtest that the page showed, by their hashes.
+Invariant: what is approved, put into force or let challenge is what the page showed, by its hashes, and takes the place
+of what the page showed there.
 """
 
 import json
@@ -30,7 +31,7 @@ from prequal.ops.backtest_queries import LOOKED_AT_MAX, newest_before
 from prequal.ops.policies import Change
 from prequal.ops.selection import read_moment
 from prequal.policy_versions import challenge_queries, challenges, life, queries
-from prequal.policy_versions.life import Conflict, NoSuchVersion
+from prequal.policy_versions.life import Conflict, NoSuchVersion, Seen
 from prequal.policy_versions.queries import State, StoredVersion
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
@@ -105,8 +106,13 @@ async def approve(visit: Visit) -> Response:
 
 
 async def activate(visit: Visit) -> Response:
-    """Put an approved version into force."""
-    return await _done(visit, Done.ACTIVATED, life.activate)
+    """Put an approved version into force: the document that the page showed, in the place of the one in force there."""
+    seen = _seen(visit)
+    return await _done(
+        visit,
+        Done.ACTIVATED,
+        lambda connection, actor, version: life.activate(connection, actor, version, seen=seen),
+    )
 
 
 async def rollback(visit: Visit) -> Response:
@@ -115,14 +121,15 @@ async def rollback(visit: Visit) -> Response:
 
 
 async def challenge(visit: Visit) -> Response:
-    """Let an approved version decide a share of the applications."""
+    """Let an approved version decide a share, in the place of the challenger that the page showed, if it showed one."""
     percent = whole_number(visit.form.get("percent", ""), 1, SHARE_MAX // 100)
     if percent is None:
         raise UsageError(f"A challenger decides from 1 to {SHARE_MAX // 100} per cent.")
+    seen, shown = _seen(visit), visit.form.get("challenge", "")
     return await _done(
         visit,
         Done.CHALLENGES,
-        lambda connection, actor, version: challenges.begin(connection, actor, version, percent * 100),
+        lambda connection, actor, version: challenges.begin(connection, actor, version, percent * 100, seen, shown),
     )
 
 
@@ -187,6 +194,7 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         policy = policies.policy_of(stored)
     except Conflict as why:
         policy, problem = None, problem or str(why)
+    holds = course.challenge if course and course.holds else None
     report: dict[str, Any] | None = json.loads(stored.backtest_report) if stored.backtest_report else None
     return visit.page(
         "policy.html",
@@ -199,6 +207,8 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         changes=_changes(in_force, policy),
         back=back if stored.is_in_force else None,
         course=course if course and course.challenge.version == stored.version else None,
+        challenge=holds,
+        challenge_shown=challenges.as_shown(holds),
         most_percent=SHARE_MAX // 100,
         report=report,
         problem=problem,
@@ -251,6 +261,10 @@ async def flips(visit: Visit) -> Response:
     is_last = looked_at == len(rows) < LOOKED_AT_MAX
     older = None if is_last or not rows else rows[looked_at - 1][0]
     return visit.page("flips.html", version=stored.version, flips=found, looked_at=looked_at, older=older)
+
+
+def _seen(visit: Visit) -> Seen:
+    return Seen(_hash(visit, "hash"), visit.form.get("in_force", ""))
 
 
 def _hash(visit: Visit, name: str) -> bytes:
