@@ -201,10 +201,14 @@ async def test_administrator_ties_a_person_to_a_subject_and_unties_one(
 
     taken = await administrator.post("/people/reviewer/identity", "/people", subject=SUBJECT)
     tied = await administrator.post("/people/reviewer/identity", "/people", subject="new")
-    await administrator.post("/people/auditor/identity", "/people", subject="")
+    stale = await administrator.post("/people/reviewer/identity", "/people", subject="newer")
+    shown = f"{SUBJECT} of {issuer.url}"
+    await administrator.post("/people/auditor/identity", "/people", shown=shown, subject="")
     await returned(asha)
 
-    assert (taken.status_code, tied.status_code) == (409, 303)
+    assert (taken.status_code, tied.status_code, stale.status_code) == (409, 303, 409)
+    assert f"reviewer was shown with another subject at an issuer: now new of {issuer.url}." in stale.text
+    assert f'name="shown" value="new of {issuer.url}"' in (await administrator.get("/people")).text
     assert "<span>reviewer</span>" in (await asha.get("/")).text
     assert f"also as <code>new</code> of {issuer.url}" in (await administrator.get("/people")).text
     acts = database.rows("SELECT actor, subject FROM acts WHERE action = 'person_identity_changed' ORDER BY id")

@@ -19,11 +19,12 @@ from prequal.core.keys import key_bytes
 from prequal.domain.api_client import Scope
 from prequal.domain.person import PersonRole
 from prequal.domain.policy import packaged
+from prequal.people.administration import NewSecrets, set_password, set_roles
 from prequal.policy_versions import life
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from prequal.security.pan_encryption import PanHasher
-from tests.console.conftest import Browser
+from tests.console.conftest import SECOND_FACTOR_KEYS, Browser
 
 SignedIn = Callable[..., Any]
 HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
@@ -63,10 +64,55 @@ async def test_disabled_person_is_signed_out(signed_in: SignedIn) -> None:
 async def test_new_roles_hold_at_the_next_page(signed_in: SignedIn) -> None:
     reviewer, administrator = await signed_in(PersonRole.REVIEWER), await signed_in(PersonRole.ADMINISTRATOR)
 
-    await administrator.post("/people/reviewer/roles", role="administrator")
+    await administrator.post("/people/reviewer/roles", shown="reviewer", role="administrator")
 
     assert (await reviewer.get("/people")).status_code == 200
     assert (await reviewer.get("/applications")).status_code == 403
+
+
+async def test_roles_that_somebody_set_since_the_page_was_shown_are_not_overwritten(
+    signed_in: SignedIn, database: Database
+) -> None:
+    administrator = await signed_in(PersonRole.ADMINISTRATOR)
+    shown = await hidden(administrator, "reviewer", "roles")
+    async with connected(database.url, "test") as connection:
+        await set_roles(connection, operator(), "reviewer", [PersonRole.AUDITOR, PersonRole.OPERATOR])
+
+    stale = await administrator.post("/people/reviewer/roles", **shown, role=["reviewer", "approver"])
+    without = await administrator.post("/people/reviewer/roles", role=["reviewer", "approver"])
+    again = await administrator.post(
+        "/people/reviewer/roles", **await hidden(administrator, "reviewer", "roles"), role="reviewer"
+    )
+
+    assert [each.status_code for each in (stale, without, again)] == [409, 409, 303]
+    assert "reviewer has other roles than were shown: auditor, operator, by now." in stale.text
+    assert database.value("SELECT roles FROM people WHERE name = 'reviewer'") == ["reviewer"]
+    assert database.value("SELECT count(*) FROM acts WHERE action = 'person_roles_changed'") == 2
+
+
+async def test_second_factor_that_somebody_gave_since_the_page_was_shown_is_not_taken_by_a_new_password(
+    signed_in: SignedIn, database: Database
+) -> None:
+    administrator = await signed_in(PersonRole.ADMINISTRATOR)
+    shown = await hidden(administrator, "reviewer", "password")
+    new = NewSecrets.of(None, totp=True, keys=SECOND_FACTOR_KEYS)
+    async with connected(database.url, "test") as connection:
+        await set_password(connection, operator(), "reviewer", new, second_factor_too=True)
+
+    stale = await administrator.post("/people/reviewer/password", **shown)
+    again = await administrator.post(
+        "/people/reviewer/password", **await hidden(administrator, "reviewer", "password"), totp="on"
+    )
+
+    assert (stale.status_code, again.status_code) == (409, 200)
+    assert "reviewer was shown without a second factor, and has one by now." in stale.text
+    assert "otpauth://totp/prequal:reviewer?secret=" in again.text
+
+
+async def hidden(person: Browser, name: str, act: str) -> dict[str, str]:
+    """What the page of people sends along with a form for one of them, but for the token of the forms."""
+    form = (await person.get("/people")).text.partition(f'action="/people/{name}/{act}">')[2].partition("</form>")[0]
+    return dict(re.findall(r'type="hidden" name="(?!csrf)(\w+)" value="([^"]*)"', form))
 
 
 @pytest.mark.parametrize("act", ["disable", "roles", "password", "identity"])

@@ -226,5 +226,4 @@ def _as_json(person: "Person") -> dict[str, Any]:
 def _line(person: "Person") -> str:
     state = "disabled" if person.disabled_at else "locked" if person.locked_until else ""
     factor = "second factor" if person.has_second_factor else "password alone"
-    known = f"{person.subject} of {person.issuer}" if person.issuer else ""
-    return f"{person.name}  {', '.join(person.roles)}  ({', '.join(filter(None, [factor, known, state]))})"
+    return f"{person.name}  {', '.join(person.roles)}  ({', '.join(filter(None, [factor, person.known_as, state]))})"

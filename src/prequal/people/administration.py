@@ -1,12 +1,13 @@
 """People are added, listed, given roles and passwords, and disabled; for the command line, the console, `prequal up`.
 
-Invariant: whatever ends a right ends the person's sessions in the same transaction, and is in the record.
+Invariant: whatever ends a right ends the person's sessions in the same transaction, and is in the record. What is given
+as `shown` is what the caller was shown of the present state; None is not compared.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from prequal.core.errors import UsageError
+from prequal.core.errors import Refused, UsageError
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.domain.person import PERSON_NAME, PersonRole
 from prequal.issuers.identity import Identity
@@ -68,15 +69,24 @@ async def add(connection: Connection, actor: Actor, name: str, roles: Collection
         await record_act(connection, actor, "person_added", "person", name, details)
 
 
-async def set_roles(connection: Connection, actor: Actor, name: str, roles: Collection[PersonRole]) -> None:
+async def set_roles(
+    connection: Connection,
+    actor: Actor,
+    name: str,
+    roles: Collection[PersonRole],
+    shown: Collection[str] | None = None,
+) -> None:
     """Give a person these roles in the place of the present ones, from the next page on.
 
     Raises:
         UsageError: there is no such person, the person is disabled, or there is no role.
+        Refused: the present roles are others than were shown.
     """
     chosen = _roles(roles)
     async with connection.transaction():
         person = await _living(connection, name)
+        if shown is not None and set(shown) != set(person.roles):
+            raise Refused(f"{name} has other roles than were shown: {', '.join(person.roles)}, by now.")
         await queries.set_roles(connection, name, chosen)
         details: dict[str, Detail] = {"before": " ".join(person.roles), "after": " ".join(chosen)}
         await record_act(connection, actor, "person_roles_changed", "person", name, details)
@@ -96,17 +106,27 @@ async def disable(connection: Connection, actor: Actor, name: str) -> None:
 
 
 async def set_password(
-    connection: Connection, actor: Actor, name: str, new: NewSecrets, *, second_factor_too: bool
+    connection: Connection,
+    actor: Actor,
+    name: str,
+    new: NewSecrets,
+    *,
+    second_factor_too: bool,
+    shown: bool | None = None,
 ) -> None:
     """Give a person a new password, end the sessions and a lock; and, if asked, a new second factor or none.
 
     Raises:
         UsageError: there is no such person, or the person is disabled.
+        Refused: the person has a second factor and was shown without one, or the other way round.
         Misconfigured: the key of the second factor is not the database's.
     """
     password_hash = await passwords.hash_of(new.password)
     async with connection.transaction():
         person = await _living(connection, name)
+        if shown not in (None, person.has_second_factor):
+            before, now = ("with a", "none") if shown else ("without a", "one")
+            raise Refused(f"{name} was shown {before} second factor, and has {now} by now.")
         await queries.set_password(connection, name, password_hash)
         if second_factor_too:
             await _require_key(connection, new)
@@ -116,15 +136,20 @@ async def set_password(
         await record_act(connection, actor, "person_password_changed", "person", name, {"second_factor": has_one})
 
 
-async def set_identity(connection: Connection, actor: Actor, name: str, identity: Identity | None) -> None:
+async def set_identity(
+    connection: Connection, actor: Actor, name: str, identity: Identity | None, shown: str | None = None
+) -> None:
     """Let an issuer vouch for a person, in place of who did, or nobody any more; ends the person's sessions.
 
     Raises:
         UsageError: there is no such person, the person is disabled, or the identity is another person's.
+        Refused: `known_as` of the person is another than was shown.
     """
     claims = (None, None) if identity is None else (identity.issuer, identity.subject)
     async with connection.transaction():
-        await _living(connection, name)
+        person = await _living(connection, name)
+        if shown not in (None, person.known_as):
+            raise Refused(f"{name} was shown with another subject at an issuer: now {person.known_as or 'with none'}.")
         if not await queries.set_identity(connection, name, *claims):
             raise UsageError("This subject of the issuer is another person's: see `prequal users list`.")
         await sessions.end_all(connection, name)

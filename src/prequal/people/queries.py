@@ -31,6 +31,11 @@ class Person:
     subject: str | None
     """Whom the issuer's tokens name so; None, as `issuer`, when it vouches for nobody here."""
 
+    @property
+    def known_as(self) -> str:
+        """The subject and its issuer, in words; empty when no issuer vouches for the person."""
+        return f"{self.subject} of {self.issuer}" if self.issuer else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:

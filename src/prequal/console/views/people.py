@@ -1,6 +1,7 @@
 """People: who may sign in, with which roles; for an administrator to change.
 
-Invariant: nobody changes himself: the last administrator could not undo it.
+Invariant: nobody changes himself: the last administrator could not undo it. A form takes the place of what its page
+showed, and of nothing else.
 """
 
 from typing import Final
@@ -41,26 +42,28 @@ async def add(visit: Visit) -> Response:
 
 async def set_roles(visit: Visit) -> Response:
     """Give a person other roles."""
-    name = _other(visit)
+    name, shown = _other(visit), visit.form.get("shown", "").split()
     async with visit.writing() as connection:
-        await administration.set_roles(connection, visit.session.actor, name, _roles(visit))
+        await administration.set_roles(connection, visit.session.actor, name, _roles(visit), shown)
     return visit.moved("/people", Done.ROLES_SET)
 
 
 async def set_password(visit: Visit) -> Response:
     """Give a person a new password, and a new second factor or none; shown once."""
-    name, new = _other(visit), _new_secrets(visit)
+    name, new, shown = _other(visit), _new_secrets(visit), bool(visit.form.get("shown"))
     async with visit.writing() as connection:
-        await administration.set_password(connection, visit.session.actor, name, new, second_factor_too=True)
+        await administration.set_password(
+            connection, visit.session.actor, name, new, second_factor_too=True, shown=shown
+        )
     return _issued(visit, name, new)
 
 
 async def set_identity(visit: Visit) -> Response:
     """Let the issuer of this console vouch for a person, or no longer."""
     name, issuer, subject = _other(visit), visit.console.settings.oidc_issuer, visit.form.get("subject", "")
-    identity = Identity.of(issuer, subject) if subject else None
+    identity, shown = Identity.of(issuer, subject) if subject else None, visit.form.get("shown", "")
     async with visit.writing() as connection:
-        await administration.set_identity(connection, visit.session.actor, name, identity)
+        await administration.set_identity(connection, visit.session.actor, name, identity, shown)
     return visit.moved("/people", Done.IDENTITY_SET)
 
 
