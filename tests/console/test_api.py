@@ -322,10 +322,16 @@ async def test_risk_officer_lets_a_version_decide_as_the_shadow(person: Person) 
     officer = await person(PersonRole.RISK_OFFICER)
     await officer.post(f"{PREFIX}/policy/versions", json={"document": policy_text()})
 
-    begun = await officer.post(f"{PREFIX}/policy/shadow", json={"version": "v2"})
-    ended = await officer.post(f"{PREFIX}/policy/shadow", json={"version": None})
+    path = f"{PREFIX}/policy/shadow"
+    begun = await officer.post(path, json={"version": "v2"})
+    both = await officer.post(path, json={"version": "v2", "ends": "v2"})
+    of_other = await officer.post(path, json={"version": None, "ends": "v1"})
+    ended = await officer.post(path, json={"version": None, "ends": "v2"})
+    again = await officer.post(path, json={"version": None})
 
     assert (begun.json()["version"], ended.json()["version"]) == ("v2", None)
+    assert code_of(both, 422) == "VALIDATION_ERROR"
+    assert [code_of(each, 409) for each in (of_other, again)] == ["CONFLICT"] * 2
 
 
 async def test_approved_version_challenges_and_is_ended(person: Person, database: Database) -> None:
@@ -338,8 +344,14 @@ async def test_approved_version_challenges_and_is_ended(person: Person, database
     without_share = await officer.post(path, json={"version": "v2"})
     begun = await officer.post(path, json=content)
     shown = await reviewer.get(path)
-    ended = await officer.post(path, json={"version": None})
+    both = await officer.post(path, json=content | {"ends": "v2"})
+    of_other = await officer.post(path, json={"version": None, "ends": "v1"})
+    ended = await officer.post(path, json={"version": None, "ends": "v2"})
+    again = await officer.post(path, json={"version": None})
 
+    assert code_of(both, 422) == "VALIDATION_ERROR"
+    assert [code_of(each, 409) for each in (of_other, again)] == ["CONFLICT"] * 2
+    assert of_other.json()["message"] == "v1 does not challenge the one in force: v2 does."
     assert code_of(by_reviewer, 403) == "FORBIDDEN"
     assert without_share.status_code == 422
     assert begun.json() == shown.json()

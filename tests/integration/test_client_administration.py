@@ -197,6 +197,7 @@ def test_identity_of_a_client_is_given_changed_taken_away_and_recorded(database:
         given = done(database, "identity", "app", *ISSUER, "--subject", subject)
     taken = done(database, "identity", added["client"], "--none")
 
+    assert refusal(database, "identity", "app", "--none") == f"No issuer's tokens name {added['client']}."
     assert (given["subject"], taken["subject"], taken["issuer"]) == ("second", None, None)
     acts = database.rows("SELECT details FROM acts WHERE action = 'client_identity_changed' ORDER BY id")
     assert [act["details"]["subject"] for act in acts] == ["first", "second", None]

@@ -113,6 +113,7 @@ def test_identity_of_a_person_is_given_changed_taken_away_and_recorded(database:
     listed = run(database, "list").output
     taken = done(database, "identity", "asha", "--none")
 
+    assert refusal(database, "identity", "asha", "--none") == "No issuer vouches for asha."
     assert [each["subject"] for each in (*given, taken)] == ["first", "second", None]
     assert "second of https://sso.lender.example/staff" in listed
     assert database.count("people_sessions") == 0

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.database import Database
-from harness.policies import ASHA, decided_by_v1, policy_text
+from harness.policies import ASHA, RAVI, decided_by_v1, policy_text
 from harness.ports import free_port
 from prequal.decision.handler import DecisionHandler
 from prequal.decision.policy_in_force import PolicyInForce
@@ -81,7 +81,7 @@ async def test_shadow_changes_no_decision(database: Database, shadow: Shadow) ->
 async def test_shadow_that_has_ended_observes_nothing(
     database: Database, connection: Connection, shadow: Shadow, counted: Any
 ) -> None:
-    await life.shadow(connection, ASHA, None)
+    await life.end_shadow(connection, ASHA)
     await shadow.look(connection)
     await decide(database, shadow, 699)
     await shadow.look(connection)
@@ -160,6 +160,27 @@ async def test_version_in_force_or_unknown_is_no_shadow(connection: Connection) 
         await life.shadow(connection, ASHA, "v1")
     with pytest.raises(NoSuchVersion):
         await life.shadow(connection, ASHA, "v9")
+
+
+async def test_shadow_that_is_not_there_is_not_ended_and_one_that_is_there_not_begun_again(
+    database: Database, connection: Connection, shadow: Shadow
+) -> None:
+    await life.propose(connection, ASHA, policy_text("v3"))
+
+    with pytest.raises(Conflict, match=r"^v2 is the shadow already\.$"):
+        await life.shadow(connection, ASHA, "v2")
+    with pytest.raises(Conflict, match=r"^v3 is not the shadow: v2 is\.$"):
+        await life.end_shadow(connection, ASHA, "v3")
+    await life.end_shadow(connection, RAVI, "v2")
+    with pytest.raises(Conflict, match=r"^There is no shadow\.$"):
+        await life.end_shadow(connection, ASHA)
+
+    acts = database.rows("SELECT actor, action, subject FROM acts WHERE action LIKE 'policy_shadow%%' ORDER BY id")
+    assert [tuple(act.values()) for act in acts] == [
+        ("asha", "policy_shadowed", "v2"),
+        ("ravi", "policy_shadow_ended", "v2"),
+    ]
+    assert database.count("policy_shadows") == 2
 
 
 async def test_shadow_is_recorded(database: Database, shadow: Shadow) -> None:

@@ -139,12 +139,16 @@ def test_challenge_is_begun_shown_and_ended(prequal: Prequal, draft: Path, datab
     assert listed(prequal)["v2"] == "approved"
     assert "approved, challenger of 12.5 % " in done(prequal, "list").stdout
     assert "State: approved, challenger of 12.5 %\n" in done(prequal, "show", "v2").stdout
-    ended = done(prequal, "challenge", "--end").stdout
+    assert refusal(prequal, "challenge", "v1", "--end") == "v1 does not challenge the one in force: v2 does."
+    ended = done(prequal, "challenge", "v2", "--end").stdout
+    assert refusal(prequal, "challenge", "--end") == "No version challenges the one in force."
     assert "No version challenges" in ended
     assert "v2 decided 12.5 % of the applications" in ended
     assert "State: approved\n" in done(prequal, "show", "v2").stdout
     assert ", ended by " in ended
     assert "nothing" in refusal(prequal, "challenge", "v2")
+    assert "nothing" in refusal(prequal, "challenge", "v2", "--share", "10", "--end")
+    assert "nothing" in refusal(prequal, "challenge", "--share", "10")
     for share in ("50.01", "0", "1.234", "ten"):
         assert "--share must be" in refusal(prequal, "challenge", "v2", "--share", share)
 
@@ -155,6 +159,7 @@ def test_shadow_is_begun_shown_and_ended(prequal: Prequal, draft: Path) -> None:
     assert "The shadow is v2." in done(prequal, "shadow", "v2").stdout
     assert "State: checked, shadow\n" in done(prequal, "show", "v2").stdout
     assert prequal("policy", "shadow", "--json")["differences"] == []
-    assert "There is no shadow." in done(prequal, "shadow", "--end").stdout
+    assert refusal(prequal, "shadow", "v1", "--end") == "v1 is not the shadow: v2 is."
+    assert "There is no shadow." in done(prequal, "shadow", "v2", "--end").stdout
     assert "State: checked\n" in done(prequal, "show", "v2").stdout
-    assert "not both" in refusal(prequal, "shadow", "v2", "--end")
+    assert refusal(prequal, "shadow", "--end") == "There is no shadow."

@@ -171,6 +171,8 @@ async def _add_identified(database_url: str, actor: Actor, new: _New, identity: 
 async def _identify(database_url: str, actor: Actor, id_or_name: str, identity: Identity | None) -> ClientRow:
     async with _transaction(database_url) as connection:
         client = await _living(connection, id_or_name)
+        if identity is None and client.issuer is None:
+            raise UsageError(f"No issuer's tokens name {client.id}.")
         await _set_identity(connection, client.id, identity)
         details: dict[str, Detail] = asdict(identity) if identity else {"issuer": None, "subject": None}
         await record_act(connection, actor, "client_identity_changed", "client", client.id, details)

@@ -139,7 +139,9 @@ def rollback(
 @app.command()
 def shadow(
     version: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="Without one, show what differs.")] = None,
-    end: Annotated[bool, typer.Option("--end", help="No version any more.")] = False,
+    end: Annotated[
+        bool, typer.Option("--end", help="No version any more; with a version, only if it is that one.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let a version decide beside the one in force, without effect: where it differs is counted and kept.
@@ -148,15 +150,14 @@ def shadow(
     Examples:
       prequal policy shadow v2
       prequal policy shadow
-      prequal policy shadow --end
+      prequal policy shadow v2 --end
     """
     from prequal.cli.signed_in import current
-    from prequal.core.errors import UsageError
     from prequal.policy_versions import life
 
-    if version is not None and end:
-        raise UsageError("Give a version or --end, not both.")
-    if version is not None or end:
+    if end:
+        _done("/shadow", _ending(version), partial(life.end_shadow, version=version), lambda _: {})
+    elif version is not None:
         _done("/shadow", {"version": version}, partial(life.shadow, version=version), lambda _: {})
     person = current()
     found = person.call("GET", "/policy/shadow") if person else _committed(life.shadow_report)
@@ -177,7 +178,9 @@ def challenge(
     share: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="Of the applications, from 0.01 to 50.", show_default=False)
     ] = None,
-    end: Annotated[bool, typer.Option("--end", help="No version any more.")] = False,
+    end: Annotated[
+        bool, typer.Option("--end", help="No version any more; with a version, only if it is that one.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let an approved version decide a share of the applications, each person's always or never.
@@ -188,20 +191,20 @@ def challenge(
     Examples:
       prequal policy challenge v2 --share 10
       prequal policy challenge
-      prequal policy challenge --end
+      prequal policy challenge v2 --end
     """
     from prequal.cli.signed_in import current
     from prequal.core.errors import UsageError
     from prequal.policy_versions import challenges
 
-    if (version is None) != (share is None) or (end and version is not None):
+    if (share is not None) != (version is not None and not end):
         raise UsageError("Give a version and its --share, or --end, or nothing.")
     if version is not None and share is not None:
         points = _basis_points(share)
         content = {"version": version, "share_basis_points": points}
         _done("/challenge", content, partial(challenges.begin, version=version, share=points), lambda _: {})
     elif end:
-        _done("/challenge", {"version": None}, challenges.end, lambda _: {})
+        _done("/challenge", _ending(version), partial(challenges.end, version=version), lambda _: {})
     person = current()
     found = person.call("GET", "/policy/challenge") if person else _committed(challenges.report)
     if as_json:
@@ -254,6 +257,10 @@ def _done(
         answer: dict[str, Any] = person.call("POST", f"/policy{path}", content)
         return answer
     return shown(_committed(lambda connection: local(connection, operator())))
+
+
+def _ending(version: str | None) -> dict[str, Any]:
+    return {"version": None} | ({"ends": version} if version else {})
 
 
 def _path(version: str) -> str:

@@ -142,7 +142,8 @@ async def set_identity(
     """Let an issuer vouch for a person, in place of who did, or nobody any more; ends the person's sessions.
 
     Raises:
-        UsageError: there is no such person, the person is disabled, or the identity is another person's.
+        UsageError: there is no such person, the person is disabled, the identity is another person's, or there is none
+            to take away.
         Refused: `known_as` of the person is another than was shown.
     """
     claims = (None, None) if identity is None else (identity.issuer, identity.subject)
@@ -150,6 +151,8 @@ async def set_identity(
         person = await _living(connection, name)
         if shown not in (None, person.known_as):
             raise Refused(f"{name} was shown with another subject at an issuer: now {person.known_as or 'with none'}.")
+        if identity is None and not person.known_as:
+            raise UsageError(f"No issuer vouches for {name}.")
         if not await queries.set_identity(connection, name, *claims):
             raise UsageError("This subject of the issuer is another person's: see `prequal users list`.")
         await sessions.end_all(connection, name)

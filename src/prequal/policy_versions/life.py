@@ -196,24 +196,38 @@ async def rollback(connection: Connection, actor: Actor, version: str, target: s
     return await _activate(connection, actor, target or before or "", None, "policy_rolled_back", left=version)
 
 
-async def shadow(connection: Connection, actor: Actor, version: str | None) -> None:
-    """Let a version decide beside the one in force, without effect; None ends that. It need not be approved.
+async def shadow(connection: Connection, actor: Actor, version: str) -> None:
+    """Let a version decide beside the one in force, without effect. It need not be approved.
 
     Raises:
         NoSuchVersion: nobody proposed it.
-        Conflict: it is in force, or this code does not understand it.
+        Conflict: it is in force, or the shadow already, or this code does not understand it.
     """
     await queries.lock_acts(connection)
-    if version is None:
-        await shadow_queries.insert_shadow(connection, None, None, actor)
-        await record_act(connection, actor, "policy_shadow_ended", "policy", "shadow")
-        return
     stored = await found(connection, version)
     if stored.is_in_force:
         raise Conflict(f"{version} is in force: beside itself it differs nowhere.")
+    if stored.is_shadow:
+        raise Conflict(f"{version} is the shadow already.")
     policy = loaded(version, stored.document, stored.hash)
     await shadow_queries.insert_shadow(connection, version, policy.digest, actor)
     await _record(connection, actor, "policy_shadowed", version, hash=policy.hash)
+
+
+async def end_shadow(connection: Connection, actor: Actor, version: str | None = None) -> None:
+    """Let no version decide beside the one in force; of `version`, the one that is to be the shadow no more.
+
+    Raises:
+        Conflict: there is no shadow, or it is another version.
+    """
+    await queries.lock_acts(connection)
+    named = await shadow_queries.shadow(connection)
+    if named is None:
+        raise Conflict("There is no shadow.")
+    if version not in (None, named[0]):
+        raise Conflict(f"{version} is not the shadow: {named[0]} is.")
+    await shadow_queries.insert_shadow(connection, None, None, actor)
+    await _record(connection, actor, "policy_shadow_ended", named[0], hash=named[1].hex())
 
 
 async def shadow_report(connection: Connection) -> dict[str, Any]:

@@ -97,7 +97,12 @@ async def show_shadow(visit: Visiting) -> dict[str, Any]:
 @router.post("/shadow", response_model=policy_models.ShadowReport, **needs(Right.PROPOSE_POLICY))
 async def set_shadow(visit: Visiting, given: policy_models.Shadow) -> dict[str, Any]:
     """Let a version decide beside the one in force, or none any more."""
-    await _done(visit, lambda connection, actor: life.shadow(connection, actor, given.version))
+    version, ends = given.version, given.ends
+    _require_end(version, ends)
+    if version is not None:
+        await _done(visit, lambda connection, actor: life.shadow(connection, actor, version))
+    else:
+        await _done(visit, lambda connection, actor: life.end_shadow(connection, actor, ends))
     async with visit.reading() as connection:
         return await life.shadow_report(connection)
 
@@ -112,13 +117,14 @@ async def show_challenge(visit: Visiting) -> dict[str, Any]:
 @router.post("/challenge", response_model=policy_models.ChallengeReport, **needs(Right.ACTIVATE_POLICY))
 async def set_challenge(visit: Visiting, given: policy_models.Challenge) -> dict[str, Any]:
     """Let an approved version decide a share of the applications within 5 seconds, or none any more."""
-    version, share = given.version, given.share_basis_points
+    version, share, ends = given.version, given.share_basis_points, given.ends
+    _require_end(version, ends)
     if (version is None) != (share is None):
         raise UsageError("A version that challenges is given with its share, and null without one.")
     if version is not None and share is not None:
         await _done(visit, lambda connection, actor: challenges.begin(connection, actor, version, share))
     else:
-        await _done(visit, challenges.end)
+        await _done(visit, lambda connection, actor: challenges.end(connection, actor, ends))
     async with visit.reading() as connection:
         return await challenges.report(connection)
 
@@ -146,6 +152,11 @@ async def show_running_backtest(visit: Visiting) -> dict[str, Any]:
     read, about = backtests.progress
     running = {"version": backtests.last.version, "by": backtests.last.by, "begun_at": backtests.last.begun_at}
     return {"running": running | {"applications_read": read, "applications_about": about}}
+
+
+def _require_end(version: str | None, ends: str | None) -> None:
+    if version is not None and ends is not None:
+        raise UsageError("`ends` is given with the version null.")
 
 
 async def _candidate(visit: Visit, given: policy_models.Backtest) -> tuple[str, Policy]:

@@ -121,6 +121,7 @@ class Shadow(StrictBody):
     """The version that is to decide beside the one in force; null ends that."""
 
     version: Version | None
+    ends: Version | None = Field(None, description="With null: the version that is the shadow; of another it is a 409.")
 
 
 class ShadowReport(BaseModel):
@@ -136,6 +137,7 @@ class Challenge(StrictBody):
 
     version: Version | None
     share_basis_points: int | None = Field(None, strict=True, ge=1, le=SHARE_MAX)
+    ends: Version | None = Field(None, description="With null: the version that challenges; of another it is a 409.")
 
 
 class SidesDecisions(BaseModel):
