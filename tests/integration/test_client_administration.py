@@ -49,7 +49,7 @@ def test_added_client_has_its_token_shown_once_and_only_its_keyed_hash_stored(da
     assert result.stdout == token + "\n"
     assert token not in result.stderr
     assert stored["secret_hmac"] == fingerprint(HASHER, token.encode())
-    assert token.rpartition("_")[2] not in str(database.everything())
+    assert token.split("_", 2)[2] not in str(database.everything())
     assert token not in run(database, "list").output + run(database, "list", "--json").output
 
 
@@ -272,7 +272,7 @@ def test_each_change_of_a_client_is_recorded_and_the_record_holds_no_secret(data
         ("operator", "client", added["client"])
     }
     for token in (added["token"], rotated["token"]):
-        assert token.rpartition("_")[2] not in str(acts)
+        assert token.split("_", 2)[2] not in str(acts)
 
 
 def test_refused_change_of_a_client_is_not_recorded(database: Database) -> None:
