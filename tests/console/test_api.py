@@ -18,6 +18,7 @@ from prequal.domain.person import PersonRole
 from prequal.people import administration, second_factor
 from prequal.people.administration import NewSecrets
 from prequal.people.queries import FAILED_SIGN_INS_MAX
+from prequal.policy_versions import life
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD, SECOND_FACTOR_KEYS, Browser
@@ -290,6 +291,23 @@ async def test_version_goes_by_two_people_into_force_and_back(person: Person, da
     ]
 
 
+async def test_versions_are_listed_in_pages_in_the_order_of_their_names(person: Person, database: Database) -> None:
+    auditor, path = await person(PersonRole.AUDITOR), f"{PREFIX}/policy/versions"
+    async with connected(database.url, "test") as connection:
+        for version in ("v4", "v2", "v3"):
+            await life.propose(connection, operator(), policy_text(version))
+
+        first = await auditor.get(path, params={"limit": 2})
+        await life.propose(connection, operator(), policy_text("v2", 710))  # an edit since it was shown
+    second = await auditor.get(path, params={"limit": 2, "after": "v2"})
+    third = await auditor.get(path, params={"limit": 2, "after": "v4"})
+    bad = [await auditor.get(path, params=each) for each in ({"limit": 0}, {"limit": 501}, {"after": ""})]
+
+    pages = [[each["version"] for each in page.json()["versions"]] for page in (first, second, third)]
+    assert pages == [["v1", "v2"], ["v3", "v4"], []]
+    assert [code_of(each, 422) for each in bad] == ["VALIDATION_ERROR"] * 3
+
+
 async def test_backtest_that_runs_is_shown_with_its_progress(person: Person, database: Database) -> None:
     officer = await person(PersonRole.RISK_OFFICER)
     running = f"{PREFIX}/policy/backtests/running"
@@ -411,7 +429,13 @@ async def test_password_that_is_no_text_is_a_refusal_as_any_other(browser: Calla
 
 @pytest.mark.parametrize(
     "path",
-    ["policy/versions/v9", "policy/versions/%00", "review/cases?after=%00", f"review/cases/{IDS['application_id']}"],
+    [
+        "policy/versions/v9",
+        "policy/versions/%00",
+        "policy/versions?after=%00",
+        "review/cases?after=%00",
+        f"review/cases/{IDS['application_id']}",
+    ],
 )
 async def test_what_is_not_there_is_a_404(path: str, person: Person) -> None:
     assert code_of(await (await person(PersonRole.AUDITOR)).get(f"{PREFIX}/{path}"), 404) == "NOT_FOUND"

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,6 +13,7 @@ from prequal.cli import backtest_page, signed_in
 from prequal.cli.backtest_page import Progress
 from prequal.cli.signed_in import Login
 from prequal.core.errors import Misconfigured, Refused, UsageError
+from prequal.postgres import paging
 from tests.console.conftest import PASSWORD, Prequal
 from tests.support.reviews import in_review
 
@@ -59,6 +61,29 @@ def test_policy_goes_into_force_over_the_console_by_two_people(
     assert "score" in prequal("policy", "diff", "v1", "v2")
     assert "v1 decides from" in prequal("policy", "rollback", "v2")
     assert database.value("SELECT approved_by FROM policy_versions WHERE version = 'v2'") == "approver"
+
+
+def test_list_of_versions_follows_the_pages_of_the_console_and_begins_with_what_was_proposed_first(
+    prequal: Prequal, address: str, people: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    call = Login.call
+
+    def counting(person: Login, method: str, path: str, *given: Any, **query: Any) -> Any:
+        asked.append({"path": path} | query)
+        return call(person, method, path, *given, **query)
+
+    prequal("login", address, "--name", "risk_officer")
+    for version in ("v4", "v3", "v2"):
+        Path("draft.toml").write_text(policy_text(version), "utf-8")
+        prequal("policy", "propose", "draft.toml")
+    monkeypatch.setattr(paging, "PAGE", 2)
+    monkeypatch.setattr(Login, "call", counting)
+
+    listed = prequal("policy", "list", "--json")["versions"]
+
+    assert [each["version"] for each in listed] == ["v1", "v4", "v3", "v2"]
+    assert [each["after"] for each in asked] == [None, "v2", "v4"]
 
 
 def test_progress_of_a_backtest_over_the_console_is_said(

@@ -13,6 +13,7 @@ from prequal.api_clients.tokens import client_of, fingerprint
 from prequal.cli.app import app
 from prequal.core.errors import Misconfigured, UsageError
 from prequal.core.keys import key_bytes
+from prequal.postgres import paging
 from prequal.security.pan_encryption import PanHasher
 
 HASHER = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
@@ -201,6 +202,17 @@ def test_identity_of_a_client_is_given_changed_taken_away_and_recorded(database:
     assert (given["subject"], taken["subject"], taken["issuer"]) == ("second", None, None)
     acts = database.rows("SELECT details FROM acts WHERE action = 'client_identity_changed' ORDER BY id")
     assert [act["details"]["subject"] for act in acts] == ["first", "second", None]
+
+
+def test_list_of_clients_follows_its_pages(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "PAGE", 2)
+    for name in ("d", "b", "c", "a"):
+        done(database, "add", name)
+
+    assert [(each["name"], len(each["secrets"])) for each in done(database, "list")] == [
+        (name, 1) for name in ("a", "b", "c", "d")
+    ]
+    assert run(database, "list").stdout.endswith("4 clients.\n")
 
 
 def test_identity_is_one_living_clients(database: Database) -> None:

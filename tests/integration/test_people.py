@@ -27,6 +27,7 @@ from prequal.people import passwords, queries, sessions
 from prequal.people.second_factor_keys import SecondFactorKeys, SecondFactorUnreadable
 from prequal.people.sign_in import Busy, Life, SignIn, SignInRefused, TooManyRefused
 from prequal.people.stored_second_factors import encrypted_under
+from prequal.postgres import paging
 from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import Actor, ActorKind, operator
 from tests.builders import a_key, a_key_text
@@ -131,6 +132,14 @@ def test_identity_is_one_persons_who_may_sign_in(database: Database) -> None:
     assert done(database, "identity", "ravi", *ISSUER, "--subject", "5f2c")["subject"] == "5f2c"
     assert "disabled" in refusal(database, "identity", "asha", "--none")
     assert "or --none" in refusal(database, "identity", "ravi")
+
+
+def test_list_of_people_follows_its_pages(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "PAGE", 2)
+    for name in ("dev", "bina", "chand", "asha", "esha"):
+        done(database, "add", name, "--role", "reviewer")
+
+    assert [each["name"] for each in done(database, "list")] == ["asha", "bina", "chand", "dev", "esha"]
 
 
 def test_person_is_listed_with_roles(database: Database) -> None:

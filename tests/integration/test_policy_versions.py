@@ -39,7 +39,7 @@ async def refusal(act: Awaitable[object]) -> str:
 
 async def test_new_database_decides_by_the_version_that_comes_with_the_code(database: Database) -> None:
     async with connected(database.url, "test") as connection:
-        (stored,) = await queries.all_versions(connection)
+        (stored,) = await life.every_version(connection)
 
     assert (stored.version, stored.state, stored.hash) == ("v1", State.ACTIVE, packaged.current().digest)
     assert stored.document == packaged.text_of("v1")
@@ -166,7 +166,7 @@ async def test_document_that_is_no_policy_is_not_stored(connection: Connection) 
     with pytest.raises(NotAPolicy):
         await life.propose(connection, ASHA, policy_text().replace("{ score = 700 }", "{ score = 700.5 }"))
 
-    assert [each.version for each in await queries.all_versions(connection)] == ["v1"]
+    assert [each.version for each in await life.every_version(connection)] == ["v1"]
 
 
 async def test_author_does_not_approve_what_he_proposed(connection: Connection) -> None:

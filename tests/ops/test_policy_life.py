@@ -14,6 +14,7 @@ from prequal.core.errors import Refused, UsageError
 from prequal.domain.policy.loading import load
 from prequal.ops.policies import in_transaction
 from prequal.policy_versions import life
+from prequal.postgres import paging
 from prequal.record.acts import operator
 from tests.ops.conftest import Prequal, of_operator
 
@@ -124,6 +125,17 @@ def test_stored_version_is_compared_and_backtested_by_its_name(prequal: Prequal,
     assert "limits.minimum_cibil_score.score" in done(prequal, "diff", "v1", "v2").stdout
     assert prequal("policy", "backtest", "v2", "--json")["candidate"]["version"] == "v2"
     assert done(prequal, "show", "v2", "--toml").stdout == policy_text()
+
+
+def test_list_follows_its_pages_and_begins_with_what_was_proposed_first(
+    prequal: Prequal, draft: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "PAGE", 2)
+    for version in ("v4", "v3", "v2"):
+        draft.write_text(policy_text(version), "utf-8")
+        done(prequal, "propose", str(draft))
+
+    assert list(listed(prequal)) == ["v1", "v4", "v3", "v2"]
 
 
 def test_version_that_is_nowhere_is_refused(prequal: Prequal) -> None:

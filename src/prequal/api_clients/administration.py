@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, astuple, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeAlias
 
 from prequal.api_clients import queries, tokens
@@ -16,6 +17,7 @@ from prequal.core.errors import UsageError
 from prequal.domain.api_client import RATE
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.issuers.identity import Identity
+from prequal.postgres import paging
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import HASH_KEYS_LOCK, HASH_PURPOSE, recorded_key
 from prequal.record.acts import Actor, Detail, record_act
@@ -81,7 +83,7 @@ def add(
 
 
 def list_all(database_url: str) -> list[Listed]:
-    """Every client with its secrets. Raises `Misconfigured` and `Transient` as `add` does."""
+    """Every client with its secrets, by name. Raises `Misconfigured` and `Transient` as `add` does."""
     return asyncio.run(_list(database_url))
 
 
@@ -198,7 +200,7 @@ async def _set_identity(connection: Connection, client: str, identity: Identity 
 
 async def _list(database_url: str) -> list[Listed]:
     async with _transaction(database_url) as connection:
-        return await _with_secrets(connection, await queries.all_clients(connection))
+        return await paging.every(partial(list_after, connection), lambda each: each[0].id)
 
 
 async def _with_secrets(connection: Connection, clients: Sequence[ClientRow]) -> list[Listed]:

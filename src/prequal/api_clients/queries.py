@@ -110,12 +110,6 @@ async def locked_client(connection: Connection, id_or_name: str) -> ClientRow | 
     return None if row is None else ClientRow(*row)
 
 
-async def all_clients(connection: Connection) -> list[ClientRow]:
-    """Every client, in the order of their names."""
-    rows = await connection.fetch(f"SELECT {_CLIENT} FROM api_clients ORDER BY name")
-    return [ClientRow(*row) for row in rows]
-
-
 async def clients_after(connection: Connection, client: str, most: int) -> list[ClientRow]:
     """So many clients whose names follow that of a client, by its id, in their order; the first ones for no client."""
     rows = await connection.fetch(

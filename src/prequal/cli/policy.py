@@ -53,12 +53,15 @@ def list_(as_json: AsJson = False) -> None:
     Example:
       prequal policy list
     """
+    from datetime import datetime
+
     from prequal.cli.connection_settings import database_if_known
     from prequal.cli.signed_in import current
     from prequal.ops import policies
 
     if person := current():
-        found = person.call("GET", "/policy/versions")["versions"]
+        versions = person.listed("/policy/versions", "versions", "version")
+        found = sorted(versions, key=lambda each: (datetime.fromisoformat(each["proposed_at"]), each["version"]))
     else:
         database = database_if_known()
         found = policies.packaged_versions() if database is None else policies.listed(database)

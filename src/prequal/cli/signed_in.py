@@ -16,6 +16,7 @@ import httpx
 from prequal.core.errors import Misconfigured, Refused, Transient, UsageError
 from prequal.core.proxies import DIRECT
 from prequal.core.setting_checks import is_loopback
+from prequal.postgres import paging
 
 FOR_OTHERS: Final = 0o077
 SECONDS: Final = 15.0
@@ -38,6 +39,16 @@ class Login:
     def call(self, method: str, path: str, content: Any = None, seconds: float = SECONDS, **query: Any) -> Any:
         """What the API answers as this person; raises as `call`, and `SessionOver`."""
         return call(self.url, method, path, content, seconds, token=self.token, **query)
+
+    def listed(self, path: str, rows: str, key: str) -> list[dict[str, Any]]:
+        """Every row of a list that the API answers in pages; a row's `key` is what the next page goes on behind."""
+        found: list[dict[str, Any]] = []
+        while True:
+            after = found[-1][key] if found else None
+            page: list[dict[str, Any]] = self.call("GET", path, limit=paging.PAGE, after=after)[rows]
+            found += page
+            if len(page) < paging.PAGE:
+                return found
 
 
 def file() -> Path:

@@ -17,7 +17,7 @@ from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.sentences import in_words
 from prequal.ops.backtest import printed
-from prequal.policy_versions import life, queries
+from prequal.policy_versions import life
 from prequal.policy_versions.queries import Activation, StoredVersion
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
@@ -159,7 +159,7 @@ def packaged_versions() -> list[dict[str, Any]]:
 
 def listed(database_url: str) -> list[dict[str, Any]]:
     """The versions of a database, for a list."""
-    return list(map(version_as_json, in_transaction(database_url, queries.all_versions)))
+    return list(map(version_as_json, in_transaction(database_url, life.every_version)))
 
 
 def version_as_json(version: StoredVersion) -> dict[str, Any]:

@@ -6,6 +6,7 @@ as `shown` is what the caller was shown of the present state; None is not compar
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import partial
 
 from prequal.core.errors import Refused, UsageError
 from prequal.domain.pan_detection import looks_like_pan
@@ -14,6 +15,7 @@ from prequal.issuers.identity import Identity
 from prequal.people import passwords, queries, second_factor, sessions
 from prequal.people.queries import Person
 from prequal.people.second_factor_keys import PURPOSE, SecondFactorKeys
+from prequal.postgres import paging
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
 from prequal.record.acts import Actor, Detail, record_act
@@ -162,7 +164,7 @@ async def set_identity(
 
 async def list_all(connection: Connection) -> list[Person]:
     """Every person, in the order of their names."""
-    return await queries.all_people(connection)
+    return await paging.every(partial(list_after, connection), lambda each: each.name)
 
 
 async def list_after(connection: Connection, name: str, most: int) -> list[Person]:

@@ -73,11 +73,6 @@ _PERSON = """
 """
 
 
-async def all_people(connection: Connection) -> list[Person]:
-    """Every person, in the order of their names."""
-    return [Person(*row) for row in await connection.fetch(f"SELECT {_PERSON} FROM people ORDER BY name")]
-
-
 async def people_after(connection: Connection, name: str, most: int) -> list[Person]:
     """So many people whose names follow this one, in their order."""
     rows = await connection.fetch(f"SELECT {_PERSON} FROM people WHERE name > $1 ORDER BY name LIMIT $2", name, most)

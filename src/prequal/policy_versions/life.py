@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from prequal.core.errors import Refused
@@ -17,6 +18,7 @@ from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.policy_versions import queries, shadow_queries
 from prequal.policy_versions.queries import Activation, StoredVersion
+from prequal.postgres import paging
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
 
@@ -285,10 +287,16 @@ async def found(connection: Connection, version: str | None = None) -> StoredVer
     return stored
 
 
+async def every_version(connection: Connection) -> list[StoredVersion]:
+    """Every version, the one that was proposed first at the beginning."""
+    versions = await paging.every(partial(queries.versions_after, connection), lambda each: each.version)
+    return sorted(versions, key=lambda each: (each.proposed_at, each.version))
+
+
 async def every_policy(connection: Connection) -> dict[str, Policy]:
     """Every stored version whose document this code understands, by its name."""
     policies = {}
-    for stored in await queries.all_versions(connection):
+    for stored in await every_version(connection):
         with contextlib.suppress(Conflict):
             policies[stored.version] = loaded(stored.version, stored.document, stored.hash)
     return policies

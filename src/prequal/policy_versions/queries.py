@@ -118,9 +118,10 @@ _STORED = """
 """
 
 
-async def all_versions(connection: Connection) -> list[StoredVersion]:
-    """Every version, the one that was proposed first at the beginning."""
-    return [StoredVersion(*row) for row in await connection.fetch(f"{_STORED} ORDER BY proposed_at, version")]
+async def versions_after(connection: Connection, name: str, most: int) -> list[StoredVersion]:
+    """So many versions whose names follow this one, in their order: an edit moves none of them to another page."""
+    rows = await connection.fetch(f"{_STORED} WHERE version > $1 ORDER BY version LIMIT $2", name, most)
+    return [StoredVersion(*row) for row in rows]
 
 
 async def versions_before(connection: Connection, key: tuple[datetime, str] | None, most: int) -> list[StoredVersion]:

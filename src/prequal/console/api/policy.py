@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from prequal.console.api import policy_models
 from prequal.console.api.rights import Visiting, needs
@@ -22,14 +22,21 @@ from prequal.record.acts import Actor
 
 router = APIRouter(prefix="/policy", tags=["policy"])
 
+VERSIONS_MAX: Final = 500
+
 Act: TypeAlias = Callable[[Connection, Actor], Awaitable[Any]]
 
 
 @router.get("/versions", response_model=policy_models.PolicyVersions, **needs(Right.POLICY))
-async def list_versions(visit: Visiting) -> dict[str, Any]:
-    """List the versions and how far each came."""
+async def list_versions(
+    visit: Visiting,
+    limit: Annotated[int, Query(ge=1, le=VERSIONS_MAX)] = 50,
+    after: Annotated[policy_models.Version | None, Query(description="The last one of the page before.")] = None,
+) -> dict[str, Any]:
+    """List the versions, in the order of their names, and how far each came."""
     async with visit.reading() as connection:
-        return {"versions": list(map(policies.version_as_json, await queries.all_versions(connection)))}
+        found = await queries.versions_after(connection, after or "", limit)
+    return {"versions": list(map(policies.version_as_json, found))}
 
 
 @router.post("/versions", status_code=201, response_model=policy_models.PolicyVersion, **needs(Right.PROPOSE_POLICY))

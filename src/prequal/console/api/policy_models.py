@@ -38,7 +38,7 @@ class PolicyVersion(BaseModel):
 
 
 class PolicyVersions(BaseModel):
-    """Every version, the one that was proposed first at the beginning."""
+    """A page of the versions, in the order of their names."""
 
     versions: list[PolicyVersion]
 
