@@ -1,7 +1,9 @@
 """Keys on a running system: rotated under posts, re-encrypted, retired, and refused where they are wrong."""
 
 import base64
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -230,6 +232,41 @@ def test_decryption_is_recorded_even_if_its_token_cannot_be_decrypted(database: 
         "application_id": submission.id,
         "action": "READ",
     }
+
+
+@pytest.mark.parametrize(("gone", "code"), [("closed pipe", 1), ("full device", 2)])
+def test_reencryption_whose_progress_cannot_be_written_ends_as_other_output_and_keeps_what_it_renewed(
+    gone: str, code: int, database: Database
+) -> None:
+    stored_under(database, KeyRing(OLD), 25)
+    make_known(database, OLD, NEW)
+    reader, closed = os.pipe()
+    os.close(reader)
+    output = closed if gone == "closed pipe" else os.open("/dev/full", os.O_WRONLY)
+    typed = "from prequal.ops import reencryption; reencryption.BATCH = 1; from prequal.cli.main import main; main()"
+    settings = {"DATABASE_URL": administrator(database), "ENCRYPTION_KEY": OTHER_KEY, "SCORE_DRAW_KEY": ENCRYPTION_KEY}
+    settings |= {"ENCRYPTION_KEYS_RETIRED": ENCRYPTION_KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    command = [sys.executable, "-P", "-c", typed, "keys", "reencrypt"]
+    done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, stderr=output, timeout=60, check=False)
+    for each in {closed, output}:
+        os.close(each)
+
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert key_ids(database) == {key_id(NEW): 20, key_id(OLD): 5}
+
+
+def test_reencryption_whose_progress_fails_does_not_blame_postgresql(database: Database) -> None:
+    old = stored_under(database, KeyRing(OLD), 2)
+    make_known(database, OLD, NEW)
+
+    def lost(_: reencryption.Reencryption) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        reencryption.reencrypt(administrator(database), KeyRing(NEW, [OLD]), lost)
+
+    assert key_ids(database) == {key_id(NEW): len(old)}
 
 
 def test_reencryption_ends_at_the_batch_before_which_its_key_was_retired(

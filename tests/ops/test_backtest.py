@@ -50,6 +50,16 @@ def decided(database: Database, score: int | None, amount: str = "1500000.00", *
     return submission.id
 
 
+def test_backtest_whose_progress_fails_does_not_blame_postgresql(database: Database) -> None:
+    decided(database, 700)
+
+    def lost(_: int, __: int) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        backtest(database.url, CURRENT, progress=lost)
+
+
 def test_current_policy_changes_nothing_of_what_it_decided(database: Database) -> None:
     for score in (640, 650, 900, None):
         decided(database, score)

@@ -82,6 +82,22 @@ async def with_connection(database: Database, work: Callable[[connections.Connec
 # ── the selection ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_republishing_whose_progress_fails_does_not_blame_postgresql_and_keeps_what_is_committed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prequal.ops.republish.BATCH", 2)
+    an_archived(database, 5)
+
+    def lost(_: int) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        republish(database.url, operator(), RepublishRequest(), lost)
+
+    assert database.count("outbox_events") == 2
+    assert database.value("SELECT details->>'events' FROM acts WHERE action = 'events_republished'") == "2"
+
+
 def test_republished_event_is_the_same_to_the_last_byte(database: Database) -> None:
     an_archived(database)
 

@@ -39,15 +39,26 @@ def main() -> None:
     except PrequalError as problem:
         # A request that was on its way is never answered now; Python's warning of it would have the last word.
         warnings.simplefilter("ignore")
-        sys.stderr.write(f"prequal: {problem}\n")
+        _say(str(problem))
         sys.exit(exit_code_of(problem))
     except OSError as problem:
         if problem.errno not in FULL:
             raise
         from prequal.local.console import discard_output
 
-        discard_output()
-        sys.stderr.write(f"prequal: The output cannot be written: {os.strerror(problem.errno)}.\n")
+        discard_output(sys.stdout)
+        _say(f"The output cannot be written: {os.strerror(problem.errno)}.")
         sys.exit(ExitCode.MISCONFIGURED)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+
+
+def _say(words: str) -> None:
+    """Say it on stderr, if that takes it: the exit code says it too."""
+    try:
+        sys.stderr.write(f"prequal: {words}\n")
+        sys.stderr.flush()
+    except OSError:
+        from prequal.local.console import discard_output
+
+        discard_output(sys.stderr)

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from datetime import datetime
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -41,7 +42,7 @@ class StackConsole:
                 self._console.print(text)
                 self._console.file.flush()
             except OSError:
-                discard_output()
+                discard_output(sys.stdout)
 
 
 class _PipeConsole(Console):
@@ -51,8 +52,8 @@ class _PipeConsole(Console):
         raise BrokenPipeError
 
 
-def discard_output() -> None:
-    """Nobody takes the output: send everything from now on, the flush at exit included, to /dev/null."""
+def discard_output(stream: TextIO) -> None:
+    """Nobody takes this output: send everything from now on, the flush at exit included, to /dev/null."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, stream.fileno())
     os.close(null)

@@ -20,6 +20,7 @@ from prequal.domain.policy.sentences import figure
 from prequal.domain.scoring import HIGHEST_SCORE
 from prequal.ops import backtest_queries, queries
 from prequal.ops.backtest_queries import StoredApplication
+from prequal.ops.progress import kept_apart
 from prequal.ops.republish import SESSION
 from prequal.ops.selection import Moment, Period, period
 from prequal.policy_versions.life import every_policy
@@ -98,8 +99,10 @@ def backtest(
         UsageError: the period is empty.
         Misconfigured: the database is not migrated.
         Transient: the database does not answer.
+        OSError: `progress` raised it.
     """
-    return asyncio.run(_backtest(database_url, candidate, since, until, progress))
+    with kept_apart(progress) as say:
+        return asyncio.run(_backtest(database_url, candidate, since, until, say))
 
 
 async def _backtest(

@@ -11,6 +11,7 @@ from typing import Final
 from prequal.domain.application import FIRST_ID
 from prequal.ops import key_queries
 from prequal.ops.key_queries import Renewed, Stored
+from prequal.ops.progress import kept_apart
 from prequal.postgres import key_uses
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
@@ -39,8 +40,10 @@ def reencrypt(
         Invalid: a token was altered.
         Misconfigured: the database is not migrated, or a key of the ring is not its own.
         Transient: the database does not answer.
+        OSError: `progress` raised it; what comes before it is done.
     """
-    return asyncio.run(_reencrypt(database_url, ring, progress))
+    with kept_apart(progress) as say:
+        return asyncio.run(_reencrypt(database_url, ring, say))
 
 
 async def _reencrypt(database_url: str, ring: KeyRing, progress: Callable[[Reencryption], None]) -> Reencryption:

@@ -11,6 +11,7 @@ from uuid import UUID
 from prequal.core.errors import UsageError
 from prequal.messaging import outbox
 from prequal.ops import queries
+from prequal.ops.progress import kept_apart
 from prequal.ops.selection import Moment, period
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, record_act
@@ -59,9 +60,10 @@ def republish(
     """Add the events to the outbox once more, a thousand at a time in their old order; returns how many.
 
     Blocks until all are in the outbox; the publisher publishes them from there. `progress` is called with the count so
-    far after each batch is committed. Raises what `count` does.
+    far after each batch is committed. Raises what `count` does, and the OSError of `progress`.
     """
-    return asyncio.run(_republish(database_url, actor, request, progress))
+    with kept_apart(progress) as say:
+        return asyncio.run(_republish(database_url, actor, request, say))
 
 
 async def _count(database_url: str, request: RepublishRequest) -> int:
