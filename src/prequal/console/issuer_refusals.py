@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from prequal.console.sign_in_limit import retry_after
 from prequal.console.visit import away
 from prequal.core.circuit_breaker import BreakerOpen
 from prequal.core.errors import PrequalError, Transient
@@ -48,7 +49,7 @@ def refusal_of(problem: PrequalError) -> Refusal:
     is_issuers = isinstance(problem, IssuerAway | KeyNotKnown | BreakerOpen | NotVouched)
     log.warning("issuer_sign_in_refused", outcome=outcome, reason=str(problem) if is_issuers else None)
     if isinstance(problem, TooManyRefused):
-        return Refusal(429, str(problem), {"Retry-After": str(problem.seconds)})
+        return Refusal(429, str(problem), retry_after(problem))
     return Refusal(503 if isinstance(problem, Transient) else 401, _words(problem), {})
 
 

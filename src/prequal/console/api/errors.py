@@ -9,6 +9,7 @@ from typing import Any, Final
 from prequal.api import errors
 from prequal.api.errors import ApiError, FieldIssue
 from prequal.api.masking import shown_name
+from prequal.console.sign_in_limit import retry_after
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.ops.dead_letters import DiscardedBefore, NoSuchDeadLetter
@@ -77,7 +78,7 @@ def problem_of(failure: PrequalError | NotAPolicy) -> Problem:
         issues = [FieldIssue("document", str(each)) for each in failure.problems]
         return Problem(Code.VALIDATION_ERROR, "The document is no policy; see details.", issues)
     if isinstance(failure, TooManyRefused):
-        return Problem(Code.RATE_LIMITED, headers={"Retry-After": str(failure.seconds)})
+        return Problem(Code.RATE_LIMITED, headers=retry_after(failure))
     for kinds, code in _CODES:
         if isinstance(failure, kinds):
             return Problem(code, str(failure))

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from prequal.console.cookies import form_token, is_own, new_visitor
 from prequal.console.forms import BadForm, read_form
+from prequal.console.sign_in_limit import retry_after
 from prequal.console.visit import Console, away, host_of, own_path
 from prequal.core.errors import Transient
 from prequal.people import sessions
@@ -68,7 +69,7 @@ async def _sign_in(console: Console, request: Request) -> Response:
         return _form(console, request, str(refused), 401, form)
     except TooManyRefused as refused:
         limited = _form(console, request, str(refused), 429, form)
-        limited.headers["Retry-After"] = str(refused.seconds)
+        limited.headers.update(retry_after(refused))
         return limited
     except BadForm as bad:
         return _form(console, request, str(bad), 400)
