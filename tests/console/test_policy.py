@@ -13,6 +13,7 @@ import pytest
 
 from harness.database import Database
 from harness.policies import ASHA, RAVI, activated, approved, policy_text
+from harness.policies import REPORT as REPORT_HASH
 from harness.waiting import soon
 from prequal.console import backtest_process
 from prequal.console.backtests import Busy
@@ -189,15 +190,16 @@ async def test_officer_backtests_a_version_on_the_last_days_and_sees_what_it_wou
     await officer.post("/policy", document=document().replace("650", "651"))
 
     proposed = (await officer.get("/policy/v2")).text
-    refused = await officer.post("/policy/v2/backtest", days="0")
-    done = await officer.post("/policy/v2/backtest", days="30")
+    shown = await fields(officer, "v2", "backtest")
+    refused = await officer.post("/policy/v2/backtest", **shown, days="0")
+    done = await officer.post("/policy/v2/backtest", **shown, days="30")
     in_force = await officer.post("/policy/v1/backtest", days="30")
 
-    shown = await soon(lambda: says(officer, "Of 1 decided application 1 would have another status"))
+    report = await soon(lambda: says(officer, "Of 1 decided application 1 would have another status"))
     assert [answer.status_code for answer in (refused, done, in_force)] == [409, 303, 409]
     assert "A backtest, which the approver looks at." in proposed
-    assert "An approver who wrote no text of it approves it on this backtest." in shown
-    assert "Backtest it again" in shown
+    assert "An approver who wrote no text of it approves it on this backtest." in report
+    assert "Backtest it again" in report
     assert "was activated: the backtest that was approved stays with it" in in_force.text
 
 
@@ -207,17 +209,18 @@ async def test_page_follows_a_backtest_that_runs_beside_which_no_second_begins_a
     officer = await signed_in(PersonRole.RISK_OFFICER)
     await officer.post("/policy", document=document())
 
+    sent = await fields(officer, "v2", "backtest")
     with psycopg.connect(database.url) as other:
         other.execute("LOCK TABLE applications")  # so that it reads none yet
-        first = await officer.post("/policy/v2/backtest", "/policy", days="30")
+        first = await officer.post("/policy/v2/backtest", "/policy", **sent, days="30")
         shown = await officer.get("/policy/v2")
-        second = await officer.post("/policy/v2/backtest", "/policy", days="30")
+        second = await officer.post("/policy/v2/backtest", "/policy", **sent, days="30")
         processes = [each for each in psutil.Process().children() if "spawn_main" in " ".join(each.cmdline())]
         priorities = [each.nice() for each in processes]
         for each in processes:
             each.kill()
         ended = await soon(lambda: says(officer, "The backtest ended before it was done: try again."))
-    third = await officer.post("/policy/v2/backtest", days="30")
+    third = await officer.post("/policy/v2/backtest", **sent, days="30")
 
     assert (first.status_code, second.status_code, third.status_code) == (303, 409, 303)
     assert "v2 is backtested for risk_officer since" in shown.text
@@ -253,7 +256,7 @@ async def test_backtest_whose_process_ends_at_once_is_said_and_leaves_nothing_op
     opened = backtest_process._CONTEXT.Pipe(duplex=False)
     monkeypatch.setattr(backtest_process._CONTEXT, "Pipe", lambda **_: opened)
 
-    answer = await officer.post("/policy/v2/backtest", days="30")
+    answer = await officer.post("/policy/v2/backtest", **await fields(officer, "v2", "backtest"), days="30")
 
     assert answer.status_code == 409
     assert "The backtest ended before it was done: try again." in answer.text
@@ -315,6 +318,31 @@ async def test_version_takes_the_place_of_none_but_the_one_that_the_page_showed_
     assert "Another version was shown as in force: now v3 is." in activation.text
     assert "Another version was shown as in force: now v3 is." in challenge.text
     assert database.value("SELECT version FROM policy_activations ORDER BY id DESC LIMIT 1") == "v3"
+
+
+async def test_backtest_that_the_page_did_not_show_is_neither_overwritten_nor_put_into_force(
+    signed_in: SignedIn, database: Database
+) -> None:
+    async with connected(database.url, "test") as connection:
+        await life.propose(connection, ASHA, policy_text("v2"))
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    without = await fields(officer, "v2", "backtest")
+    async with connected(database.url, "test") as connection:
+        await approved(connection, policy_text("v2"), REPORT)  # meanwhile, by others
+    first = await officer.post("/policy/v2/backtest", **without, days="30")
+    stale = {act: await fields(officer, "v2", act) for act in ("backtest", "activate")}
+    other = bytes(range(32))
+    async with connected(database.url, "test") as connection:
+        await life.record_backtest(connection, RAVI, load(policy_text("v2")), other, REPORT)
+
+    second = await officer.post("/policy/v2/backtest", **stale["backtest"], days="30")
+    activation = await officer.post("/policy/v2/activate", **stale["activate"])
+    third = await officer.post("/policy/v2/backtest", **await fields(officer, "v2", "backtest"), days="30")
+
+    assert [each.status_code for each in (first, second, activation, third)] == [409, 409, 409, 303]
+    assert f"v2 has another backtest than the one that was shown: {REPORT_HASH.hex()}." in first.text
+    assert f"v2 has another backtest than the one that was shown: {other.hex()}." in second.text
+    assert f"v2 has another backtest than the one that was shown: {other.hex()}." in activation.text
 
 
 async def test_share_and_challenger_that_the_page_did_not_show_are_not_overwritten(

@@ -39,6 +39,8 @@ class Seen:
 
     hash: bytes | None = None
     """Of the version's document."""
+    backtest: bytes | None = None
+    """The hash of its backtest; empty where there was none."""
     in_force: str | None = None
 
 
@@ -158,6 +160,9 @@ async def require_as_seen(connection: Connection, stored: StoredVersion, seen: S
     if seen.hash is not None and seen.hash != stored.hash:
         digest = stored.hash.hex()
         raise Conflict(f"{stored.version} is another document than the one that was shown: its hash is {digest}.")
+    if seen.backtest is not None and seen.backtest != (stored.backtest_hash or b""):
+        digest = (stored.backtest_hash or b"").hex() or "none"
+        raise Conflict(f"{stored.version} has another backtest than the one that was shown: {digest}.")
     in_force = (await found(connection)).version
     if seen.in_force is not None and seen.in_force != in_force:
         raise Conflict(f"Another version was shown as in force: now {in_force} is.")

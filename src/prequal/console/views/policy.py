@@ -1,7 +1,7 @@
 """Policy: the versions and where each stands, one as a table, and its way into force and out of it.
 
-Invariant: what is approved, put into force or let challenge is what the page showed, by its hashes, and takes the place
-of what the page showed there.
+Invariant: what is backtested, approved, put into force or let challenge is what the page showed, by its hashes, and
+takes the place of what the page showed there.
 """
 
 import json
@@ -75,7 +75,7 @@ async def show_one(visit: Visit) -> Response:
 
 
 async def run_backtest(visit: Visit) -> Response:
-    """Decide the applications of the last days by a proposed version, and keep the report with it."""
+    """Decide the applications of the last days by the version that the page showed, and keep the report with it."""
     version, backtests = visit.request.path_params["version"], visit.console.backtests
     days = whole_number(visit.form.get("days", ""), 1, DAYS_MAX)
     if days is None:
@@ -83,7 +83,8 @@ async def run_backtest(visit: Visit) -> Response:
     try:
         async with visit.reading() as connection:
             stored = await life.found(connection, version)
-        life.require_not_activated(stored)
+            life.require_not_activated(stored)
+            await life.require_as_seen(connection, stored, Seen(_hash(visit, "hash"), _hash(visit, "backtest")))
         policy = policies.policy_of(stored)
         await backtests.begin(visit.session.actor, policy, stored.document, timedelta(days=days))
     except (Conflict, Busy) as why:
@@ -264,7 +265,7 @@ async def flips(visit: Visit) -> Response:
 
 
 def _seen(visit: Visit) -> Seen:
-    return Seen(_hash(visit, "hash"), visit.form.get("in_force", ""))
+    return Seen(_hash(visit, "hash"), _hash(visit, "backtest"), visit.form.get("in_force", ""))
 
 
 def _hash(visit: Visit, name: str) -> bytes:
