@@ -17,6 +17,7 @@ import random
 import re
 import sys
 import time
+from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -242,25 +243,24 @@ class Crowd:
             await asyncio.sleep(0.05)
 
     def _summed(self, began: float, cores: float) -> Seen:
-        counted = [each for each in self.sent if each.at >= began]
-        seconds = {
-            status: [each.answered_at - each.at for each in counted if each.answered_at and each.status == status]
-            for status in (202, 503)
-        }
-        known = len(seconds[202]) + len(seconds[503])
-        on_their_way = sum(each.status is None for each in counted)
+        # As many are on their way at the beginning as at the end: counted is what was answered in between.
+        took: dict[int | None, list[float]] = defaultdict(list)
+        for each in self.sent:
+            if each.answered_at is not None and each.answered_at >= began:
+                took[each.status].append(each.answered_at - each.at)
+        accepted, refused = took.pop(202, []), took.pop(503, [])
         return Seen(
             connections=self.connections,
-            offered_a_second=len(counted) / self.seconds,
+            offered_a_second=sum(each.at >= began for each in self.sent) / self.seconds,
             accepted=sum(each.status == 202 for each in self.sent),
             in_doubt=sum(each.is_in_doubt for each in self.sent),
-            accepted_a_second=len(seconds[202]) / self.seconds,
-            refused_a_second=len(seconds[503]) / self.seconds,
+            accepted_a_second=len(accepted) / self.seconds,
+            refused_a_second=len(refused) / self.seconds,
             lost=self.lost,
-            other=len(counted) - known - on_their_way,
-            accepted_p50_seconds=_share(seconds[202], 0.5),
-            accepted_p99_seconds=_share(seconds[202], 0.99),
-            refused_p50_seconds=_share(seconds[503], 0.5),
+            other=sum(map(len, took.values())),
+            accepted_p50_seconds=_share(accepted, 0.5),
+            accepted_p99_seconds=_share(accepted, 0.99),
+            refused_p50_seconds=_share(refused, 0.5),
             retry_after_seconds=sorted(self.waits),
             health_p99_seconds=_share(self.health, 0.99),
             client_cores=cores,
