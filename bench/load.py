@@ -8,6 +8,7 @@ Reads `.prequal/run.json` for the addresses (`prequal up` writes it). Every load
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import json
 import sys
@@ -165,8 +166,10 @@ def cpu_seconds(processes: dict[str, Any]) -> dict[str, float]:
     used = {}
     for name, about in processes.items():
         process = psutil.Process(about["pid"])
-        family = [process, *process.children(recursive=True)]
-        used[name] = sum(sum(member.cpu_times()[:4]) for member in family)
+        used[name] = 0.0
+        for member in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since: its parent has its seconds
+                used[name] += sum(member.cpu_times()[:4])
     return used
 
 
