@@ -4,6 +4,7 @@
     python -m bench.compare --base /tmp/before --other . --rate 200 --seconds 30
     python -m bench.compare --base . --other . OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
     python -m bench.compare --base . --other . API_AUTHENTICATION=keys --most 1.03
+    python -m bench.compare --base /tmp/before --other . --record pairs.jsonl    each pair a line, behind those before
 
 A variant is the folder of a checkout that has its `.venv/`, and settings of its own. Each runs as its own `prequal up`,
 on a folder and ports of its own, both for the whole time; loads go to one and the other in turn, and the order changes
@@ -69,6 +70,11 @@ class Load:
 
     count: int
     rate: float | None = None
+
+    @property
+    def words(self) -> str:
+        """Its name in a record."""
+        return f"bursts of {self.count:,}" if self.rate is None else f"{self.rate:g}/s"
 
     async def send(self, port: int, seen: Seen, token: str, watched: bool = False) -> None:
         """Send it; returns when all is answered and those that are `watched`, of an even load, are final."""
@@ -167,8 +173,8 @@ class Running(Child):
         connection.close()
 
 
-async def compare(base: Running, other: Running, load: Load, pairs: int) -> list[Pair]:
-    """Measure both in turn, `pairs` times, and print each pair."""
+async def compare(base: Running, other: Running, load: Load, pairs: int, record: Path | None = None) -> list[Pair]:
+    """Measure both in turn, `pairs` times; print each pair, and add it to the file `record` as a line."""
     for warm in (base, other):
         await warm.measure(Load(WARM_UP))
     seen: list[Pair] = []
@@ -177,6 +183,10 @@ async def compare(base: Running, other: Running, load: Load, pairs: int) -> list
         measured = {running: await running.measure(load) for running in order}
         seen.append((measured[base], measured[other]))
         print(f"pair {number + 1}   base {_words(measured[base])}   other {_words(measured[other])}", flush=True)
+        if record is not None:
+            with record.open("a") as file:
+                line = {"load": load.words, "base": measured[base], "other": measured[other]}
+                file.write(f"{json.dumps(line, default=float)}\n")
     return seen
 
 
@@ -211,6 +221,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help="how long an even load lasts, at most 300")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--most", type=float, help="the highest ratio that is good")
+    parser.add_argument("--record", type=Path, help="a file to which each pair is added, for bench.plots")
     arguments = parser.parse_args()
     variants = [Variant.parse(list(words)) for words in (arguments.base, arguments.other)]
     with tempfile.TemporaryDirectory(prefix="compare-") as folder, ExitStack() as both:
@@ -218,7 +229,7 @@ def main() -> None:
         base, other = (both.enter_context(Running(*each)) for each in zip(variants, folders, strict=True))
         count = int(arguments.rate * min(arguments.seconds, 300)) if arguments.rate else arguments.count
         load = Load(min(count, MOST), arguments.rate)
-        ratios = report(uvloop.run(compare(base, other, load, arguments.pairs)))
+        ratios = report(uvloop.run(compare(base, other, load, arguments.pairs, arguments.record)))
     sys.exit(arguments.most is not None and ratios["python"] > arguments.most)
 
 
