@@ -1,5 +1,6 @@
 """Keys on a running system: rotated under posts, re-encrypted, retired, and refused where they are wrong."""
 
+import asyncio
 import base64
 import errno
 import json
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -17,25 +19,32 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from uuid_utils.compat import uuid7
 
 from harness import oracle
-from harness.applications import an_application
+from harness.applications import a_pan, an_application
 from harness.broker import SUBMITTED, Broker
 from harness.database import PASSWORD, Database
 from harness.system import DRAW_KEY, ENCRYPTION_KEY, OTHER_KEY, PAN_HASH_KEY, REPORT_KEY, System, a_system
 from harness.waiting import eventually
-from prequal.core.errors import Misconfigured
+from prequal.api import queries
+from prequal.api.queries import Fingerprints, NewApplication
+from prequal.core.errors import Misconfigured, Refused, Transient
 from prequal.core.keys import key_id
-from prequal.core.settings import KafkaSettings, load
+from prequal.core.settings import KafkaSettings, RingAndTopicsSettings, load
+from prequal.domain.api_client import LOCAL
+from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.pan import Pan
 from prequal.local.logins import as_login
 from prequal.ops import encryption_keys, hash_keys, key_retirement, reencryption
+from prequal.postgres import key_checks
+from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import operator
 from prequal.schema.grants import Role
 from prequal.security import key_file
 from prequal.security.key_file import RingKeys
 from prequal.security.pan_encryption import KeyRing
-from tests.support.submissions import Submission, a_submission, store
+from tests.support.submissions import HASHER, Submission, a_submission, store
 
 OLD, NEW = DRAW_KEY, base64.b64decode(OTHER_KEY)
 
@@ -84,6 +93,19 @@ def key_ids(database: Database) -> dict[bytes, int]:
         "SELECT substring(pan_number_encrypted FROM 2 FOR 8) AS key, count(*) FROM applications GROUP BY key"
     )
     return {bytes(row["key"]): row["count"] for row in rows}
+
+
+def a_new_application(keys: KeyRing) -> NewApplication:
+    """An application of the local client, ready to be written by an API that has this ring."""
+    pan, id_ = Pan(a_pan()), uuid7()
+    return NewApplication(
+        application=LoanApplication(id_, pan, None, Decimal(1), Decimal(1), LoanType.HOME),
+        encrypted_pan=keys.encrypt(pan, id_),
+        pan_number_hash=HASHER.hash(pan),
+        request_id="request-1",
+        fingerprints=(Fingerprints(HASHER.key_id, None, None, HASHER.hash(pan)),),
+        client=LOCAL,
+    )
 
 
 def make_known(database: Database, *keys: bytes) -> None:
@@ -357,6 +379,96 @@ def test_nothing_starts_with_a_retired_key(database: Database, broker: Broker, r
     with a_system(database.url, broker.bootstrap_servers, tmp_path, ENCRYPTION_KEY=ENCRYPTION_KEY) as system:
         system.launch("api")
         assert system.api.exit_code() == 2
+
+
+def retire_old(database: Database, broker: Broker, ring: Path) -> None:
+    settings = load(
+        RingAndTopicsSettings,
+        _env_file=None,
+        database_url=administrator(database),
+        kafka_bootstrap_servers=broker.bootstrap_servers,
+        encryption_key_file=str(ring),
+    )
+    key_retirement.retire(operator(), settings, key_id(OLD))
+
+
+def is_out_of_use(database: Database) -> bool:
+    (retired_at,) = database.rows("SELECT retired_at FROM key_checks WHERE key_id = %s", key_id(OLD))
+    return retired_at["retired_at"] is not None
+
+
+async def test_write_that_is_under_way_holds_retirement_of_its_encryption_key_off(
+    database: Database, broker: Broker, ring: Path
+) -> None:
+    await asyncio.to_thread(make_known, database, OLD, NEW)
+    key_file.write(ring, RingKeys(NEW, (OLD,)))
+    async with connected(as_login(database.url, Role.API, PASSWORD), "test write") as connection:
+        async with connection.transaction():
+            await queries.write(connection, [a_new_application(KeyRing(OLD))], "prequal-api")
+            with pytest.raises(Transient, match="Another transaction has the table of the keys open"):
+                await asyncio.to_thread(retire_old, database, broker, ring)
+
+        with pytest.raises(Refused, match=r"is in use: applications 1, outbox_events 1\. "):
+            await asyncio.to_thread(retire_old, database, broker, ring)
+    assert not is_out_of_use(database)
+
+
+def test_key_that_encrypts_between_the_looks_of_its_retirement_stays_in_use(
+    database: Database, broker: Broker, ring: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_known(database, OLD, NEW)
+    key_file.write(ring, RingKeys(NEW, (OLD,)))
+    held_off = key_checks.hold_checks_off
+
+    async def written_before(connection: Connection) -> None:
+        stored_under(database, KeyRing(OLD))
+        await held_off(connection)
+
+    monkeypatch.setattr(key_checks, "hold_checks_off", written_before)
+
+    with pytest.raises(Refused, match=r"is in use: applications 1\. "):
+        retire_old(database, broker, ring)
+
+    assert not is_out_of_use(database)
+    assert key_file.read(ring) == RingKeys(NEW, (OLD,))
+
+
+async def test_nothing_is_written_under_an_encryption_key_that_is_being_retired(database: Database) -> None:
+    await asyncio.to_thread(make_known, database, OLD, NEW)
+    database.execute("UPDATE key_checks SET retired_at = now() WHERE key_id = %s", key_id(OLD))
+    async with connected(as_login(database.url, Role.API, PASSWORD), "test write") as connection:
+        with pytest.raises(Transient, match=rf"ENCRYPTION_KEY .id {key_id(OLD).hex()}. is retired: restart"):
+            await queries.write(connection, [a_new_application(KeyRing(OLD))], "prequal-api")
+
+        written = await queries.write(connection, [a_new_application(KeyRing(NEW))], "prequal-api")
+
+    assert (len(written), database.count("applications")) == (1, 1)
+
+
+def test_interrupted_retirement_of_an_encryption_key_is_begun_again(
+    database: Database, broker: Broker, ring: Path
+) -> None:
+    make_known(database, OLD, NEW)
+    key_file.write(ring, RingKeys(NEW, (OLD,)))
+    database.execute("UPDATE key_checks SET retired_at = now() WHERE key_id = %s", key_id(OLD))
+
+    done = prequal("retire", key_id(OLD).hex(), database=database, broker=broker, ENCRYPTION_KEY_FILE=str(ring))
+
+    assert (done.returncode, done.stdout) == (0, f"Key {key_id(OLD).hex()} is retired.\n")
+    assert database.rows("SELECT key_id FROM key_checks WHERE purpose = 'ENCRYPTION_KEY'") == [{"key_id": key_id(NEW)}]
+
+
+def test_process_starts_with_a_key_that_decrypts_while_it_is_being_retired(
+    database: Database, broker: Broker, ring: Path, tmp_path: Path
+) -> None:
+    make_known(database, OLD, NEW)
+    key_file.write(ring, RingKeys(NEW, (OLD,)))
+    database.execute("UPDATE key_checks SET retired_at = now() WHERE key_id = %s", key_id(OLD))
+
+    with system_of(ring, database, broker, tmp_path) as system:
+        system.start("api")
+
+        assert httpx.post(f"{system.api.url}/applications", json=an_application(), timeout=10).status_code == 202
 
 
 def test_key_of_reports_is_made_known_and_printed_with_the_steps_that_are_left(

@@ -26,7 +26,7 @@ from prequal.publisher import queries
 ID = uuid4()
 LEASE = queries.Lease("loan_applications_submitted", uuid4(), 1)
 
-WRITTEN = 4 + len(api._APPLICATIONS) + len(api._OTHER_FINGERPRINTS)
+WRITTEN = 5 + len(api._APPLICATIONS) + len(api._OTHER_FINGERPRINTS)
 
 STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "api.write": lambda connection: api.write(connection, [], "prequal-api"),

@@ -18,6 +18,7 @@ from prequal.messaging.outbox import ROW, OutboxRow, with_time
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 from prequal.postgres.undecided import LIST_OLD_IDS
+from prequal.security.pan_encryption import key_of
 
 
 class Fingerprints(NamedTuple):
@@ -114,7 +115,7 @@ _OTHER_FINGERPRINTS = Columns[tuple[NewApplication, Fingerprints]](
     ("hash_key", "bytea", lambda of: of[1].hash_key),
 )
 
-_FIRST = 5
+_FIRST = 6
 """The first parameter of the rows."""
 
 
@@ -126,10 +127,12 @@ _WRITE = f"""
                 SELECT key_id FROM key_checks WHERE purpose = 'PAN_HASH_KEY' AND retired_at IS NULL
                 ORDER BY created_at, key_id LIMIT 1
             ) AS oldest WHERE oldest.key_id <> ALL ($4::bytea[])
-        ) AS holds
+        ) AS holds, coalesce((
+            SELECT array_agg(key_id) FROM key_checks WHERE purpose = 'ENCRYPTION_KEY' AND retired_at IS NULL
+        ) @> $5::bytea[], true) AS encrypts
     ), input AS (
         SELECT {_APPLICATIONS.names}, ($4::bytea[])[1] AS hash_key
-        FROM {_APPLICATIONS.table("input", first=_FIRST)} WHERE (SELECT holds FROM fit)
+        FROM {_APPLICATIONS.table("input", first=_FIRST)} WHERE (SELECT holds AND encrypts FROM fit)
     ), {{others}} keys AS (
         -- Keys before claims, each in sorted order: two writers that meet wait for each other in one direction only.
         INSERT INTO idempotency_keys AS known (key_hmac, request_hmac, application_id, request_id, expires_at, hash_key)
@@ -191,7 +194,8 @@ _WRITE = f"""
     -- An event is as old as its application: both have the time of the transaction.
     SELECT created_at, application_id = ANY (ARRAY (SELECT application_id FROM claims WHERE is_repeat)), {ROW}
     FROM appended
-    UNION ALL SELECT NULL, NULL, {", ".join(["NULL"] * len(ROW.split(", ")))} FROM fit WHERE NOT holds
+    UNION ALL SELECT NULL, encrypts, {", ".join(["NULL"] * len(ROW.split(", ")))} FROM fit
+    WHERE NOT (holds AND encrypts)
 """
 """SQL: write what may be accepted. An application wins all its names or is not taken: `names` holds them, and `every`
 leaves out the applications that lost one."""
@@ -205,7 +209,7 @@ WRITE_UNDER_SEVERAL_KEYS = _WRITE.format(
         SELECT application_id, request_id, key_hmac, request_hmac, claim_key, hash_key FROM input
         UNION ALL
         SELECT {_OTHER_FINGERPRINTS.names} FROM {_OTHER_FINGERPRINTS.table("other", first=_FIRST + len(_APPLICATIONS))}
-        WHERE (SELECT holds FROM fit)
+        WHERE (SELECT holds AND encrypts FROM fit)
     ),""",
     claimants="""(
             SELECT claim_key, application_id, hash_key FROM names
@@ -220,9 +224,10 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
     An application that is missing from the answer lost a key or its PAN to another. No two rows have the same key.
 
     Raises:
-        Transient: every hash key of this process is retired; nothing was written.
+        Transient: every hash key of this process is retired, or a key that encrypted; nothing was written.
     """
     hash_keys = [each.hash_key for each in batch[0].fingerprints] if batch else []
+    encryption_keys = sorted({key_of(new.encrypted_pan) for new in batch})
     others = [(new, each) for new in batch for each in new.fingerprints[1:]] if len(hash_keys) > 1 else []
     rows = await connection.fetch(
         WRITE_UNDER_SEVERAL_KEYS if others else WRITE,
@@ -230,13 +235,16 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
         topic_of(ApplicationSubmitted.type),
         ApplicationSubmitted.type.value,
         hash_keys,
+        encryption_keys,
         *_APPLICATIONS.parameters(batch),
         *(_OTHER_FINGERPRINTS.parameters(others) if others else ()),
     )
     if not batch:  # the statement is planned, and that is all
         return {}
     if any(row[0] is None for row in rows):
-        raise Transient(f"PAN_HASH_KEY (id {hash_keys[0].hex()}) is retired: restart this process with the new one")
+        name, keys = ("PAN_HASH_KEY", hash_keys[:1]) if rows[0][1] else ("ENCRYPTION_KEY", encryption_keys)
+        ids = ", ".join(key.hex() for key in keys)
+        raise Transient(f"{name} (id {ids}) is retired: restart this process with the new one")
     written = [Written(row[0], row[1], OutboxRow._make(row[2:])) for row in rows]
     return {each.event.application_id: each for each in written}
 

@@ -4,7 +4,7 @@ Invariant: a hash key is retired only when whatever is looked up, and lives, is 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from prequal.core.errors import Refused
@@ -13,6 +13,7 @@ from prequal.ops.key_queries import needed_without
 from prequal.ops.key_retirement import (
     COMMAND_SECONDS,
     SESSION,
+    WRITE_SECONDS_MAX,
     ListedKey,
     listed,
     others_in_use,
@@ -20,16 +21,12 @@ from prequal.ops.key_retirement import (
 )
 from prequal.postgres import key_checks
 from prequal.postgres.connections import Connection
-from prequal.postgres.key_checks import HASH_KEYS_LOCK, HASH_PURPOSE, KEY_CHECK_LOCK, RecordedKey
+from prequal.postgres.key_checks import BRIEFLY, HASH_KEYS_LOCK, HASH_PURPOSE, KEY_CHECK_LOCK, RecordedKey
 from prequal.record.acts import Actor, record_act
 from prequal.schema.version import run_at_revision
 
 LIVING_MAX: Final = 2
 """So many keys may be in use at once: while one takes the other's place."""
-_WRITE_SECONDS_MAX: Final = timedelta(minutes=1)
-"""Much longer than a write of applications may take."""
-_LOCKED: Final = "SET LOCAL lock_timeout = '900ms'; SET LOCAL statement_timeout = '900ms'"
-"""A write waits a second for the lock before it gives up: retirement holds it for less."""
 _WAY_OUT: Final = (
     "Claims and idempotency keys end 24 hours after the last prequal-api knew it alone; `prequal clients rotate` "
     "replaces a secret."
@@ -97,9 +94,9 @@ def retire(database_url: str, actor: Actor, key_id: bytes) -> None:
         async with connection.transaction():
             # No write is under way while this is held, and each later one sees that the key is retired. So only what
             # was written since the first look can be new.
-            await connection.execute(f"{_LOCKED}; SELECT pg_advisory_xact_lock({HASH_KEYS_LOCK})")
+            await connection.execute(f"{BRIEFLY}; SELECT pg_advisory_xact_lock({HASH_KEYS_LOCK})")
             left = await others_in_use(connection, HASH_PURPOSE, key_id)
-            require_unneeded(key_id, await needed_without(connection, left, began - _WRITE_SECONDS_MAX), _WAY_OUT)
+            require_unneeded(key_id, await needed_without(connection, left, began - WRITE_SECONDS_MAX), _WAY_OUT)
             await key_checks.retire(connection, HASH_PURPOSE, key_id)
             await record_act(connection, actor, "key_retired", "key", key_id.hex(), {"purpose": HASH_PURPOSE})
 

@@ -7,7 +7,7 @@ import asyncio
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from prequal.domain.application import FIRST_ID
 from prequal.domain.events import EventType
 from prequal.ops import key_queries
 from prequal.ops.dead_letter_reader import read_topics
-from prequal.ops.encryption_keys import make_unknown
+from prequal.ops.encryption_keys import PURPOSE, make_unknown
 from prequal.postgres import key_checks
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import RecordedKey
@@ -29,7 +29,10 @@ from prequal.security.pan_encryption import VERSION
 
 DRAWS: Final = "SCORE_DRAW_KEY"
 BATCH: Final = 10_000
+WRITE_SECONDS_MAX: Final = timedelta(minutes=1)
+"""Much longer than a write under a key may take."""
 COMMAND_SECONDS: Final = 600.0
+_WAY_OUT: Final = "`prequal keys reencrypt` renews applications; the others run out."
 # Statements over much of the archive, run once: the planner is free, unlike in the services.
 SESSION: Final = {
     "statement_timeout": str(int(COMMAND_SECONDS * 1000) - 500),
@@ -45,8 +48,8 @@ def holders(database_url: str, kafka: KafkaSettings, key_id: bytes) -> dict[str,
         Misconfigured: the database is not migrated, or a topic is missing.
         Transient: the database or Kafka does not answer.
     """
-    text = base64.b64encode(VERSION + key_id)
-    found = asyncio.run(_in_tables(database_url, key_id, text.decode())) | _in_topics(kafka, text)
+    text = _beginning(key_id)
+    found = asyncio.run(_in_tables_of(database_url, key_id)) | _in_topics(kafka, text)
     return {place: count for place, count in found.items() if count}
 
 
@@ -65,14 +68,11 @@ def retire(actor: Actor, settings: RingAndTopicsSettings, key_id: bytes) -> None
     """Take a key that is not active off the ring's file, and make it unknown: no process starts with it any more.
 
     Raises:
-        Refused: something still holds a token of it; nothing is changed.
+        Refused: something still holds a token of it, or got one meanwhile; nothing is changed.
         Misconfigured, Transient: as for `holders`, and for the key services that the file names.
     """
-    if held := holders(settings.database_url, settings, key_id):
-        places = ", ".join(f"{place} {count}" for place, count in held.items())
-        raise Refused(
-            f"Key {key_id.hex()} is in use: {places}. `prequal keys reencrypt` renews applications; the others run out."
-        )
+    require_unneeded(key_id, holders(settings.database_url, settings, key_id), _WAY_OUT)
+    asyncio.run(_end_use(settings.database_url, key_id))
     if settings.encryption_key_file:
         file = Path(settings.encryption_key_file)
         key_file.write(file, key_providers.without(key_file.read(file), key_id, settings))
@@ -128,12 +128,41 @@ def listed(
     return ListedKey(key_id.hex(), state, key.recorded_at, key.retired_at, needed)
 
 
-async def _in_tables(database_url: str, key_id: bytes, text: str) -> dict[str, int]:
+async def _end_use(database_url: str, key_id: bytes) -> None:
+    """Write that the key is out of use, and look once more: what was under way at the first look is to be seen now.
+
+    Each write of a token checks its key in its transaction, so nothing more comes under this one. Ended in the middle,
+    it is to be begun again.
+
+    Raises:
+        Refused: a table holds a token of it, and the key is in use as before.
+    """
     async with connected_at_revision(database_url, "keys", SESSION, COMMAND_SECONDS) as connection:
-        found = {"applications": await _in_applications(connection, key_id)}
-        return found | {
-            table: await key_queries.events_under(connection, table, text) for table in key_queries.OUTBOX_TABLES
-        }
+        async with connection.transaction():
+            await key_checks.hold_checks_off(connection)
+            await key_checks.retire(connection, PURPOSE, key_id)
+        held = {place: count for place, count in (await _in_tables(connection, key_id)).items() if count}
+        if held:
+            await key_checks.take_back(connection, PURPOSE, key_id)
+        require_unneeded(key_id, held, _WAY_OUT)
+
+
+async def _in_tables_of(database_url: str, key_id: bytes) -> dict[str, int]:
+    async with connected_at_revision(database_url, "keys", SESSION, COMMAND_SECONDS) as connection:
+        return await _in_tables(connection, key_id)
+
+
+async def _in_tables(connection: Connection, key_id: bytes) -> dict[str, int]:
+    text = _beginning(key_id).decode()
+    found = {"applications": await _in_applications(connection, key_id)}
+    return found | {
+        table: await key_queries.events_under(connection, table, text) for table in key_queries.OUTBOX_TABLES
+    }
+
+
+def _beginning(key_id: bytes) -> bytes:
+    """How each token of a key begins, as base64."""
+    return base64.b64encode(VERSION + key_id)
 
 
 async def _in_applications(connection: Connection, key_id: bytes) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from prequal.core.errors import Misconfigured
+from prequal.core.errors import Misconfigured, Transient
 from prequal.core.keys import KeyCheck
 from prequal.postgres.connections import Connection
 
@@ -19,6 +19,8 @@ KEY_CHECK_LOCK = 0x70726573
 HASH_KEYS_LOCK = 0x70726574
 """Shared by each write of applications and of clients' secrets: while it is held alone, none is under way."""
 HASH_PURPOSE: Final = "PAN_HASH_KEY"
+BRIEFLY: Final = "SET LOCAL lock_timeout = '900ms'; SET LOCAL statement_timeout = '900ms'"
+"""A write waits a second for a lock before it gives up: retirement holds it for less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,28 @@ async def retire(connection: Connection, purpose: str, id_: bytes) -> None:
     await connection.execute(
         "UPDATE key_checks SET retired_at = now() WHERE purpose = $1 AND key_id = $2", purpose, id_
     )
+
+
+async def take_back(connection: Connection, purpose: str, id_: bytes) -> None:
+    """Write that a key is in use after all."""
+    await connection.execute("UPDATE key_checks SET retired_at = NULL WHERE purpose = $1 AND key_id = $2", purpose, id_)
+
+
+async def hold_checks_off(connection: Connection) -> None:
+    """Let no other transaction check a key before this one ends; what those that did have made is to be seen.
+
+    A statement locks the tables that it reads before it takes its snapshot: one that waited here sees what was written
+    under this lock.
+
+    Raises:
+        Transient: a transaction that has looked at the keys stays open for long.
+    """
+    try:
+        await connection.execute(f"{BRIEFLY}; LOCK TABLE key_checks IN ACCESS EXCLUSIVE MODE")
+    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
+        raise Transient(
+            "Another transaction has the table of the keys open, such as a backup: try again when it has ended."
+        ) from None
 
 
 async def purposes_of(connection: Connection, id_: bytes) -> list[str]:

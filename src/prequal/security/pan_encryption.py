@@ -126,7 +126,7 @@ class KeyRing:
 
     def is_current(self, token: bytes) -> bool:
         """Whether the current key made `token`; any bytes may be asked about."""
-        return token[1:HEADER_BYTES] == self.current_id
+        return key_of(token) == self.current_id
 
     def require_key(self, token: bytes) -> None:
         """See that `token` is of our format and its key is on the ring; decrypts nothing.
@@ -139,9 +139,9 @@ class KeyRing:
         self._require_open()
         if len(token) != TOKEN_BYTES or token[:1] != VERSION:
             raise Invalid("unreadable_token", "the encrypted PAN is not a token of a known version")
-        if token[1:HEADER_BYTES] not in self._ciphers:
+        if key_of(token) not in self._ciphers:
             raise UnknownKey(
-                f"no key with id {token[1:HEADER_BYTES].hex()} here: add it to ENCRYPTION_KEYS_RETIRED and restart"
+                f"no key with id {key_of(token).hex()} here: add it to ENCRYPTION_KEYS_RETIRED and restart"
             )
 
     def decrypt(self, token: bytes, application_id: UUID) -> Pan:
@@ -209,6 +209,11 @@ class PanHasher:
         if purpose not in self._derived:
             self._derived[purpose] = KeyedHash(self._key.of(b"prequal " + purpose.encode()))
         return self._derived[purpose].of(content)
+
+
+def key_of(token: bytes) -> bytes:
+    """The id of the key that `token` names; any bytes may be asked about."""
+    return token[len(VERSION) : HEADER_BYTES]
 
 
 def _bound_to(header: bytes, application_id: UUID) -> bytes:

@@ -83,7 +83,7 @@ class KeyWatch:
         """
 
         async def require_known(checks: Checks) -> None:
-            await recorded_key("ENCRYPTION_KEY", *checks)(connection)
+            await recorded_key("ENCRYPTION_KEY", *checks, former=True)(connection)
 
         if self._file is None or self.ring.is_open:
             await require_known(self.ring.checks)
@@ -172,7 +172,7 @@ class KeyWatch:
 
     async def _require_known(self, checks: Checks) -> None:
         async with connected(self._database_url, "keys", has_started=True) as connection:
-            await recorded_key("ENCRYPTION_KEY", *checks)(connection)
+            await recorded_key("ENCRYPTION_KEY", *checks, former=True)(connection)
 
     def _wait(self, error: Transient) -> None:
         if isinstance(error, KeysUnavailable):
