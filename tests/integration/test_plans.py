@@ -35,7 +35,7 @@ STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     ),
     "inbox.look_up": lambda connection: inbox.look_up(connection, "credit-service", []),
     "credit.record_decryptions": lambda connection: credit.record_decryptions(connection, []),
-    "credit.append_reports": lambda connection: credit.append_reports(connection, []),
+    "credit.append_reports": lambda connection: credit.append_reports(connection, [], bytes(8)),
     "decision.write_decisions": lambda connection: decision.write_decisions(connection, []),
     "decision.write_decisions published": lambda connection: decision.write_decisions(
         connection, [], DEFAULT_RULES, True

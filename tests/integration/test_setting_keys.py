@@ -1,22 +1,35 @@
 """The keys of reports, of the record and of second factors: one that nothing needs is retired, and no other."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
+from harness.applications import an_application
 from harness.broker import REPORTED, Broker
 from harness.database import PASSWORD, Database
 from harness.system import DRAW_KEY, ENCRYPTION_KEY, OTHER_KEY, REPORT_KEY, a_system
+from harness.waiting import PATIENCE_SECONDS
 from prequal.cli.app import app
-from prequal.core.errors import Misconfigured, Refused
+from prequal.core.errors import Misconfigured, Refused, Transient
 from prequal.core.keys import key_bytes, key_id
+from prequal.credit import queries
+from prequal.decision.service import forget_retired
 from prequal.local.logins import as_login
+from prequal.messaging.report_mac import ReportMac
 from prequal.ops import encryption_keys
+from prequal.postgres import key_checks
+from prequal.postgres.connections import Connection, connected
+from prequal.record import chain
+from prequal.record import queries as record_queries
 from prequal.record.acts import operator
+from prequal.record.blocks import Block
 from prequal.schema.grants import Role
 from tests.builders import a_key_text
 from tests.support.submissions import Submission, stored
@@ -26,6 +39,7 @@ from .test_record import chained, written
 RECORD_KEY = "YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8="
 PEOPLE_KEY = a_key_text(21)
 OLD = {"REPORT_KEY": REPORT_KEY, "RECORD_KEY": RECORD_KEY, "PEOPLE_KEY": PEOPLE_KEY}
+REPORT_KEY_BYTES, RECORD_KEY_BYTES = (key_bytes(SecretStr(text)) for text in (REPORT_KEY, RECORD_KEY))
 NEW_ID = key_id(key_bytes(SecretStr(OTHER_KEY))).hex()
 
 
@@ -36,6 +50,19 @@ def id_of(key: str) -> str:
 def prequal(database: Database, *words: str, **settings: str) -> Result:
     environment = {"DATABASE_URL": as_login(database.url, Role.ADMINISTRATOR, PASSWORD), **settings}
     return CliRunner().invoke(app, list(words), env=environment)
+
+
+def a_report(submission: Submission) -> queries.Report:
+    """A report of credit-service's, ready to be written."""
+    return queries.Report(
+        event_id=submission.event_id,
+        digest=bytes(32),
+        report_id=submission.report_id,
+        application_id=submission.id,
+        body=(submission.report().value or b"").decode(),
+        correlation_id=None,
+        traceparent=None,
+    )
 
 
 def ok(result: Result) -> str:
@@ -109,6 +136,108 @@ def test_report_key_is_retired_when_nothing_that_it_signed_is_undecided(database
     }
 
 
+async def retire_elsewhere(database: Database, name: str, keys: dict[str, str]) -> Result:
+    return await asyncio.to_thread(prequal, database, "keys", "retire", id_of(OLD[name]), **keys)
+
+
+async def test_report_that_is_being_written_holds_retirement_of_its_key_off(database: Database) -> None:
+    keys = await asyncio.to_thread(rotated, database, "REPORT_KEY")
+    (waiting,) = stored(database)
+    async with connected(as_login(database.url, Role.CREDIT, PASSWORD), "test report") as connection:
+        async with connection.transaction():
+            await queries.append_reports(connection, [a_report(waiting)], key_id(REPORT_KEY_BYTES))
+            retired = await retire_elsewhere(database, "REPORT_KEY", keys)
+            assert isinstance(retired.exception, Transient), retired.output
+
+        assert "undecided applications 1" in refusal(await retire_elsewhere(database, "REPORT_KEY", keys))
+
+
+async def test_report_that_is_written_between_the_looks_of_a_retirement_is_believed_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = await asyncio.to_thread(rotated, database, "REPORT_KEY")
+    (waiting,) = stored(database)
+    held_off = key_checks.hold_checks_off
+
+    async def written_before(connection: Connection) -> None:
+        reported(database, "outbox_events", waiting)
+        await held_off(connection)
+
+    monkeypatch.setattr(key_checks, "hold_checks_off", written_before)
+
+    assert "undecided applications 1" in refusal(await retire_elsewhere(database, "REPORT_KEY", keys))
+
+    assert [state for _, state, _ in await asyncio.to_thread(listed, database, "REPORT_KEY", keys)] == [
+        "believed",
+        "active",
+    ]
+
+
+async def test_nothing_is_reported_under_a_retired_key(database: Database) -> None:
+    keys = await asyncio.to_thread(rotated, database, "REPORT_KEY")
+    ok(await retire_elsewhere(database, "REPORT_KEY", keys))
+    (waiting,) = stored(database)
+    async with connected(as_login(database.url, Role.CREDIT, PASSWORD), "test report") as connection:
+        with pytest.raises(Transient, match=rf"REPORT_KEY .id {id_of(REPORT_KEY)}. is retired: restart"):
+            await queries.append_reports(connection, [a_report(waiting)], key_id(REPORT_KEY_BYTES))
+        assert (database.count("outbox_events"), database.count("processed_messages")) == (0, 0)
+
+        written = await queries.append_reports(connection, [a_report(waiting)], bytes.fromhex(NEW_ID))
+
+    assert len(written) == 1
+
+
+async def test_decision_believes_a_key_no_more_once_it_is_retired(database: Database) -> None:
+    mac, facts = ReportMac(key_bytes(SecretStr(OTHER_KEY)), [REPORT_KEY_BYTES]), b"facts"
+    keys = await asyncio.to_thread(rotated, database, "REPORT_KEY")
+    async with connected(as_login(database.url, Role.DECISION, PASSWORD), "test keys") as connection:
+        await forget_retired(mac, connection)
+        assert mac.is_valid(ReportMac(REPORT_KEY_BYTES).make(facts), facts)
+
+        ok(await retire_elsewhere(database, "REPORT_KEY", keys))
+        with capture_logs() as logs:
+            for _ in range(2):
+                await forget_retired(mac, connection)
+
+        assert not mac.is_valid(ReportMac(REPORT_KEY_BYTES).make(facts), facts)
+        assert mac.is_valid(mac.make(facts), facts)
+        assert [(log["event"], log["keys"]) for log in logs] == [("report_keys_forgotten", [id_of(REPORT_KEY)])]
+        with pytest.raises(Misconfigured, match=rf"REPORT_KEY .id {id_of(REPORT_KEY)}. is retired"):
+            await forget_retired(ReportMac(REPORT_KEY_BYTES), connection)
+
+
+async def test_block_that_is_being_chained_holds_retirement_of_its_key_off(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = await asyncio.to_thread(rotated, database, "RECORD_KEY")
+    written(database)
+    added = record_queries.add
+
+    async def meanwhile(connection: Connection, block: Block) -> None:
+        await added(connection, block)
+        retired = await retire_elsewhere(database, "RECORD_KEY", keys)
+        assert isinstance(retired.exception, Transient), retired.output
+
+    monkeypatch.setattr(record_queries, "add", meanwhile)
+
+    async with connected(as_login(database.url, Role.AUDITOR, PASSWORD), "test chain") as connection:
+        assert await chain.chain(connection, RECORD_KEY_BYTES) is not None
+
+    assert "record_blocks 1" in refusal(await retire_elsewhere(database, "RECORD_KEY", keys))
+
+
+async def test_nothing_is_chained_under_a_retired_key(database: Database) -> None:
+    keys = await asyncio.to_thread(rotated, database, "RECORD_KEY")
+    ok(await retire_elsewhere(database, "RECORD_KEY", keys))
+    written(database)
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(Misconfigured, match=f"RECORD_KEY .id {id_of(RECORD_KEY)}. is not the key"):
+            await chain.follow(as_login(database.url, Role.AUDITOR, PASSWORD), RECORD_KEY_BYTES, asyncio.Event())
+
+    assert database.count("record_blocks") == 0
+
+
 def test_record_key_is_retired_when_its_blocks_have_left_and_still_proves_their_file(
     database: Database, tmp_path: Path
 ) -> None:
@@ -178,6 +307,23 @@ def test_process_that_signs_with_a_retired_key_ends_and_says_so(
 
         assert system.credit.exit_code() == 2
         assert f"REPORT_KEY (id {id_of(REPORT_KEY)}) is not the key" in system.credit.last_sentence()
+
+
+def test_api_accepts_nothing_under_an_encryption_key_once_it_is_retired(
+    database: Database, broker: Broker, tmp_path: Path
+) -> None:
+    with a_system(database.url, broker.bootstrap_servers, tmp_path) as system:
+        system.start("api")
+        encryption_keys.make_known(database.url, operator(), "ENCRYPTION_KEY", key_bytes(SecretStr(OTHER_KEY)))
+        ring = {"ENCRYPTION_KEY": OTHER_KEY, "ENCRYPTION_KEYS_RETIRED": ENCRYPTION_KEY}
+        stores = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
+        ok(prequal(database, "keys", "retire", id_of(ENCRYPTION_KEY), **ring, **stores))
+
+        refused = httpx.post(f"{system.api.url}/applications", json=an_application(), timeout=10)
+
+        (logged,) = system.api.logged("write_unavailable")
+    assert (refused.status_code, database.count("applications")) == (503, 0)
+    assert f"ENCRYPTION_KEY (id {id_of(ENCRYPTION_KEY)}) is retired" in logged["reason"]
 
 
 def test_idle_api_that_encrypts_under_a_retired_key_ends_and_says_so(

@@ -63,7 +63,7 @@ verified with it. When they have left the database (`prequal audit drop`), `preq
 LEFT = {
     "PAN_HASH_KEY": "Take it out of prequal-api's PAN_HASH_KEYS_RETIRED, and keep it for `prequal audit who`, which "
     "finds older applications by it.",
-    "REPORT_KEY": "Take it out of decision-service's REPORT_KEYS_RETIRED: until then what it signs is believed.",
+    "REPORT_KEY": "Take it out of decision-service's REPORT_KEYS_RETIRED: with it there, no decision-service starts.",
     "RECORD_KEY": "Take it out of the console's RECORD_KEYS_RETIRED, and keep it for `prequal audit verify --export`.",
     "PEOPLE_KEY": "Take it out of PEOPLE_KEYS_RETIRED.",
 }

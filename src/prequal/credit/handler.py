@@ -100,7 +100,7 @@ class CreditHandler:
         """
         async with self._connection.use() as connection:
             await queries.record_decryptions(connection, ())
-            await queries.append_reports(connection, ())
+            await queries.append_reports(connection, (), self._mac.key_id)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -174,10 +174,10 @@ class CreditHandler:
         reports = list(map(self._report_of, scored))
         async with self._connection.use("append_reports") as connection:
             if not self._max_age_seconds:
-                rows = await queries.append_reports(connection, reports)
+                rows = await queries.append_reports(connection, reports, self._mac.key_id)
             else:
                 async with connection.transaction():
-                    rows = await queries.append_reports(connection, reports)
+                    rows = await queries.append_reports(connection, reports, self._mac.key_id)
                     await kept_reports.keep(connection, [each.used_report for each in _appended(scored, rows)])
         failpoints.reached(Place.CREDIT_AFTER_COMMIT)
         self._events.publish(rows)

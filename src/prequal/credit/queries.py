@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from prequal.core.errors import Transient
 from prequal.core.topology import Service, topic_of
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.inbox import FACTS, INSERT_REMEMBERED, KNOWN, Known, known_by_id
@@ -83,12 +84,20 @@ _REPORTS = Columns[Report](
 )
 
 
-async def append_reports(connection: Connection, reports: Sequence[Report]) -> list[OutboxRow]:
-    """Remember the events and put the reports of those that were new into the outbox; returns these reports' rows."""
+async def append_reports(connection: Connection, reports: Sequence[Report], signed_by: bytes) -> list[OutboxRow]:
+    """Remember the events and put the reports of those that were new into the outbox; returns these reports' rows.
+
+    Raises:
+        Transient: the key of this id, which signed them, is retired; nothing was written.
+    """
     rows = await connection.fetch(
         f"""
-        WITH input AS (
-            SELECT {_REPORTS.names} FROM {_REPORTS.table("input", first=4)}
+        WITH key AS MATERIALIZED (
+            SELECT EXISTS (
+                SELECT FROM key_checks WHERE purpose = 'REPORT_KEY' AND key_id = $4 AND retired_at IS NOT NULL
+            ) AS is_retired
+        ), input AS (
+            SELECT {_REPORTS.names} FROM {_REPORTS.table("input", first=5)} WHERE (SELECT NOT is_retired FROM key)
         ), remembered AS (
             {INSERT_REMEMBERED.format(consumer="$1", events="input")}
         ), appended AS (
@@ -102,10 +111,14 @@ async def append_reports(connection: Connection, reports: Sequence[Report]) -> l
             RETURNING {ROW}
         )
         SELECT {ROW} FROM appended
+        UNION ALL SELECT {", ".join(["NULL"] * len(ROW.split(", ")))} FROM key WHERE is_retired
         """,
         CONSUMER,
         topic_of(CreditReportGenerated.type),
         CreditReportGenerated.type.value,
+        signed_by,
         *_REPORTS.parameters(reports),
     )
+    if any(row[0] is None for row in rows):
+        raise Transient(f"REPORT_KEY (id {signed_by.hex()}) is retired: restart this process with the new one")
     return [*map(OutboxRow._make, rows)]

@@ -8,26 +8,43 @@ from collections.abc import Iterable
 from typing import Final
 
 from prequal.core.keyed_hash import KeyedHash
+from prequal.core.keys import key_id
 
 PURPOSE: Final = b"prequal credit report v1|"
 
 
 class ReportMac:
-    """Makes MACs under one key, and checks them under that and under retired ones."""
+    """Makes MACs under one key, and checks them under that and under retired ones.
+
+    Attributes:
+        key_id: names the key that signs, 8 bytes.
+    """
 
     def __init__(self, key: bytes, retired: Iterable[bytes] = ()) -> None:
         """Take keys of 32 bytes."""
-        self._keys = [KeyedHash(each, PURPOSE) for each in (key, *retired)]
+        self.key_id = key_id(key)
+        self._signing = KeyedHash(key, PURPOSE)
+        self._believed = {key_id(each): KeyedHash(each, PURPOSE) for each in (key, *retired)}
 
     def __repr__(self) -> str:
         return "ReportMac()"
 
     def make(self, facts: bytes) -> str:
         """The MAC of a report's facts (`Event.facts`), 64 lower-case hexadecimal digits."""
-        return self._keys[0].of(facts).hex()
+        return self._signing.of(facts).hex()
+
+    @property
+    def believed(self) -> frozenset[bytes]:
+        """The ids of the keys whose MACs are valid."""
+        return frozenset(self._believed)
+
+    def forget(self, ids: Iterable[bytes]) -> None:
+        """Believe the keys of these ids no more."""
+        for each in ids:
+            self._believed.pop(each, None)
 
     def is_valid(self, mac: str | None, facts: bytes) -> bool:
         """Whether a holder of an accepted key made `mac` of these facts; takes as long for every wrong one."""
         given = (mac or "").encode()
-        matches = [hmac.compare_digest(given, key.of(facts).hex().encode()) for key in self._keys]
+        matches = [hmac.compare_digest(given, key.of(facts).hex().encode()) for key in self._believed.values()]
         return True in matches

@@ -139,22 +139,38 @@ async def needed_without(
     return {table: count for table, count in found.items() if count}
 
 
-async def undecided_reports(connection: Connection) -> list[str]:
-    """The reports of undecided applications, each as the event's JSON: while one is undecided, they are all here."""
-    of_table = "SELECT payload FROM {} WHERE application_id IN (SELECT id FROM undecided) AND event_type = $1"
+async def undecided_reports(connection: Connection, written_after: datetime | None = None) -> list[str]:
+    """The reports of undecided applications, each as the event's JSON: while one is undecided, they are all here.
+
+    With `written_after`, only those of that time and later.
+    """
+    of_table = """
+        SELECT payload FROM {} WHERE application_id IN (SELECT id FROM undecided) AND event_type = $1
+                                 AND created_at >= coalesce($2::timestamptz, '-infinity')
+    """
     rows = await connection.fetch(
         f"""
         WITH undecided AS MATERIALIZED (SELECT id FROM {UNDECIDED} AS application)
         {" UNION ALL ".join(map(of_table.format, OUTBOX_TABLES))}
         """,
         EventType.CREDIT_REPORT_GENERATED.value,
+        written_after,
     )
     return [row[0] for row in rows]
 
 
-async def blocks_by_key(connection: Connection) -> dict[bytes, int]:
-    """How many blocks of the record each key chains, by key id."""
-    rows = await connection.fetch("SELECT key_id, count(*) FROM record_blocks GROUP BY key_id")
+async def blocks_by_key(connection: Connection, chained_after: datetime | None = None) -> dict[bytes, int]:
+    """How many blocks of the record each key chains, by key id; with `chained_after`, only of those made since."""
+    rows = await connection.fetch(
+        """
+        SELECT key_id, count(*) FROM record_blocks
+        WHERE number > coalesce((
+            SELECT number FROM record_blocks WHERE chained_at < $1::timestamptz ORDER BY number DESC LIMIT 1
+        ), 0)
+        GROUP BY key_id
+        """,
+        chained_after,
+    )
     return {bytes(row[0]): row[1] for row in rows}
 
 

@@ -6,6 +6,7 @@ Invariant: such a key is retired only when nothing is left that is believed, pro
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from prequal.core.errors import Invalid, Refused
@@ -16,6 +17,7 @@ from prequal.ops import key_queries
 from prequal.ops.key_retirement import (
     COMMAND_SECONDS,
     SESSION,
+    WRITE_SECONDS_MAX,
     ListedKey,
     listed,
     others_in_use,
@@ -25,7 +27,6 @@ from prequal.people.queries import second_factors
 from prequal.people.second_factor_keys import key_id_of
 from prequal.postgres import key_checks
 from prequal.postgres.connections import Connection
-from prequal.postgres.key_checks import KEY_CHECK_LOCK
 from prequal.record.acts import Actor, record_act
 from prequal.schema.version import run_at_revision
 
@@ -38,22 +39,22 @@ class Purpose:
     """What a key is for.
 
     Attributes:
-        needs: what needs each of these keys now.
+        needs: what needs each of these keys now; with a time, of what is found by age only what was written since.
         old: the state of one that another took the place of.
         way_out: what a person does about what still needs a key.
         only_with_key: whether only a holder of the key knows what needs it.
     """
 
-    needs: Callable[[Connection, Sequence[bytes]], Awaitable[Needs]]
+    needs: Callable[[Connection, Sequence[bytes], datetime | None], Awaitable[Needs]]
     old: str
     way_out: str
     only_with_key: bool = False
 
 
-async def _reports(connection: Connection, keys: Sequence[bytes]) -> Needs:
+async def _reports(connection: Connection, keys: Sequence[bytes], written_after: datetime | None) -> Needs:
     macs = {key_id(key): ReportMac(key) for key in keys}
     found: dict[bytes, set[str]] = {}
-    for payload in await key_queries.undecided_reports(connection):
+    for payload in await key_queries.undecided_reports(connection, written_after):
         try:
             report = CreditReportGenerated.decode(payload.encode())
         except Invalid:
@@ -64,14 +65,15 @@ async def _reports(connection: Connection, keys: Sequence[bytes]) -> Needs:
     return {id_: {"undecided applications": len(applications)} for id_, applications in found.items()}
 
 
-async def _record(connection: Connection, _: Sequence[bytes]) -> Needs:
-    needs = {id_: {"record_blocks": count} for id_, count in (await key_queries.blocks_by_key(connection)).items()}
+async def _record(connection: Connection, _: Sequence[bytes], written_after: datetime | None) -> Needs:
+    blocks = await key_queries.blocks_by_key(connection, written_after)
+    needs = {id_: {"record_blocks": count} for id_, count in blocks.items()}
     if (sealed := await key_queries.key_of_seal(connection)) is not None:
         needs[sealed] = needs.get(sealed, {}) | {"record_seals": 1}
     return needs
 
 
-async def _people(connection: Connection, _: Sequence[bytes]) -> Needs:
+async def _people(connection: Connection, _: Sequence[bytes], __: datetime | None) -> Needs:
     stored = (await second_factors(connection)).values()
     counts = Counter(id_ for id_ in map(key_id_of, stored) if id_ is not None)
     return {id_: {"people": count} for id_, count in counts.items()}
@@ -107,7 +109,7 @@ def list_keys(database_url: str, purpose: str, keys: Sequence[bytes]) -> list[Li
     async def ask(connection: Connection) -> list[ListedKey]:
         async with connection.transaction():
             known = await key_checks.recorded(connection, purpose)
-            needs = await PURPOSES[purpose].needs(connection, keys)
+            needs = await PURPOSES[purpose].needs(connection, keys, None)
         return [
             listed(id_, key, here, PURPOSES[purpose].old, _needed_by(purpose, id_, here, needs))
             for id_, key in known.items()
@@ -130,20 +132,31 @@ def retire(database_url: str, actor: Actor, purpose: str, id_: bytes, keys: Sequ
         raise Refused(f"Key {id_.hex()} is the active one: `prequal keys rotate {purpose}` first.")
 
     async def work(connection: Connection) -> None:
+        await others_in_use(connection, purpose, id_)
+        if PURPOSES[purpose].only_with_key and id_ not in here:
+            raise Refused(
+                f"Key {id_.hex()} is not here, and without it nobody knows what it signed: add it to "
+                f"{purpose}S_RETIRED of this command."
+            )
+        began: datetime = await connection.fetchval("SELECT now()")
+        await _require_no_need(connection, purpose, id_, keys)
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", KEY_CHECK_LOCK)
+            # Each write checks its key: none is under way while this is held, and each later one sees that the key is
+            # retired. So only what was written since the first look can be new.
+            await key_checks.hold_checks_off(connection)
             await others_in_use(connection, purpose, id_)
-            if PURPOSES[purpose].only_with_key and id_ not in here:
-                raise Refused(
-                    f"Key {id_.hex()} is not here, and without it nobody knows what it signed: add it to "
-                    f"{purpose}S_RETIRED of this command."
-                )
-            needs = await PURPOSES[purpose].needs(connection, keys)
-            require_unneeded(id_, needs.get(id_, {}), PURPOSES[purpose].way_out)
+            await _require_no_need(connection, purpose, id_, keys, began - WRITE_SECONDS_MAX)
             await key_checks.retire(connection, purpose, id_)
             await record_act(connection, actor, "key_retired", "key", id_.hex(), {"purpose": purpose})
 
     run_at_revision(database_url, "keys", work, SESSION, COMMAND_SECONDS)
+
+
+async def _require_no_need(
+    connection: Connection, purpose: str, id_: bytes, keys: Sequence[bytes], written_after: datetime | None = None
+) -> None:
+    needs = await PURPOSES[purpose].needs(connection, keys, written_after)
+    require_unneeded(id_, needs.get(id_, {}), PURPOSES[purpose].way_out)
 
 
 def _needed_by(purpose: str, id_: bytes, here: Sequence[bytes], needs: Needs) -> Mapping[str, int] | None:

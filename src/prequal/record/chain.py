@@ -13,8 +13,10 @@ from typing import Final
 import structlog
 
 from prequal.core.errors import Transient
+from prequal.core.keys import KeyCheck
 from prequal.core.lifecycle import pause
 from prequal.postgres.connections import Connection, connected
+from prequal.postgres.key_checks import recorded_key
 from prequal.record import queries
 from prequal.record.blocks import TABLES, Block, Link, chained_upto, next_block, packed
 from prequal.record.heads import HeadsFolder
@@ -49,6 +51,9 @@ async def chain(connection: Connection, key: bytes) -> Link | None:
     """Add blocks until every settled entry is in one; returns the newest, None when there is none at all.
 
     Where another process chains at this moment nothing is added.
+
+    Raises:
+        Misconfigured: the key is not, or no longer, one that the database knows; nothing is added under it.
     """
     upto = await _settled(connection)
     while True:
@@ -59,6 +64,7 @@ async def chain(connection: Connection, key: bytes) -> Link | None:
             block = await _next(connection, key, last, upto)
             if block is None:
                 return last
+            await recorded_key("RECORD_KEY", KeyCheck.of(key))(connection)
             await queries.add(connection, block)
 
 

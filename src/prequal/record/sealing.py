@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from prequal.core.errors import Refused, UsageError
+from prequal.core.keys import KeyCheck
 from prequal.postgres.connections import Connection
+from prequal.postgres.key_checks import recorded_key
 from prequal.record import exports, queries
 from prequal.record.acts import Actor, record_act
 from prequal.record.blocks import TABLES, Block, Link, Seal, link_of
@@ -62,12 +64,14 @@ async def drop(
     Raises:
         Refused: the file, or what is stored, is not as it was chained, or it holds the newest block.
         UsageError: it is no such file, or of other blocks.
+        Misconfigured: the key was retired meanwhile.
     """
     seal = await queries.seal(connection)
     last, entries = _read(file, keys)
     if seal is None or seal.last != last:
         await _require_stored(connection, file, last, seal)
         async with connection.transaction():
+            await recorded_key("RECORD_KEY", KeyCheck.of(key))(connection)
             await queries.add_seal(connection, Seal.of(last, key))
             await record_act(
                 connection, actor, "record_dropped", "block", str(last.number), {"entries": entries, "file": file.name}

@@ -75,7 +75,7 @@ _VERSION = (
 )
 _UNDER_HASH_KEY = "application_id, expires_at, hash_key"
 """What shows whether a hash key may be retired."""
-_SIGNED = "application_id, event_type, payload"
+_SIGNED = "application_id, event_type, payload, created_at"
 """What shows whether an encryption key, or a report key, may be retired."""
 _EVERY_ROLE = dict.fromkeys(Role, "SELECT")
 
@@ -218,7 +218,7 @@ GRANTS: Final[Grid] = {
     "publisher_leases": {Role.PUBLISHER: "SELECT, INSERT, UPDATE"},
     "record_blocks": {
         Role.CONSOLE: "SELECT, INSERT",
-        Role.ADMINISTRATOR: "SELECT (key_id)",
+        Role.ADMINISTRATOR: "SELECT (number, chained_at, key_id)",
         Role.AUDITOR: "SELECT, INSERT",
     },
     "record_seals": {
