@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -22,8 +23,10 @@ from prequal.core.record_settings import RecordSettings
 from prequal.core.settings import load
 from prequal.domain.pan import Pan
 from prequal.ops.encryption_keys import make_known
-from prequal.record import chain, commands
+from prequal.postgres.connections import Connection
+from prequal.record import chain, commands, queries
 from prequal.record.acts import operator
+from prequal.record.blocks import BLOCK_ENTRIES
 from prequal.record.chain import follow
 from prequal.record.heads import read_head
 from prequal.record.verification import Tampering, Verdict
@@ -316,6 +319,75 @@ def test_entry_of_a_transaction_that_stays_open_is_never_passed_over(database: D
 
     assert chained(database) == 1
     assert verified(database) == Verdict(1, 3, 0, None)
+
+
+def aged(database: Database) -> None:
+    """Let the entries that are in no block be an hour old."""
+    by_a_superuser(
+        database,
+        """
+        UPDATE audit_log SET occurred_at = occurred_at - interval '1 hour'
+        WHERE id > coalesce((SELECT max(audit_log_upto) FROM record_blocks), 0)
+        """,
+        """
+        UPDATE acts SET occurred_at = occurred_at - interval '1 hour'
+        WHERE id > coalesce((SELECT max(acts_upto) FROM record_blocks), 0)
+        """,
+    )
+
+
+def many_written(database: Database, entries: int) -> None:
+    database.execute(
+        """
+        INSERT INTO audit_log (application_id, service, action)
+        SELECT %s::uuid, 'credit-service', 'READ' FROM generate_series(1, %s)
+        """,
+        APPLICATION,
+        entries,
+    )
+
+
+def test_many_entries_behind_a_transaction_that_stayed_open_are_chained_late_without_an_alarm(
+    database: Database,
+) -> None:
+    with database.connect() as slow:
+        slow.execute(WRITTEN, (APPLICATION,))
+        many_written(database, 2 * BLOCK_ENTRIES)
+        assert chained(database) == 0
+        slow.commit()
+    written(database, 1)
+    aged(database)
+
+    assert chained(database) == 3
+    assert verified(database) == Verdict(3, 2 * BLOCK_ENTRIES + 3, 0, None)
+
+    by_a_superuser(database, DATED.format("-1 day"))
+    chained(database)
+    assert verified(database).tampering == Tampering(
+        "back-dated before it was chained", f"audit_log:{2 * BLOCK_ENTRIES + 3}"
+    )
+
+
+def test_chain_that_stood_still_between_its_look_and_its_block_raises_no_alarm(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(database, 1)
+    locked, now = queries.lock, queries.now
+    with monkeypatch.context() as patched:
+
+        async def an_hour_later(connection: Connection) -> datetime:
+            return await now(connection) + timedelta(hours=1)
+
+        async def stood_still(connection: Connection) -> bool:
+            await asyncio.to_thread(written, database, 1)
+            patched.setattr(queries, "now", an_hour_later)
+            return await locked(connection)
+
+        patched.setattr(queries, "lock", stood_still)
+        assert chained(database) == 1
+
+    assert chained(database) == 2
+    assert verified(database) == Verdict(2, 6, 0, None)
 
 
 def test_followed_chain_takes_an_entry_within_five_seconds_and_writes_a_head(

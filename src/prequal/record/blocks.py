@@ -22,6 +22,8 @@ COLUMNS: Final = {
 """For each table the names of its entries' fields."""
 TABLES: Final = tuple(COLUMNS)
 """The tables whose rows are entries, in the order in which a block holds them."""
+BLOCK_ENTRIES: Final = 5000
+"""A block holds no more of a table. One that holds so many is full: what comes after it may have been there as well."""
 DIGEST_BYTES: Final = 16
 """Of SHA-256; another entry with the same digest is 2¹²⁸ tries away."""
 LEVELS_MAX: Final = 100
@@ -59,7 +61,8 @@ class Link:
 
     Attributes:
         number: from 1, without a gap.
-        chained_at: when it was made, by the database's clock, or as far as that had been before it stepped back.
+        chained_at: when the chain looked for what it holds, by the database's clock, or as far as it had been before
+            it stepped back.
         upto: for each table the id up to which this block and those before hold every entry.
         mac: HMAC-SHA-256, 32 bytes.
     """
@@ -81,6 +84,11 @@ class Block(Link):
 
     entries: tuple[bytes, ...]
     key_id: bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next block may hold what was there already when this one was made."""
+        return any(len(each) >= BLOCK_ENTRIES * _ENTRY.size for each in self.entries)
 
     def is_of(self, key: bytes, previous: bytes) -> bool:
         """Whether the MAC is this key's, over what the block says and the MAC of the block before."""

@@ -18,14 +18,13 @@ from prequal.core.lifecycle import pause
 from prequal.postgres.connections import Connection, connected
 from prequal.postgres.key_checks import recorded_key
 from prequal.record import queries
-from prequal.record.blocks import TABLES, Block, Link, chained_upto, next_block, packed
+from prequal.record.blocks import BLOCK_ENTRIES, TABLES, Block, Link, chained_upto, next_block, packed
 from prequal.record.heads import HeadsFolder
 
 EVERY_SECONDS: Final = 2.0
 """An entry is in a block within 5 seconds, unless a transaction that has written stays open for longer."""
 WRITERS_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 0.02
-BLOCK_ENTRIES: Final = 5000
 CLOCK_STEP: Final = timedelta(minutes=10)
 """The database's clock may step back so far, or that of the server that takes over be so far behind."""
 COMMAND_SECONDS: Final = 30.0
@@ -55,20 +54,22 @@ async def chain(connection: Connection, key: bytes) -> Link | None:
     Raises:
         Misconfigured: the key is not, or no longer, one that the database knows; nothing is added under it.
     """
-    upto = await _settled(connection)
+    looked_at, upto = await queries.now(connection), await _settled(connection)
     while True:
         async with connection.transaction():
             if not await queries.lock(connection):
                 return await queries.last_link(connection)
             last = await queries.last_link(connection)
-            block = await _next(connection, key, last, upto)
+            block = await _next(connection, key, last, looked_at, upto)
             if block is None:
                 return last
             await recorded_key("RECORD_KEY", KeyCheck.of(key))(connection)
             await queries.add(connection, block)
 
 
-async def _next(connection: Connection, key: bytes, last: Link | None, upto: Sequence[int]) -> Block | None:
+async def _next(
+    connection: Connection, key: bytes, last: Link | None, looked_at: datetime, upto: Sequence[int]
+) -> Block | None:
     before = chained_upto(last)
     ends, contents, times = [], [], []
     for table, after, end in zip(TABLES, before, upto, strict=True):
@@ -79,16 +80,18 @@ async def _next(connection: Connection, key: bytes, last: Link | None, upto: Seq
     if not any(contents):
         return None
     number, previous = (last.number + 1, last.mac) if last else (1, b"")
-    return next_block(key, number, _chained_at(await queries.now(connection), times, last), ends, contents, previous)
+    return next_block(key, number, _chained_at(looked_at, times, last), ends, contents, previous)
 
 
-def _chained_at(now: datetime, times: Sequence[datetime], last: Link | None) -> datetime:
+def _chained_at(looked_at: datetime, times: Sequence[datetime], last: Link | None) -> datetime:
     """The time of a block: not before its entries' and the last one's, for the clock may have stepped back.
+
+    It is that of the look, not of the making: what came between the two, however long, is in no block yet.
 
     What is later by more than `CLOCK_STEP` had its time from elsewhere: it stays for `verify` to name.
     """
     earlier = [*times, *([last.chained_at] if last else [])]
-    return max([now, *(at for at in earlier if at <= now + CLOCK_STEP)])
+    return max([looked_at, *(at for at in earlier if at <= looked_at + CLOCK_STEP)])
 
 
 async def _settled(connection: Connection) -> list[int]:

@@ -98,6 +98,8 @@ class Walk:
         self.last: Link | None = None
         self.blocks = 0
         self.entries = 0
+        self._settled_at: datetime | None = None
+        self._looked_at: datetime | None = None
         self._keys = keys
         self._head = head
         self._progress = progress
@@ -113,7 +115,7 @@ class Walk:
         Raises:
             UsageError: the head is of a block before it.
         """
-        self.last = last
+        self.last, self._settled_at = last, last.chained_at
         if self._head is not None and self._head.number < last.number:
             raise UsageError(
                 f"Block {self._head.number} of the head has left the database: give the files from that block on, by "
@@ -138,12 +140,13 @@ class Walk:
 
     def of_entries(self, block: Block, found: Sequence[Mapping[int, Entry]]) -> Tampering | None:
         """What is wrong with its entries, of which `found` are for each table; nothing: then it is the last block."""
-        begun = self.last.chained_at - OPEN_TRANSACTION if self.last else None
+        begun = self._settled_at - OPEN_TRANSACTION if self._settled_at else None
         for table, chained, stored in zip(TABLES, block.entries, found, strict=True):
             if tampering := _first(table, unpacked(chained), stored):
                 return tampering
             if dated := _out_of_time(stored, begun, block.chained_at):
                 return Tampering("back-dated before it was chained", f"{table}:{dated}")
+        self._note_time(block)
         self.last = block
         self.blocks += 1
         self.entries += sum(map(len, found))
@@ -163,6 +166,17 @@ class Walk:
             if tampering := self.of_block(block) or self.of_entries(block, exported.entries):
                 return tampering
         return None
+
+    def _note_time(self, block: Block) -> None:
+        """Keep when the chain looked and left nothing out: what it finds at a later look was written after that.
+
+        Behind a full block come entries of the same look, which may be much older than it, where the chain had to wait.
+        """
+        looked_at = self._looked_at or block.chained_at
+        if block.is_full:
+            self._looked_at = looked_at
+        else:
+            self._settled_at, self._looked_at = looked_at, None
 
     def _key(self, id_: bytes, whose: str) -> bytes:
         """The key of this id. Raises `Misconfigured` as `verify` does."""
