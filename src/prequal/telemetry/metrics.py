@@ -211,6 +211,10 @@ RECORD_CHAINED_AT = _gauge("record_chained_timestamp_seconds", "Unix time of the
 RECORD_UNCHAINED_AGE = _gauge(
     "record_unchained_age_seconds", "Seconds that the record's oldest entry has been in no block; 0 to 5 with none."
 )
+RECORD_HEAD_UNWRITTEN_AGE = _gauge(
+    "record_head_unwritten_age_seconds",
+    "Seconds that a head of the record's chain has waited to be written into RECORD_HEADS_FOLDER; 0 while none is due.",
+)
 
 ISSUER_SIGN_INS = _counter(
     "issuer_sign_ins_total",

@@ -150,6 +150,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         **_POOL,
         metrics.RECORD_CHAINED_AT: [],
         metrics.RECORD_UNCHAINED_AGE: [],
+        metrics.RECORD_HEAD_UNWRITTEN_AGE: [],
         metrics.ISSUER_SIGN_INS: _of(
             "done", "another_browser", "not_vouched", "unknown_subject", "limited", "busy", "away"
         ),
