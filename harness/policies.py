@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from harness.database import Database
 from prequal.decision.policy_in_force import InForce
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
@@ -51,3 +52,18 @@ async def activated(connection: Connection, text: str | None = None, at: datetim
     text = text or policy_text()
     await approved(connection, text)
     return await life.activate(connection, ASHA, load(text).version, at)
+
+
+def let_the_clock_step_back(database: Database, seconds: int) -> None:
+    """Have the newest activation be of a clock that was so far ahead of the present one."""
+    database.execute("ALTER TABLE policy_activations DISABLE TRIGGER policy_activations_is_append_only")
+    database.execute(
+        """
+        UPDATE policy_activations
+        SET effective_from = effective_from + %s * interval '1 s', activated_at = activated_at + %s * interval '1 s'
+        WHERE id = (SELECT max(id) FROM policy_activations)
+        """,
+        seconds,
+        seconds,
+    )
+    database.execute("ALTER TABLE policy_activations ENABLE ALWAYS TRIGGER policy_activations_is_append_only")

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from harness.database import Database
-from harness.policies import ASHA, RAVI, activated, approved, policy_text
+from harness.policies import ASHA, RAVI, activated, approved, let_the_clock_step_back, policy_text
 from harness.policies import REPORT as REPORT_HASH
 from harness.waiting import soon
 from prequal.console import backtest_process
@@ -80,6 +80,26 @@ async def test_approved_version_challenges_and_is_ended(signed_in: SignedIn, dat
     assert "The version in force decides every application." in after
     assert "ended by risk_officer." in after
     assert "It was the challenger of v1 until" in (await officer.get("/policy/v2")).text
+
+
+async def test_activation_after_the_clock_stepped_back_says_from_when_it_holds(
+    signed_in: SignedIn, database: Database
+) -> None:
+    async with connected(database.url, "test") as connection:
+        for version in ("v2", "v4"):
+            await approved(connection, policy_text(version), REPORT)
+        await life.activate(connection, ASHA, "v2")
+        await activated(connection, policy_text("v3"))
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    let_the_clock_step_back(database, 3600)
+
+    put_into_force = await officer.get((await officer.post("/policy/v4/activate")).headers["Location"])
+
+    assert "decides from the time on that its state says: the database&#39;s clock stepped back." in put_into_force.text
+    assert re.search(r"<dt>State</dt><dd>approved, from \d", put_into_force.text)
+
+    rolled_back = await officer.get((await officer.post("/policy/v2/rollback")).headers["Location"])
+    assert "goes out of force once the database&#39;s clock, which stepped back, has caught up." in rolled_back.text
 
 
 async def test_challenge_of_another_version_is_not_ended_from_the_page_of_one(

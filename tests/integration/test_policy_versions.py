@@ -6,7 +6,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from harness.database import Database
-from harness.policies import ASHA, COUNTS, RAVI, REPORT, activated, approved, policy_text, proposed
+from harness.policies import (
+    ASHA,
+    COUNTS,
+    RAVI,
+    REPORT,
+    activated,
+    approved,
+    let_the_clock_step_back,
+    policy_text,
+    proposed,
+)
 from harness.waiting import soon
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
@@ -117,21 +127,6 @@ async def test_rollback_of_the_first_version_is_refused(connection: Connection) 
 )
 def test_rollback_never_returns_to_what_was_rolled_back(history: str, before: str | None) -> None:
     assert version_before(history) == before
-
-
-def let_the_clock_step_back(database: Database, seconds: int) -> None:
-    """Have the newest activation be of a clock that was so far ahead of the present one."""
-    database.execute("ALTER TABLE policy_activations DISABLE TRIGGER policy_activations_is_append_only")
-    database.execute(
-        """
-        UPDATE policy_activations
-        SET effective_from = effective_from + %s * interval '1 s', activated_at = activated_at + %s * interval '1 s'
-        WHERE id = (SELECT max(id) FROM policy_activations)
-        """,
-        seconds,
-        seconds,
-    )
-    database.execute("ALTER TABLE policy_activations ENABLE ALWAYS TRIGGER policy_activations_is_append_only")
 
 
 async def in_force(connection: Connection) -> str:

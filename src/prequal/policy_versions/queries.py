@@ -71,12 +71,13 @@ class StoredVersion:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """That a version decides, from a time on, until another does."""
+    """That a version decides, from a time on, until another does; `is_ahead` when it was made before that time."""
 
     version: str
     hash: bytes
     effective_from: datetime
     id: int
+    is_ahead: bool = False
 
 
 async def lock_acts(connection: Connection) -> None:
@@ -237,7 +238,7 @@ async def insert_activation(
                ),
                $3, $4
         FROM policy_versions WHERE version = $1
-        RETURNING version, hash, effective_from, id
+        RETURNING version, hash, effective_from, id, effective_from > statement_timestamp()
         """,
         name,
         effective_from,

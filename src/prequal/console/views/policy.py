@@ -7,6 +7,7 @@ takes the place of what the page showed there.
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from starlette.responses import Response
@@ -108,17 +109,12 @@ async def approve(visit: Visit) -> Response:
 
 async def activate(visit: Visit) -> Response:
     """Put an approved version into force: the document that the page showed, in the place of the one in force there."""
-    seen = _seen(visit)
-    return await _done(
-        visit,
-        Done.ACTIVATED,
-        lambda connection, actor, version: life.activate(connection, actor, version, seen=seen),
-    )
+    return await _done(visit, Done.ACTIVATED, partial(life.activate, seen=_seen(visit)), Done.ACTIVATED_LATER)
 
 
 async def rollback(visit: Visit) -> Response:
     """Take the version in force out of force."""
-    return await _done(visit, Done.ROLLED_BACK, life.rollback)
+    return await _done(visit, Done.ROLLED_BACK, life.rollback, Done.ROLLED_BACK_LATER)
 
 
 async def challenge(visit: Visit) -> Response:
@@ -139,13 +135,16 @@ async def end_challenge(visit: Visit) -> Response:
     return await _done(visit, Done.CHALLENGE_ENDED, challenges.end)
 
 
-async def _done(visit: Visit, done: Done, work: Act) -> Response:
+async def _done(visit: Visit, done: Done, work: Act, later: Done | None = None) -> Response:
+    """Do an act, and show the version with what was done; `later` says it of an activation whose time is ahead."""
     version = visit.request.path_params["version"]
     try:
         async with visit.writing() as connection, connection.transaction():
-            await work(connection, visit.session.actor, version)
+            found = await work(connection, visit.session.actor, version)
     except Conflict as why:
         return await _version(visit, 409, str(why))
+    if later is not None and isinstance(found, queries.Activation) and found.is_ahead:
+        done = later
     return visit.moved(f"/policy/{version}", done)
 
 
