@@ -9,12 +9,15 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from harness.database import Database, url_of_service
 from harness.waiting import soon
 from prequal.console.cookies import form_token
+from prequal.console.issuer_refusals import refusal_of
 from prequal.console.visit import Console
 from prequal.core import refused_attempts
+from prequal.core.circuit_breaker import FAILURES_MAX, BreakerOpen
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
 from prequal.domain.person import PersonRole
@@ -22,7 +25,7 @@ from prequal.issuers import code_flow, discovery
 from prequal.issuers import keys as issuer_keys
 from prequal.issuers.identity import Identity
 from prequal.people import administration, sign_in
-from prequal.postgres.connections import connected
+from prequal.postgres.connections import ConnectionPool, PostgresAway, connected
 from prequal.record.acts import operator
 from prequal.telemetry import metrics
 from tests.console.conftest import PASSWORD, Browser
@@ -414,6 +417,33 @@ async def test_issuer_that_is_away_is_said_and_passwords_are_taken_meanwhile(
 
     await assert_refused(asha, await asha.get(address), AWAY, "away", before, 503)
     assert (await asha.sign_in("auditor")).status_code == 303
+
+
+async def test_issuer_that_is_left_alone_for_its_failures_is_said_and_not_a_store(
+    browser: Browsers, issuer: SignInIssuer
+) -> None:
+    people = [browser() for _ in range(FAILURES_MAX + 1)]
+    addresses = [await led_back(await begun(each)) for each in people]
+    issuer.is_away = True
+
+    for asha, address in zip(people, addresses, strict=True):
+        before = counted("away")
+        await assert_refused(asha, await asha.get(address), AWAY, "away", before, 503)
+
+
+async def test_database_that_is_left_alone_for_its_failures_is_no_failure_of_the_issuer() -> None:
+    async with ConnectionPool("postgresql://127.0.0.1:1/nowhere", "test", 1) as pool:
+        for _ in range(FAILURES_MAX + 1):
+            with pytest.raises(PostgresAway) as problem:
+                async with pool.use("test"):
+                    pass
+
+    with capture_logs() as logs:
+        refusal = refusal_of(problem.value)
+
+    assert isinstance(problem.value, BreakerOpen)
+    assert (refusal.status, refusal.words) == (503, "PostgreSQL does not answer.")
+    assert [log["reason"] for log in logs] == [None]
 
 
 async def test_no_more_are_at_the_issuer_at_once_than_have_room(browser: Browsers, console: Console) -> None:

@@ -13,10 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from prequal.console.away import away
 from prequal.console.cookies import FIELD, form_token, is_own
 from prequal.console.forms import BadForm, read_form
 from prequal.console.rights import Right, may
-from prequal.console.visit import Console, Visit, asked_from, away, names_nothing
+from prequal.console.visit import Console, Visit, asked_from, names_nothing
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.people import sessions
 from prequal.people.sessions import Session

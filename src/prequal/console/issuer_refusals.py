@@ -9,8 +9,8 @@ from typing import Final
 
 import structlog
 
+from prequal.console.away import away
 from prequal.console.sign_in_limit import retry_after
-from prequal.console.visit import away
 from prequal.core.circuit_breaker import BreakerOpen
 from prequal.core.errors import PrequalError, Transient
 from prequal.issuers.code_flow import AnotherBrowser, NotVouched
@@ -18,6 +18,7 @@ from prequal.issuers.discovery import IssuerAway
 from prequal.issuers.tokens import KeyNotKnown
 from prequal.people.issuer_sign_in import UnknownSubject
 from prequal.people.sign_in import Busy, TooManyRefused
+from prequal.postgres.connections import PostgresAway
 from prequal.telemetry import metrics
 
 log = structlog.get_logger()
@@ -46,7 +47,7 @@ def refusal_of(problem: PrequalError) -> Refusal:
     """How this failure is answered; it is counted and logged by that."""
     outcome = next(name for kind, name in _OUTCOMES if isinstance(problem, kind))
     metrics.ISSUER_SIGN_INS.labels(outcome).inc()
-    is_issuers = isinstance(problem, IssuerAway | KeyNotKnown | BreakerOpen | NotVouched)
+    is_issuers = _is_away(problem) or isinstance(problem, NotVouched)
     log.warning("issuer_sign_in_refused", outcome=outcome, reason=str(problem) if is_issuers else None)
     if isinstance(problem, TooManyRefused):
         return Refusal(429, str(problem), retry_after(problem))
@@ -54,10 +55,15 @@ def refusal_of(problem: PrequalError) -> Refusal:
 
 
 def _words(problem: PrequalError) -> str:
-    if isinstance(problem, IssuerAway | KeyNotKnown):
+    if _is_away(problem):
         return "Your organisation's sign-in does not answer as it should: try again in a moment."
     if isinstance(problem, NotVouched):
         return "Your organisation's sign-in has not let you in, or its answer is not taken: please begin again."
     if isinstance(problem, AnotherBrowser):
         return "This sign-in was begun in another browser, or too long ago: please begin again."
     return away(problem)
+
+
+def _is_away(problem: PrequalError) -> bool:
+    """Whether the issuer does not answer as it should, or is left alone for that; a breaker may be PostgreSQL's too."""
+    return isinstance(problem, IssuerAway | KeyNotKnown | BreakerOpen) and not isinstance(problem, PostgresAway)

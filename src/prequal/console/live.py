@@ -17,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from prequal.console.away import away
 from prequal.console.rights import Right, may
-from prequal.console.visit import Console, away
+from prequal.console.visit import Console
 from prequal.core.errors import Misconfigured, Refused, Transient
 from prequal.core.lifecycle import pause
 from prequal.people import sessions

@@ -25,14 +25,12 @@ from prequal.console.last_shown import LastShown, Shown
 from prequal.console.rendering import Renderer
 from prequal.console.rights import Right, may
 from prequal.console.verifications import Verifier
-from prequal.core.circuit_breaker import BreakerOpen
 from prequal.core.console_settings import ConsoleSettings
-from prequal.core.errors import PrequalError
 from prequal.people.issuer_sign_in import IssuerSignIn
 from prequal.people.second_factor_keys import SecondFactorKeys
 from prequal.people.sessions import Session
 from prequal.people.sign_in import SignIn
-from prequal.postgres.connections import Connection, ConnectionPool, PostgresAway
+from prequal.postgres.connections import Connection, ConnectionPool
 from prequal.service.readiness import Readiness
 
 _CONTENT: Final = b'<main id="main">'
@@ -71,12 +69,6 @@ def asked_from(request: Request) -> str:
 def own_path(text: str) -> str:
     """A path of this console, of what came with a request; anything else is the overview."""
     return text if _OWN_PATH.fullmatch(text) else "/"
-
-
-def away(problem: PrequalError) -> str:
-    """Which store does not answer, in a sentence."""
-    said = "PostgreSQL does not answer" if isinstance(problem, BreakerOpen | PostgresAway) else str(problem)
-    return said if said.endswith(".") else f"{said}."
 
 
 @dataclass(frozen=True, slots=True)

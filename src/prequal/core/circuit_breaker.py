@@ -100,14 +100,16 @@ class Breaker:
         self._become(State.OPEN)
 
     @contextmanager
-    def guarding(self, blames: Callable[[BaseException], bool]) -> Iterator[None]:
+    def guarding(
+        self, blames: Callable[[BaseException], bool], refusal: type[BreakerOpen] = BreakerOpen
+    ) -> Iterator[None]:
         """Run the body unless the breaker is open, and record how it ends; `blames` tells the dependency's failures.
 
         Raises:
-            BreakerOpen: the body was not run.
+            BreakerOpen: the body was not run; it is a `refusal`.
         """
         if not self.try_enter():
-            raise BreakerOpen(f"{self._dependency} failed {self._failures} times in a row and is left alone for now")
+            raise refusal(f"{self._dependency} failed {self._failures} times in a row and is left alone for now")
         try:
             yield
         except BaseException as error:

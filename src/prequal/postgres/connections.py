@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, cast
 
 import asyncpg
 
+from prequal.core.circuit_breaker import BreakerOpen
 from prequal.core.errors import Misconfigured, Transient
 from prequal.postgres.primary import DRIVER_ERRORS as DRIVER_ERRORS
 from prequal.postgres.primary import Connection as Connection
@@ -52,6 +53,10 @@ SESSION = {
 
 class PostgresAway(Transient):
     """PostgreSQL cannot be reached, or failed; the message says how."""
+
+
+class PostgresLeftAlone(PostgresAway, BreakerOpen):
+    """PostgreSQL failed too often just now, and is left alone for a moment."""
 
 
 class LostRace(Transient):
@@ -199,7 +204,7 @@ class ConnectionPool:
         """
         # Giving up while waiting for a turn says nothing about the database: the breaker is asked afterwards.
         async with self._turns:
-            with self._breaker.guarding(_is_away):
+            with self._breaker.guarding(_is_away, PostgresLeftAlone):
                 try:
                     async with self._borrowed() as connection:
                         with _seconds(query).time():
@@ -270,7 +275,7 @@ class SingleConnection:
             Transient: the database failed or cannot be reached; after `LostRace` the connection lives on. An error that
                 blames the data is raised as it is.
         """
-        with self._breaker.guarding(_is_away), _timed(query):
+        with self._breaker.guarding(_is_away, PostgresLeftAlone), _timed(query):
             connection = await self._living()
             _own.used += 1
             try:

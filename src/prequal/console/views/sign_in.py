@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from prequal.console.away import away
 from prequal.console.cookies import form_token, is_own, new_visitor
 from prequal.console.forms import BadForm, read_form
 from prequal.console.sign_in_limit import retry_after
-from prequal.console.visit import Console, away, host_of, own_path
+from prequal.console.visit import Console, host_of, own_path
 from prequal.core.errors import Transient
 from prequal.people import sessions
 from prequal.people.sign_in import SignInRefused, TooManyRefused
