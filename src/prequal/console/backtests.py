@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from prequal.console.away import ended_by
 from prequal.console.backtest_process import BacktestProcess
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError, Transient
@@ -86,7 +87,7 @@ class Backtests:
             self._process = BacktestProcess(self._settings.database_url, document, since, until)
             return await self._process.printed()
         except PrequalError as failure:
-            problem = str(failure)
+            problem = ended_by(failure)
             raise
         finally:
             self._process, self._is_taken = None, False
@@ -116,4 +117,4 @@ class Backtests:
             await self.record(actor, policy, made)
         except PrequalError as problem:
             if ended and self.last is ended:
-                self.last = replace(ended, problem=str(problem))
+                self.last = replace(ended, problem=ended_by(problem))

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from prequal.console.away import ended_by
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError, Refused
 from prequal.postgres.connections import ConnectionPool
@@ -94,7 +95,7 @@ class Verifier:
             async with self._pool.use("console_write") as connection:
                 await record_act(connection, actor, "record_verified", "record", "chain", details)
         except PrequalError as problem:
-            is_fine, words = False, str(problem)
+            is_fine, words = False, ended_by(problem)
         except Exception as bug:
             log.error("record_not_verified", error=where(bug))
             is_fine, words = False, FAILED

@@ -9,6 +9,7 @@ from typing import Any, Final
 from prequal.api import errors
 from prequal.api.errors import ApiError, FieldIssue
 from prequal.api.masking import shown_name
+from prequal.console.away import away
 from prequal.console.sign_in_limit import retry_after
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.domain.policy.problems import NotAPolicy
@@ -81,7 +82,7 @@ def problem_of(failure: PrequalError | NotAPolicy) -> Problem:
         return Problem(Code.RATE_LIMITED, headers=retry_after(failure))
     for kinds, code in _CODES:
         if isinstance(failure, kinds):
-            return Problem(code, str(failure))
+            return Problem(code, away(failure) if code is Code.SERVICE_UNAVAILABLE else str(failure))
     return Problem(Code.INTERNAL_ERROR)
 
 
