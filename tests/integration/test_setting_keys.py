@@ -226,6 +226,23 @@ async def test_block_that_is_being_chained_holds_retirement_of_its_key_off(
     assert "record_blocks 1" in refusal(await retire_elsewhere(database, "RECORD_KEY", keys))
 
 
+async def test_block_that_is_chained_between_the_looks_of_a_retirement_keeps_its_key_in_use(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = await asyncio.to_thread(rotated, database, "RECORD_KEY")
+    written(database)
+    held_off = key_checks.hold_checks_off
+
+    async def chained_before(connection: Connection) -> None:
+        async with connected(database.url, "test chain") as other:
+            await chain.chain(other, RECORD_KEY_BYTES)
+        await held_off(connection)
+
+    monkeypatch.setattr(key_checks, "hold_checks_off", chained_before)
+
+    assert "record_blocks 1" in refusal(await retire_elsewhere(database, "RECORD_KEY", keys))
+
+
 async def test_nothing_is_chained_under_a_retired_key(database: Database) -> None:
     keys = await asyncio.to_thread(rotated, database, "RECORD_KEY")
     ok(await retire_elsewhere(database, "RECORD_KEY", keys))

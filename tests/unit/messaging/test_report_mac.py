@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import reports
+from prequal.core.keys import key_id
 from prequal.messaging.report_mac import ReportMac
 from tests.builders import APPLICATION_ID, PAN_HASH, a_key, a_report, a_report_message
 
@@ -59,3 +60,15 @@ def test_a_mac_is_made_under_the_current_key() -> None:
 
 def test_no_representation_shows_a_key() -> None:
     assert repr(MAC) == "ReportMac()"
+
+
+def test_forgotten_key_is_believed_no_more_and_the_others_are() -> None:
+    mac = ReportMac(a_key(1), [a_key(2), a_key(3)])
+    assert mac.key_id == key_id(a_key(1))
+    assert mac.believed == {key_id(a_key(number)) for number in (1, 2, 3)}
+
+    mac.forget([key_id(a_key(2)), key_id(a_key(9))])
+
+    assert mac.believed == {key_id(a_key(1)), key_id(a_key(3))}
+    valid = [mac.is_valid(ReportMac(a_key(number)).make(FACTS), FACTS) for number in (1, 2, 3)]
+    assert valid == [True, False, True]
