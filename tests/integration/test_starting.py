@@ -60,7 +60,7 @@ def test_who_is_ready_has_its_statements_planned_so_that_the_first_application_w
     last = {row["application_name"].rpartition(" ")[0]: row["query"] for row in rows}
     assert "WITH fit AS" in last["prequal-api write"]
     assert [row["query"] for row in rows if "FROM reused_reports" in row["query"] and "read" in row["application_name"]]
-    assert "WITH input AS" in last["credit-service"]
+    assert "WITH key AS" in last["credit-service"]
     assert "WITH undecided AS" in last["decision-service"]
     assert database.count("applications") == database.count("audit_log") == database.count("outbox_events") == 0
 
