@@ -20,7 +20,7 @@ from prequal.ops import key_queries
 from prequal.ops.dead_letter_reader import read_topics
 from prequal.ops.encryption_keys import PURPOSE, make_unknown
 from prequal.postgres import key_checks
-from prequal.postgres.connections import Connection
+from prequal.postgres.connections import FREE_PLANNER, Connection
 from prequal.postgres.key_checks import RecordedKey
 from prequal.record.acts import Actor
 from prequal.schema.version import connected_at_revision, run_at_revision
@@ -33,12 +33,7 @@ WRITE_SECONDS_MAX: Final = timedelta(minutes=1)
 """Much longer than a write under a key may take."""
 COMMAND_SECONDS: Final = 600.0
 _WAY_OUT: Final = "`prequal keys reencrypt` renews applications; the others run out."
-# Statements over much of the archive, run once: the planner is free, unlike in the services.
-SESSION: Final = {
-    "statement_timeout": str(int(COMMAND_SECONDS * 1000) - 500),
-    "plan_cache_mode": "force_custom_plan",
-    **dict.fromkeys(("enable_seqscan", "enable_bitmapscan"), "on"),
-}
+SESSION: Final = FREE_PLANNER | {"statement_timeout": str(int(COMMAND_SECONDS * 1000) - 500)}
 
 
 def holders(database_url: str, kafka: KafkaSettings, key_id: bytes) -> dict[str, int]:

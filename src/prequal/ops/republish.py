@@ -13,7 +13,7 @@ from prequal.messaging import outbox
 from prequal.ops import queries
 from prequal.ops.progress import kept_apart
 from prequal.ops.selection import Moment, period
-from prequal.postgres.connections import Connection
+from prequal.postgres.connections import FREE_PLANNER, Connection
 from prequal.record.acts import Actor, record_act
 from prequal.schema.version import connected_at_revision
 
@@ -21,15 +21,7 @@ BATCH = 1000
 SELECT_SECONDS = 600.0
 """The selection may read days of archive; nothing waits for it."""
 
-# One statement over much of the archive, run once: the planner is free, unlike in the services.
-SESSION = {
-    "statement_timeout": str(int(SELECT_SECONDS * 1000) - 500),
-    "lock_timeout": "10000",
-    "plan_cache_mode": "force_custom_plan",
-    **dict.fromkeys(
-        ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material"), "on"
-    ),
-}
+SESSION = FREE_PLANNER | {"statement_timeout": str(int(SELECT_SECONDS * 1000) - 500), "lock_timeout": "10000"}
 
 
 @dataclass(frozen=True, slots=True)

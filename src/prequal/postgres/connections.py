@@ -49,6 +49,13 @@ SESSION = {
     "enable_material": "off",
     "plan_cache_mode": "force_generic_plan",
 }
+FREE_PLANNER = {
+    "plan_cache_mode": "force_custom_plan",
+    **dict.fromkeys(
+        ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material"), "on"
+    ),
+}
+"""For a command whose few statements read much of a table, once: every plan is allowed, made for its parameters."""
 
 
 class PostgresAway(Transient):

@@ -14,7 +14,7 @@ from uuid import UUID
 from prequal.core.keys import KeyCheck, key_id
 from prequal.core.lifecycle import stopped_by_signals
 from prequal.core.record_settings import RecordSettings
-from prequal.postgres.connections import Connection
+from prequal.postgres.connections import FREE_PLANNER, Connection
 from prequal.postgres.key_checks import HASH_PURPOSE, recorded, recorded_key
 from prequal.record import access, queries, sealing, verification
 from prequal.record import chain as chaining
@@ -28,13 +28,11 @@ from prequal.record.verification import Verdict
 from prequal.schema.version import connected_at_revision, run_at_revision
 
 COMMAND_SECONDS: Final = 600.0
-SESSION: Final = {
+SESSION: Final = FREE_PLANNER | {
     "statement_timeout": str(int(COMMAND_SECONDS * 1000) - 500),
     "idle_in_transaction_session_timeout": str(int(COMMAND_SECONDS * 1000)),
-    "plan_cache_mode": "force_custom_plan",
-    **dict.fromkeys(("enable_seqscan", "enable_bitmapscan"), "on"),
 }
-"""A verification is one transaction, and a PAN is looked for in the whole table: the planner is free."""
+"""A verification is one transaction, and a PAN is looked for in the whole table."""
 
 
 def chain(settings: RecordSettings) -> Link | None:
