@@ -176,7 +176,7 @@ async def test_dead_letters_are_counted_where_they_lie(database: Database, broke
     ("counting", "arguments", "walks"),
     [
         (
-            system_metrics.undecided,
+            system_metrics.in_decision,
             "2, 100000",
             {
                 "undecided_below_mark_pkey on undecided_below_mark": 1,

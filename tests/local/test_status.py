@@ -1,5 +1,7 @@
 """`prequal status` on tables of every size: what it counts, what it estimates, and that it says which."""
 
+import asyncio
+
 import pytest
 
 from harness.database import Database
@@ -43,7 +45,7 @@ def test_small_table_is_counted(database: Database) -> None:
     fill(database)
     insert_inbox_rows(database, 7)
 
-    facts = database_facts(database.url)
+    facts = asyncio.run(database_facts(database.url))
 
     assert facts.applications == {**DECIDED, "PENDING": UNDECIDED}
     assert facts.applications_exact
@@ -60,7 +62,7 @@ def test_large_table_is_estimated_and_its_undecided_are_counted(
         "DELETE FROM applications WHERE id IN (SELECT id FROM applications WHERE status = 'PENDING' LIMIT 1)"
     )
 
-    facts = database_facts(database.url)
+    facts = asyncio.run(database_facts(database.url))
 
     assert not facts.applications_exact
     assert facts.applications.pop("PENDING") == UNDECIDED - 1
@@ -73,7 +75,7 @@ def test_large_table_that_was_never_analysed_shows_the_undecided(
     monkeypatch.setattr(status, "EXACT_BYTES_MAX", 0)
     fill(database)
 
-    assert database_facts(database.url).applications == {"PENDING": UNDECIDED}
+    assert asyncio.run(database_facts(database.url)).applications == {"PENDING": UNDECIDED}
 
 
 def test_backlog_is_counted_up_to_a_bound(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +83,7 @@ def test_backlog_is_counted_up_to_a_bound(database: Database, monkeypatch: pytes
     monkeypatch.setattr(status, "COUNTED_MAX", UNDECIDED - 1)
     fill(database)
 
-    assert database_facts(database.url).applications["PENDING"] == UNDECIDED - 1
+    assert asyncio.run(database_facts(database.url)).applications["PENDING"] == UNDECIDED - 1
 
 
 @pytest.mark.parametrize(("exact", "shown"), [(True, "90,00,000"), (False, "about 90,00,000")])

@@ -3,11 +3,12 @@
 Invariant: it only reads: nothing is joined, consumed or locked, and every answer is waited for a few seconds at most.
 """
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from prequal.core import python_build
 from prequal.core.errors import Misconfigured
@@ -18,14 +19,12 @@ from prequal.local.data_folder import DataFolder
 from prequal.local.run_file import RunFile, read
 from prequal.local.services import is_ready
 from prequal.local.settings import UpSettings
-from prequal.postgres.undecided import UNDECIDED
+from prequal.messaging import outbox
+from prequal.postgres import undecided
+from prequal.postgres.connections import FREE_PLANNER, Connection, connected
 
-if TYPE_CHECKING:
-    import psycopg
-
-    Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
-
-SECONDS: Final = 5
+SECONDS: Final = 5.0
+SESSION: Final = FREE_PLANNER | {"statement_timeout": str(int(SECONDS * 1000) - 500)}
 EXACT_BYTES_MAX: Final = 64 * 2**20
 """Up to this size, some 150,000 applications, they are counted; a count of more would take seconds."""
 COUNTED_MAX: Final = 100_000
@@ -84,7 +83,7 @@ def collect(settings: UpSettings) -> Overview:
     problems: list[str] = []
     with ThreadPoolExecutor(len(running.processes) or 1) as threads:
         processes = list(threads.map(lambda process: _state(running, process), running.processes))
-    database = _answer_of("PostgreSQL", lambda: database_facts(running.database_url), problems)
+    database = _answer_of("PostgreSQL", lambda: asyncio.run(database_facts(running.database_url)), problems)
     lag, stored = _answer_of("Kafka", lambda: _broker_facts(running, settings), problems) or (None, None)
     resolved = database.resolved_dead_letters if database else None
     return Overview(
@@ -96,47 +95,48 @@ def collect(settings: UpSettings) -> Overview:
     )
 
 
-def database_facts(database_url: str) -> DatabaseFacts:
-    """Count what waits and what was decided, in a time that does not grow with the tables. Raises psycopg's errors."""
-    import psycopg
+async def database_facts(database_url: str) -> DatabaseFacts:
+    """Count what waits and what was decided, in a time that does not grow with the tables.
 
-    bound = f"-c statement_timeout={SECONDS}s"
-    of_primary = "read-write"  # a standby may hold an old copy
-    with psycopg.connect(
-        database_url, connect_timeout=SECONDS, options=bound, target_session_attrs=of_primary
-    ) as connection:
-        exact = _value(connection, "SELECT pg_relation_size('applications')") <= EXACT_BYTES_MAX
+    Raises:
+        ReadOnlyServer: no host of the address takes writes: a standby may hold an old copy.
+        Transient: the database cannot be reached, or failed.
+        Misconfigured: the address or the password is wrong.
+    """
+    async with connected(database_url, "status", SESSION, SECONDS) as connection:
+        exact = await connection.fetchval("SELECT pg_relation_size('applications')") <= EXACT_BYTES_MAX
+        waiting = (await outbox.waiting(connection, COUNTED_MAX)).values()
         return DatabaseFacts(
-            outbox_waiting=_count(connection, "SELECT FROM outbox_events"),
-            outbox_parked=_count(connection, "SELECT FROM outbox_parked"),
-            resolved_dead_letters=_resolved_dead_letters(connection),
-            applications=_counted(connection) if exact else _estimated(connection),
+            outbox_waiting=min(sum(each.events for each in waiting), COUNTED_MAX),
+            outbox_parked=min(sum(each.parked for each in waiting), COUNTED_MAX),
+            resolved_dead_letters=await _resolved_dead_letters(connection),
+            applications=await (_counted(connection) if exact else _estimated(connection)),
             applications_exact=exact,
-            decisions_last_minute=_decisions_last_minute(connection),
+            decisions_last_minute=await _decisions_last_minute(connection),
         )
 
 
-def _resolved_dead_letters(connection: "Connection") -> int:
+async def _resolved_dead_letters(connection: Connection) -> int:
     """Those that their topics still hold: resolved ones whose retention is not over."""
-    return _value(
-        connection,
+    resolved: int = await connection.fetchval(
         """
         SELECT count(DISTINCT (topic, partition, "offset", written_at)) FROM resolved_dead_letters
         WHERE written_at > now() - interval '30 days'
-        """,
+        """
     )
+    return resolved
 
 
-def _counted(connection: "Connection") -> dict[str, int]:
-    rows = connection.execute("SELECT status, count(*) FROM applications GROUP BY status ORDER BY status")
-    return dict(rows.fetchall())
+async def _counted(connection: Connection) -> dict[str, int]:
+    rows = await connection.fetch("SELECT status, count(*) FROM applications GROUP BY status ORDER BY status")
+    return {row[0]: row[1] for row in rows}
 
 
-def _estimated(connection: "Connection") -> dict[str, int]:
+async def _estimated(connection: Connection) -> dict[str, int]:
     """The undecided are counted by themselves, the others estimated by the last ANALYZE: a count would read all."""
-    connection.execute("SET enable_seqscan = off")
-    pending = _count(connection, f"SELECT FROM {UNDECIDED} AS undecided")
-    decided = connection.execute(
+    await connection.execute("SET enable_seqscan = off")
+    pending = (await undecided.waiting(connection, COUNTED_MAX)).applications
+    decided = await connection.fetch(
         """
         SELECT status, round(frequency * reltuples / greatest(relpages, 1) * pg_relation_size(pg_class.oid)
                              / current_setting('block_size')::integer)::bigint
@@ -146,30 +146,20 @@ def _estimated(connection: "Connection") -> dict[str, int]:
         WHERE pg_class.oid = 'applications'::regclass AND attname = 'status' AND status <> 'PENDING'
         ORDER BY status
         """
-    ).fetchall()
-    return {"PENDING": pending, **dict(decided)}
+    )
+    return {"PENDING": pending, **{row[0]: row[1] for row in decided}}
 
 
-def _decisions_last_minute(connection: "Connection") -> int:
+async def _decisions_last_minute(connection: Connection) -> int:
     """By decision-service's inbox rows: an index finds the newest of them, and applications have no such index."""
-    return _value(
-        connection,
+    decisions: int = await connection.fetchval(
         """
         SELECT count(*) FROM processed_messages
-        WHERE consumer = %s AND processed_at > now() - interval '1 minute'
+        WHERE consumer = $1 AND processed_at > now() - interval '1 minute'
         """,
         Service.DECISION.value,
     )
-
-
-def _count(connection: "Connection", rows: LiteralString) -> int:
-    """How many rows a SELECT finds, up to `COUNTED_MAX`."""
-    return _value(connection, f"SELECT count(*) FROM ({rows} LIMIT {COUNTED_MAX}) AS counted")
-
-
-def _value(connection: "Connection", query: LiteralString, *parameters: str) -> int:
-    row = connection.execute(query, parameters).fetchone()
-    return int(row[0]) if row else 0
+    return decisions
 
 
 def _broker_facts(running: RunFile, settings: UpSettings) -> tuple[dict[str, int], int]:

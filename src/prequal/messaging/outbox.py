@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from prequal.core.topology import DECIDED_TOPIC, Service
+from prequal.core.topology import DECIDED_TOPIC, TOPICS, Service
 from prequal.domain.events import MESSAGE_VERSION, EventType
 from prequal.postgres.connections import Connection
 
@@ -47,6 +47,18 @@ class OutboxRow(NamedTuple):
     payload: str
     correlation_id: str | None
     traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many events of a topic are not published, the age of the oldest of them, and how many are parked.
+
+    Republished events are as old as their facts, so their age says nothing of the wait: it is that of the others.
+    """
+
+    events: int
+    oldest_seconds: float
+    parked: int
 
 
 def append_decided(decided: str, review: str = "'null'") -> str:
@@ -133,20 +145,18 @@ async def republish(
     return int(done.rpartition(" ")[2])
 
 
-async def depth(connection: Connection, topic: str) -> tuple[int, float, int]:
-    """How many events of a topic wait (up to 100,000), the oldest one's age in seconds, and how many are parked.
-
-    Republished events are as old as their facts, so their age says nothing of the wait: it is that of the others.
-    """
-    row = await connection.fetchrow(
+async def waiting(connection: Connection, counted_max: int) -> dict[str, Waiting]:
+    """What waits of each topic, counted up to `counted_max`."""
+    rows = await connection.fetch(
         """
-        SELECT
-            (SELECT count(*) FROM (SELECT FROM outbox_events WHERE topic = $1 LIMIT 100000) AS counted),
-            (SELECT coalesce(extract(epoch FROM clock_timestamp() - created_at), 0)::float8
-             FROM outbox_events WHERE topic = $1 AND NOT republished ORDER BY id LIMIT 1),
-            (SELECT count(*) FROM outbox_parked WHERE topic = $1)
+        SELECT topic,
+            (SELECT count(*) FROM (SELECT FROM outbox_events WHERE topic = listed.topic LIMIT $2) AS counted),
+            (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8
+             FROM outbox_events WHERE topic = listed.topic AND NOT republished ORDER BY id LIMIT 1),
+            (SELECT count(*) FROM (SELECT FROM outbox_parked WHERE topic = listed.topic LIMIT $2) AS counted)
+        FROM unnest($1::text[]) AS listed (topic)
         """,
-        topic,
+        TOPICS,
+        counted_max,
     )
-    assert row is not None
-    return row[0], max(0.0, row[1] or 0.0), row[2]
+    return {topic: Waiting(events, max(0.0, age or 0.0), parked) for topic, events, age, parked in rows}

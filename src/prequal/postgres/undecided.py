@@ -6,6 +6,8 @@ Invariant: an undecided application has an id from `undecided_mark` on, or is li
 in the order of time (UUIDv7), but of the clock of the process that made them: one whose clock is behind lists its own.
 """
 
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +20,8 @@ LISTED_AFTER_SECONDS: Final = 5
 transaction may take from its beginning to its first write (`SESSION`'s bounds); one that writes is waited for."""
 STANDS_AFTER_SECONDS: Final = 60
 """A mark that is so far behind the clock is moved by nobody: the publisher moves it every few seconds."""
+OVERDUE_SECONDS: Final = 2.0
+"""The second service level's bound for a decision."""
 PASSED_MAX: Final = 50_000
 FORGOTTEN_MAX: Final = 10_000
 
@@ -63,6 +67,31 @@ LIST_OLD_IDS: Final = f"""
        OR id < (SELECT passed FROM undecided_mark WHERE present)
 """
 """SQL: list those of the rows `accepted` that the mark has passed, or soon will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many applications wait for a decision, how many of them are overdue, and for how long the oldest waits."""
+
+    applications: int
+    overdue: int
+    oldest: timedelta | None
+
+
+async def waiting(connection: Connection, counted_max: int) -> Waiting:
+    """What waits for a decision, counted up to `counted_max`."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT count(*),
+               count(*) FILTER (WHERE created_at < now() - make_interval(secs => $1)),
+               clock_timestamp() - min(created_at)
+        FROM (SELECT created_at FROM {UNDECIDED} AS undecided LIMIT $2) AS counted
+        """,
+        OVERDUE_SECONDS,
+        counted_max,
+    )
+    assert row is not None
+    return Waiting(*row)
 
 
 class MarkMover:

@@ -70,8 +70,8 @@ class Republisher:
     async def _has_capacity(self) -> bool:
         """Whether the outbox is young and the consumers keep up; when that is unknown, the answer is no."""
         async with self._connection.use("republish") as connection:
-            ages = [(await outbox.depth(connection, topic))[1] for topic in GROUPS]
-        if max(ages) > OUTBOX_AGE_MAX_SECONDS:
+            waiting = await outbox.waiting(connection, counted_max=1)
+        if max(waiting[topic].oldest_seconds for topic in GROUPS) > OUTBOX_AGE_MAX_SECONDS:
             return False
         try:
             behind = await asyncio.to_thread(consumer_lag.by_group, self._settings)

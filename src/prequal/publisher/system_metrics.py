@@ -16,12 +16,11 @@ from confluent_kafka import KafkaException
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
 from prequal.core.settings import PublisherSettings
-from prequal.core.topology import TOPICS
 from prequal.messaging import outbox
 from prequal.messaging.consumer_lag import Offsets
-from prequal.postgres import bureau_calls, key_uses
+from prequal.postgres import bureau_calls, key_uses, undecided
 from prequal.postgres.connections import Connection, SingleConnection, describe
-from prequal.postgres.undecided import UNDECIDED
+from prequal.review import queries as review
 from prequal.telemetry import metrics
 from prequal.telemetry.collected_gauge import CollectedGauge
 
@@ -30,8 +29,6 @@ log = structlog.get_logger()
 READ_EVERY_SECONDS = 4.0, 6.0
 """A random pause between these: consumers commit their offsets each second, and a fixed pause might always read just
 before."""
-OVERDUE_SECONDS = 2.0
-"""The second service level's bound for a decision."""
 COUNT_MAX = 100_000
 
 BROKER_GAUGES = (metrics.CONSUMER_LAG, metrics.DEAD_LETTERS_STORED)
@@ -100,12 +97,12 @@ def _clear(gauges: tuple[CollectedGauge, ...]) -> None:
 
 async def _read_database(connection: Connection) -> dict[CollectedGauge, Any]:
     """All values, before one is shown: whether the server takes writes is known after the last answer."""
-    depths = {(topic,): await outbox.depth(connection, topic) for topic in TOPICS}
+    waiting = {(topic,): of_topic for topic, of_topic in (await outbox.waiting(connection, COUNT_MAX)).items()}
     return {
-        metrics.OUTBOX_DEPTH: {topic: depth for topic, (depth, _, _) in depths.items()},
-        metrics.OUTBOX_OLDEST_SECONDS: {topic: age for topic, (_, age, _) in depths.items()},
-        metrics.OUTBOX_PARKED: {topic: parked for topic, (_, _, parked) in depths.items()},
-        **await undecided(connection),
+        metrics.OUTBOX_DEPTH: {topic: each.events for topic, each in waiting.items()},
+        metrics.OUTBOX_OLDEST_SECONDS: {topic: each.oldest_seconds for topic, each in waiting.items()},
+        metrics.OUTBOX_PARKED: {topic: each.parked for topic, each in waiting.items()},
+        **await in_decision(connection),
         **await in_review(connection),
         **await server(connection),
         metrics.BUREAU_CALLS_TODAY: await bureau_calls.of_today(connection),
@@ -115,45 +112,23 @@ async def _read_database(connection: Connection) -> dict[CollectedGauge, Any]:
     }
 
 
-async def undecided(connection: Connection) -> dict[CollectedGauge, float]:
+async def in_decision(connection: Connection) -> dict[CollectedGauge, float]:
     """The applications without a decision, those among them that are overdue, and the oldest one's age in seconds."""
-    row = await connection.fetchrow(
-        f"""
-        SELECT count(*),
-               count(*) FILTER (WHERE created_at < now() - make_interval(secs => $1)),
-               extract(epoch FROM clock_timestamp() - min(created_at))::float8
-        FROM (SELECT created_at FROM {UNDECIDED} AS undecided LIMIT $2) AS counted
-        """,
-        OVERDUE_SECONDS,
-        COUNT_MAX,
-    )
-    assert row is not None
+    waiting = await undecided.waiting(connection, COUNT_MAX)
     return {
-        metrics.UNDECIDED: row[0],
-        metrics.OVERDUE: row[1],
-        metrics.OLDEST_UNDECIDED_SECONDS: max(0.0, row[2] or 0.0),
+        metrics.UNDECIDED: waiting.applications,
+        metrics.OVERDUE: waiting.overdue,
+        metrics.OLDEST_UNDECIDED_SECONDS: max(0.0, waiting.oldest.total_seconds()) if waiting.oldest else 0.0,
     }
 
 
 async def in_review(connection: Connection) -> dict[CollectedGauge, Any]:
     """The undecided cases, those of them past their target time, and the oldest one's hours to it."""
-    row = await connection.fetchrow(
-        """
-        SELECT
-            (SELECT count(*) FROM (SELECT FROM review_cases WHERE outcome IS NULL LIMIT $1) AS counted),
-            (SELECT count(*) FROM (
-                SELECT FROM review_cases WHERE outcome IS NULL AND target_at < now() LIMIT $1
-            ) AS counted),
-            (SELECT extract(epoch FROM target_at - clock_timestamp())::float8 / 3600
-             FROM review_cases WHERE outcome IS NULL ORDER BY target_at LIMIT 1)
-        """,
-        COUNT_MAX,
-    )
-    assert row is not None
+    waiting = await review.waiting(connection, COUNT_MAX)
     return {
-        metrics.REVIEW_OPEN: row[0],
-        metrics.REVIEW_OVERDUE: row[1],
-        metrics.REVIEW_HOURS_TO_TARGET: {} if row[2] is None else row[2],
+        metrics.REVIEW_OPEN: waiting.cases,
+        metrics.REVIEW_OVERDUE: waiting.overdue,
+        metrics.REVIEW_HOURS_TO_TARGET: {} if waiting.hours_to_target is None else waiting.hours_to_target,
     }
 
 

@@ -107,6 +107,18 @@ class Vote:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many cases wait for people, how many of them are past their target time, and the oldest one's hours to it.
+
+    The hours are negative after that time, and None without a case.
+    """
+
+    cases: int
+    overdue: int
+    hours_to_target: float | None
+
+
 _CASE = """
     application_id, opened_at, target_at,
     extract(epoch FROM target_at - coalesce(decided_at, clock_timestamp()))::float8 / 3600 AS hours_to_target,
@@ -130,6 +142,24 @@ async def queue(connection: Connection, order: Order, limit: int, after: UUID | 
         *([] if after is None else [after]),
     )
     return [_case(row) for row in rows]
+
+
+async def waiting(connection: Connection, counted_max: int) -> Waiting:
+    """What waits for people, counted up to `counted_max`."""
+    row = await connection.fetchrow(
+        """
+        SELECT
+            (SELECT count(*) FROM (SELECT FROM review_cases WHERE outcome IS NULL LIMIT $1) AS counted),
+            (SELECT count(*) FROM (
+                SELECT FROM review_cases WHERE outcome IS NULL AND target_at < now() LIMIT $1
+            ) AS counted),
+            (SELECT extract(epoch FROM target_at - clock_timestamp())::float8 / 3600
+             FROM review_cases WHERE outcome IS NULL ORDER BY target_at LIMIT 1)
+        """,
+        counted_max,
+    )
+    assert row is not None
+    return Waiting(*row)
 
 
 async def case_of(connection: Connection, application_id: UUID) -> Case | None:

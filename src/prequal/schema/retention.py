@@ -38,7 +38,7 @@ SESSION = {
     "enable_hashjoin": "on",
     "plan_cache_mode": "auto",
 }
-"""Few statements over many rows: they may take long, and use every plan."""
+"""Few statements over many rows: they may take long, and use more plans than a service's."""
 WHAT = "Maintenance"
 MAINTENANCE_LOCK = 0x70726572  # the migrations' own, and one
 

@@ -157,7 +157,9 @@ OUTBOX_DEPTH = CollectedGauge("outbox_depth", "Events not yet published, counted
 OUTBOX_OLDEST_SECONDS = CollectedGauge(
     "outbox_oldest_age_seconds", "Seconds that the oldest event has waited for its first publication.", ["topic"]
 )
-OUTBOX_PARKED = CollectedGauge("outbox_parked", "Events that the broker refused, waiting for their retry.", ["topic"])
+OUTBOX_PARKED = CollectedGauge(
+    "outbox_parked", "Events that the broker refused, waiting for their retry, counted up to 100,000.", ["topic"]
+)
 ARCHIVE_DAYS_AHEAD = CollectedGauge(
     "outbox_archive_days_ahead", "Days after today for which the archive has partitions."
 )

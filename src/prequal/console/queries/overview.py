@@ -8,9 +8,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from prequal.console.queries import clock
 from prequal.domain.application import first_id
+from prequal.messaging import outbox
+from prequal.postgres import undecided
 from prequal.postgres.connections import Connection
-from prequal.postgres.undecided import UNDECIDED
+from prequal.review import queries as review
 
 APPLICATIONS_MAX: Final = 10_000
 COUNTED_MAX: Final = 10_000
@@ -34,7 +37,7 @@ class Waiting:
 
     now: datetime
     undecided: int
-    oldest_undecided: datetime | None
+    oldest_undecided: timedelta | None
     outbox: int
     parked: int
     cases: int
@@ -62,16 +65,14 @@ async def groups(connection: Connection, since: datetime) -> tuple[list[Group], 
 
 
 async def waiting(connection: Connection) -> Waiting:
-    """How many applications are undecided, since when; how many events are unpublished or parked, and cases open."""
-    row = await connection.fetchrow(
-        f"""
-        SELECT now(), count(*), min(created_at),
-               (SELECT count(*) FROM (SELECT FROM outbox_events ORDER BY topic, id LIMIT $1) AS unpublished),
-               (SELECT count(*) FROM (SELECT FROM outbox_parked ORDER BY next_try_at LIMIT $1) AS parked),
-               (SELECT count(*) FROM (SELECT FROM review_cases WHERE outcome IS NULL LIMIT $1) AS cases)
-        FROM (SELECT created_at FROM {UNDECIDED} AS undecided LIMIT $1) AS counted
-        """,
-        COUNTED_MAX,
+    """How many applications are undecided, for how long; how many events are unpublished or parked, and cases open."""
+    applications = await undecided.waiting(connection, COUNTED_MAX)
+    events = (await outbox.waiting(connection, COUNTED_MAX)).values()
+    return Waiting(
+        now=await clock.now(connection),
+        undecided=applications.applications,
+        oldest_undecided=applications.oldest,
+        outbox=min(sum(each.events for each in events), COUNTED_MAX),
+        parked=min(sum(each.parked for each in events), COUNTED_MAX),
+        cases=(await review.waiting(connection, COUNTED_MAX)).cases,
     )
-    assert row is not None
-    return Waiting(*row)
