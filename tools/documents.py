@@ -1,4 +1,4 @@
-"""The documents that are made from the code: OpenAPI, AsyncAPI, the grids of rights, the examples of settings.
+"""The documents that are made from the code: OpenAPI, AsyncAPI, grids of rights, tables, examples of settings.
 
 Invariant: nothing is said here that the code does not say; what only the documents know is a title or an example.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from prequal.api import openapi
 from prequal.console.api import app as console_api
-from tools import asyncapi, env_examples, grid, policy_schema
+from tools import asyncapi, env_examples, grid, policy_schema, tables
 
 
 def documents() -> dict[Path, str]:
@@ -22,6 +22,7 @@ def documents() -> dict[Path, str]:
         Path("docs/policy.schema.json"): _json(policy_schema.document()),
         grid.PAGE: grid.page(),
         grid.STRIMZI: grid.strimzi(),
+        tables.PAGE: tables.page(),
         **{Path(name): text for name, text in env_examples.files().items()},
     }
 

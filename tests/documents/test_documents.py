@@ -23,7 +23,8 @@ from prequal.messaging.events import Event, Published
 from prequal.messaging.messages import ConsumedMessage
 from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.outbox_producer import headers_of
-from tools import asyncapi, env_examples
+from prequal.schema.grants import GRANTS
+from tools import asyncapi, env_examples, tables
 from tools.documents import documents, drifted, write
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,12 @@ def test_writing_makes_them_all_and_a_second_time_changes_nothing(tmp_path: Path
 
     assert written == list(documents())
     assert write(tmp_path) == []
+
+
+def test_every_table_is_on_the_page_of_tables_once() -> None:
+    named = [table for group in tables.TABLES.values() for table in group]
+
+    assert sorted([*named, tables.EVERYBODYS]) == sorted(GRANTS)
 
 
 def test_check_names_what_drifted_and_changes_nothing(tmp_path: Path) -> None:
