@@ -314,14 +314,14 @@ def ddl_without_a_lock_bound() -> None:
 @bug("credit", red="I9 I10", scenario="a message whose headers cannot be read")
 def headers_read_twice() -> None:
     """A message's headers are read twice, though reading some of them fails."""
-    from prequal.messaging import dead_letters
+    from prequal.messaging import dead_letter_publisher
 
     def asked_again(dead_letter: Any) -> Any:
         theirs = dead_letter.message.message.headers() or []
-        kept = [(name, value) for name, value in theirs if not name.startswith(dead_letters.PREFIX)]
-        return [*kept, *dead_letters.own_headers(dead_letter)]
+        kept = [(name, value) for name, value in theirs if not name.startswith(dead_letter_publisher.PREFIX)]
+        return [*kept, *dead_letter_publisher.own_headers(dead_letter)]
 
-    _rebind(dead_letters, "headers", asked_again)
+    _rebind(dead_letter_publisher, "headers", asked_again)
 
 
 @bug("decision", red="I9", scenario="a quiet while")

@@ -23,8 +23,8 @@ from prequal.domain.application import DECIDED_VERSION, LoanType, Status
 from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
 from prequal.domain.pan import Pan
 from prequal.domain.policy import packaged
-from prequal.messaging import dead_letters, topics
-from prequal.messaging.dead_letters import DeadLetter
+from prequal.messaging import dead_letter_publisher, topics
+from prequal.messaging.dead_letter_publisher import DeadLetter
 from prequal.messaging.events import ApplicationDecided, ApplicationSubmitted, CreditReportGenerated, Event, Published
 from prequal.messaging.messages import ConsumedMessage
 from prequal.messaging.report_mac import ReportMac
@@ -217,7 +217,7 @@ def example_dead_letter_headers() -> Document:
     consumed = ConsumedMessage(message, [])
     consumed.first_seen = datetime.fromisoformat(EXAMPLE_TIME)
     dead_letter = DeadLetter(consumed, Invalid("malformed_json", "the body is not JSON"))
-    written = {name: str(value) for name, value in dead_letters.headers(dead_letter)}
+    written = {name: str(value) for name, value in dead_letter_publisher.headers(dead_letter)}
     return written | {"dlq.last_seen": written["dlq.first_seen"]}
 
 

@@ -74,7 +74,7 @@ def _kafka_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
     """Where a test has no broker, its absence is seen at once."""
     if "broker" not in request.fixturenames:
         monkeypatch.setattr("prequal.messaging.consumer_lag.ASK_SECONDS", 0.2)
-        monkeypatch.setattr("prequal.ops.dead_letter_reader.REQUEST_SECONDS", 0.2)
+        monkeypatch.setattr("prequal.ops.topic_reader.REQUEST_SECONDS", 0.2)
 
 
 @pytest.fixture

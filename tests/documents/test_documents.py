@@ -17,8 +17,8 @@ from prequal.core.settings import load
 from prequal.local.keys import generate
 from prequal.local.services import SETTINGS, ServiceProcess, environment_of
 from prequal.local.settings import UpSettings
-from prequal.messaging import dead_letters
-from prequal.messaging.dead_letters import DeadLetter
+from prequal.messaging import dead_letter_publisher
+from prequal.messaging.dead_letter_publisher import DeadLetter
 from prequal.messaging.events import Event, Published
 from prequal.messaging.messages import ConsumedMessage
 from prequal.messaging.outbox import OutboxRow
@@ -121,7 +121,7 @@ def test_the_published_dead_letter_headers_are_those_that_are_sent() -> None:
     message = ConsumedMessage(Message(topic="topic", partition=0, offset=0, value=b"{"), [])
     dead_letter = DeadLetter(message, Invalid("malformed_json", "the body is not JSON"))
 
-    assert [name for name, _ in dead_letters.headers(dead_letter)] == list(asyncapi.DEAD_LETTER_HEADERS)
+    assert [name for name, _ in dead_letter_publisher.headers(dead_letter)] == list(asyncapi.DEAD_LETTER_HEADERS)
 
 
 def test_operations_are_named_by_what_is_done_with_which_event() -> None:

@@ -33,7 +33,7 @@ from prequal.domain.events import EventType, event_id
 from prequal.domain.pan import Pan
 from prequal.domain.policy import packaged
 from prequal.local.kafka import Kafka
-from prequal.messaging import dead_letters, retries
+from prequal.messaging import dead_letter_publisher, retries
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.kafka_clients import message_headers
 from prequal.messaging.report_mac import ReportMac
@@ -755,8 +755,8 @@ async def test_good_messages_between_dead_letters_keep_the_consumer_going(
 async def test_offset_waits_while_the_dead_letter_topic_is_missing(
     database: Database, broker: Broker, handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "RETRY_SECONDS", 0.2)
-    monkeypatch.setattr(dead_letters, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(dead_letter_publisher, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(dead_letter_publisher, "ANSWER_SECONDS", 2.0)
     before, behind = stored(database, 2)
     broker.delete(handler.dead_letters)
     broker.publish(

@@ -40,7 +40,7 @@ from prequal.local.kafka import Kafka
 from prequal.messaging import acls, consumer_lag, topics
 from prequal.messaging.acls import KafkaUser
 from prequal.messaging.kafka_clients import common_settings, consumer_settings, producer_settings
-from prequal.ops import dead_letter_reader
+from prequal.ops import topic_reader
 from prequal.service.readiness import Readiness
 from tests.support.certificates import Authority
 
@@ -169,7 +169,7 @@ def test_operator_reads_backlogs_and_dead_letters(secured: Secured) -> None:
     publish(secured.plain, SUBMITTED_DLQ, b"for the operator")
 
     assert consumer_lag.by_group(operator).keys() == GROUPS.keys()
-    assert b"for the operator" in [each.value() for each in dead_letter_reader.read_topics(operator, [SUBMITTED_DLQ])]
+    assert b"for the operator" in [each.value() for each in topic_reader.read_topics(operator, [SUBMITTED_DLQ])]
 
 
 @pytest.mark.parametrize("user", KafkaUser)

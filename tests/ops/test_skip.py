@@ -12,8 +12,8 @@ from harness.waiting import eventually
 from prequal.core.errors import Transient, UsageError
 from prequal.core.settings import StoresSettings
 from prequal.core.topology import GROUPS
-from prequal.ops import dead_letters, skip
-from prequal.ops.dead_letters import DeadLetterSelection
+from prequal.ops import dead_letter_resolution, skip
+from prequal.ops.dead_letter_resolution import DeadLetterSelection
 from prequal.record.acts import Actor, ActorKind
 
 GROUP = GROUPS[SUBMITTED]
@@ -61,7 +61,7 @@ def test_next_message_is_skipped_and_recorded(stores: StoresSettings, database: 
 
     assert committed(group) == 2
     assert records(database) == [("skipped", SUBMITTED, 0, 1, "it crashes", "asha")]
-    assert dead_letters.find(stores, DeadLetterSelection()) == []
+    assert dead_letter_resolution.find(stores, DeadLetterSelection()) == []
 
 
 @pytest.mark.parametrize(

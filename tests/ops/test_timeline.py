@@ -296,7 +296,7 @@ def test_without_kafka_the_timeline_comes_from_the_database(database: Database, 
 def test_broker_that_is_away_is_a_note(
     database: Database, stores: StoresSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prequal.ops.dead_letter_reader.REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr("prequal.ops.topic_reader.REQUEST_SECONDS", 1.0)
     submission = an_undecided(database)
     unreachable = stores.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port()}"})
 

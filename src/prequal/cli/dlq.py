@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from prequal.core.settings import StoresSettings
-    from prequal.ops.dead_letter import StoredDeadLetter
-    from prequal.ops.dead_letters import DeadLetterSelection, Resolution
+    from prequal.ops.dead_letter_resolution import DeadLetterSelection, Resolution
+    from prequal.ops.stored_dead_letter import StoredDeadLetter
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -61,9 +61,9 @@ def list_(
       prequal dlq list --reason malformed_json --since 2h
       prequal dlq list --all --json
     """
-    from prequal.ops.dead_letter import State
     from prequal.ops.dead_letter_json import as_json as of
-    from prequal.ops.dead_letters import find
+    from prequal.ops.dead_letter_resolution import find
+    from prequal.ops.stored_dead_letter import State
 
     selection = _selection(ids, kind, since, until, topic)
     found = [each for each in find(_stores(), selection) if every or ids or each.state is State.WAITING]
@@ -88,7 +88,7 @@ def show(
     """
     from prequal.ops.dead_letter_json import as_json as of
     from prequal.ops.dead_letter_json import contents
-    from prequal.ops.dead_letters import fetch
+    from prequal.ops.dead_letter_resolution import fetch
 
     selection = _selection(ids, None, None, None, None)
     found = fetch(_stores(), selection.ids)
@@ -120,11 +120,11 @@ def replay(
       prequal dlq replay loan_applications_submitted_dlq:0:17
       prequal dlq replay --reason unknown_version --dry-run
     """
-    from prequal.ops import dead_letters
+    from prequal.ops import dead_letter_resolution
     from prequal.record.acts import operator
 
     selection = _explicit(_selection(ids, kind, since, until, topic), every)
-    resolution = dead_letters.replay(_stores(), selection, by=operator(), force=force, dry_run=dry_run)
+    resolution = dead_letter_resolution.replay(_stores(), selection, by=operator(), force=force, dry_run=dry_run)
     _report(resolution, "replayed", dry_run, as_json)
 
 
@@ -148,11 +148,11 @@ def discard(
     Example:
       prequal dlq discard --reason malformed_json --because "sent by a load test"
     """
-    from prequal.ops import dead_letters
+    from prequal.ops import dead_letter_resolution
     from prequal.record.acts import operator
 
     selection = _explicit(_selection(ids, kind, since, until, topic), every)
-    resolution = dead_letters.discard(_stores(), selection, because=because, by=operator(), dry_run=dry_run)
+    resolution = dead_letter_resolution.discard(_stores(), selection, because=because, by=operator(), dry_run=dry_run)
     _report(resolution, "discarded", dry_run, as_json)
 
 
@@ -188,9 +188,9 @@ def _stores() -> "StoresSettings":
 def _selection(
     ids: list[str] | None, kind: str | None, since: str | None, until: str | None, topic: str | None
 ) -> "DeadLetterSelection":
-    from prequal.ops.dead_letter import DeadLetterId
-    from prequal.ops.dead_letters import DeadLetterSelection
+    from prequal.ops.dead_letter_resolution import DeadLetterSelection
     from prequal.ops.selection import read_moment, read_source_topic
+    from prequal.ops.stored_dead_letter import DeadLetterId
 
     return DeadLetterSelection(
         ids=tuple(DeadLetterId.read(text) for text in dict.fromkeys(ids or [])),
@@ -203,7 +203,7 @@ def _selection(
 
 def _explicit(selection: "DeadLetterSelection", every: bool) -> "DeadLetterSelection":
     from prequal.core.errors import UsageError
-    from prequal.ops.dead_letters import DeadLetterSelection
+    from prequal.ops.dead_letter_resolution import DeadLetterSelection
 
     if (selection == DeadLetterSelection()) != every:
         raise UsageError("Say which dead letters: ids or filters, or --all alone for every one that waits.")

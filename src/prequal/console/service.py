@@ -15,7 +15,7 @@ from prequal.console import app, listing
 from prequal.console.backtests import Backtests
 from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies
-from prequal.console.dead_letter_list import DeadLetterList
+from prequal.console.dead_letter_cache import DeadLetterCache
 from prequal.console.last_shown import LastShown
 from prequal.console.rendering import Renderer
 from prequal.console.verifications import Verifier
@@ -112,7 +112,7 @@ def console_of(
         last_shown=LastShown(),
         backtests=Backtests(settings, pool),
         consumers=consumers,
-        dead_letters=DeadLetterList(settings, consumers),
+        dead_letters=DeadLetterCache(settings, consumers),
         renderer=Renderer(settings.console_time_zone),
         cookies=Cookies(bool(settings.http_certificate_file) or not setting_checks.is_loopback(settings.http_host)),
         stop=stop or asyncio.Event(),

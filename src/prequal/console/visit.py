@@ -19,7 +19,7 @@ from starlette.types import Scope
 from prequal.console.backtests import Backtests
 from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies, form_token
-from prequal.console.dead_letter_list import DeadLetterList
+from prequal.console.dead_letter_cache import DeadLetterCache
 from prequal.console.done import Done, sentence_of
 from prequal.console.last_shown import LastShown, Shown
 from prequal.console.rendering import Renderer
@@ -86,7 +86,7 @@ class Console:
     verifier: Verifier
     backtests: Backtests
     consumers: Consumers
-    dead_letters: DeadLetterList
+    dead_letters: DeadLetterCache
     renderer: Renderer
     last_shown: LastShown
     cookies: Cookies

@@ -25,7 +25,7 @@ from prequal.core.backoff import Backoff
 from prequal.core.errors import Invalid, Transient, UnknownKey
 from prequal.core.settings import ConsumerSettings
 from prequal.core.topology import topic_of
-from prequal.messaging.dead_letters import DeadLetter, DeadLetterLimit, DeadLetterPublisher
+from prequal.messaging.dead_letter_publisher import DeadLetter, DeadLetterLimit, DeadLetterPublisher
 from prequal.messaging.events import Event
 from prequal.messaging.handler import ACKNOWLEDGED, Awaiting, Handler, HandlerResult, Outcome
 from prequal.messaging.kafka_clients import read_headers

@@ -72,12 +72,12 @@ class Offsets:
         Raises:
             KafkaException: the broker does not answer.
         """
-        held = {}
+        stored = {}
         for source, group in GROUPS.items():
             topic = dead_letter_topic(source)
             if places := self._places(topic, group):
-                held[topic] = sum(high - low for _, (low, high) in places)
-        return held
+                stored[topic] = sum(high - low for _, (low, high) in places)
+        return stored
 
     def close(self) -> None:
         """Close the connections; the next question opens others."""

@@ -8,8 +8,8 @@ from typing import Any
 from confluent_kafka import Message
 
 from prequal.messaging.kafka_clients import read_headers
-from prequal.ops.dead_letter import StoredDeadLetter, plain
 from prequal.ops.payload_view import show, show_value
+from prequal.ops.stored_dead_letter import StoredDeadLetter, plain
 
 
 def as_json(dead_letter: StoredDeadLetter) -> dict[str, Any]:

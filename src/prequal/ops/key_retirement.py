@@ -17,8 +17,8 @@ from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.application import FIRST_ID
 from prequal.domain.events import EventType
 from prequal.ops import key_queries
-from prequal.ops.dead_letter_reader import read_topics
 from prequal.ops.encryption_keys import PURPOSE, make_unknown
+from prequal.ops.topic_reader import read_topics
 from prequal.postgres import key_checks
 from prequal.postgres.connections import FREE_PLANNER, Connection
 from prequal.postgres.key_checks import RecordedKey

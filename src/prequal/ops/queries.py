@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from prequal.core.errors import Transient
-from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter
+from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter
 from prequal.postgres.connections import Connection
 
 RESOLVING_LOCK = 0x646C7173  # "dlqs"

@@ -13,7 +13,7 @@ from prequal.core.settings import StoresSettings
 from prequal.core.topology import GROUPS
 from prequal.messaging.kafka_clients import consumer_settings
 from prequal.ops import queries
-from prequal.ops.dead_letters import connection_for_dlq, read_reason
+from prequal.ops.dead_letter_resolution import connection_for_dlq, read_reason
 from prequal.record.acts import Actor, record_act
 
 ANSWER_SECONDS = 5.0

@@ -21,9 +21,9 @@ from prequal.domain.pan_detection import redact
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.reasons import explain
 from prequal.ops import timeline_queries
-from prequal.ops.dead_letter import State, StoredDeadLetter
-from prequal.ops.dead_letters import DeadLetterSelection, find
+from prequal.ops.dead_letter_resolution import DeadLetterSelection, find
 from prequal.ops.republish import SESSION
+from prequal.ops.stored_dead_letter import State, StoredDeadLetter
 from prequal.ops.timeline_queries import CONSUMERS, OutboxEvent, PanAccess, Record, ReviewAct
 from prequal.policy_versions.life import policy_of
 from prequal.postgres.connections import Connection

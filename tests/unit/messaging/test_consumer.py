@@ -22,9 +22,9 @@ from prequal.core.errors import Invalid, Transient, UnknownKey
 from prequal.core.settings import DecisionSettings, load
 from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
-from prequal.messaging import consumer, dead_letters, partitions, retries
+from prequal.messaging import consumer, dead_letter_publisher, partitions, retries
 from prequal.messaging.consumer import BatchConsumer
-from prequal.messaging.dead_letters import DeadLetter, Unwritable
+from prequal.messaging.dead_letter_publisher import DeadLetter, Unwritable
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.handler import HandlerResult, Outcome
 from prequal.messaging.messages import Received
@@ -302,7 +302,7 @@ class DeadLetterTopic:
         while self.clock.now < self.closed_until:  # noqa: ASYNC110  # this clock has no event to wait for
             await asyncio.sleep(0)
         self.tries += 1
-        _ = dead_letters.headers(dead_letter)
+        _ = dead_letter_publisher.headers(dead_letter)
         if self.refusals:
             self.refusals -= 1
             raise self.refusal
@@ -352,7 +352,7 @@ class Scene:
 
     def run(self) -> "Scene":
         with pytest.MonkeyPatch.context() as patch:
-            for module in (consumer, dead_letters, partitions, retries):
+            for module in (consumer, dead_letter_publisher, partitions, retries):
                 patch.setattr(module, "monotonic", self.clock)
             patch.setattr(partitions, "Consumer", lambda *_, **__: self.broker)
             asyncio.run(self.consumer.run(self.stop))
@@ -559,7 +559,7 @@ def test_message_with_unreadable_headers_is_a_dead_letter_without_headers() -> N
     (dead_letter,) = scene.dead_letter_topic.dead_letters
     assert scene.dead_letters == [("unreadable_headers", 0, 1)]
     assert dead_letter.message.message.value() == scene.broker.logs[TOPIC, 0][1]
-    assert [name for name, _ in dead_letters.headers(dead_letter) if not name.startswith("dlq.")] == []
+    assert [name for name, _ in dead_letter_publisher.headers(dead_letter) if not name.startswith("dlq.")] == []
     assert scene.stored == [3]
 
 

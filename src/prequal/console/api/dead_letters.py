@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query
 from prequal.console.api import models
 from prequal.console.api.rights import Visiting, needs
 from prequal.console.rights import Right
-from prequal.ops import dead_letters
-from prequal.ops.dead_letter import DeadLetterId, State
+from prequal.ops import dead_letter_resolution
 from prequal.ops.dead_letter_json import as_json, contents
-from prequal.ops.dead_letters import DeadLetterSelection, Resolution
+from prequal.ops.dead_letter_resolution import DeadLetterSelection, Resolution
 from prequal.ops.selection import read_moment, read_source_topic
+from prequal.ops.stored_dead_letter import DeadLetterId, State
 
 router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 
@@ -37,7 +37,7 @@ async def list_dead_letters(
         until=None if until is None else read_moment("until", until),
         source=None if topic is None else read_source_topic(topic),
     )
-    found = await asyncio.to_thread(dead_letters.find, visit.console.settings, selection)
+    found = await asyncio.to_thread(dead_letter_resolution.find, visit.console.settings, selection)
     shown = [each for each in found if resolved or each.state is State.WAITING]
     return {"dead_letters": list(map(as_json, shown[:limit])), "total": len(shown)}
 
@@ -46,23 +46,23 @@ async def list_dead_letters(
 async def show_dead_letter(visit: Visiting, dead_letter: str) -> dict[str, Any]:
     """Show one with key, headers and payload, PANs masked; the look is in the record."""
     id_ = DeadLetterId.read(dead_letter)
-    ((found, message),) = await asyncio.to_thread(dead_letters.fetch, visit.console.settings, [id_])
+    ((found, message),) = await asyncio.to_thread(dead_letter_resolution.fetch, visit.console.settings, [id_])
     async with visit.writing() as connection:
-        await dead_letters.record_look_at(connection, visit.session.actor, found)
+        await dead_letter_resolution.record_look_at(connection, visit.session.actor, found)
     return as_json(found) | contents(message)
 
 
 @router.post("/replay", response_model=models.Resolution, **needs(Right.RESOLVE_DEAD_LETTERS))
 async def replay_dead_letters(visit: Visiting, given: models.Replaying) -> dict[str, Any]:
     """Send dead letters back to their topics, unchanged."""
-    work = partial(dead_letters.replay, force=given.force)
+    work = partial(dead_letter_resolution.replay, force=given.force)
     return await _resolved(visit, given, work)
 
 
 @router.post("/discard", response_model=models.Resolution, **needs(Right.RESOLVE_DEAD_LETTERS))
 async def discard_dead_letters(visit: Visiting, given: models.Discarding) -> dict[str, Any]:
     """Resolve dead letters without replaying them, for a reason."""
-    return await _resolved(visit, given, partial(dead_letters.discard, because=given.because))
+    return await _resolved(visit, given, partial(dead_letter_resolution.discard, because=given.because))
 
 
 async def _resolved(

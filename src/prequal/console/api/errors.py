@@ -13,7 +13,7 @@ from prequal.console.away import away
 from prequal.console.sign_in_limit import retry_after
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
 from prequal.domain.policy.problems import NotAPolicy
-from prequal.ops.dead_letters import DiscardedBefore, NoSuchDeadLetter
+from prequal.ops.dead_letter_resolution import DiscardedBefore, NoSuchDeadLetter
 from prequal.people.sign_in import SignInRefused, TooManyRefused
 from prequal.policy_versions.life import NoSuchVersion
 from prequal.review.errors import NoSuchCase, UnfitText

@@ -22,11 +22,11 @@ from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
 from prequal.domain.pan_detection import redact
 from prequal.messaging.kafka_clients import read_headers
-from prequal.ops import dead_letters, queries
-from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter, plain, read_dead_letter
-from prequal.ops.dead_letters import DeadLetterSelection, Resolution, UnfitReason
+from prequal.ops import dead_letter_resolution, queries
+from prequal.ops.dead_letter_resolution import DeadLetterSelection, Resolution, UnfitReason
 from prequal.ops.payload_view import show as view_of
 from prequal.ops.payload_view import show_value
+from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter, plain, read_dead_letter
 
 SHOWN_MAX: Final = 200
 ACTS: Final = {"replay": Done.REPLAYED, "discard": Done.DISCARDED}
@@ -36,7 +36,7 @@ async def show(visit: Visit) -> Response:
     """A page of them, those that wait first, the newest first; while Kafka does not answer, of what was read last."""
     async with visit.reading() as connection:
         states = await queries.read_states(connection)
-    held = await visit.console.dead_letters.look()
+    snapshot = await visit.console.dead_letters.look()
 
     def state(letter: StoredDeadLetter) -> State:
         return states.get((letter.id, letter.written_at), State.WAITING)
@@ -46,18 +46,18 @@ async def show(visit: Visit) -> Response:
 
     after = visit.request.query_params.get("after", "")
     was, _, place = after.partition(":")  # its state as it was shown: somebody may have resolved it since
-    last = next((key(each, was) for each in held.letters if str(each.id) == place), None)
-    behind = (each for each in held.letters if last is None or key(each) < last)
+    last = next((key(each, was) for each in snapshot.letters if str(each.id) == place), None)
+    behind = (each for each in snapshot.letters if last is None or key(each) < last)
     found, end = cut(nlargest(SHOWN_MAX + 1, behind, key=key), SHOWN_MAX)
     return visit.page(
         "dead_letters.html",
         found=[replace(each, state=state(each)) for each in found],
         after=after if last else "",
         more=end and f"{state(end)}:{end.id}",
-        total=len(held.letters),
-        waiting=held.waiting(states),
+        total=len(snapshot.letters),
+        waiting=snapshot.waiting(states),
         all_chosen=visit.request.query_params.get("chosen") == "all",
-        held=held,
+        snapshot=snapshot,
     )
 
 
@@ -71,7 +71,7 @@ async def show_one(visit: Visit) -> Response:
     letter = read_dead_letter(message)
     headers = [(plain(name), show_value(value)) for name, value in read_headers(message) or []]
     async with visit.writing() as connection:
-        await dead_letters.record_look_at(connection, visit.session.actor, letter)
+        await dead_letter_resolution.record_look_at(connection, visit.session.actor, letter)
         done_by = await queries.resolution_of(connection, id_, letter.written_at)
     if done_by:
         letter = replace(letter, state=State(done_by["action"]))
@@ -107,8 +107,8 @@ async def resolve(visit: Visit) -> Response:
 def _work(visit: Visit, act: str, ids: list[DeadLetterId], because: str, *, dry_run: bool) -> "partial[Resolution]":
     settings, selection, by = visit.console.settings, DeadLetterSelection(tuple(ids)), visit.session.actor
     if act == "replay":
-        return partial(dead_letters.replay, settings, selection, by=by, dry_run=dry_run)
-    return partial(dead_letters.discard, settings, selection, because=because, by=by, dry_run=dry_run)
+        return partial(dead_letter_resolution.replay, settings, selection, by=by, dry_run=dry_run)
+    return partial(dead_letter_resolution.discard, settings, selection, because=because, by=by, dry_run=dry_run)
 
 
 PAGES: Final = (

@@ -35,12 +35,12 @@ async def show(visit: Visit) -> Response:
 async def _look(hours: int, console: Console, _: Mapping[str, str] = NOTHING) -> dict[str, Any]:
     """What the page shows of so many hours."""
     try:
-        held = await console.dead_letters.look(DEAD_LETTERS_AGE, DEAD_LETTERS_WAIT_SECONDS)
+        snapshot = await console.dead_letters.look(DEAD_LETTERS_AGE, DEAD_LETTERS_WAIT_SECONDS)
     except (Transient, Misconfigured):
-        held = None  # how many wait is not known, or not yet
+        snapshot = None  # how many wait is not known, or not yet
     async with console.pool.use("console_read") as connection:
-        states = await read_states(connection) if held and held.letters else {}
-        return await _figures(hours, connection) | {"dead_letters": held and held.waiting(states)}
+        states = await read_states(connection) if snapshot and snapshot.letters else {}
+        return await _figures(hours, connection) | {"dead_letters": snapshot and snapshot.waiting(states)}
 
 
 async def _figures(hours: int, connection: Connection) -> dict[str, Any]:

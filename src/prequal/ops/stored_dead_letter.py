@@ -1,6 +1,6 @@
 """A dead letter as it is read back: its place, its origin, its reason and its content.
 
-Invariant: no field holds a PAN or a control character, whatever was in the message; only `message` is the original.
+Invariant: no field holds a PAN or a control character, whatever was in the message.
 """
 
 import json
@@ -15,7 +15,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from prequal.core.errors import UsageError
 from prequal.domain.pan_detection import redact
-from prequal.messaging.dead_letters import ATTEMPTS, FIRST_SEEN, PREFIX
+from prequal.messaging.dead_letter_publisher import ATTEMPTS, FIRST_SEEN, PREFIX
 from prequal.messaging.kafka_clients import Headers, read_headers
 from prequal.ops.selection import SOURCES, quoted
 

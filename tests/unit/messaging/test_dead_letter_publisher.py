@@ -8,7 +8,7 @@ from hypothesis import given
 
 from harness.broker import clients_of
 from prequal.core.errors import Invalid, Transient
-from prequal.messaging.dead_letters import DeadLetter, DeadLetterProducer, Unwritable, headers
+from prequal.messaging.dead_letter_publisher import DeadLetter, DeadLetterProducer, Unwritable, headers
 from prequal.messaging.kafka_clients import Headers, read_headers
 from prequal.messaging.messages import ConsumedMessage
 from tests.builders import MOMENT, a_message

@@ -17,10 +17,10 @@ from confluent_kafka import Message
 from prequal.console.consumers import KAFKA_IS_AWAY, Consumers
 from prequal.core.errors import Misconfigured, PrequalError, Transient
 from prequal.core.settings import KafkaSettings
-from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter, read_dead_letter
-from prequal.ops.dead_letter_reader import Partition, TopicReader
-from prequal.ops.dead_letters import NoSuchDeadLetter
+from prequal.ops.dead_letter_resolution import NoSuchDeadLetter
 from prequal.ops.selection import SOURCES
+from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter, read_dead_letter
+from prequal.ops.topic_reader import Partition, TopicReader
 
 WAIT_SECONDS: Final = 0.8
 
@@ -30,8 +30,8 @@ States = Mapping[tuple[DeadLetterId, datetime], State]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What the dead-letter topics held at that time; `is_old` where Kafka has not answered since."""
+class Snapshot:
+    """What the dead-letter topics had at that time; `is_old` where Kafka has not answered since."""
 
     at: datetime
     letters: Sequence[StoredDeadLetter]
@@ -42,7 +42,7 @@ class Held:
         return sum((each.id, each.written_at) not in states for each in self.letters)
 
 
-class DeadLetterList:
+class DeadLetterCache:
     """What was read of the dead-letter topics."""
 
     def __init__(self, settings: KafkaSettings, consumers: Consumers) -> None:
@@ -52,10 +52,10 @@ class DeadLetterList:
         """Of the reader, and of what it has read."""
         self._read: dict[Partition, list[StoredDeadLetter]] = {}
         self._reading: asyncio.Task[PrequalError | None] | None = None
-        self._last: Held | None = None
+        self._last: Snapshot | None = None
 
-    async def look(self, age: timedelta = timedelta(), within: float = WAIT_SECONDS) -> Held:
-        """What the topics hold, or held at most `age` ago; where Kafka takes over `within` seconds, what was read last.
+    async def look(self, age: timedelta = timedelta(), within: float = WAIT_SECONDS) -> Snapshot:
+        """What the topics have, or had at most `age` ago; where Kafka takes over `within` seconds, what was read last.
 
         Raises:
             Transient: it does not, and nothing was read before.
@@ -104,19 +104,19 @@ class DeadLetterList:
             return problem
         return None
 
-    def _added(self) -> Held:
+    def _added(self) -> Snapshot:
         with self._turn:
             try:
                 self._read_on()
             except Transient:
                 self._read.clear()  # the broker that answers next may have lost what was read here
                 raise
-            return Held(datetime.now(UTC), list(chain.from_iterable(self._read.values())), is_old=False)
+            return Snapshot(datetime.now(UTC), list(chain.from_iterable(self._read.values())), is_old=False)
 
     def _read_on(self) -> None:
-        held, before, spans = self._reader.held(list(SOURCES)), self._read, {}
+        offsets, before, spans = self._reader.offsets(list(SOURCES)), self._read, {}
         self._read = {}
-        for partition, (first, end) in held.items():
+        for partition, (first, end) in offsets.items():
             known = [each for each in before.get(partition, []) if each.id.offset >= first]
             begin = known[-1].id.offset + 1 if known else first
             if begin > end:  # the topic was deleted and created again
@@ -131,7 +131,7 @@ class DeadLetterList:
     def _message(self, id_: DeadLetterId) -> Message:
         partition = id_.topic, id_.partition
         with self._turn:
-            first, end = self._reader.held([id_.topic]).get(partition, (0, 0))
+            first, end = self._reader.offsets([id_.topic]).get(partition, (0, 0))
             if first <= id_.offset < end:
                 for message in self._reader.read({partition: (id_.offset, id_.offset + 1)}):
                     return message

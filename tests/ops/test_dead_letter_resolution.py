@@ -17,9 +17,9 @@ from harness.ports import free_port
 from harness.waiting import soon
 from prequal.core.errors import Misconfigured, Transient, UsageError
 from prequal.core.settings import StoresSettings
-from prequal.ops import dead_letter_reader, dead_letters, queries
-from prequal.ops.dead_letter import DeadLetterId, State, StoredDeadLetter
-from prequal.ops.dead_letters import DeadLetterSelection, Resolution
+from prequal.ops import dead_letter_resolution, queries, topic_reader
+from prequal.ops.dead_letter_resolution import DeadLetterSelection, Resolution
+from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter
 from prequal.record.acts import Actor, ActorKind
 from tests.support.consumers import assessing
 from tests.support.submissions import a_submission, store
@@ -39,7 +39,7 @@ def a_dead_letter(kind: str = "malformed_json", **changes: Any) -> RawMessage:
 
 
 def waiting(stores: StoresSettings, which: DeadLetterSelection | None = None) -> list[str]:
-    found = dead_letters.find(stores, which or DeadLetterSelection())
+    found = dead_letter_resolution.find(stores, which or DeadLetterSelection())
     return [str(each.id) for each in found if each.state is State.WAITING]
 
 
@@ -50,12 +50,12 @@ def resolutions(database: Database) -> list[tuple[Any, ...]]:
 
 def replay(stores: StoresSettings, *ids: str, **options: Any) -> Resolution:
     which = options.pop("which", None) or DeadLetterSelection(tuple(map(DeadLetterId.read, ids)))
-    return dead_letters.replay(stores, which, by=ASHA, **options)
+    return dead_letter_resolution.replay(stores, which, by=ASHA, **options)
 
 
 def discard(stores: StoresSettings, *ids: str, because: str = "a test", **options: Any) -> Resolution:
     which = options.pop("which", None) or DeadLetterSelection(tuple(map(DeadLetterId.read, ids)))
-    return dead_letters.discard(stores, which, because=because, by=ASHA, **options)
+    return dead_letter_resolution.discard(stores, which, because=because, by=ASHA, **options)
 
 
 def named(dead_letters: Iterable[Any]) -> list[str]:
@@ -103,7 +103,7 @@ def test_filters_select_by_reason_and_by_topic(stores: StoresSettings, broker: B
 
 def test_filters_select_by_the_time_of_writing(stores: StoresSettings, broker: Broker) -> None:
     broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
-    (found,) = dead_letters.find(stores, DeadLetterSelection())
+    (found,) = dead_letter_resolution.find(stores, DeadLetterSelection())
     written = found.written_at
 
     after, later = DeadLetterSelection(since=written), DeadLetterSelection(since=written + timedelta(milliseconds=1))
@@ -182,7 +182,7 @@ def test_dry_run_lists_the_selection_and_changes_nothing(
 def test_more_dead_letters_than_one_batch_are_all_sent(
     stores: StoresSettings, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "BATCH", 3)
+    monkeypatch.setattr(dead_letter_resolution, "BATCH", 3)
     broker.publish(SUBMITTED_DLQ, [a_dead_letter(partition=number % 3) for number in range(10)])
 
     resolution = replay(stores, which=DeadLetterSelection())
@@ -208,7 +208,7 @@ async def test_replay_after_the_repair_works_and_again_is_harmless(
     broker.publish(SUBMITTED, [submission.submitted(partition=1)])
     async with assessing(database, broker) as consuming:
         await soon(consuming.all_handled)
-        (found,) = await asyncio.to_thread(dead_letters.find, stores, DeadLetterSelection())
+        (found,) = await asyncio.to_thread(dead_letter_resolution.find, stores, DeadLetterSelection())
         store(database, [submission])
 
         for _ in range(2):
@@ -227,12 +227,12 @@ async def test_dead_letter_that_is_replayed_and_dies_again_keeps_its_history(
     broker.publish(SUBMITTED, [RawMessage(b"{", b"key", [], 1)])
     async with assessing(database, broker):
         await broker.arrived(SUBMITTED_DLQ, 1)
-        (first,) = await asyncio.to_thread(dead_letters.find, stores, DeadLetterSelection())
+        (first,) = await asyncio.to_thread(dead_letter_resolution.find, stores, DeadLetterSelection())
 
         await asyncio.to_thread(replay, stores, str(first.id))
 
         await broker.arrived(SUBMITTED_DLQ, 2)
-    found = await asyncio.to_thread(dead_letters.find, stores, DeadLetterSelection())
+    found = await asyncio.to_thread(dead_letter_resolution.find, stores, DeadLetterSelection())
     (second,) = [each for each in found if each.id != first.id]
     assert (first.attempts, second.attempts) == (1, 2)
     assert second.first_seen == first.first_seen
@@ -295,7 +295,7 @@ def test_discarded_dead_letter_is_replayed_by_force_only_and_both_stay_recorded(
 
     assert resolutions(database) == [("discarded", id_, "a test"), ("replayed", id_, None)]
     assert broker.published(SUBMITTED) == 1
-    assert [each.state for each in dead_letters.find(stores, DeadLetterSelection())] == [State.REPLAYED]
+    assert [each.state for each in dead_letter_resolution.find(stores, DeadLetterSelection())] == [State.REPLAYED]
 
 
 def test_resolved_dead_letter_is_not_discarded(stores: StoresSettings, broker: Broker, database: Database) -> None:
@@ -344,7 +344,7 @@ def without_broker(database_url: str) -> StoresSettings:
 
 
 def test_broker_that_is_away_is_out_of_reach(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letter_reader, "REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(topic_reader, "REQUEST_SECONDS", 0.5)
 
     with pytest.raises(Transient, match=r"^Kafka at .* does not answer"):
         waiting(without_broker(database.url))

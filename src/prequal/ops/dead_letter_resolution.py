@@ -25,7 +25,8 @@ from prequal.core.topology import dead_letter_topic
 from prequal.domain.identity_detection import holds_identity
 from prequal.messaging.kafka_clients import producer_settings
 from prequal.ops import queries
-from prequal.ops.dead_letter import (
+from prequal.ops.selection import SOURCES, Moment, Period, period, quoted
+from prequal.ops.stored_dead_letter import (
     DeadLetterId,
     State,
     StoredDeadLetter,
@@ -33,8 +34,7 @@ from prequal.ops.dead_letter import (
     read_dead_letter,
     replay_headers,
 )
-from prequal.ops.dead_letter_reader import read_topics
-from prequal.ops.selection import SOURCES, Moment, Period, period, quoted
+from prequal.ops.topic_reader import read_topics
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act, record_look
 from prequal.schema.version import connected_at_revision

@@ -33,7 +33,7 @@ def read_topics(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Message
     """
     with closing(TopicReader(kafka)) as reader:
         yield from reader.read(
-            {partition: (OFFSET_BEGINNING, end) for partition, (_, end) in reader.held(topics).items()}
+            {partition: (OFFSET_BEGINNING, end) for partition, (_, end) in reader.offsets(topics).items()}
         )
 
 
@@ -45,7 +45,7 @@ class TopicReader:
         self._refusal = Refusal()
         self._opened: Consumer | None = None
 
-    def held(self, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+    def offsets(self, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
         """The first offset of each partition that holds any message, and one past the last.
 
         Raises:
@@ -53,7 +53,7 @@ class TopicReader:
             Misconfigured: a topic does not exist.
         """
         with self._answers():
-            return _held(self._consumer(), topics)
+            return _offsets(self._consumer(), topics)
 
     def read(self, spans: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
         """The messages from an offset up to before another. Raises `Transient` when Kafka does not answer."""
@@ -91,7 +91,7 @@ def _consumer(kafka: KafkaSettings, refusal: Refusal) -> Consumer:
     return Consumer(settings)
 
 
-def _held(consumer: Consumer, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+def _offsets(consumer: Consumer, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
     existing = consumer.list_topics(timeout=REQUEST_SECONDS).topics
     for topic in topics:
         if topic not in existing:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 import prequal
 from prequal.core.errors import KINDS, Invalid, UsageError
 from prequal.core.topology import dead_letter_topic
-from prequal.messaging.dead_letters import DeadLetter, headers
+from prequal.messaging.dead_letter_publisher import DeadLetter, headers
 from prequal.messaging.messages import ConsumedMessage
-from prequal.ops.dead_letter import DeadLetterId, Origin, read_dead_letter, replay_headers
 from prequal.ops.selection import SOURCES
+from prequal.ops.stored_dead_letter import DeadLetterId, Origin, read_dead_letter, replay_headers
 from tests.builders import APPLICATION_ID, MOMENT, a_message, a_submitted_message
 from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
