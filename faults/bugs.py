@@ -246,7 +246,7 @@ def claim_not_checked() -> None:
     """A claim of a PAN is taken over though it has not expired."""
     from prequal.api import queries
 
-    wanted = "WHERE held.expires_at <= now()"
+    wanted = "WHERE claim.expires_at <= now()"
     assert wanted in queries.WRITE
     _rebind(queries, "WRITE", queries.WRITE.replace(wanted, "WHERE true"))
 

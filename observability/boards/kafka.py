@@ -100,7 +100,7 @@ ERRORS = Row(
             Unit.COUNT,
             {
                 "{{service}} stopped": "max by (service) (consumer_stopped)",
-                "{{service}} held": "sum by (service) (consumer_partitions_without_key)",
+                "{{service}} without a key": "sum by (service) (consumer_partitions_without_key)",
                 "{{service}} in a transaction": "sum by (service) (consumer_partitions_in_transaction)",
             },
             above(1, 2),

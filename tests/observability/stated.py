@@ -260,8 +260,8 @@ STATED: dict[tuple[str, str], Stated] = {
     ("prequal-kafka: Stopped consumers, paused partitions", "{{service}} stopped"): Stated(
         lambda _: {f"{JOBS[name]} stopped": 0 for name in ("credit", "decision")}
     ),
-    ("prequal-kafka: Stopped consumers, paused partitions", "{{service}} held"): Stated(
-        lambda _: {f"{JOBS[name]} held": 0 for name in ("credit", "decision")}
+    ("prequal-kafka: Stopped consumers, paused partitions", "{{service}} without a key"): Stated(
+        lambda _: {f"{JOBS[name]} without a key": 0 for name in ("credit", "decision")}
     ),
     ("prequal-kafka: Stopped consumers, paused partitions", "{{service}} in a transaction"): Stated(
         lambda _: {f"{JOBS[name]} in a transaction": 0 for name in ("credit", "decision")}

@@ -189,9 +189,9 @@ async def _own_holders(connection: Connection, duplicates: Sequence[NewApplicati
     answers: Answers = {}
     for new in theirs:
         # Of several keys' claims the newest decides: the others are of applications that were rejected.
-        held = [holders[each.claim_key] for each in new.fingerprints if each.claim_key in holders]
-        if held:
-            answers[new.application.id] = Duplicate(*astuple(max(held, key=lambda holder: holder.created_at)))
+        claims = [holders[each.claim_key] for each in new.fingerprints if each.claim_key in holders]
+        if claims:
+            answers[new.application.id] = Duplicate(*astuple(max(claims, key=lambda holder: holder.created_at)))
     return answers
 
 

@@ -1,6 +1,6 @@
 """HTTP as the API speaks it: what cannot be a request has the one shape, and applications without room wait their turn.
 
-Invariant: a connection is held only where a request begins on it and nothing before that is unanswered.
+Invariant: a connection is made to wait only where a request begins on it and nothing before that is unanswered.
 """
 
 from time import thread_time
@@ -13,8 +13,8 @@ from prequal.service import http_protocol
 from prequal.telemetry import metrics
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 
-HELD_BYTES_MAX: Final = 4 * 1024
-"""What comes in larger pieces is refused at once, so that those who wait hold little."""
+WAITING_BYTES_MAX: Final = 4 * 1024
+"""What comes in larger pieces is refused at once, so that those who wait take little memory."""
 
 _SUBMIT_TARGET: Final = SUBMIT_ROUTE.encode()
 _SUBMISSION: Final = (b"POST", _SUBMIT_TARGET)
@@ -48,7 +48,7 @@ class Protocol(http_protocol.Protocol):
             self._refusing_since = thread_time()
             if not self._is_due():
                 self._waits.idle.pop(self, None)
-                self._held, self.flow.is_full, self._is_waiting = data, True, True
+                self._buffered, self.flow.is_full, self._is_waiting = data, True, True
                 self.flow.pause_reading()
                 self.app.refusals.wait(self)
                 return
@@ -57,9 +57,9 @@ class Protocol(http_protocol.Protocol):
     def _may_wait(self, data: bytes) -> bool:
         return (
             self._is_between
-            and len(data) <= HELD_BYTES_MAX
+            and len(data) <= WAITING_BYTES_MAX
             and self._refusal is None
-            and not (self._held or self.only_probes or self.flow.write_paused)
+            and not (self._buffered or self.only_probes or self.flow.write_paused)
             and (self.cycle is None or self.cycle.response_complete)
         )
 
@@ -68,10 +68,10 @@ class Protocol(http_protocol.Protocol):
         return is_due
 
     def refuse_now(self, waited_seconds: float) -> None:
-        """Refuse the application for which this connection was held, and read on."""
+        """Refuse the application for which this connection waits, and read on."""
         if self._is_waiting and not self.transport.is_closing():
             self._is_waiting, self._waited, self._refusing_since = False, waited_seconds, thread_time()
-            self._read_held()
+            self._read_buffered()
 
     def on_message_begin(self) -> None:
         """Note that a message is on its way."""

@@ -152,18 +152,18 @@ _WRITE = f"""
     ), claims AS (
         -- The 24-hour rule. Of equal PANs in one batch the first claims; the claim of a rejected application is free.
         -- A claim's key is the PAN's hash, or for each client but the local one a hash of client and PAN.
-        INSERT INTO pan_claims AS held (pan_number_hash, application_id, expires_at, hash_key)
+        INSERT INTO pan_claims AS claim (pan_number_hash, application_id, expires_at, hash_key)
         SELECT DISTINCT ON (claim_key) claim_key, application_id, now() + interval '24 hours', hash_key
         FROM {{claimants}} WHERE claim_key IS NOT NULL ORDER BY claim_key, application_id
         ON CONFLICT (pan_number_hash) DO UPDATE
         SET application_id = EXCLUDED.application_id, expires_at = EXCLUDED.expires_at, hash_key = EXCLUDED.hash_key
-        WHERE held.expires_at <= now()
-           OR held.application_id = EXCLUDED.application_id
-           OR (SELECT status FROM applications WHERE id = held.application_id) = 'REJECTED'
-        -- Of a claim that was taken over (xmax), the statement's snapshot still shows until when it was held.
-        RETURNING application_id, held.xmax <> 0 AND coalesce((
+        WHERE claim.expires_at <= now()
+           OR claim.application_id = EXCLUDED.application_id
+           OR (SELECT status FROM applications WHERE id = claim.application_id) = 'REJECTED'
+        -- Of a claim that was taken over (xmax), the statement's snapshot still shows until when it ran.
+        RETURNING application_id, claim.xmax <> 0 AND coalesce((
             SELECT before.expires_at > now() FROM pan_claims AS before
-            WHERE before.pan_number_hash = held.pan_number_hash
+            WHERE before.pan_number_hash = claim.pan_number_hash
         ), false) AS is_repeat
     ), accepted AS (
         INSERT INTO applications (
@@ -288,10 +288,10 @@ async def holders(connection: Connection, claim_keys: Sequence[str]) -> dict[str
     """The applications that have these PANs, by the keys of their claims."""
     rows = await connection.fetch(
         """
-        SELECT held.pan_number_hash, held.application_id, application.created_at
-        FROM pan_claims AS held
-        CROSS JOIN LATERAL (SELECT created_at FROM applications WHERE id = held.application_id LIMIT 1) AS application
-        WHERE held.pan_number_hash = ANY ($1::text[])
+        SELECT claim.pan_number_hash, claim.application_id, application.created_at
+        FROM pan_claims AS claim
+        CROSS JOIN LATERAL (SELECT created_at FROM applications WHERE id = claim.application_id LIMIT 1) AS application
+        WHERE claim.pan_number_hash = ANY ($1::text[])
         """,
         claim_keys,
     )

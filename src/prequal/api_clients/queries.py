@@ -229,11 +229,11 @@ async def write_uses(connection: Connection, used: Sequence[tuple[str, int]]) ->
         """
         UPDATE api_client_secrets AS secret SET last_used_at = now()
         FROM (
-            SELECT held.client, held.slot
+            SELECT known.client, known.slot
             FROM unnest($1::text[], $2::smallint[]) AS input (client, slot)
-            JOIN api_client_secrets AS held ON held.client = input.client AND held.slot = input.slot
-            WHERE held.last_used_at IS NULL OR held.last_used_at < now() - interval '1 minute'
-            FOR NO KEY UPDATE OF held SKIP LOCKED
+            JOIN api_client_secrets AS known ON known.client = input.client AND known.slot = input.slot
+            WHERE known.last_used_at IS NULL OR known.last_used_at < now() - interval '1 minute'
+            FOR NO KEY UPDATE OF known SKIP LOCKED
         ) AS used
         WHERE secret.client = used.client AND secret.slot = used.slot
         """,

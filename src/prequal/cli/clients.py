@@ -109,14 +109,14 @@ def list_clients(as_json: AsJson = False) -> None:
     found = list_all(stores(DatabaseSettings).database_url)
     if as_json:
         typer.echo(
-            json.dumps([_as_json(client) | {"secrets": list(map(_secret_json, held))} for client, held in found])
+            json.dumps([_as_json(client) | {"secrets": list(map(_secret_json, secrets))} for client, secrets in found])
         )
         return
-    for client, held in found:
+    for client, secrets in found:
         typer.echo(_line(client))
         if client.issuer:
             typer.echo(f"  named by tokens of {client.issuer} as {client.subject}")
-        for secret in held:
+        for secret in secrets:
             typer.echo(_secret_line(secret))
     typer.echo(f"{len(found)} client{'' if len(found) == 1 else 's'}.")
 

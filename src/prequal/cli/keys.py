@@ -131,8 +131,8 @@ def list_keys(
         settings, hasher = hashing_stores()
         found = hash_keys.list_keys(settings.database_url, [each.check for each in hasher.every])
     else:
-        database_url, held = setting_keys_of(name)
-        found = setting_keys.list_keys(database_url, name, held)
+        database_url, keys = setting_keys_of(name)
+        found = setting_keys.list_keys(database_url, name, keys)
     if as_json:
         typer.echo(json.dumps([asdict(key) for key in found], default=str))
         return
@@ -240,7 +240,7 @@ def _generate_wrapped(source: KeySource, as_json: bool) -> None:
     from prequal.core.settings import WrappingSettings, load
     from prequal.security import key_file, key_providers
 
-    words = key_file.words_of(key_providers.generate(source, load(WrappingSettings)).held)
+    words = key_file.words_of(key_providers.generate(source, load(WrappingSettings)).stored)
     typer.echo(json.dumps({key_file.ACTIVE: words}) if as_json else f"{key_file.ACTIVE} {words}")
 
 
@@ -301,8 +301,8 @@ def _retire_other(kind: Kind, key_id: bytes) -> None:
     from prequal.record.acts import operator
 
     if kind is not Kind.PAN_HASH_KEY:
-        database_url, held = setting_keys_of(kind)
-        setting_keys.retire(database_url, operator(), kind, key_id, held)
+        database_url, keys = setting_keys_of(kind)
+        setting_keys.retire(database_url, operator(), kind, key_id, keys)
         return
     settings, hasher = hashing_stores()
     if hasher.key_id == key_id:

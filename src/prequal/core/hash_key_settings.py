@@ -25,7 +25,7 @@ class HashKeySettings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_hash_key_twice(self) -> Self:
-        held = current_and_retired(self.pan_hash_key, self.pan_hash_keys_retired)
-        if len(set(held)) < len(held):
+        keys = current_and_retired(self.pan_hash_key, self.pan_hash_keys_retired)
+        if len(set(keys)) < len(keys):
             raise ValueError("PAN_HASH_KEYS_RETIRED holds PAN_HASH_KEY, or a key twice: keep each once")
         return self

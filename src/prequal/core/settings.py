@@ -97,8 +97,8 @@ class RingSettings(KeySourceSettings, DatabaseSettings):
 
     @model_validator(mode="after")
     def _one_ring(self) -> Self:
-        held = self.encryption_key is not None or bool(self.encryption_keys_retired.get_secret_value())
-        if self.encryption_key_file and held:
+        has_keys = self.encryption_key is not None or bool(self.encryption_keys_retired.get_secret_value())
+        if self.encryption_key_file and has_keys:
             raise ValueError("ENCRYPTION_KEY_FILE is set beside ENCRYPTION_KEY or ENCRYPTION_KEYS_RETIRED: keep one")
         if not self.encryption_key_file and self.encryption_key is None:
             raise ValueError("ENCRYPTION_KEY is missing")

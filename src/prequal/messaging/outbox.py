@@ -11,6 +11,7 @@ deleted only if the archive has it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 

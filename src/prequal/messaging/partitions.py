@@ -86,8 +86,8 @@ class Partitions:
         self._unread_before: dict[int, int] = {}
         self._ends: dict[Partition, int] = {}
         self._ends_before: dict[Partition, int] = {}
-        self._held: set[Partition] = set()
-        self._find_held_at = 0.0
+        self._in_transaction: set[Partition] = set()
+        self._find_blocked_at = 0.0
 
     def reason_not_ready(self) -> str | None:
         """Why nothing can be read; None when it can."""
@@ -95,8 +95,8 @@ class Partitions:
             return f"the topic {self._topic} is missing: run `prequal topics`"
         if not self._joined:
             return "joining its consumer group"
-        if self._held:
-            numbers = ", ".join(str(number) for _, number in sorted(self._held))
+        if self._in_transaction:
+            numbers = ", ".join(str(number) for _, number in sorted(self._in_transaction))
             return f"partition {numbers} of {self._topic} is held by an open transaction"
         return None
 
@@ -162,8 +162,8 @@ class Partitions:
             await self._in_thread(self._rebuild if self._is_unfit else self._join_again)
         if not (self._assigned and len(self._offsets)) and monotonic() >= self._check_at:
             await self._in_thread(self._look_for_overlooked)
-        if monotonic() >= self._find_held_at:
-            self._find_held()
+        if monotonic() >= self._find_blocked_at:
+            self._find_blocked()
 
     async def leave(self) -> None:
         """Close the client, for at most three seconds: on a frozen broker its own close does not return."""
@@ -244,7 +244,7 @@ class Partitions:
             self._offsets.drop(partition)
             self._ends.pop(partition, None)
         self._assigned -= revoked
-        self._held -= revoked
+        self._in_transaction -= revoked
         self._paused -= revoked
         self._on_revoked(revoked)
         log.info("revoked", topic=self._topic, partitions=sorted(number for _, number in revoked))
@@ -320,16 +320,16 @@ class Partitions:
             self._ends[partition] = end
             self._offsets.reach(partition, end)
 
-    def _find_held(self) -> None:
+    def _find_blocked(self) -> None:
         """Find the partitions whose end has not moved between two looks, though the broker has messages behind it.
 
         Only an open transaction does that: a reader of committed messages gets nothing behind its first message.
         """
-        self._find_held_at = monotonic() + CHECK_EVERY_SECONDS
+        self._find_blocked_at = monotonic() + CHECK_EVERY_SECONDS
         ends = {partition: end for partition, end in self._ends.items() if self._has_more(partition, end)}
-        self._held = {partition for partition, end in ends.items() if self._ends_before.get(partition) == end}
+        self._in_transaction = {partition for partition, end in ends.items() if self._ends_before.get(partition) == end}
         self._ends_before = ends
-        metrics.PARTITIONS_IN_TRANSACTION.set(len(self._held))
+        metrics.PARTITIONS_IN_TRANSACTION.set(len(self._in_transaction))
 
     def _has_more(self, partition: Partition, end: int) -> bool:
         if partition in self._paused or self._offsets.next(partition) > end:

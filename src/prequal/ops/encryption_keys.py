@@ -49,8 +49,8 @@ def sources(settings: RingSettings) -> dict[bytes, str]:
         return {check.key_id: "environment" for check in KeyRing.of(settings).checks}
     ring = key_file.read(Path(settings.encryption_key_file))
     active, decrypting = key_providers.unwrapped(ring, settings)
-    held = zip((active, *decrypting), ring.every, strict=True)
-    return {key_id(key): each.source if isinstance(each, WrappedKey) else "file" for key, each in held}
+    pairs = zip((active, *decrypting), ring.every, strict=True)
+    return {key_id(key): each.source if isinstance(each, WrappedKey) else "file" for key, each in pairs}
 
 
 def list_keys(database_url: str, ring: Mapping[bytes, str]) -> list[ListedRingKey]:
@@ -114,7 +114,7 @@ def rotate_file(
     """
     before = key_file.read(path)
     make_known(database_url, actor, PURPOSE, fresh.key)
-    readable = RingKeys(before.active, (*before.decrypting, fresh.held))
+    readable = RingKeys(before.active, (*before.decrypting, fresh.stored))
     key_file.write(path, readable)
     progress(f"key {key_id(fresh.key).hex()} decrypts; it becomes active in {TAKEN_OVER_SECONDS:g} s")
     sleep(TAKEN_OVER_SECONDS)
@@ -122,7 +122,7 @@ def rotate_file(
         raise Misconfigured(
             f"The key ring {path} was changed meanwhile: look at `prequal keys list`, and rotate again."
         )
-    key_file.write(path, RingKeys(fresh.held, (before.active, *before.decrypting)))
+    key_file.write(path, RingKeys(fresh.stored, (before.active, *before.decrypting)))
 
 
 @asynccontextmanager

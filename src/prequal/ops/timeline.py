@@ -265,11 +265,11 @@ def _waits_for(record: Record, dead_letters: Sequence[StoredDeadLetter]) -> list
     types = [event_type for event_type in ROUTES if any(each.event_type == event_type for each in record.events)]
     if not types:
         return ["Its events are neither in the outbox nor in the archive: nothing will publish them."]
-    held = [
+    dead = [
         f"The dead letter {each.id} holds it, {each.kind}: {each.error_message} See `prequal dlq show {each.id}`."
         for each in dead_letters
     ]
-    return [*_waits_for_event(record, types[-1]), *held, _republication(record)]
+    return [*_waits_for_event(record, types[-1]), *dead, _republication(record)]
 
 
 def _waits_for_people(case: Case) -> str:

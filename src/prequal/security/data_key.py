@@ -5,12 +5,12 @@ Invariant: it is never shown, also not by mistake: its representation shows noth
 
 from dataclasses import dataclass
 
-from prequal.security.key_file import HeldKey
+from prequal.security.key_file import StoredKey
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DataKey:
-    """A fresh key, and what a ring's file holds of it."""
+    """A fresh key, and what is stored of it in the file of a ring."""
 
     key: bytes
-    held: HeldKey
+    stored: StoredKey

@@ -33,19 +33,19 @@ class WrappedKey:
     text: str
 
 
-HeldKey: TypeAlias = bytes | WrappedKey
-"""A key as a ring's file holds it."""
+StoredKey: TypeAlias = bytes | WrappedKey
+"""A key as it is stored in the file of a ring."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RingKeys:
     """The key that encrypts, and those that decrypt only."""
 
-    active: HeldKey
-    decrypting: tuple[HeldKey, ...] = ()
+    active: StoredKey
+    decrypting: tuple[StoredKey, ...] = ()
 
     @property
-    def every(self) -> tuple[HeldKey, ...]:
+    def every(self) -> tuple[StoredKey, ...]:
         """All keys, the active one first."""
         return self.active, *self.decrypting
 
@@ -90,7 +90,7 @@ def write(path: Path, ring: RingKeys) -> None:
         raise Misconfigured(f"The key ring {path} cannot be written: {os.strerror(error.errno or 0)}.") from None
 
 
-def words_of(key: HeldKey) -> str:
+def words_of(key: StoredKey) -> str:
     """A key as a line of the file spells it, after its state."""
     return f"{key.source} {key.text}" if isinstance(key, WrappedKey) else base64.b64encode(key).decode()
 
@@ -99,7 +99,7 @@ def _ring(path: Path, lines: Sequence[Sequence[str]]) -> RingKeys:
     if not all(_is_good(words) for words in lines):
         raise Misconfigured(f"The key ring {path} has a line that is neither `{ACTIVE} KEY` nor `{DECRYPTS} KEY`.")
     try:
-        keys = [(words[0], _held(words[1:])) for words in lines]
+        keys = [(words[0], _stored(words[1:])) for words in lines]
     except ValueError as error:
         raise Misconfigured(f"A key of the key ring {path} {error}.") from None
     if len({key for _, key in keys}) < len(keys):
@@ -115,5 +115,5 @@ def _is_good(words: Sequence[str]) -> bool:
     return words[0] in (ACTIVE, DECRYPTS) and (len(words) == 2 or (len(words) == 3 and words[1] in list(KeySource)))
 
 
-def _held(words: Sequence[str]) -> HeldKey:
+def _stored(words: Sequence[str]) -> StoredKey:
     return key_bytes(SecretStr(words[0])) if len(words) == 1 else WrappedKey(KeySource(words[0]), words[1])

@@ -11,7 +11,7 @@ from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.keys import KEY_BYTES, key_id
 from prequal.core.topology import KeySource
 from prequal.security.data_key import DataKey
-from prequal.security.key_file import HeldKey, RingKeys, WrappedKey
+from prequal.security.key_file import RingKeys, StoredKey, WrappedKey
 
 
 class KeyProvider(Protocol):
@@ -26,11 +26,11 @@ class KeyProvider(Protocol):
         """A fresh key of 32 bytes, with its wrapped form."""
 
     def unwrap(self, wrapped: str) -> bytes:
-        """The key in its wrapped form, as the ring's file holds it."""
+        """The key in its wrapped form, as it is stored in the file of the ring."""
 
 
 def generate(source: KeySource | None, settings: KeySourceSettings) -> DataKey:
-    """A fresh key, made and wrapped by a key service; of no source, made here, and held as it is.
+    """A fresh key, made and wrapped by a key service; of no source, made here, and stored as it is.
 
     Raises and blocks as `KeyProvider` does.
     """
@@ -66,15 +66,15 @@ def unwrapped(ring: RingKeys, settings: KeySourceSettings) -> tuple[bytes, tuple
     """
     providers = {source: provider(source, settings) for source in ring.sources}
 
-    def plain(held: HeldKey) -> bytes:
-        if not isinstance(held, WrappedKey):
-            return held
-        key = providers[held.source].unwrap(held.text)
+    def plain(stored: StoredKey) -> bytes:
+        if not isinstance(stored, WrappedKey):
+            return stored
+        key = providers[stored.source].unwrap(stored.text)
         if len(key) != KEY_BYTES:
-            raise Misconfigured(f"A key of the ring that {held.source} wrapped is not of {KEY_BYTES} bytes.")
+            raise Misconfigured(f"A key of the ring that {stored.source} wrapped is not of {KEY_BYTES} bytes.")
         return key
 
-    active, *decrypting = [plain(held) for held in ring.every]
+    active, *decrypting = [plain(stored) for stored in ring.every]
     if len({active, *decrypting}) <= len(decrypting):
         raise Misconfigured("The key ring holds a key twice, wrapped in two ways.")
     return active, tuple(decrypting)
@@ -83,5 +83,5 @@ def unwrapped(ring: RingKeys, settings: KeySourceSettings) -> tuple[bytes, tuple
 def without(ring: RingKeys, id_: bytes, settings: KeySourceSettings) -> RingKeys:
     """The ring without one of the keys that decrypt only. Raises and blocks as `unwrapped` does."""
     _, decrypting = unwrapped(ring, settings)
-    kept = tuple(held for held, key in zip(ring.decrypting, decrypting, strict=True) if key_id(key) != id_)
+    kept = tuple(stored for stored, key in zip(ring.decrypting, decrypting, strict=True) if key_id(key) != id_)
     return RingKeys(ring.active, kept)

@@ -93,8 +93,8 @@ class KeyRing:
         """
         if settings.encryption_key is not None:
             return cls.from_settings(settings.encryption_key, settings.encryption_keys_retired)
-        held = key_file.read(Path(settings.encryption_key_file))
-        return cls(*key_providers.unwrapped(held, settings))
+        ring = key_file.read(Path(settings.encryption_key_file))
+        return cls(*key_providers.unwrapped(ring, settings))
 
     def take_uses(self) -> Counter[bytes]:
         """The encryptions since the last call."""

@@ -1,6 +1,6 @@
 """How answers leave: each in one piece, its head with its body, and no faster than they are read.
 
-Invariant: a head is held only as long as something must follow it: a body, be it empty, or the end of the connection.
+Invariant: a head is buffered only as long as something must follow it: a body, be it empty, or the connection's end.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class HeadWithBody:
         self._head: bytes | None = None
 
     def write(self, data: bytes) -> None:
-        """Hold the head, write it with what comes next; what comes before it (100 Continue) is not held."""
+        """Buffer the head, write it with what comes next; what comes before it (100 Continue) is not buffered."""
         if self._cycle.response_started and self._head is None:
             self._head = data
         elif self._head:

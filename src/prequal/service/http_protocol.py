@@ -111,8 +111,8 @@ class Protocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state)
         self._waits = waits
         self._parsing = self._head_bytes = 0
-        self._held = b""
-        self._is_reading_held = False
+        self._buffered = b""
+        self._is_reading_buffered = False
         self._refusal: int | None = None
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,31 +124,31 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what has come and is not served."""
-        self._held = b""
+        self._buffered = b""
         self._waits.closed(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what has come, or hold it while requests enough wait."""
+        """Read what has come, or buffer it while requests enough wait."""
         first = data.find(_HEAD_END)
-        if self._held or self.pipeline or (first >= 0 and data.find(_HEAD_END, first + 4) >= 0):
-            self._held += data
-            self._read_held()
+        if self._buffered or self.pipeline or (first >= 0 and data.find(_HEAD_END, first + 4) >= 0):
+            self._buffered += data
+            self._read_buffered()
         else:
             self._read(data)
 
-    def _read_held(self) -> None:
+    def _read_buffered(self) -> None:
         """Read one request after the other while there is room for them, and nothing more from the client before."""
-        if self._is_reading_held:  # one of them was answered at once
+        if self._is_reading_buffered:  # one of them was answered at once
             return
-        self._is_reading_held, position = True, 0
-        while position < len(self._held) and self._takes_more():
-            end = self._held.find(_HEAD_END, position)
-            after = len(self._held) if end < 0 else end + 4
-            self._read(self._held[position:after])
+        self._is_reading_buffered, position = True, 0
+        while position < len(self._buffered) and self._takes_more():
+            end = self._buffered.find(_HEAD_END, position)
+            after = len(self._buffered) if end < 0 else end + 4
+            self._read(self._buffered[position:after])
             position = after
-        self._is_reading_held, self._held = False, self._held[position:]
-        self.flow.is_full = bool(self._held)
+        self._is_reading_buffered, self._buffered = False, self._buffered[position:]
+        self.flow.is_full = bool(self._buffered)
         if self.flow.is_full:
             self.flow.pause_reading()
         else:
@@ -262,8 +262,8 @@ class Protocol(HttpToolsProtocol):
             self._refuse(self._refusal)
         else:
             self._waits.note(self._waits.idle, self)
-        if self._held and len(self.pipeline) <= PIPELINE_MAX // 2:
-            self._read_held()
+        if self._buffered and len(self.pipeline) <= PIPELINE_MAX // 2:
+            self._read_buffered()
 
     def pause_writing(self) -> None:
         """Wait until the client has read something, for a while, and read nothing of it meanwhile."""
@@ -275,7 +275,7 @@ class Protocol(HttpToolsProtocol):
         """Go on with what has come: the answers have been sent."""
         self._waits.unread.pop(self, None)
         super().resume_writing()
-        self._read_held()
+        self._read_buffered()
 
     def late(self) -> None:
         """Refuse the request whose head is not whole yet, unless it is we who do not read it."""
@@ -286,7 +286,7 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         """Refuse what cannot be a request, behind the answers to those before it, and hang up."""
-        self._refusal, self._held, self.flow.is_full = status, b"", False
+        self._refusal, self._buffered, self.flow.is_full = status, b"", False
         self._waits.beginning.pop(self, None)
         if self.transport.is_closing():
             return

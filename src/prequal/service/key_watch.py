@@ -60,7 +60,7 @@ class KeyWatch:
         self._clock = clock
         self._database_url = settings.database_url
         self._file = Path(settings.encryption_key_file) if settings.encryption_key_file else None
-        self._held = key_file.read(self._file) if self._file else None
+        self._stored = key_file.read(self._file) if self._file else None
         self.ring = KeyRing(None, clock=clock) if self._is_wrapped else KeyRing.of(settings)
         self._unwrap_at = -math.inf
         self._is_connected: bool | None = None
@@ -72,7 +72,7 @@ class KeyWatch:
     @property
     def _is_wrapped(self) -> bool:
         """Whether a key service is needed to use the ring."""
-        return self._held is not None and bool(self._held.sources)
+        return self._stored is not None and bool(self._stored.sources)
 
     async def load(self, connection: Connection) -> None:
         """Have the keys unwrapped, if a key service wrapped any, and see that the database knows them all.
@@ -127,8 +127,8 @@ class KeyWatch:
         signature = self._signature()
         if self._file is not None and signature != self._taken:
             await self._adopt(self._file, signature)
-        if self._held is not None and self._is_wrapped and self._clock() >= self._unwrap_at:
-            await self._renew(self._held)
+        if self._stored is not None and self._is_wrapped and self._clock() >= self._unwrap_at:
+            await self._renew(self._stored)
 
     async def _adopt(self, file: Path, signature: Signature) -> None:
         """Use the file's ring, if it is good; a key that is not known or granted now may be so at a later look."""
@@ -143,29 +143,29 @@ class KeyWatch:
         else:
             self._taken, self._refusal = signature, None
 
-    async def _renew(self, held: RingKeys) -> None:
+    async def _renew(self, stored: RingKeys) -> None:
         """Have the keys in use unwrapped again; while that fails they serve until their time is over."""
         try:
-            await self._unwrap_and_use(held, self._require_known)
+            await self._unwrap_and_use(stored, self._require_known)
         except Misconfigured as problem:
             self._note(connected=False, reason=str(problem))
         except Transient as error:
             self._wait(error)
 
-    async def _unwrap_and_use(self, held: RingKeys, require_known: Callable[[Checks], Awaitable[None]]) -> None:
+    async def _unwrap_and_use(self, stored: RingKeys, require_known: Callable[[Checks], Awaitable[None]]) -> None:
         """Take over a ring, if its keys can be unwrapped and the database knows them.
 
         Raises `Misconfigured` and `Transient` where one of both is not so.
         """
-        good_until = self._clock() + self._settings.key_cache_seconds if held.sources else math.inf
-        keys = await asyncio.to_thread(key_providers.unwrapped, held, self._settings)
+        good_until = self._clock() + self._settings.key_cache_seconds if stored.sources else math.inf
+        keys = await asyncio.to_thread(key_providers.unwrapped, stored, self._settings)
         checks = KeyRing(*keys).checks
         if is_changed := checks != self.ring.checks:  # or a database that is away would make keys too old
             await require_known(checks)
         self.ring.replace(*keys, good_until=good_until)
-        self._held = held
+        self._stored = stored
         self._unwrap_at = self._clock() + min(UNWRAP_EVERY_SECONDS, self._settings.key_cache_seconds / PARTS)
-        if held.sources or self._is_connected is not None:
+        if stored.sources or self._is_connected is not None:
             self._note(connected=True)
         if is_changed:
             log.info("key_ring_changed", active=self.ring.current_id.hex(), keys=len(self.ring.checks))

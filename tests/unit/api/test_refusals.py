@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from harness.waiting import soon
 from prequal.api import app
-from prequal.api.protocol import HELD_BYTES_MAX, Protocol
+from prequal.api.protocol import WAITING_BYTES_MAX, Protocol
 from prequal.api.refusals import (
     AHEAD_SECONDS,
     BURST_SECONDS,
@@ -174,7 +174,7 @@ async def test_application_beyond_what_refusals_may_take_waits_for_its_answer_an
 
 async def test_what_is_in_large_pieces_is_refused_at_once_so_that_those_who_wait_hold_little() -> None:
     async with a_spent_api() as api:
-        reader, writer = await api.sent(a_request(body=b" " * HELD_BYTES_MAX))
+        reader, writer = await api.sent(a_request(body=b" " * WAITING_BYTES_MAX))
 
         assert (await an_answer(reader))[0] == 503
         writer.close()

@@ -39,7 +39,7 @@ def test_fresh_key_is_unwrapped_to_itself_by_another_process(kms: Kms) -> None:
     fresh = key_providers.generate(KeySource.KMS, settings_of(kms))
 
     assert len(fresh.key) == 32
-    assert key_providers.unwrapped(RingKeys(fresh.held, (a_key(1),)), settings_of(kms)) == (fresh.key, (a_key(1),))
+    assert key_providers.unwrapped(RingKeys(fresh.stored, (a_key(1),)), settings_of(kms)) == (fresh.key, (a_key(1),))
 
 
 def test_key_that_was_wrapped_for_another_purpose_is_refused(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,7 @@ def test_key_that_was_wrapped_for_another_purpose_is_refused(kms: Kms, monkeypat
     monkeypatch.setitem(CONTEXT, "purpose", "another")
 
     with pytest.raises(Misconfigured, match="did not wrap the key of the ring"):
-        key_providers.unwrapped(RingKeys(fresh.held), settings_of(kms))
+        key_providers.unwrapped(RingKeys(fresh.stored), settings_of(kms))
 
 
 def test_wrapped_key_that_is_not_base64_is_refused_without_repeating_it(kms: Kms) -> None:

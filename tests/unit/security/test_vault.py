@@ -41,14 +41,14 @@ def test_fresh_key_is_unwrapped_to_itself(vault: Vault) -> None:
     fresh = key_providers.generate(KeySource.VAULT, settings_of(vault))
 
     assert len(fresh.key) == 32
-    assert key_providers.unwrapped(RingKeys(fresh.held), settings_of(vault)) == (fresh.key, ())
+    assert key_providers.unwrapped(RingKeys(fresh.stored), settings_of(vault)) == (fresh.key, ())
 
 
 def test_fresh_key_of_no_service_is_held_as_it_is(vault: Vault) -> None:
     fresh, other = (key_providers.generate(None, settings_of(vault)) for _ in range(2))
 
     assert len(fresh.key) == 32
-    assert fresh.held == fresh.key != other.key
+    assert fresh.stored == fresh.key != other.key
     assert not vault.asked
 
 
