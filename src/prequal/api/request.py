@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
 from prequal.api.masking import shown_name
+from prequal.core.nesting import is_deeper
 from prequal.domain.application import LoanType
 from prequal.domain.identity_detection import identity_in, spells
 from prequal.domain.money import NotAnAmount, NotPositive, OutOfRange, amount, amount_from_text
@@ -24,8 +25,6 @@ KEY_CHARACTERS_MAX = 255
 UNKNOWN_FIELDS_MAX = 20
 """So many unknown fields are named; the rest are counted."""
 FIELDS = frozenset({"pan_number", "monthly_income_inr", "loan_amount_inr", "loan_type", "applicant_name"})
-
-_CONTAINERS = (dict, list)
 
 T = TypeVar("T")
 Problems: TypeAlias = list[tuple[ErrorCode, FieldIssue]]
@@ -115,16 +114,9 @@ def _load(body: bytes) -> Any:
         fields = _decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
         raise ApiError(ErrorCode.MALFORMED_REQUEST) from None
-    if _deeper_than(DEPTH_MAX, fields):
+    if is_deeper(fields, DEPTH_MAX):
         raise ApiError(ErrorCode.MALFORMED_REQUEST)
     return fields
-
-
-def _deeper_than(levels: int, value: object) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    # Asked of what can hold more alone: the fields of a good body, which all bodies pay for, hold nothing.
-    nested = [each for each in inner if isinstance(each, _CONTAINERS)]
-    return bool(nested) and (levels == 1 or any(_deeper_than(levels - 1, each) for each in nested))
 
 
 def _number(text: str) -> Decimal:

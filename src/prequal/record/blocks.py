@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Final, Self, TypeAlias
 
 from prequal.core.keys import key_id
+from prequal.core.nesting import is_deeper
 
 COLUMNS: Final = {
     "audit_log": frozenset({"application_id", "service", "action", "request_id", "client"}),
@@ -153,13 +154,7 @@ def details_of(text: str) -> "Value | Mapping[str, Value]":
         found: Value | Mapping[str, Value] = json.loads(text)
     except (ValueError, RecursionError):  # a number of thousands of digits, or thousands of levels
         return text
-    return text if is_deep(found) else found
-
-
-def is_deep(value: object, levels: int = LEVELS_MAX) -> bool:
-    """Whether more than so many objects and lists are in one another."""
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return levels < 0 or any(is_deep(each, levels - 1) for each in inner)
+    return text if is_deeper(found, LEVELS_MAX) else found
 
 
 def canonical(value: object) -> bytes:

@@ -20,7 +20,8 @@ from typing import Any, Self, TextIO
 from prequal.core import files
 from prequal.core.errors import UsageError
 from prequal.core.files import Draft
-from prequal.record.blocks import COLUMNS, TABLES, Block, Entry, Link, is_deep
+from prequal.core.nesting import is_deeper
+from prequal.record.blocks import COLUMNS, LEVELS_MAX, TABLES, Block, Entry, Link
 
 Entries = tuple[Mapping[int, Entry], ...]
 """For each table its entries by their ids."""
@@ -138,7 +139,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 def _of_entry(table: str, said: Mapping[str, Any]) -> Entry:
     fields = dict(said["fields"])
-    if fields.keys() != COLUMNS[table] or any(map(is_deep, fields.values())):
+    if fields.keys() != COLUMNS[table] or any(is_deeper(each, LEVELS_MAX) for each in fields.values()):
         raise ValueError("another record")
     return Entry(int(said["id"]), _time(said["occurred_at"]), fields)
 
