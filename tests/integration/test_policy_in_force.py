@@ -166,7 +166,7 @@ async def test_process_without_any_document_it_can_load_does_not_start(database:
 async def test_database_that_is_away_changes_nothing(database: Database) -> None:
     async with a_process(database) as policy:
         database.execute("ALTER TABLE policy_activations RENAME TO away")
-        await asyncio.wait_for(soon(lambda: policy._failed), 30)
+        await asyncio.wait_for(soon(lambda: policy._failures.has_failed), 30)
 
         assert policy.current().version == "v1"
 

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-import structlog
-
 from prequal.api_clients import queries
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
 from prequal.postgres.connections import Connection, ConnectionPool
-
-log = structlog.get_logger()
+from prequal.telemetry.failures import LoggedOnce
 
 REFRESH_SECONDS: Final = 2.0
 """A revocation holds within 5 s: this, and the bound of one reading."""
@@ -71,7 +68,7 @@ class KnownClients:
         self._epoch = 0.0
         self._used: set[SecretId] = set()
         self._written: dict[SecretId, float] = {}
-        self._failed = False
+        self._failures = LoggedOnce("clients_not_read", TimeoutError, Transient)
 
     @property
     def are_known(self) -> bool:
@@ -116,16 +113,10 @@ class KnownClients:
         """Read them again and again, until `stop`; a reading that fails is logged once, and changes nothing."""
         while not stop.is_set():
             await pause(stop, REFRESH_SECONDS)
-            try:
+            with self._failures:
                 async with asyncio.timeout(READ_SECONDS), self._read_pool.use("clients") as connection:
                     await self.load(connection)
                     await self._write_uses(connection)
-            except (TimeoutError, Transient) as error:
-                if not self._failed:
-                    log.warning("clients_not_read", reason=str(error))
-                self._failed = True
-            else:
-                self._failed = False
 
     async def _write_uses(self, connection: Connection) -> None:
         now = monotonic()

@@ -21,6 +21,7 @@ from prequal.policy_versions.life import Conflict, loaded
 from prequal.policy_versions.queries import Activation
 from prequal.postgres.connections import Connection, SingleConnection
 from prequal.telemetry import metrics
+from prequal.telemetry.failures import LoggedOnce
 
 log = structlog.get_logger()
 
@@ -65,7 +66,7 @@ class PolicyInForce:
         self.shadow = Shadow()
         self._refused: dict[bytes, str] = {}
         self._problem: str | None = None
-        self._failed = False
+        self._failures = LoggedOnce("policy_not_read", TimeoutError, Transient)
 
     def current(self) -> Policy:
         """The version in force; `load` has run."""
@@ -106,16 +107,10 @@ class PolicyInForce:
         """Look again and again until `stop`; a look that fails is logged once, and changes nothing."""
         while not stop.is_set():
             await pause(stop, LOOK_EVERY_SECONDS)
-            try:
+            with self._failures:
                 async with asyncio.timeout(LOOK_SECONDS), self._connection.use() as connection:
                     await self.load(connection)
                     await self.shadow.look(connection)
-            except (TimeoutError, Transient) as error:
-                if not self._failed:
-                    log.warning("policy_not_read", reason=str(error))
-                self._failed = True
-            else:
-                self._failed = False
 
     async def close(self) -> None:
         """Write the shadow's last differences, if the database answers, and close; nothing is decided any more."""

@@ -16,6 +16,7 @@ import structlog
 from prequal.core.lifecycle import first_of, pause
 from prequal.issuers import discovery
 from prequal.issuers.discovery import IssuerAway, Metadata, SignInMetadata
+from prequal.telemetry.failures import LoggedOnce
 
 log = structlog.get_logger()
 
@@ -62,7 +63,7 @@ class SigningKeys:
         self._keys: dict[str, SigningKey] = {}
         self._fetched_at = float("-inf")
         self._wanted = asyncio.Event()
-        self._failed = False
+        self._failures = LoggedOnce("issuer_keys_not_read", IssuerAway, issuer=issuer)
 
     def get(self, key_id: str | None) -> SigningKey | None:
         """The key of this id, if it is known."""
@@ -84,15 +85,9 @@ class SigningKeys:
             await first_of(REFETCH_SECONDS, stop, self._wanted)
 
     async def _fetch(self) -> None:
-        try:
+        with self._failures:
             async with discovery.a_client() as http:
                 self._take(await discovery.ask(http, "GET", await self._url(http)))
-        except IssuerAway as reason:
-            if not self._failed:
-                log.warning("issuer_keys_not_read", issuer=self._issuer, reason=str(reason))
-            self._failed = True
-        else:
-            self._failed = False
 
     async def _url(self, http: httpx.AsyncClient) -> str:
         return self._jwks_url or (await discovery.discover(http, self._issuer, Metadata)).jwks_uri
