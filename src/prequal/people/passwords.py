@@ -5,7 +5,6 @@ that nobody waits to sign in for work that waits for a store.
 """
 
 import asyncio
-import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,8 +22,6 @@ CHARACTERS_MAX: Final = 200
 _HASHER: Final = PasswordHasher()
 """Argon2id with the parameters of RFC 9106 for little memory: 64 MiB, three passes."""
 _THREAD: Final = ThreadPoolExecutor(1, "passwords")
-_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
-"""Halves of surrogate pairs: UTF-8 has none, so no password has one."""
 _OF_NOBODY: Final = "$argon2id$v=19$m=65536,t=3,p=4$bm9ib2R5LW5vYm9keQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 """A hash that no password has: a name that nobody has takes the same time as a wrong password."""
 
@@ -42,8 +39,10 @@ def require_good(password: str) -> None:
     """
     if not CHARACTERS_MIN <= len(password) <= CHARACTERS_MAX:
         raise UsageError(f"A password has {CHARACTERS_MIN} to {CHARACTERS_MAX} characters.")
-    if _NO_TEXT.search(password):
-        raise UsageError("The password is no text in UTF-8: give it in a locale that uses UTF-8.")
+    try:
+        password.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        raise UsageError("The password is no text in UTF-8: give it in a locale that uses UTF-8.") from None
 
 
 async def hash_of(password: str) -> str:
