@@ -18,12 +18,13 @@ from prequal.domain.policy.facts import Facts, Kind
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.sentences import figure
 from prequal.domain.scoring import HIGHEST_SCORE
-from prequal.ops import backtest_queries, queries
+from prequal.ops import backtest_queries
 from prequal.ops.backtest_queries import StoredApplication
 from prequal.ops.progress import kept_apart
 from prequal.ops.republish import SESSION
 from prequal.ops.selection import Moment, Period, period
 from prequal.policy_versions.life import every_policy
+from prequal.postgres import clock
 from prequal.schema.version import connected_at_revision
 
 ROWS_AT_ONCE: Final = 5_000
@@ -114,7 +115,7 @@ async def _backtest(
 ) -> dict[str, Any]:
     tally, read = Tally(), 0
     async with connected_at_revision(database_url, "backtest", SESSION_OF_A_REPORT, COMMAND_SECONDS) as connection:
-        created = period(since, until, await queries.now(connection))
+        created = period(since, until, await clock.now(connection))
         known = await every_policy(connection)
         everything = await backtest_queries.estimated_applications(connection)
         batches = backtest_queries.stored_applications(connection, created.since, created.until, ROWS_AT_ONCE)

@@ -35,6 +35,7 @@ from prequal.ops.stored_dead_letter import (
     replay_headers,
 )
 from prequal.ops.topic_reader import read_topics
+from prequal.postgres import clock
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act, record_look
 from prequal.schema.version import connected_at_revision
@@ -171,7 +172,7 @@ async def _discard(
 async def _select(
     connection: Connection, settings: StoresSettings, selection: DeadLetterSelection
 ) -> list[StoredDeadLetter]:
-    written = period(selection.since, selection.until, await queries.now(connection))
+    written = period(selection.since, selection.until, await clock.now(connection))
     states = await queries.read_states(connection)
     kinds, found = set(KINDS), []
     for message in read_topics(settings, selection.topics):

@@ -38,12 +38,6 @@ for all.
 """
 
 
-async def now(connection: Connection) -> datetime:
-    """The database's time."""
-    moment: datetime = await connection.fetchval("SELECT clock_timestamp()")
-    return moment
-
-
 async def lock_resolutions(connection: Connection) -> None:
     """Wait until no other command resolves dead letters; the lock is held until the connection closes.
 

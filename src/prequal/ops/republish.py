@@ -13,6 +13,7 @@ from prequal.messaging import outbox
 from prequal.ops import queries
 from prequal.ops.progress import kept_apart
 from prequal.ops.selection import Moment, period
+from prequal.postgres import clock
 from prequal.postgres.connections import FREE_PLANNER, Connection
 from prequal.record.acts import Actor, record_act
 from prequal.schema.version import connected_at_revision
@@ -87,7 +88,7 @@ async def _record(connection: Connection, actor: Actor, first: UUID, last: UUID,
 
 async def _parameters(connection: Connection, request: RepublishRequest) -> Sequence[object]:
     """Those of `queries.SELECTED`."""
-    published = period(request.since, request.until, await queries.now(connection))
+    published = period(request.since, request.until, await clock.now(connection))
     if unknown := await queries.unknown_applications(connection, request.application_ids):
         raise UsageError(f"There is no application {unknown[0]}.")
     return published.since, published.until, request.application_ids or None, request.topic, request.limit

@@ -16,6 +16,7 @@ from prequal.issuers.identity import Identity
 from prequal.issuers.tokens import Verified
 from prequal.people import queries, sessions
 from prequal.people.sign_in import WAITING_MAX, Busy, Life, TooManyRefused
+from prequal.postgres import clock
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, ActorKind, Detail, record_act
 
@@ -75,7 +76,7 @@ class IssuerSignIn:
             raise
 
     async def _begin(self, connection: Connection, found: Verified) -> str:
-        identity, now = _identity(self._issuer, str(found.claims.get("sub", ""))), await queries.now(connection)
+        identity, now = _identity(self._issuer, str(found.claims.get("sub", ""))), await clock.now(connection)
         if not found.not_before <= now.timestamp() < found.expires_at:
             raise NotVouched
         if identity is None:

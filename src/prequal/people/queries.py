@@ -144,12 +144,6 @@ async def locked_name_of(connection: Connection, issuer: str, subject: str) -> s
     return name
 
 
-async def now(connection: Connection) -> datetime:
-    """The database's time."""
-    moment: datetime = await connection.fetchval("SELECT now()")
-    return moment
-
-
 async def credentials(connection: Connection, name: str) -> Credentials | None:
     """What a person signs in with; None when there is no such person."""
     row = await connection.fetchrow(

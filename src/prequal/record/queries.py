@@ -219,12 +219,6 @@ async def delete_blocks(connection: Connection, upto: int, limit: int) -> int:
     return int(done.split()[1])
 
 
-async def now(connection: Connection) -> datetime:
-    """The database's clock."""
-    at: datetime = await connection.fetchval("SELECT clock_timestamp()")
-    return at
-
-
 def _entry(table: str, row: "asyncpg.Record") -> Entry:
     fields = dict(row)
     id_, occurred_at = fields.pop("id"), fields.pop("occurred_at")

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from prequal.console.queries import clock
 from prequal.domain.application import first_id
 from prequal.messaging import outbox
-from prequal.postgres import undecided
+from prequal.postgres import clock, undecided
 from prequal.postgres.connections import Connection
 from prequal.review import queries as review
 

@@ -18,7 +18,7 @@ from prequal.api.reads import Reviewed, StoredDecision
 from prequal.console.forms import uuid_of
 from prequal.console.guard import Page
 from prequal.console.live import LivePage, from_database
-from prequal.console.queries import applications, clock
+from prequal.console.queries import applications
 from prequal.console.queries.application_list import NO_BAND
 from prequal.console.queries.applications import Wanted
 from prequal.console.rights import Right
@@ -28,6 +28,7 @@ from prequal.domain.application import LAST_ID, Status, first_id
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.ops import timeline, timeline_queries
 from prequal.ops.backtest import BANDS, band_of
+from prequal.postgres import clock
 from prequal.postgres.connections import Connection
 from prequal.record.acts import record_look
 

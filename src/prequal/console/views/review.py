@@ -17,13 +17,13 @@ from prequal.console.forms import uuid_of, whole_number
 from prequal.console.guard import Page
 from prequal.console.live import LivePage, from_database
 from prequal.console.paging import cut
-from prequal.console.queries import clock
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
 from prequal.domain.policy.reasons import explain
 from prequal.domain.review import LEASE_MINUTES, LEASE_MINUTES_MAX, REASONS
 from prequal.policy_versions import life
+from prequal.postgres import clock
 from prequal.postgres.connections import Connection
 from prequal.review import cases
 from prequal.review.errors import CaseNotMoved, NoSuchCase, UnfitText

@@ -1,0 +1,11 @@
+"""The database's clock, which decides what is early and what is late."""
+
+from datetime import datetime
+
+from prequal.postgres.connections import Connection
+
+
+async def now(connection: Connection) -> datetime:
+    """The time at this moment, also in a transaction that began before it."""
+    moment: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    return moment
