@@ -23,8 +23,9 @@ from prequal.core.record_settings import RecordSettings
 from prequal.core.settings import load
 from prequal.domain.pan import Pan
 from prequal.ops.encryption_keys import make_known
+from prequal.postgres import clock
 from prequal.postgres.connections import Connection
-from prequal.record import chain, commands, queries
+from prequal.record import chain, commands, heads, queries
 from prequal.record.acts import operator
 from prequal.record.blocks import BLOCK_ENTRIES
 from prequal.record.chain import follow
@@ -265,7 +266,7 @@ def test_cut_off_blocks_are_found_by_a_head_kept_outside(record: Database, tmp_p
     )
 
     assert verified(record).tampering is None
-    assert verified(record, commands.read_head(tmp_path / "head.json")).tampering == Tampering("cut off", "block:3")
+    assert verified(record, heads.read_head(tmp_path / "head.json")).tampering == Tampering("cut off", "block:3")
 
 
 def test_chain_that_was_made_again_under_the_same_key_differs_from_the_head(record: Database, tmp_path: Path) -> None:
@@ -276,7 +277,7 @@ def test_chain_that_was_made_again_under_the_same_key_differs_from_the_head(reco
         chained(record)
         written(record, 1)
 
-    found = verified(record, commands.read_head(tmp_path / "head.json")).tampering
+    found = verified(record, heads.read_head(tmp_path / "head.json")).tampering
     assert found == Tampering("replaced since the head was exported", "block:3")
 
 
@@ -372,7 +373,7 @@ def test_chain_that_stood_still_between_its_look_and_its_block_raises_no_alarm(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(database, 1)
-    locked, now = queries.lock, queries.now
+    locked, now = queries.lock, clock.now
     with monkeypatch.context() as patched:
 
         async def an_hour_later(connection: Connection) -> datetime:
@@ -380,7 +381,7 @@ def test_chain_that_stood_still_between_its_look_and_its_block_raises_no_alarm(
 
         async def stood_still(connection: Connection) -> bool:
             await asyncio.to_thread(written, database, 1)
-            patched.setattr(queries, "now", an_hour_later)
+            patched.setattr(clock, "now", an_hour_later)
             return await locked(connection)
 
         patched.setattr(queries, "lock", stood_still)

@@ -13,7 +13,7 @@ from typer.testing import Result
 
 from harness.database import Database
 from prequal.core.errors import PrequalError, UsageError
-from prequal.record import commands, sealing
+from prequal.record import commands, heads, sealing
 from prequal.record.acts import operator
 from prequal.record.verification import Tampering, Verdict
 from tests.builders import a_key_text
@@ -57,7 +57,7 @@ def refusal(database: Database, *words: str) -> str:
 
 
 def verified_with(database: Database, *files: Path, head: Path | None = None) -> Verdict:
-    known = commands.read_head(head) if head else None
+    known = heads.read_head(head) if head else None
     return commands.verify(settings_of(database), known, files=files)
 
 

@@ -82,13 +82,13 @@ def head(
     """
     from prequal.core import files
     from prequal.core.errors import Refused
-    from prequal.record import commands
+    from prequal.record import commands, heads
 
     newest = commands.newest(record_stores())
     if newest is None:
         raise Refused("There is no block yet: `prequal audit chain` makes one.")
     with files.named(file):
-        commands.write_head(newest, file)
+        heads.write_head(newest, file)
     typer.echo(f"Block {newest.number}.")
 
 
@@ -219,7 +219,7 @@ def _asked_pan() -> "Pan":
 
 def _head(file: Path | None) -> "Head | None":
     from prequal.core.errors import UsageError
-    from prequal.record.commands import read_head
+    from prequal.record.heads import read_head
 
     try:
         return None if file is None else read_head(file)

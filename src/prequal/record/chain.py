@@ -54,7 +54,7 @@ async def chain(connection: Connection, key: bytes) -> Link | None:
     Raises:
         Misconfigured: the key is not, or no longer, one that the database knows; nothing is added under it.
     """
-    looked_at, upto = await queries.now(connection), await _settled(connection)
+    looked_at, upto = await clock.now(connection), await _settled(connection)
     while True:
         async with connection.transaction():
             if not await queries.lock(connection):

@@ -22,8 +22,6 @@ from prequal.record.access import Access
 from prequal.record.acts import Actor
 from prequal.record.blocks import Link
 from prequal.record.heads import Head
-from prequal.record.heads import read_head as read_head
-from prequal.record.heads import write_head as write_head
 from prequal.record.verification import Verdict
 from prequal.schema.version import connected_at_revision, run_at_revision
 

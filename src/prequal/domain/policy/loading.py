@@ -3,7 +3,7 @@
 Invariant: a policy that is returned passed its own tests, reaches every row, and gives every application an outcome.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from prequal.domain.policy.conditions import Box, Comparison, box, comparisons, covers, is_empty
@@ -38,7 +38,6 @@ def load(text: str) -> Policy:
 
 
 Tables = Sequence[tuple[Comparison, ...]]
-Check = Callable[[Document, Scope, Tables], Iterator[Fault]]
 
 
 def _refuse(text: str, faults: Sequence[Fault]) -> None:
