@@ -5,9 +5,7 @@ Invariant: a secret is compared in constant time, and an answer says nothing of 
 
 import asyncio
 import hmac
-from collections.abc import Callable
 from hashlib import blake2b
-from time import monotonic
 from typing import Final, Protocol
 
 from starlette.types import Scope as HttpScope
@@ -77,7 +75,6 @@ class KeyAuthentication:
         clients: KnownClients,
         hasher: PanHasher,
         sandbox: bool,
-        clock: Callable[[], float] = monotonic,
         issued: IssuedTokens | None = None,
     ) -> None:
         """Take what tokens are compared with.
@@ -86,13 +83,12 @@ class KeyAuthentication:
             clients: the known ones.
             hasher: what their secrets are hashed with.
             sandbox: whether clients of the sandbox are let in.
-            clock: seconds from anywhere, for the wrong tokens.
             issued: the tokens of an issuer, where they are taken.
         """
         self._clients = clients
         self._hasher = hasher
         self._sandbox = sandbox
-        self._wrong = RefusedAttempts(clock)
+        self._wrong = RefusedAttempts()
         self._issued = issued
         self._words = None if issued is None else _WORDS_WITH_ISSUER
 

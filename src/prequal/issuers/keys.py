@@ -4,7 +4,7 @@ Invariant: no request waits for the issuer; a key serves the algorithms of its o
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
@@ -47,18 +47,16 @@ class SigningKeys:
         changes: how often other keys came than were there.
     """
 
-    def __init__(self, issuer: str, jwks_url: str = "", clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, issuer: str, jwks_url: str = "") -> None:
         """Describe them.
 
         Args:
             issuer: whose they are.
             jwks_url: where they are; found by discovery if empty.
-            clock: seconds from anywhere.
         """
         self.changes = 0
         self._issuer = issuer
         self._jwks_url = jwks_url
-        self._clock = clock
         self._documents: list[Any] | None = None
         self._keys: dict[str, SigningKey] = {}
         self._fetched_at = float("-inf")
@@ -71,7 +69,7 @@ class SigningKeys:
 
     def are_current(self) -> bool:
         """Whether they were fetched a moment ago; if not, they are fetched as soon as the issuer may be asked."""
-        if self._clock() - self._fetched_at < SPARED_SECONDS:
+        if monotonic() - self._fetched_at < SPARED_SECONDS:
             return True
         self._wanted.set()
         return False
@@ -97,7 +95,7 @@ class SigningKeys:
         found = {each["kid"]: key for each in entries if (key := _key(each))} if isinstance(entries, list) else {}
         if not found:
             raise IssuerAway("no key that it names can be used")
-        self._fetched_at = self._clock()
+        self._fetched_at = monotonic()
         if entries != self._documents:
             self._documents, self._keys = entries, found
             self.changes += 1

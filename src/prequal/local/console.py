@@ -16,8 +16,8 @@ from rich.markup import escape
 class StackConsole:
     """Prints whole lines, from any thread."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or _PipeConsole(file=sys.stdout, highlight=False, soft_wrap=True)
+    def __init__(self) -> None:
+        self._console = _PipeConsole(file=sys.stdout, highlight=False, soft_wrap=True)
         self._lock = threading.Lock()
 
     def done(self, what: str, seconds: float) -> None:

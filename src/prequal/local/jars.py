@@ -53,9 +53,9 @@ class Jar:
         return f"{self.group}:{self.artifact}:{self.version} {self.sha256}"
 
 
-def class_path(folder: Path = FOLDER) -> str:
+def class_path() -> str:
     """Java's class path of all locked jars."""
-    return ":".join(str(folder / jar.file_name) for jar in locked())
+    return ":".join(str(FOLDER / jar.file_name) for jar in locked())
 
 
 def missing(folder: Path = FOLDER) -> list[Jar]:

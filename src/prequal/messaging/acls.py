@@ -116,7 +116,7 @@ def as_lines() -> Iterator[str]:
             yield f"{tool} --allow-principal User:{user} {asked} --{kind} {name}"
 
 
-def as_strimzi(cluster: str = "prequal-kafka") -> Iterator[str]:
+def as_strimzi() -> Iterator[str]:
     """The users as Strimzi's resources, line by line."""
     for number, user in enumerate(KafkaUser):
         yield from ["---"] if number else []
@@ -125,7 +125,7 @@ def as_strimzi(cluster: str = "prequal-kafka") -> Iterator[str]:
             "kind: KafkaUser",
             "metadata:",
             f"  name: {user}",
-            f"  labels: {{strimzi.io/cluster: {cluster}, app.kubernetes.io/component: store}}",
+            "  labels: {strimzi.io/cluster: prequal-kafka, app.kubernetes.io/component: store}",
             "spec:",
             "  authentication: {type: scram-sha-512}",
         )

@@ -73,14 +73,14 @@ def period(since: Moment | None, until: Moment | None, now: datetime) -> Period:
     return found
 
 
-def read_application_id(text: str, option: str = "--application") -> UUID:
+def read_application_id(text: str) -> UUID:
     """The id of an application.
 
     Raises:
         UsageError: it is not a UUID in its usual spelling.
     """
     if not _UUID.fullmatch(text.lower()):
-        raise UsageError(f"{option} {quoted(text)} is not the id of an application: a UUID is expected.")
+        raise UsageError(f"--application {quoted(text)} is not the id of an application: a UUID is expected.")
     return UUID(text)
 
 
