@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from harness.ports import free_port
 from harness.system import System
 from harness.waiting import eventually, soon
 from prequal.core.settings import PublisherSettings, load
+from prequal.messaging import outbox
 from prequal.postgres import connections
 from prequal.publisher import system_metrics
 from prequal.publisher.system_metrics import SystemMetrics
@@ -186,9 +188,14 @@ async def test_dead_letters_are_counted_where_they_lie(database: Database, broke
             },
         ),
         (system_metrics.in_review, "100000", {"using review_cases_": 3}),
+        (
+            partial(outbox.waiting, counted_max=100_000),
+            "'{a,b}', 100000",
+            {"using outbox_events_pkey": 2, "using outbox_parked_due": 1},
+        ),
     ],
 )
-async def test_counting_the_undecided_does_not_read_the_decided(
+async def test_counting_what_waits_does_not_read_the_rest(
     database: Database, counting: Callable[..., Awaitable[object]], arguments: str, walks: dict[str, int]
 ) -> None:
     """As many as there are, and a plan made while there are none."""
@@ -198,6 +205,10 @@ async def test_counting_the_undecided_does_not_read_the_decided(
         async def fetchrow(self, statement: str, *_: object) -> tuple[int, int, None]:
             recorded.append(statement)
             return 0, 0, None
+
+        async def fetch(self, statement: str, *_: object) -> list[object]:
+            recorded.append(statement)
+            return []
 
     await counting(Recorder())
     connection = await connections.connect(database.url, "plan")

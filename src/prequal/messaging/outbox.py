@@ -147,14 +147,15 @@ async def republish(
 
 
 async def waiting(connection: Connection, counted_max: int) -> dict[str, Waiting]:
-    """What waits of each topic, counted up to `counted_max`."""
+    """What waits of each topic, counted up to `counted_max`; what is parked, up to that over all topics."""
     rows = await connection.fetch(
         """
         SELECT topic,
             (SELECT count(*) FROM (SELECT FROM outbox_events WHERE topic = listed.topic LIMIT $2) AS counted),
             (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8
              FROM outbox_events WHERE topic = listed.topic AND NOT republished ORDER BY id LIMIT 1),
-            (SELECT count(*) FROM (SELECT FROM outbox_parked WHERE topic = listed.topic LIMIT $2) AS counted)
+            (SELECT count(*) FROM (SELECT topic FROM outbox_parked ORDER BY next_try_at LIMIT $2) AS counted
+             WHERE counted.topic = listed.topic)
         FROM unnest($1::text[]) AS listed (topic)
         """,
         TOPICS,
