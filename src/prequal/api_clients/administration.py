@@ -3,7 +3,6 @@
 Invariant: a token is returned once, to the caller that had it made, and cannot be read again.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, astuple, dataclass
@@ -13,6 +12,7 @@ from typing import Final, TypeAlias
 
 from prequal.api_clients import queries, tokens
 from prequal.api_clients.queries import ClientRow, SecretRow
+from prequal.core.blocking import blocking
 from prequal.core.errors import UsageError
 from prequal.domain.api_client import RATE
 from prequal.domain.pan_detection import looks_like_pan
@@ -60,7 +60,8 @@ class Issued:
     token: str
 
 
-def add(
+@blocking
+async def add(
     database_url: str,
     hasher: PanHasher,
     actor: Actor,
@@ -79,12 +80,19 @@ def add(
         Transient: the database does not answer.
     """
     _require_name(name)
-    return asyncio.run(_add(database_url, hasher, actor, _New(name, scopes, sandbox, rate), life))
+    new = _New(name, scopes, sandbox, rate)
+    async with _transaction(database_url, hasher) as connection:
+        client_id = await _insert(connection, new)
+        token = await _issue(connection, hasher, client_id, SLOTS[0], life)
+        await record_act(connection, actor, "client_added", "client", client_id, _details(new))
+        return Issued(await _found(connection, client_id), SLOTS[0], token)
 
 
-def list_all(database_url: str) -> list[Listed]:
+@blocking
+async def list_all(database_url: str) -> list[Listed]:
     """Every client with its secrets, by name. Raises `Misconfigured` and `Transient` as `add` does."""
-    return asyncio.run(_list(database_url))
+    async with _transaction(database_url) as connection:
+        return await paging.every(partial(list_after, connection), lambda each: each[0].id)
 
 
 async def list_after(connection: Connection, client: str, most: int) -> list[Listed]:
@@ -92,8 +100,9 @@ async def list_after(connection: Connection, client: str, most: int) -> list[Lis
     return await _with_secrets(connection, await queries.clients_after(connection, client, most))
 
 
-def rotate(
-    database_url: str, hasher: PanHasher, actor: Actor, client: str, overlap: timedelta, life: Life = Life()
+@blocking
+async def rotate(
+    database_url: str, hasher: PanHasher, actor: Actor, id_or_name: str, overlap: timedelta, life: Life = Life()
 ) -> Issued:
     """Give a client, by id or name, a new secret; the one it has lives on for `overlap` at most.
 
@@ -101,30 +110,61 @@ def rotate(
         UsageError: there is no such client, it is revoked, or two secrets of it live.
         Misconfigured, Transient: as for `add`.
     """
-    return asyncio.run(_rotate(database_url, hasher, actor, client, overlap, life))
+    async with _transaction(database_url, hasher) as connection:
+        client = await _living(connection, id_or_name)
+        living = [each.slot for each in await queries.secrets_of(connection, [client.id]) if each.is_live]
+        free = [slot for slot in SLOTS if slot not in living]
+        if not free:
+            raise UsageError(
+                f"Two secrets of {client.id} live: end one first, with `prequal clients revoke {client.id} --secret 1` "
+                f"or 2; `prequal clients list` says which is used."
+            )
+        for slot in living:
+            await queries.end_secret(connection, client.id, slot, overlap)
+        token = await _issue(connection, hasher, client.id, free[0], life)
+        await record_act(connection, actor, "client_rotated", "client", client.id, {"secret": free[0]})
+        return Issued(client, free[0], token)
 
 
-def revoke(database_url: str, actor: Actor, client: str, slot: int | None) -> ClientRow:
+@blocking
+async def revoke(database_url: str, actor: Actor, id_or_name: str, slot: int | None) -> ClientRow:
     """End one secret of a client, by id or name, or the client itself, for good; every API knows within 5 s.
 
     Raises:
         UsageError: there is no such client, or it has no such secret that lives.
         Misconfigured, Transient: as for `add`.
     """
-    return asyncio.run(_revoke(database_url, actor, client, slot))
+    async with _transaction(database_url) as connection:
+        client = await _living(connection, id_or_name)
+        if slot is None:
+            await queries.revoke_client(connection, client.id)
+            await record_act(connection, actor, "client_revoked", "client", client.id)
+            return client
+        if slot not in [each.slot for each in await queries.secrets_of(connection, [client.id]) if each.is_live]:
+            raise UsageError(f"No secret {slot} of {client.id} lives: see `prequal clients list`.")
+        await queries.end_secret(connection, client.id, slot, timedelta(0))
+        await record_act(connection, actor, "client_secret_revoked", "client", client.id, {"secret": slot})
+        return client
 
 
-def change_rate(database_url: str, actor: Actor, client: str, rate: int) -> ClientRow:
+@blocking
+async def change_rate(database_url: str, actor: Actor, id_or_name: str, rate: int) -> ClientRow:
     """Let a client, by id or name, send `rate` requests a second to each API process; it holds within 5 s.
 
     Raises:
         UsageError: there is no such client, or it is revoked.
         Misconfigured, Transient: as for `add`.
     """
-    return asyncio.run(_change_rate(database_url, actor, client, rate))
+    async with _transaction(database_url) as connection:
+        client = await _living(connection, id_or_name)
+        await queries.set_rate(connection, client.id, rate)
+        details: dict[str, Detail] = {"rate": rate, "before": client.requests_per_second}
+        await record_act(connection, actor, "client_rate_changed", "client", client.id, details)
+        return client
 
 
-def add_identified(
+@blocking
+async def add_identified(
     database_url: str,
     actor: Actor,
     name: str,
@@ -141,28 +181,7 @@ def add_identified(
         Misconfigured, Transient: as for `add`.
     """
     _require_name(name)
-    return asyncio.run(_add_identified(database_url, actor, _New(name, scopes, sandbox, rate), identity))
-
-
-def identify(database_url: str, actor: Actor, client: str, identity: Identity | None) -> ClientRow:
-    """Let tokens of an issuer name a client, by id or name, or no longer; every API knows within 5 s.
-
-    Raises:
-        UsageError: there is no such client, it is revoked, or the identity does not fit or is another client's.
-        Misconfigured, Transient: as for `add`.
-    """
-    return asyncio.run(_identify(database_url, actor, client, identity))
-
-
-async def _add(database_url: str, hasher: PanHasher, actor: Actor, new: _New, life: Life) -> Issued:
-    async with _transaction(database_url, hasher) as connection:
-        client_id = await _insert(connection, new)
-        token = await _issue(connection, hasher, client_id, SLOTS[0], life)
-        await record_act(connection, actor, "client_added", "client", client_id, _details(new))
-        return Issued(await _found(connection, client_id), SLOTS[0], token)
-
-
-async def _add_identified(database_url: str, actor: Actor, new: _New, identity: Identity) -> ClientRow:
+    new = _New(name, scopes, sandbox, rate)
     async with _transaction(database_url) as connection:
         client_id = await _insert(connection, new)
         await _set_identity(connection, client_id, identity)
@@ -170,7 +189,14 @@ async def _add_identified(database_url: str, actor: Actor, new: _New, identity: 
         return await _found(connection, client_id)
 
 
-async def _identify(database_url: str, actor: Actor, id_or_name: str, identity: Identity | None) -> ClientRow:
+@blocking
+async def identify(database_url: str, actor: Actor, id_or_name: str, identity: Identity | None) -> ClientRow:
+    """Let tokens of an issuer name a client, by id or name, or no longer; every API knows within 5 s.
+
+    Raises:
+        UsageError: there is no such client, it is revoked, or the identity does not fit or is another client's.
+        Misconfigured, Transient: as for `add`.
+    """
     async with _transaction(database_url) as connection:
         client = await _living(connection, id_or_name)
         if identity is None and client.issuer is None:
@@ -198,56 +224,9 @@ async def _set_identity(connection: Connection, client: str, identity: Identity 
         raise UsageError("This subject of the issuer is another client's: see `prequal clients list`.")
 
 
-async def _list(database_url: str) -> list[Listed]:
-    async with _transaction(database_url) as connection:
-        return await paging.every(partial(list_after, connection), lambda each: each[0].id)
-
-
 async def _with_secrets(connection: Connection, clients: Sequence[ClientRow]) -> list[Listed]:
     secrets = await queries.secrets_of(connection, [client.id for client in clients])
     return [(client, [each for each in secrets if each.client == client.id]) for client in clients]
-
-
-async def _rotate(
-    database_url: str, hasher: PanHasher, actor: Actor, id_or_name: str, overlap: timedelta, life: Life
-) -> Issued:
-    async with _transaction(database_url, hasher) as connection:
-        client = await _living(connection, id_or_name)
-        living = [each.slot for each in await queries.secrets_of(connection, [client.id]) if each.is_live]
-        free = [slot for slot in SLOTS if slot not in living]
-        if not free:
-            raise UsageError(
-                f"Two secrets of {client.id} live: end one first, with `prequal clients revoke {client.id} --secret 1` "
-                f"or 2; `prequal clients list` says which is used."
-            )
-        for slot in living:
-            await queries.end_secret(connection, client.id, slot, overlap)
-        token = await _issue(connection, hasher, client.id, free[0], life)
-        await record_act(connection, actor, "client_rotated", "client", client.id, {"secret": free[0]})
-        return Issued(client, free[0], token)
-
-
-async def _revoke(database_url: str, actor: Actor, id_or_name: str, slot: int | None) -> ClientRow:
-    async with _transaction(database_url) as connection:
-        client = await _living(connection, id_or_name)
-        if slot is None:
-            await queries.revoke_client(connection, client.id)
-            await record_act(connection, actor, "client_revoked", "client", client.id)
-            return client
-        if slot not in [each.slot for each in await queries.secrets_of(connection, [client.id]) if each.is_live]:
-            raise UsageError(f"No secret {slot} of {client.id} lives: see `prequal clients list`.")
-        await queries.end_secret(connection, client.id, slot, timedelta(0))
-        await record_act(connection, actor, "client_secret_revoked", "client", client.id, {"secret": slot})
-        return client
-
-
-async def _change_rate(database_url: str, actor: Actor, id_or_name: str, rate: int) -> ClientRow:
-    async with _transaction(database_url) as connection:
-        client = await _living(connection, id_or_name)
-        await queries.set_rate(connection, client.id, rate)
-        details: dict[str, Detail] = {"rate": rate, "before": client.requests_per_second}
-        await record_act(connection, actor, "client_rate_changed", "client", client.id, details)
-        return client
 
 
 async def _issue(connection: Connection, hasher: PanHasher, client: str, slot: int, life: Life) -> str:

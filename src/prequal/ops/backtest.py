@@ -4,7 +4,6 @@ Invariant: one snapshot is read, row by row in the order of ids; nothing is chan
 the same report, byte for byte.
 """
 
-import asyncio
 import json
 import os
 from collections import Counter
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from prequal.core.blocking import blocking
 from prequal.domain.application import LoanType, Status
 from prequal.domain.policy.facts import Facts, Kind
 from prequal.domain.policy.policy import Policy
@@ -85,7 +85,8 @@ def give_way(pid: int = 0) -> None:
     os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
 
 
-def backtest(
+@blocking
+async def backtest(
     database_url: str,
     candidate: Policy,
     since: Moment | None = None,
@@ -102,27 +103,17 @@ def backtest(
         Transient: the database does not answer.
         OSError: `progress` raised it.
     """
-    with kept_apart(progress) as say:
-        return asyncio.run(_backtest(database_url, candidate, since, until, say))
-
-
-async def _backtest(
-    database_url: str,
-    candidate: Policy,
-    since: Moment | None,
-    until: Moment | None,
-    progress: Callable[[int, int], None],
-) -> dict[str, Any]:
     tally, read = Tally(), 0
-    async with connected_at_revision(database_url, "backtest", SESSION_OF_A_REPORT, COMMAND_SECONDS) as connection:
-        created = period(since, until, await clock.now(connection))
-        known = await every_policy(connection)
-        everything = await backtest_queries.estimated_applications(connection)
-        batches = backtest_queries.stored_applications(connection, created.since, created.until, ROWS_AT_ONCE)
-        async for rows in batches:
-            count(tally, rows, candidate, known)
-            read += len(rows)
-            progress(read, everything)
+    with kept_apart(progress) as say:
+        async with connected_at_revision(database_url, "backtest", SESSION_OF_A_REPORT, COMMAND_SECONDS) as connection:
+            created = period(since, until, await clock.now(connection))
+            known = await every_policy(connection)
+            everything = await backtest_queries.estimated_applications(connection)
+            batches = backtest_queries.stored_applications(connection, created.since, created.until, ROWS_AT_ONCE)
+            async for rows in batches:
+                count(tally, rows, candidate, known)
+                read += len(rows)
+                say(read, everything)
     return report(tally, candidate, created)
 
 

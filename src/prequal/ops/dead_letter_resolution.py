@@ -8,7 +8,6 @@ Invariant: a dead letter is resolved only once the broker has acknowledged its c
 Kafka's client blocks; each command here runs alone on its event loop.
 """
 
-import asyncio
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,6 +18,7 @@ from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from prequal.core.blocking import blocking
 from prequal.core.errors import KINDS, Transient, UsageError
 from prequal.core.settings import StoresSettings
 from prequal.core.topology import dead_letter_topic
@@ -96,7 +96,8 @@ class Resolution:
     already_resolved: list[StoredDeadLetter] = field(default_factory=list)
 
 
-def find(settings: StoresSettings, selection: DeadLetterSelection) -> list[StoredDeadLetter]:
+@blocking
+async def find(settings: StoresSettings, selection: DeadLetterSelection) -> list[StoredDeadLetter]:
     """The selected dead letters in the order of their ids, in whatever state.
 
     Raises:
@@ -104,7 +105,8 @@ def find(settings: StoresSettings, selection: DeadLetterSelection) -> list[Store
         Misconfigured: a dead-letter topic does not exist, or the database is not migrated.
         Transient: Kafka or the database does not answer.
     """
-    return asyncio.run(_find(settings, selection))
+    async with connection_for_dlq(settings) as connection:
+        return await _select(connection, settings, selection)
 
 
 def fetch(settings: StoresSettings, ids: Sequence[DeadLetterId]) -> list[tuple[StoredDeadLetter, Message]]:
@@ -114,7 +116,8 @@ def fetch(settings: StoresSettings, ids: Sequence[DeadLetterId]) -> list[tuple[S
     return [(each, messages[each.id]) for each in found if each.id in messages]
 
 
-def replay(
+@blocking
+async def replay(
     settings: StoresSettings, selection: DeadLetterSelection, *, by: Actor, force: bool = False, dry_run: bool = False
 ) -> Resolution:
     """Produce dead letters to their source topics, byte for byte, and return when the broker has acknowledged them.
@@ -126,29 +129,6 @@ def replay(
         UsageError: as for `find`; or one selected by its id was discarded, and there is no `force`.
         Transient: Kafka or the database does not answer. What was acknowledged by then is recorded as replayed.
     """
-    return asyncio.run(_replay(settings, selection, by, force, dry_run))
-
-
-def discard(
-    settings: StoresSettings, selection: DeadLetterSelection, *, because: str, by: Actor, dry_run: bool = False
-) -> Resolution:
-    """Record that waiting dead letters are not to be replayed, by whom and why; they stay on their topic.
-
-    Raises:
-        UsageError: as for `find`; or `because` is empty, too long, or holds a PAN, which a dry run does not look at.
-        Transient: Kafka or the database does not answer; nothing was changed.
-    """
-    return asyncio.run(_discard(settings, selection, "" if dry_run else read_reason(because), by, dry_run))
-
-
-async def _find(settings: StoresSettings, selection: DeadLetterSelection) -> list[StoredDeadLetter]:
-    async with connection_for_dlq(settings) as connection:
-        return await _select(connection, settings, selection)
-
-
-async def _replay(
-    settings: StoresSettings, selection: DeadLetterSelection, by: Actor, force: bool, dry_run: bool
-) -> Resolution:
     async with connection_for_dlq(settings) as connection:
         await queries.lock_resolutions(connection)
         found = await _select(connection, settings, selection)
@@ -158,9 +138,17 @@ async def _replay(
         return resolution
 
 
-async def _discard(
-    settings: StoresSettings, selection: DeadLetterSelection, reason: str, by: Actor, dry_run: bool
+@blocking
+async def discard(
+    settings: StoresSettings, selection: DeadLetterSelection, *, because: str, by: Actor, dry_run: bool = False
 ) -> Resolution:
+    """Record that waiting dead letters are not to be replayed, by whom and why; they stay on their topic.
+
+    Raises:
+        UsageError: as for `find`; or `because` is empty, too long, or holds a PAN, which a dry run does not look at.
+        Transient: Kafka or the database does not answer; nothing was changed.
+    """
+    reason = "" if dry_run else read_reason(because)
     async with connection_for_dlq(settings) as connection:
         await queries.lock_resolutions(connection)
         resolution = _waiting(await _select(connection, settings, selection), selection)

@@ -3,7 +3,6 @@
 Invariant: a key is known to the database, then readable by every process, and only then does it encrypt.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from time import sleep
 from typing import Final
 
+from prequal.core.blocking import blocking
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import KeyCheck, key_id
 from prequal.core.settings import RingSettings
@@ -53,52 +53,44 @@ def sources(settings: RingSettings) -> dict[bytes, str]:
     return {key_id(key): each.source if isinstance(each, WrappedKey) else "file" for key, each in pairs}
 
 
-def list_keys(database_url: str, ring: Mapping[bytes, str]) -> list[ListedRingKey]:
+@blocking
+async def list_keys(database_url: str, ring: Mapping[bytes, str]) -> list[ListedRingKey]:
     """Every key that is on the ring (`sources`), known to the database, or has encrypted something.
 
     Raises:
         Misconfigured: the database is not migrated.
         Transient: the database does not answer.
     """
-
-    async def ask() -> tuple[dict[bytes, datetime], dict[bytes, key_uses.KeyUse]]:
-        async with connected_at_revision(database_url, "keys", {}, COMMAND_SECONDS) as connection:
-            known = await key_checks.recorded(connection, PURPOSE)
-            return {id_: key.recorded_at for id_, key in known.items()}, await key_uses.by_key(connection)
-
-    recorded, uses = asyncio.run(ask())
+    async with connected_at_revision(database_url, "keys", {}, COMMAND_SECONDS) as connection:
+        known = await key_checks.recorded(connection, PURPOSE)
+        uses = await key_uses.by_key(connection)
+    recorded = {id_: key.recorded_at for id_, key in known.items()}
     return [_listed(id_, ring, recorded, uses) for id_ in dict.fromkeys((*ring, *recorded, *uses))]
 
 
-def make_known(database_url: str, actor: Actor, purpose: str, key: bytes) -> None:
+@blocking
+async def make_known(database_url: str, actor: Actor, purpose: str, key: bytes) -> None:
     """Record a key's check value, so that processes may start with it, and that `actor` did so.
 
     Raises:
         Misconfigured: the database is not migrated.
         Transient: the database does not answer.
     """
-
-    async def record() -> None:
-        check = KeyCheck.of(key)
-        async with _transaction(database_url) as connection:
-            await key_checks.record(connection, purpose, check)
-            await record_act(connection, actor, "key_made_known", "key", check.key_id.hex(), {"purpose": purpose})
-
-    asyncio.run(record())
+    check = KeyCheck.of(key)
+    async with _transaction(database_url) as connection:
+        await key_checks.record(connection, purpose, check)
+        await record_act(connection, actor, "key_made_known", "key", check.key_id.hex(), {"purpose": purpose})
 
 
-def make_unknown(database_url: str, actor: Actor, key: bytes) -> None:
+@blocking
+async def make_unknown(database_url: str, actor: Actor, key: bytes) -> None:
     """Forget an encryption key by its id: no process starts with it any more; and record that `actor` did so.
 
     Raises `Misconfigured` and `Transient` as `make_known` does.
     """
-
-    async def forget() -> None:
-        async with _transaction(database_url) as connection:
-            await key_checks.forget(connection, PURPOSE, key)
-            await record_act(connection, actor, "key_retired", "key", key.hex(), {"purpose": PURPOSE})
-
-    asyncio.run(forget())
+    async with _transaction(database_url) as connection:
+        await key_checks.forget(connection, PURPOSE, key)
+        await record_act(connection, actor, "key_retired", "key", key.hex(), {"purpose": PURPOSE})
 
 
 def rotate_file(

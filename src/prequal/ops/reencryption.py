@@ -3,11 +3,11 @@
 Invariant: each decryption is recorded, and the record committed, before it happens; of a row only the token changes.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from prequal.core.blocking import blocking
 from prequal.domain.application import FIRST_ID
 from prequal.ops import key_queries
 from prequal.ops.key_queries import Renewed, Stored
@@ -30,7 +30,8 @@ class Reencryption:
     renewed: int = 0
 
 
-def reencrypt(
+@blocking
+async def reencrypt(
     database_url: str, ring: KeyRing, progress: Callable[[Reencryption], None] = lambda _: None
 ) -> Reencryption:
     """Encrypt under the active key whatever another key encrypted. Begun again, it passes over what is done.
@@ -42,20 +43,16 @@ def reencrypt(
         Transient: the database does not answer.
         OSError: `progress` raised it; what comes before it is done.
     """
-    with kept_apart(progress) as say:
-        return asyncio.run(_reencrypt(database_url, ring, say))
-
-
-async def _reencrypt(database_url: str, ring: KeyRing, progress: Callable[[Reencryption], None]) -> Reencryption:
     done, after = Reencryption(), FIRST_ID
-    async with connected_at_revision(database_url, "reencrypt", {}, COMMAND_SECONDS) as connection:
-        await recorded_key("ENCRYPTION_KEY", *ring.checks)(connection)
-        while batch := await key_queries.tokens_after(connection, after, BATCH):
-            old = [each for each in batch if not ring.is_current(each.token)]
-            renewed = await _renew(connection, ring, old) if old else 0
-            after = batch[-1].application_id
-            done = Reencryption(done.seen + len(batch), done.renewed + renewed)
-            progress(done)
+    with kept_apart(progress) as say:
+        async with connected_at_revision(database_url, "reencrypt", {}, COMMAND_SECONDS) as connection:
+            await recorded_key("ENCRYPTION_KEY", *ring.checks)(connection)
+            while batch := await key_queries.tokens_after(connection, after, BATCH):
+                old = [each for each in batch if not ring.is_current(each.token)]
+                renewed = await _renew(connection, ring, old) if old else 0
+                after = batch[-1].application_id
+                done = Reencryption(done.seen + len(batch), done.renewed + renewed)
+                say(done)
     return done
 
 

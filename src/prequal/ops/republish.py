@@ -3,11 +3,11 @@
 Invariant: an event that still waits in the outbox is not added once more, and no transaction lasts longer than a batch.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from prequal.core.blocking import blocking
 from prequal.core.errors import UsageError
 from prequal.messaging import outbox
 from prequal.ops import queries
@@ -36,7 +36,8 @@ class RepublishRequest:
     limit: int | None = None
 
 
-def count(database_url: str, request: RepublishRequest) -> int:
+@blocking
+async def count(database_url: str, request: RepublishRequest) -> int:
     """How many events `republish` would republish now; nothing is changed.
 
     Raises:
@@ -44,10 +45,12 @@ def count(database_url: str, request: RepublishRequest) -> int:
         Misconfigured: the database is not migrated.
         Transient: the database does not answer.
     """
-    return asyncio.run(_count(database_url, request))
+    async with connected_at_revision(database_url, "republish", SESSION, SELECT_SECONDS) as connection:
+        return await queries.count_selected(connection, await _parameters(connection, request))
 
 
-def republish(
+@blocking
+async def republish(
     database_url: str, actor: Actor, request: RepublishRequest, progress: Callable[[int], None] = lambda _: None
 ) -> int:
     """Add the events to the outbox once more, a thousand at a time in their old order; returns how many.
@@ -55,28 +58,17 @@ def republish(
     Blocks until all are in the outbox; the publisher publishes them from there. `progress` is called with the count so
     far after each batch is committed. Raises what `count` does, and the OSError of `progress`.
     """
-    with kept_apart(progress) as say:
-        return asyncio.run(_republish(database_url, actor, request, say))
-
-
-async def _count(database_url: str, request: RepublishRequest) -> int:
-    async with connected_at_revision(database_url, "republish", SESSION, SELECT_SECONDS) as connection:
-        return await queries.count_selected(connection, await _parameters(connection, request))
-
-
-async def _republish(
-    database_url: str, actor: Actor, request: RepublishRequest, progress: Callable[[int], None]
-) -> int:
     republished = 0
-    async with connected_at_revision(database_url, "republish", SESSION, SELECT_SECONDS) as connection:
-        await queries.open_selection(connection, await _parameters(connection, request))
-        while selected := await queries.next_selected(connection, BATCH):
-            async with connection.transaction():
-                application_ids = [application_id for _, application_id in selected]
-                events = await outbox.republish(connection, application_ids, [event_id for event_id, _ in selected])
-                await _record(connection, actor, selected[0][0], selected[-1][0], events)
-            republished += events
-            progress(republished)
+    with kept_apart(progress) as say:
+        async with connected_at_revision(database_url, "republish", SESSION, SELECT_SECONDS) as connection:
+            await queries.open_selection(connection, await _parameters(connection, request))
+            while selected := await queries.next_selected(connection, BATCH):
+                async with connection.transaction():
+                    application_ids = [application_id for _, application_id in selected]
+                    events = await outbox.republish(connection, application_ids, [event_id for event_id, _ in selected])
+                    await _record(connection, actor, selected[0][0], selected[-1][0], events)
+                republished += events
+                say(republished)
     return republished
 
 

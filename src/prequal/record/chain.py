@@ -15,6 +15,7 @@ import structlog
 from prequal.core.errors import Transient
 from prequal.core.keys import KeyCheck
 from prequal.core.lifecycle import pause
+from prequal.postgres import clock
 from prequal.postgres.connections import Connection, connected
 from prequal.postgres.key_checks import recorded_key
 from prequal.record import queries

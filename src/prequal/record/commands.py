@@ -3,7 +3,6 @@
 Invariant: nothing is chained or verified under a key that is not the database's.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
 
+from prequal.core.blocking import blocking
 from prequal.core.keys import KeyCheck, key_id
 from prequal.core.lifecycle import stopped_by_signals
 from prequal.core.record_settings import RecordSettings
@@ -33,41 +33,32 @@ SESSION: Final = FREE_PLANNER | {
 """A verification is one transaction, and a PAN is looked for in the whole table."""
 
 
-def chain(settings: RecordSettings) -> Link | None:
+@blocking
+async def chain(settings: RecordSettings) -> Link | None:
     """Chain what is not chained yet; the newest block, None without any.
 
     Raises:
         Misconfigured: the key is not the database's, or the database is not migrated.
         Transient: the database does not answer.
     """
-
-    async def work() -> Link | None:
-        async with _connected(settings) as connection:
-            return await chaining.chain(connection, settings.record_keys()[0])
-
-    return asyncio.run(work())
+    async with _connected(settings) as connection:
+        return await chaining.chain(connection, settings.record_keys()[0])
 
 
-def follow(settings: RecordSettings) -> None:
+@blocking
+async def follow(settings: RecordSettings) -> None:
     """Chain until SIGTERM or SIGINT. Raises `Misconfigured` as `chain` does."""
-
-    async def work() -> None:
-        stop = stopped_by_signals()
-        async with _connected(settings):
-            pass
-        await chaining.follow(settings.database_url, settings.record_keys()[0], stop, settings.record_heads_folder)
-
-    asyncio.run(work())
+    stop = stopped_by_signals()
+    async with _connected(settings):
+        pass
+    await chaining.follow(settings.database_url, settings.record_keys()[0], stop, settings.record_heads_folder)
 
 
-def newest(settings: RecordSettings) -> Link | None:
+@blocking
+async def newest(settings: RecordSettings) -> Link | None:
     """The newest block. Raises as `chain` does."""
-
-    async def work() -> Link | None:
-        async with _connected(settings) as connection:
-            return await queries.last_link(connection)
-
-    return asyncio.run(work())
+    async with _connected(settings) as connection:
+        return await queries.last_link(connection)
 
 
 class Keys(Protocol):
@@ -79,7 +70,8 @@ class Keys(Protocol):
         """The key of new blocks, then those of older ones."""
 
 
-def verify(
+@blocking
+async def verify(
     settings: Keys,
     head: Head | None,
     progress: Callable[[Link, int], None] = lambda *_: None,
@@ -90,55 +82,41 @@ def verify(
     `progress` is called as `verification.verify` does. Raises as `chain` does, and `UsageError` for files that do not
     fit.
     """
-
-    async def work() -> Verdict:
-        async with _connected(settings) as connection:
-            return await verification.verify(connection, _by_id(settings), head, progress, files)
-
-    return asyncio.run(work())
+    async with _connected(settings) as connection:
+        return await verification.verify(connection, _by_id(settings), head, progress, files)
 
 
-def export(settings: RecordSettings, file: Path, before: datetime) -> Link:
+@blocking
+async def export(settings: RecordSettings, file: Path, before: datetime) -> Link:
     """Write the blocks that were chained before that time into a file; the last of them.
 
     Raises as `chain` and `sealing.export` do.
     """
-
-    async def work() -> Link:
-        async with _connected(settings) as connection:
-            return await sealing.export(connection, _by_id(settings), file, before)
-
-    return asyncio.run(work())
+    async with _connected(settings) as connection:
+        return await sealing.export(connection, _by_id(settings), file, before)
 
 
-def drop(settings: RecordSettings, actor: Actor, file: Path, progress: Callable[[int], None]) -> Link:
+@blocking
+async def drop(settings: RecordSettings, actor: Actor, file: Path, progress: Callable[[int], None]) -> Link:
     """Delete what a file holds from the database, under a seal; the last block of it.
 
     Raises as `chain` and `sealing.drop` do.
     """
-
-    async def work() -> Link:
-        keys = _by_id(settings)
-        async with _connected(settings) as connection:
-            return await sealing.drop(connection, keys, settings.record_keys()[0], actor, file, progress)
-
-    return asyncio.run(work())
+    async with _connected(settings) as connection:
+        return await sealing.drop(connection, _by_id(settings), settings.record_keys()[0], actor, file, progress)
 
 
-def who(database_url: str, wanted: UUID | Sequence[str]) -> list[Access]:
+@blocking
+async def who(database_url: str, wanted: UUID | Sequence[str]) -> list[Access]:
     """Every access to an application, by its id, or to those of a PAN, by its hashes under one or several keys.
 
     Raises:
         Misconfigured: the database is not migrated.
         Transient: the database does not answer.
     """
-
-    async def work() -> list[Access]:
-        async with connected_at_revision(database_url, "record", SESSION, COMMAND_SECONDS) as connection:
-            ids = [wanted] if isinstance(wanted, UUID) else await access.applications_of(connection, wanted)
-            return await access.accesses(connection, ids)
-
-    return asyncio.run(work())
+    async with connected_at_revision(database_url, "record", SESSION, COMMAND_SECONDS) as connection:
+        ids = [wanted] if isinstance(wanted, UUID) else await access.applications_of(connection, wanted)
+        return await access.accesses(connection, ids)
 
 
 def missing_hash_keys(database_url: str, given: Sequence[bytes]) -> list[bytes]:

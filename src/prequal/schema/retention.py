@@ -3,13 +3,13 @@
 Invariant: nothing of an undecided application is pruned, however old; and no service waits for the upkeep's locks.
 """
 
-import asyncio
 import functools
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import asyncpg
 
+from prequal.core.blocking import blocking
 from prequal.core.errors import Misconfigured, Transient
 from prequal.messaging.outbox import EVENT
 from prequal.postgres.connections import DRIVER_ERRORS, Connection, connect, describe
@@ -59,17 +59,14 @@ class Maintained:
     dead_letters_pruned: int
 
 
-def maintain(database_url: str) -> Maintained:
+@blocking
+async def maintain(database_url: str) -> Maintained:
     """Make partitions for the days ahead and prune what is no longer needed. Running it again does no harm.
 
     Raises:
         Transient: the database cannot be reached, or a table stayed locked.
         Misconfigured: the database is not migrated.
     """
-    return asyncio.run(_maintain(database_url))
-
-
-async def _maintain(database_url: str) -> Maintained:
     connection = await connect(database_url, "maintain", SESSION, STATEMENT_SECONDS)
     try:
         return await _maintain_on(connection)
