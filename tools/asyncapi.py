@@ -20,11 +20,12 @@ from prequal.core.errors import Invalid
 from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.api_client import LOCAL
 from prequal.domain.application import DECIDED_VERSION, LoanType, Status
-from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
+from prequal.domain.events import MESSAGE_VERSION, EventType
 from prequal.domain.pan import Pan
 from prequal.domain.policy import packaged
 from prequal.messaging import dead_letter_publisher, topics
 from prequal.messaging.dead_letter_publisher import DeadLetter
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import ApplicationDecided, ApplicationSubmitted, CreditReportGenerated, Event, Published
 from prequal.messaging.messages import ConsumedMessage
 from prequal.messaging.report_mac import ReportMac

@@ -21,7 +21,8 @@ from harness.broker import REPORTED, SUBMITTED, SUBMITTED_DLQ, RawMessage, heade
 from harness.journal import Planted
 from prequal.core.failpoints import Place
 from prequal.core.topology import ROUTES, dead_letter_topic
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
+from prequal.messaging.event_ids import event_id
 
 FLOOD: Final = 200
 IN_A_ROW: Final = 50

@@ -22,9 +22,10 @@ from prequal.bureau import simulator
 from prequal.core.circuit_breaker import State
 from prequal.credit.bureau import Score
 from prequal.credit.http_bureau import HttpBureau
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
 from prequal.domain.pan import Pan
 from prequal.messaging import consumer
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import ApplicationSubmitted
 from prequal.postgres import bureau_calls
 from prequal.postgres.connections import Connection

@@ -29,11 +29,12 @@ from harness.waiting import Stopwatch, eventually, soon
 from prequal.core.errors import Invalid
 from prequal.credit import queries as credit_queries
 from prequal.decision import queries as decision_queries
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
 from prequal.domain.pan import Pan
 from prequal.domain.policy import packaged
 from prequal.local.kafka import Kafka
 from prequal.messaging import dead_letter_publisher, retries
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.kafka_clients import message_headers
 from prequal.messaging.report_mac import ReportMac

@@ -18,10 +18,11 @@ from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import Stopwatch, eventually, soon
 from prequal.core.settings import PublisherSettings, load
 from prequal.core.topology import Service
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
 from prequal.local.kafka import Kafka
 from prequal.messaging import outbox, outbox_producer
 from prequal.messaging.delivery import DeliveryReports
+from prequal.messaging.event_ids import event_id
 from prequal.postgres.connections import connect
 from prequal.publisher import queries, relay
 from prequal.telemetry import metrics

@@ -13,9 +13,10 @@ from harness.database import PASSWORD, Database
 from prequal.core.settings import DatabaseSettings, load
 from prequal.core.topology import DECIDED_TOPIC, Service
 from prequal.domain.application import Status
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
 from prequal.domain.policy import packaged
 from prequal.local.logins import as_login
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import ApplicationDecided, rfc3339
 from prequal.messaging.handler import Outcome
 from prequal.messaging.outbox import archive_published

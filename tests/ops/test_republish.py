@@ -20,8 +20,9 @@ from harness.system import System
 from harness.waiting import eventually
 from prequal.core.errors import Misconfigured, Transient, UsageError
 from prequal.core.topology import Service, topic_of
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
 from prequal.messaging import outbox
+from prequal.messaging.event_ids import event_id
 from prequal.ops.republish import RepublishRequest, count, republish
 from prequal.postgres import connections
 from prequal.publisher import queries

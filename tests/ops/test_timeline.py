@@ -15,7 +15,8 @@ from harness.system import System
 from harness.waiting import eventually
 from prequal.core.errors import Transient, UsageError
 from prequal.core.settings import StoresSettings
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
+from prequal.messaging.event_ids import event_id
 from prequal.ops.timeline import format_duration, trace
 from tests.ops.conftest import Prequal
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row

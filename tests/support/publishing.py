@@ -14,7 +14,8 @@ from harness.database import Database
 from harness.ports import free_port
 from prequal.core.settings import PublisherSettings, load
 from prequal.core.topology import topic_of
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
+from prequal.messaging.event_ids import event_id
 from prequal.publisher import service
 from prequal.service import process
 

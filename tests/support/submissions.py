@@ -15,8 +15,9 @@ from harness.broker import RawMessage
 from harness.database import Database
 from harness.system import DRAW_KEY, ENCRYPTION_KEY, PAN_HASH_KEY, REPORT_KEY
 from prequal.core.keys import key_bytes
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
 from prequal.domain.pan import Pan
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import ApplicationSubmitted
 from prequal.messaging.report_mac import ReportMac
 from prequal.security.pan_encryption import KeyRing, PanHasher

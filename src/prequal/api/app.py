@@ -22,7 +22,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uuid_utils.compat import uuid7
 
 from prequal import __version__
 from prequal.api import docs_pages
@@ -33,6 +32,7 @@ from prequal.api.openapi import document
 from prequal.api.refusals import Refusals
 from prequal.api.routes import ClientGone
 from prequal.messaging.events import rfc3339
+from prequal.postgres.ids import new_text
 from prequal.service import http_protocol
 from prequal.telemetry import metrics
 from prequal.telemetry.logs import correlation_id, where
@@ -219,7 +219,7 @@ def request_id_of(scope: Scope) -> str:
             text: str = value.decode("latin-1")
             if SANE_REQUEST_ID.fullmatch(text) and is_safe_id(text):
                 return text
-    return str(uuid7())
+    return new_text()
 
 
 def _count(scope: Scope, status: int | None, seconds: float) -> None:

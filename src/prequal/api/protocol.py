@@ -6,9 +6,8 @@ Invariant: a connection is made to wait only where a request begins on it and no
 from time import thread_time
 from typing import Any, Final
 
-from uuid_utils.compat import uuid7
-
 from prequal.api.errors import ApiError, ErrorCode, error_response
+from prequal.postgres.ids import new_text
 from prequal.service import http_protocol
 from prequal.telemetry import metrics
 from prequal.telemetry.metrics import SUBMIT_ROUTE
@@ -107,7 +106,7 @@ class Protocol(http_protocol.Protocol):
 
     def refusal(self, status: int) -> bytes:
         """The answer with which the connection ends, counted."""
-        request_id = str(uuid7())
+        request_id = new_text()
         error = ApiError(_CODES[status], words=http_protocol.WORDS[status])
         answer = error_response(error, request_id, "")
         metrics.HTTP_REQUESTS.labels("other", "other", str(status)).inc()

@@ -12,7 +12,7 @@ from uuid import UUID
 from prequal.core.errors import Transient
 from prequal.core.topology import topic_of
 from prequal.domain.application import LoanApplication
-from prequal.domain.events import event_id
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import ApplicationSubmitted
 from prequal.messaging.outbox import ROW, OutboxRow, with_time
 from prequal.postgres.columns import Columns

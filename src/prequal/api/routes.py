@@ -10,7 +10,6 @@ from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from starlette.types import Receive, Scope, Send
-from uuid_utils.compat import uuid7
 
 from prequal.api import queries, reads
 from prequal.api.authentication import Authentication
@@ -27,6 +26,7 @@ from prequal.domain.application import LoanApplication
 from prequal.domain.sandbox import is_free_of_claims
 from prequal.messaging.events import rfc3339
 from prequal.postgres.connections import Connection, ConnectionPool
+from prequal.postgres.ids import new_id
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service.http_bodies import BODY_SECONDS, is_json
 from prequal.telemetry import metrics, tracing
@@ -110,7 +110,7 @@ class SubmitApplication:
         self, request: ApplicationRequest, key: str | None, caller: Caller, request_id: str, traceparent: str | None
     ) -> queries.NewApplication:
         application = LoanApplication(
-            uuid7(),
+            new_id(),
             request.pan,
             request.applicant_name,
             request.monthly_income_inr,

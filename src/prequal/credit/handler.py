@@ -16,7 +16,8 @@ from prequal.core.failpoints import Place
 from prequal.credit import kept_reports, queries
 from prequal.credit.bureau import Bureau, Score
 from prequal.credit.kept_reports import KeptReport, UsedReport
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.handler import Awaiting, HandlerResult, Outcome
 from prequal.messaging.messages import Received

@@ -23,8 +23,9 @@ from prequal.core.errors import Transient
 from prequal.core.proxies import DIRECT
 from prequal.credit.bureau import Score
 from prequal.credit.daily_calls import DailyCalls
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
 from prequal.domain.pan import Pan
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import ApplicationSubmitted
 from prequal.telemetry import metrics
 

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from prequal.core.topology import Service
 from prequal.domain.application import DECIDED_VERSION
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
 from prequal.domain.policy.policy import Decision
 from prequal.domain.review import DEFAULT_RULES, Rules
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.inbox import AGREES, COMPARED, DIGEST, FACTS, INSERT_REMEMBERED
 from prequal.messaging.outbox import append_decided

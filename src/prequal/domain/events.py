@@ -1,17 +1,8 @@
-"""The three facts that the services publish, and their names.
+"""The three facts that the services publish, and their names."""
 
-Invariant: the same fact always has the same `event_id`, however often it is published, by any process.
-"""
-
-import functools
 from enum import StrEnum
-from uuid import UUID
-
-from uuid_utils.compat import uuid5
 
 MESSAGE_VERSION = "v1"
-
-_NAMESPACE = UUID("6f0f5c6e-6d0f-5c39-9d3b-5f1d6f0c2a11")
 
 
 class EventType(StrEnum):
@@ -20,14 +11,3 @@ class EventType(StrEnum):
     APPLICATION_SUBMITTED = "ApplicationSubmitted"
     CREDIT_REPORT_GENERATED = "CreditReportGenerated"
     APPLICATION_DECIDED = "ApplicationDecided"
-
-
-@functools.lru_cache(4096)
-def event_id(event_type: EventType, application_id: UUID, version: int | None = None) -> UUID:
-    """The fact's own id: a version 5 UUID (RFC 9562) of the event's type and the application's id.
-
-    Of what may happen to an application more than once, its decision, the application's `version` is a part of it too.
-    Kept for a while: a process asks for the same one two or three times, and each costs a hash and two objects.
-    """
-    name = f"{event_type}:{application_id}"
-    return uuid5(_NAMESPACE, name if version is None else f"{name}:{version}")

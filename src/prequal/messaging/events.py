@@ -27,10 +27,12 @@ from pydantic import (
 
 from prequal.core.errors import Invalid
 from prequal.domain.application import LoanType, Status
-from prequal.domain.events import MESSAGE_VERSION, EventType, event_id
+from prequal.domain.events import MESSAGE_VERSION, EventType
 from prequal.domain.money import NotAnAmount, amount_from_text
 from prequal.domain.pan_detection import redact
 from prequal.domain.policy.challenge import DRAWS
+from prequal.messaging.event_ids import event_id
+from prequal.postgres.ids import read_id
 
 
 def _amount(value: object) -> Decimal:
@@ -72,6 +74,7 @@ _BODY = (
 """What we write, of values none of which holds what JSON escapes: by the model it takes twice as long."""
 _NO_FILE = '"cibil_score":null,"bureau_outcome":"NO_FILE"'
 
+ApplicationId = Annotated[UUID, BeforeValidator(read_id)]
 PanHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="HMAC-SHA-256 of the PAN, hexadecimal.")]
 
 
@@ -84,7 +87,9 @@ class Published(BaseModel):
     time_field: ClassVar[str]
 
     event_id: UUID = Field(description="The same for the same fact, however often it is published.")
-    application_id: UUID = Field(description="The application; also the message's key.")
+    application_id: Annotated[UUID, BeforeValidator(read_id)] = Field(
+        description="The application; also the message's key."
+    )
 
     @classmethod
     def decode(cls, content: bytes | None) -> Self:

@@ -16,10 +16,11 @@ from prequal.core.errors import Misconfigured, Transient, UsageError
 from prequal.core.settings import DatabaseSettings, StoresSettings
 from prequal.core.topology import ROUTES, Service, group_of
 from prequal.domain.application import Status
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
 from prequal.domain.pan_detection import redact
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.reasons import explain
+from prequal.messaging.event_ids import event_id
 from prequal.ops import timeline_queries
 from prequal.ops.dead_letter_resolution import DeadLetterSelection, find
 from prequal.ops.republish import SESSION

@@ -11,8 +11,8 @@ from uuid import UUID
 import asyncpg
 
 from prequal.core.topology import ROUTES
-from prequal.domain.events import event_id
 from prequal.domain.policy.policy import Policy
+from prequal.messaging.event_ids import event_id
 from prequal.postgres.connections import Connection
 from prequal.record.queries import readable
 from prequal.review.queries import Case, case_of

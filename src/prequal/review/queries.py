@@ -14,8 +14,9 @@ from uuid import UUID
 import asyncpg
 
 from prequal.domain.application import DECIDED_VERSION
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
 from prequal.domain.review import ReviewReason
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.outbox import append_decided
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from prequal.core.errors import Invalid
 from prequal.domain.application import LoanType
-from prequal.domain.events import EventType, event_id
+from prequal.domain.events import EventType
+from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event, rfc3339
 from tests.builders import (
     APPLICATION_ID,
