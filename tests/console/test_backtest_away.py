@@ -24,7 +24,7 @@ from prequal.local.postgres import Postgres
 from prequal.schema.retention import maintain
 
 from .conftest import csrf
-from .test_policy import document, says
+from .test_policy import document, fields, says
 
 SignedIn = Callable[..., Any]
 BACKTESTS = "/api/v1/policy/backtests"
@@ -68,14 +68,14 @@ def held_up(officer: Any, database: Database) -> Iterator[None]:
 async def test_backtest_whose_postgresql_stops_in_the_middle_has_failed_and_another_is_made(
     officer: Any, console: Console, server: Postgres
 ) -> None:
-    begun = await officer.post("/policy/v2/backtest", "/policy", days="30")
+    begun = await officer.post("/policy/v2/backtest", **await fields(officer, "v2", "backtest"), days="30")
     while_it_runs = await officer.get("/policy/v2")
     server.kill()
 
     away = await soon(lambda: shown_again(officer, console))
     server.start()
     ended = await soon(lambda: says(officer, "The backtest for risk_officer failed"))
-    again = await officer.post("/policy/v2/backtest", days="30")
+    again = await officer.post("/policy/v2/backtest", **await fields(officer, "v2", "backtest"), days="30")
 
     assert (begun.status_code, while_it_runs.headers["refresh"]) == (303, "2")
     assert "PostgreSQL does not answer. This is what the page showed you at" in away
