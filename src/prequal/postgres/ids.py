@@ -26,7 +26,7 @@ def named_id(namespace: uuid_utils.UUID, name: str) -> UUID:
 
 
 def read_id(text: object) -> object:
-    """The UUID of a text in its usual spelling; anything else as it is, for whoever says what is wrong with it."""
+    """The UUID of a text in its usual spelling; anything else as it is: what is wrong with it is said elsewhere."""
     if isinstance(text, str):
         try:
             found: UUID = pgproto.UUID(text)
