@@ -98,7 +98,7 @@ def lines_of(record: str) -> Iterator[Line]:
 def picture(record: str) -> str:
     """The record as SVG."""
     lines = [*lines_of(record)]
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     return environment.from_string(PICTURE).render(
         lines=lines, ticks=TICKS, x=x, left=LEFT, width=WIDTH, height=34 + len(lines) * ROW
     )
