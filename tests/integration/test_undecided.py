@@ -177,7 +177,7 @@ async def test_application_of_a_process_whose_clock_is_behind_is_found(
     database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch, behind_seconds: int
 ) -> None:
     now = database.value("SELECT extract(epoch FROM now())::bigint")
-    monkeypatch.setattr(routes, "uuid7", lambda: uuid7(nanoseconds=(now - behind_seconds) * 10**9))
+    monkeypatch.setattr(routes, "new_id", lambda: uuid7(nanoseconds=(now - behind_seconds) * 10**9))
     database.execute(
         "UPDATE undecided_mark SET passed = %s", uuid7(nanoseconds=(now - undecided.BEHIND_SECONDS) * 10**9)
     )
