@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 SHARE: Final = 0.10
 """Of the loop's time, which refusals may take."""
-RETURNS_SHARE: Final = 0.025
+RETURNS_SHARE: Final = 0.006
 """Which they take if everybody who was refused comes again when he was asked to, and is refused."""
 LATE_SHARE: Final = 0.25
 """Which they may take as long as somebody has waited for his for over `LATE_SECONDS`."""
