@@ -234,8 +234,13 @@ def test_service_that_lets_nobody_look_into_it_is_known_by_its_command_line(
         raise PermissionError
 
     folder = DataFolder(tmp_path)
-    words = [sys.executable, "-c", "input()", "-m", "prequal", "api"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE) as ours, subprocess.Popen(["sleep", "60"]) as other:
+    words = [sys.executable, "-c", "input('started\\n')", "-m", "prequal", "api"]
+    with (
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ours,
+        subprocess.Popen(["sleep", "60"]) as other,
+    ):
+        assert ours.stdout is not None
+        ours.stdout.readline()  # before it has begun, its command line may be empty
         monkeypatch.setattr(Path, "readlink", refuse)
 
         assert folder._is_ours(ours.pid)
