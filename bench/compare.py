@@ -196,19 +196,38 @@ def _words(measured: Measured) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Compared:
+    """One figure of all pairs: the medians of both sides, and the pairs' own ratios of other to base."""
+
+    base: float
+    other: float
+    ratios: list[float]
+
+    @classmethod
+    def of(cls, pairs: list[Pair], name: str) -> Self:
+        """This figure of the pairs."""
+        base, other = (statistics.median(measured[name] for measured in side) for side in zip(*pairs, strict=True))
+        return cls(base, other, sorted(pair[1][name] / pair[0][name] for pair in pairs))
+
+    @property
+    def ratio(self) -> float:
+        """The median of the pairs' own."""
+        return statistics.median(self.ratios)
+
+    @property
+    def words(self) -> str:
+        """The ratio, and between which it lies pair by pair."""
+        return f"ratio {self.ratio:.3f} (pairs from {self.ratios[0]:.3f} to {self.ratios[-1]:.3f})"
+
+
 def report(seen: list[Pair]) -> dict[str, float]:
     """Print the medians, and return the ratios of other to base: the median of the pairs' own."""
-    ratios = {}
-    for name in seen[0][0]:
-        base, other = (statistics.median(measured[name] for measured in side) for side in zip(*seen, strict=True))
-        each = sorted(pair[1][name] / pair[0][name] for pair in seen)
-        ratios[name] = statistics.median(each)
+    found = {name: Compared.of(seen, name) for name in seen[0][0]}
+    for name, each in found.items():
         unit = "ms" if name in LATENCIES else "decisions" if name == "a second" else "CPU µs a decision"
-        print(
-            f"{name:9} {base:8.1f} → {other:8.1f} {unit}: ratio {ratios[name]:.3f}"
-            f" (pairs from {each[0]:.3f} to {each[-1]:.3f})"
-        )
-    return ratios
+        print(f"{name:9} {each.base:8.1f} → {each.other:8.1f} {unit}: {each.words}")
+    return {name: each.ratio for name, each in found.items()}
 
 
 def main() -> None:

@@ -19,25 +19,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Final, TypeAlias
+from typing import Final
 
 import psycopg
 import uvloop
 
+from bench.compare import CONNECTIONS, WARM_UP, Compared, Measured, Pair
 from bench.load import Seen, burst, cpu_seconds, settled
 from bench.past import fill
 from harness.client import Connection
 from harness.own_system import OwnSystem
 
-CONNECTIONS: Final = 64
-WARM_UP: Final = 5_000
 READ: Final = 1_000
 REPEATED: Final = 50
 REPEATED_EVERY_SECONDS: Final = 0.1
 """Of each burst so many are read, and so many posted again, as slowly as the API takes repeats from a client."""
 PHASES: Final = ("after a checkpoint", "settled")
-
-Measured: TypeAlias = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -92,11 +89,11 @@ class Side:
             return float(row[0]) if row else 0.0
 
 
-async def pairs_of(empty: Side, full: Side, count: int, pairs: int) -> dict[str, list[tuple[Measured, Measured]]]:
+async def pairs_of(empty: Side, full: Side, count: int, pairs: int) -> dict[str, list[Pair]]:
     """Measure both in turn, the other one first in every second pair; by phase what was seen of both, pair by pair."""
     for side in (empty, full):
         await side.window(WARM_UP)
-    found: dict[str, list[tuple[Measured, Measured]]] = {phase: [] for phase in PHASES}
+    found: dict[str, list[Pair]] = {phase: [] for phase in PHASES}
     for number in range(pairs):
         seen: dict[tuple[str, str], Measured] = {}
         for side in (empty, full) if number % 2 == 0 else (full, empty):
@@ -110,16 +107,12 @@ async def pairs_of(empty: Side, full: Side, count: int, pairs: int) -> dict[str,
     return found
 
 
-def report(found: dict[str, list[tuple[Measured, Measured]]]) -> None:
+def report(found: dict[str, list[Pair]]) -> None:
     """Print of each phase the medians, and the median, the least and the greatest of the pairs' ratios."""
     for phase, seen in found.items():
         for name in seen[0][0]:
-            empty, full = (statistics.median(each[name] for each in side) for side in zip(*seen, strict=True))
-            ratios = sorted(pair[1][name] / pair[0][name] for pair in seen)
-            print(
-                f"{phase:18} {name:14} {empty:9,.1f} → {full:9,.1f}: ratio {statistics.median(ratios):.3f}"
-                f" (pairs from {ratios[0]:.3f} to {ratios[-1]:.3f})"
-            )
+            each = Compared.of(seen, name)
+            print(f"{phase:18} {name:14} {each.base:9,.1f} → {each.other:9,.1f}: {each.words}")
 
 
 def main() -> None:

@@ -326,15 +326,20 @@ def test_process_that_signs_with_a_retired_key_ends_and_says_so(
         assert f"REPORT_KEY (id {id_of(REPORT_KEY)}) is not the key" in system.credit.last_sentence()
 
 
+def retire_encryption_key(database: Database, broker: Broker) -> None:
+    """Take the services' key out of use; another one is known since."""
+    encryption_keys.make_known(database.url, operator(), "ENCRYPTION_KEY", key_bytes(SecretStr(OTHER_KEY)))
+    ring = {"ENCRYPTION_KEY": OTHER_KEY, "ENCRYPTION_KEYS_RETIRED": ENCRYPTION_KEY}
+    stores = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
+    ok(prequal(database, "keys", "retire", id_of(ENCRYPTION_KEY), **ring, **stores))
+
+
 def test_api_accepts_nothing_under_an_encryption_key_once_it_is_retired(
     database: Database, broker: Broker, tmp_path: Path
 ) -> None:
     with a_system(database.url, broker.bootstrap_servers, tmp_path) as system:
         system.start("api")
-        encryption_keys.make_known(database.url, operator(), "ENCRYPTION_KEY", key_bytes(SecretStr(OTHER_KEY)))
-        ring = {"ENCRYPTION_KEY": OTHER_KEY, "ENCRYPTION_KEYS_RETIRED": ENCRYPTION_KEY}
-        stores = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
-        ok(prequal(database, "keys", "retire", id_of(ENCRYPTION_KEY), **ring, **stores))
+        retire_encryption_key(database, broker)
 
         refused = httpx.post(f"{system.api.url}/applications", json=an_application(), timeout=10)
 
@@ -348,10 +353,7 @@ def test_idle_api_that_encrypts_under_a_retired_key_ends_and_says_so(
 ) -> None:
     with a_system(database.url, broker.bootstrap_servers, tmp_path) as system:
         system.start("api")
-        encryption_keys.make_known(database.url, operator(), "ENCRYPTION_KEY", key_bytes(SecretStr(OTHER_KEY)))
-        ring = {"ENCRYPTION_KEY": OTHER_KEY, "ENCRYPTION_KEYS_RETIRED": ENCRYPTION_KEY}
-        stores = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
-        ok(prequal(database, "keys", "retire", id_of(ENCRYPTION_KEY), **ring, **stores))
+        retire_encryption_key(database, broker)
 
         assert system.api.exit_code() == 2
         assert f"ENCRYPTION_KEY (id {id_of(ENCRYPTION_KEY)}) is not the key" in system.api.last_sentence()

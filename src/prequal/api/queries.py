@@ -14,7 +14,7 @@ from prequal.core.topology import topic_of
 from prequal.domain.application import LoanApplication
 from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import ApplicationSubmitted
-from prequal.messaging.outbox import ROW, OutboxRow, with_time
+from prequal.messaging.outbox import NO_ROW, ROW, OutboxRow, with_time
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 from prequal.postgres.undecided import LIST_OLD_IDS
@@ -194,7 +194,7 @@ _WRITE = f"""
     -- An event is as old as its application: both have the time of the transaction.
     SELECT created_at, application_id = ANY (ARRAY (SELECT application_id FROM claims WHERE is_repeat)), {ROW}
     FROM appended
-    UNION ALL SELECT NULL, encrypts, {", ".join(["NULL"] * len(ROW.split(", ")))} FROM fit
+    UNION ALL SELECT NULL, encrypts, {NO_ROW} FROM fit
     WHERE NOT (holds AND encrypts)
 """
 """SQL: write what may be accepted. An application wins all its names or is not taken: `names` holds them, and `every`

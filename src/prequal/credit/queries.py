@@ -12,7 +12,7 @@ from prequal.core.errors import Transient
 from prequal.core.topology import Service, topic_of
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.inbox import FACTS, INSERT_REMEMBERED, KNOWN, Known, known_by_id
-from prequal.messaging.outbox import ROW, OutboxRow, with_time
+from prequal.messaging.outbox import NO_ROW, ROW, OutboxRow, with_time
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 
@@ -111,7 +111,7 @@ async def append_reports(connection: Connection, reports: Sequence[Report], sign
             RETURNING {ROW}
         )
         SELECT {ROW} FROM appended
-        UNION ALL SELECT {", ".join(["NULL"] * len(ROW.split(", ")))} FROM key WHERE is_retired
+        UNION ALL SELECT {NO_ROW} FROM key WHERE is_retired
         """,
         CONSUMER,
         topic_of(CreditReportGenerated.type),

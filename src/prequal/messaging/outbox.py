@@ -24,6 +24,8 @@ REPUBLISH_LOCK = 0x7265746C  # "retl"
 
 ROW = "id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent"
 """SQL: what an `OutboxRow` is made of."""
+NO_ROW = ", ".join(["NULL"] * len(ROW.split(", ")))
+"""SQL: what stands in the place of an `OutboxRow` where there is none."""
 
 TIME_TEXT = """to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 """SQL: a time as the events spell it."""
