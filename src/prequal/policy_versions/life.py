@@ -163,8 +163,7 @@ async def require_as_seen(connection: Connection, stored: StoredVersion, seen: S
     if seen.backtest is not None and seen.backtest != (stored.backtest_hash or b""):
         digest = (stored.backtest_hash or b"").hex() or "none"
         raise Conflict(f"{stored.version} has another backtest than the one that was shown: {digest}.")
-    in_force = (await found(connection)).version
-    if seen.in_force is not None and seen.in_force != in_force:
+    if seen.in_force is not None and seen.in_force != (in_force := (await found(connection)).version):
         raise Conflict(f"Another version was shown as in force: now {in_force} is.")
 
 
