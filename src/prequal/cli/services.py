@@ -67,7 +67,8 @@ def publisher() -> None:
 def console() -> None:
     """Run the console, which people look at in a browser.
 
-    Needs DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS, and uses no key. `prequal users` adds those who may sign in.
+    Needs DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS, RECORD_KEY to chain the record, and PEOPLE_KEY for second factors.
+    `prequal users` adds those who may sign in.
 
     \b
     Example:
