@@ -1,4 +1,4 @@
-# One image for every process: `prequal api`, `credit`, `decision`, `publisher`, and the jobs `migrate`, `topics`, `maintain`.
+# One image for every process: `prequal api`, `credit`, `decision`, `publisher`, `console`, and the jobs `roles`, `migrate`, `topics`, `maintain`.
 
 FROM python:3.11-slim-bookworm AS optimised
 # An optimised build decides with a fifth less CPU.
