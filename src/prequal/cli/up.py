@@ -27,7 +27,7 @@ def up(
     PostgreSQL, Kafka and the five processes start, and one that dies is started again. Data, logs and development keys
     are in .prequal/ (PREQUAL_DATA_DIR). DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS name your own stores instead.
     Every port can be moved: POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT, API_PORT, CREDIT_PORT, DECISION_PORT,
-    PUBLISHER_PORT, CONSOLE_PORT. Ctrl-C stops everything.
+    PUBLISHER_PORT, CONSOLE_PORT, and ADMIN_PORT with --authentication keys. Ctrl-C stops everything.
 
     Everybody on this machine may post. With --authentication keys a client's token is asked for, as everywhere else;
     the first such start makes a client and prints its token, once.
