@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,21 +18,17 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from uuid_utils.compat import uuid7
 
 from harness import oracle
-from harness.applications import a_pan, an_application
+from harness.applications import an_application
 from harness.broker import SUBMITTED, Broker
 from harness.database import PASSWORD, Database
 from harness.system import DRAW_KEY, ENCRYPTION_KEY, OTHER_KEY, PAN_HASH_KEY, REPORT_KEY, System, a_system
 from harness.waiting import eventually
 from prequal.api import queries
-from prequal.api.queries import Fingerprints, NewApplication
 from prequal.core.errors import Misconfigured, Refused, Transient
 from prequal.core.keys import key_id
 from prequal.core.settings import KafkaSettings, RingAndTopicsSettings, load
-from prequal.domain.api_client import LOCAL
-from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.pan import Pan
 from prequal.local.logins import as_login
 from prequal.ops import encryption_keys, hash_keys, key_retirement, reencryption
@@ -44,7 +39,7 @@ from prequal.schema.grants import Role
 from prequal.security import key_file
 from prequal.security.key_file import RingKeys
 from prequal.security.pan_encryption import KeyRing
-from tests.support.submissions import HASHER, Submission, a_submission, store
+from tests.support.submissions import Submission, a_new_application, a_submission, store
 
 OLD, NEW = DRAW_KEY, base64.b64decode(OTHER_KEY)
 
@@ -93,19 +88,6 @@ def key_ids(database: Database) -> dict[bytes, int]:
         "SELECT substring(pan_number_encrypted FROM 2 FOR 8) AS key, count(*) FROM applications GROUP BY key"
     )
     return {bytes(row["key"]): row["count"] for row in rows}
-
-
-def a_new_application(keys: KeyRing) -> NewApplication:
-    """An application of the local client, ready to be written by an API that has this ring."""
-    pan, id_ = Pan(a_pan()), uuid7()
-    return NewApplication(
-        application=LoanApplication(id_, pan, None, Decimal(1), Decimal(1), LoanType.HOME),
-        encrypted_pan=keys.encrypt(pan, id_),
-        pan_number_hash=HASHER.hash(pan),
-        request_id="request-1",
-        fingerprints=(Fingerprints(HASHER.key_id, None, None, HASHER.hash(pan)),),
-        client=LOCAL,
-    )
 
 
 def make_known(database: Database, *keys: bytes) -> None:

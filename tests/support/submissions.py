@@ -14,7 +14,10 @@ from harness.applications import a_pan
 from harness.broker import RawMessage
 from harness.database import Database
 from harness.system import DRAW_KEY, ENCRYPTION_KEY, PAN_HASH_KEY, REPORT_KEY
+from prequal.api.queries import Fingerprints, NewApplication
 from prequal.core.keys import key_bytes
+from prequal.domain.api_client import LOCAL
+from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.events import EventType
 from prequal.domain.pan import Pan
 from prequal.messaging.event_ids import event_id
@@ -148,3 +151,16 @@ def stored(database: Database, count: int = 1, **changes: Any) -> list[Submissio
     submissions = [a_submission(**changes) for _ in range(count)]
     store(database, submissions)
     return submissions
+
+
+def a_new_application(keys: KeyRing = KEY_RING) -> NewApplication:
+    """An application of the local client, ready to be written by an API that has this ring."""
+    pan, id_ = Pan(a_pan()), uuid7()
+    return NewApplication(
+        application=LoanApplication(id_, pan, None, Decimal(1), Decimal(1), LoanType.HOME),
+        encrypted_pan=keys.encrypt(pan, id_),
+        pan_number_hash=HASHER.hash(pan),
+        request_id="request-1",
+        fingerprints=(Fingerprints(HASHER.key_id, None, None, HASHER.hash(pan)),),
+        client=LOCAL,
+    )

@@ -20,6 +20,7 @@ from prequal.api.admission import AdmissionControl
 from prequal.api.batch_write import Answer, Answers, BatchWriter, Locked
 from prequal.api.errors import ErrorCode
 from prequal.api.queries import NewApplication
+from prequal.core.batching import gathering_seconds
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import beside
 from prequal.core.settings import ApiSettings
@@ -35,6 +36,9 @@ ANSWER_SECONDS = 4.0
 LEFT_SECONDS = 1.0
 """No submission is written that has less than this left: its answer might come too late to say that it was."""
 SWEEP_SECONDS = 0.1
+ANSWERED_SECONDS = 0.00005
+"""What it takes to answer one application and read the next from the same connection: without a pause of that, what
+comes to the answers of a write would miss the next one, and each write would have half of them."""
 
 
 class _Submission:
@@ -127,6 +131,13 @@ class Submissions:
                 for submission in batch:
                     submission.answer(answers[submission.new.application.id])
                 self._being_written = []
+                await self._gather(len(batch))
+
+    async def _gather(self, written: int) -> None:
+        """Wait for those who send again as they are answered, unless there is a full batch already."""
+        pause = gathering_seconds(written, ANSWERED_SECONDS)
+        if pause and len(self._queue) < self._batch_max:
+            await asyncio.sleep(pause)
 
     def wake(self) -> None:
         """Make `run` look whether it is to stop."""

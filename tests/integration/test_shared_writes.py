@@ -1,0 +1,52 @@
+"""Applications that share a write of the API, by the queue itself and a real database."""
+
+import asyncio
+
+from harness.database import Database
+from harness.system import KEYS
+from prequal.api.batch_write import Accepted
+from prequal.api.submit import Submissions
+from prequal.core.lifecycle import beside
+from prequal.core.settings import ApiSettings, load
+from prequal.core.topology import Service
+from prequal.messaging.own_events import OwnEvents
+from prequal.telemetry import metrics
+from tests.support.submissions import a_new_application
+
+
+def waiting() -> float:
+    return next(iter(metrics.WAITING.collect())).samples[0].value
+
+
+async def accepted(submissions: Submissions) -> Accepted:
+    answer = await submissions.submit(a_new_application())
+    assert isinstance(answer, Accepted)
+    return answer
+
+
+async def test_what_comes_to_the_answers_of_a_write_shares_the_next_one(database: Database) -> None:
+    settings = load(
+        ApiSettings,
+        _env_file=None,
+        database_url=database.url,
+        kafka_bootstrap_servers="127.0.0.1:9",
+        **{name.lower(): value for name, value in KEYS.items()},
+    )
+    submissions = Submissions(settings, OwnEvents(settings, Service.API, "topic"))
+    submissions.open()
+
+    async def again() -> Accepted:
+        await accepted(submissions)
+        return await accepted(submissions)
+
+    async with beside(submissions.run(asyncio.Event())):
+        answered = [asyncio.ensure_future(again()) for _ in range(2)]
+        await asyncio.sleep(0)
+        while waiting():  # noqa: ASYNC110  # by turns of the loop, until their write has begun
+            await asyncio.sleep(0)
+        meanwhile = await accepted(submissions)
+
+        written = {meanwhile.created_at} | {answer.created_at for answer in await asyncio.gather(*answered)}
+
+    assert len(written) == 1  # a transaction has one time
+    assert database.count("applications") == 5
