@@ -19,7 +19,6 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 import structlog
-from confluent_kafka import Message
 
 from prequal.core.backoff import Backoff
 from prequal.core.errors import Invalid, Transient, UnknownKey
@@ -28,8 +27,7 @@ from prequal.core.topology import topic_of
 from prequal.messaging.dead_letter_publisher import DeadLetter, DeadLetterLimit, DeadLetterPublisher
 from prequal.messaging.events import Event
 from prequal.messaging.handler import ACKNOWLEDGED, Awaiting, Handler, HandlerResult, Outcome
-from prequal.messaging.kafka_clients import read_headers
-from prequal.messaging.messages import Received, Undecodable
+from prequal.messaging.messages import Received, Undecodable, decoded
 from prequal.messaging.offset_tracker import OffsetTracker, Partition
 from prequal.messaging.partitions import Partitions
 from prequal.messaging.retries import Retries
@@ -72,14 +70,12 @@ class BatchConsumer(Generic[E]):
 
     def reason_not_ready(self) -> str | None:
         """Why the service cannot do its work though its dependencies answer; None when it can."""
-        if reason := (
+        return (
             self._limit.reason_not_ready()
             or self._partitions.reason_not_ready()
             or self._dead_letters.reason_not_ready()
-        ):
-            return reason
-        without_key = len(self._retries.partitions_without_key)
-        return f"{without_key} partitions wait for an encryption key" if without_key else None
+            or self._retries.reason_not_ready()
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop`, then finish the batch in hand and leave the group."""
@@ -119,12 +115,12 @@ class BatchConsumer(Generic[E]):
         for message in await self._partitions.poll(self._seconds_to_wait(), self._batch_max):
             if self._partitions.take_notice(message):
                 continue
-            consumed = self._decode(message)
+            consumed = decoded(message, self._handler.event_class)
             if consumed.offset < self._offsets.next(consumed.partition):
                 self._begin_again(consumed.partition)
             if self._partitions.track(consumed.partition, consumed.offset):
                 if tracing.is_on():
-                    self._begin_span(consumed)
+                    consumed.begin_span()
                 self._batch.append(consumed)
 
     def _begin_again(self, partition: Partition) -> None:
@@ -143,22 +139,6 @@ class BatchConsumer(Generic[E]):
         first = min((max(at, self._not_before) for at in due if at is not None), default=math.inf)
         most = ANSWER_POLL_SECONDS if self._retries.awaiting else POLL_SECONDS
         return min(max(first - monotonic(), 0.0), most)
-
-    def _decode(self, message: Message) -> Received[E] | Undecodable:
-        headers = read_headers(message)
-        if headers is None:
-            return Undecodable(message, [], Invalid("unreadable_headers", "the client cannot read the headers"))
-        try:
-            return Received(message, headers, self._handler.event_class.decode(message.value()))
-        except Invalid as invalid:
-            return Undecodable(message, headers, invalid)
-
-    def _begin_span(self, message: Received[E] | Undecodable) -> None:
-        message.span = tracing.begin(f"process {self._topic}", "CONSUMER", message.header("traceparent"))
-        partition = str(message.partition[1])
-        message.span.note({"messaging.destination.partition.id": partition, "messaging.kafka.offset": message.offset})
-        if isinstance(message, Received):
-            message.span.note({"prequal.application_id": str(message.event.application_id)})
 
     def _drop(self, revoked: set[Partition]) -> None:
         """Leave everything of these partitions to the consumer that reads them now."""
@@ -239,10 +219,7 @@ class BatchConsumer(Generic[E]):
         received.span.end()
 
     def _postpone_late(self) -> None:
-        """Let go of messages that hold many others back: whose answer is late while the others' come.
-
-        Their applications are undecided, so that the publisher republishes their events, after 30 seconds to an hour.
-        """
+        """Let go of late messages that hold many back: the publisher republishes them, after 30 seconds to an hour."""
         if self._offsets.held_back <= HELD_BACK_MAX:
             return
         late = self._retries.give_up_waiting(LATE_SECONDS)

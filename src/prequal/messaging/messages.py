@@ -12,7 +12,7 @@ from confluent_kafka import Message
 from prequal.core.errors import Invalid
 from prequal.domain.pan_detection import contains_pan
 from prequal.messaging.events import Event
-from prequal.messaging.kafka_clients import Headers
+from prequal.messaging.kafka_clients import Headers, read_headers
 from prequal.messaging.offset_tracker import MessagePlace, Partition
 from prequal.telemetry import tracing
 
@@ -55,6 +55,12 @@ class ConsumedMessage:
             self._texts[name] = self._text(name)
         return self._texts[name]
 
+    def begin_span(self) -> None:
+        """Begin the span in which the message is processed."""
+        topic, partition = self.partition
+        self.span = tracing.begin(f"process {topic}", "CONSUMER", self.header("traceparent"))
+        self.span.note({"messaging.destination.partition.id": str(partition), "messaging.kafka.offset": self.offset})
+
     def _text(self, name: str) -> str | None:
         for key, value in self.headers:
             if key == name and isinstance(value, bytes) and len(value) <= HEADER_BYTES_MAX and value.isascii():
@@ -74,6 +80,11 @@ class Received(ConsumedMessage, Generic[E]):
         self.answer: asyncio.Future[Any] | None = None
         """What its handler waited for, when it is handled again."""
 
+    def begin_span(self) -> None:
+        """Begin the span in which the message is processed."""
+        super().begin_span()
+        self.span.note({"prequal.application_id": str(self.event.application_id)})
+
 
 class Undecodable(ConsumedMessage):
     """A message whose event could not be decoded, and why."""
@@ -81,3 +92,14 @@ class Undecodable(ConsumedMessage):
     def __init__(self, message: Message, headers: Headers, invalid: Invalid) -> None:
         super().__init__(message, headers)
         self.invalid = invalid
+
+
+def decoded(message: Message, event_class: type[E]) -> Received[E] | Undecodable:
+    """A message as it was consumed, with its event; its headers are read here, and nowhere else."""
+    headers = read_headers(message)
+    if headers is None:
+        return Undecodable(message, [], Invalid("unreadable_headers", "the client cannot read the headers"))
+    try:
+        return Received(message, headers, event_class.decode(message.value()))
+    except Invalid as invalid:
+        return Undecodable(message, headers, invalid)

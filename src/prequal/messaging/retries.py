@@ -87,6 +87,11 @@ class Retries(Generic[E]):
         """The partitions that wait for an encryption key."""
         return {received.partition for received in self._without_key}
 
+    def reason_not_ready(self) -> str | None:
+        """Why some partitions are not read on; None when all are."""
+        without_key = len(self.partitions_without_key)
+        return f"{without_key} partitions wait for an encryption key" if without_key else None
+
     def retry(self, received: Received[E], error: Exception) -> Invalid | None:
         """Schedule another try of a message on which the handler failed; the dead letter's reason after the last."""
         topic, failures = received.partition[0], received.failures + 1
