@@ -11,7 +11,7 @@ import pyotp
 import pytest
 
 from harness.database import Database
-from harness.policies import approved, policy_text
+from harness.policies import ASHA, approved, policy_text
 from harness.waiting import soon
 from prequal.console.api.app import PREFIX, document
 from prequal.domain.person import PersonRole
@@ -289,6 +289,21 @@ async def test_version_goes_by_two_people_into_force_and_back(person: Person, da
         ("risk_officer", "policy_proposed"),
         ("risk_officer", "policy_rolled_back"),
     ]
+
+
+async def test_version_of_another_author_is_refused_with_who_that_is(person: Person, database: Database) -> None:
+    officer, path = await person(PersonRole.RISK_OFFICER), f"{PREFIX}/policy/versions"
+    async with connected(database.url, "test") as connection:
+        await life.propose(connection, ASHA, policy_text())
+
+    refused = await officer.post(path, json={"document": policy_text(minimum=710)})
+    under_another = await officer.post(path, json={"document": policy_text("v3", 710)})
+    again = await officer.post(path, json={"document": policy_text("v3", 720)})
+
+    assert code_of(refused, 409) == "CONFLICT"
+    assert "v2 was proposed by asha: give your document another version" in refused.json()["message"]
+    assert [each.status_code for each in (under_another, again)] == [201, 201]
+    assert database.value("SELECT document FROM policy_versions WHERE version = 'v2'") == policy_text()
 
 
 async def test_versions_are_listed_in_pages_in_the_order_of_their_names(person: Person, database: Database) -> None:

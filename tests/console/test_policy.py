@@ -188,6 +188,21 @@ async def test_document_that_breaks_a_rule_is_refused_with_every_problem_and_kep
     assert "cibil_scor &lt;" in answer.text.partition("<textarea")[2]
 
 
+async def test_document_of_a_version_of_another_author_is_refused_with_who_that_is_and_kept(
+    signed_in: SignedIn, database: Database
+) -> None:
+    async with connected(database.url, "test") as connection:
+        await life.propose(connection, ASHA, policy_text())
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+
+    answer = await officer.post("/policy", document=policy_text(minimum=710))
+
+    assert answer.status_code == 409
+    assert "v2 was proposed by asha: give your document another version" in answer.text
+    assert "score = 710" in answer.text.partition("<textarea")[2]
+    assert database.value("SELECT document FROM policy_versions WHERE version = 'v2'") == policy_text()
+
+
 async def test_approval_of_another_document_than_was_shown_is_refused_with_why(
     signed_in: SignedIn, database: Database
 ) -> None:

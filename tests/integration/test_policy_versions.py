@@ -25,6 +25,7 @@ from prequal.policy_versions import life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion, version_before
 from prequal.policy_versions.queries import State
 from prequal.postgres.connections import Connection, connected
+from prequal.record.acts import Actor
 
 
 @pytest.fixture
@@ -45,6 +46,12 @@ async def refusal(act: Awaitable[object]) -> str:
     with pytest.raises(Conflict) as refused:
         await act
     return str(refused.value)
+
+
+async def put_by(connection: Connection, author: Actor, text: str) -> None:
+    """Store a text in the place of anybody's, as the table can hold it; `propose` refuses that."""
+    policy = load(text)
+    await queries.put_version(connection, policy.version, text, policy.digest, author)
 
 
 async def test_new_database_decides_by_the_version_that_comes_with_the_code(database: Database) -> None:
@@ -173,7 +180,8 @@ async def test_author_does_not_approve_what_he_proposed(connection: Connection) 
 
 
 async def test_author_of_an_earlier_text_does_not_approve_the_later_one(connection: Connection) -> None:
-    await life.propose(connection, RAVI, policy_text(minimum=690))
+    await put_by(connection, RAVI, policy_text(minimum=690))
+    await put_by(connection, ASHA, policy_text())
     digest = await proposed(connection)
 
     assert "ravi is an author" in await refusal(life.approve(connection, RAVI, "v2", digest, REPORT))
@@ -216,10 +224,39 @@ async def test_version_on_another_backtest_than_the_approved_is_not_activated(co
 
 async def test_version_that_its_approver_edited_is_not_activated(connection: Connection) -> None:
     await approved(connection)
-    await life.propose(connection, RAVI, policy_text(minimum=701))
-    await life.propose(connection, ASHA, policy_text())
+    await put_by(connection, RAVI, policy_text(minimum=701))
+    await put_by(connection, ASHA, policy_text())
 
     assert await refusal(life.activate(connection, ASHA, "v2")) == "v2 is not approved."
+
+
+async def test_document_of_another_author_is_not_replaced(connection: Connection) -> None:
+    await approved(connection)
+    acts = await connection.fetchval("SELECT count(*) FROM acts")
+
+    sentence = await refusal(life.propose(connection, RAVI, policy_text(minimum=701)))
+
+    assert sentence == "v2 was proposed by asha: give your document another version, or have asha propose it again."
+    stored = await life.found(connection, "v2")
+    assert (stored.document, stored.state, list(stored.authors)) == (policy_text(), State.APPROVED, ["asha"])
+    assert await connection.fetchval("SELECT count(*) FROM acts") == acts
+
+
+async def test_author_replaces_his_own_document(connection: Connection) -> None:
+    await approved(connection)
+
+    stored = await life.propose(connection, ASHA, policy_text(minimum=701))
+
+    assert (stored.document, stored.state, list(stored.authors)) == (policy_text(minimum=701), State.CHECKED, ["asha"])
+
+
+async def test_document_that_several_people_wrote_is_replaced_by_the_last_of_them_alone(connection: Connection) -> None:
+    await put_by(connection, RAVI, policy_text(minimum=690))
+    await put_by(connection, ASHA, policy_text())
+
+    assert "was proposed by asha" in await refusal(life.propose(connection, RAVI, policy_text(minimum=701)))
+    again = await life.propose(connection, ASHA, policy_text(minimum=701))
+    assert list(again.authors) == ["ravi", "asha"]
 
 
 async def test_document_that_was_activated_is_never_changed(connection: Connection) -> None:

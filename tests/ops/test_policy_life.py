@@ -95,6 +95,15 @@ def test_user_of_the_machine_does_not_approve_what_he_proposed(prequal: Prequal,
     assert sentence == f"{operator().name} is an author of v2: another person must approve it."
 
 
+def test_document_of_another_author_is_not_replaced(prequal: Prequal, draft: Path, database: Database) -> None:
+    in_transaction(database.url, lambda connection: life.propose(connection, RAVI, policy_text(minimum=710)))
+
+    assert refusal(prequal, "propose", str(draft)) == (
+        "v2 was proposed by ravi: give your document another version, or have ravi propose it again."
+    )
+    assert done(prequal, "show", "v2", "--toml").stdout == policy_text(minimum=710)
+
+
 def test_no_variable_of_the_environment_names_another_actor(monkeypatch: pytest.MonkeyPatch) -> None:
     before = operator()
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):

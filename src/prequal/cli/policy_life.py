@@ -30,8 +30,8 @@ Version = Annotated[str, typer.Argument(metavar="VERSION", help="As `prequal pol
 def propose(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
     """Store a checked document as a version, to be backtested and approved.
 
-    A text that was proposed before under the same version is replaced, as long as it was not activated. Needs
-    DATABASE_URL, or a running `prequal up`, as all commands that follow.
+    A text that you proposed before under the same version is replaced, as long as it was not activated; that of
+    another person is not. Needs DATABASE_URL, or a running `prequal up`, as all commands that follow.
 
     \b
     Example:

@@ -49,23 +49,32 @@ NOTHING: Final = Seen()
 
 
 async def propose(connection: Connection, actor: Actor, text: str) -> StoredVersion:
-    """Store a document as a version, in place of an earlier text of it; the same document again changes nothing.
+    """Store a document as a version, in place of the actor's earlier text of it; the same again changes nothing.
 
     Raises:
         NotAPolicy: the document breaks a rule.
-        Conflict: its version was activated, or challenged.
+        Conflict: its version was activated, or challenged, or another person proposed it.
     """
     policy = load(text)
     await queries.lock_acts(connection)
     earlier = await queries.version(connection, policy.version)
     if earlier and earlier.hash == policy.digest:
         return earlier
-    if earlier and (earlier.is_activated or earlier.has_challenged):
-        done = "was activated" if earlier.is_activated else "was a challenger"
-        raise Conflict(f"{policy.version} {done}, and such a document is never changed: give it a new version.")
+    if earlier:
+        _require_replaceable(earlier, actor)
     await queries.put_version(connection, policy.version, text, policy.digest, actor)
     await _record(connection, actor, "policy_proposed", policy.version, hash=policy.hash)
     return await found(connection, policy.version)
+
+
+def _require_replaceable(stored: StoredVersion, actor: Actor) -> None:
+    name, author = stored.version, stored.proposed_by
+    if stored.is_activated or stored.has_challenged:
+        done = "was activated" if stored.is_activated else "was a challenger"
+        raise Conflict(f"{name} {done}, and such a document is never changed: give it a new version.")
+    if author != actor.name:
+        how = f"give your document another version, or have {author} propose it again"
+        raise Conflict(f"{name} was proposed by {author}: {how}.")
 
 
 async def record_backtest(

@@ -41,7 +41,7 @@ async def list_versions(
 
 @router.post("/versions", status_code=201, response_model=policy_models.PolicyVersion, **needs(Right.PROPOSE_POLICY))
 async def propose_version(visit: Visiting, given: policy_models.Document) -> dict[str, Any]:
-    """Store a checked document as a version, to be backtested and approved."""
+    """Store a checked document as a version, to be backtested and approved; refused where it is another person's."""
     return policies.version_as_json(
         await _done(visit, lambda connection, actor: life.propose(connection, actor, given.document))
     )
