@@ -236,3 +236,21 @@ async def test_json_api_lists_shows_replays_and_discards(
         ("operator", "dead_letters_replayed"),
         ("operator", "dead_letters_discarded"),
     ]
+
+
+async def test_json_api_lists_in_pages_which_go_on_behind_one_that_was_resolved(
+    person: Callable[..., Any], broker: Broker
+) -> None:
+    client, path = await person(PersonRole.OPERATOR), "/api/v1/dead-letters"
+    broker.publish(SUBMITTED_DLQ, [RawMessage(b"{", b"key", HEADERS, 0)] * 9)  # offset 10 sorts behind 9
+    ids = [f"{SUBMITTED_DLQ}:0:{offset}" for offset in range(11)]
+
+    first = (await client.get(path, params={"limit": 5})).json()
+    await client.post(f"{path}/discard", json={"ids": [ids[4]], "because": "a test"})
+    pages = [(await client.get(path, params={"limit": 5, "after": ids[last]})).json() for last in (4, 9, 10)]
+    bad = [await client.get(path, params={"after": each}) for each in ("", "1:2:3", f"{SUBMITTED}:0:1", "x" * 201)]
+
+    listed = [[each["id"] for each in page["dead_letters"]] for page in (first, *pages)]
+    assert listed == [ids[:5], ids[5:10], ids[10:], []]
+    assert [page["total"] for page in (first, *pages)] == [11, 10, 10, 10]
+    assert [each.status_code for each in bad] == [422] * 4

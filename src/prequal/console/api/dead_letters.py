@@ -29,8 +29,10 @@ async def list_dead_letters(
     until: Moment = None,
     resolved: Annotated[bool, Query(description="Those replayed or discarded too.")] = False,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    after: Annotated[str | None, Query(max_length=200, description="The last one of the page before.")] = None,
 ) -> dict[str, Any]:
     """List the dead letters that wait, in the order of their ids."""
+    last = None if after is None else DeadLetterId.read(after)
     selection = DeadLetterSelection(
         kind=reason,
         since=None if since is None else read_moment("since", since),
@@ -39,7 +41,8 @@ async def list_dead_letters(
     )
     found = await asyncio.to_thread(dead_letter_resolution.find, visit.console.settings, selection)
     shown = [each for each in found if resolved or each.state is State.WAITING]
-    return {"dead_letters": list(map(as_json, shown[:limit])), "total": len(shown)}
+    behind = [each for each in shown if last is None or each.id > last]
+    return {"dead_letters": list(map(as_json, behind[:limit])), "total": len(shown)}
 
 
 @router.get("/{dead_letter}", response_model=models.WholeDeadLetter, **needs(Right.DEAD_LETTERS))

@@ -169,7 +169,7 @@ class DeadLetters(BaseModel):
     """Dead letters, in the order of their ids."""
 
     dead_letters: list[DeadLetter]
-    total: int = Field(description="How many there are, of which these are the first.")
+    total: int = Field(description="How many there are, on all pages.")
 
 
 class Payload(BaseModel):
