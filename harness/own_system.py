@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
-import psutil
 
 from harness.broker import Broker
 from harness.database import Database
 from harness.journal import SERVICES
 from harness.ports import reserve
+from harness.stores import send_family
 from harness.system import ANYBODY, SHUTDOWN_SECONDS, Service, System, at_once, exit_code
 from prequal.local.child_process import Child
 from prequal.local.data_folder import DataFolder
@@ -168,19 +168,11 @@ class OwnSystem(System):
 
     def freeze(self, name: str) -> None:
         """Stop a child in its tracks, its backends too, as `kill -STOP` does."""
-        self._send_family(name, signal.SIGSTOP)
+        send_family(self.child(name), signal.SIGSTOP)
 
     def thaw(self, name: str) -> None:
         """Let a frozen child go on."""
-        self._send_family(name, signal.SIGCONT)
-
-    def _send_family(self, name: str, number: signal.Signals) -> None:
-        worker = psutil.Process(self.child(name).pid)
-        for process in (worker, *worker.children(recursive=True)):
-            try:
-                process.send_signal(number)
-            except psutil.NoSuchProcess:
-                continue
+        send_family(self.child(name), signal.SIGCONT)
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,11 +1,14 @@
 """Stores of a test's own, which end with it."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
+
+import psutil
 
 from prequal.local.child_process import Child
 
@@ -34,3 +37,23 @@ def started(store: C) -> Iterator[C]:
         yield store
     finally:
         store.stop_for_good()
+
+
+@contextmanager
+def frozen(store: Child) -> Iterator[None]:
+    """Stop a store in its tracks, its backends too, for as long as the block lasts."""
+    try:
+        send_family(store, signal.SIGSTOP)
+        yield
+    finally:
+        send_family(store, signal.SIGCONT)
+
+
+def send_family(child: Child, number: signal.Signals) -> None:
+    """Send a signal to a child and to the processes that it has begun."""
+    worker = psutil.Process(child.pid)
+    for process in (worker, *worker.children(recursive=True)):
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue

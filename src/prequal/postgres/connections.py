@@ -20,6 +20,8 @@ from prequal.core.errors import Misconfigured, Transient
 from prequal.postgres.primary import DRIVER_ERRORS as DRIVER_ERRORS
 from prequal.postgres.primary import Connection as Connection
 from prequal.postgres.primary import NoWritableHost, ReadOnlyServer, open_connection, require_writable, tls_refusal
+from prequal.postgres.primary import PostgresAway as PostgresAway
+from prequal.postgres.silence import LONG_SECONDS, watched
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
 
@@ -56,10 +58,6 @@ FREE_PLANNER = {
     ),
 }
 """For a command whose few statements read much of a table, once: every plan is allowed, made for its parameters."""
-
-
-class PostgresAway(Transient):
-    """PostgreSQL cannot be reached, or failed; the message says how."""
 
 
 class PostgresLeftAlone(PostgresAway, BreakerOpen):
@@ -154,18 +152,19 @@ async def connected(
     *,
     has_started: bool = False,
 ) -> AsyncIterator[Connection]:
-    """One connection for as long as the block lasts.
+    """One connection for as long as the block lasts; where statements may take long, its server is watched.
 
     Raises:
         ReadOnlyServer: the server takes no writes; what was read is void.
-        Transient: the database cannot be reached, or failed.
+        Transient: the database cannot be reached, failed, or fell silent.
         Misconfigured: as for `connect`.
     """
     connection = await connect(database_url, name, session, command_seconds, has_started=has_started)
     try:
-        yield connection
-        require_writable(connection)
-        await connection.close(timeout=1)
+        async with watched(connection, database_url) if command_seconds > LONG_SECONDS else nullcontext():
+            yield connection
+            require_writable(connection)
+            await connection.close(timeout=1)
     except DRIVER_ERRORS as error:
         raise PostgresAway(f"PostgreSQL failed: {describe(error)}") from error
     finally:

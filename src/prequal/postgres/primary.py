@@ -31,6 +31,10 @@ DRIVER_ERRORS = (
 """What asyncpg raises when a call fails, whosever fault it is: see `blames_data`."""
 
 
+class PostgresAway(Transient):
+    """PostgreSQL cannot be reached, or failed; the message says how."""
+
+
 class ReadOnlyServer(Transient):
     """PostgreSQL takes no writes (a standby, or read-only): what it answers may be old, so it is not used."""
 
@@ -67,6 +71,23 @@ async def open_connection(database_url: str, **options: Any) -> Connection:
         return cast("Connection", connection)
     read_only = [failure for failure in failures if isinstance(failure, NoWritableHost)]
     raise (read_only or failures)[-1]
+
+
+async def is_silent(database_url: str, within: float) -> bool:
+    """Whether the host that took writes last takes no further connection within so many seconds.
+
+    A refusal is an answer, and so is the end of the server, which ends its other connections too.
+    """
+    host, port = _last_writable.get(database_url, (None, None))
+    where: Any = {"host": host, "port": port, "timeout": within}
+    try:
+        connection = await asyncpg.connect(parse(database_url).url, **where)
+    except TimeoutError:
+        return True
+    except DRIVER_ERRORS:
+        return False
+    connection.terminate()
+    return False
 
 
 def tls_refusal(error: BaseException) -> str | None:
