@@ -36,6 +36,7 @@ async def watched(connection: Connection, database_url: str) -> AsyncIterator[No
         raise
     finally:
         watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
 
 
 async def _close_when_silent(connection: Connection, database_url: str) -> None:
