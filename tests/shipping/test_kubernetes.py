@@ -246,7 +246,7 @@ def test_secrets_come_by_reference_alone(name: str, workload: str) -> None:
     assert by_reference == {
         variable["name"]
         for variable in container(pod)["env"]
-        if re.search(r"KEY|SECRET|PASSWORD$|DATABASE_URL", variable["name"])
+        if re.search(r"KEY|SECRET|TOKEN|PASSWORD$|DATABASE_URL", variable["name"])
     }
     assert files <= {"prequal-kafka-cluster-ca-cert", "prequal-database-ca"}
     assert not those(overlay(name), "Secret")
@@ -261,7 +261,7 @@ def test_a_process_gets_the_keys_it_uses_and_no_other() -> None:
 
         assert {workload: keys for workload, keys in given.items() if keys} == {
             "prequal-api": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PAN_HASH_KEY", "PAN_HASH_KEYS_RETIRED"},
-            "credit-service": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "REPORT_KEY"},
+            "credit-service": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "SCORE_DRAW_KEY", "REPORT_KEY"},
             "decision-service": {"REPORT_KEY", "REPORT_KEYS_RETIRED"},
             "console": {"RECORD_KEY", "RECORD_KEYS_RETIRED", "PEOPLE_KEY", "PEOPLE_KEYS_RETIRED"},
         }
@@ -573,6 +573,7 @@ def test_names_that_the_operators_make_are_those_that_our_pods_ask_for() -> None
     assert set(re.findall(r"secretKeyRef:\n\s+key: \S+\n\s+name: (\S+)", asked)) == {
         "prequal-keys",
         "prequal-oidc",
+        "prequal-try-it",
         f"{database['metadata']['name']}-app",
         *(role["passwordSecret"]["name"] for role in logins_of(database) if "operator" not in role["name"]),
         *(user for user in users if user != KafkaUser.OPERATOR),
