@@ -278,15 +278,15 @@ def decrypted_before_the_audit_row() -> None:
 @bug("api", red="I8", scenario="load")
 def read_from_a_replica() -> None:
     """Reads go to a replica, which is a few hundred milliseconds behind."""
-    from prequal.api import reads
+    from prequal.api import read_queries
 
-    current_status = reads.current_status
+    current_status = read_queries.current_status
 
     async def a_little_late(connection: Any, application_id: Any, client: str) -> Any:
         behind = "id = $1 AND created_at < clock_timestamp() - interval '400 ms'"
         return await current_status(_Reworded(connection, "id = $1", behind), application_id, client)  # type: ignore[arg-type]
 
-    _rebind(reads, "current_status", a_little_late)
+    _rebind(read_queries, "current_status", a_little_late)
 
 
 @bug("api", red="I8", scenario="the database fails over")

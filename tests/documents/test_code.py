@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from prequal.schema.grants import GRANTS
 from tools import retired_words
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +16,23 @@ MOST_LINES_OF_A_FILE = 350
 MOST_LINES_OF_A_BODY = 40
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 CITED = re.compile(r"\bdocs/[\w/-]+\.(?:md|json)\b")
+STATEMENT = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|TRUNCATE)\s+(?:ONLY\s+)?(?:pg_\w+|{'|'.join(GRANTS)})\b")
+OF_ONE_SUBJECT = {
+    "credit/kept_reports.py",
+    "messaging/inbox.py",
+    "messaging/outbox.py",
+    "people/sessions.py",
+    "postgres/bureau_calls.py",
+    "postgres/key_checks.py",
+    "postgres/key_uses.py",
+    "postgres/undecided.py",
+    "record/acts.py",
+    "schema/locks.py",
+    "schema/retention.py",
+    "schema/roles.py",
+    "schema/version.py",
+}
+"""Modules whose whole subject is one table, or one means of the server: they hold their own SQL."""
 NOWHERE = re.compile(r"\b[Tt]he contract\b|\b[Cc]ontract(?:.s)? ?§")
 """How a page is cited that no reader of this repository has."""
 
@@ -80,3 +98,23 @@ def test_no_statement_reads_columns_that_it_does_not_name() -> None:
     stars = [str(file) for file in SOURCES if "SELECT *" in file.read_text(encoding="utf-8")]
 
     assert stars == []
+
+
+def texts(file: Path) -> Iterator[str]:
+    """Each text of a file that is no docstring."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in said:
+            yield node.value
+
+
+def test_sql_stands_in_modules_of_queries_and_in_those_of_one_subject() -> None:
+    with_sql = {
+        str(file.relative_to(ROOT / "src/prequal"))
+        for file in SOURCES
+        if "migrations" not in file.parts and any(STATEMENT.search(text) for text in texts(file))
+    }
+    elsewhere = {name for name in with_sql if not re.search(r"queries(?:/\w+)?\.py$", name)}
+
+    assert elsewhere == OF_ONE_SUBJECT

@@ -16,7 +16,7 @@ from harness.system import System
 from harness.waiting import eventually
 from prequal.core.settings import PublisherSettings, load
 from prequal.postgres import connections
-from prequal.publisher import republisher
+from prequal.publisher import queries, republisher
 from prequal.telemetry import metrics
 from tests.support.publishing import unpublished
 from tests.support.submissions import stored
@@ -52,9 +52,9 @@ async def test_only_old_undecided_applications_are_due_and_not_at_once_again(dat
     )
     connection = await connections.connect(database.url, "test")
 
-    first = await republisher.due_for_republishing(connection, 30, 10)
-    await republisher.record_republication(connection, first)
-    again = await republisher.due_for_republishing(connection, 30, 10)
+    first = await queries.due_for_republishing(connection, 30, 10)
+    await queries.record_republication(connection, first)
+    again = await queries.due_for_republishing(connection, 30, 10)
 
     await connection.close()
     assert (first, again) == ([old.id], [])
@@ -66,7 +66,7 @@ async def test_pause_before_the_next_republication_doubles(database: Database) -
     pauses = []
 
     for _ in range(9):
-        await republisher.record_republication(connection, [old.id])
+        await queries.record_republication(connection, [old.id])
         seconds = "SELECT extract(epoch FROM next_at - last_at)::integer AS pause FROM republications"
         pauses.append(database.value(seconds))
 

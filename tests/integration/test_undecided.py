@@ -19,7 +19,8 @@ from prequal.decision import undecided_mark
 from prequal.local.logins import as_login
 from prequal.postgres import connections, undecided
 from prequal.postgres.connections import Connection
-from prequal.publisher.republisher import Republisher, due_for_republishing
+from prequal.publisher.queries import due_for_republishing
+from prequal.publisher.republisher import Republisher
 from prequal.schema.grants import Role
 from tests.support.api import api_within, ready
 from tests.support.reviews import SMALL, reported

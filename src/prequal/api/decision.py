@@ -11,10 +11,10 @@ from uuid import UUID
 
 from starlette.types import Receive, Scope, Send
 
-from prequal.api import reads
+from prequal.api import read_queries
 from prequal.api.decided_policies import DecidedPolicies
 from prequal.api.errors import ApiError, ErrorCode
-from prequal.api.reads import StoredDecision
+from prequal.api.read_queries import StoredDecision
 from prequal.api.routes import CANNOT_READ, NO_STORE, READ_SECONDS, OwnApplications, send_json
 from prequal.core.errors import Transient
 from prequal.domain.application import LoanType, Status
@@ -40,7 +40,7 @@ class ShowDecision:
         self._policies = policies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        application_id, stored = await self._applications.read(scope, "decision", reads.stored_decision)
+        application_id, stored = await self._applications.read(scope, "decision", read_queries.stored_decision)
         language = language_of(dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
         policy = await self._policy_of(stored)
         body = decision_body(application_id, stored, policy, language) | {"request_id": scope["request_id"]}

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from prequal.api.decision import decision_body
-from prequal.api.reads import Reviewed, StoredDecision
+from prequal.api.read_queries import Reviewed, StoredDecision
 from prequal.domain.application import LoanType
 from prequal.domain.policy import packaged
 from prequal.domain.policy.facts import Facts

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from starlette.types import Receive, Scope, Send
 
-from prequal.api import queries, reads
+from prequal.api import queries, read_queries
 from prequal.api.authentication import Authentication
 from prequal.api.batch_write import Accepted, Answer, Duplicate
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
@@ -164,7 +164,7 @@ class OwnApplications:
             Transient: the database is away.
         """
         async with self._read_pool.use("status") as connection:
-            await reads.warm(connection)
+            await read_queries.warm(connection)
 
     async def read(self, scope: Scope, use: str, query: OwnQuery[T]) -> tuple[UUID, T]:
         """The id in a request's path, and what `query` finds of that application of its caller.
@@ -193,7 +193,7 @@ class ShowStatus:
         self._applications = applications
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        application_id, current = await self._applications.read(scope, "status", reads.current_status)
+        application_id, current = await self._applications.read(scope, "status", read_queries.current_status)
         await send_json(send, 200, json.dumps(_status(application_id, current, scope["request_id"])), NO_STORE)
 
 
@@ -241,7 +241,7 @@ async def _accept(send: Send, answer: Accepted) -> None:
     await send_json(send, 202, body, headers)
 
 
-def _status(application_id: UUID, current: reads.CurrentStatus, request_id: str) -> dict[str, object]:
+def _status(application_id: UUID, current: read_queries.CurrentStatus, request_id: str) -> dict[str, object]:
     review = current.review
     people = {} if review is None else {"review": {"outcome": review.outcome, "reason": review.reason}}
     return people | {

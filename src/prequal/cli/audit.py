@@ -16,7 +16,7 @@ from prequal.cli.typed_pan import typed_pan
 
 if TYPE_CHECKING:
     from prequal.domain.pan import Pan
-    from prequal.record.access import Access
+    from prequal.record.access_queries import Access
     from prequal.record.heads import Head
     from prequal.record.verification import Verdict
 

@@ -39,21 +39,6 @@ def demonstrate(url: str, token: str | None) -> Iterator[str]:
             yield _line(application, _decided(client, application))
 
 
-def is_empty(database_url: str) -> bool:
-    """Whether there is no application yet.
-
-    Raises:
-        Transient: the database does not answer.
-    """
-    import psycopg
-
-    try:
-        with psycopg.connect(database_url, connect_timeout=5, target_session_attrs="read-write") as connection:
-            return connection.execute("SELECT EXISTS (SELECT FROM applications)").fetchone() == (False,)
-    except psycopg.OperationalError as failure:
-        raise Transient(f"the database does not answer: {type(failure).__name__}") from None
-
-
 def fresh_pan() -> str:
     """A well-formed PAN of an individual, drawn at random."""
     letters = [secrets.choice(string.ascii_uppercase) for _ in range(5)]

@@ -13,8 +13,7 @@ from typing import Final, TypeVar
 from prequal.core import python_build
 from prequal.core.errors import Misconfigured
 from prequal.core.settings import KafkaSettings, load
-from prequal.core.topology import Service
-from prequal.local import kafka, postgres
+from prequal.local import kafka, postgres, queries
 from prequal.local.data_folder import DataFolder
 from prequal.local.run_file import RunFile, read
 from prequal.local.services import is_ready
@@ -104,62 +103,23 @@ async def database_facts(database_url: str) -> DatabaseFacts:
         Misconfigured: the address or the password is wrong.
     """
     async with connected(database_url, "status", SESSION, SECONDS) as connection:
-        exact = await connection.fetchval("SELECT pg_relation_size('applications')") <= EXACT_BYTES_MAX
+        exact = await queries.applications_bytes(connection) <= EXACT_BYTES_MAX
         waiting = (await outbox.waiting(connection, COUNTED_MAX)).values()
         return DatabaseFacts(
             outbox_waiting=min(sum(each.events for each in waiting), COUNTED_MAX),
             outbox_parked=min(sum(each.parked for each in waiting), COUNTED_MAX),
-            resolved_dead_letters=await _resolved_dead_letters(connection),
-            applications=await (_counted(connection) if exact else _estimated(connection)),
+            resolved_dead_letters=await queries.resolved_dead_letters(connection),
+            applications=await (queries.applications_by_status(connection) if exact else _estimated(connection)),
             applications_exact=exact,
-            decisions_last_minute=await _decisions_last_minute(connection),
+            decisions_last_minute=await queries.decisions_last_minute(connection),
         )
-
-
-async def _resolved_dead_letters(connection: Connection) -> int:
-    """Those that their topics still hold: resolved ones whose retention is not over."""
-    resolved: int = await connection.fetchval(
-        """
-        SELECT count(DISTINCT (topic, partition, "offset", written_at)) FROM resolved_dead_letters
-        WHERE written_at > now() - interval '30 days'
-        """
-    )
-    return resolved
-
-
-async def _counted(connection: Connection) -> dict[str, int]:
-    rows = await connection.fetch("SELECT status, count(*) FROM applications GROUP BY status ORDER BY status")
-    return {row[0]: row[1] for row in rows}
 
 
 async def _estimated(connection: Connection) -> dict[str, int]:
     """The undecided are counted by themselves, the others estimated by the last ANALYZE: a count would read all."""
     await connection.execute("SET enable_seqscan = off")
     pending = (await undecided.waiting(connection, COUNTED_MAX)).applications
-    decided = await connection.fetch(
-        """
-        SELECT status, round(frequency * reltuples / greatest(relpages, 1) * pg_relation_size(pg_class.oid)
-                             / current_setting('block_size')::integer)::bigint
-        FROM pg_class
-        JOIN pg_stats ON tablename = relname AND schemaname = relnamespace::regnamespace::text
-        CROSS JOIN unnest(most_common_vals::text::text[], most_common_freqs) AS seen (status, frequency)
-        WHERE pg_class.oid = 'applications'::regclass AND attname = 'status' AND status <> 'PENDING'
-        ORDER BY status
-        """
-    )
-    return {"PENDING": pending, **{row[0]: row[1] for row in decided}}
-
-
-async def _decisions_last_minute(connection: Connection) -> int:
-    """By decision-service's inbox rows: an index finds the newest of them, and applications have no such index."""
-    decisions: int = await connection.fetchval(
-        """
-        SELECT count(*) FROM processed_messages
-        WHERE consumer = $1 AND processed_at > now() - interval '1 minute'
-        """,
-        Service.DECISION.value,
-    )
-    return decisions
+    return {"PENDING": pending, **await queries.estimated_decided_by_status(connection)}
 
 
 def _broker_facts(running: RunFile, settings: UpSettings) -> tuple[dict[str, int], int]:

@@ -20,7 +20,7 @@ from prequal.local import jars, prometheus
 from prequal.local.child_process import Child, stop_all
 from prequal.local.console import StackConsole
 from prequal.local.data_folder import DataFolder
-from prequal.local.demo import demonstrate, is_empty
+from prequal.local.demo import demonstrate
 from prequal.local.kafka import Kafka
 from prequal.local.keys import NAMES, development_keys
 from prequal.local.logins import Logins
@@ -272,8 +272,10 @@ class LocalStack:
         return make_first_people(self._database_url, self._folder.people)
 
     def _demonstrate_once(self, token: str | None) -> None:
+        from prequal.local.queries import has_applications
+
         try:
-            if not is_empty(self._database_url):
+            if has_applications(self._database_url):
                 return
             self._console.text("\n  The first three applications, sent by `prequal up` itself:")
             for line in demonstrate(self._api_url, token):

@@ -1,15 +1,21 @@
-"""The SQL of the publisher: leases, and rows of the outbox that are read, parked and restored (`messaging.outbox`)."""
+"""The SQL of the publisher: leases, rows of the outbox, what is due for republishing, and the server's own statistics.
 
-from collections.abc import Sequence
+What reads and moves rows of the outbox for others too is in `messaging.outbox`.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from prequal.messaging.outbox import EVENT, ROW, OutboxRow
 from prequal.postgres.connections import Connection
+from prequal.postgres.undecided import UNDECIDED_FOR_SECONDS
 
 UNPUBLISHED_SECONDS = 1.0
 """An event of this age is published by the publisher, where writers publish their own. Some times as long as its writer
 takes to publish and archive it, so that nothing is published twice but after a stall."""
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 30, 3600
+"""An application is republished after 30 s, and again after 30, 60, 120 … at most 3,600 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,17 @@ class Lease:
     name: str
     owner: UUID
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the server says of itself and of this database."""
+
+    connections: int
+    connections_max: int
+    oldest_transaction_seconds: float
+    size_bytes: int
+    deadlocks: int
 
 
 async def take_lease(connection: Connection, name: str, owner: UUID, seconds: float) -> Lease | None:
@@ -143,3 +160,76 @@ async def restore_due(connection: Connection, topic: str, limit: int) -> int:
         limit,
     )
     return int(done.rpartition(" ")[2])
+
+
+async def due_for_republishing(connection: Connection, after_seconds: float, limit: int) -> list[UUID]:
+    """Applications undecided for longer than `after_seconds` whose next republication is due, oldest first."""
+    rows = await connection.fetch(
+        f"""
+        SELECT id FROM {UNDECIDED_FOR_SECONDS} AS undecided
+        WHERE coalesce((SELECT next_at FROM republications WHERE application_id = id), '-infinity') <= now()
+        ORDER BY created_at
+        LIMIT $2
+        """,
+        after_seconds,
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+async def record_republication(connection: Connection, application_ids: Sequence[UUID]) -> None:
+    """Count a republication of each application, and make the next one due after twice the last pause."""
+    await connection.execute(
+        """
+        INSERT INTO republications AS known (application_id, times, next_at)
+        SELECT application_id, 1, now() + make_interval(secs => $2)
+        FROM unnest($1::uuid[]) AS republished (application_id) ORDER BY application_id
+        ON CONFLICT (application_id) DO UPDATE
+        SET times = known.times + 1,
+            last_at = now(),
+            next_at = now() + make_interval(secs => least($3, $2 * 2 ^ least(known.times, 20)))
+        """,
+        application_ids,
+        float(FIRST_PAUSE_SECONDS),
+        float(LAST_PAUSE_SECONDS),
+    )
+
+
+async def server(connection: Connection) -> Server:
+    """The server's statistics; of other roles' transactions only members of pg_read_all_stats see the age."""
+    row = await connection.fetchrow(
+        """
+        SELECT
+            count(*),
+            current_setting('max_connections')::integer,
+            coalesce(max(extract(epoch FROM clock_timestamp() - xact_start))
+                     FILTER (WHERE datname = current_database()), 0)::float8,
+            pg_database_size(current_database()),
+            (SELECT deadlocks FROM pg_stat_database WHERE datname = current_database())
+        FROM pg_stat_activity
+        WHERE backend_type = 'client backend'
+        """
+    )
+    assert row is not None
+    return Server(*row)
+
+
+async def archive_days_ahead(connection: Connection) -> int:
+    """The number of days after today (UTC) for which the archive has partitions."""
+    days: int = await connection.fetchval(
+        """
+        SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+        WHERE inhparent = 'outbox_archive'::regclass
+          AND relname > 'outbox_archive_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')
+        """
+    )
+    return days
+
+
+async def transactions(connection: Connection) -> Mapping[tuple[str, ...], float]:
+    """The transactions of this database that have ended, by outcome."""
+    row = await connection.fetchrow(
+        "SELECT xact_commit, xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+    )
+    assert row is not None
+    return {("committed",): row[0], ("rolled_back",): row[1]}

@@ -18,8 +18,9 @@ from prequal.core.lifecycle import pause
 from prequal.core.settings import PublisherSettings
 from prequal.core.topology import GROUPS
 from prequal.messaging import consumer_lag, outbox
-from prequal.postgres.connections import Connection, SingleConnection, describe
-from prequal.postgres.undecided import UNDECIDED_FOR_SECONDS, MarkMover
+from prequal.postgres.connections import SingleConnection, describe
+from prequal.postgres.undecided import MarkMover
+from prequal.publisher import queries
 from prequal.publisher.lease import LeaseHolder
 from prequal.telemetry import metrics
 
@@ -28,8 +29,6 @@ log = structlog.get_logger()
 NAME = "republisher"
 """Of its lease, its connection and its log lines."""
 CHECK_EVERY_SECONDS = 5.0
-FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 30, 3600
-"""An application is republished after 30 s, and again after 30, 60, 120 … at most 3,600 s."""
 OUTBOX_AGE_MAX_SECONDS = 5.0
 LAG_MAX = 1000
 
@@ -61,7 +60,7 @@ class Republisher:
             if self._lease.held is None:
                 return
             await self._mark.move(connection)
-            due = await due_for_republishing(
+            due = await queries.due_for_republishing(
                 connection, self._settings.republish_after_seconds, self._settings.republish_max
             )
         if due and await self._has_capacity():
@@ -82,41 +81,8 @@ class Republisher:
     async def _republish(self, due: Sequence[UUID]) -> None:
         async with self._connection.use("republish") as connection, connection.transaction():
             events = await outbox.republish(connection, due)
-            await record_republication(connection, due)
+            await queries.record_republication(connection, due)
             failpoints.reached(Place.REPUBLISHER_BEFORE_COMMIT)
         failpoints.reached(Place.REPUBLISHER_AFTER_COMMIT)
         metrics.REPUBLISHED.inc(events)
         log.warning("republished", applications=len(due), events=events)
-
-
-async def due_for_republishing(connection: Connection, after_seconds: float, limit: int) -> list[UUID]:
-    """Applications undecided for longer than `after_seconds` whose next republication is due, oldest first."""
-    rows = await connection.fetch(
-        f"""
-        SELECT id FROM {UNDECIDED_FOR_SECONDS} AS undecided
-        WHERE coalesce((SELECT next_at FROM republications WHERE application_id = id), '-infinity') <= now()
-        ORDER BY created_at
-        LIMIT $2
-        """,
-        after_seconds,
-        limit,
-    )
-    return [row[0] for row in rows]
-
-
-async def record_republication(connection: Connection, application_ids: Sequence[UUID]) -> None:
-    """Count a republication of each application, and make the next one due after twice the last pause."""
-    await connection.execute(
-        """
-        INSERT INTO republications AS known (application_id, times, next_at)
-        SELECT application_id, 1, now() + make_interval(secs => $2)
-        FROM unnest($1::uuid[]) AS republished (application_id) ORDER BY application_id
-        ON CONFLICT (application_id) DO UPDATE
-        SET times = known.times + 1,
-            last_at = now(),
-            next_at = now() + make_interval(secs => least($3, $2 * 2 ^ least(known.times, 20)))
-        """,
-        application_ids,
-        float(FIRST_PAUSE_SECONDS),
-        float(LAST_PAUSE_SECONDS),
-    )

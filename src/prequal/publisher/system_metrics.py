@@ -6,7 +6,6 @@ Invariant: no query scans a table that grows, and a value that could not be read
 import asyncio
 import random
 import shutil
-from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -20,6 +19,7 @@ from prequal.messaging import outbox
 from prequal.messaging.consumer_lag import Offsets
 from prequal.postgres import bureau_calls, key_uses, undecided
 from prequal.postgres.connections import Connection, SingleConnection, describe
+from prequal.publisher import queries
 from prequal.review import queries as review
 from prequal.telemetry import metrics
 from prequal.telemetry.collected_gauge import CollectedGauge
@@ -107,8 +107,8 @@ async def _read_database(connection: Connection) -> dict[CollectedGauge, Any]:
         **await server(connection),
         metrics.BUREAU_CALLS_TODAY: await bureau_calls.of_today(connection),
         metrics.KEY_ENCRYPTIONS: await key_uses.of_the_newest(connection),
-        metrics.ARCHIVE_DAYS_AHEAD: await archive_days_ahead(connection),
-        metrics.DB_TRANSACTIONS: await transactions(connection),
+        metrics.ARCHIVE_DAYS_AHEAD: await queries.archive_days_ahead(connection),
+        metrics.DB_TRANSACTIONS: await queries.transactions(connection),
     }
 
 
@@ -133,47 +133,12 @@ async def in_review(connection: Connection) -> dict[CollectedGauge, Any]:
 
 
 async def server(connection: Connection) -> dict[CollectedGauge, float]:
-    """The server's own statistics; of other roles' transactions only members of pg_read_all_stats see the age."""
-    row = await connection.fetchrow(
-        """
-        SELECT
-            count(*),
-            current_setting('max_connections')::integer,
-            coalesce(max(extract(epoch FROM clock_timestamp() - xact_start))
-                     FILTER (WHERE datname = current_database()), 0)::float8,
-            pg_database_size(current_database()),
-            (SELECT deadlocks FROM pg_stat_database WHERE datname = current_database())
-        FROM pg_stat_activity
-        WHERE backend_type = 'client backend'
-        """
-    )
-    assert row is not None
-    gauges = (
-        metrics.DB_SERVER_CONNECTIONS,
-        metrics.DB_SERVER_CONNECTIONS_LIMIT,
-        metrics.DB_OLDEST_TRANSACTION_SECONDS,
-        metrics.DB_SIZE_BYTES,
-        metrics.DB_DEADLOCKS,
-    )
-    return dict(zip(gauges, row, strict=True))
-
-
-async def archive_days_ahead(connection: Connection) -> int:
-    """The number of days after today (UTC) for which the archive has partitions."""
-    days: int = await connection.fetchval(
-        """
-        SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-        WHERE inhparent = 'outbox_archive'::regclass
-          AND relname > 'outbox_archive_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')
-        """
-    )
-    return days
-
-
-async def transactions(connection: Connection) -> Mapping[tuple[str, ...], float]:
-    """The transactions of this database that have ended, by outcome."""
-    row = await connection.fetchrow(
-        "SELECT xact_commit, xact_rollback FROM pg_stat_database WHERE datname = current_database()"
-    )
-    assert row is not None
-    return {("committed",): row[0], ("rolled_back",): row[1]}
+    """The server's own statistics."""
+    seen = await queries.server(connection)
+    return {
+        metrics.DB_SERVER_CONNECTIONS: seen.connections,
+        metrics.DB_SERVER_CONNECTIONS_LIMIT: seen.connections_max,
+        metrics.DB_OLDEST_TRANSACTION_SECONDS: seen.oldest_transaction_seconds,
+        metrics.DB_SIZE_BYTES: seen.size_bytes,
+        metrics.DB_DEADLOCKS: seen.deadlocks,
+    }

@@ -16,9 +16,9 @@ from prequal.core.lifecycle import stopped_by_signals
 from prequal.core.record_settings import RecordSettings
 from prequal.postgres.connections import FREE_PLANNER, Connection
 from prequal.postgres.key_checks import HASH_PURPOSE, recorded, recorded_key
-from prequal.record import access, queries, sealing, verification
+from prequal.record import access_queries, queries, sealing, verification
 from prequal.record import chain as chaining
-from prequal.record.access import Access
+from prequal.record.access_queries import Access
 from prequal.record.acts import Actor
 from prequal.record.blocks import Link
 from prequal.record.heads import Head
@@ -115,8 +115,8 @@ async def who(database_url: str, wanted: UUID | Sequence[str]) -> list[Access]:
         Transient: the database does not answer.
     """
     async with connected_at_revision(database_url, "record", SESSION, COMMAND_SECONDS) as connection:
-        ids = [wanted] if isinstance(wanted, UUID) else await access.applications_of(connection, wanted)
-        return await access.accesses(connection, ids)
+        ids = [wanted] if isinstance(wanted, UUID) else await access_queries.applications_of(connection, wanted)
+        return await access_queries.accesses(connection, ids)
 
 
 def missing_hash_keys(database_url: str, given: Sequence[bytes]) -> list[bytes]:

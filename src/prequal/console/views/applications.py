@@ -14,7 +14,7 @@ import asyncpg
 from starlette.responses import Response
 
 from prequal.api.decision import decision_body
-from prequal.api.reads import Reviewed, StoredDecision
+from prequal.api.read_queries import Reviewed, StoredDecision
 from prequal.console.forms import uuid_of
 from prequal.console.guard import Page
 from prequal.console.live import LivePage, from_database

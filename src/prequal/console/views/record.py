@@ -15,7 +15,7 @@ from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
 from prequal.record import queries
-from prequal.record.access import accesses
+from prequal.record.access_queries import accesses
 from prequal.record.acts import record_act
 from prequal.record.heads import Head, head_of
 
