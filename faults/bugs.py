@@ -134,16 +134,16 @@ def marked_before_the_ack() -> None:
 def archived_before_the_ack() -> None:
     """What the API has given to its Kafka client is archived as published."""
     from prequal.messaging.delivery import DeliveryReport
-    from prequal.messaging.own_events import OwnEvents
+    from prequal.messaging.own_event_publisher import OwnEventPublisher
 
-    give = OwnEvents.publish
+    give = OwnEventPublisher.publish
 
     def publish(self: Any, rows: Any) -> None:
         give(self, rows)
         self._acknowledged += [DeliveryReport(row.id, None) for row in rows]
         self._published.set()
 
-    _rebind(OwnEvents, "publish", publish)
+    _rebind(OwnEventPublisher, "publish", publish)
 
 
 @bug("publisher", red="I2 I3 I9", scenario="the broker is down", settings=ALONE_AND_LATE)

@@ -18,7 +18,7 @@ from prequal.core.errors import Transient
 from prequal.core.settings import ApiSettings, load
 from prequal.core.topology import Service
 from prequal.messaging.outbox import ROW, OutboxRow
-from prequal.messaging.own_events import OwnEvents
+from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.postgres.connections import connect
 from prequal.publisher import queries
 from tests.support.api import api_within, ready
@@ -26,12 +26,12 @@ from tests.support.publishing import publishing, unpublished
 
 
 @asynccontextmanager
-async def own_events(database: Database, broker: Broker) -> AsyncIterator[OwnEvents]:
+async def own_events(database: Database, broker: Broker) -> AsyncIterator[OwnEventPublisher]:
     """The API's own events, for as long as the block lasts."""
     keys = {name.lower(): value for name, value in KEYS.items()}
     url, address = database.url, broker.bootstrap_servers
     settings = load(ApiSettings, _env_file=None, database_url=url, kafka_bootstrap_servers=address, **keys)
-    events, stop = OwnEvents(settings, Service.API, SUBMITTED), asyncio.Event()
+    events, stop = OwnEventPublisher(settings, Service.API, SUBMITTED), asyncio.Event()
     running = asyncio.create_task(events.run(stop))
     await asyncio.sleep(0)
     try:
@@ -123,10 +123,10 @@ async def test_application_is_accepted_while_its_writer_reaches_no_broker_and_it
 async def test_acknowledged_event_that_was_not_archived_is_published_again_and_archived_once(
     database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def lost(_: OwnEvents) -> None:
+    async def lost(_: OwnEventPublisher) -> None:
         raise Transient("the database is away")
 
-    monkeypatch.setattr(OwnEvents, "_archive", lost)
+    monkeypatch.setattr(OwnEventPublisher, "_archive", lost)
     async with own_events(database, broker) as events:
         events.publish(rows(database))
         await soon(lambda: broker.published(SUBMITTED) == 5)

@@ -22,7 +22,7 @@ from prequal.domain.events import EventType
 from prequal.messaging import consumer as consumer_module
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.handler import Handler
-from prequal.messaging.own_events import OwnEvents
+from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.postgres.connections import SingleConnection
 from prequal.security.challenge_draws import ChallengeDraws
 from prequal.security.pan_encryption import KeyRing
@@ -71,7 +71,7 @@ async def assessing(
 ) -> AsyncIterator[Consuming]:
     """credit-service's consumer, for as long as the block lasts; with the simulated bureau unless one is given."""
     loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
-    events = OwnEvents(loaded, Service.CREDIT, topic_of(EventType.CREDIT_REPORT_GENERATED))
+    events = OwnEventPublisher(loaded, Service.CREDIT, topic_of(EventType.CREDIT_REPORT_GENERATED))
     link = SingleConnection(database.url, "credit in a test")
     simulated = SimulatedBureau(ScoreDraws(DRAW_KEY), sandbox.SCORES)
     handler = CreditHandler(

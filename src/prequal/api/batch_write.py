@@ -22,7 +22,7 @@ from prequal.core import failpoints
 from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
 from prequal.domain.api_client import LOCAL
-from prequal.messaging.own_events import OwnEvents
+from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.postgres.connections import DRIVER_ERRORS, Connection, LostRace, SingleConnection
 from prequal.postgres.key_checks import HASH_KEYS_LOCK
 from prequal.telemetry import metrics, tracing
@@ -70,7 +70,7 @@ class Locked(Exception):
 class BatchWriter:
     """Writes over one connection, which it opens when it is needed."""
 
-    def __init__(self, database_url: str, service: str, events: OwnEvents) -> None:
+    def __init__(self, database_url: str, service: str, events: OwnEventPublisher) -> None:
         self._events = events
         self._database_url = database_url
         self._service = service

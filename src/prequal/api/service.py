@@ -22,7 +22,7 @@ from prequal.core.settings import ApiSettings
 from prequal.core.topology import Service, topic_of
 from prequal.domain.events import EventType
 from prequal.issuers.keys import SigningKeys
-from prequal.messaging.own_events import OwnEvents
+from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.postgres.connections import ConnectionPool
 from prequal.postgres.key_checks import recorded_hash_keys
 from prequal.security.pan_encryption import PanHasher
@@ -46,7 +46,7 @@ def run(settings: ApiSettings) -> None:
 async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
     watch = KeyWatch(settings)
     hasher = PanHasher.of(settings)
-    events = OwnEvents(settings, Service.API, topic_of(EventType.APPLICATION_SUBMITTED))
+    events = OwnEventPublisher(settings, Service.API, topic_of(EventType.APPLICATION_SUBMITTED))
     submissions = Submissions(settings, events)
     readiness = Readiness(Service.API, settings, watch.reason_not_ready, watch.details, needs_kafka=False)
     read_pool = ConnectionPool(settings.database_url, f"{settings.service_name} read", settings.database_pool_size)

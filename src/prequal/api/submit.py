@@ -24,7 +24,7 @@ from prequal.core.batching import gathering_seconds
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import beside
 from prequal.core.settings import ApiSettings
-from prequal.messaging.own_events import OwnEvents
+from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.postgres.connections import Connection, describe
 from prequal.telemetry import metrics
 from prequal.telemetry.logs import where
@@ -60,7 +60,7 @@ class _Submission:
 class Submissions:
     """The queue of waiting applications, and the one task that empties it."""
 
-    def __init__(self, settings: ApiSettings, events: OwnEvents) -> None:
+    def __init__(self, settings: ApiSettings, events: OwnEventPublisher) -> None:
         self._writer = BatchWriter(settings.database_url, settings.service_name, events)
         self._batch_max = settings.write_batch_max
         self._admission = AdmissionControl(

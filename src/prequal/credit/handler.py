@@ -22,7 +22,7 @@ from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated
 from prequal.messaging.handler import Awaiting, HandlerResult, Outcome
 from prequal.messaging.messages import Received
 from prequal.messaging.outbox import OutboxRow
-from prequal.messaging.own_events import OwnEvents
+from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import Connection, SingleConnection
 from prequal.security.challenge_draws import ChallengeDraws
@@ -59,7 +59,7 @@ class CreditHandler:
         bureau: Bureau,
         mac: ReportMac,
         challenges: ChallengeDraws,
-        events: OwnEvents,
+        events: OwnEventPublisher,
         report_max_age_seconds: float = 0,
     ) -> None:
         """Ask `bureau`, unless a report that is younger than `report_max_age_seconds` is kept; 0 keeps none."""

@@ -17,7 +17,7 @@ from prequal.credit.handler import CreditHandler
 from prequal.domain import sandbox
 from prequal.domain.events import EventType
 from prequal.messaging.consumer import BatchConsumer
-from prequal.messaging.own_events import OwnEvents
+from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import Connection, SingleConnection
 from prequal.postgres.key_checks import recorded_key
@@ -44,7 +44,7 @@ def run(settings: CreditSettings) -> None:
 
 async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     watch, consumed = KeyWatch(settings), asyncio.Event()
-    events = OwnEvents(settings, Service.CREDIT, topic_of(EventType.CREDIT_REPORT_GENERATED))
+    events = OwnEventPublisher(settings, Service.CREDIT, topic_of(EventType.CREDIT_REPORT_GENERATED))
     draw_key, report_key = _draw_key(settings), key_bytes(settings.report_key)
     connection = SingleConnection(settings.database_url, settings.service_name)
     bureau, breakers = _bureau(settings, ScoreDraws(draw_key))

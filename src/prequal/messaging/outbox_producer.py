@@ -1,4 +1,4 @@
-"""Publishes rows to the broker: a producer that is rebuilt when it dies, and its delivery reports, topic by topic.
+"""The Kafka client by which rows are published, rebuilt when it dies, and its delivery reports, topic by topic.
 
 Invariant: every report belongs to the producer that was given the row; those of a dead one are dropped.
 """

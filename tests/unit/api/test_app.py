@@ -18,7 +18,7 @@ from prequal.api.routes import SubmitApplication
 from prequal.api.submit import Submissions
 from prequal.core.settings import ApiSettings
 from prequal.core.topology import Service
-from prequal.messaging.own_events import OwnEvents
+from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service.http_server import health_handlers
 from prequal.service.readiness import Readiness
@@ -39,7 +39,7 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
             "pan_hash_key": a_key_text(2),
         }
     )
-    submissions = Submissions(settings, OwnEvents(settings, Service.API, "topic"))
+    submissions = Submissions(settings, OwnEventPublisher(settings, Service.API, "topic"))
     submit = SubmitApplication(
         submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None, NoAuthentication(), RateLimits()
     )

@@ -1,4 +1,4 @@
-"""`messaging.own_events`: what is left to the publisher, and that no commit fails because of its event."""
+"""`messaging.own_event_publisher`: what is left to the publisher, and that no commit fails because of its event."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,10 +8,10 @@ import pytest
 from prequal.core.circuit_breaker import Breaker, State
 from prequal.core.settings import ApiSettings, load
 from prequal.core.topology import Service
-from prequal.messaging import own_events
+from prequal.messaging import own_event_publisher
 from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.outbox_producer import ProducerDied
-from prequal.messaging.own_events import OwnEvents
+from prequal.messaging.own_event_publisher import OwnEventPublisher
 from tests.builders import APPLICATION_ID, DATABASE_URL, a_key_text
 
 
@@ -36,7 +36,7 @@ class Running:
             encryption_key=a_key_text(1),
             pan_hash_key=a_key_text(2),
         )
-        self.events = OwnEvents(settings, Service.API, "topic")
+        self.events = OwnEventPublisher(settings, Service.API, "topic")
         producer: Any = SimpleNamespace(breaker=self.breaker, publish=self._take)
         self.events._producer = producer
 
@@ -75,7 +75,7 @@ async def test_nothing_is_given_to_a_client_whose_breaker_is_open() -> None:
 
 
 async def test_no_more_than_a_bounded_number_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_events, "UNARCHIVED_MAX", 5)
+    monkeypatch.setattr(own_event_publisher, "UNARCHIVED_MAX", 5)
     running = Running()
 
     running.events.publish(some_rows(3))

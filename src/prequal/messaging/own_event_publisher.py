@@ -39,8 +39,8 @@ FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
 IDLE_SECONDS = 60.0
 
 
-class OwnEvents:
-    """The events of one topic that this process commits; nothing is published before `run` or after it."""
+class OwnEventPublisher:
+    """Publishes the events of one topic that this process commits; none before `run` or after it."""
 
     def __init__(self, settings: ApiSettings | CreditSettings, writer: Service, topic: str) -> None:
         self._settings = settings
