@@ -9,7 +9,7 @@ from prequal.api.submit import Submissions
 from prequal.core.lifecycle import beside
 from prequal.core.settings import ApiSettings, load
 from prequal.core.topology import Service
-from prequal.messaging.own_events import OwnEvents
+from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.telemetry import metrics
 from tests.support.submissions import a_new_application
 
@@ -32,7 +32,7 @@ async def test_what_comes_to_the_answers_of_a_write_shares_the_next_one(database
         kafka_bootstrap_servers="127.0.0.1:9",
         **{name.lower(): value for name, value in KEYS.items()},
     )
-    submissions = Submissions(settings, OwnEvents(settings, Service.API, "topic"))
+    submissions = Submissions(settings, OwnEventPublisher(settings, Service.API, "topic"))
     submissions.open()
 
     async def again() -> Accepted:
