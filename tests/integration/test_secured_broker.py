@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from harness.applications import an_application
 from harness.broker import ALL_TOPICS, GROUPS, PARTITIONS, SUBMITTED_DLQ
@@ -104,7 +104,9 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     with started(node):
         make_users(node.bootstrap_servers)
         secured = Secured(secured_port, node.bootstrap_servers, folder, authority.file, other.file)
-        topics.create(secured.settings(KafkaUser.TOPICS))
+        as_topics = secured.settings(KafkaUser.TOPICS)
+        topics.create(as_topics, partitions=2)
+        assert topics.raise_partitions(as_topics, 3) == sorted(ALL_TOPICS)
         yield secured
 
 
@@ -182,6 +184,7 @@ def test_user_may_do_what_its_list_says_and_nothing_else(secured: Secured, user:
         *(("topic", topic, "Write") for topic in writes(settings)),
         *(("topic", topic, "Read") for topic in reads(settings)),
         *(("topic", topic, "Create") for topic in creates(settings)),
+        *(("topic", topic, "Alter") for topic in alters(settings)),
         *(("group", group, "Read") for group in commits(settings)),
     } == {(acl.kind, acl.name, acl.operation) for acl in acls.ACLS[user] if acl.operation != "Describe"}
 
@@ -264,6 +267,17 @@ def creates(settings: KafkaSettings) -> set[str]:
             future.result(10)
         answers[topic] = refused.value.args[0].code()
     return {topic for topic, code in answers.items() if code == KafkaError.TOPIC_ALREADY_EXISTS}
+
+
+def alters(settings: KafkaSettings) -> set[str]:
+    """The topics of which this user may make more partitions."""
+    admin = AdminClient(common_settings(settings))
+    wanted = [NewPartitions(each, 9) for each in ALL_TOPICS]
+    errors = {
+        topic: asked.exception(10) for topic, asked in admin.create_partitions(wanted, validate_only=True).items()
+    }
+    assert all(error is None or is_refused(error.args[0]) for error in errors.values())
+    return {topic for topic, error in errors.items() if error is None}
 
 
 def wrong(secured: Secured, what: str) -> KafkaSettings:

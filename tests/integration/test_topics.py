@@ -1,17 +1,26 @@
 """The topics as a real broker keeps them."""
 
+import asyncio
 import json
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Producer
 from typer.testing import CliRunner
 
-from harness.broker import SUBMITTED, Broker, clients_of
-from harness.ports import free_port
+from harness.broker import ALL_TOPICS, DECIDED, REPORTED, SUBMITTED, Broker, RawMessage, clients_of
+from harness.database import Database
+from harness.ports import free_port, free_ports
+from harness.stores import started
+from harness.waiting import soon
 from prequal.cli.app import app
 from prequal.core.errors import Transient
+from prequal.local.kafka import Kafka
 from prequal.messaging import topics
+from tests.support.consumers import deciding
+from tests.support.submissions import stored
 
 HOUR_MS = 3_600_000
 
@@ -47,4 +56,52 @@ def test_created_topics_are_printed_as_json(broker: Broker) -> None:
 
     done = CliRunner().invoke(app, ["topics", "--json"], env=environment)
 
-    assert json.loads(done.output) == {"created": []}
+    assert json.loads(done.output) == {"created": [], "raised": []}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker whose topics no other module uses."""
+    with started(Kafka(tmp_path_factory.mktemp("own-kafka") / "data", *free_ports(2))) as node:
+        yield node
+
+
+@pytest.fixture
+def own_broker(node: Kafka) -> Iterator[Broker]:
+    """Its topics, with three partitions each."""
+    broker = Broker(node.bootstrap_servers)
+    broker.create()
+    yield broker
+    broker.delete(*ALL_TOPICS)
+
+
+def run(broker: Broker, partitions: int) -> str:
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers, "KAFKA_TOPIC_PARTITIONS": str(partitions)}
+    done = CliRunner().invoke(app, ["topics"], env=environment)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+async def test_partitions_are_raised_under_running_consumers_and_never_lowered(
+    database: Database, own_broker: Broker
+) -> None:
+    before, *after = stored(database, 7)
+    own_broker.publish(REPORTED, [replace(before.report(), partition=2)])
+    async with deciding(database, own_broker):
+        await soon(lambda: database.application(before.id)["status"] != "PENDING")
+
+        raised = await asyncio.to_thread(run, own_broker, 6)
+
+        reports = [replace(each.report(), partition=number) for number, each in enumerate(after)]
+        await asyncio.to_thread(own_broker.publish, REPORTED, reports)
+        await soon(lambda: all(database.application(each.id)["status"] != "PENDING" for each in after))
+    assert raised.splitlines() == [f"{topic} has 6 partitions now." for topic in sorted(ALL_TOPICS)]
+    assert run(own_broker, 3) == run(own_broker, 6) == "All topics are there.\n"
+
+
+def test_missing_topics_are_made_with_so_many_partitions(own_broker: Broker) -> None:
+    own_broker.delete(DECIDED)
+
+    assert f"Created {DECIDED}." in run(own_broker, 6).splitlines()
+
+    own_broker.publish(DECIDED, [RawMessage(b"{}", partition=5)])

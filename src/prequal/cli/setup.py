@@ -87,14 +87,15 @@ def topics(
         typer.Option(help="Only print the brokers' users and their rights, for Strimzi or as lines of kafka-acls.sh."),
     ] = None,
 ) -> None:
-    """Create the topics that are missing in Kafka.
+    """Create the topics that are missing in Kafka, and the partitions that they lack.
 
     Needs KAFKA_BOOTSTRAP_SERVERS, or a running `prequal up`, and KAFKA_REPLICATION_FACTOR=3 in production.
-    With --acls it needs nothing.
+    KAFKA_TOPIC_PARTITIONS raises the number of partitions, also of a running system. With --acls it needs nothing.
 
     \b
     Examples:
       prequal topics
+      KAFKA_TOPIC_PARTITIONS=12 prequal topics
       prequal topics --acls lines
     """
     if acls is not None:
@@ -103,14 +104,18 @@ def topics(
         typer.echo("\n".join(as_strimzi() if acls is AclForm.STRIMZI else as_lines()))
         return
     from prequal.core.settings import TopicsSettings
-    from prequal.messaging.topics import create
+    from prequal.messaging.topics import create, raise_partitions
 
     settings = stores(TopicsSettings)
-    created = create(settings, settings.kafka_replication_factor)
+    partitions = settings.kafka_topic_partitions
+    created = create(settings, settings.kafka_replication_factor, partitions)
+    raised = raise_partitions(settings, partitions)
     if as_json:
-        typer.echo(json.dumps({"created": created}))
-    else:
-        typer.echo("\n".join(f"Created {name}." for name in created) or "All topics are there.")
+        typer.echo(json.dumps({"created": created, "raised": raised}))
+        return
+    lines = [f"Created {name}." for name in created]
+    lines += [f"{name} has {partitions} partitions now." for name in raised]
+    typer.echo("\n".join(lines) or "All topics are there.")
 
 
 def maintain(as_json: AsJson = False) -> None:

@@ -132,6 +132,12 @@ class TopicsSettings(KafkaSettings):
         le=10,
         description="Copies of each topic; 3 in production (min.insync.replicas is then 2), 1 on one machine.",
     )
+    kafka_topic_partitions: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="Partitions of each topic, at least: so many processes of a consumer share it. None is taken away.",
+    )
 
 
 class ServiceSettings(DatabaseSettings, KafkaSettings):

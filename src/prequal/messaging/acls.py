@@ -13,8 +13,8 @@ from prequal.core.topology import DECIDED_TOPIC, GROUPS, ROUTES, TOPICS, Service
 READER_GROUP: Final = "prequal-dlq"
 """The group under whose name the topics are read through by commands and by the console; it stores no offset."""
 
-Operation = Literal["Read", "Write", "Describe", "Create"]
-"""`Read` and `Write` imply `Describe`."""
+Operation = Literal["Read", "Write", "Describe", "Create", "Alter"]
+"""`Read`, `Write` and `Alter` imply `Describe`."""
 
 
 class KafkaUser(StrEnum):
@@ -82,7 +82,7 @@ ACLS: Final[Mapping[KafkaUser, tuple[Acl, ...]]] = {
     KafkaUser.TOPICS: tuple(
         Acl("topic", topic, operation)
         for topic in (*GROUPS, DECIDED_TOPIC, *_DEAD_LETTERS)
-        for operation in ("Create", "Describe")
+        for operation in ("Create", "Alter")
     ),
     KafkaUser.OPERATOR: (
         *_REPLAYS,
@@ -102,7 +102,7 @@ def of(user: KafkaUser) -> dict[tuple[str, str], list[Operation]]:
         if acl.operation not in operations:
             operations.append(acl.operation)
     for operations in found.values():
-        if "Describe" in operations and {"Read", "Write"} & set(operations):
+        if "Describe" in operations and {"Read", "Write", "Alter"} & set(operations):
             operations.remove("Describe")
     return found
 

@@ -1,13 +1,16 @@
 """The topics, created on purpose: three for events, two for dead letters.
 
-Invariant: running it again changes nothing.
+Invariant: running it again changes nothing, and no partition is ever taken away.
 """
 
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.settings import KafkaSettings
@@ -22,28 +25,60 @@ ANSWER_SECONDS = 8.0
 """How long listing the topics may take; of a broker that is away it never ends."""
 
 
-def create(kafka: KafkaSettings, replication_factor: int = 1) -> list[str]:
+def create(kafka: KafkaSettings, replication_factor: int = 1, partitions: int = PARTITIONS) -> list[str]:
     """Create the topics that are missing; returns their names.
 
     Raises:
         Transient: the broker does not answer, for 8 seconds or, while it creates a topic, for 15.
         Misconfigured: the broker refuses, for instance because it has fewer nodes than replicas are asked for.
     """
+    with _asking(kafka) as admin:
+        existing = admin.list_topics(timeout=ANSWER_SECONDS).topics
+        missing = [topic for topic in plan(replication_factor, partitions) if topic.topic not in existing]
+        if not missing:
+            return []
+        asked = admin.create_topics(missing, operation_timeout=SECONDS)
+        return _done(asked, "create the topic", KafkaError.TOPIC_ALREADY_EXISTS)
+
+
+def raise_partitions(kafka: KafkaSettings, partitions: int) -> list[str]:
+    """Have none of the topics that are there have fewer partitions than that; returns those that got more.
+
+    Consumers and producers find them within ten seconds.
+
+    Raises:
+        Transient: as for `create`.
+        Misconfigured: the broker refuses.
+    """
+    with _asking(kafka) as admin:
+        existing = admin.list_topics(timeout=ANSWER_SECONDS).topics
+        smaller = [
+            NewPartitions(topic.topic, partitions)
+            for topic in plan()
+            if topic.topic in existing and len(existing[topic.topic].partitions) < partitions
+        ]
+        if not smaller:
+            return []
+        asked = admin.create_partitions(smaller, operation_timeout=SECONDS)
+        return _done(asked, f"make {partitions} partitions of", KafkaError.INVALID_PARTITIONS)
+
+
+@contextmanager
+def _asking(kafka: KafkaSettings) -> Iterator[AdminClient]:
+    """A client that asks the brokers. Raises Transient when they do not answer."""
     # librdkafka would write the same to stderr as the sentence below, forty lines a second.
     refusal = Refusal()
     settings: dict[str, Any] = common_settings(kafka) | {"log_level": 0, "error_cb": refusal}
     admin = AdminClient(settings)
     try:
-        existing = set(admin.list_topics(timeout=ANSWER_SECONDS).topics)
-        missing = [topic for topic in plan(replication_factor) if topic.topic not in existing]
-        return sorted(_wait(admin, missing)) if missing else []
+        yield admin
     except KafkaException as error:
         admin.poll(0)  # has the callback called
         reason = refusal.sentence or error.args[0].str()
         raise Transient(f"Kafka at {kafka.kafka_bootstrap_servers} does not answer: {reason}") from None
 
 
-def plan(replication_factor: int = 1) -> list[NewTopic]:
+def plan(replication_factor: int = 1, partitions: int = PARTITIONS) -> list[NewTopic]:
     """The five topics as they should be: events for 7 days, dead letters for 30 and with room for their headers.
 
     A message of that age is deleted within another day, with its segment.
@@ -62,22 +97,23 @@ def plan(replication_factor: int = 1) -> list[NewTopic]:
             "retention.ms": str(30 * DAY_MS),
             "max.message.bytes": str(MAX_MESSAGE_BYTES + DEAD_LETTER_EXTRA_BYTES),
         }
-        topics.append(NewTopic(source, PARTITIONS, replication_factor, config=common | events))
+        topics.append(NewTopic(source, partitions, replication_factor, config=common | events))
         if source in GROUPS:
             dead_letter = dead_letter_topic(source)
-            topics.append(NewTopic(dead_letter, PARTITIONS, replication_factor, config=common | dead_letters))
+            topics.append(NewTopic(dead_letter, partitions, replication_factor, config=common | dead_letters))
     return topics
 
 
-def _wait(admin: AdminClient, topics: list[NewTopic]) -> list[str]:
-    created = []
-    for name, future in admin.create_topics(topics, operation_timeout=SECONDS).items():
+def _done(asked: dict[str, Future[None]], what: str, done_by_another: int) -> list[str]:
+    """The topics with which it was done, sorted, once the brokers have answered for each."""
+    done = []
+    for name, future in asked.items():
         try:
             future.result(SECONDS)
-            created.append(name)
+            done.append(name)
         except KafkaException as error:
             if error.args[0].code() in (KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT):
                 raise  # it was slow, and may simply be asked again
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise Misconfigured(f"Kafka refuses to create the topic {name}: {error.args[0].str()}") from None
-    return created
+            if error.args[0].code() != done_by_another:
+                raise Misconfigured(f"Kafka refuses to {what} {name}: {error.args[0].str()}") from None
+    return sorted(done)
