@@ -13,6 +13,7 @@ from prequal.console.visit import Console
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
 from prequal.domain.person import PersonRole
+from tests.support.unreadable_headers import stored_with_unreadable_headers
 
 SignedIn = Callable[..., Any]
 FIRST, SECOND = f"{SUBMITTED_DLQ}:0:0", f"{SUBMITTED_DLQ}:0:1"
@@ -70,6 +71,22 @@ async def test_look_at_a_dead_letter_of_an_application_is_a_look_at_the_applicat
         "subject": application,
         "details": {"dead_letter": third},
     }
+
+
+@pytest.mark.parametrize("by", ["page", "program"])
+async def test_dead_letter_with_unreadable_headers_is_shown_without_them(
+    signed_in: SignedIn, person: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    stored_with_unreadable_headers(monkeypatch)
+
+    if by == "page":
+        shown = await (await signed_in(PersonRole.OPERATOR)).get(f"/dead-letters/{SECOND}")
+    else:
+        shown = await (await person(PersonRole.OPERATOR)).get(f"/api/v1/dead-letters/{SECOND}")
+
+    assert shown.status_code == 200
+    assert "unknown" in shown.text
+    assert "dlq.error_kind" not in shown.text
 
 
 async def test_overview_counts_those_that_nobody_has_resolved(signed_in: SignedIn, console: Console) -> None:

@@ -35,6 +35,8 @@ OF_ONE_SUBJECT = {
 """Modules whose whole subject is one table, or one means of the server: they hold their own SQL."""
 NOWHERE = re.compile(r"\b[Tt]he contract\b|\b[Cc]ontract(?:.s)? ?§")
 """How a page is cited that no reader of this repository has."""
+HEADERS_ARE_READ = ["messaging/kafka_clients.py", "messaging/messages.py", "ops/stored_dead_letter.py"]
+"""Where a message's headers are read: in one place each, that carries them on. A second read can end the process."""
 
 
 def tracked() -> list[Path]:
@@ -118,3 +120,18 @@ def test_sql_stands_in_modules_of_queries_and_in_those_of_one_subject() -> None:
     elsewhere = {name for name in with_sql if not re.search(r"queries(?:/\w+)?\.py$", name)}
 
     assert elsewhere == OF_ONE_SUBJECT
+
+
+def reads_of_headers(file: Path) -> int:
+    """How often a file names a function that reads a message's headers, or calls a method of that name."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    named = [node for node in nodes if isinstance(node, ast.Name) and node.id in {"read_headers", "message_headers"}]
+    called = [node.func for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    of_them = {"headers", "read_headers", "message_headers"}
+    return len(named) + sum(function.attr in of_them for function in called)
+
+
+def test_headers_of_a_message_are_read_in_one_place_of_each_module_that_gets_messages() -> None:
+    reads = {str(file.relative_to(ROOT / "src/prequal")): reads_of_headers(file) for file in SOURCES}
+
+    assert {name: count for name, count in reads.items() if count} == dict.fromkeys(HEADERS_ARE_READ, 1)

@@ -23,6 +23,7 @@ from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter
 from prequal.record.acts import Actor, ActorKind
 from tests.support.consumers import assessing
 from tests.support.submissions import a_submission, store
+from tests.support.unreadable_headers import stored_with_unreadable_headers
 
 ASHA = Actor(ActorKind.PERSON, "asha")
 
@@ -416,6 +417,22 @@ def test_show_prints_the_whole_message_and_no_pan(prequal: Any, broker: Broker) 
     assert ".XXXXX1234F" in page
     assert (text["payload"]["lines"], binary["payload"]["binary"]) == (['{"pan": "XXXXX1234F"}'], True)
     assert "ABCDE" not in page + json.dumps([text, binary])
+
+
+def test_dead_letter_with_unreadable_headers_is_shown_and_replayed_without_them(
+    prequal: Any, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(value=b"{1")])
+    stored_with_unreadable_headers(monkeypatch)
+    id_ = f"{SUBMITTED_DLQ}:0:0"
+
+    page, (as_json,) = prequal("dlq", "show", id_), prequal("dlq", "show", id_, "--json")
+    replayed = prequal("dlq", "replay", id_)
+
+    assert page.stdout.startswith(f"{id_}  waiting  unknown\n")
+    assert (as_json["headers"], as_json["payload"]["lines"]) == ([], ["{1"])
+    assert replayed.stdout == f"{id_}\n1 dead letter replayed.\n"
+    assert broker.published(SUBMITTED) == 1
 
 
 def test_replay_and_discard_report_their_counts(prequal: Any, broker: Broker) -> None:

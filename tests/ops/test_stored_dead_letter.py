@@ -13,8 +13,9 @@ from prequal.core.topology import dead_letter_topic
 from prequal.messaging.dead_letter_publisher import DeadLetter, headers
 from prequal.messaging.messages import ConsumedMessage
 from prequal.ops.selection import SOURCES
-from prequal.ops.stored_dead_letter import DeadLetterId, Origin, read_dead_letter, replay_headers
+from prequal.ops.stored_dead_letter import DeadLetterId, Origin, read_dead_letter
 from tests.builders import APPLICATION_ID, MOMENT, a_message, a_submitted_message
+from tests.support.unreadable_headers import ReadTwiceCrashes
 from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
 SOURCE = "loan_applications_submitted"
@@ -74,7 +75,7 @@ def test_any_text_is_an_id_or_refused(text: str) -> None:
 
 
 def test_dead_letter_has_its_id_its_origin_and_its_reason() -> None:
-    dead_letter = read_dead_letter(a_dead_letter(a_submitted_message()))
+    dead_letter = read_dead_letter(a_dead_letter(a_submitted_message())).letter
 
     assert str(dead_letter.id) == f"{TOPIC}:1:17"
     assert dead_letter.origin == Origin(SOURCE, 2, 71)
@@ -91,7 +92,7 @@ def test_ids_come_from_the_body_or_else_from_header_and_key() -> None:
     other = UUID(int=5)
     unreadable = a_dead_letter(b"{", str(APPLICATION_ID).encode(), [("event_id", str(other).encode())])
 
-    dead_letter = read_dead_letter(unreadable)
+    dead_letter = read_dead_letter(unreadable).letter
 
     assert (dead_letter.event_id, dead_letter.application_id) == (other, APPLICATION_ID)
 
@@ -100,7 +101,7 @@ def test_ids_come_from_the_body_or_else_from_header_and_key() -> None:
     ANY_BYTES, ANY_BYTES, st.lists(st.tuples(st.sampled_from(["event_id", "dlq.offset", "dlq.error_kind"]), ANY_BYTES))
 )
 def test_any_message_is_read_as_a_dead_letter(value: bytes | None, key: bytes | None, found: Headers) -> None:
-    dead_letter = read_dead_letter(a_message(value, topic=TOPIC, key=key, headers=found))
+    dead_letter = read_dead_letter(a_message(value, topic=TOPIC, key=key, headers=found)).letter
 
     assert dead_letter.kind
     assert dead_letter.error_message.isprintable()
@@ -109,7 +110,7 @@ def test_any_message_is_read_as_a_dead_letter(value: bytes | None, key: bytes | 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"event_id": 5, "application_id": "no"}', b"[]", b"\xff", b"7"])
 def test_body_that_is_no_event_gives_no_ids(body: bytes) -> None:
-    dead_letter = read_dead_letter(a_message(body, topic=TOPIC))
+    dead_letter = read_dead_letter(a_message(body, topic=TOPIC)).letter
 
     assert (dead_letter.event_id, dead_letter.application_id) == (None, None)
 
@@ -119,36 +120,31 @@ def test_no_field_holds_a_pan_even_when_the_headers_do(before: str, number: str)
     text = (before + number).encode()
     names = ("dlq.error_kind", "dlq.error_message", "dlq.first_seen", "dlq.partition", "event_id")
 
-    dead_letter = read_dead_letter(a_message(text, topic=TOPIC, key=text, headers=[(name, text) for name in names]))
+    dead_letter = read_dead_letter(
+        a_message(text, topic=TOPIC, key=text, headers=[(name, text) for name in names])
+    ).letter
 
     assert shown(repr(dead_letter)) == []
 
 
-class ReadTwiceCrashes(Message):
-    """A message whose headers cannot be read: the first read raises, the second would end the process."""
-
-    reads = 0
-
-    def headers(self) -> Headers:
-        self.reads += 1
-        assert self.reads == 1, "the process has crashed"
-        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
-
-
 def test_dead_letter_with_unreadable_headers_is_read_without_them() -> None:
-    dead_letter = read_dead_letter(ReadTwiceCrashes(topic=TOPIC, partition=0, offset=1, value=a_submitted_message()))
+    dead_letter = read_dead_letter(
+        ReadTwiceCrashes(topic=TOPIC, partition=0, offset=1, value=a_submitted_message())
+    ).letter
 
     assert (dead_letter.kind, dead_letter.application_id) == ("unknown", APPLICATION_ID)
 
 
 def test_dead_letter_with_unreadable_headers_is_replayed_without_them() -> None:
-    assert replay_headers(ReadTwiceCrashes(topic=TOPIC)) == []
+    whole = read_dead_letter(ReadTwiceCrashes(topic=TOPIC))
+
+    assert (whole.headers, whole.replay_headers) == ([], [])
 
 
 def test_replay_headers_are_the_originals_and_the_history() -> None:
     original: Headers = [("traceparent", b"00-x"), ("odd", None), ("traceparent", b"\xff")]
 
-    found = replay_headers(a_dead_letter(b"{}", original=original))
+    found = read_dead_letter(a_dead_letter(b"{}", original=original)).replay_headers
 
     assert found == [*original, ("dlq.first_seen", b"2026-11-23T09:30:00.123+00:00"), ("dlq.attempts", b"3")]
 

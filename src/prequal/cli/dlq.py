@@ -12,11 +12,9 @@ import typer
 from prequal.cli.connection_settings import stores
 
 if TYPE_CHECKING:
-    from confluent_kafka import Message
-
     from prequal.core.settings import StoresSettings
     from prequal.ops.dead_letter_resolution import DeadLetterSelection, Resolution
-    from prequal.ops.stored_dead_letter import StoredDeadLetter
+    from prequal.ops.stored_dead_letter import StoredDeadLetter, WholeDeadLetter
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -93,10 +91,10 @@ def show(
     selection = _selection(ids, None, None, None, None)
     found = fetch(_stores(), selection.ids)
     if as_json:
-        typer.echo(json.dumps([of(each) | contents(message) for each, message in found]))
+        typer.echo(json.dumps([of(each.letter) | contents(each) for each in found]))
         return
-    for each, message in found:
-        typer.echo("\n".join([*_lines(each), *_content_lines(message)]))
+    for each in found:
+        typer.echo("\n".join([*_lines(each.letter), *_content_lines(each)]))
 
 
 @app.command()
@@ -246,10 +244,10 @@ def _or_dash(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def _content_lines(message: "Message") -> list[str]:
+def _content_lines(whole: "WholeDeadLetter") -> list[str]:
     from prequal.ops.dead_letter_json import contents as contents_of
 
-    contents = contents_of(message)
+    contents = contents_of(whole)
     payload = contents["payload"]
     more = [f"  … and {payload['left_out']} more"] if payload["left_out"] else []
     headers = [f"  {name}: {_or_dash(value)}" for name, value in contents["headers"]]

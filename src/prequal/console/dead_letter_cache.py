@@ -12,14 +12,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final
 
-from confluent_kafka import Message
-
 from prequal.console.consumers import KAFKA_IS_AWAY, Consumers
 from prequal.core.errors import Misconfigured, PrequalError, Transient
 from prequal.core.settings import KafkaSettings
 from prequal.ops.dead_letter_resolution import NoSuchDeadLetter
 from prequal.ops.selection import SOURCES
-from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter, read_dead_letter
+from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter, WholeDeadLetter, read_dead_letter
 from prequal.ops.topic_reader import Partition, TopicReader
 
 WAIT_SECONDS: Final = 0.8
@@ -68,8 +66,8 @@ class DeadLetterCache:
             raise Transient(KAFKA_IS_AWAY)
         return replace(self._last, is_old=is_old)
 
-    async def message(self, id_: DeadLetterId) -> Message:
-        """One of them, whole.
+    async def whole(self, id_: DeadLetterId) -> WholeDeadLetter:
+        """One of them, with its content.
 
         Raises:
             Transient: Kafka does not answer.
@@ -77,7 +75,7 @@ class DeadLetterCache:
         """
         self._consumers.require()
         try:
-            return await asyncio.wait_for(asyncio.to_thread(self._message, id_), WAIT_SECONDS)
+            return await asyncio.wait_for(asyncio.to_thread(self._whole, id_), WAIT_SECONDS)
         except TimeoutError:
             raise Transient(KAFKA_IS_AWAY) from None
 
@@ -125,14 +123,14 @@ class DeadLetterCache:
             if begin < end:
                 spans[partition] = begin, end
         for message in self._reader.read(spans):
-            letter = read_dead_letter(message)
+            letter = read_dead_letter(message).letter
             self._read[letter.id.topic, letter.id.partition].append(letter)
 
-    def _message(self, id_: DeadLetterId) -> Message:
+    def _whole(self, id_: DeadLetterId) -> WholeDeadLetter:
         partition = id_.topic, id_.partition
         with self._turn:
             first, end = self._reader.offsets([id_.topic]).get(partition, (0, 0))
             if first <= id_.offset < end:
                 for message in self._reader.read({partition: (id_.offset, id_.offset + 1)}):
-                    return message
+                    return read_dead_letter(message)
         raise NoSuchDeadLetter(f"There is no dead letter {id_}: its topic does not hold it, or not any more.")

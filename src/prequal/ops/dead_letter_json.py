@@ -5,11 +5,8 @@ Invariant: no field holds a PAN or a control character.
 
 from typing import Any
 
-from confluent_kafka import Message
-
-from prequal.messaging.kafka_clients import read_headers
 from prequal.ops.payload_view import show, show_value
-from prequal.ops.stored_dead_letter import StoredDeadLetter, plain
+from prequal.ops.stored_dead_letter import StoredDeadLetter, WholeDeadLetter, plain
 
 
 def as_json(dead_letter: StoredDeadLetter) -> dict[str, Any]:
@@ -29,11 +26,11 @@ def as_json(dead_letter: StoredDeadLetter) -> dict[str, Any]:
     }
 
 
-def contents(message: Message) -> dict[str, Any]:
-    """Key, headers and payload of a message, PANs masked."""
-    shown = show(message.value())
+def contents(whole: WholeDeadLetter) -> dict[str, Any]:
+    """Key, headers and payload of a dead letter, PANs masked."""
+    shown = show(whole.value)
     return {
-        "key": show_value(message.key()),
-        "headers": [[plain(name), show_value(value)] for name, value in read_headers(message) or []],
+        "key": show_value(whole.key),
+        "headers": [[plain(name), show_value(value)] for name, value in whole.headers],
         "payload": {"binary": shown.binary, "lines": shown.lines, "left_out": shown.left_out},
     }

@@ -30,9 +30,9 @@ from prequal.ops.stored_dead_letter import (
     DeadLetterId,
     State,
     StoredDeadLetter,
+    WholeDeadLetter,
     id_of,
     read_dead_letter,
-    replay_headers,
 )
 from prequal.ops.topic_reader import read_topics
 from prequal.postgres import clock
@@ -109,11 +109,11 @@ async def find(settings: StoresSettings, selection: DeadLetterSelection) -> list
         return await _select(connection, settings, selection)
 
 
-def fetch(settings: StoresSettings, ids: Sequence[DeadLetterId]) -> list[tuple[StoredDeadLetter, Message]]:
-    """The dead letters with these ids, each with its message. Raises what `find` does."""
+def fetch(settings: StoresSettings, ids: Sequence[DeadLetterId]) -> list[WholeDeadLetter]:
+    """The dead letters with these ids, each with its content. Raises what `find` does."""
     found = find(settings, DeadLetterSelection(ids))
-    messages = {id_of(message): message for message in _messages(settings, set(ids))}
-    return [(each, messages[each.id]) for each in found if each.id in messages]
+    whole = {each.letter.id: each for each in _whole(settings, set(ids))}
+    return [replace(whole[letter.id], letter=letter) for letter in found if letter.id in whole]
 
 
 @blocking
@@ -164,7 +164,7 @@ async def _select(
     states = await queries.read_states(connection)
     kinds, found = set(KINDS), []
     for message in read_topics(settings, selection.topics):
-        dead_letter = read_dead_letter(message)
+        dead_letter = read_dead_letter(message).letter
         kinds.add(dead_letter.kind)
         if selection.includes(dead_letter, written):
             state = states.get((dead_letter.id, dead_letter.written_at), State.WAITING)
@@ -207,8 +207,8 @@ async def _produce_and_record(
         logger=logging.getLogger("librdkafka"),
     )
     done = 0
-    for messages in _batches(_messages(settings, set(selected))):
-        acknowledged, failure = _produce(producer, messages)
+    for batch in _batches(_whole(settings, set(selected))):
+        acknowledged, failure = _produce(producer, batch)
         if acknowledged:
             await _record(connection, State.REPLAYED, [selected[id_] for id_ in acknowledged], None, by)
         done += len(acknowledged)
@@ -219,7 +219,7 @@ async def _produce_and_record(
             )
 
 
-def _produce(producer: Producer, messages: Sequence[Message]) -> tuple[list[DeadLetterId], str | None]:
+def _produce(producer: Producer, batch: Sequence[WholeDeadLetter]) -> tuple[list[DeadLetterId], str | None]:
     """Produce to the source topics and wait; returns the acknowledged ids, and the first failure if there is any."""
     acknowledged: list[DeadLetterId] = []
     failures: list[str] = []
@@ -230,14 +230,14 @@ def _produce(producer: Producer, messages: Sequence[Message]) -> tuple[list[Dead
         else:
             failures.append(error.name())
 
-    for message in messages:
+    for whole in batch:
         try:
-            id_ = id_of(message)
+            id_ = whole.letter.id
             producer.produce(
                 id_.source,
-                message.value(),
-                message.key(),
-                headers=replay_headers(message),
+                whole.value,
+                whole.key,
+                headers=whole.replay_headers,
                 on_delivery=partial(delivered, id_),
             )
         except (KafkaException, BufferError) as failure:
@@ -247,9 +247,9 @@ def _produce(producer: Producer, messages: Sequence[Message]) -> tuple[list[Dead
     return acknowledged, failures[0] if failures else None
 
 
-def _messages(settings: StoresSettings, ids: Collection[DeadLetterId]) -> Iterator[Message]:
+def _whole(settings: StoresSettings, ids: Collection[DeadLetterId]) -> Iterator[WholeDeadLetter]:
     topics = sorted({id_.topic for id_ in ids})
-    return (message for message in read_topics(settings, topics) if id_of(message) in ids)
+    return (read_dead_letter(message) for message in read_topics(settings, topics) if id_of(message) in ids)
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

@@ -1,6 +1,7 @@
 """A dead letter as it is read back: its place, its origin, its reason and its content.
 
-Invariant: no field holds a PAN or a control character, whatever was in the message.
+Invariant: no field of a `StoredDeadLetter` holds a PAN or a control character, whatever was in the message; a message's
+headers are read once, here, and the message is not handed on.
 """
 
 import json
@@ -90,10 +91,35 @@ class StoredDeadLetter:
     state: State = State.WAITING
 
 
-def read_dead_letter(message: Message) -> StoredDeadLetter:
-    """Read a message of a dead-letter topic; a field that is missing or malformed is None, never an error."""
+@dataclass(frozen=True, slots=True)
+class WholeDeadLetter:
+    """A dead letter with its content, byte for byte; without headers when they were unreadable."""
+
+    letter: StoredDeadLetter
+    key: str | bytes | None
+    headers: Headers
+    value: str | bytes | None
+
+    @property
+    def replay_headers(self) -> Headers:
+        """The headers that the message had before it became a dead letter, and those that carry its history on."""
+        return [
+            (name, value)
+            for name, value in self.headers
+            if not name.startswith(PREFIX) or name in (FIRST_SEEN, ATTEMPTS)
+        ]
+
+
+def read_dead_letter(message: Message) -> WholeDeadLetter:
+    """Read a message of a dead-letter topic, whose own headers must not be read before or after it."""
+    headers = read_headers(message) or []
+    return WholeDeadLetter(_letter_of(message, headers), message.key(), headers, message.value())
+
+
+def _letter_of(message: Message, found: Headers) -> StoredDeadLetter:
+    """What is known of it; a field that is missing or malformed is None, never an error."""
     id_ = id_of(message)
-    headers = _headers(message)
+    headers = {name: plain(_text(value))[:HEADER_MAX] for name, value in found}
     ours = {name.removeprefix(PREFIX): text for name, text in headers.items() if name.startswith(PREFIX)}
     body = _body(message.value())
     return StoredDeadLetter(
@@ -115,22 +141,9 @@ def id_of(message: Message) -> DeadLetterId:
     return DeadLetterId(message.topic() or "", message.partition() or 0, message.offset() or 0)
 
 
-def replay_headers(message: Message) -> Headers:
-    """The headers that the message had before it became a dead letter, and those that carry its history on."""
-    return [
-        (name, value)
-        for name, value in read_headers(message) or []
-        if not name.startswith(PREFIX) or name in (FIRST_SEEN, ATTEMPTS)
-    ]
-
-
 def plain(text: str) -> str:
     """`text` without PANs and without control characters."""
     return "".join(character if character.isprintable() else "?" for character in redact(text))
-
-
-def _headers(message: Message) -> dict[str, str]:
-    return {name: plain(_text(value))[:HEADER_MAX] for name, value in read_headers(message) or []}
 
 
 def _text(value: object) -> str:

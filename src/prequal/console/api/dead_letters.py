@@ -49,10 +49,10 @@ async def list_dead_letters(
 async def show_dead_letter(visit: Visiting, dead_letter: str) -> dict[str, Any]:
     """Show one with key, headers and payload, PANs masked; the look is in the record."""
     id_ = DeadLetterId.read(dead_letter)
-    ((found, message),) = await asyncio.to_thread(dead_letter_resolution.fetch, visit.console.settings, [id_])
+    (whole,) = await asyncio.to_thread(dead_letter_resolution.fetch, visit.console.settings, [id_])
     async with visit.writing() as connection:
-        await dead_letter_resolution.record_look_at(connection, visit.session.actor, found)
-    return as_json(found) | contents(message)
+        await dead_letter_resolution.record_look_at(connection, visit.session.actor, whole.letter)
+    return as_json(whole.letter) | contents(whole)
 
 
 @router.post("/replay", response_model=models.Resolution, **needs(Right.RESOLVE_DEAD_LETTERS))

@@ -21,12 +21,11 @@ from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
 from prequal.domain.pan_detection import redact
-from prequal.messaging.kafka_clients import read_headers
 from prequal.ops import dead_letter_resolution, queries
 from prequal.ops.dead_letter_resolution import DeadLetterSelection, Resolution, UnfitReason
 from prequal.ops.payload_view import show as view_of
 from prequal.ops.payload_view import show_value
-from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter, plain, read_dead_letter
+from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter, plain
 
 SHOWN_MAX: Final = 200
 ACTS: Final = {"replay": Done.REPLAYED, "discard": Done.DISCARDED}
@@ -65,11 +64,10 @@ async def show_one(visit: Visit) -> Response:
     """One, with its headers and its bytes."""
     try:
         id_ = DeadLetterId.read(visit.request.path_params["dead_letter"])
-        message = await visit.console.dead_letters.message(id_)
+        whole = await visit.console.dead_letters.whole(id_)
     except UsageError as why:
         return visit.problem(404, "Nothing here", str(why))
-    letter = read_dead_letter(message)
-    headers = [(plain(name), show_value(value)) for name, value in read_headers(message) or []]
+    letter = whole.letter
     async with visit.writing() as connection:
         await dead_letter_resolution.record_look_at(connection, visit.session.actor, letter)
         done_by = await queries.resolution_of(connection, id_, letter.written_at)
@@ -79,9 +77,9 @@ async def show_one(visit: Visit) -> Response:
         "dead_letter.html",
         letter=letter,
         done_by=done_by,
-        key=show_value(message.key()),
-        headers=headers,
-        payload=view_of(message.value()),
+        key=show_value(whole.key),
+        headers=[(plain(name), show_value(value)) for name, value in whole.headers],
+        payload=view_of(whole.value),
     )
 
 
