@@ -9,8 +9,10 @@ import pytest
 
 from harness.database import Database
 from prequal.console.queries import applications
+from prequal.console.views.applications import TYPED_MAX
 from prequal.domain.person import PersonRole
 from prequal.domain.policy import packaged
+from tests.support.normalising import MARKS, lengths_normalised
 from tests.support.submissions import stored
 
 SignedIn = Callable[..., Any]
@@ -42,6 +44,19 @@ async def test_pan_is_not_searched_for_and_not_repeated(signed_in: SignedIn) -> 
 
     assert answer.status_code == 409
     assert "ABCDE1234F" not in answer.text
+
+
+@pytest.mark.parametrize("field", ["id", "client", "tail", "until"])
+async def test_what_is_searched_for_is_bounded_before_it_is_normalised(
+    signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    reviewer, lengths = await signed_in(PersonRole.REVIEWER), lengths_normalised(monkeypatch)
+
+    refused = await reviewer.post("/applications", **{field: f"a{MARKS * 5000}"})
+
+    assert refused.status_code == 409
+    assert "at most 100 characters" in refused.text
+    assert max(lengths, default=0) <= TYPED_MAX
 
 
 @pytest.mark.parametrize(

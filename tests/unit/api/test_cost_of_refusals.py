@@ -2,7 +2,6 @@
 
 import json
 import sys
-import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +10,10 @@ import pytest
 from prequal.api.errors import ApiError, error_response
 from prequal.api.masking import NORMALISED_CHARACTERS_MAX, shown_path
 from prequal.api.request import parse
-from prequal.domain import pan_detection
 from tests.builders import a_request
+from tests.support.normalising import MARKS, lengths_normalised
 
 BODY_BYTES_MAX = 16 * 1024
-MARKS = "\u0300\u0316"
-"""Marks above and below by turns: normalisation sorts them, by insertion."""
 
 GROWING: dict[str, Callable[[int], bytes]] = {
     "unknown fields": lambda size: fields({f"f{number}": 1 for number in range(size // 12)}),
@@ -82,7 +79,7 @@ def test_refusal_is_no_longer_than_what_is_refused(growing: str) -> None:
 
 @pytest.mark.parametrize("growing", GROWING)
 def test_text_is_bounded_before_it_is_normalised(growing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths = noted(monkeypatch)
+    lengths = lengths_normalised(monkeypatch)
 
     refused(GROWING[growing](BODY_BYTES_MAX))
 
@@ -92,24 +89,9 @@ def test_text_is_bounded_before_it_is_normalised(growing: str, monkeypatch: pyte
 
 @pytest.mark.parametrize("path", ["/" + "%CC%80%CC%96" * 1300, "/" + "à" * 16_000], ids=["encoded", "as it is"])
 def test_path_is_bounded_before_it_is_normalised(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths = noted(monkeypatch)
+    lengths = lengths_normalised(monkeypatch)
 
     shown = shown_path(path)
 
     assert shown == "/XXXXX"
     assert max((length for length in lengths), default=0) <= NORMALISED_CHARACTERS_MAX
-
-
-def noted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The lengths of texts beyond ASCII that are normalised from now on; of ASCII it is a look at a flag."""
-    lengths: list[int] = []
-
-    class Noting:
-        @staticmethod
-        def normalize(form: Any, text: str) -> str:
-            if not text.isascii():
-                lengths.append(len(text))
-            return unicodedata.normalize(form, text)
-
-    monkeypatch.setattr(pan_detection, "unicodedata", Noting)
-    return lengths

@@ -36,6 +36,8 @@ _TAIL: Final = re.compile(r"[0-9]{4}[A-Z]", re.ASCII)
 FIELDS: Final = ("id", "status", "client", "tail", "scores", "until")
 SCORE_BANDS: Final = {**{band_of(lowest): lowest for lowest in BANDS}, band_of(None): NO_BAND}
 """The bands of a backtest's report, by their names: their lowest scores."""
+TYPED_MAX: Final = 100
+"""Characters of a field; normalising longer text (Unicode) takes time that grows with its square."""
 
 
 async def show(visit: Visit) -> Response:
@@ -53,6 +55,8 @@ async def _newest(connection: Connection) -> dict[str, Any]:
 async def search(visit: Visit) -> Response:
     """What fits the form: one application by its id or its request's, else a page of the list."""
     asked = {name: visit.form.get(name, "") for name in FIELDS}
+    if any(len(typed) > TYPED_MAX for typed in asked.values()):
+        raise UsageError(f"A field of this search has at most {TYPED_MAX} characters: shorten what is typed.")
     if any(map(looks_like_pan, asked.values())):
         raise UsageError("A PAN is not searched for here: take the application's id, or the last five characters.")
     if asked["id"]:
