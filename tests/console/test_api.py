@@ -9,11 +9,14 @@ import httpx
 import psycopg
 import pyotp
 import pytest
+from structlog.testing import capture_logs
 
 from harness.database import Database
 from harness.policies import ASHA, approved, policy_text
 from harness.waiting import soon
+from prequal.console import app
 from prequal.console.api.app import PREFIX, document
+from prequal.console.visit import Console
 from prequal.domain.person import PersonRole
 from prequal.people import administration, second_factor
 from prequal.people.administration import NewSecrets
@@ -22,6 +25,7 @@ from prequal.policy_versions import life
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD, SECOND_FACTOR_KEYS, Browser
+from tests.support.edge import hung_up
 from tests.support.reviews import in_review
 
 Person = Callable[..., Any]
@@ -45,6 +49,43 @@ def code_of(answer: httpx.Response, status: int) -> str:
     assert (answer.status_code, set(body)) == (status, SHAPE)
     assert answer.headers["x-request-id"] == body["request_id"]
     return str(body["error_code"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "route"),
+    [
+        ("GET", f"/review/cases/{IDS['application_id']}", 404, "/review/cases/{application_id}"),
+        ("GET", "/ABCDE1234F", 404, "other"),
+        ("PUT", "/session", 405, "/session"),
+        ("GET", "/session", 200, "/session"),
+    ],
+)
+async def test_request_is_recorded_under_the_id_of_its_answer_with_its_route(
+    person: Person, method: str, path: str, status: int, route: str
+) -> None:
+    client = await person(PersonRole.REVIEWER)
+
+    with capture_logs() as lines:
+        answer = await client.request(method, f"{PREFIX}{path}?after=ABCDE1234F")
+
+    (recorded,) = [line for line in lines if line["event"] == "request"]
+    assert (answer.status_code, recorded["status"], recorded["method"]) == (status, status, method)
+    assert recorded["request_id"] == answer.headers["x-request-id"]
+    assert recorded["route"] == (route if route == "other" else f"{PREFIX}{route}")
+    assert "ABCDE" not in str(recorded)
+
+
+async def test_request_without_a_token_is_recorded_and_one_whose_client_hangs_up_is_a_499(
+    browser: Callable[[], Browser], console: Console
+) -> None:
+    with capture_logs() as lines:
+        refused = await browser().client.get(f"{PREFIX}/session", headers={"X-Request-ID": "mine-1"})
+        await hung_up(app.build(console, {}), f"{PREFIX}/session", "application/json")
+
+    recorded = [(line["request_id"], line["status"], line["route"]) for line in lines if line["event"] == "request"]
+    assert refused.status_code == 401
+    assert recorded[0] == ("mine-1", 401, "other")
+    assert [status for _, status, _ in recorded] == [401, 499]
 
 
 async def test_sign_in_answers_a_token_that_says_who_one_is_until_sign_out(person: Person, database: Database) -> None:

@@ -6,7 +6,7 @@ Invariant: a record holds no body, no query and no header's value but the reques
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 from uuid import UUID
 
@@ -32,15 +32,20 @@ log = structlog.get_logger()
 
 
 class AccessLog:
-    """Writes the records; of what exceeds the bounds of a second, the number by status in one line at its end."""
+    """Writes the records; of what exceeds the bounds of a second, the number by status in one line at its end.
 
-    def __init__(self) -> None:
+    Args:
+        route: gives the route of a request, out of a closed set.
+    """
+
+    def __init__(self, route: Callable[[Scope], str] = lambda scope: route_of(scope["path"])) -> None:
+        self._route = route
         self._recorded: Counter[int] = Counter()
         self._left_out: Counter[int] = Counter()
         self._is_window_open = False
 
-    def record(self, scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float) -> None:
-        """Record a request that was answered with these headers after `seconds`."""
+    def record(self, scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float | None) -> None:
+        """Record a request that was answered with these headers after `seconds`, None where that is not known."""
         if status < 400 and scope["path"] in PROBES:
             return
         if not self._is_window_open:
@@ -51,7 +56,8 @@ class AccessLog:
             self._left_out[status] += 1
             return
         self._recorded[kind] += 1
-        log.info("request", **_facts(scope, status, headers, seconds))
+        facts = _facts(scope, status, seconds)
+        log.info("request", **facts, route=self._route(scope), application_id=_application_id(scope, headers))
 
     def _close_window(self) -> None:
         """Sum what was left out, and begin afresh with the next request."""
@@ -68,17 +74,15 @@ def route_of(path: str) -> str:
     return path if path in ROUTES else READ_ROUTES.get(path.rpartition("/")[2], "other")
 
 
-def _facts(scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float) -> dict[str, Any]:
+def _facts(scope: Scope, status: int, seconds: float | None) -> dict[str, Any]:
     client = scope.get("client")
     return {
         "request_id": scope["request_id"],
         "caller": client[0] if client else None,
         "client": scope.get("api_client"),
         "method": scope["method"],
-        "route": route_of(scope["path"]),
         "status": status,
-        "ms": round(seconds * 1000, 1),
-        "application_id": _application_id(scope, headers),
+        "ms": None if seconds is None else round(seconds * 1000, 1),
     }
 
 

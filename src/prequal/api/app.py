@@ -186,6 +186,12 @@ class Envelope:
         headers = {**wait, "X-Request-ID": request_id}
         return http_protocol.answer(503, body, {"Content-Type": "application/json", **headers})
 
+    def refused_unread(self, status: int, request_id: str, client: tuple[str, int] | None) -> None:
+        """Count and record what was refused before it was a request; nothing of it is known but who sent it."""
+        metrics.HTTP_REQUESTS.labels("other", "other", str(status)).inc()
+        scope = {"method": "other", "path": "other", "request_id": request_id, "client": client}
+        self._access_log.record(scope, status, (), None)
+
 
 @functools.cache
 def _unavailable() -> tuple[bytes, bytes, bytes]:

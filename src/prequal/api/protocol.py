@@ -9,7 +9,6 @@ from typing import Any, Final
 from prequal.api.errors import ApiError, ErrorCode, error_response
 from prequal.postgres.ids import new_text
 from prequal.service import http_protocol
-from prequal.telemetry import metrics
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 
 WAITING_BYTES_MAX: Final = 4 * 1024
@@ -105,11 +104,11 @@ class Protocol(http_protocol.Protocol):
             self._refusing_since = None
 
     def refusal(self, status: int) -> bytes:
-        """The answer with which the connection ends, counted."""
+        """The answer with which the connection ends, counted and recorded."""
         request_id = new_text()
         error = ApiError(_CODES[status], words=http_protocol.WORDS[status])
         answer = error_response(error, request_id, "")
-        metrics.HTTP_REQUESTS.labels("other", "other", str(status)).inc()
+        self.app.refused_unread(status, request_id, self.client)
         return http_protocol.refusal(status, bytes(answer.body), {**answer.headers, "X-Request-ID": request_id})
 
     def shutdown(self) -> None:

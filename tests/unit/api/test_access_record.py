@@ -1,15 +1,21 @@
 """Access records: what they hold, and how many there are."""
 
 import asyncio
+import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from prequal.api import access_record
+from harness.waiting import soon
+from prequal.api import access_record, app
 from prequal.api.access_record import ERRORS_A_SECOND, SUCCESSES_A_SECOND, AccessLog
+from prequal.api.protocol import Protocol
+from prequal.service import http_connections
+from tests.support.edge import a_request as sent
+from tests.support.edge import an_edge, answers, echo
 
 APPLICATION_ID = str(uuid4())
 LOCATION = [(b"location", f"/applications/{APPLICATION_ID}/status".encode())]
@@ -119,3 +125,73 @@ async def test_probes_are_recorded_only_when_they_fail(path: str, status: int, l
         AccessLog().record(a_request(path, "GET"), status, [], 0.001)
 
     assert len(recorded) == lines
+
+
+NO_REQUEST = {
+    400: b"GET / HTTP/9\r\n\r\n",
+    408: b"GET /",
+    414: sent(f"GET /{'a' * 3000}"),
+    431: sent("GET /a", [b"X: " + b"x" * 17_000]),
+}
+
+
+@pytest.mark.parametrize("status", NO_REQUEST)
+async def test_what_is_refused_before_it_is_a_request_is_recorded_under_the_id_of_its_answer(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_connections, "HEAD_SECONDS", 0.1)
+    with capture_logs() as lines:
+        async with an_edge(app.build(echo, echo, echo, {}), Protocol) as port:
+            [(answered, body)] = await answers(port, NO_REQUEST[status])
+
+    recorded = [line for line in lines if line["event"] == "request"]
+    assert (answered, len(recorded)) == (status, 1)
+    assert recorded[0] == {
+        "event": "request",
+        "log_level": "info",
+        "request_id": json.loads(body)["request_id"],
+        "caller": "127.0.0.1",
+        "client": None,
+        "method": "other",
+        "route": "other",
+        "status": status,
+        "ms": None,
+        "application_id": None,
+    }
+
+
+async def test_request_on_a_connection_too_many_is_recorded_under_the_id_of_its_answer() -> None:
+    begun, may_end = [], asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope)
+        await may_end.wait()
+        await echo(scope, receive, send)
+
+    with capture_logs() as lines:
+        async with an_edge(app.build(echo, slow, echo, {}), Protocol, http_connections_max=16) as port:
+            read = sent(f"GET /applications/{APPLICATION_ID}/status")
+            busy = [asyncio.create_task(answers(port, read)) for _ in range(16)]
+            try:
+                await soon(lambda: len(begun) == 16)
+
+                [(status, body)] = await answers(port, sent("GET /a"))
+            finally:
+                may_end.set()
+                await asyncio.gather(*busy)
+
+    recorded = [line for line in lines if line["event"] == "request" and line["status"] == 503]
+    assert status == 503
+    assert [(line["request_id"], line["route"]) for line in recorded] == [(json.loads(body)["request_id"], "other")]
+
+
+@pytest.mark.usefixtures("short_window")
+async def test_records_of_what_is_no_request_are_within_the_bound_of_their_status() -> None:
+    envelope = app.build(echo, echo, echo, {})
+    with capture_logs() as lines:
+        for number in range(ERRORS_A_SECOND + 3):
+            envelope.refused_unread(400, f"r-{number}", None)
+        await asyncio.sleep(access_record.WINDOW_SECONDS * 2)
+
+    assert [line["event"] for line in lines].count("request") == ERRORS_A_SECOND
+    assert lines[-1]["statuses"] == {"400": 3}

@@ -1,4 +1,4 @@
-"""The ASGI application of the JSON API: who asks, how much is read, and one answer of the one shape, always.
+"""The ASGI application of the JSON API: who asks, how much is read, and one answer of the one shape, recorded, always.
 
 Invariant: but for a sign-in, nothing of a body is read without the token of a living session; no cookie is looked at.
 """
@@ -6,18 +6,21 @@ Invariant: but for a sign-in, nothing of a body is read without the token of a l
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
+from time import perf_counter
 from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prequal import __version__
+from prequal.api.access_record import AccessLog
 from prequal.api.app import request_id_of
 from prequal.api.errors import error_response
 from prequal.api.masking import shown_path
@@ -91,11 +94,12 @@ def _framework() -> FastAPI:
 
 
 class Envelope:
-    """Gives a request its id and its person, bounds its body, and turns failures into answers."""
+    """Gives a request its id and its person, bounds its body, turns failures into answers, and records it."""
 
     def __init__(self, app: ASGIApp, console: Console) -> None:
         self._app = app
         self._console = console
+        self._access_log = AccessLog(_route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -103,6 +107,7 @@ class Envelope:
         answered = Answered(send, request_id_of(scope))
         scope["request_id"] = answered.request_id
         token = correlation_id.set(answered.request_id)
+        began = perf_counter()
         try:
             scope["console"] = self._console
             if names_nothing(scope):
@@ -114,12 +119,14 @@ class Envelope:
         except PrequalError as failure:
             await _answer(problem_of(failure), scope)(scope, receive, answered)
         except ClientDisconnect:
+            answered.status = 499
             raise
         except Exception as bug:
             log.error("console_api_failed", path=shown_path(scope["path"]), error=where(bug))
-            if not answered.begun:
+            if answered.status is None:
                 await _answer(Problem(Code.INTERNAL_ERROR), scope)(scope, receive, answered)
         finally:
+            self._access_log.record(scope, answered.status or 500, (), perf_counter() - began)
             correlation_id.reset(token)
 
     async def _visit(self, scope: Scope, receive: Receive) -> Visit:
@@ -135,17 +142,23 @@ class Envelope:
 
 @dataclass(slots=True)
 class Answered:
-    """`send`, which adds `X-Request-ID`, and remembers whether an answer has begun."""
+    """`send`, which adds `X-Request-ID`, and remembers the status, None until an answer has begun."""
 
     send: Send
     request_id: str
-    begun: bool = False
+    status: int | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.begun = True
+            self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
         await self.send(message)
+
+
+def _route(scope: Scope) -> str:
+    """The template of the path that was asked for, where there is one and its person was let in."""
+    route = scope.get("route")
+    return f"{PREFIX}{route.path}" if isinstance(route, APIRoute) else "other"
 
 
 def _token(scope: Scope) -> str | None:
