@@ -21,7 +21,7 @@ def patterns(value: Any) -> Iterator[str]:
         yield from patterns(each)
 
 
-@pytest.mark.parametrize("name", ["openapi.json", "asyncapi.json"])
+@pytest.mark.parametrize("name", ["openapi.json", "console-openapi.json", "asyncapi.json", "policy.schema.json"])
 def test_every_pattern_is_one_of_re2(name: str) -> None:
     found = set(patterns(json.loads((DOCS / name).read_text(encoding="utf-8"))))
 
