@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -447,6 +448,20 @@ def test_replay_and_discard_report_their_counts(prequal: Any, broker: Broker) ->
     assert replayed == {"dry_run": False, "replayed": [f"{SUBMITTED_DLQ}:0:1"], "already_resolved": []}
     assert over == f"{SUBMITTED_DLQ}:0:1 was already resolved.\n0 dead letters discarded.\n"
     assert discarded == f"{SUBMITTED_DLQ}:0:0\n1 dead letter discarded.\n"
+
+
+def test_status_counts_the_dead_letters_that_wait_and_none_that_is_resolved(
+    prequal: Any, stores: StoresSettings, broker: Broker
+) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter(), a_dead_letter()])
+    broker.publish(REPORTED_DLQ, [a_dead_letter()])
+
+    before = prequal("status", "--json")
+    discard(stores, f"{SUBMITTED_DLQ}:0:0")
+    after, screen = prequal("status", "--json"), prequal("status").stdout
+
+    assert (before["dead_letters"], after["dead_letters"]) == (3, 2)
+    assert re.search(r"^ *dead letters +2\b", screen, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
