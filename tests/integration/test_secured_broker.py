@@ -329,4 +329,7 @@ async def test_process_that_is_not_let_in_is_not_ready_and_says_why_once(
         await watching
 
     assert (status, body["kafka"]) == (503, "disconnected")
-    assert [line["reason"] for line in lines if line.get("dependency") == "kafka" and "reason" in line] == [reason]
+    said = [line for line in lines if line.get("dependency") == "kafka" and "reason" in line]
+    assert [(line["event"], line["log_level"], line["reason"]) for line in said] == [
+        ("dependency_changed", "warning", reason)
+    ]
