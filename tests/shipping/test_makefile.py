@@ -52,6 +52,10 @@ def test_docker_without_the_compose_plugin_is_one_sentence(checkout: Path) -> No
     assert "not a docker command" not in done.stdout + done.stderr
 
 
+def test_gate_runs_the_tests_with_the_gates_of_their_coverage() -> None:
+    assert "\nmake coverage " in (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
 def test_checkout_that_was_moved_installs_again(checkout: Path) -> None:
     moved = checkout.rename(checkout.with_name(f"{checkout.name} moved"))
 
