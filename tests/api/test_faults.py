@@ -20,7 +20,7 @@ from harness.waiting import Stopwatch, soon
 from prequal.api import routes
 from prequal.local.kafka import Kafka
 from prequal.security.pan_encryption import PanHasher
-from tests.support.api import api_within, assert_error, ready
+from tests.support.api import api_within, assert_error, assert_unavailable, ready
 from tests.support.submissions import HASHER
 
 UNAVAILABLE_WITHIN_SECONDS = 4.5
@@ -28,12 +28,6 @@ UNAVAILABLE_WITHIN_SECONDS = 4.5
 
 def a_status_path() -> str:
     return f"/applications/{uuid4()}/status"
-
-
-def assert_unavailable(response: httpx.Response, path: str = "/applications") -> None:
-    body = assert_error(response, 503, "SERVICE_UNAVAILABLE", path)
-    assert ("same Idempotency-Key" in body["message"]) == (path == "/applications")
-    assert int(response.headers["retry-after"]) >= 1
 
 
 # ── 408 ─────────────────────────────────────────────────────────────────────────────────────────────────────────

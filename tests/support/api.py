@@ -129,6 +129,13 @@ def assert_error(response: httpx.Response, status: int, code: str, path: str = "
     return body
 
 
+def assert_unavailable(response: httpx.Response, path: str = "/applications") -> None:
+    """See that an answer is a 503 that says when to come again, and with which key where an application was posted."""
+    body = assert_error(response, 503, "SERVICE_UNAVAILABLE", path)
+    assert ("Idempotency-Key" in body["message"]) == (path == "/applications")
+    assert int(response.headers["retry-after"]) >= 1
+
+
 def fields_of(body: Mapping[str, Any]) -> list[str]:
     """The fields that an error's details name, in order."""
     return [detail["field"] for detail in body["details"]]

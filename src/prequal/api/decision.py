@@ -15,7 +15,7 @@ from prequal.api import read_queries
 from prequal.api.decided_policies import DecidedPolicies
 from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.read_queries import StoredDecision
-from prequal.api.routes import CANNOT_READ, NO_STORE, READ_SECONDS, OwnApplications, send_json
+from prequal.api.routes import NO_STORE, READ_SECONDS, OwnApplications, send_json
 from prequal.core.errors import Transient
 from prequal.domain.application import LoanType, Status
 from prequal.domain.policy import packaged
@@ -54,7 +54,7 @@ class ShowDecision:
             async with asyncio.timeout(READ_SECONDS):
                 return await self._policies.of(stored.policy_version, stored.policy_hash)
         except (TimeoutError, Transient):
-            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from None
 
 
 def language_of(accepted: str) -> str:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from prequal.api.masking import shown_path
 from prequal.core.errors import Refused
 from prequal.messaging.events import rfc3339
+from prequal.telemetry.metrics import SUBMIT_ROUTE
 
 
 class Code(Enum):
@@ -57,8 +58,13 @@ class ErrorCode(Code):
     HEADERS_TOO_LARGE = 431, "The request's head is over 16 KiB."
     DATABASE_ERROR = 500, "The application could not be stored; it was not accepted."
     INTERNAL_ERROR = 500, "Something went wrong on our side."
-    SERVICE_UNAVAILABLE = 503, "The service cannot answer now: try again with the same Idempotency-Key."
+    SERVICE_UNAVAILABLE = 503, "The service cannot answer now: try again."
 
+
+_WORDS_OF_SUBMIT: Mapping[Code, str] = {
+    ErrorCode.SERVICE_UNAVAILABLE: "The service cannot answer now: try again with the same Idempotency-Key.",
+}
+"""The words of codes that say more to the client that posts an application."""
 
 RETRY_AFTER: Mapping[Code, tuple[int, int]] = {
     ErrorCode.IDEMPOTENCY_KEY_IN_USE: (1, 1),
@@ -76,7 +82,10 @@ class FieldIssue:
 
 
 class ApiError(Refused):
-    """A request is refused, in the code's words or in others that fit better; those repeat nothing that was sent."""
+    """A request is refused, in the words of its code and route or in others that fit better.
+
+    Those repeat nothing that was sent.
+    """
 
     def __init__(
         self,
@@ -86,6 +95,7 @@ class ApiError(Refused):
         words: str | None = None,
     ) -> None:
         super().__init__(words or code.words)
+        self.words = words
         self.code = code
         self.details = details
         self.headers = headers
@@ -96,13 +106,18 @@ def error_response(error: ApiError, request_id: str, path: str) -> Response:
     code = error.code
     body = {
         "error_code": code.name,
-        "message": str(error),
+        "message": error.words or words_at(code, path),
         "details": None if error.details is None else [_detail(issue) for issue in error.details],
         "request_id": request_id,
         "timestamp": rfc3339(datetime.now(UTC)),
         "path": shown_path(path),
     }
     return Response(json.dumps(body), code.status, {**error.headers, **retry_after(code)}, "application/json")
+
+
+def words_at(code: Code, path: str) -> str:
+    """A code's words in the answer to a request for `path`, unless the error has words of its own."""
+    return _WORDS_OF_SUBMIT.get(code, code.words) if path == SUBMIT_ROUTE else code.words
 
 
 def retry_after(code: Code, later_seconds: float = 0.0) -> dict[str, str]:

@@ -9,9 +9,10 @@ from typing import Any
 from prequal import __version__
 from prequal.api import schemas
 from prequal.api.decision_examples import EXAMPLE_ID, EXAMPLE_REQUEST, EXAMPLE_TIME, decision_examples
-from prequal.api.errors import ErrorCode
+from prequal.api.errors import ErrorCode, words_at
 from prequal.domain.api_client import Scope
 from prequal.domain.policy.document import LANGUAGES
+from prequal.telemetry.metrics import DECISION_ROUTE, STATUS_ROUTE, SUBMIT_ROUTE
 
 Document = dict[str, Any]
 
@@ -51,9 +52,9 @@ def document() -> Document:
         },
         "servers": [{"url": "/", "description": "The host that serves this document."}],
         "paths": {
-            "/applications": {"post": _submit()},
-            "/applications/{application_id}/status": {"get": _show_status()},
-            "/applications/{application_id}/decision": {"get": _show_decision()},
+            SUBMIT_ROUTE: {"post": _submit()},
+            STATUS_ROUTE: {"get": _show_status()},
+            DECISION_ROUTE: {"get": _show_decision()},
             "/health": {"get": _probe("health", "Whether the process lives.", schemas.Health, _HEALTH)},
             "/ready": {"get": _probe("ready", "Whether applications can be taken.", schemas.Readiness, _READY)},
             "/metrics": {"get": _metrics()},
@@ -125,7 +126,7 @@ def _submit() -> Document:
                 }
             },
         },
-        "responses": {"202": accepted, **_errors(*ERRORS_OF_SUBMIT, *ERRORS_OF_ALL)},
+        "responses": {"202": accepted, **_errors(SUBMIT_ROUTE, *ERRORS_OF_SUBMIT, *ERRORS_OF_ALL)},
     }
 
 
@@ -141,7 +142,7 @@ def _show_status() -> Document:
         "description": "Of a client's own applications; another's is answered as one that is not there.",
         "security": [{"client": [Scope.READ.value]}],
         "parameters": [_APPLICATION_ID_PARAMETER, _REQUEST_ID_PARAMETER],
-        "responses": {"200": shown, **_errors(*ERRORS_OF_STATUS, *ERRORS_OF_ALL)},
+        "responses": {"200": shown, **_errors(STATUS_ROUTE, *ERRORS_OF_STATUS, *ERRORS_OF_ALL)},
     }
 
 
@@ -174,7 +175,7 @@ def _show_decision() -> Document:
             },
             _REQUEST_ID_PARAMETER,
         ],
-        "responses": {"200": shown, **_errors(*ERRORS_OF_STATUS, *ERRORS_OF_ALL)},
+        "responses": {"200": shown, **_errors(DECISION_ROUTE, *ERRORS_OF_STATUS, *ERRORS_OF_ALL)},
     }
 
 
@@ -235,14 +236,15 @@ _REQUEST_ID_PARAMETER = {
 _REQUEST_ID_HEADER = {"X-Request-ID": {"description": "The request's id.", "schema": {"type": "string"}}}
 
 
-def _errors(*codes: ErrorCode) -> Document:
+def _errors(route: str, *codes: ErrorCode) -> Document:
     by_status: dict[int, list[ErrorCode]] = {}
     for code in codes:
         by_status.setdefault(code.status, []).append(code)
-    return {str(status): _error_answer(codes) for status, codes in sorted(by_status.items())}
+    path = route.format(application_id=EXAMPLE_ID)
+    return {str(status): _error_answer(codes, path) for status, codes in sorted(by_status.items())}
 
 
-def _error_answer(codes: list[ErrorCode]) -> Document:
+def _error_answer(codes: list[ErrorCode], path: str) -> Document:
     headers = _REQUEST_ID_HEADER | {
         name: {"description": words, "schema": {"type": "string"}}
         for name, (words, *statuses) in schemas.ERROR_HEADERS.items()
@@ -254,7 +256,7 @@ def _error_answer(codes: list[ErrorCode]) -> Document:
         "content": {
             "application/json": {
                 "schema": {"$ref": "#/components/schemas/Error"},
-                "examples": {code.name: {"value": _error_example(code)} for code in codes},
+                "examples": {code.name: {"value": _error_example(code, path)} for code in codes},
             }
         },
     }
@@ -296,13 +298,13 @@ def _status_example() -> Document:
     }
 
 
-def _error_example(code: ErrorCode) -> Document:
+def _error_example(code: ErrorCode, path: str) -> Document:
     details = [{"field": "loan_amount_inr", "issue": "must be greater than zero"}]
     return {
         "error_code": code.name,
-        "message": code.words,
+        "message": words_at(code, path),
         "details": details if code is ErrorCode.NEGATIVE_AMOUNT else None,
         "request_id": EXAMPLE_REQUEST,
         "timestamp": EXAMPLE_TIME,
-        "path": "/applications",
+        "path": path,
     }

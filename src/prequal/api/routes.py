@@ -44,7 +44,6 @@ NO_STORE: Headers = [(b"cache-control", b"no-store")]
 JSON_CONTENT = (b"content-type", b"application/json")
 _ACCEPTED = '{"application_id": "%s", "status": "PENDING", "created_at": "%s", "request_id": "%s"}'
 """A body of ids and a time, none of which holds what JSON escapes."""
-CANNOT_READ = "The service cannot answer now: try again."
 
 
 class SubmitApplication:
@@ -180,7 +179,7 @@ class OwnApplications:
             async with asyncio.timeout(READ_SECONDS), self._read_pool.use(use) as connection:
                 found = await query(connection, application_id, caller.client)
         except (TimeoutError, Transient):
-            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE, words=CANNOT_READ) from None
+            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from None
         if found is None:
             raise ApiError(ErrorCode.APPLICATION_NOT_FOUND)
         return application_id, found

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prequal.api.errors import RETRY_AFTER, ApiError, ErrorCode, FieldIssue, error_response, retry_after
+from prequal.api.errors import RETRY_AFTER, ApiError, ErrorCode, FieldIssue, error_response, retry_after, words_at
 from prequal.api.request import parse
 from prequal.core.errors import Refused
 from tests.builders import a_body
@@ -57,7 +57,8 @@ def test_every_error_has_the_one_shape(code: ErrorCode) -> None:
     assert response.status_code == code.status
     assert response.media_type == "application/json"
     assert list(body) == ["error_code", "message", "details", "request_id", "timestamp", "path"]
-    assert (body["error_code"], body["message"], body["details"]) == (code.name, code.words, None)
+    assert (body["error_code"], body["details"]) == (code.name, None)
+    assert body["message"] == words_at(code, "/applications")
     assert (body["request_id"], body["path"]) == ("request-1", "/applications")
 
 
@@ -86,8 +87,16 @@ def test_error_that_may_pass_says_when_to_try_again(code: ErrorCode) -> None:
     assert all(0 < least <= most for least, most in RETRY_AFTER.values())
 
 
-def test_unavailable_says_to_retry_with_the_same_key() -> None:
-    assert "same Idempotency-Key" in ErrorCode.SERVICE_UNAVAILABLE.words
+@pytest.mark.parametrize("path", ["/applications", "/applications/1/status", "/applications/1/decision", ""])
+def test_unavailable_says_to_retry_with_the_same_key_where_an_application_is_posted_alone(path: str) -> None:
+    message = rendered(ApiError(ErrorCode.SERVICE_UNAVAILABLE), path=path)["message"]
+
+    assert "try again" in message
+    assert ("same Idempotency-Key" in message) == (path == "/applications")
+
+
+def test_an_errors_own_words_are_shown_wherever_it_is_raised() -> None:
+    assert rendered(ApiError(ErrorCode.SERVICE_UNAVAILABLE, words="Wait."))["message"] == "Wait."
 
 
 def test_an_errors_own_headers_are_sent() -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from prequal.api.errors import ErrorCode
+from prequal.api.decision_examples import EXAMPLE_ID
+from prequal.api.errors import ErrorCode, words_at
 from prequal.api.openapi import document
 from prequal.api.request import parse
 from prequal.core.settings import ServiceSettings
@@ -83,6 +84,23 @@ def test_every_error_stands_under_its_own_status() -> None:
             for status, answer in operation["responses"].items():
                 for code in error_examples(answer):
                     assert str(ErrorCode[code].status) == status
+
+
+def test_every_example_of_an_error_names_its_path_and_has_the_words_of_that_path() -> None:
+    for path, operations in DOCUMENT["paths"].items():
+        for operation in operations.values():
+            for answer in operation["responses"].values():
+                for code, shown in error_examples(answer).items():
+                    body = shown["value"]
+                    assert body["path"] == path.replace("{application_id}", EXAMPLE_ID)
+                    assert body["message"] == words_at(ErrorCode[code], body["path"])
+
+
+def test_no_read_speaks_of_an_idempotency_key() -> None:
+    reads = [operations["get"] for operations in DOCUMENT["paths"].values() if "get" in operations]
+
+    assert len(reads) > 2
+    assert "Idempotency-Key" not in json.dumps(reads)
 
 
 def test_every_error_is_of_the_one_schema() -> None:
