@@ -1,4 +1,4 @@
-"""Runs the migrations in one transaction each, one process at a time.
+"""Runs the migrations, one process at a time: in one transaction each, but for what is in an `autocommit_block`.
 
 Invariant: the advisory lock is held for the whole run, so that a second process finds the work done; no step waits long
 for a table's lock (`schema.locks`).

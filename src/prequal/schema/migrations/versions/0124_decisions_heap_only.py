@@ -14,12 +14,21 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """List what is undecided now, and begin the mark here; rows that are there keep their pages."""
-    # What has written so far has ended when this lock is there: nothing undecided comes up below the mark.
-    op.execute("LOCK TABLE applications IN ACCESS EXCLUSIVE MODE")
+    """List what is undecided now, and begin the mark here; rows that are there keep their pages.
+
+    The list is written beside the services; the lock that bars them is held for the last minute's applications alone.
+    """
     op.execute("CREATE TABLE undecided_below_mark (application_id uuid PRIMARY KEY)")
     op.execute("""
         INSERT INTO undecided_below_mark SELECT id FROM applications WHERE status = 'PENDING' ORDER BY created_at
+    """)
+    # What has written so far has ended when this lock is there: nothing undecided comes up below the mark. What had not
+    # ended when the list was written began within the last minute (`SESSION`'s bounds).
+    op.execute("LOCK TABLE applications IN ACCESS EXCLUSIVE MODE")
+    op.execute("""
+        INSERT INTO undecided_below_mark
+        SELECT id FROM applications WHERE status = 'PENDING' AND created_at > now() - interval '1 minute'
+        ON CONFLICT DO NOTHING
     """)
     op.execute("""
         CREATE TABLE undecided_mark (
@@ -40,7 +49,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Find the undecided by a partial index again."""
+    """Find the undecided by a partial index again, built beside the services before anything else is taken back.
+
+    Such a build is in no transaction. One that was given up leaves an index that is not valid, and begins again.
+    """
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS applications_undecided")
+        op.execute("""
+            CREATE INDEX CONCURRENTLY applications_undecided ON applications (created_at) WHERE status = 'PENDING'
+        """)
     op.execute("ALTER TABLE applications SET (fillfactor = 85)")
-    op.execute("CREATE INDEX applications_undecided ON applications (created_at) WHERE status = 'PENDING'")
     op.execute("DROP TABLE undecided_mark, undecided_below_mark")
