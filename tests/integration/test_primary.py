@@ -11,16 +11,22 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from harness.broker import Broker
 from harness.ports import free_ports
 from harness.replicas import Pair, Replica
 from harness.stores import started
+from harness.waiting import soon
 from prequal.core.errors import Misconfigured, Transient
+from prequal.core.settings import PublisherSettings, load
 from prequal.core.topology import ExitCode
 from prequal.local.postgres import Postgres
 from prequal.local.status import database_facts
 from prequal.postgres.connections import Connection, ConnectionPool, SingleConnection, connect, connected
 from prequal.postgres.primary import ReadOnlyServer
+from prequal.publisher import system_metrics
+from prequal.publisher.system_metrics import DATABASE_GAUGES, SystemMetrics
 from prequal.schema.migrate import upgrade
+from prequal.telemetry import metrics
 
 IN_RECOVERY = "SELECT pg_is_in_recovery()"
 
@@ -86,6 +92,28 @@ async def test_pool_closes_the_connections_of_a_server_that_became_read_only(
         with pytest.raises(ReadOnlyServer):
             await asked_until_void(lambda: pool.use("status"))
         assert pool._pool.get_idle_size() == 0
+
+
+async def test_metrics_of_a_server_that_became_read_only_are_shown_no_more(
+    pair: Pair, broker: Broker, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system_metrics, "READ_EVERY_SECONDS", (0.05, 0.1))
+    settings = load(
+        PublisherSettings, database_url=pair.first.database_url, kafka_bootstrap_servers=broker.bootstrap_servers
+    )
+    stop = asyncio.Event()
+    showing = asyncio.create_task(SystemMetrics(settings).run(stop))
+    try:
+        await soon(lambda: metrics.DB_TRANSACTIONS._values)
+
+        request.getfixturevalue("fence")
+
+        await soon(lambda: not any(gauge._values for gauge in DATABASE_GAUGES))
+    finally:
+        stop.set()
+        await showing
+        for gauge in metrics.COLLECTED:
+            gauge.clear()
 
 
 async def asked(single: SingleConnection) -> None:

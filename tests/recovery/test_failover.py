@@ -1,7 +1,10 @@
 """PostgreSQL fails over to a standby, and the old server comes back behind the same address: it takes no writes."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +16,15 @@ from harness.ports import free_ports
 from harness.replicas import Pair, Replica
 from harness.stores import started
 from harness.system import System, a_system
-from harness.waiting import eventually
+from harness.waiting import eventually, soon
+from prequal.core.settings import PublisherSettings, load
 from prequal.local.postgres import Postgres
+from prequal.publisher import system_metrics
+from prequal.publisher.system_metrics import DATABASE_GAUGES, SystemMetrics
 from prequal.service.readiness import READ_ONLY
+from prequal.telemetry import metrics
+from prequal.telemetry.collected_gauge import CollectedGauge
+from tests.support.submissions import stored
 
 
 @pytest.fixture
@@ -73,3 +82,65 @@ def test_services_with_both_hosts_in_their_address_move_by_themselves(
         assert_all_is_well(database, broker, load.wait(), within=60)
         load.close()
         database.close()
+
+
+class ShownMetrics:
+    """What a publisher showed of the database since it was asked to note it, and how often it had nothing to show."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.values: list[tuple[CollectedGauge, Any]] = []
+        self.hidden = 0
+        show, hide = CollectedGauge.set, system_metrics._clear
+
+        def set_(gauge: CollectedGauge, values: Mapping[Any, float] | float) -> None:
+            if gauge in DATABASE_GAUGES:
+                self.values.append((gauge, values))
+            show(gauge, values)
+
+        def clear(gauges: tuple[CollectedGauge, ...]) -> None:
+            self.hidden += gauges is DATABASE_GAUGES
+            hide(gauges)
+
+        monkeypatch.setattr(CollectedGauge, "set", set_)
+        monkeypatch.setattr(system_metrics, "_clear", clear)
+        monkeypatch.setattr(system_metrics, "READ_EVERY_SECONDS", (0.05, 0.1))
+
+
+@asynccontextmanager
+async def showing(settings: PublisherSettings) -> AsyncIterator[None]:
+    """A publisher's metrics of the system."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(SystemMetrics(settings).run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+        for gauge in metrics.COLLECTED:
+            gauge.clear()
+
+
+async def test_no_metric_of_the_system_is_ever_the_old_primarys(
+    pair: Pair, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = ShownMetrics(monkeypatch)
+    first, second = Database(pair.first.database_url), Database(pair.second.database_url)
+    stored(first, 3)
+    settings = load(PublisherSettings, database_url=pair.url, kafka_bootstrap_servers=broker.bootstrap_servers)
+    async with showing(settings):
+        await soon(lambda: metrics.UNDECIDED._values == {(): 3})
+        first.close()
+
+        await asyncio.to_thread(pair.fail_over)
+        stored(second, 5)
+        shown.values.clear()
+        shown.hidden = 0
+        await soon(lambda: shown.hidden >= 10)
+        beside_the_old = [*shown.values], [gauge._values for gauge in DATABASE_GAUGES]
+        pair.follow()
+        await soon(lambda: metrics.UNDECIDED._values == {(): 8})
+
+        assert beside_the_old == ([], [{}] * len(DATABASE_GAUGES))
+        assert {value for gauge, value in shown.values if gauge is metrics.UNDECIDED} == {8}
+        assert {gauge for gauge, _ in shown.values} == set(DATABASE_GAUGES)
+    second.close()
