@@ -93,6 +93,12 @@ _READY: dict[str, dict[str, Document]] = {
 }
 
 
+_MAY_BE_STORED = (
+    ": the application may have been stored, or be stored a moment later. Send it again with the same Idempotency-Key: "
+    "if it was stored, the answer is that of the first. Without a key it is then a 409 that names the application."
+)
+
+
 def _submit() -> Document:
     accepted = _content("Accepted", "ApplicationAccepted", _accepted_example())
     accepted["headers"] = {
@@ -103,6 +109,8 @@ def _submit() -> Document:
         },
         **_REQUEST_ID_HEADER,
     }
+    errors = _errors(SUBMIT_ROUTE, *ERRORS_OF_SUBMIT, *ERRORS_OF_ALL)
+    errors["503"]["description"] += _MAY_BE_STORED
     return {
         "operationId": "submitApplication",
         "summary": "Submit an application",
@@ -126,7 +134,7 @@ def _submit() -> Document:
                 }
             },
         },
-        "responses": {"202": accepted, **_errors(SUBMIT_ROUTE, *ERRORS_OF_SUBMIT, *ERRORS_OF_ALL)},
+        "responses": {"202": accepted, **errors},
     }
 
 

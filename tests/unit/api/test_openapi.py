@@ -96,6 +96,13 @@ def test_every_example_of_an_error_names_its_path_and_has_the_words_of_that_path
                     assert body["message"] == words_at(ErrorCode[code], body["path"])
 
 
+def test_503_of_a_post_is_described_as_one_whose_application_may_have_been_stored() -> None:
+    words = DOCUMENT["paths"]["/applications"]["post"]["responses"]["503"]["description"]
+
+    assert "may have been stored" in words
+    assert "again with the same Idempotency-Key" in words
+
+
 def test_no_read_speaks_of_an_idempotency_key() -> None:
     reads = [operations["get"] for operations in DOCUMENT["paths"].values() if "get" in operations]
 
