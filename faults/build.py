@@ -5,12 +5,14 @@ Invariant: with none of the variables set it does what `prequal` does.
     FAULTS_FAILPOINT="credit.after_commit=die@3" python -m faults.build credit
 
 With `FAULTS_ORDERS` it can be armed while it runs: at SIGUSR1 it takes its failpoints from that file, and removes it.
-`FAULTS_CLOCK_OFF` says by how many seconds its clock is fast, `FAULTS_MIGRATIONS` where `migrate` finds its steps.
+`FAULTS_CLOCK_OFF` says by how many seconds its clock is fast, `FAULTS_MIGRATIONS` where `migrate` finds its steps,
+`FAULTS_DESCRIPTORS` how many descriptors it may have open.
 """
 
 import importlib
 import itertools
 import os
+import resource
 import signal
 import sys
 import time
@@ -27,6 +29,7 @@ FAILPOINT = "FAULTS_FAILPOINT"
 ORDERS = "FAULTS_ORDERS"
 BUG = "FAULTS_BUG"
 CLOCK_OFF = "FAULTS_CLOCK_OFF"
+DESCRIPTORS_MAX = "FAULTS_DESCRIPTORS"
 MIGRATIONS = "FAULTS_MIGRATIONS"
 
 Reached = Callable[[Place], None]
@@ -95,6 +98,8 @@ def main() -> None:
         signal.signal(signal.SIGUSR1, lambda *_: _obey(Path(orders)))
     if seconds := os.environ.get(CLOCK_OFF):
         _shift_clock(float(seconds))
+    if descriptors := os.environ.get(DESCRIPTORS_MAX):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(descriptors), int(descriptors)))
     if folder := os.environ.get(MIGRATIONS):
         vars(importlib.import_module("prequal.schema.migrate"))["MIGRATIONS"] = Path(folder)
     if bug := os.environ.get(BUG):
