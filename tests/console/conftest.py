@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 import uvicorn
 from argon2 import PasswordHasher
 from typer.testing import CliRunner
@@ -174,8 +175,10 @@ def address(settings: ConsoleSettings) -> Iterator[str]:
 
 
 @pytest.fixture
-def prequal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Prequal:
+def prequal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Prequal]:
     """Runs `prequal …` of a person who has no database."""
+    # The console that it asks runs in this process, and its log is no part of the command's output.
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("PREQUAL_DATA_DIR", str(tmp_path / "none"))
     monkeypatch.delenv("DATABASE_URL", raising=False)
@@ -189,4 +192,5 @@ def prequal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Prequal:
             raise done.exception
         return json.loads(done.stdout) if "--json" in words else done.stdout
 
-    return run
+    yield run
+    structlog.reset_defaults()

@@ -172,7 +172,7 @@ def test_commands_find_the_running_stack_by_its_run_file(running: Up) -> None:
     ]
 
     assert [(each.returncode, each.stderr) for each in done] == [(0, "")] * 4
-    assert json.loads(done[1].stdout) == {"created": []}
+    assert json.loads(done[1].stdout) == {"created": [], "raised": []}
 
 
 def test_status_into_a_full_device_is_one_sentence(running: Up) -> None:
