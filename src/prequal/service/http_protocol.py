@@ -222,7 +222,7 @@ class Protocol(HttpToolsProtocol):
             return
         HttpToolsProtocol.on_headers_complete(self)
         if self.scope["method"] != "HEAD":  # the head of its answer is all of it
-            self.cycle.transport = HeadWithBody(self.cycle, self.transport)  # type: ignore[assignment]
+            self.cycle.transport = HeadWithBody(self.transport)  # type: ignore[assignment]
         if self.only_probes:
             self.cycle.keep_alive = False
 

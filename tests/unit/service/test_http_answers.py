@@ -1,6 +1,5 @@
 """An answer's head and body leave together, and nothing is held back for good."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -27,14 +26,13 @@ class Written:
         self.closed = True
 
 
-def answering(written: Written, *, started: bool = True) -> tuple[Any, HeadWithBody]:
-    cycle = SimpleNamespace(response_started=started)
-    return cycle, HeadWithBody(cycle, written)  # type: ignore[arg-type]
+def answering(written: Written) -> HeadWithBody:
+    return HeadWithBody(written)  # type: ignore[arg-type]
 
 
 def test_head_and_body_are_written_together() -> None:
     written = Written()
-    _, answer = answering(written)
+    answer = answering(written)
 
     answer.write(HEAD)
     answer.write(BODY)
@@ -45,7 +43,7 @@ def test_head_and_body_are_written_together() -> None:
 @pytest.mark.parametrize("body", [b"", BODY])
 def test_what_follows_the_head_is_written_at_once(body: bytes) -> None:
     written = Written()
-    _, answer = answering(written)
+    answer = answering(written)
 
     answer.write(HEAD)
     answer.write(body)
@@ -56,10 +54,9 @@ def test_what_follows_the_head_is_written_at_once(body: bytes) -> None:
 
 def test_permission_to_send_the_body_is_not_held() -> None:
     written = Written()
-    cycle, answer = answering(written, started=False)
+    answer = answering(written)
 
     answer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    cycle.response_started = True
     answer.write(HEAD)
     answer.write(BODY)
 
@@ -68,7 +65,7 @@ def test_permission_to_send_the_body_is_not_held() -> None:
 
 def test_head_is_written_when_the_connection_is_closed_before_its_body() -> None:
     written = Written()
-    _, answer = answering(written)
+    answer = answering(written)
 
     answer.write(HEAD)
     answer.close()

@@ -1,9 +1,11 @@
 """`service.http_protocol`, behind a real socket: what every port of every process makes of what clients send."""
 
 import asyncio
+import gc
 import logging
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tests.builders import a_service
 from tests.support.edge import OFFER, a_request, an_answer, an_edge, answers
@@ -54,6 +56,21 @@ async def test_message_is_closed_after_if_the_offer_came_with_close() -> None:
         [answer] = await answers(port, a_request("POST /a", offer, b"hello"))
 
     assert answer == (200, b"POST /a hello")
+
+
+async def test_requests_that_were_answered_are_freed_without_the_garbage_collector() -> None:
+    async with an_edge() as port:
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            await answers(port, *[a_request("POST /a", (), b"hello")] * 10, number=10)
+            gc.collect()
+            cycles = [each for each in gc.garbage if isinstance(each, RequestResponseCycle)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+
+    assert cycles == []
 
 
 async def test_connect_is_no_http_that_is_spoken_here() -> None:
