@@ -27,7 +27,7 @@ from harness.broker import clients_of
 from harness.keys import DRAW_KEYS, key
 from harness.own_system import OwnSystem
 from harness.system import Service, at_once
-from prequal.messaging.topics import raise_partitions
+from prequal.messaging import topics
 
 SECOND: Final = ("api", "credit", "decision")
 
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-several-") as folder, OwnSystem(Path(folder)) as system:
-        raise_partitions(clients_of(system.bootstrap_servers), given.partitions)
+        topics.create(clients_of(system.bootstrap_servers), partitions=given.partitions)
         wrong = uvloop.run(compare(system, given.count, given.pairs))
     print(", ".join(f"{name}: {count}" for name, count in wrong.items()))
     sys.exit(any(wrong.values()))

@@ -106,7 +106,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         secured = Secured(secured_port, node.bootstrap_servers, folder, authority.file, other.file)
         as_topics = secured.settings(KafkaUser.TOPICS)
         topics.create(as_topics, partitions=2)
-        assert topics.raise_partitions(as_topics, 3) == sorted(ALL_TOPICS)
+        assert topics.create(as_topics, partitions=3).raised == sorted(ALL_TOPICS)
         yield secured
 
 

@@ -104,12 +104,11 @@ def topics(
         typer.echo("\n".join(as_strimzi() if acls is AclForm.STRIMZI else as_lines()))
         return
     from prequal.core.settings import TopicsSettings
-    from prequal.messaging.topics import create, raise_partitions
+    from prequal.messaging.topics import create
 
     settings = stores(TopicsSettings)
     partitions = settings.kafka_topic_partitions
-    created = create(settings, settings.kafka_replication_factor, partitions)
-    raised = raise_partitions(settings, partitions)
+    created, raised = create(settings, settings.kafka_replication_factor, partitions)
     if as_json:
         typer.echo(json.dumps({"created": created, "raised": raised}))
         return

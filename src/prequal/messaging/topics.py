@@ -6,7 +6,7 @@ Invariant: running it again changes nothing, and no partition is ever taken away
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -25,42 +25,37 @@ ANSWER_SECONDS = 8.0
 """How long listing the topics may take; of a broker that is away it never ends."""
 
 
-def create(kafka: KafkaSettings, replication_factor: int = 1, partitions: int = PARTITIONS) -> list[str]:
-    """Create the topics that are missing; returns their names.
+class Done(NamedTuple):
+    """The names of the topics that were created, and of those that got more partitions, sorted."""
+
+    created: list[str]
+    raised: list[str]
+
+
+def create(kafka: KafkaSettings, replication_factor: int = 1, partitions: int = PARTITIONS) -> Done:
+    """Create the topics that are missing, and give more partitions to those that have fewer.
+
+    Consumers and producers find new partitions within ten seconds.
 
     Raises:
-        Transient: the broker does not answer, for 8 seconds or, while it creates a topic, for 15.
+        Transient: the broker does not answer, for 8 seconds or, while it creates a topic or partitions, for 15.
         Misconfigured: the broker refuses, for instance because it has fewer nodes than replicas are asked for.
     """
     with _asking(kafka) as admin:
         existing = admin.list_topics(timeout=ANSWER_SECONDS).topics
-        missing = [topic for topic in plan(replication_factor, partitions) if topic.topic not in existing]
-        if not missing:
-            return []
-        asked = admin.create_topics(missing, operation_timeout=SECONDS)
-        return _done(asked, "create the topic", KafkaError.TOPIC_ALREADY_EXISTS)
-
-
-def raise_partitions(kafka: KafkaSettings, partitions: int) -> list[str]:
-    """Have none of the topics that are there have fewer partitions than that; returns those that got more.
-
-    Consumers and producers find them within ten seconds.
-
-    Raises:
-        Transient: as for `create`.
-        Misconfigured: the broker refuses.
-    """
-    with _asking(kafka) as admin:
-        existing = admin.list_topics(timeout=ANSWER_SECONDS).topics
+        planned = plan(replication_factor, partitions)
+        missing = [topic for topic in planned if topic.topic not in existing]
         smaller = [
             NewPartitions(topic.topic, partitions)
-            for topic in plan()
+            for topic in planned
             if topic.topic in existing and len(existing[topic.topic].partitions) < partitions
         ]
-        if not smaller:
-            return []
-        asked = admin.create_partitions(smaller, operation_timeout=SECONDS)
-        return _done(asked, f"make {partitions} partitions of", KafkaError.INVALID_PARTITIONS)
+        created = admin.create_topics(missing, operation_timeout=SECONDS) if missing else {}
+        raised = admin.create_partitions(smaller, operation_timeout=SECONDS) if smaller else {}
+        return Done(
+            _done(created, "create the topic", KafkaError.TOPIC_ALREADY_EXISTS),
+            _done(raised, f"make {partitions} partitions of", KafkaError.INVALID_PARTITIONS),
+        )
 
 
 @contextmanager
