@@ -215,7 +215,7 @@ def test_user_who_may_not_change_the_tables_learns_which_user_to_take(empty_data
 
 
 def test_database_that_goes_away_in_the_middle_is_out_of_reach(empty_database: Database) -> None:
-    with empty_database.connect() as holder, ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(1) as threads, empty_database.connect() as holder:
         holder.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
         migrating = threads.submit(migrate.upgrade, empty_database.url)
         waits = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"

@@ -1,7 +1,6 @@
 """Migrations of large tables, beside the writes of posts."""
 
 import re
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +8,7 @@ import alembic.op
 import psycopg
 import pytest
 
-from harness.database import Database
+from harness.database import Database, Row
 from harness.waiting import eventually
 from prequal.schema.migrate import downgrade, upgrade
 from tests.support.submissions import stored
@@ -53,55 +52,36 @@ def large(database: Database) -> Database:
     return database
 
 
-class Writer:
-    """Takes the lock of a write on `applications` again and again, and never waits for it."""
-
-    def __init__(self, database: Database, statement: str) -> None:
-        self._asked = Database(database.url)
-        self._writes = database.connect()
-        self._statement = statement
-        self.beside = 0
-        """How many writes began and ended while the statement ran."""
-        self.refused = 0
-
-    def write_until(self, stop: threading.Event) -> None:
-        try:
-            while not stop.wait(0.001):
-                before = self._asked.rows(RUNNING, self._statement)
-                self._write(bool(before) and before == self._asked.rows(RUNNING, self._statement))
-        finally:
-            self._asked.close()
-            self._writes.close()
-
-    def _write(self, is_beside: bool) -> None:
-        try:
-            self._writes.execute("LOCK TABLE applications IN ROW EXCLUSIVE MODE NOWAIT")
-            self.beside += is_beside
-        except psycopg.errors.LockNotAvailable:
-            self.refused += 1
-        self._writes.rollback()
+def lock_for_a_write(connection: "psycopg.Connection[Row]") -> None:
+    """Take the lock of a write on `applications`, without waiting for it: an error if something bars writes."""
+    connection.execute("LOCK TABLE applications IN ROW EXCLUSIVE MODE NOWAIT")
 
 
-def beside(database: Database, statement: str, migrate: Callable[[], object]) -> Writer:
-    """Migrate, with a writer beside it that looks whether `statement` runs."""
-    writer, stop = Writer(database, statement), threading.Event()
-    with ThreadPoolExecutor(1) as threads:
-        writing = threads.submit(writer.write_until, stop)
-        try:
-            migrate()
-        finally:
-            stop.set()
-        writing.result()
-    return writer
+def call_after_each_statement(monkeypatch: pytest.MonkeyPatch, then: Callable[[str], None]) -> None:
+    """Give `then` the text, on one line, of each statement that a migration has executed."""
+    working = alembic.op.execute
+
+    def execute(statement: str) -> None:
+        working(statement)
+        then(" ".join(statement.split()))
+
+    monkeypatch.setattr(alembic.op, "execute", execute)
 
 
 def test_posts_go_on_while_the_index_of_the_undecided_is_built(large: Database) -> None:
     upgrade(large.url, "0124")
 
-    writer = beside(large, "CREATE INDEX%", lambda: downgrade(large.url, "0123"))
+    # A build beside writes waits for those that began before it, so that the next one surely comes while it runs.
+    with ThreadPoolExecutor(1) as threads, large.connect() as before, large.connect() as beside:
+        lock_for_a_write(before)
+        migrating = threads.submit(downgrade, large.url, "0123")
+        eventually(lambda: large.rows(RUNNING, "CREATE INDEX%"))
+        lock_for_a_write(beside)
+        assert large.rows(RUNNING, "CREATE INDEX%")
+        before.rollback()
+        beside.rollback()
+        migrating.result(60)
 
-    assert writer.refused == 0
-    assert writer.beside > 0
     assert large.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'applications_undecided'::regclass")
 
 
@@ -114,15 +94,25 @@ def test_index_that_was_given_up_half_built_is_built_again(large: Database) -> N
     assert "'PENDING'" in large.value("SELECT pg_get_indexdef('applications_undecided'::regclass)")
 
 
-def test_posts_go_on_while_the_undecided_are_listed(large: Database) -> None:
-    writer = beside(large, "INSERT INTO undecided_below_mark%", lambda: upgrade(large.url, "0124"))
+def test_posts_go_on_while_the_undecided_are_listed(large: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[str] = []
 
-    assert writer.beside > 0
+    def write_beside(statement: str) -> None:
+        if statement.startswith("INSERT INTO undecided_below_mark") and not listed:
+            # What the statement locked stays locked until its transaction ends, which is later.
+            with large.connect() as beside:
+                lock_for_a_write(beside)
+            listed.append(statement)
+
+    call_after_each_statement(monkeypatch, write_beside)
+    upgrade(large.url, "0124")
+
+    assert len(listed) == 1
     assert large.count("undecided_below_mark") == large.count("applications")
 
 
 def test_application_that_is_committed_while_the_undecided_are_listed_is_listed_too(large: Database) -> None:
-    with large.connect() as late, ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(1) as threads, large.connect() as late:
         late.execute(
             """
             INSERT INTO applications
@@ -140,25 +130,12 @@ def test_application_that_is_committed_while_the_undecided_are_listed_is_listed_
     assert large.count("undecided_below_mark") == large.count("applications") == ROWS + 2
 
 
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the migrations execute from now on."""
-    executed: list[str] = []
-    working = alembic.op.execute
-
-    def execute(statement: str) -> None:
-        executed.append(" ".join(statement.split()))
-        working(statement)
-
-    monkeypatch.setattr(alembic.op, "execute", execute)
-    return executed
-
-
 def test_no_later_migration_reads_a_table_of_posts_whole_under_a_lock_that_bars_writes(
-    empty_database: Database, statements: list[str]
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upgrade(empty_database.url, "0100")
-    statements.clear()
+    statements: list[str] = []
+    call_after_each_statement(monkeypatch, statements.append)
     upgrade(empty_database.url)
     downgrade(empty_database.url, "0100")
 
