@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import uvloop
 
-from bench.compare import CONNECTIONS, REST_SECONDS, WARM_UP, Compared, Measured, Pair
+from bench.compare import REST_SECONDS, WARM_UP, Compared, Measured, Pair
 from bench.load import Seen, burst, cpu_seconds, disagreements, settled
 from harness.broker import clients_of
 from harness.keys import DRAW_KEYS, key
@@ -29,6 +29,8 @@ from harness.own_system import OwnSystem
 from harness.system import Service, at_once
 from prequal.messaging import topics
 
+CONNECTIONS: Final = 256
+"""So many that two APIs, too, have full batches: their posts are split between the two."""
 SECOND: Final = ("api", "credit", "decision")
 
 

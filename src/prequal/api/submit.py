@@ -20,7 +20,6 @@ from prequal.api.admission import AdmissionControl
 from prequal.api.batch_write import Answer, Answers, BatchWriter, Locked
 from prequal.api.errors import ErrorCode
 from prequal.api.queries import NewApplication
-from prequal.core.batching import gathering_seconds
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import beside
 from prequal.core.settings import ApiSettings
@@ -135,9 +134,8 @@ class Submissions:
 
     async def _gather(self, written: int) -> None:
         """Wait for those who send again as they are answered, unless there is a full batch already."""
-        pause = gathering_seconds(written, ANSWERED_SECONDS)
-        if pause and len(self._queue) < self._batch_max:
-            await asyncio.sleep(pause)
+        if written > 1 and len(self._queue) < self._batch_max:
+            await asyncio.sleep(ANSWERED_SECONDS * written)
 
     def wake(self) -> None:
         """Make `run` look whether it is to stop."""
