@@ -177,7 +177,7 @@ def plain_sha256() -> None:
 @bug("api", red="I6", scenario="load")
 def pan_logged() -> None:
     """The PAN of each request is printed to stdout."""
-    from prequal.api.routes import SubmitApplication
+    from prequal.api.posts import SubmitApplication
 
     prepare = SubmitApplication._prepare
 

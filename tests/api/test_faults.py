@@ -17,7 +17,7 @@ from harness.database import Database
 from harness.ports import free_port
 from harness.tcp_proxy import TcpProxy, a_proxy, port_of
 from harness.waiting import Stopwatch, soon
-from prequal.api import routes
+from prequal.api import posts
 from prequal.local.kafka import Kafka
 from prequal.security.pan_encryption import PanHasher
 from tests.support.api import api_within, assert_error, assert_unavailable, ready
@@ -60,7 +60,7 @@ HEAD = b"POST /applications HTTP/1.1\r\nHost: x\r\nContent-Type: application/jso
 async def test_body_that_does_not_come_in_time_is_408_and_the_connection_ends(
     database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch, parts: list[bytes]
 ) -> None:
-    monkeypatch.setattr(routes, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(posts, "BODY_SECONDS", 0.2)
     async with api_within(database.url, kafka.bootstrap_servers) as client:
         answer = await stall(client.base_url.port or 0, *parts)
 

@@ -13,7 +13,7 @@ from harness.broker import Broker
 from harness.database import PASSWORD, Database
 from harness.ports import free_port
 from harness.waiting import eventually, soon
-from prequal.api import routes
+from prequal.api import posts
 from prequal.core.settings import PublisherSettings, load
 from prequal.decision import undecided_mark
 from prequal.local.logins import as_login
@@ -178,7 +178,7 @@ async def test_application_of_a_process_whose_clock_is_behind_is_found(
     database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch, behind_seconds: int
 ) -> None:
     now = database.value("SELECT extract(epoch FROM now())::bigint")
-    monkeypatch.setattr(routes, "new_id", lambda: uuid7(nanoseconds=(now - behind_seconds) * 10**9))
+    monkeypatch.setattr(posts, "new_id", lambda: uuid7(nanoseconds=(now - behind_seconds) * 10**9))
     database.execute(
         "UPDATE undecided_mark SET passed = %s", uuid7(nanoseconds=(now - undecided.BEHIND_SECONDS) * 10**9)
     )

@@ -29,8 +29,8 @@ from prequal.api.access_record import READ_PATH, AccessLog, route_of
 from prequal.api.errors import ApiError, ErrorCode, error_response, retry_after
 from prequal.api.masking import is_safe_id, shown_path
 from prequal.api.openapi import document
+from prequal.api.posts import ClientGone
 from prequal.api.refusals import Refusals
-from prequal.api.routes import ClientGone
 from prequal.messaging.events import rfc3339
 from prequal.postgres.ids import new_text
 from prequal.service import http_protocol

@@ -14,8 +14,9 @@ from starlette.types import Receive, Scope, Send
 from prequal.api import read_queries
 from prequal.api.decided_policies import DecidedPolicies
 from prequal.api.errors import ApiError, ErrorCode
+from prequal.api.json_answers import NO_STORE, send_json
 from prequal.api.read_queries import StoredDecision
-from prequal.api.routes import NO_STORE, READ_SECONDS, OwnApplications, send_json
+from prequal.api.reads import READ_SECONDS, OwnApplications
 from prequal.core.errors import Transient
 from prequal.domain.application import LoanType, Status
 from prequal.domain.policy import packaged

@@ -13,9 +13,10 @@ from prequal.api.decided_policies import DecidedPolicies
 from prequal.api.decision import ShowDecision
 from prequal.api.issued_tokens import IssuedTokens
 from prequal.api.known_clients import KnownClients
+from prequal.api.posts import SubmitApplication
 from prequal.api.protocol import Protocol
 from prequal.api.rate_limits import RateLimits
-from prequal.api.routes import OwnApplications, ShowStatus, SubmitApplication
+from prequal.api.reads import OwnApplications, ShowStatus
 from prequal.api.submit import Submissions
 from prequal.core.keys import split
 from prequal.core.settings import ApiSettings

@@ -10,11 +10,12 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prequal.api import app, routes
+from prequal.api import app, posts
 from prequal.api.authentication import NoAuthentication
 from prequal.api.errors import ApiError, ErrorCode
+from prequal.api.posts import SubmitApplication
 from prequal.api.rate_limits import RateLimits
-from prequal.api.routes import SubmitApplication
+from prequal.api.reads import OwnApplications, ShowStatus
 from prequal.api.submit import Submissions
 from prequal.core.settings import ApiSettings
 from prequal.core.topology import Service
@@ -188,7 +189,7 @@ async def test_a_chunked_body_of_over_16_kib_is_too_large() -> None:
 
 
 async def test_a_body_that_does_not_come_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "BODY_SECONDS", 0.001)
+    monkeypatch.setattr(posts, "BODY_SECONDS", 0.001)
 
     async def never() -> AsyncIterator[bytes]:
         yield b"{"
@@ -431,8 +432,8 @@ async def test_every_answer_has_a_request_id() -> None:
     ],
 )
 async def test_an_id_that_is_no_uuid_is_a_validation_error(text: str) -> None:
-    applications = routes.OwnApplications(None, NoAuthentication(), RateLimits())  # type: ignore[arg-type]  # never asked
-    async with a_client(an_api(routes.ShowStatus(applications))) as client:
+    applications = OwnApplications(None, NoAuthentication(), RateLimits())  # type: ignore[arg-type]  # never asked
+    async with a_client(an_api(ShowStatus(applications))) as client:
         response = await client.get(f"/applications/{text}/status")
 
     assert code_of(response) == "VALIDATION_ERROR"

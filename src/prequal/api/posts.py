@@ -1,31 +1,28 @@
-"""The post of an application and the read of its status, as plain ASGI: the framework's layers cost more than both.
+"""The post of an application, as plain ASGI: the framework's layers cost more than all of it.
 
 Invariant: the PAN leaves this file encrypted, hashed, or as a `Pan`, of which only the masked form is written.
 """
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias, TypeVar
-from uuid import UUID
+from collections.abc import Mapping
 
 from starlette.types import Receive, Scope, Send
 
-from prequal.api import queries, read_queries
+from prequal.api import queries
 from prequal.api.authentication import Authentication
 from prequal.api.batch_write import Accepted, Answer, Duplicate
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
+from prequal.api.json_answers import Headers, send_json
 from prequal.api.known_clients import Caller
 from prequal.api.rate_limits import RateLimits
 from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.api.submit import Submissions
-from prequal.core.errors import KeysUnavailable, Transient
+from prequal.core.errors import KeysUnavailable
 from prequal.domain.api_client import LOCAL
 from prequal.domain.api_client import Scope as ClientScope
 from prequal.domain.application import LoanApplication
 from prequal.domain.sandbox import is_free_of_claims
 from prequal.messaging.events import rfc3339
-from prequal.postgres.connections import Connection, ConnectionPool
 from prequal.postgres.ids import new_id
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service.http_bodies import BODY_SECONDS, is_json
@@ -33,15 +30,7 @@ from prequal.telemetry import metrics, tracing
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 from prequal.telemetry.spans import Span
 
-T = TypeVar("T")
-OwnQuery: TypeAlias = Callable[[Connection, UUID, str], Awaitable[T | None]]
-"""What is known of an application by its id and its client's; None when that client has none of this id."""
-Headers: TypeAlias = list[tuple[bytes, bytes]]
-
 BODY_BYTES_MAX = 16 * 1024
-READ_SECONDS = 4.0
-NO_STORE: Headers = [(b"cache-control", b"no-store")]
-JSON_CONTENT = (b"content-type", b"application/json")
 _ACCEPTED = '{"application_id": "%s", "status": "PENDING", "created_at": "%s", "request_id": "%s"}'
 """A body of ids and a time, none of which holds what JSON escapes."""
 
@@ -148,68 +137,6 @@ class SubmitApplication:
         )
 
 
-class OwnApplications:
-    """Reads of one application, by the client that posted it."""
-
-    def __init__(self, read_pool: ConnectionPool, authentication: Authentication, limits: RateLimits) -> None:
-        self._read_pool = read_pool
-        self._authentication = authentication
-        self._limits = limits
-
-    async def warm(self, _: Connection) -> None:
-        """Open a connection and have the reads planned on it: the first would wait. A startup check.
-
-        Raises:
-            Transient: the database is away.
-        """
-        async with self._read_pool.use("status") as connection:
-            await read_queries.warm(connection)
-
-    async def read(self, scope: Scope, use: str, query: OwnQuery[T]) -> tuple[UUID, T]:
-        """The id in a request's path, and what `query` finds of that application of its caller.
-
-        Raises:
-            ApiError: the caller may not read, or too often, or has no such application; the id is none, or the
-                database is away.
-        """
-        caller = self._authentication.caller_of(scope, ClientScope.READ)
-        self._limits.take_request(caller)
-        application_id = _application_id(scope["path_params"]["application_id"])
-        try:
-            async with asyncio.timeout(READ_SECONDS), self._read_pool.use(use) as connection:
-                found = await query(connection, application_id, caller.client)
-        except (TimeoutError, Transient):
-            raise ApiError(ErrorCode.SERVICE_UNAVAILABLE) from None
-        if found is None:
-            raise ApiError(ErrorCode.APPLICATION_NOT_FOUND)
-        return application_id, found
-
-
-class ShowStatus:
-    """`GET /applications/{application_id}/status`."""
-
-    def __init__(self, applications: OwnApplications) -> None:
-        self._applications = applications
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        application_id, current = await self._applications.read(scope, "status", read_queries.current_status)
-        await send_json(send, 200, json.dumps(_status(application_id, current, scope["request_id"])), NO_STORE)
-
-
-def _application_id(text: str) -> UUID:
-    """The id in a path.
-
-    Raises:
-        ApiError: it is no UUID in its usual spelling.
-    """
-    try:
-        if text.lower() == str(found := UUID(text)):
-            return found
-    except ValueError:
-        pass
-    raise ApiError(ErrorCode.VALIDATION_ERROR, [FieldIssue("application_id", "must be a UUID")])
-
-
 def _owned(key: str, caller: Caller) -> bytes:
     """An `Idempotency-Key` among those of all clients: the space between the two cannot be in a key."""
     return (key if caller.client == LOCAL else f"{caller.client} {key}").encode()
@@ -238,28 +165,6 @@ async def _accept(send: Send, answer: Accepted) -> None:
         headers.append((b"idempotency-replayed", b"true"))
     body = _ACCEPTED % (application_id, rfc3339(answer.created_at), answer.request_id)
     await send_json(send, 202, body, headers)
-
-
-def _status(application_id: UUID, current: read_queries.CurrentStatus, request_id: str) -> dict[str, object]:
-    review = current.review
-    people = {} if review is None else {"review": {"outcome": review.outcome, "reason": review.reason}}
-    return people | {
-        "application_id": str(application_id),
-        "status": current.status,
-        "cibil_score": current.cibil_score,
-        "pan_number_masked": current.pan_number_masked,
-        "created_at": rfc3339(current.created_at),
-        "updated_at": rfc3339(current.updated_at),
-        "request_id": request_id,
-    }
-
-
-async def send_json(send: Send, status: int, body: str, headers: Headers) -> None:
-    """Answer with JSON text."""
-    content = body.encode()
-    length = (b"content-length", b"%d" % len(content))
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length, JSON_CONTENT]})
-    await send({"type": "http.response.body", "body": content})
 
 
 def _header(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
