@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from harness.database import Database
-from harness.policies import ASHA, approved, policy_text
+from harness.policies import ASHA, RAVI, REPORT, approved, policy_text
 from harness.waiting import soon
 from prequal.console import app
 from prequal.console.api.app import PREFIX, document
@@ -21,7 +21,7 @@ from prequal.domain.person import PersonRole
 from prequal.people import administration, second_factor
 from prequal.people.administration import NewSecrets
 from prequal.people.queries import FAILED_SIGN_INS_MAX
-from prequal.policy_versions import life
+from prequal.policy_versions import challenges, life, shadows
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD, SECOND_FACTOR_KEYS, Browser
@@ -431,6 +431,60 @@ async def test_approved_version_challenges_and_is_ended(person: Person, database
     assert begun.json() == shown.json()
     assert (begun.json()["share_basis_points"], begun.json()["begun_by"]) == (1000, "risk_officer")
     assert ended.json()["version"] is None
+
+
+async def test_what_another_person_set_is_replaced_only_when_it_is_named(person: Person, database: Database) -> None:
+    officer = await person(PersonRole.RISK_OFFICER)
+    async with connected(database.url, "test") as connection, connection.transaction():
+        for version in ("v2", "v3"):
+            await approved(connection, policy_text(version))
+        await shadows.begin(connection, RAVI, "v3")
+        await challenges.begin(connection, RAVI, "v3", 1000)
+
+    async def asked(path: str, content: dict[str, Any], place: str, other: str) -> list[httpx.Response]:
+        named = [content, content | {"replaces": other}, content | {"replaces": place}]
+        return [await officer.post(f"{PREFIX}/policy/{path}", json=each) for each in named]
+
+    answers = [
+        await asked("shadow", {"version": "v2"}, "v3", "v4"),
+        await asked("challenge", {"version": "v2", "share_basis_points": 500}, "v3", "v4"),
+        await asked("backtests", {"version": "v2", "record": True}, REPORT.hex(), "0" * 64),
+    ]
+    unfit = [
+        await officer.post(f"{PREFIX}/policy/{path}", json=content)
+        for path, content in (
+            ("shadow", {"version": None, "replaces": "v2"}),
+            ("challenge", {"version": None, "replaces": "v2"}),
+            ("backtests", {"version": "v2", "replaces": REPORT.hex()}),
+        )
+    ]
+
+    assert [code_of(each, 409) for three in answers for each in three[:2]] == ["CONFLICT"] * 6
+    said = [three[0].json()["message"] for three in answers]
+    assert [each.partition(" at ")[0] for each in said] == [
+        "v3 is the shadow, set by ravi",
+        "v3 decides 10 % of the applications, begun by ravi",
+        "v2 has a backtest, recorded by asha",
+    ]
+    assert all("`replaces`" in each for each in said)
+    assert [three[2].status_code for three in answers] == [200] * 3
+    assert [code_of(each, 422) for each in unfit] == ["VALIDATION_ERROR"] * 3
+    begun = database.rows(
+        "SELECT version, begun_by FROM policy_shadows UNION ALL SELECT version, begun_by FROM policy_challenges"
+    )
+    assert sorted(tuple(each.values()) for each in begun) == [("v2", "risk_officer")] * 2 + [("v3", "ravi")] * 2
+
+
+async def test_backtest_that_may_not_be_recorded_is_not_run(person: Person, database: Database) -> None:
+    officer = await person(PersonRole.RISK_OFFICER)
+    async with connected(database.url, "test") as connection:
+        await approved(connection)
+
+    with psycopg.connect(database.url) as other:
+        other.execute("LOCK TABLE applications")  # so that one that is run does not end
+        refused = await officer.post(f"{PREFIX}/policy/backtests", json={"version": "v2", "record": True})
+
+    assert code_of(refused, 409) == "CONFLICT"
 
 
 @pytest.mark.parametrize("text", ["a\\u0000b", "a\\ud800b"])

@@ -1,6 +1,7 @@
 """`prequal login`, and `prequal review` and `policy` over the JSON API as the person who signed in."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import psycopg
 import pytest
 
 from harness.database import Database
-from harness.policies import policy_text
+from harness.policies import RAVI, REPORT, approved, policy_text
 from prequal.cli import backtest_page, signed_in
 from prequal.cli.backtest_page import Progress
 from prequal.cli.signed_in import Login
 from prequal.core.errors import Misconfigured, Refused, UsageError
+from prequal.ops.policies import in_transaction
+from prequal.policy_versions import challenges, shadows
 from prequal.postgres import paging
 from tests.console.conftest import PASSWORD, Prequal
 from tests.support.reviews import in_review
@@ -61,6 +64,27 @@ def test_policy_goes_into_force_over_the_console_by_two_people(
     assert "score" in prequal("policy", "diff", "v1", "v2")
     assert "v1 decides from" in prequal("policy", "rollback", "v2")
     assert database.value("SELECT approved_by FROM policy_versions WHERE version = 'v2'") == "approver"
+
+
+def test_what_another_person_set_is_replaced_over_the_console_only_when_it_is_named(
+    prequal: Prequal, address: str, people: None, database: Database
+) -> None:
+    for version in ("v2", "v3"):
+        in_transaction(database.url, partial(approved, text=policy_text(version)))
+    in_transaction(database.url, partial(shadows.begin, actor=RAVI, version="v3"))
+    in_transaction(database.url, partial(challenges.begin, actor=RAVI, version="v3", share=1000))
+    prequal("login", address, "--name", "risk_officer")
+
+    for words, named in (
+        (["shadow", "v2"], "v3"),
+        (["challenge", "v2", "--share", "5"], "v3"),
+        (["backtest", "v2", "--record"], REPORT.hex()),
+    ):
+        with pytest.raises(Refused, match=f"to take its place, add `--replace {named}`"):
+            prequal("policy", *words)
+        prequal("policy", *words, "--replace", named)
+
+    assert "backtested, challenger of 5 %, shadow" in prequal("policy", "list")
 
 
 def test_list_of_versions_follows_the_pages_of_the_console_and_begins_with_what_was_proposed_first(

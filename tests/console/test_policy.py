@@ -269,7 +269,7 @@ async def test_page_follows_a_backtest_that_runs_beside_which_no_second_begins_a
 
 
 async def test_of_two_backtests_that_are_asked_for_at_once_one_is_refused(people: None, console: Console) -> None:
-    backtests, asked = console.backtests, (RAVI, load(document()), document(), timedelta(days=30))
+    backtests, asked = console.backtests, (RAVI, load(document()), document(), timedelta(days=30), life.NOTHING)
 
     begun = await asyncio.gather(backtests.begin(*asked), backtests.begin(*asked), return_exceptions=True)
 
@@ -368,7 +368,8 @@ async def test_backtest_that_the_page_did_not_show_is_neither_overwritten_nor_pu
     stale = {act: await fields(officer, "v2", act) for act in ("backtest", "activate")}
     other = bytes(range(32))
     async with connected(database.url, "test") as connection:
-        await life.record_backtest(connection, RAVI, load(policy_text("v2")), other, REPORT)
+        seen = life.Seen(backtest=REPORT_HASH)
+        await life.record_backtest(connection, RAVI, load(policy_text("v2")), other, REPORT, seen)
 
     second = await officer.post("/policy/v2/backtest", **stale["backtest"], days="30")
     activation = await officer.post("/policy/v2/activate", **stale["activate"])
@@ -378,6 +379,21 @@ async def test_backtest_that_the_page_did_not_show_is_neither_overwritten_nor_pu
     assert f"v2 has another backtest than the one that was shown: {REPORT_HASH.hex()}." in first.text
     assert f"v2 has another backtest than the one that was shown: {other.hex()}." in second.text
     assert f"v2 has another backtest than the one that was shown: {other.hex()}." in activation.text
+
+
+async def test_backtest_that_a_colleague_recorded_while_that_of_the_page_ran_is_kept(
+    signed_in: SignedIn, database: Database
+) -> None:
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    await officer.post("/policy", document=document())
+    with psycopg.connect(database.url) as other:
+        other.execute("LOCK TABLE applications")  # so that it reads none yet
+        await officer.post("/policy/v2/backtest", **await fields(officer, "v2", "backtest"), days="30")
+        await backtested(database)
+
+    said = f"v2 has another backtest than the one that was shown: {bytes(32).hex()}."
+    assert await soon(lambda: says(officer, said))
+    assert database.value("SELECT backtest_hash FROM policy_versions WHERE version = 'v2'") == bytes(32)
 
 
 async def test_share_and_challenger_that_the_page_did_not_show_are_not_overwritten(

@@ -17,7 +17,7 @@ from prequal.decision.policy_in_force import PolicyInForce
 from prequal.decision.shadow import Shadow
 from prequal.domain.policy.loading import load
 from prequal.messaging.handler import HandlerResult, Outcome
-from prequal.policy_versions import challenges, life, queries
+from prequal.policy_versions import challenges, life, queries, shadows
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection, SingleConnection, connected
 from prequal.telemetry import metrics
@@ -221,7 +221,7 @@ async def test_challenge_that_waits_for_an_activation_challenges_the_newer_versi
 
 
 async def test_another_share_takes_the_place_of_the_one_before(database: Database, challenged: Connection) -> None:
-    await challenges.begin(challenged, RAVI, "v2", 1)
+    await challenges.begin(challenged, ASHA, "v2", 1)
     policy = await as_read(database, challenged)
 
     rows = await decide(database, policy, 0, 1)
@@ -231,7 +231,7 @@ async def test_another_share_takes_the_place_of_the_one_before(database: Databas
 
 async def test_shadow_looks_at_what_the_version_in_force_decided(database: Database, challenged: Connection) -> None:
     await life.propose(challenged, ASHA, policy_text("v3", 800))
-    await life.shadow(challenged, ASHA, "v3")
+    await shadows.begin(challenged, ASHA, "v3")
     shadow, policy = Shadow(), await as_read(database, challenged)
     await shadow.look(challenged)
 

@@ -12,7 +12,7 @@ from prequal.decision.handler import DecisionHandler
 from prequal.decision.policy_in_force import PolicyInForce
 from prequal.decision.shadow import Shadow
 from prequal.domain.policy.loading import load
-from prequal.policy_versions import life
+from prequal.policy_versions import life, shadows
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection, SingleConnection, connected
 from prequal.telemetry import metrics
@@ -30,7 +30,7 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 async def shadow(connection: Connection) -> Shadow:
     """A process's shadow, which has seen that v2 is one."""
     await life.propose(connection, ASHA, policy_text())
-    await life.shadow(connection, ASHA, "v2")
+    await shadows.begin(connection, ASHA, "v2")
     shadow = Shadow()
     await shadow.look(connection)
     return shadow
@@ -81,7 +81,7 @@ async def test_shadow_changes_no_decision(database: Database, shadow: Shadow) ->
 async def test_shadow_that_has_ended_observes_nothing(
     database: Database, connection: Connection, shadow: Shadow, counted: Any
 ) -> None:
-    await life.end_shadow(connection, ASHA)
+    await shadows.end(connection, ASHA)
     await shadow.look(connection)
     await decide(database, shadow, 699)
     await shadow.look(connection)
@@ -96,7 +96,7 @@ async def test_report_of_the_shadow_adds_up_by_status_and_reason(
     await decide(database, shadow, 698, 699, 700)
     await shadow.look(connection)
 
-    report = await life.shadow_report(connection)
+    report = await shadows.report(connection)
 
     assert report["version"] == "v2"
     assert report["differences"] == [
@@ -157,9 +157,9 @@ async def test_candidate_that_was_edited_is_not_taken_for_the_one_that_was_named
 
 async def test_version_in_force_or_unknown_is_no_shadow(connection: Connection) -> None:
     with pytest.raises(Conflict, match="v1 is in force"):
-        await life.shadow(connection, ASHA, "v1")
+        await shadows.begin(connection, ASHA, "v1")
     with pytest.raises(NoSuchVersion):
-        await life.shadow(connection, ASHA, "v9")
+        await shadows.begin(connection, ASHA, "v9")
 
 
 async def test_shadow_that_is_not_there_is_not_ended_and_one_that_is_there_not_begun_again(
@@ -168,12 +168,12 @@ async def test_shadow_that_is_not_there_is_not_ended_and_one_that_is_there_not_b
     await life.propose(connection, ASHA, policy_text("v3"))
 
     with pytest.raises(Conflict, match=r"^v2 is the shadow already\.$"):
-        await life.shadow(connection, ASHA, "v2")
+        await shadows.begin(connection, ASHA, "v2")
     with pytest.raises(Conflict, match=r"^v3 is not the shadow: v2 is\.$"):
-        await life.end_shadow(connection, ASHA, "v3")
-    await life.end_shadow(connection, RAVI, "v2")
+        await shadows.end(connection, ASHA, "v3")
+    await shadows.end(connection, RAVI, "v2")
     with pytest.raises(Conflict, match=r"^There is no shadow\.$"):
-        await life.end_shadow(connection, ASHA)
+        await shadows.end(connection, ASHA)
 
     acts = database.rows("SELECT actor, action, subject FROM acts WHERE action LIKE 'policy_shadow%%' ORDER BY id")
     assert [tuple(act.values()) for act in acts] == [

@@ -1,5 +1,7 @@
 """`prequal policy propose`, `backtest --record`, `approve`, `activate` and `rollback`, as people type them."""
 
+import re
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.database import Database
-from harness.policies import RAVI, approved, policy_text
+from harness.policies import ASHA, COUNTS, RAVI, REPORT, approved, policy_text
 from prequal.cli.app import app
 from prequal.core.errors import Refused, UsageError
 from prequal.domain.policy.loading import load
+from prequal.ops import backtest
 from prequal.ops.policies import in_transaction
-from prequal.policy_versions import life
+from prequal.policy_versions import challenges, life, shadows
 from prequal.postgres import paging
 from prequal.record.acts import operator
 from tests.ops.conftest import Prequal, of_operator
@@ -184,3 +187,105 @@ def test_shadow_is_begun_shown_and_ended(prequal: Prequal, draft: Path) -> None:
     assert "There is no shadow." in done(prequal, "shadow", "v2", "--end").stdout
     assert "State: checked\n" in done(prequal, "show", "v2").stdout
     assert refusal(prequal, "shadow", "--end") == "There is no shadow."
+
+
+# ── in the place of what a colleague set ────────────────────────────────────────────────────────────────────────
+
+
+def test_shadow_of_another_person_is_replaced_only_when_it_is_named(
+    prequal: Prequal, draft: Path, database: Database
+) -> None:
+    for version in ("v3", "v4"):
+        in_transaction(database.url, partial(life.propose, actor=RAVI, text=policy_text(version)))
+    in_transaction(database.url, partial(shadows.begin, actor=RAVI, version="v3"))
+    done(prequal, "propose", str(draft))
+
+    sentence = refusal(prequal, "shadow", "v2")
+    of_other = refusal(prequal, "shadow", "v2", "--replace", "v4")
+
+    assert re.fullmatch(r"v3 is the shadow, set by ravi at [-0-9]+ [:0-9]+Z: to take its place, add `--replace v3`"
+                        r" \(over the JSON API, `replaces`\)\.", sentence)  # fmt: skip
+    assert of_other == "v4 is not the shadow: v3 is."
+    assert prequal("policy", "shadow", "--json")["version"] == "v3"
+    assert "The shadow is v2." in done(prequal, "shadow", "v2", "--replace", "v3").stdout
+    assert "The shadow is v4." in done(prequal, "shadow", "v4").stdout  # in the place of one's own
+
+
+def test_shadow_that_is_there_no_longer_is_not_replaced(prequal: Prequal, draft: Path) -> None:
+    done(prequal, "propose", str(draft))
+
+    assert refusal(prequal, "shadow", "v2", "--replace", "v3") == "v3 is not the shadow: there is none."
+    for words in (["--replace", "v3"], ["v2", "--end", "--replace", "v3"]):
+        assert "--replace" in refusal(prequal, "shadow", *words)
+
+
+def test_challenger_of_another_person_is_replaced_only_when_it_is_named(
+    prequal: Prequal, draft: Path, database: Database
+) -> None:
+    for version in ("v2", "v3"):
+        in_transaction(database.url, partial(approved, text=policy_text(version)))
+    in_transaction(database.url, partial(challenges.begin, actor=RAVI, version="v3", share=1000))
+
+    sentence = refusal(prequal, "challenge", "v2", "--share", "5")
+    of_other = refusal(prequal, "challenge", "v2", "--share", "5", "--replace", "v4")
+    share = refusal(prequal, "challenge", "v3", "--share", "20")
+
+    assert re.fullmatch(
+        r"v3 decides 10 % of the applications, begun by ravi at [-0-9]+ [:0-9]+Z: to take its place, add `--replace v3`"
+        r" \(over the JSON API, `replaces`\)\.", sentence)  # fmt: skip
+    assert share == sentence
+    assert of_other == "Another challenger or share was shown: now v3 decides 10 % of the applications."
+    assert "v2 decides 5 % of" in done(prequal, "challenge", "v2", "--share", "5", "--replace", "v3").stdout
+    assert "v2 decides 6 % of" in done(prequal, "challenge", "v2", "--share", "6").stdout  # one's own
+    for words in (["--replace", "v3"], ["v2", "--end", "--replace", "v3"]):
+        assert "--replace" in refusal(prequal, "challenge", *words)
+
+
+def test_backtest_of_another_person_is_replaced_only_when_it_is_named(
+    prequal: Prequal, draft: Path, database: Database
+) -> None:
+    in_transaction(database.url, partial(approved, text=draft.read_text()))
+
+    sentence = refusal(prequal, "backtest", "v2", "--record")
+    of_other = refusal(prequal, "backtest", "v2", "--record", "--replace", "0" * 64)
+    kept = prequal("policy", "show", "v2", "--json")["backtest"]
+    recorded = done(prequal, "backtest", "v2", "--record", "--replace", REPORT.hex()).stdout
+    again = done(prequal, "backtest", "v2", "--record").stdout  # in the place of one's own
+
+    assert re.fullmatch(
+        r"v2 has a backtest, recorded by asha at [-0-9]+ [:0-9]+Z: to take its place, add `--replace [0-9a-f]{64}`"
+        r" \(over the JSON API, `replaces`\)\.", sentence)  # fmt: skip
+    assert of_other == f"v2 has another backtest than the one that was shown: {REPORT.hex()}."
+    assert kept == REPORT.hex()
+    assert "Recorded with v2: " in recorded
+    assert "Recorded with v2: " in again
+    assert "64 hexadecimal digits" in refusal(prequal, "backtest", "v2", "--record", "--replace", "v2")
+    assert "--record" in refusal(prequal, "backtest", "v2", "--replace", REPORT.hex())
+
+
+def test_backtest_that_a_colleague_recorded_while_ones_own_ran_is_kept(
+    prequal: Prequal, draft: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(prequal, "propose", str(draft))
+    run = backtest.backtest
+
+    def beside_a_colleagues(*given: Any) -> Any:
+        act = partial(life.record_backtest, actor=ASHA, policy=given[1], report_hash=REPORT, report=COUNTS)
+        in_transaction(database.url, act)
+        return run(*given)
+
+    monkeypatch.setattr(backtest, "backtest", beside_a_colleagues)
+
+    assert "v2 has a backtest, recorded by asha at " in refusal(prequal, "backtest", "v2", "--record")
+    assert prequal("policy", "show", "v2", "--json")["backtest"] == REPORT.hex()
+
+
+def test_backtest_whose_author_the_record_has_no_longer_is_replaced_only_when_it_is_named(
+    prequal: Prequal, draft: Path, database: Database
+) -> None:
+    done(prequal, "propose", str(draft))
+    of_version = "UPDATE policy_versions SET backtest_hash = %s, backtest_report = '{}', backtested_at = now() "
+    database.execute(of_version + "WHERE version = 'v2'", REPORT)
+
+    assert "v2 has a backtest, recorded by somebody at " in refusal(prequal, "backtest", "v2", "--record")
+    assert "Recorded with v2: " in done(prequal, "backtest", "v2", "--record", "--replace", REPORT.hex()).stdout

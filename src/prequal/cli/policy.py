@@ -15,7 +15,6 @@ from prequal.domain.counts import grouped
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from prequal.cli.signed_in import Login
     from prequal.domain.policy.document import Row
     from prequal.domain.policy.policy import Policy
     from prequal.domain.policy.problems import NotAPolicy
@@ -183,13 +182,17 @@ def backtest(
     record: Annotated[
         bool, typer.Option("--record", help="Record the report with the proposed version: it is what is approved.")
     ] = False,
+    replace: Annotated[
+        str | None, typer.Option(metavar="SHA256", help="With --record: in the place of this backtest of a colleague.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide the stored applications by another policy: what would have changed.
 
     First each is decided again by its own version, and where that is not what was stored, the report says so. Reads one
     snapshot, changes no application and reads no PAN. Needs DATABASE_URL, or a running `prequal up`. The progress goes
-    to stderr; the same applications and the same policy give the same bytes.
+    to stderr; the same applications and the same policy give the same bytes. --record replaces your own backtest of
+    the version; that of another person only where --replace names it.
 
     \b
     Examples:
@@ -197,54 +200,16 @@ def backtest(
       prequal policy backtest v2 --from 30d --record
       prequal policy backtest v2.toml --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --json > november.json
     """
+    from prequal.cli import backtest_run
     from prequal.cli.backtest_page import page
     from prequal.cli.signed_in import current
     from prequal.ops.backtest import report_text
 
-    asked = (candidate, since, until, record)
-    found, recorded = _backtest_over(person, *asked) if (person := current()) else _backtest_here(*asked)
+    asked = backtest_run.Asked(candidate, since, until, record, replace)
+    found, recorded = backtest_run.over(person, asked) if (person := current()) else backtest_run.here(asked)
     typer.echo(report_text(found) if as_json else "\n".join([*page(found), ""]), nl=False)
     if recorded:
         typer.echo(f"Recorded with {found['candidate']['version']}: {recorded}.", err=as_json)
-
-
-def _backtest_here(candidate: str, since: str | None, until: str | None, record: bool) -> tuple[dict[str, Any], str]:
-    """The report, and its hash if it was recorded; as the user of this machine."""
-    from prequal.cli.backtest_page import Progress
-    from prequal.cli.connection_settings import stores
-    from prequal.core.settings import DatabaseSettings
-    from prequal.ops import backtest as run
-    from prequal.ops import policies
-    from prequal.ops.selection import read_moment
-    from prequal.record.acts import operator
-
-    database_url, policy = stores(DatabaseSettings).database_url, loaded(candidate)
-    run.give_way()
-    found = run.backtest(
-        database_url,
-        policy,
-        None if since is None else read_moment("--from", since),
-        None if until is None else read_moment("--to", until),
-        Progress(),
-    )
-    if not record:
-        return found, ""
-    return found, _hex(policies.record_backtest(database_url, operator(), policy, found).backtest_hash)
-
-
-def _backtest_over(
-    person: "Login", candidate: str, since: str | None, until: str | None, record: bool
-) -> tuple[dict[str, Any], str]:
-    """The same, by the console for the person who signed in."""
-    from prequal.cli.backtest_page import progress_of
-    from prequal.cli.signed_in import BACKTEST_SECONDS
-    from prequal.ops.policies import is_file, read_file
-
-    which = {"document": read_file(Path(candidate))} if is_file(candidate) else {"version": candidate}
-    content = {**which, "since": since, "until": until, "record": record}
-    with progress_of(person):
-        answer = person.call("POST", "/policy/backtests", content, BACKTEST_SECONDS)
-    return answer["report"], answer["sha256"] if answer["recorded"] else ""
 
 
 def loaded(text: str) -> "Policy":
@@ -274,6 +239,19 @@ def refused(name: str, refusal: "NotAPolicy") -> Exception:
     from prequal.core.errors import Refused
 
     return Refused("\n".join([f"{name} is refused.", *(f"  {problem}" for problem in refusal.problems)]))
+
+
+def digest_of(option: str, text: str) -> bytes:
+    """The SHA-256 that an option gives. Raises `UsageError` when it is none."""
+    from prequal.core.errors import UsageError
+
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        digest = b""
+    if len(digest) != 32:
+        raise UsageError(f"{option} must be a SHA-256: 64 hexadecimal digits, as `prequal policy show` prints them.")
+    return digest
 
 
 def _problems(refusal: "NotAPolicy") -> list[dict[str, Any]]:
@@ -325,10 +303,6 @@ def _life(life: "Mapping[str, Any]") -> list[str]:
     if life["scheduled_for"]:
         lines.append(f"Takes effect: {life['scheduled_for']}")
     return lines
-
-
-def _hex(digest: bytes | None) -> str:
-    return "" if digest is None else digest.hex()
 
 
 def _derived(entry: Any) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import typer
 
-from prequal.cli.policy import FILE, AsJson, app, refused
+from prequal.cli.policy import FILE, AsJson, app, digest_of, refused
 from prequal.domain.counts import grouped
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ commands = app
 """Those of `cli.policy`, and these."""
 
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="As `prequal policy list` shows it.")]
+End = Annotated[bool, typer.Option("--end", help="No version any more; with a version, only if it is that one.")]
+Replace = Annotated[
+    str | None, typer.Option(metavar="VERSION", help="In the place of this one, which another person has set.")
+]
 
 
 @app.command()
@@ -70,7 +74,7 @@ def approve(
     from prequal.ops.policies import version_as_json
     from prequal.policy_versions import life
 
-    of_document, of_backtest = _digest("--hash", hash_), _digest("--backtest", backtest)
+    of_document, of_backtest = digest_of("--hash", hash_), digest_of("--backtest", backtest)
     content = {"hash": of_document.hex(), "backtest": of_backtest.hex()}
     local = partial(life.approve, version=version, hash_=of_document, backtest_hash=of_backtest)
     stored = _done(f"/versions/{_path(version)}/approve", content, local, version_as_json)
@@ -106,7 +110,7 @@ def activate(
     moment = None if since is None else read_moment("--from", since)
     if moment is not None and not isinstance(moment, datetime):
         raise UsageError("--from must be a time, such as 2026-12-01T00:00:00+05:30.")
-    digest = None if hash_ is None else _digest("--hash", hash_)
+    digest = None if hash_ is None else digest_of("--hash", hash_)
     content = {"effective_from": moment and moment.isoformat()} | ({"hash": digest.hex()} if digest else {})
     local = partial(life.activate, version=version, effective_from=moment, seen=life.Seen(digest))
     _show_activation(_done(f"/versions/{_path(version)}/activate", content, local, activation_as_json), as_json)
@@ -139,28 +143,34 @@ def rollback(
 @app.command()
 def shadow(
     version: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="Without one, show what differs.")] = None,
-    end: Annotated[
-        bool, typer.Option("--end", help="No version any more; with a version, only if it is that one.")
-    ] = False,
+    end: End = False,
+    replace: Replace = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a version decide beside the one in force, without effect: where it differs is counted and kept.
 
+    It takes the place of a shadow that you set; of another person's only where --replace names that.
+
     \b
     Examples:
       prequal policy shadow v2
+      prequal policy shadow v2 --replace v3
       prequal policy shadow
       prequal policy shadow v2 --end
     """
     from prequal.cli.signed_in import current
-    from prequal.policy_versions import life
+    from prequal.core.errors import UsageError
+    from prequal.policy_versions import shadows
 
+    if replace is not None and (version is None or end):
+        raise UsageError("--replace is given with the version that takes the place of another.")
     if end:
-        _done("/shadow", _ending(version), partial(life.end_shadow, version=version), lambda _: {})
+        _done("/shadow", _ending(version), partial(shadows.end, version=version), lambda _: {})
     elif version is not None:
-        _done("/shadow", {"version": version}, partial(life.shadow, version=version), lambda _: {})
+        content = {"version": version} | _replacing(replace)
+        _done("/shadow", content, partial(shadows.begin, version=version, replaces=replace), lambda _: {})
     person = current()
-    found = person.call("GET", "/policy/shadow") if person else _committed(life.shadow_report)
+    found = person.call("GET", "/policy/shadow") if person else _committed(shadows.report)
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -172,24 +182,23 @@ def shadow(
 
 @app.command()
 def challenge(
-    version: Annotated[
-        str | None, typer.Argument(metavar="[VERSION]", help="Without one, show who challenges.")
-    ] = None,
+    version: Annotated[str | None, typer.Argument(metavar="[VERSION]", help="Without one, show which does.")] = None,
     share: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="Of the applications, from 0.01 to 50.", show_default=False)
     ] = None,
-    end: Annotated[
-        bool, typer.Option("--end", help="No version any more; with a version, only if it is that one.")
-    ] = False,
+    end: End = False,
+    replace: Replace = None,
     as_json: AsJson = False,
 ) -> None:
     """Let an approved version decide a share of the applications, each person's always or never.
 
-    It holds within 5 seconds, until it is ended or another version is activated.
+    It holds within 5 seconds, until it is ended or another version is activated. It takes the place of a challenger and
+    a share that you set; of another person's only where --replace names the version that challenges.
 
     \b
     Examples:
       prequal policy challenge v2 --share 10
+      prequal policy challenge v2 --share 10 --replace v3
       prequal policy challenge
       prequal policy challenge v2 --end
     """
@@ -199,10 +208,10 @@ def challenge(
 
     if (share is not None) != (version is not None and not end):
         raise UsageError("Give a version and its --share, or --end, or nothing.")
+    if replace is not None and share is None:
+        raise UsageError("--replace is given with the version that takes the place of another, and its --share.")
     if version is not None and share is not None:
-        points = _basis_points(share)
-        content = {"version": version, "share_basis_points": points}
-        _done("/challenge", content, partial(challenges.begin, version=version, share=points), lambda _: {})
+        _begin_challenge(version, _basis_points(share), replace)
     elif end:
         _done("/challenge", _ending(version), partial(challenges.end, version=version), lambda _: {})
     person = current()
@@ -211,6 +220,15 @@ def challenge(
         typer.echo(json.dumps(found))
     else:
         _show_challenge(found)
+
+
+def _begin_challenge(version: str, points: int, replace: str | None) -> None:
+    from prequal.policy_versions import challenges
+    from prequal.policy_versions.life import Seen
+
+    content = {"version": version, "share_basis_points": points} | _replacing(replace)
+    local = partial(challenges.begin, version=version, share=points, seen=Seen(challenge=replace))
+    _done("/challenge", content, local, lambda _: {})
 
 
 def _show_challenge(found: dict[str, Any]) -> None:
@@ -263,6 +281,10 @@ def _ending(version: str | None) -> dict[str, Any]:
     return {"version": None} | ({"ends": version} if version else {})
 
 
+def _replacing(version: str | None) -> dict[str, Any]:
+    return {} if version is None else {"replaces": version}
+
+
 def _path(version: str) -> str:
     return quote(version, safe="")
 
@@ -273,18 +295,6 @@ def _committed(act: "Callable[[Connection], Awaitable[T]]") -> T:
     from prequal.ops.policies import in_transaction
 
     return in_transaction(stores(DatabaseSettings).database_url, act)
-
-
-def _digest(option: str, text: str) -> bytes:
-    from prequal.core.errors import UsageError
-
-    try:
-        digest = bytes.fromhex(text)
-    except ValueError:
-        digest = b""
-    if len(digest) != 32:
-        raise UsageError(f"{option} must be a SHA-256: 64 hexadecimal digits, as `prequal policy show` prints them.")
-    return digest
 
 
 def _show(stored: dict[str, Any], as_json: bool, sentence: str) -> None:

@@ -16,6 +16,7 @@ from prequal.domain.policy.policy import Policy
 from prequal.ops.backtest import Printed
 from prequal.ops.selection import Moment
 from prequal.policy_versions import life
+from prequal.policy_versions.life import Seen
 from prequal.postgres.connections import ConnectionPool
 from prequal.record.acts import Actor
 
@@ -93,15 +94,15 @@ class Backtests:
             self._process, self._is_taken = None, False
             self.last = replace(asked, ended_at=datetime.now(UTC), problem=problem)
 
-    async def record(self, actor: Actor, policy: Policy, made: Printed) -> None:
+    async def record(self, actor: Actor, policy: Policy, made: Printed, seen: Seen) -> None:
         """Keep a report with the proposed version. Raises `Conflict` where that moved meanwhile."""
         async with self._pool.use("console_write") as connection, connection.transaction():
-            await life.record_backtest(connection, actor, policy, made.digest, made.counts)
+            await life.record_backtest(connection, actor, policy, made.digest, made.counts, seen)
 
-    async def begin(self, actor: Actor, policy: Policy, document: str, since: Moment) -> None:
+    async def begin(self, actor: Actor, policy: Policy, document: str, since: Moment, seen: Seen) -> None:
         """Begin one that is recorded; returns after its end, or after `WAIT_SECONDS`. Raises `Busy`."""
         asked = self._taken(actor, policy)
-        self._task = asyncio.create_task(self._run_and_record(asked, actor, policy, document, since))
+        self._task = asyncio.create_task(self._run_and_record(asked, actor, policy, document, since, seen))
         await asyncio.wait({self._task}, timeout=WAIT_SECONDS)
 
     def stop(self) -> None:
@@ -109,12 +110,14 @@ class Backtests:
         if self._process:
             self._process.stop()
 
-    async def _run_and_record(self, asked: Asked, actor: Actor, policy: Policy, document: str, since: Moment) -> None:
+    async def _run_and_record(
+        self, asked: Asked, actor: Actor, policy: Policy, document: str, since: Moment, seen: Seen
+    ) -> None:
         ended = None
         try:
             made = await self._run(asked, document, since, None)
             ended = self.last
-            await self.record(actor, policy, made)
+            await self.record(actor, policy, made, seen)
         except PrequalError as problem:
             if ended and self.last is ended:
                 self.last = replace(ended, problem=ended_by(problem))

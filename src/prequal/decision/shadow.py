@@ -16,7 +16,7 @@ from prequal.domain.policy.facts import Facts
 from prequal.domain.policy.policy import Policy
 from prequal.policy_versions import queries, shadow_queries
 from prequal.policy_versions.life import Conflict, loaded
-from prequal.policy_versions.shadow_queries import Difference
+from prequal.policy_versions.shadow_queries import Difference, NamedShadow
 from prequal.postgres.connections import Connection
 from prequal.telemetry import metrics
 
@@ -33,7 +33,7 @@ class Shadow:
 
     def __init__(self) -> None:
         self.candidate: Policy | None = None
-        self._named: tuple[str, bytes] | None = None
+        self._named: NamedShadow | None = None
         self._differences: list[Difference] = []
 
     def observe(self, decided: Iterable[PendingDecision], moved: Container[UUID]) -> None:
@@ -72,11 +72,11 @@ class Shadow:
             self._differences = found + self._differences
             raise
 
-    async def _take_over(self, connection: Connection, named: tuple[str, bytes] | None) -> None:
+    async def _take_over(self, connection: Connection, named: NamedShadow | None) -> None:
         self.candidate = None
         if named is not None:
             try:
-                self.candidate = loaded(named[0], await queries.document(connection, named[0]), named[1])
+                self.candidate = loaded(named.version, await queries.document(connection, named.version), named.hash)
             except Conflict as problem:
                 log.warning("policy_shadow_refused", reason=str(problem))
         self._named = named

@@ -182,11 +182,13 @@ def _title(version: StoredVersion) -> str:
         return str(problem)
 
 
-def record_backtest(database_url: str, actor: Actor, policy: Policy, report: Mapping[str, Any]) -> StoredVersion:
+def record_backtest(
+    database_url: str, actor: Actor, policy: Policy, report: Mapping[str, Any], seen: life.Seen
+) -> StoredVersion:
     """Record a report with the version that it is of. Raises as `life.record_backtest` and `in_transaction`."""
     made = printed(report)
     return in_transaction(
-        database_url, lambda connection: life.record_backtest(connection, actor, policy, made.digest, made.counts)
+        database_url, lambda connection: life.record_backtest(connection, actor, policy, made.digest, made.counts, seen)
     )
 
 

@@ -9,7 +9,16 @@ from typing import Any, Final
 from prequal.domain.policy.challenge import SHARE_MAX
 from prequal.policy_versions import challenge_queries, queries
 from prequal.policy_versions.challenge_queries import Challenge, Course
-from prequal.policy_versions.life import NOTHING, Conflict, Seen, found, loaded, require_approved, require_as_seen
+from prequal.policy_versions.life import (
+    NOTHING,
+    Conflict,
+    Seen,
+    found,
+    loaded,
+    require_approved,
+    require_as_seen,
+    require_own,
+)
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
 
@@ -22,27 +31,25 @@ def as_shown(challenge: Challenge | None) -> str:
     return f"{challenge.version} {challenge.share}" if challenge else ""
 
 
-async def begin(
-    connection: Connection, actor: Actor, version: str, share: int, seen: Seen = NOTHING, shown: str | None = None
-) -> None:
-    """Let an approved version decide `share` basis points of the applications, in the place of any other challenger.
+async def begin(connection: Connection, actor: Actor, version: str, share: int, seen: Seen = NOTHING) -> None:
+    """Let an approved version decide `share` basis points of the applications.
 
-    `shown` is what `as_shown` said of the challenge that the person saw; None is not compared.
+    It takes the place of the challenge that was seen; where none was compared, of one that the actor began.
 
     Raises:
         NoSuchVersion: nobody proposed it.
         Conflict: it is not approved as it stands, is in force, this code does not understand it, the share is not
-            1 … 5,000, or something is not as it was seen.
+            1 … 5,000, something is not as it was seen, or another person began the challenge that holds.
     """
     if not 1 <= share <= SHARE_MAX:
         raise Conflict(f"A challenger decides from 0.01 to {SHARE_MAX // 100} per cent of the applications.")
     await queries.lock_acts(connection)
     stored = await found(connection, version)
     await require_as_seen(connection, stored, seen)
-    await _require_as_shown(connection, shown)
     require_approved(stored)
     if stored.is_in_force:
         raise Conflict(f"{version} is in force, and does not challenge itself.")
+    await _require_place(connection, actor, seen.challenge)
     policy = loaded(version, stored.document, stored.hash)
     (live,) = await queries.effective_activations(connection, 1)
     await challenge_queries.insert_challenge(connection, version, policy.digest, share, live.id, actor)
@@ -50,14 +57,18 @@ async def begin(
     await record_act(connection, actor, "policy_challenged", "policy", version, details)
 
 
-async def _require_as_shown(connection: Connection, shown: str | None) -> None:
+async def _require_place(connection: Connection, actor: Actor, shown: str | None) -> None:
     holds = await current(connection)
-    if shown is None or shown == as_shown(holds):
-        return
     if holds is None:
+        if not shown:
+            return
         raise Conflict("A challenger was shown, and now no version challenges the one in force.")
-    before = "Another challenger or share was shown" if shown else "No challenger was shown"
-    raise Conflict(f"{before}: now {holds.version} decides {holds.share / 100:g} % of the applications.")
+    decides = f"{holds.version} decides {holds.share / 100:g} % of the applications"
+    if shown is None:
+        require_own(actor, f"{decides}, begun", holds.version, holds.begun_by, holds.begun_at)
+    elif shown not in (as_shown(holds), holds.version):
+        before = "Another challenger or share was shown" if shown else "No challenger was shown"
+        raise Conflict(f"{before}: now {decides}.")
 
 
 async def end(connection: Connection, actor: Actor, version: str | None = None) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from prequal.core.errors import Refused
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy
-from prequal.policy_versions import queries, shadow_queries
+from prequal.policy_versions import queries
 from prequal.policy_versions.queries import Activation, StoredVersion
 from prequal.postgres import paging
 from prequal.postgres.connections import Connection
@@ -42,6 +42,8 @@ class Seen:
     backtest: bytes | None = None
     """The hash of its backtest; empty where there was none."""
     in_force: str | None = None
+    challenge: str | None = None
+    """The version that challenges, or that with its share, as `challenges.as_shown` has it; empty where none did."""
 
 
 NOTHING: Final = Seen()
@@ -77,24 +79,54 @@ def _require_replaceable(stored: StoredVersion, actor: Actor) -> None:
         raise Conflict(f"{name} was proposed by {author}: {how}.")
 
 
+async def require_recordable(connection: Connection, actor: Actor, version: str, seen: Seen) -> None:
+    """Refuse what `record_backtest` would refuse, before a backtest is run that takes minutes. Raises as it does."""
+    stored = await found(connection, version)
+    require_not_activated(stored)
+    await _require_place_for_backtest(connection, actor, stored, seen)
+
+
 async def record_backtest(
-    connection: Connection, actor: Actor, policy: Policy, report_hash: bytes, report: str
+    connection: Connection, actor: Actor, policy: Policy, report_hash: bytes, report: str, seen: Seen = NOTHING
 ) -> StoredVersion:
     """Store the backtest of a version: the hash of the whole report, and the report as JSON without its flips.
 
+    It takes the place of the backtest that was seen; where none was compared, of one that the actor recorded.
+
     Raises:
         NoSuchVersion: nobody proposed it.
-        Conflict: it was edited since the backtest began, or activated.
+        Conflict: it was edited since the backtest began, or activated; it has another backtest than was seen, or
+            another person's.
     """
     await queries.lock_acts(connection)
     stored = await found(connection, policy.version)
     require_not_activated(stored)
     if stored.hash != policy.digest:
         raise Conflict(f"{stored.version} was edited while its backtest ran: run it again.")
+    await _require_place_for_backtest(connection, actor, stored, seen)
     await queries.put_backtest(connection, stored.version, report_hash, report)
     details = {"hash": policy.hash, "backtest": report_hash.hex()}
     await _record(connection, actor, "policy_backtested", stored.version, **details)
     return await found(connection, stored.version)
+
+
+async def _require_place_for_backtest(connection: Connection, actor: Actor, stored: StoredVersion, seen: Seen) -> None:
+    await require_as_seen(connection, stored, seen)
+    if seen.backtest is None and stored.backtested_at is not None:
+        by = await queries.recorder_of_backtest(connection, stored.version)
+        digest = (stored.backtest_hash or b"").hex()
+        require_own(actor, f"{stored.version} has a backtest, recorded", digest, by, stored.backtested_at)
+
+
+def require_own(actor: Actor, what: str, name: str, by: str | None, at: datetime) -> None:
+    """Refuse to take the place of what another person set, who would not learn of it.
+
+    Raises:
+        Conflict: the message says what that is, who set it when, and how it is replaced all the same: by its name.
+    """
+    if by != actor.name:
+        how = f"to take its place, add `--replace {name}` (over the JSON API, `replaces`)"
+        raise Conflict(f"{what} by {by or 'somebody'} at {at:%Y-%m-%d %H:%M}Z: {how}.")
 
 
 def require_not_activated(stored: StoredVersion) -> None:
@@ -209,58 +241,6 @@ async def rollback(connection: Connection, actor: Actor, version: str, target: s
     if target == version or (target is None and before is None):
         raise Conflict(f"There is nothing to go back to: before {version} no other version was in force.")
     return await _activate(connection, actor, target or before or "", None, "policy_rolled_back", left=version)
-
-
-async def shadow(connection: Connection, actor: Actor, version: str) -> None:
-    """Let a version decide beside the one in force, without effect. It need not be approved.
-
-    Raises:
-        NoSuchVersion: nobody proposed it.
-        Conflict: it is in force, or the shadow already, or this code does not understand it.
-    """
-    await queries.lock_acts(connection)
-    stored = await found(connection, version)
-    if stored.is_in_force:
-        raise Conflict(f"{version} is in force: beside itself it differs nowhere.")
-    if stored.is_shadow:
-        raise Conflict(f"{version} is the shadow already.")
-    policy = loaded(version, stored.document, stored.hash)
-    await shadow_queries.insert_shadow(connection, version, policy.digest, actor)
-    await _record(connection, actor, "policy_shadowed", version, hash=policy.hash)
-
-
-async def end_shadow(connection: Connection, actor: Actor, version: str | None = None) -> None:
-    """Let no version decide beside the one in force; of `version`, the one that is to be the shadow no more.
-
-    Raises:
-        Conflict: there is no shadow, or it is another version.
-    """
-    await queries.lock_acts(connection)
-    named = await shadow_queries.shadow(connection)
-    if named is None:
-        raise Conflict("There is no shadow.")
-    if version not in (None, named[0]):
-        raise Conflict(f"{version} is not the shadow: {named[0]} is.")
-    await shadow_queries.insert_shadow(connection, None, None, actor)
-    await _record(connection, actor, "policy_shadow_ended", named[0], hash=named[1].hex())
-
-
-async def shadow_report(connection: Connection) -> dict[str, Any]:
-    """The shadow, and of how many applications it would have decided otherwise, by status and reason."""
-    named = await shadow_queries.shadow(connection)
-    rows = await shadow_queries.differences_by_reason(connection, named[1]) if named else []
-    return {
-        "version": named and named[0],
-        "hash": named and named[1].hex(),
-        "differences": [
-            {
-                "live": {"status": status, "reason": reason},
-                "shadow": {"status": outcome, "reason": other},
-                "applications": applications,
-            }
-            for status, reason, outcome, other, applications in rows
-        ],
-    }
 
 
 async def version_behind(connection: Connection) -> str | None:

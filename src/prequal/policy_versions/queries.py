@@ -202,6 +202,18 @@ async def put_backtest(connection: Connection, name: str, digest: bytes, report:
     )
 
 
+async def recorder_of_backtest(connection: Connection, name: str) -> str | None:
+    """Who recorded the backtest of a version; None where the record has that no longer."""
+    found: str | None = await connection.fetchval(
+        """
+        SELECT actor FROM acts
+        WHERE subject_kind = 'policy' AND subject = $1 AND action = 'policy_backtested' ORDER BY id DESC LIMIT 1
+        """,
+        name,
+    )
+    return found
+
+
 async def put_approval(connection: Connection, name: str, approver: Actor) -> None:
     """Store that the document and the backtest that are there now are approved."""
     await connection.execute(

@@ -5,11 +5,22 @@ Invariant: a shadow is inserted, never changed; the newest one is in force.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from prequal.postgres.columns import Columns
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class NamedShadow:
+    """That a document decides beside the one in force, since when and by whom."""
+
+    version: str
+    hash: bytes
+    begun_at: datetime
+    begun_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +49,12 @@ _DIFFERENCES = Columns[Difference](
 )
 
 
-async def shadow(connection: Connection) -> tuple[str, bytes] | None:
-    """Version and hash of the shadow; None when there is none."""
-    row = await connection.fetchrow("SELECT version, hash FROM policy_shadows ORDER BY id DESC LIMIT 1")
-    return None if row is None or row[0] is None else (row[0], row[1])
+async def shadow(connection: Connection) -> NamedShadow | None:
+    """The shadow; None when there is none."""
+    row = await connection.fetchrow(
+        "SELECT version, hash, begun_at, begun_by FROM policy_shadows ORDER BY id DESC LIMIT 1"
+    )
+    return None if row is None or row[0] is None else NamedShadow(*row)
 
 
 async def insert_shadow(connection: Connection, version: str | None, digest: bytes | None, actor: Actor) -> None:

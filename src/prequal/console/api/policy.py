@@ -15,7 +15,7 @@ from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.ops import policies
 from prequal.ops.selection import Moment, read_moment
-from prequal.policy_versions import challenges, life, queries
+from prequal.policy_versions import challenges, life, queries, shadows
 from prequal.policy_versions.queries import StoredVersion
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
@@ -98,20 +98,20 @@ async def roll_version_back(
 async def show_shadow(visit: Visiting) -> dict[str, Any]:
     """Show which version decides beside the one in force, without effect, and where it differs."""
     async with visit.reading() as connection:
-        return await life.shadow_report(connection)
+        return await shadows.report(connection)
 
 
 @router.post("/shadow", response_model=policy_models.ShadowReport, **needs(Right.PROPOSE_POLICY))
 async def set_shadow(visit: Visiting, given: policy_models.Shadow) -> dict[str, Any]:
     """Let a version decide beside the one in force, or none any more."""
-    version, ends = given.version, given.ends
-    _require_end(version, ends)
+    version, ends, replaces = given.version, given.ends, given.replaces
+    _require_fit(version, ends, replaces)
     if version is not None:
-        await _done(visit, lambda connection, actor: life.shadow(connection, actor, version))
+        await _done(visit, lambda connection, actor: shadows.begin(connection, actor, version, replaces))
     else:
-        await _done(visit, lambda connection, actor: life.end_shadow(connection, actor, ends))
+        await _done(visit, lambda connection, actor: shadows.end(connection, actor, ends))
     async with visit.reading() as connection:
-        return await life.shadow_report(connection)
+        return await shadows.report(connection)
 
 
 @router.get("/challenge", response_model=policy_models.ChallengeReport, **needs(Right.POLICY))
@@ -125,11 +125,12 @@ async def show_challenge(visit: Visiting) -> dict[str, Any]:
 async def set_challenge(visit: Visiting, given: policy_models.Challenge) -> dict[str, Any]:
     """Let an approved version decide a share of the applications within 5 seconds, or none any more."""
     version, share, ends = given.version, given.share_basis_points, given.ends
-    _require_end(version, ends)
+    seen = life.Seen(challenge=given.replaces)
+    _require_fit(version, ends, given.replaces)
     if (version is None) != (share is None):
         raise UsageError("A version that challenges is given with its share, and null without one.")
     if version is not None and share is not None:
-        await _done(visit, lambda connection, actor: challenges.begin(connection, actor, version, share))
+        await _done(visit, lambda connection, actor: challenges.begin(connection, actor, version, share, seen))
     else:
         await _done(visit, lambda connection, actor: challenges.end(connection, actor, ends))
     async with visit.reading() as connection:
@@ -142,9 +143,13 @@ async def run_backtest(visit: Visiting, given: policy_models.Backtest) -> Respon
     since, until = _moment("since", given.since), _moment("until", given.until)
     document, policy = await _candidate(visit, given)
     backtests, actor = visit.console.backtests, visit.session.actor
+    seen = life.Seen(backtest=bytes.fromhex(given.replaces) if given.replaces else None)
+    if given.record:
+        async with visit.reading() as connection:
+            await life.require_recordable(connection, actor, policy.version, seen)
     made = await backtests.run(actor, policy, document, since, until)
     if given.record:
-        await backtests.record(actor, policy, made)
+        await backtests.record(actor, policy, made, seen)
     recorded = "true" if given.record else "false"
     text = f'{{"report": {made.text}, "sha256": "{made.digest.hex()}", "recorded": {recorded}}}'
     return Response(text, media_type="application/json")  # as it is: reading and writing it again takes seconds
@@ -161,14 +166,18 @@ async def show_running_backtest(visit: Visiting) -> dict[str, Any]:
     return {"running": running | {"applications_read": read, "applications_about": about}}
 
 
-def _require_end(version: str | None, ends: str | None) -> None:
+def _require_fit(version: str | None, ends: str | None, replaces: str | None) -> None:
     if version is not None and ends is not None:
         raise UsageError("`ends` is given with the version null.")
+    if version is None and replaces is not None:
+        raise UsageError("`replaces` is given with the version that takes the place of another.")
 
 
 async def _candidate(visit: Visit, given: policy_models.Backtest) -> tuple[str, Policy]:
     if (given.version is None) == (given.document is None):
         raise UsageError("Give either a version or a document.")
+    if given.replaces is not None and not given.record:
+        raise UsageError("`replaces` is given with `record`.")
     if given.document is not None:
         return given.document, load(given.document)
     async with visit.reading() as connection:

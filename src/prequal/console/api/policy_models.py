@@ -4,7 +4,7 @@ Invariant: what is taken has no fields but these; amounts are texts, times RFC 3
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
@@ -13,6 +13,7 @@ from prequal.domain.policy.challenge import SHARE_MAX
 from prequal.policy_versions.queries import State
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+REPLACES: Final = "With a version: the one whose place it takes; without it, one that another person set is a 409."
 Version = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -91,6 +92,9 @@ class Backtest(StrictBody):
     since: str | None = Field(None, max_length=64, description="2026-11-23T09:30:00Z, or 30d for 30 days ago.")
     until: str | None = Field(None, max_length=64, description="Likewise; accepted before.")
     record: bool = Field(False, description="Keep the report with the proposed version: it is what is approved.")
+    replaces: Sha256 | None = Field(
+        None, description="Of the backtest whose place it takes; without it, another person's is a 409."
+    )
 
 
 class BacktestReport(BaseModel):
@@ -122,6 +126,7 @@ class Shadow(StrictBody):
 
     version: Version | None
     ends: Version | None = Field(None, description="With null: the version that is the shadow; of another it is a 409.")
+    replaces: Version | None = Field(None, description=REPLACES)
 
 
 class ShadowReport(BaseModel):
@@ -138,6 +143,7 @@ class Challenge(StrictBody):
     version: Version | None
     share_basis_points: int | None = Field(None, strict=True, ge=1, le=SHARE_MAX)
     ends: Version | None = Field(None, description="With null: the version that challenges; of another it is a 409.")
+    replaces: Version | None = Field(None, description=REPLACES)
 
 
 class SidesDecisions(BaseModel):

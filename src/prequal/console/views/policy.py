@@ -6,6 +6,7 @@ takes the place of what the page showed there.
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -31,7 +32,7 @@ from prequal.ops import backtest, policies
 from prequal.ops.backtest_queries import LOOKED_AT_MAX, newest_before
 from prequal.ops.policies import Change
 from prequal.ops.selection import read_moment
-from prequal.policy_versions import challenge_queries, challenges, life, queries
+from prequal.policy_versions import challenge_queries, challenges, life, queries, shadows
 from prequal.policy_versions.life import Conflict, NoSuchVersion, Seen
 from prequal.policy_versions.queries import State, StoredVersion
 from prequal.postgres.connections import Connection
@@ -81,13 +82,14 @@ async def run_backtest(visit: Visit) -> Response:
     days = whole_number(visit.form.get("days", ""), 1, DAYS_MAX)
     if days is None:
         raise UsageError(f"A backtest is of the last 1 to {DAYS_MAX} days.")
+    seen = Seen(_hash(visit, "hash"), _hash(visit, "backtest"))
     try:
         async with visit.reading() as connection:
             stored = await life.found(connection, version)
             life.require_not_activated(stored)
-            await life.require_as_seen(connection, stored, Seen(_hash(visit, "hash"), _hash(visit, "backtest")))
+            await life.require_as_seen(connection, stored, seen)
         policy = policies.policy_of(stored)
-        await backtests.begin(visit.session.actor, policy, stored.document, timedelta(days=days))
+        await backtests.begin(visit.session.actor, policy, stored.document, timedelta(days=days), seen)
     except (Conflict, Busy) as why:
         return await _version(visit, 409, str(why))
     if backtests.is_running:
@@ -122,11 +124,11 @@ async def challenge(visit: Visit) -> Response:
     percent = whole_number(visit.form.get("percent", ""), 1, SHARE_MAX // 100)
     if percent is None:
         raise UsageError(f"A challenger decides from 1 to {SHARE_MAX // 100} per cent.")
-    seen, shown = _seen(visit), visit.form.get("challenge", "")
+    seen = replace(_seen(visit), challenge=visit.form.get("challenge", ""))
     return await _done(
         visit,
         Done.CHALLENGES,
-        lambda connection, actor, version: challenges.begin(connection, actor, version, percent * 100, seen, shown),
+        lambda connection, actor, version: challenges.begin(connection, actor, version, percent * 100, seen),
     )
 
 
@@ -167,7 +169,7 @@ async def _versions(visit: Visit, status: int, problems: Sequence[tuple[str, str
     before = _key(visit.request.query_params.get("before", ""))
     async with visit.reading() as connection:
         versions, last = cut(await queries.versions_before(connection, before, VERSIONS_MAX + 1), VERSIONS_MAX)
-        shadow = await life.shadow_report(connection)
+        shadow = await shadows.report(connection)
         course = await challenge_queries.course_of_newest(connection)
         decisions = await challenges.decisions(connection, course) if course else {}
         begun = typed or (await life.found(connection)).document
