@@ -1,10 +1,12 @@
 """A broker that lets in only who proves a user over TLS, and lets each do what its list says."""
 
 import asyncio
+import base64
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -21,119 +23,45 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
-from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
-from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from harness.applications import an_application
-from harness.broker import ALL_TOPICS, GROUPS, PARTITIONS, SUBMITTED_DLQ
+from harness.broker import ALL_TOPICS, GROUPS, PARTITIONS, REPORTED_DLQ, SUBMITTED_DLQ
+from harness.database import PASSWORD as DATABASE_PASSWORD
 from harness.database import Database
-from harness.ports import free_ports
-from harness.stores import started
-from harness.system import ENCRYPTION_KEY, REPORT_KEY, Service, System
+from harness.system import ENCRYPTION_KEY, OTHER_KEY, REPORT_KEY, Service, System
 from harness.waiting import eventually, soon
 from prequal.core import topology
-from prequal.core.errors import Transient
+from prequal.core.errors import Misconfigured, Transient
+from prequal.core.keys import key_id
 from prequal.core.settings import CreditSettings, KafkaSettings, load
-from prequal.local.kafka import Kafka
+from prequal.local.logins import as_login
 from prequal.messaging import acls, consumer_lag, topics
 from prequal.messaging.acls import KafkaUser
 from prequal.messaging.kafka_clients import common_settings, consumer_settings, producer_settings
-from prequal.ops import topic_reader
+from prequal.ops import encryption_keys, topic_reader
+from prequal.record.acts import operator
+from prequal.schema.grants import Role
 from prequal.service.readiness import Readiness
-from tests.support.certificates import Authority
+from tests.support.secured_broker import PASSWORD, Secured, a_secured_broker
 
 KEYS_OF_CREDIT = {"encryption_key": ENCRYPTION_KEY, "report_key": REPORT_KEY}
-PASSWORD = "correct-horse"
+SHELL = re.findall(r"```sh\n(.*?)```", (Path(__file__).parents[2] / "docs/deployment.md").read_text("utf-8"), re.DOTALL)
+KUBECTL = """
+case "$*" in
+    "get secret -n prequal prequal-database-app -o jsonpath={.data.uri}") printf %s "$URI" | base64 ;;
+    "get secret -n prequal prequal-kafka-operator -o jsonpath={.data.password}") printf %s "$ON_CALL" | base64 ;;
+    exec*) while [ "$1" != -- ]; do shift; done; shift; exec "$@" ;;
+    *) exit 1 ;;
+esac
+"""
 PUBLISHED = "kafka_messages_published_total"
-
-
-@dataclass(frozen=True)
-class Secured:
-    """A broker with a listener for SASL_SSL, whose users have what their lists say, and one without for the test."""
-
-    port: int
-    plain: str
-    folder: Path
-    authority: Path
-    other_authority: Path
-
-    def environment(self, user: KafkaUser, **changes: str) -> dict[str, str]:
-        """The settings of a client that proves this user."""
-        return {
-            "KAFKA_BOOTSTRAP_SERVERS": f"localhost:{self.port}",
-            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-            "KAFKA_SASL_USERNAME": user,
-            "KAFKA_SASL_PASSWORD_FILE": str(self.folder / "password"),
-            "KAFKA_SSL_CA_LOCATION": str(self.authority),
-        } | changes
-
-    def settings(self, user: KafkaUser, **changes: str) -> KafkaSettings:
-        given = {name.lower(): value for name, value in self.environment(user, **changes).items()}
-        return KafkaSettings.model_validate(given)
 
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    folder = tmp_path_factory.mktemp("secured")
-    authority, other = Authority(folder), Authority(folder, "other")
-    (folder / "password").touch(0o600)
-    (folder / "password").write_text(f"{PASSWORD}\n")
-    port, controller_port, secured_port = free_ports(3)
-    scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-    node = Kafka(
-        folder / "kafka",
-        port,
-        controller_port,
-        properties={
-            "listeners": (
-                f"PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{secured_port},"
-                f"CONTROLLER://127.0.0.1:{controller_port}"
-            ),
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},SASL_SSL://localhost:{secured_port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
-            "listener.name.sasl_ssl.sasl.enabled.mechanisms": "SCRAM-SHA-512",
-            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": scram,
-            "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": str(authority.issue("localhost").joined()),
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS",
-        },
-    )
-    with started(node):
-        make_users(node.bootstrap_servers)
-        secured = Secured(secured_port, node.bootstrap_servers, folder, authority.file, other.file)
-        as_topics = secured.settings(KafkaUser.TOPICS)
-        topics.create(as_topics, partitions=2)
-        assert topics.create(as_topics, partitions=3).raised == sorted(ALL_TOPICS)
+    with a_secured_broker(tmp_path_factory.mktemp("secured")) as secured:
         yield secured
-
-
-def make_users(bootstrap_servers: str) -> None:
-    """Every user with what its list allows."""
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-    made = admin.alter_user_scram_credentials(
-        [UserScramCredentialUpsertion(user, scram, PASSWORD.encode()) for user in KafkaUser]
-    )
-    allowed = admin.create_acls(
-        [
-            AclBinding(
-                ResourceType[acl.kind.upper()],
-                acl.name,
-                ResourcePatternType.LITERAL,
-                f"User:{user}",
-                "*",
-                AclOperation[acl.operation.upper()],
-                AclPermissionType.ALLOW,
-            )
-            for user, list_ in acls.ACLS.items()
-            for acl in set(list_)
-        ]
-    )
-    for future in [*made.values(), *allowed.values()]:
-        future.result(10)
 
 
 class SecuredSystem(System):
@@ -167,11 +95,48 @@ def test_application_is_decided_by_processes_that_may_do_what_their_lists_say(
 
 
 def test_operator_reads_backlogs_and_dead_letters(secured: Secured) -> None:
-    operator = secured.settings(KafkaUser.OPERATOR)
+    on_call = secured.settings(KafkaUser.OPERATOR)
     publish(secured.plain, SUBMITTED_DLQ, b"for the operator")
 
-    assert consumer_lag.by_group(operator).keys() == GROUPS.keys()
-    assert b"for the operator" in [each.value() for each in topic_reader.read_topics(operator, [SUBMITTED_DLQ])]
+    assert consumer_lag.by_group(on_call).keys() == GROUPS.keys()
+    assert b"for the operator" in [each.value() for each in topic_reader.read_topics(on_call, [SUBMITTED_DLQ])]
+
+
+@pytest.mark.parametrize("user", [KafkaUser.CREDIT, KafkaUser.PUBLISHER])
+def test_refusal_names_the_user_that_may_not_read_a_topic_and_the_one_that_may(
+    secured: Secured, user: KafkaUser
+) -> None:
+    publish(secured.plain, SUBMITTED_DLQ, b"for the person on call")
+
+    with pytest.raises(Misconfigured, match=rf"{user} .*may not read .*prequal-kafka-operator"):
+        list(topic_reader.read_topics(secured.settings(user), [REPORTED_DLQ, SUBMITTED_DLQ]))
+
+
+def test_command_of_the_page_retires_an_encryption_key_in_a_pod_of_the_api(
+    secured: Secured, database: Database, tmp_path: Path
+) -> None:
+    (command,) = [each for each in SHELL if "keys retire" in each]
+    old = key_id(base64.b64decode(OTHER_KEY))
+    encryption_keys.make_known(database.url, operator(), "ENCRYPTION_KEY", base64.b64decode(OTHER_KEY))
+
+    done = as_in_the_cluster(command.replace("KEY_ID", old.hex()), secured, database, KafkaUser.API, tmp_path)
+
+    assert (done.stdout, done.stderr) == (
+        f"Key {old.hex()} is retired. Take it out of ENCRYPTION_KEYS_RETIRED.\n",
+        "",
+    )
+
+
+def test_shell_of_the_page_reads_dead_letters_in_a_pod_of_credit(
+    secured: Secured, database: Database, tmp_path: Path
+) -> None:
+    (command,) = [each for each in SHELL if "exec sh" in each]
+    publish(secured.plain, SUBMITTED_DLQ, b"for the person on call")
+    typed = f"{as_login(database.url, Role.OPERATOR, DATABASE_PASSWORD)}\n{PASSWORD}\nprequal dlq list\n"
+
+    done = as_in_the_cluster(command, secured, database, KafkaUser.CREDIT, tmp_path, typed)
+
+    assert SUBMITTED_DLQ in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("user", KafkaUser)
@@ -187,6 +152,26 @@ def test_user_may_do_what_its_list_says_and_nothing_else(secured: Secured, user:
         *(("topic", topic, "Alter") for topic in alters(settings)),
         *(("group", group, "Read") for group in commits(settings)),
     } == {(acl.kind, acl.name, acl.operation) for acl in acls.ACLS[user] if acl.operation != "Describe"}
+
+
+def as_in_the_cluster(
+    command: str, secured: Secured, database: Database, user: KafkaUser, folder: Path, typed: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Carry a command of the page out, whose `kubectl` runs what it is given with the environment of a user's pod."""
+    for name, words in (("kubectl", KUBECTL), ("prequal", f'exec {sys.executable} -P -m prequal "$@"')):
+        (folder / name).write_text(f"#!/bin/sh\n{words}\n")
+        (folder / name).chmod(0o755)
+    pod = secured.environment(user, KAFKA_SASL_PASSWORD=PASSWORD) | {
+        "DATABASE_URL": as_login(database.url, Role.API, DATABASE_PASSWORD),
+        "ENCRYPTION_KEY": ENCRYPTION_KEY,
+        "ENCRYPTION_KEYS_RETIRED": OTHER_KEY,
+        "PATH": f"{folder}:/usr/bin:/bin",
+    }
+    del pod["KAFKA_SASL_PASSWORD_FILE"]
+    secrets = {"URI": database.url, "ON_CALL": PASSWORD}
+    return subprocess.run(
+        ["bash", "-c", command], env=pod | secrets, input=typed, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def publish(bootstrap_servers: str, topic: str, value: bytes) -> None:

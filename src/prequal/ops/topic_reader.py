@@ -12,16 +12,24 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.settings import KafkaSettings
-from prequal.messaging.acls import READER_GROUP
+from prequal.messaging.acls import READER_GROUP, KafkaUser
 from prequal.messaging.kafka_clients import Refusal, consumer_settings
 
 REQUEST_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
 READ_AT_ONCE = 50
 
+_FINAL = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
+
 Partition: TypeAlias = tuple[str, int]
 
 _UNREACHABLE = "Kafka at {} does not answer: {}."
+_UNREADABLE = "The Kafka user {} may not read a topic that is needed: {} may."
 
 
 def read_topics(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Message]:
@@ -29,7 +37,7 @@ def read_topics(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Message
 
     Raises:
         Transient: Kafka does not answer.
-        Misconfigured: a topic does not exist.
+        Misconfigured: a topic does not exist, or the user may not read it.
     """
     with closing(TopicReader(kafka)) as reader:
         yield from reader.read(
@@ -50,13 +58,13 @@ class TopicReader:
 
         Raises:
             Transient: Kafka does not answer.
-            Misconfigured: a topic does not exist.
+            Misconfigured: a topic does not exist, or the user may not read it.
         """
         with self._answers():
-            return _offsets(self._consumer(), topics)
+            return _offsets(self._consumer(), topics, self._kafka.kafka_sasl_username)
 
     def read(self, spans: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
-        """The messages from an offset up to before another. Raises `Transient` when Kafka does not answer."""
+        """The messages from an offset up to before another. Raises as `offsets`."""
         with self._answers():
             yield from _until_ends(self._consumer(), spans)
 
@@ -76,6 +84,8 @@ class TopicReader:
         try:
             yield
         except KafkaException as error:
+            if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise Misconfigured(_UNREADABLE.format(self._kafka.kafka_sasl_username, KafkaUser.OPERATOR)) from None
             raise self._unreachable(self._refusal.sentence or error.args[0].name()) from None
         except TimeoutError:
             raise self._unreachable("no message in time") from None
@@ -91,11 +101,13 @@ def _consumer(kafka: KafkaSettings, refusal: Refusal) -> Consumer:
     return Consumer(settings)
 
 
-def _offsets(consumer: Consumer, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+def _offsets(consumer: Consumer, topics: Sequence[str], user: str) -> dict[Partition, tuple[int, int]]:
     existing = consumer.list_topics(timeout=REQUEST_SECONDS).topics
     for topic in topics:
         if topic not in existing:
-            raise Misconfigured(f"The topic {topic} does not exist: run `prequal topics`.")
+            # Brokers name no topic to a user who may do nothing with it.
+            unseen = f", or the Kafka user {user} may not read it, as {KafkaUser.OPERATOR} may" if user else ""
+            raise Misconfigured(f"The topic {topic} does not exist: run `prequal topics`{unseen}.")
     partitions = [TopicPartition(topic, number) for topic in topics for number in existing[topic].partitions]
     marks = [(each, consumer.get_watermark_offsets(each, timeout=REQUEST_SECONDS)) for each in partitions]
     return {(each.topic, each.partition): mark for each, mark in marks if mark and mark[0] < mark[1]}
@@ -130,6 +142,6 @@ def _at_end(message: Message, end: int) -> bool:
         return (message.offset() or 0) >= end - 1
     if error.code() == KafkaError._PARTITION_EOF:
         return True
-    if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}:
+    if error.code() in _FINAL:
         raise KafkaException(error)
     return False  # the client recovers by itself, or no message comes and the deadline passes
