@@ -27,13 +27,12 @@ from uuid_utils.compat import uuid7
 from bench.load import Seen, burst
 from harness.client import Connection
 from harness.database import prepare
-from harness.ports import free_port, free_ports
-from harness.stores import started
+from harness.ports import free_port
+from harness.stores import a_postgres
 from harness.system import PAN_HASH_KEY, Service, a_system
 from prequal.api_clients import administration
 from prequal.core.keys import key_bytes
 from prequal.domain.api_client import Scope
-from prequal.local.postgres import Postgres
 from prequal.record.acts import operator
 from prequal.security.pan_encryption import PanHasher
 
@@ -49,7 +48,7 @@ def an_api() -> Iterator[tuple[Service, list[str]]]:
     """An API that asks for tokens, on a PostgreSQL of its own, and the tokens of two clients."""
     with tempfile.TemporaryDirectory(prefix="bench-strangers-") as name:
         folder = Path(name)
-        with started(Postgres(folder / "pg", *free_ports(1))) as server:
+        with a_postgres(folder / "pg") as server:
             prepare(server.database_url)
             settings = {"API_AUTHENTICATION": "keys", "ADMIN_PORT": str(free_port())}
             with a_system(server.database_url, NOWHERE, folder, **settings) as system:

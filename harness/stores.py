@@ -3,14 +3,17 @@
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
 import psutil
 
+from harness.ports import free_ports
 from prequal.local.child_process import Child
+from prequal.local.kafka import Kafka
+from prequal.local.postgres import Postgres
 
 C = TypeVar("C", bound=Child)
 
@@ -37,6 +40,16 @@ def started(store: C) -> Iterator[C]:
         yield store
     finally:
         store.stop_for_good()
+
+
+def a_postgres(data: Path) -> AbstractContextManager[Postgres]:
+    """A PostgreSQL on a free port, with its data in this folder, for as long as the block lasts."""
+    return started(Postgres(data, *free_ports(1)))
+
+
+def a_kafka(data: Path) -> AbstractContextManager[Kafka]:
+    """A Kafka on free ports, likewise."""
+    return started(Kafka(data, *free_ports(2)))
 
 
 @contextmanager

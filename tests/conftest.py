@@ -13,11 +13,9 @@ import pytest
 
 from harness.broker import Broker
 from harness.database import Cluster, Database
-from harness.ports import free_ports
-from harness.stores import folder_in_memory, started
+from harness.stores import a_kafka, a_postgres, folder_in_memory
 from harness.system import System, a_system
 from prequal.local.kafka import Kafka
-from prequal.local.postgres import Postgres
 from prequal.postgres import primary
 
 
@@ -45,7 +43,7 @@ def _leak_is_found_where_it_is_made() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """One PostgreSQL server for all tests of a worker, with a migrated template in it."""
-    with folder_in_memory() as folder, started(Postgres(folder / "data", *free_ports(1))) as server:
+    with folder_in_memory() as folder, a_postgres(folder / "data") as server:
         cluster = Cluster(server.database_url)
         cluster.make_template()
         yield cluster
@@ -54,7 +52,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """One Kafka broker for all tests of a worker that do it no harm."""
-    with started(Kafka(tmp_path_factory.mktemp("kafka") / "data", *free_ports(2))) as node:
+    with a_kafka(tmp_path_factory.mktemp("kafka") / "data") as node:
         yield node
 
 

@@ -13,8 +13,7 @@ import psycopg
 import pytest
 
 from harness.database import Database, prepare
-from harness.ports import free_ports
-from harness.stores import started
+from harness.stores import a_postgres
 from harness.waiting import PATIENCE_SECONDS, eventually, soon
 from prequal.console.visit import Console
 from prequal.core.circuit_breaker import FAILURES_MAX
@@ -33,7 +32,7 @@ BACKTESTS = "/api/v1/policy/backtests"
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A server that a test may stop."""
-    with started(Postgres(tmp_path_factory.mktemp("own-postgresql") / "data", *free_ports(1))) as server:
+    with a_postgres(tmp_path_factory.mktemp("own-postgresql") / "data") as server:
         yield server
 
 

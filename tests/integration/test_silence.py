@@ -9,8 +9,7 @@ import pytest
 
 from harness.database import Database, prepare
 from harness.policies import policy_text
-from harness.ports import free_ports
-from harness.stores import frozen, started
+from harness.stores import a_postgres, frozen
 from harness.waiting import PATIENCE_SECONDS, soon
 from prequal.domain.policy.loading import load
 from prequal.local.postgres import Postgres
@@ -26,7 +25,7 @@ SENTENCE = "PostgreSQL has not answered for a minute: begin again when it does."
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A server that tests may freeze."""
-    with started(Postgres(tmp_path_factory.mktemp("own-postgresql") / "data", *free_ports(1))) as server:
+    with a_postgres(tmp_path_factory.mktemp("own-postgresql") / "data") as server:
         prepare(server.database_url)
         yield server
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from harness.broker import ALL_TOPICS, DECIDED, REPORTED, SUBMITTED, Broker, RawMessage, clients_of
 from harness.database import Database
-from harness.ports import free_port, free_ports
-from harness.stores import started
+from harness.ports import free_port
+from harness.stores import a_kafka
 from harness.waiting import soon
 from prequal.cli.app import app
 from prequal.core.errors import Transient
@@ -62,7 +62,7 @@ def test_created_topics_are_printed_as_json(broker: Broker) -> None:
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A broker whose topics no other module uses."""
-    with started(Kafka(tmp_path_factory.mktemp("own-kafka") / "data", *free_ports(2))) as node:
+    with a_kafka(tmp_path_factory.mktemp("own-kafka") / "data") as node:
         yield node
 
 

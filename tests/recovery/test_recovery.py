@@ -15,7 +15,7 @@ from harness.database import Database, prepare
 from harness.journal import SERVICES
 from harness.load import Load, applications, assert_all_is_well
 from harness.ports import free_ports
-from harness.stores import started
+from harness.stores import a_postgres
 from harness.system import System, a_system
 from prequal.local.kafka import Kafka
 from prequal.local.postgres import Postgres
@@ -28,7 +28,7 @@ TURNS_WITHIN_SECONDS = 5.0
 @pytest.fixture(scope="module")
 def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A server that these tests may kill."""
-    with started(Postgres(tmp_path_factory.mktemp("own-postgresql") / "data", *free_ports(1))) as server:
+    with a_postgres(tmp_path_factory.mktemp("own-postgresql") / "data") as server:
         yield server
 
 
