@@ -48,7 +48,7 @@ def an_api() -> Iterator[tuple[Service, list[str]]]:
     """An API that asks for tokens, on a PostgreSQL of its own, and the tokens of two clients."""
     with tempfile.TemporaryDirectory(prefix="bench-strangers-") as name:
         folder = Path(name)
-        with a_postgres(folder / "pg") as server:
+        with a_postgres() as server:
             prepare(server.database_url)
             settings = {"API_AUTHENTICATION": "keys", "ADMIN_PORT": str(free_port())}
             with a_system(server.database_url, NOWHERE, folder, **settings) as system:

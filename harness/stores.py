@@ -3,7 +3,7 @@
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
@@ -42,14 +42,18 @@ def started(store: C) -> Iterator[C]:
         store.stop_for_good()
 
 
-def a_postgres(data: Path) -> AbstractContextManager[Postgres]:
-    """A PostgreSQL on a free port, with its data in this folder, for as long as the block lasts."""
-    return started(Postgres(data, *free_ports(1)))
+@contextmanager
+def a_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL on a free port, with its data in memory if there is room, for as long as the block lasts."""
+    with folder_in_memory() as folder, started(Postgres(folder / "data", *free_ports(1))) as server:
+        yield server
 
 
-def a_kafka(data: Path) -> AbstractContextManager[Kafka]:
-    """A Kafka on free ports, likewise."""
-    return started(Kafka(data, *free_ports(2)))
+@contextmanager
+def a_kafka() -> Iterator[Kafka]:
+    """A Kafka on free ports, likewise: a broker whose disk stalls for two seconds loses its partitions for a while."""
+    with folder_in_memory() as folder, started(Kafka(folder / "data", *free_ports(2))) as node:
+        yield node
 
 
 @contextmanager

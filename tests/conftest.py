@@ -13,7 +13,7 @@ import pytest
 
 from harness.broker import Broker
 from harness.database import Cluster, Database
-from harness.stores import a_kafka, a_postgres, folder_in_memory
+from harness.stores import a_kafka, a_postgres
 from harness.system import System, a_system
 from prequal.local.kafka import Kafka
 from prequal.postgres import primary
@@ -43,16 +43,16 @@ def _leak_is_found_where_it_is_made() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """One PostgreSQL server for all tests of a worker, with a migrated template in it."""
-    with folder_in_memory() as folder, a_postgres(folder / "data") as server:
+    with a_postgres() as server:
         cluster = Cluster(server.database_url)
         cluster.make_template()
         yield cluster
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def kafka() -> Iterator[Kafka]:
     """One Kafka broker for all tests of a worker that do it no harm."""
-    with a_kafka(tmp_path_factory.mktemp("kafka") / "data") as node:
+    with a_kafka() as node:
         yield node
 
 

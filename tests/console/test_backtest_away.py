@@ -30,9 +30,9 @@ BACKTESTS = "/api/v1/policy/backtests"
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server() -> Iterator[Postgres]:
     """A server that a test may stop."""
-    with a_postgres(tmp_path_factory.mktemp("own-postgresql") / "data") as server:
+    with a_postgres() as server:
         yield server
 
 

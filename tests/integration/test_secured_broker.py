@@ -29,6 +29,7 @@ from harness.applications import an_application
 from harness.broker import ALL_TOPICS, GROUPS, PARTITIONS, REPORTED_DLQ, SUBMITTED_DLQ
 from harness.database import PASSWORD as DATABASE_PASSWORD
 from harness.database import Database
+from harness.stores import folder_in_memory
 from harness.system import ENCRYPTION_KEY, OTHER_KEY, REPORT_KEY, Service, System
 from harness.waiting import eventually, soon
 from prequal.core import topology
@@ -59,8 +60,8 @@ PUBLISHED = "kafka_messages_published_total"
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    with a_secured_broker(tmp_path_factory.mktemp("secured")) as secured:
+def secured() -> Iterator[Secured]:
+    with folder_in_memory() as folder, a_secured_broker(folder) as secured:
         yield secured
 
 

@@ -23,9 +23,9 @@ SENTENCE = "PostgreSQL has not answered for a minute: begin again when it does."
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server() -> Iterator[Postgres]:
     """A server that tests may freeze."""
-    with a_postgres(tmp_path_factory.mktemp("own-postgresql") / "data") as server:
+    with a_postgres() as server:
         prepare(server.database_url)
         yield server
 

@@ -60,9 +60,9 @@ def test_created_topics_are_printed_as_json(broker: Broker) -> None:
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def node() -> Iterator[Kafka]:
     """A broker whose topics no other module uses."""
-    with a_kafka(tmp_path_factory.mktemp("own-kafka") / "data") as node:
+    with a_kafka() as node:
         yield node
 
 

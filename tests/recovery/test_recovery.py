@@ -26,9 +26,9 @@ TURNS_WITHIN_SECONDS = 5.0
 
 
 @pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def own_postgres() -> Iterator[Postgres]:
     """A server that these tests may kill."""
-    with a_postgres(tmp_path_factory.mktemp("own-postgresql") / "data") as server:
+    with a_postgres() as server:
         yield server
 
 
