@@ -33,7 +33,7 @@ from prequal.api.posts import ClientGone
 from prequal.api.refusals import Refusals
 from prequal.messaging.events import rfc3339
 from prequal.postgres.ids import new_text
-from prequal.service import http_protocol
+from prequal.service import http_answers
 from prequal.telemetry import metrics
 from prequal.telemetry.logs import correlation_id, where
 from prequal.telemetry.metrics import DECISION_ROUTE, STATUS_ROUTE, SUBMIT_ROUTE
@@ -172,7 +172,7 @@ class Envelope:
         """The whole answer to whether the process lives, counted as any other."""
         _count(scope, 200, 0.0)
         headers = {"Content-Type": "application/json", "X-Request-ID": request_id_of(scope)}
-        return http_protocol.answer(200, b'{"status":"healthy"}', headers)
+        return http_answers.answer(200, b'{"status":"healthy"}', headers)
 
     def refuse(self, scope: Scope, seconds: float) -> bytes:
         """The whole answer to an application that is not admitted, after so long, counted and recorded as any other."""
@@ -184,7 +184,7 @@ class Envelope:
         self._access_log.record(scope, 503, (), seconds)
         wait = retry_after(ErrorCode.SERVICE_UNAVAILABLE, self.refusals.seconds_ahead())
         headers = {**wait, "X-Request-ID": request_id}
-        return http_protocol.answer(503, body, {"Content-Type": "application/json", **headers})
+        return http_answers.answer(503, body, {"Content-Type": "application/json", **headers})
 
     def refused_unread(self, status: int, request_id: str, client: tuple[str, int] | None) -> None:
         """Count and record what was refused before it was a request; nothing of it is known but who sent it."""

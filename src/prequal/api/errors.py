@@ -55,7 +55,7 @@ class ErrorCode(Code):
     VALIDATION_ERROR = 422, "The request breaks a rule; see details."
     IDEMPOTENCY_KEY_REUSED = 422, "This Idempotency-Key was used with another body."
     RATE_LIMITED = 429, "Too many requests: try again after the seconds of Retry-After."
-    HEADERS_TOO_LARGE = 431, "The request's head is over 16 KiB."
+    HEADERS_TOO_LARGE = 431, "The request's head is over 16 KiB, or has over 100 fields."
     DATABASE_ERROR = 500, "The application could not be stored; it was not accepted."
     INTERNAL_ERROR = 500, "Something went wrong on our side."
     SERVICE_UNAVAILABLE = 503, "The service cannot answer now: try again."

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from prequal.api.errors import ApiError, ErrorCode, error_response
 from prequal.postgres.ids import new_text
-from prequal.service import http_protocol
+from prequal.service import http_answers, http_protocol
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 
 WAITING_BYTES_MAX: Final = 4 * 1024
@@ -109,7 +109,7 @@ class Protocol(http_protocol.Protocol):
         error = ApiError(_CODES[status], words=http_protocol.WORDS[status])
         answer = error_response(error, request_id, "")
         self.app.refused_unread(status, request_id, self.client)
-        return http_protocol.refusal(status, bytes(answer.body), {**answer.headers, "X-Request-ID": request_id})
+        return http_answers.refusal(status, bytes(answer.body), {**answer.headers, "X-Request-ID": request_id})
 
     def shutdown(self) -> None:
         """End, because the process is to; whom it has kept waiting is refused before."""

@@ -7,6 +7,7 @@ import asyncio
 from typing import Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 _CONTINUE: Final = b"HTTP/1.1 100 "
 
@@ -53,3 +54,15 @@ class Flow(FlowControl):
         """Read again, unless something still waits."""
         if not (self.is_full or self.write_paused):
             super().resume_reading()
+
+
+def refusal(status: int, body: bytes, headers: dict[str, str]) -> bytes:
+    """An answer as bytes, after which the connection is closed."""
+    return answer(status, body, {**headers, "Connection": "close"})
+
+
+def answer(status: int, body: bytes, headers: dict[str, str]) -> bytes:
+    """An answer as bytes; its length is not among the headers yet, or is right there."""
+    fields = {"content-length": str(len(body)), **headers}
+    lines = [STATUS_LINE[status].rstrip(), *(f"{each}: {fields[each]}".encode() for each in fields)]
+    return b"\r\n".join([*lines, b"", body])

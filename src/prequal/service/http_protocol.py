@@ -5,18 +5,20 @@ protocol is declined by answering the message it rides on (RFC 9110, 7.8).
 """
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any, Final
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from prequal.service.http_answers import Flow, HeadWithBody
+from prequal.service.http_answers import Flow, HeadWithBody, refusal
 from prequal.service.http_connections import Connections
+from prequal.service.http_fields import size, without_offer
 
 HEAD_BYTES_MAX: Final = 16 * 1024
+FIELDS_MAX: Final = 100
+"""Of a head, and of what follows a body in chunks: a short field takes thirty times as much memory as bytes."""
 TARGET_BYTES_MAX: Final = 2 * 1024
 PIPELINE_MAX: Final = 8
 """So many requests wait on a connection; no more are read until half of them are answered."""
@@ -27,14 +29,12 @@ WORDS: Final = {
     400: "The request is not well-formed HTTP.",
     408: "The request's head did not arrive within 10 seconds.",
     414: "The request's target is over 2 KiB.",
-    431: "The request's head is over 16 KiB.",
+    431: "The request's head is over 16 KiB, or has over 100 fields.",
     503: "There are too many connections: only probes are answered on this one.",
 }
 """What is refused before it is a request, by status."""
 
 _HEAD_END: Final = b"\r\n\r\n"
-_OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
-"""The headers of an offer, and the words for them in `Connection`."""
 
 
 class Silent(asyncio.Protocol):
@@ -110,7 +110,7 @@ class Protocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state)
         self._waits = waits
-        self._parsing = self._head_bytes = 0
+        self._parsing = self._head_bytes = self._since_body = 0
         self._buffered = b""
         self._is_reading_buffered = False
         self._refusal: int | None = None
@@ -162,10 +162,11 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None:
             return
         self._parsing = len(data)
+        self._since_body += self._parsing
         try:
             self.parser.feed_data(data)
-            if self.scope is not None and "method" not in self.scope:
-                self._measure_head()
+            if self.scope is not None:
+                self._measure()
         except httptools.HttpParserUpgrade as offer:
             self._decline(data[offer.args[0] :])
         except httptools.HttpParserError as error:
@@ -180,18 +181,26 @@ class Protocol(HttpToolsProtocol):
             self._refuse(400)
             return
         version = self.parser.get_http_version().encode()
-        fields = [b"%b: %b\r\n" % field for field in _without_offer(self.headers)]
+        fields = [b"%b: %b\r\n" % field for field in without_offer(self.headers)]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._read(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(fields)))
         self._read(rest)
 
-    def _measure_head(self) -> None:
-        """See that a head that is not whole yet is within its bounds.
+    def _measure(self) -> None:
+        """See that a head that is not whole yet, or what comes of a message and is no body, is within its bounds.
 
         Raises:
             _Refused: it is not.
         """
+        if "method" not in self.scope:
+            self._measure_head()
+        elif self._since_body > HEAD_BYTES_MAX:
+            raise _Refused(431)
+        if len(self.headers) > FIELDS_MAX:
+            raise _Refused(431)
+
+    def _measure_head(self) -> None:
         if self in self._waits.beginning:
             self._head_bytes += self._parsing
         else:
@@ -204,17 +213,30 @@ class Protocol(HttpToolsProtocol):
         if self._head_bytes > HEAD_BYTES_MAX:
             raise _Refused(431)
 
+    def on_message_begin(self) -> None:
+        """Measure it from here."""
+        self._since_body = 0
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body for its reader."""
+        self._since_body = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the head is too large or the message comes a second time, without its offer."""
         if len(self.url) > TARGET_BYTES_MAX:
             raise _Refused(414)
-        if self._head_bytes + self._parsing > HEAD_BYTES_MAX and _size(self.headers) > HEAD_BYTES_MAX:
+        if self._head_bytes + self._parsing > HEAD_BYTES_MAX and size(self.headers) > HEAD_BYTES_MAX:
+            raise _Refused(431)
+        if len(self.headers) > FIELDS_MAX:
             raise _Refused(431)
         if self.parser.should_upgrade():
             return
         if self.only_probes and self.url.decode("latin-1").partition("?")[0] not in PROBES:
             raise _Refused(503)
-        self._head_bytes = 0
+        self._head_bytes = self._since_body = 0
+        self.headers = []  # what follows the body is none of the request's
         self._waits.idle.pop(self, None)
         self._waits.beginning.pop(self, None)
         if (self.cycle is None or self.cycle.response_complete) and (answer := self.answer_at_once()) is not None:
@@ -318,29 +340,3 @@ class _Answered:
 
 
 _ANSWERED: Final[Any] = _Answered()
-
-
-def refusal(status: int, body: bytes, headers: dict[str, str]) -> bytes:
-    """An answer as bytes, after which the connection is closed."""
-    return answer(status, body, {**headers, "Connection": "close"})
-
-
-def answer(status: int, body: bytes, headers: dict[str, str]) -> bytes:
-    """An answer as bytes; its length is not among the headers yet, or is right there."""
-    fields = {"content-length": str(len(body)), **headers}
-    lines = [STATUS_LINE[status].rstrip(), *(f"{each}: {fields[each]}".encode() for each in fields)]
-    return b"\r\n".join([*lines, b"", body])
-
-
-def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """The bytes that the headers took on their way."""
-    return sum(len(name) + len(value) + 4 for name, value in headers)
-
-
-def _without_offer(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
-    """The headers but those of an offer, which `Connection` does not name any more either."""
-    for name, value in headers:
-        if name == b"connection":
-            yield name, b",".join(word for word in value.split(b",") if word.strip().lower() not in _OFFER)
-        elif name not in _OFFER:
-            yield name, value

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from harness.ports import free_port
 from harness.waiting import soon
-from prequal.service import http_connections, http_protocol, http_server
+from prequal.service import http_answers, http_connections, http_protocol, http_server
 from prequal.service.http_connections import Connections, limits
-from prequal.service.http_protocol import HEAD_BYTES_MAX, PIPELINE_MAX, TARGET_BYTES_MAX
+from prequal.service.http_protocol import FIELDS_MAX, HEAD_BYTES_MAX, PIPELINE_MAX, TARGET_BYTES_MAX
 from prequal.telemetry import metrics
 from tests.builders import a_service
 from tests.support.edge import a_request, an_answer, an_edge, answers, echo
@@ -70,6 +70,45 @@ async def test_endless_head_is_refused_before_its_end(endless: bytes, status: in
         answer = await in_pieces(port, endless + b"x" * 20_000)
 
     assert answer[0] == status
+
+
+@pytest.mark.parametrize("size", [100, HEAD_BYTES_MAX], ids=["in pieces", "at once"])
+@pytest.mark.parametrize(("number", "status"), [(FIELDS_MAX, 200), (FIELDS_MAX + 1, 431)])
+async def test_head_of_over_a_hundred_fields_is_431(number: int, status: int, size: int) -> None:
+    own = a_request("GET /a").count(b": ")
+    async with an_edge() as port:
+        answer = await in_pieces(port, a_request("GET /a", [b"a:"] * (number - own)), size)
+
+    assert answer[0] == status
+
+
+@pytest.mark.parametrize("endless", [b"a:\r\n" * 100, b"a: " + b"a" * 1_000], ids=["fields", "a field"])
+async def test_who_sends_trailers_without_end_is_hung_up_on(endless: bytes) -> None:
+    async with an_edge(protocol=Refusing) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(a_request("POST /a", body=b"x", chunked=True).removesuffix(b"\r\n") + endless)
+        writer.write(endless * 1_000)
+        rest = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+
+    assert rest.startswith(b"HTTP/1.1 503")
+    assert b"HTTP/1.1 431" in rest
+
+
+async def test_trailers_are_no_headers() -> None:
+    fields: list[int] = []
+
+    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+        before = len(scope["headers"])
+        await echo(scope, receive, send)
+        fields.append(len(scope["headers"]) - before)
+
+    async with an_edge(counting) as port:
+        request = a_request("POST /a", body=b"x", chunked=True).removesuffix(b"\r\n")
+        answer = await answers(port, request, b"Authorization: x\r\n\r\n")
+
+    assert answer == [(200, b"POST /a x")]
+    assert fields == [0]
 
 
 async def test_refusal_comes_behind_the_answers_to_the_requests_before_it() -> None:
@@ -177,7 +216,7 @@ class Refusing(http_protocol.Protocol):
 
     def answer_at_once(self) -> bytes | None:
         type(self).answered += 1
-        return http_protocol.answer(503, b"x" * 16_384, {})
+        return http_answers.answer(503, b"x" * 16_384, {})
 
 
 async def test_who_reads_no_refusals_is_read_no_further_until_he_does(monkeypatch: pytest.MonkeyPatch) -> None:
