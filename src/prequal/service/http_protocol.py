@@ -309,6 +309,8 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         """Refuse what cannot be a request, behind the answers to those before it, and hang up."""
         self._refusal, self._buffered, self.flow.is_full = status, b"", False
+        if self.headers:
+            self.headers.clear()  # they take much more memory than they came with
         self._waits.beginning.pop(self, None)
         if self.transport.is_closing():
             return

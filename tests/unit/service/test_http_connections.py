@@ -4,6 +4,7 @@ import asyncio
 import resource
 import socket
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 from prometheus_client import Gauge
@@ -80,6 +81,29 @@ async def test_head_of_over_a_hundred_fields_is_431(number: int, status: int, si
         answer = await in_pieces(port, a_request("GET /a", [b"a:"] * (number - own)), size)
 
     assert answer[0] == status
+
+
+class Kept(http_protocol.Protocol):
+    """Remembers each that reads a connection."""
+
+    every: ClassVar[list["Kept"]] = []
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.every.append(self)
+        super().connection_made(transport)
+
+
+async def test_refused_head_is_not_kept_while_its_answer_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Kept, "every", [])
+    async with an_edge(protocol=Kept) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(a_request("GET /a").removesuffix(b"\r\n") + b"a:\r\n" * 4_000)
+        status, _ = await asyncio.wait_for(an_answer(reader), 10)
+        kept = [each.headers or each.scope["headers"] for each in Kept.every]
+        writer.close()
+
+    assert status == 431
+    assert kept == [[]]
 
 
 @pytest.mark.parametrize("endless", [b"a:\r\n" * 100, b"a: " + b"a" * 1_000], ids=["fields", "a field"])
