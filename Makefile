@@ -155,7 +155,7 @@ bench-compare: .venv/.develop ## Two variants' CPU and latency as ratios: BASE="
 	$(BIN)/python -m bench.compare $(if $(BASE),--base $(BASE)) $(if $(OTHER),--other $(OTHER)) \
 		--pairs $(or $(PAIRS),5) $(if $(RATE),--rate $(RATE) --seconds $(or $(FOR),30)) $(if $(MOST),--most $(MOST))
 
-faults: .venv/.develop ## Every fault once, then every seeded bug: RUNS=, ONLY=, EXCEPT=, SEED=, SHORT=1, RECORD=1, RESUME=1
+faults: .venv/.develop ## Every fault once, then every seeded bug: RUNS=, ONLY=, EXCEPT=, SEED=, SHORT=1, SECONDS=, RECORD=1, RESUME=1
 	@$(BIN)/python -m faults.run
 	@[ -n "$(ONLY)" ] || $(BIN)/python -m faults.bugs_run
 

@@ -23,6 +23,10 @@ class Volume:
         """How long it takes to send them."""
         return self.count / self.rate
 
+    def lasting(self, seconds: float) -> "Volume":
+        """The same rate, for so many seconds at least."""
+        return replace(self, count=max(self.count, round(self.rate * seconds)))
+
 
 NORMAL: Final = Volume(500, 20)
 SHORT: Final = Volume(100, 50)

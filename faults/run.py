@@ -8,6 +8,7 @@
     RECORD=1 python -m faults.run              results go to faults/results.jsonl and docs/fault-runs.md
     RESUME=1 python -m faults.run              without what was clean already at this revision, in this checkout
     ALLOW_NOT_RUN=1 python -m faults.run       what this machine has not the means for is no failure
+    SECONDS=180 ONLY=27 python -m faults.run   with outages of that length: here a dump of three minutes
     SHOW=1 SECONDS=120 ONLY=random-kills …     says what happens as it happens, with outages of that length
 
 Invariant: nothing passes that was not tried. A run whose fault did not happen is played again with other seeds, and is
