@@ -274,6 +274,8 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request that waits, or wait for one."""
         self.server_state.total_requests += 1
+        if self.cycle.response_complete:
+            self.cycle.body.clear()  # what of it was not read yet
         if self.transport.is_closing():
             self._waits.note(self._waits.unread, self)
             return
@@ -337,6 +339,7 @@ class _Answered:
     """Stands for a request that was answered when its head had come."""
 
     response_complete = True
+    body = bytearray()
     more_body = False
     message_event = asyncio.Event()
 

@@ -106,6 +106,24 @@ async def test_refused_head_is_not_kept_while_its_answer_is_read(monkeypatch: py
     assert kept == [[]]
 
 
+async def test_body_that_nobody_reads_is_not_kept_after_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Kept, "every", [])
+
+    async def hasty(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    async with an_edge(hasty, protocol=Kept) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(a_request("PUT /a", body=b"x" * 100_000)[:-1])
+        status, _ = await asyncio.wait_for(an_answer(reader), 10)
+        kept = [len(each.cycle.body) for each in Kept.every]
+        writer.close()
+
+    assert status == 404
+    assert kept == [0]
+
+
 @pytest.mark.parametrize("endless", [b"a:\r\n" * 100, b"a: " + b"a" * 1_000], ids=["fields", "a field"])
 async def test_who_sends_trailers_without_end_is_hung_up_on(endless: bytes) -> None:
     async with an_edge(protocol=Refusing) as port:
