@@ -1,4 +1,4 @@
-"""More than there is room for: too many apps, refusals by the thousand, and clients that are rude.
+"""More than there is room for: too many apps, and refusals by the thousand.
 
 Invariant: what is demanded is a ratio to the same run's own peak, since this machine carries the crowd as well; every
 post of a crowd is in the journal, so that the checker judges all of them.
@@ -11,22 +11,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
-
-from faults.build import DESCRIPTORS_MAX
 from faults.plan import SHORT
-from faults.scenario import Run, Spoilt, scenario
+from faults.scenario import Run, scenario
+from faults.scenarios.rude_clients import ROW, memory_bounded, normal_again
 from faults.systems import CHECKOUT
 from harness.crowd import Seen, Sent
 from harness.journal import Answered, Entry, Sending
 from harness.waiting import eventually
 
-ROW: Final = 28
 CAPACITIES: Final = (64, 128, 256)
 """Connections of which one has the peak; each run looks which."""
 OPEN_CONNECTIONS: Final = 1_024
@@ -43,12 +40,6 @@ ACCEPTED_SECONDS: Final = 1.0
 PEAK_P99_SECONDS: Final = 0.25
 REFUSED_SECONDS: Final = 2.5
 """In an open loop half of the refusals come sooner: two seconds, and the way."""
-MEMORY: Final = 1.2
-RUDE_SECONDS: Final = 8.0
-LIMIT: Final = 1_000
-DESCRIPTORS: Final = 1_024
-"""A shell's own limit, which stores and logs share with the connections."""
-UNREAD_REQUESTS: Final = 200_000
 FLOODERS: Final = 8
 NO_PAN: Final = b'{"pan_number": "abcde1234f"}'
 
@@ -160,7 +151,7 @@ def closed(times: int) -> Callable[[Run], None]:
     def act(run: Run) -> None:
         peak = peak_of(run)
         _demand_as_at_the_peak(run, peak, peak.connections * times)
-        _normal_again(run)
+        normal_again(run)
 
     return act
 
@@ -170,15 +161,7 @@ def four_times_the_rate(run: Run) -> None:
     """Four times as many posts a second as are accepted at the peak come, whatever they are answered."""
     peak = peak_of(run)
     _demand_as_at_the_peak(run, peak, OPEN_CONNECTIONS, 4 * peak.accepted_a_second)
-    _normal_again(run)
-
-
-def _normal_again(run: Run) -> None:
-    """Demand that every service is ready within five seconds, and that what is posted then is taken."""
-    run.demand_ready(5)
-    run.load()
-    run.come_to_rest()
-    run.demand_all_accepted()
+    normal_again(run)
 
 
 scenario(ROW, "four-times-as-many-apps", volume=SHORT, own_system=True, takes_minutes=True)(closed(4))
@@ -190,7 +173,7 @@ def refused(run: Run) -> None:
     """Requests that break a rule come from a few connections as fast as they are answered, beside the apps."""
     peak = peak_of(run)
     body = b"POST /applications HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-    with _memory_bounded(run), _flood(run, body % (len(NO_PAN), NO_PAN)) as count:
+    with memory_bounded(run), _flood(run, body % (len(NO_PAN), NO_PAN)) as count:
         seen = crowd(run, peak.connections)
     before_and_after = (peak, crowd(run, peak.connections))
     share = seen.accepted_a_second / min(each.accepted_a_second for each in before_and_after)
@@ -200,7 +183,7 @@ def refused(run: Run) -> None:
     run.demand(seen.lost + seen.other == 0, f"{seen.lost} posts beside the flood were lost, {seen.other} refused")
     run.demand(share >= BESIDE_A_FLOOD, f"goodput fell to {share:.0%} of its peak beside the flood")
     _demand_in_time(run, slower, seen)
-    _normal_again(run)
+    normal_again(run)
 
 
 @contextmanager
@@ -223,88 +206,3 @@ def _flood(run: Run, request: bytes) -> Iterator[list[int]]:
     over.set()
     for thread in threads:
         thread.join(10)
-
-
-@scenario(ROW, "client-that-reads-nothing", volume=SHORT, own_system=True, takes_minutes=True)
-def reads_nothing(run: Run) -> None:
-    """A client sends requests by the hundred thousand and reads no answer."""
-    run.load()
-    run.sent()
-    with _memory_bounded(run), socket.create_connection(("127.0.0.1", run.system.ports["api"])) as line:
-        line.settimeout(RUDE_SECONDS)
-        request = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
-        try:
-            line.sendall(request * UNREAD_REQUESTS)
-        except TimeoutError:
-            pass  # it is not read either, which is right
-        else:
-            raise Spoilt("all of it was read")
-        run.load()
-        run.sent()
-        run.demand_soon(lambda: _is_hung_up_on(line), 30, "the client is still connected")
-    run.demand_all_accepted()
-    _normal_again(run)
-
-
-def _is_hung_up_on(line: socket.socket) -> bool:
-    try:
-        line.send(b"x")
-    except (ConnectionError, BrokenPipeError):
-        return True
-    except TimeoutError:
-        return False
-    return False
-
-
-@scenario(ROW, "silent-to-the-limit", volume=SHORT, own_system=True, takes_minutes=True)
-def silent(run: Run) -> None:
-    """More connections than there may be are opened, and nothing comes on them."""
-    run.system.restart("api", HTTP_CONNECTIONS_MAX=str(LIMIT))
-    _silent(run, LIMIT)
-
-
-@scenario(ROW, "silent-to-the-last-descriptor", volume=SHORT, own_system=True, takes_minutes=True)
-def silent_without_descriptors(run: Run) -> None:
-    """More connections are opened than the API may open descriptors, and nothing comes on them."""
-    run.system.restart("api", **{DESCRIPTORS_MAX: str(DESCRIPTORS)})
-    _silent(run, DESCRIPTORS)
-
-
-def _silent(run: Run, most: int) -> None:
-    """Open more than `most` silent connections, of which there is room for fewer where descriptors are short."""
-    run.load()
-    run.sent()
-    with _memory_bounded(run), ExitStack() as lines:
-        for _ in range(most + 200):
-            lines.enter_context(socket.create_connection(("127.0.0.1", run.system.ports["api"])))
-        limit = run.system.metric("api", "http_connections_limit")
-        eventually(lambda: run.system.metric("api", "http_connections{") >= limit - 50)
-        health = run.system.get("api", "/health").status_code
-        run.demand(health == 200, f"/health was {health} beside {most} silent connections")
-        run.load()
-        run.sent()
-        closed = run.system.metric("api", "http_connections_closed_total", 'reason="room"')
-        run.demand(closed > 0, "nobody made room")
-    run.demand_all_accepted()
-    _normal_again(run)
-    run.system.restart("api")
-
-
-@contextmanager
-def _memory_bounded(run: Run) -> Iterator[None]:
-    """Demand that the API takes hardly more memory than before, at any moment of the block."""
-    process, over, most = psutil.Process(run.system.child("api").pid), threading.Event(), [0]
-    before = process.memory_info().rss
-
-    def look() -> None:
-        while not over.wait(0.1):
-            most[0] = max(most[0], process.memory_info().rss)
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    yield
-    over.set()
-    thread.join()
-    mib = f"{before / 2**20:.0f} to {most[0] / 2**20:.0f} MiB"
-    print(f"    {run.scenario.name}: the API's memory went from {mib}", flush=True)
-    run.demand(most[0] < before * MEMORY, f"the API's memory went from {mib}")

@@ -1,0 +1,214 @@
+"""Clients that are rude: they begin what they do not end, read nothing, or say nothing.
+
+Invariant: what is demanded of the API's memory is a ratio to what the same process took before them.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final
+
+import psutil
+
+from faults.build import DESCRIPTORS_MAX
+from faults.plan import SHORT
+from faults.scenario import Run, Spoilt, scenario
+from harness.waiting import eventually
+
+ROW: Final = 28
+MEMORY: Final = 1.2
+RUDE_SECONDS: Final = 8.0
+LIMIT: Final = 1_000
+DESCRIPTORS: Final = 1_024
+"""A shell's own limit, which stores and logs share with the connections."""
+UNREAD_REQUESTS: Final = 200_000
+AT_ONCE: Final = 8
+ANSWERED_SECONDS: Final = 5.0
+HALVES: Final = 1_000
+LATE_SECONDS: Final = 20.0
+"""Within which all of them are answered that their requests are late: ten seconds, and what a busy machine adds."""
+POST: Final = b"POST /applications HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+WITHOUT_END: Final = {
+    "head-without-end": (POST, b"X-A: %b\r\n" % (b"a" * 1_000)),
+    "body-without-end": (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n%b\r\n" % (b" " * 65_536)),
+    "trailers-without-end": (POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n", b"a:\r\n" * 16_000),
+    "length-without-end": (POST + b"Content-Length: 99999999999\r\n\r\n", b" " * 65_536),
+}
+"""What a client begins with, and what it then sends again and again."""
+HALF: Final = {
+    "half-a-head": POST + b"X-A: " + b"a" * 200,
+    "half-a-head-of-short-fields": POST + b"a:\r\n" * 4_000,
+    "half-a-body": POST + b"Content-Length: 200\r\n\r\n{",
+}
+"""What a thousand clients send of a request, and nothing more; each is answered that it is late, or too large."""
+
+
+@scenario(ROW, "client-that-reads-nothing", volume=SHORT, own_system=True, takes_minutes=True)
+def reads_nothing(run: Run) -> None:
+    """A client sends requests by the hundred thousand and reads no answer."""
+    run.load()
+    run.sent()
+    with memory_bounded(run), socket.create_connection(("127.0.0.1", run.system.ports["api"])) as line:
+        line.settimeout(RUDE_SECONDS)
+        request = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
+        try:
+            line.sendall(request * UNREAD_REQUESTS)
+        except TimeoutError:
+            pass  # it is not read either, which is right
+        else:
+            raise Spoilt("all of it was read")
+        run.load()
+        run.sent()
+        run.demand_soon(lambda: _is_hung_up_on(line), 30, "the client is still connected")
+    run.demand_all_accepted()
+    normal_again(run)
+
+
+def _is_hung_up_on(line: socket.socket) -> bool:
+    try:
+        line.send(b"x")
+    except (ConnectionError, BrokenPipeError):
+        return True
+    except TimeoutError:
+        return False
+    return False
+
+
+@scenario(ROW, "silent-to-the-limit", volume=SHORT, own_system=True, takes_minutes=True)
+def silent(run: Run) -> None:
+    """More connections than there may be are opened, and nothing comes on them."""
+    run.system.restart("api", HTTP_CONNECTIONS_MAX=str(LIMIT))
+    _silent(run, LIMIT)
+
+
+@scenario(ROW, "silent-to-the-last-descriptor", volume=SHORT, own_system=True, takes_minutes=True)
+def silent_without_descriptors(run: Run) -> None:
+    """More connections are opened than the API may open descriptors, and nothing comes on them."""
+    run.system.restart("api", **{DESCRIPTORS_MAX: str(DESCRIPTORS)})
+    _silent(run, DESCRIPTORS)
+
+
+def _silent(run: Run, most: int) -> None:
+    """Open more than `most` silent connections, of which there is room for fewer where descriptors are short."""
+    run.load()
+    run.sent()
+    with memory_bounded(run), ExitStack() as lines:
+        for _ in range(most + 200):
+            lines.enter_context(socket.create_connection(("127.0.0.1", run.system.ports["api"])))
+        limit = run.system.metric("api", "http_connections_limit")
+        eventually(lambda: run.system.metric("api", "http_connections{") >= limit - 50)
+        health = run.system.get("api", "/health").status_code
+        run.demand(health == 200, f"/health was {health} beside {most} silent connections")
+        run.load()
+        run.sent()
+        closed = run.system.metric("api", "http_connections_closed_total", 'reason="room"')
+        run.demand(closed > 0, "nobody made room")
+    run.demand_all_accepted()
+    normal_again(run)
+    run.system.restart("api")
+
+
+def without_end(first: bytes, then: bytes) -> Callable[[Run], None]:
+    """A few clients begin a request and send on and on; who is hung up on connects again."""
+
+    def act(run: Run) -> None:
+        run.load()
+        run.sent()
+        answered, over = [0], time.monotonic() + RUDE_SECONDS
+        clients = [
+            threading.Thread(target=_send_on, args=(run, first, then, over, answered), daemon=True)
+            for _ in range(AT_ONCE)
+        ]
+        with memory_bounded(run):
+            for client in clients:
+                client.start()
+            run.load()
+            for client in clients:
+                client.join()
+        run.demand(answered[0], "nobody was answered or hung up on")
+        run.demand_all_accepted()
+        normal_again(run)
+
+    return act
+
+
+def _send_on(run: Run, first: bytes, then: bytes, over: float, answered: list[int]) -> None:
+    while time.monotonic() < over:
+        with socket.create_connection(("127.0.0.1", run.system.ports["api"])) as line:
+            line.settimeout(RUDE_SECONDS)
+            with suppress(ConnectionError, TimeoutError):  # hung up on, or not read any more: both are right
+                line.sendall(first)
+                while time.monotonic() < over:
+                    line.sendall(then)
+            answered[0] += _is_answered(line, time.monotonic() + ANSWERED_SECONDS)
+
+
+def half_sent(half: bytes) -> Callable[[Run], None]:
+    """A thousand clients send a part of a request, and wait."""
+
+    def act(run: Run) -> None:
+        run.load()
+        run.sent()
+        with memory_bounded(run), ExitStack() as lines:
+            waiting = [
+                lines.enter_context(socket.create_connection(("127.0.0.1", run.system.ports["api"])))
+                for _ in range(HALVES)
+            ]
+            for line in waiting:
+                line.sendall(half)
+            run.load()
+            over = time.monotonic() + LATE_SECONDS
+            unanswered = [line for line in waiting if not _is_answered(line, over)]
+            run.demand(not unanswered, f"{len(unanswered)} half-sent requests were never answered")
+            run.sent()
+        run.demand_all_accepted()
+        normal_again(run)
+
+    return act
+
+
+def _is_answered(line: socket.socket, over: float) -> bool:
+    line.settimeout(max(0.01, over - time.monotonic()))
+    try:
+        line.recv(1)
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+for name, (first, then) in WITHOUT_END.items():
+    scenario(ROW, name, volume=SHORT, own_system=True, takes_minutes=True)(without_end(first, then))
+for name, half in HALF.items():
+    scenario(ROW, name, volume=SHORT, own_system=True, takes_minutes=True)(half_sent(half))
+
+
+def normal_again(run: Run) -> None:
+    """Demand that every service is ready within five seconds, and that what is posted then is taken."""
+    run.demand_ready(5)
+    run.load()
+    run.come_to_rest()
+    run.demand_all_accepted()
+
+
+@contextmanager
+def memory_bounded(run: Run) -> Iterator[None]:
+    """Demand that the API takes hardly more memory than before, at any moment of the block."""
+    process, over, most = psutil.Process(run.system.child("api").pid), threading.Event(), [0]
+    before = process.memory_info().rss
+
+    def look() -> None:
+        while not over.wait(0.1):
+            most[0] = max(most[0], process.memory_info().rss)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+    mib = f"{before / 2**20:.0f} to {most[0] / 2**20:.0f} MiB"
+    print(f"    {run.scenario.name}: the API's memory went from {mib}", flush=True)
+    run.demand(most[0] < before * MEMORY, f"the API's memory went from {mib}")
