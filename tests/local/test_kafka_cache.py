@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from prequal.local import jars, kafka_cache
+from prequal.local import jars, kafka_cache, kafka_cache_maker
 from prequal.local.kafka import JVM, _java_program
 
 
@@ -24,3 +24,14 @@ def test_cache_that_does_not_fit_is_ignored(tmp_path: Path, monkeypatch: pytest.
     done = subprocess.run([*command, "random-uuid"], capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, len(done.stdout.strip())) == (0, 22), done.stderr
+
+
+def test_cache_is_made_of_the_start_where_no_message_comes_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_cache, "file", lambda: tmp_path / "start.aot")
+    monkeypatch.setattr(kafka_cache_maker, "MESSAGE_SECONDS", 0.0)
+
+    kafka_cache_maker.make()
+
+    assert [file.name for file in tmp_path.iterdir()] == ["start.aot"]
