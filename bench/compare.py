@@ -41,7 +41,7 @@ from prequal.local.services import is_ready
 HERE: Final = Path(__file__).parent.parent
 CONNECTIONS: Final = 64
 WARM_UP: Final = 5_000
-MOST: Final = 50_000
+MOST: Final = 200_000
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 REST_SECONDS: Final = 1.0

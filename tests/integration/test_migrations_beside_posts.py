@@ -10,6 +10,7 @@ import pytest
 
 from harness.database import Database, Row
 from harness.waiting import eventually
+from prequal.schema import locks
 from prequal.schema.migrate import downgrade, upgrade
 from tests.support.submissions import stored
 
@@ -68,8 +69,11 @@ def call_after_each_statement(monkeypatch: pytest.MonkeyPatch, then: Callable[[s
     monkeypatch.setattr(alembic.op, "execute", execute)
 
 
-def test_posts_go_on_while_the_index_of_the_undecided_is_built(large: Database) -> None:
+def test_posts_go_on_while_the_index_of_the_undecided_is_built(
+    large: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     upgrade(large.url, "0124")
+    monkeypatch.setattr(locks, "LOCK_MS", 60_000)  # no pause between two tries in which nothing is built
 
     # A build beside writes waits for those that began before it, so that the next one surely comes while it runs.
     with ThreadPoolExecutor(1) as threads, large.connect() as before, large.connect() as beside:
