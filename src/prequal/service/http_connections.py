@@ -29,6 +29,9 @@ LOG_EVERY_SECONDS: Final = 60.0
 
 DESCRIPTORS_KEPT: Final = 128
 """For stores, logs and probes, beside those that one round of accepting may take."""
+CLOSING_MAX: Final = 128
+"""So many that make room are not counted any more: as many as are accepted in one turn of the loop. One that reads
+nothing of its last answer may stay for long."""
 PROBES_MAX: Final = 32
 """So many connections more are let in when there is no room, and are answered probes alone."""
 
@@ -53,6 +56,8 @@ class Connections:
         self._limit = limit
         self._idle_seconds = idle_seconds
         self._open = 0
+        self._closing: set[Connection] = set()
+        """Those that made room: they end in the loop's next turn, after all that this one accepts."""
         self._loop = asyncio.get_running_loop()
         self._logged_at = -LOG_EVERY_SECONDS
         self.idle: Waiting = OrderedDict()
@@ -68,8 +73,8 @@ class Connections:
             Whether it may send more than probes: false if nobody could go.
         """
         self._open += 1
-        has_room = self._open <= self._limit or self._make_room()
-        if self._open > self._limit + PROBES_MAX:
+        has_room = self._staying() <= self._limit or self._make_room()
+        if self._staying() > self._limit + PROBES_MAX:
             connection.transport.abort()
         else:
             self.idle[connection] = self._loop.time()
@@ -78,6 +83,7 @@ class Connections:
     def closed(self, connection: Connection) -> None:
         """Count a connection that has ended."""
         self._open -= 1
+        self._closing.discard(connection)
         for waiting in (self.idle, self.beginning, self.unread):
             waiting.pop(connection, None)
 
@@ -110,13 +116,18 @@ class Connections:
             over.append(waiting.popitem(last=False)[0])
         return over
 
+    def _staying(self) -> int:
+        return self._open - min(len(self._closing), CLOSING_MAX)
+
     def _make_room(self) -> bool:
         if self._loop.time() >= self._logged_at + LOG_EVERY_SECONDS:
             self._logged_at = self._loop.time()
             log.warning("connections_at_limit", limit=self._limit, idle=len(self.idle), beginning=len(self.beginning))
         for waiting in (self.idle, self.beginning):
             if waiting:
-                _close(waiting.popitem(last=False)[0], "room")
+                gone = waiting.popitem(last=False)[0]
+                self._closing.add(gone)
+                _close(gone, "room")
                 return True
         metrics.HTTP_CONNECTIONS_CLOSED.labels("refused").inc()
         return False

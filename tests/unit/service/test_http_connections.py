@@ -4,7 +4,7 @@ import asyncio
 import resource
 import socket
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from prometheus_client import Gauge
@@ -345,6 +345,27 @@ async def test_many_who_connect_at_once_are_let_in_within_few_turns_of_a_busy_lo
         for client in clients:
             client.close()
     assert turns < 100
+
+
+async def test_nobody_is_cut_among_many_who_come_in_one_turn_while_others_make_room() -> None:
+    connections, cut = Connections(100, 75), []
+
+    class Client:
+        def __init__(self) -> None:
+            self.transport: Any = self
+
+        def close(self) -> None:
+            """Ends in the next turn of the loop, as a transport does."""
+
+        def abort(self) -> None:
+            cut.append(self)
+
+        def late(self) -> None: ...
+
+    rooms = [connections.opened(Client()) for _ in range(228)]
+
+    assert all(rooms)
+    assert cut == []
 
 
 async def test_connections_are_counted() -> None:
