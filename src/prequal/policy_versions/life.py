@@ -79,11 +79,16 @@ def _require_replaceable(stored: StoredVersion, actor: Actor) -> None:
         raise Conflict(f"{name} was proposed by {author}: {how}.")
 
 
-async def require_recordable(connection: Connection, actor: Actor, version: str, seen: Seen) -> None:
-    """Refuse what `record_backtest` would refuse, before a backtest is run that takes minutes. Raises as it does."""
+async def require_recordable(connection: Connection, actor: Actor, version: str, seen: Seen) -> StoredVersion:
+    """The version, of which a backtest may be recorded, before one is run that takes minutes.
+
+    Raises:
+        NoSuchVersion, Conflict: what `record_backtest` would refuse.
+    """
     stored = await found(connection, version)
     require_not_activated(stored)
     await _require_place_for_backtest(connection, actor, stored, seen)
+    return stored
 
 
 async def record_backtest(

@@ -82,14 +82,12 @@ async def run_backtest(visit: Visit) -> Response:
     days = whole_number(visit.form.get("days", ""), 1, DAYS_MAX)
     if days is None:
         raise UsageError(f"A backtest is of the last 1 to {DAYS_MAX} days.")
-    seen = Seen(_hash(visit, "hash"), _hash(visit, "backtest"))
+    actor, seen = visit.session.actor, Seen(_hash(visit, "hash"), _hash(visit, "backtest"))
     try:
         async with visit.reading() as connection:
-            stored = await life.found(connection, version)
-            life.require_not_activated(stored)
-            await life.require_as_seen(connection, stored, seen)
+            stored = await life.require_recordable(connection, actor, version, seen)
         policy = policies.policy_of(stored)
-        await backtests.begin(visit.session.actor, policy, stored.document, timedelta(days=days), seen)
+        await backtests.begin(actor, policy, stored.document, timedelta(days=days), seen)
     except (Conflict, Busy) as why:
         return await _version(visit, 409, str(why))
     if backtests.is_running:
