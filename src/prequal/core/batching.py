@@ -7,8 +7,7 @@ FREE = 8
 """So many come at once at 1,000 a second, where a pause would cost more time than it saves CPU."""
 SECONDS_EACH, SECONDS_MAX = 0.0008, 0.032
 """For each beyond these: from 1,250 a second on, more come in the pause than it was for, so that it grows to its
-maximum. Batches of the half of a service's partitions then have what those of all had: two processes of each service
-decide as many a second on one machine as one of each."""
+maximum, also for a process that has half of its service's partitions."""
 
 
 def gathering_seconds(taken: int) -> float:

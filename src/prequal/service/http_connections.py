@@ -29,9 +29,9 @@ LOG_EVERY_SECONDS: Final = 60.0
 
 DESCRIPTORS_KEPT: Final = 128
 """For stores, logs and probes, beside those that one round of accepting may take."""
-CLOSING_MAX: Final = 128
-"""So many that make room are not counted any more: as many as are accepted in one turn of the loop. One that reads
-nothing of its last answer may stay for long."""
+ACCEPTED_AT_ONCE: Final = 128
+"""So many connections are accepted in one turn of the loop. Of those that made room as many are not counted any more:
+they end in the next turn, but one that reads nothing of its last answer may stay for long."""
 PROBES_MAX: Final = 32
 """So many connections more are let in when there is no room, and are answered probes alone."""
 
@@ -57,7 +57,7 @@ class Connections:
         self._idle_seconds = idle_seconds
         self._open = 0
         self._closing: set[Connection] = set()
-        """Those that made room: they end in the loop's next turn, after all that this one accepts."""
+        """Those that made room and have not ended."""
         self._loop = asyncio.get_running_loop()
         self._logged_at = -LOG_EVERY_SECONDS
         self.idle: Waiting = OrderedDict()
@@ -117,7 +117,7 @@ class Connections:
         return over
 
     def _staying(self) -> int:
-        return self._open - min(len(self._closing), CLOSING_MAX)
+        return self._open - min(len(self._closing), ACCEPTED_AT_ONCE)
 
     def _make_room(self) -> bool:
         if self._loop.time() >= self._logged_at + LOG_EVERY_SECONDS:

@@ -25,7 +25,7 @@ from starlette.routing import Route
 from prequal.core.errors import Misconfigured
 from prequal.core.lifecycle import beside, pause
 from prequal.core.topology import Service
-from prequal.service.http_connections import Connections, limits
+from prequal.service.http_connections import ACCEPTED_AT_ONCE, Connections, limits
 from prequal.service.http_protocol import Protocol, Silent
 from prequal.service.http_tls import HANDSHAKE_SECONDS, HttpCertificate
 from prequal.service.readiness import Readiness
@@ -34,8 +34,6 @@ from prequal.telemetry.shown import Labelled
 log = structlog.get_logger()
 
 BACKLOG = 2048
-ACCEPTED_AT_ONCE = 128
-"""So many connections are accepted in one turn of the loop."""
 ACCEPT_AGAIN_SECONDS = 1.0
 """After which connections are accepted again when the kernel refused."""
 RECEIVE_BYTES = 32 * 1024
