@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from harness.database import Database, url_of_service
 from harness.waiting import eventually
 from prequal.cli.app import app as prequal_app
-from prequal.console import app
+from prequal.console import app, waiting
 from prequal.console.service import console_of
 from prequal.console.visit import Console
 from prequal.core.console_settings import ConsoleSettings
@@ -76,6 +76,18 @@ def _kafka_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
     if "broker" not in request.fixturenames:
         monkeypatch.setattr("prequal.messaging.consumer_lag.ASK_SECONDS", 0.2)
         monkeypatch.setattr("prequal.ops.topic_reader.REQUEST_SECONDS", 0.2)
+
+
+@pytest.fixture(autouse=True)
+def _forms_wait_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to a form comes after the end of what it began, however busy the machine is."""
+    monkeypatch.setattr(waiting, "WAIT_SECONDS", 60.0)
+
+
+@pytest.fixture
+def forms_do_not_wait(monkeypatch: pytest.MonkeyPatch, _forms_wait_for_the_end: None) -> None:
+    """The answer to a form comes while what it began runs."""
+    monkeypatch.setattr(waiting, "WAIT_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -194,3 +206,15 @@ def prequal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Prequal
 
     yield run
     structlog.reset_defaults()
+
+
+def backtest_waits(database: Database) -> bool:
+    """Whether a backtest waits for a lock of the test's."""
+    return bool(
+        database.value(
+            """
+            SELECT count(*) FROM pg_stat_activity
+            WHERE application_name LIKE 'backtest%%' AND wait_event_type = 'Lock'
+            """
+        )
+    )

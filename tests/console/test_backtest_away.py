@@ -22,7 +22,7 @@ from prequal.domain.person import PersonRole
 from prequal.local.postgres import Postgres
 from prequal.schema.retention import maintain
 
-from .conftest import csrf
+from .conftest import backtest_waits, csrf
 from .test_policy import document, fields, says
 
 SignedIn = Callable[..., Any]
@@ -63,12 +63,13 @@ def held_up(officer: Any, database: Database) -> Iterator[None]:
         other.close()
 
 
-@pytest.mark.usefixtures("held_up")
+@pytest.mark.usefixtures("held_up", "forms_do_not_wait")
 async def test_backtest_whose_postgresql_stops_in_the_middle_has_failed_and_another_is_made(
-    officer: Any, console: Console, server: Postgres
+    officer: Any, console: Console, server: Postgres, database: Database
 ) -> None:
     begun = await officer.post("/policy/v2/backtest", **await fields(officer, "v2", "backtest"), days="30")
     while_it_runs = await officer.get("/policy/v2")
+    await soon(lambda: backtest_waits(database))
     server.kill()
 
     away = await soon(lambda: shown_again(officer, console))
@@ -113,11 +114,11 @@ async def made(api: httpx.AsyncClient) -> bool:
 
 @pytest.mark.usefixtures("held_up")
 async def test_backtest_over_the_api_whose_postgresql_stops_is_answered_and_another_is_made(
-    officer: Any, person: SignedIn, console: Console, server: Postgres
+    officer: Any, person: SignedIn, console: Console, server: Postgres, database: Database
 ) -> None:
     api = await person(PersonRole.RISK_OFFICER)
     asked = asyncio.create_task(api.post(BACKTESTS, json={"version": "v2", "record": True}))
-    await soon(lambda: running(api))
+    await soon(lambda: backtest_waits(database))
     server.kill()
 
     answer = await asked
@@ -126,10 +127,6 @@ async def test_backtest_over_the_api_whose_postgresql_stops_is_answered_and_anot
     assert not console.backtests.is_running
     server.start()
     assert await soon(lambda: made(api))
-
-
-async def running(api: httpx.AsyncClient) -> Any:
-    return (await api.get(f"{BACKTESTS}/running")).json()["running"]
 
 
 def test_backtest_at_a_command_line_whose_postgresql_stops_ends_and_says_so(
@@ -141,21 +138,10 @@ def test_backtest_at_a_command_line_whose_postgresql_stops_ends_and_says_so(
     with psycopg.connect(database.url) as other:
         other.execute("LOCK TABLE applications")
         with subprocess.Popen(words, env=settings, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as command:
-            eventually(lambda: waits_for_a_lock(database))
+            eventually(lambda: backtest_waits(database))
             server.kill()
             _, said = command.communicate(timeout=PATIENCE_SECONDS)
         other.close()
 
     assert command.returncode == ExitCode.UNREACHABLE
     assert said.splitlines()[-1].startswith("prequal: PostgreSQL failed: ")
-
-
-def waits_for_a_lock(database: Database) -> bool:
-    return bool(
-        database.value(
-            """
-            SELECT count(*) FROM pg_stat_activity
-            WHERE application_name LIKE 'backtest%%' AND wait_event_type = 'Lock'
-            """
-        )
-    )

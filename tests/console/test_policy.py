@@ -24,7 +24,7 @@ from prequal.domain.policy.loading import load
 from prequal.policy_versions import challenges, life
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
-from tests.console.conftest import Browser
+from tests.console.conftest import Browser, backtest_waits
 from tests.support.reviews import reported
 from tests.support.submissions import a_submission, store, stored
 
@@ -239,6 +239,7 @@ async def test_officer_backtests_a_version_on_the_last_days_and_sees_what_it_wou
     assert "was activated: the backtest that was approved stays with it" in in_force.text
 
 
+@pytest.mark.usefixtures("forms_do_not_wait")
 async def test_page_follows_a_backtest_that_runs_beside_which_no_second_begins_and_says_why_it_ended(
     signed_in: SignedIn, database: Database
 ) -> None:
@@ -251,6 +252,7 @@ async def test_page_follows_a_backtest_that_runs_beside_which_no_second_begins_a
         first = await officer.post("/policy/v2/backtest", "/policy", **sent, days="30")
         shown = await officer.get("/policy/v2")
         second = await officer.post("/policy/v2/backtest", "/policy", **sent, days="30")
+        await soon(lambda: backtest_waits(database))
         processes = [each for each in psutil.Process().children() if "spawn_main" in " ".join(each.cmdline())]
         priorities = [each.nice() for each in processes]
         for each in processes:
@@ -381,6 +383,7 @@ async def test_backtest_that_the_page_did_not_show_is_neither_overwritten_nor_pu
     assert f"v2 has another backtest than the one that was shown: {other.hex()}." in activation.text
 
 
+@pytest.mark.usefixtures("forms_do_not_wait")
 async def test_backtest_that_a_colleague_recorded_while_that_of_the_page_ran_is_kept(
     signed_in: SignedIn, database: Database
 ) -> None:

@@ -149,6 +149,7 @@ async def test_text_that_is_no_head_is_refused_and_nothing_is_verified(
     assert database.value("SELECT count(*) FROM acts WHERE action = 'record_verified'") == 0
 
 
+@pytest.mark.usefixtures("forms_do_not_wait")
 async def test_long_verification_shows_how_far_it_is_and_takes_no_second(
     signed_in: SignedIn, settings: ConsoleSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +161,6 @@ async def test_long_verification_shows_how_far_it_is_and_takes_no_second(
         return Verdict(1, 3, 0, None)
 
     monkeypatch.setattr(commands, "verify", verify)
-    monkeypatch.setattr(verifications, "WAIT_SECONDS", 0.01)
     auditor = await signed_in(PersonRole.AUDITOR)
 
     await auditor.post("/record/verify")

@@ -6,10 +6,10 @@ Invariant: one runs at a time; it ends with the console.
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
 
 from prequal.console.away import ended_by
 from prequal.console.backtest_process import BacktestProcess
+from prequal.console.waiting import wait_briefly
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError, Transient
 from prequal.domain.policy.policy import Policy
@@ -19,9 +19,6 @@ from prequal.policy_versions import life
 from prequal.policy_versions.life import Seen
 from prequal.postgres.connections import ConnectionPool
 from prequal.record.acts import Actor
-
-WAIT_SECONDS: Final = 2.0
-"""How long the answer to the form waits for a short one."""
 
 
 class Busy(Transient):
@@ -100,10 +97,10 @@ class Backtests:
             await life.record_backtest(connection, actor, policy, made.digest, made.counts, seen)
 
     async def begin(self, actor: Actor, policy: Policy, document: str, since: Moment, seen: Seen) -> None:
-        """Begin one that is recorded; returns after its end, or after `WAIT_SECONDS`. Raises `Busy`."""
+        """Begin one that is recorded, and `wait_briefly` for its end. Raises `Busy`."""
         asked = self._taken(actor, policy)
         self._task = asyncio.create_task(self._run_and_record(asked, actor, policy, document, since, seen))
-        await asyncio.wait({self._task}, timeout=WAIT_SECONDS)
+        await wait_briefly(self._task)
 
     def stop(self) -> None:
         """End one that runs."""

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from prequal.console.away import ended_by
+from prequal.console.waiting import wait_briefly
 from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError, Refused
 from prequal.postgres.connections import ConnectionPool
@@ -22,8 +23,6 @@ from prequal.record.heads import Head
 from prequal.telemetry.logs import where
 
 SECONDS_MAX: Final = 600.0
-WAIT_SECONDS: Final = 2.0
-"""How long the answer to the form waits for a short record."""
 FAILED: Final = "The verification failed, and says nothing about the record: the console's log has the fault of ours."
 
 log = structlog.get_logger()
@@ -66,12 +65,12 @@ class Verifier:
         return self._task is not None and not self._task.done()
 
     async def verify(self, actor: Actor, head: Head | None) -> None:
-        """Begin, if none runs; returns after its end, or after `WAIT_SECONDS`. Raises `Refused` while one runs."""
+        """Begin, if none runs, and `wait_briefly` for its end. Raises `Refused` while one runs."""
         if self.is_running:
             raise Refused("A verification runs already: its result will stand here for you too.")
         self.last = Verification(actor.name, datetime.now(UTC), has_kept_head=head is not None)
         self._task = asyncio.create_task(self._run(actor, self.last, head))
-        await asyncio.wait({self._task}, timeout=WAIT_SECONDS)
+        await wait_briefly(self._task)
 
     def stop(self) -> None:
         """End a verification that runs, at its next block."""
