@@ -29,7 +29,7 @@ from prequal.local.console import StackConsole
 from prequal.local.data_folder import DataFolder
 from prequal.local.demo import fresh_pan
 from prequal.local.keys import generate
-from prequal.local.restarter import PAUSES_SECONDS
+from prequal.local.restarter import PAUSES_SECONDS, done_in_the_end
 from prequal.local.settings import UpSettings
 from tests.local.machine import Up, is_alive
 
@@ -384,6 +384,38 @@ def test_broker_that_is_away_ends_the_start_with_exit_code_3_and_its_sentence(st
     code, sentence = outcome(stack)
     assert code == 3
     assert f"topics: Kafka at {broker} does not answer" in sentence
+
+
+class Store:
+    """A step against a store that answers after so many tries."""
+
+    def __init__(self, silent: int) -> None:
+        self.silent, self.tries = silent, 0
+
+    def step(self) -> str:
+        self.tries += 1
+        if self.tries <= self.silent:
+            raise Transient("PostgreSQL cannot be reached")
+        return "done"
+
+
+def test_step_whose_store_does_not_answer_at_once_is_done_again(capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(silent=2)
+
+    assert done_in_the_end(store.step, threading.Event(), StackConsole()) == "done"
+    assert store.tries == 3
+    assert capsys.readouterr().out.count("PostgreSQL cannot be reached: trying again") == 2
+
+
+def test_step_whose_store_never_answers_fails_at_the_third_try_and_at_once_when_the_stack_stops() -> None:
+    away, stopping, stopped = Store(silent=9), threading.Event(), Store(silent=9)
+    stopping.set()
+
+    with pytest.raises(Transient):
+        done_in_the_end(away.step, threading.Event(), StackConsole())
+    with pytest.raises(Transient):
+        done_in_the_end(stopped.step, stopping, StackConsole())
+    assert (away.tries, stopped.tries) == (3, 1)
 
 
 def test_store_that_is_away_at_the_daily_maintenance_does_not_end_the_stack(

@@ -8,8 +8,9 @@ Invariant: a child that was killed is started again within two seconds, however 
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Final
+from typing import Final, TypeVar
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.topology import ExitCode
@@ -28,6 +29,25 @@ LINE_MAX: Final = 300
 
 FIRST_TRIES: Final = 3
 """A child that failed so often before it was ever ready is not started again."""
+
+
+T = TypeVar("T")
+
+
+def done_in_the_end(work: Callable[[], T], stopping: threading.Event, console: StackConsole) -> T:
+    """What a step gives that can be done again where its store does not answer, as often as a child is started.
+
+    Raises:
+        Transient: the store did not answer the last time either, or the stack is stopping.
+    """
+    for pause in PAUSES_SECONDS[: FIRST_TRIES - 1]:
+        try:
+            return work()
+        except Transient as problem:
+            if stopping.wait(pause):
+                raise
+            console.event(f"{problem}: trying again")
+    return work()
 
 
 class Restarter:

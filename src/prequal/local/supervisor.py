@@ -26,7 +26,7 @@ from prequal.local.keys import NAMES, development_keys
 from prequal.local.logins import Logins
 from prequal.local.ports import require_free
 from prequal.local.postgres import Postgres
-from prequal.local.restarter import Restarter
+from prequal.local.restarter import Restarter, done_in_the_end
 from prequal.local.run_file import Process, RunFile
 from prequal.local.services import OneShotJob, ServiceProcess
 from prequal.local.settings import UpSettings
@@ -168,8 +168,8 @@ class LocalStack:
         """PostgreSQL, ours or the user's, with its tables and the partitions of the coming days."""
         if self._postgres:
             self._start_children(self._stores, [self._postgres])
-            self._logins = Logins(self._folder.logins)
-            self._logins.make(self._database_url)
+            self._logins = logins = Logins(self._folder.logins)
+            self._in_the_end(lambda: logins.make(self._database_url))
         self._run_job("migrate")  # which also makes the partitions of the days ahead, and grants the roles their own
 
     def _open_broker(self) -> None:
@@ -224,8 +224,11 @@ class LocalStack:
         began = time.monotonic()
         job = OneShotJob(name, self._folder.log(name), self._children_settings())
         self._register(self._services, [job])
-        job.execute()
+        self._in_the_end(job.execute)
         self._console.done(name, time.monotonic() - began)
+
+    def _in_the_end(self, work: Callable[[], T]) -> T:
+        return done_in_the_end(work, self._stopping, self._console)
 
     def _register(self, group: list[Child], children: Sequence[Child]) -> None:
         """Note the children for `_stop`; once it has begun none is accepted."""
@@ -260,7 +263,7 @@ class LocalStack:
         from prequal.local.first_client import token_of_first_client
 
         key, sandbox = self._keys["PAN_HASH_KEY"], self._settings.sandbox
-        token = token_of_first_client(self._database_url, key, sandbox=sandbox)
+        token = self._in_the_end(lambda: token_of_first_client(self._database_url, key, sandbox=sandbox))
         if token is not None:
             self._console.text(FIRST_CLIENT.format(token=token))
         return token
@@ -269,7 +272,7 @@ class LocalStack:
         """Make those who may sign in to the console, where there are none."""
         from prequal.local.first_people import make_first_people
 
-        return make_first_people(self._database_url, self._folder.people)
+        return self._in_the_end(lambda: make_first_people(self._database_url, self._folder.people))
 
     def _demonstrate_once(self, token: str | None) -> None:
         from prequal.local.queries import has_applications
