@@ -90,7 +90,7 @@ class Broker:
             done.result(SECONDS)
 
     def publish(self, topic: str, messages: Iterable[RawMessage]) -> None:
-        """Produce, in order, and return when the broker holds all."""
+        """Produce, in order, and return when the broker holds all; partitions that are named are waited for."""
         failures: list[object] = []
 
         def delivered(error: object, _: Message) -> None:
@@ -100,6 +100,10 @@ class Broker:
         producer = Producer(
             {"bootstrap.servers": self.bootstrap_servers, "linger.ms": 0, "message.max.bytes": 2_000_000}
         )
+        messages = list(messages)
+        if partitions := [each.partition + 1 for each in messages if each.partition is not None]:
+            # After they were made, those of a topic are known to the controller first.
+            eventually(lambda: len(producer.list_topics(topic, SECONDS).topics[topic].partitions) >= max(partitions))
         for message in messages:
             where = ANY_PARTITION if message.partition is None else message.partition
             producer.produce(topic, message.value, message.key, where, headers=message.headers, on_delivery=delivered)
