@@ -28,7 +28,7 @@ CAPACITIES: Final = (64, 128, 256)
 """Connections of which one has the peak; each run looks which."""
 OPEN_CONNECTIONS: Final = 1_024
 """Over which posts come that wait for no answer, as from a balancer's pool."""
-SECONDS: Final = 5.0
+SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 115.0
 """How much longer than it posts a crowd may take."""
 GOODPUT: Final = 0.9
