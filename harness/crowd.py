@@ -61,7 +61,8 @@ class Seen:
     refused_p50_seconds: float
     retry_after_seconds: list[int]
     """The waits that refusals asked for, each once."""
-    health_p99_seconds: float
+    probe_p99_seconds: float
+    """Of `/health` and `/ready` together."""
     client_cores: float
 
 
@@ -159,7 +160,7 @@ class Crowd:
     seconds: float
     rate: float | None = None
     sent: list[Sent] = field(default_factory=list)
-    health: list[float] = field(default_factory=list)
+    probed: list[float] = field(default_factory=list)
     lost: int = 0
     waits: set[int] = field(default_factory=set)
     idle: list[Line] = field(default_factory=list)
@@ -173,7 +174,7 @@ class Crowd:
         tasks = [asyncio.create_task(each) for each in (*work, self._probe())]
         await asyncio.sleep(WARM_SECONDS)
         began, cpu = time.time(), time.process_time()
-        self.health, self.lost = [], 0
+        self.probed, self.lost = [], 0
         await asyncio.sleep(self.seconds)
         cores = (time.process_time() - cpu) / self.seconds
         for task in tasks:
@@ -239,8 +240,9 @@ class Crowd:
     async def _probe(self) -> None:
         probe = await Connection.open(self.port)
         while True:
-            self.health.append((await probe.get("/health")).seconds)
-            await asyncio.sleep(0.05)
+            for path in ("/health", "/ready"):
+                self.probed.append((await probe.get(path)).seconds)
+                await asyncio.sleep(0.025)
 
     def _summed(self, began: float, cores: float) -> Seen:
         # As many are on their way at the beginning as at the end: counted is what was answered in between.
@@ -262,7 +264,7 @@ class Crowd:
             accepted_p99_seconds=_share(accepted, 0.99),
             refused_p50_seconds=_share(refused, 0.5),
             retry_after_seconds=sorted(self.waits),
-            health_p99_seconds=_share(self.health, 0.99),
+            probe_p99_seconds=_share(self.probed, 0.99),
             client_cores=cores,
         )
 

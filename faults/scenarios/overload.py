@@ -115,7 +115,7 @@ def _say(run: Run, seen: Seen) -> None:
         f"    {run.scenario.name}: {seen.connections} connections, {seen.offered_a_second:.0f}/s offered,"
         f" {seen.accepted_a_second:.0f}/s accepted (p99 {seen.accepted_p99_seconds:.2f} s),"
         f" {seen.refused_a_second:.0f}/s refused (p50 {seen.refused_p50_seconds * 1000:.0f} ms),"
-        f" /health p99 {seen.health_p99_seconds * 1000:.0f} ms, lost {seen.lost};"
+        f" probes p99 {seen.probe_p99_seconds * 1000:.0f} ms, lost {seen.lost};"
         f" the crowd itself took {seen.client_cores:.2f} cores",
         flush=True,
     )
@@ -141,8 +141,8 @@ def _demand_as_at_the_peak(run: Run, peak: Seen, connections: int, *rate: float)
 def _demand_in_time(run: Run, slower: float, seen: Seen) -> None:
     p99 = seen.accepted_p99_seconds
     run.demand(p99 < ACCEPTED_SECONDS * slower, f"one in a hundred that was accepted waited for {p99:.2f} s")
-    health = seen.health_p99_seconds
-    run.demand(health < ACCEPTED_SECONDS * slower, f"one /health in a hundred took {health:.2f} s")
+    probe = seen.probe_p99_seconds
+    run.demand(probe < ACCEPTED_SECONDS * slower, f"one /health or /ready in a hundred took {probe:.2f} s")
 
 
 def closed(times: int) -> Callable[[Run], None]:
@@ -202,7 +202,9 @@ def _flood(run: Run, request: bytes) -> Iterator[list[int]]:
     threads = [threading.Thread(target=flood, daemon=True) for _ in range(FLOODERS)]
     for thread in threads:
         thread.start()
-    yield count
-    over.set()
-    for thread in threads:
-        thread.join(10)
+    try:
+        yield count
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(10)

@@ -206,9 +206,11 @@ def memory_bounded(run: Run) -> Iterator[None]:
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
-    yield
-    over.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
     mib = f"{before / 2**20:.0f} to {most[0] / 2**20:.0f} MiB"
     print(f"    {run.scenario.name}: the API's memory went from {mib}", flush=True)
     run.demand(most[0] < before * MEMORY, f"the API's memory went from {mib}")
