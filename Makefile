@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-# An optimised build decides with a fifth less CPU; without one that can make an environment, whatever there is.
+# An optimised build decides with a tenth less CPU; without one that can make an environment, whatever there is.
 PYTHON ?= $(or $(shell for python in python3 /usr/bin/python3; do \
 	$$python src/prequal/core/python_build.py 2>/dev/null && echo $$python && break; done),python3)
 BIN := .venv/bin
