@@ -33,10 +33,18 @@ from tests.support.submissions import HASHER, a_submission, store
 
 PASSWORD = "a password of the tests"
 REPORT = """
-    {"applications": 1240, "flips": 37, "outcomes": [
+    {"applications": 1240, "flips": 37, "pending": 4, "newest_application": "01a22239-0178-7000-8000-000000000000",
+     "replayed": {"otherwise_than_stored": 2, "of_unknown_versions": 0},
+     "outcomes": [
         {"before": "PRE_APPROVED", "after": "MANUAL_REVIEW", "applications": 25, "loan_amount_inr": "31250000.00"},
         {"before": "MANUAL_REVIEW", "after": "REJECTED", "applications": 12, "loan_amount_inr": "9480000.50"}
-    ]}
+     ],
+     "by_reason": [
+        {"before": "INCOME_COVERS_LOAN", "after": "INCOME_DOES_NOT_COVER_LOAN", "applications": 25,
+         "loan_amount_inr": "31250000.00"},
+        {"before": "INCOME_DOES_NOT_COVER_LOAN", "after": "SCORE_BELOW_MINIMUM", "applications": 12,
+         "loan_amount_inr": "9480000.50"}
+     ]}
 """
 """What is stored of a backtest."""
 HEADERS: Headers = [

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from harness.database import Database
-from harness.policies import ASHA, RAVI, activated, approved, let_the_clock_step_back, policy_text
+from harness.policies import ASHA, RAVI, activated, approved, let_the_clock_step_back, policy_text, proposed
 from harness.policies import REPORT as REPORT_HASH
 from harness.waiting import soon
 from prequal.console import backtest_process
@@ -482,6 +482,61 @@ async def test_backtest_is_drawn_with_words_and_a_table_beside_each_plot(
     assert "HOME after, REJECTED: ₹46,00,000.00" in first
     assert first.count(", as a table</summary>") == 2
     assert drawings == re.findall(r"<svg.*?</svg>", again, re.DOTALL)
+
+
+REPLAYED = json.loads(DRAWN) | {
+    "pending": 4,
+    "replayed": {"of_unknown_versions": 1, "otherwise_than_stored": 2},
+    "by_reason": [
+        {
+            "before": "INCOME_COVERS_LOAN",
+            "after": "SCORE_BELOW_MINIMUM",
+            "applications": 30,
+            "loan_amount_inr": "1200000.00",
+        },
+    ],
+}
+
+
+async def recorded(database: Database, report: dict[str, Any]) -> None:
+    """A backtest of v2 with this report."""
+    async with connected(database.url, "test") as connection:
+        await proposed(connection, document(), json.dumps(report))
+
+
+async def test_backtest_says_what_its_own_versions_decided_otherwise_what_is_pending_and_each_reason(
+    signed_in: SignedIn, database: Database
+) -> None:
+    await recorded(database, REPLAYED)
+
+    page = (await (await signed_in(PersonRole.APPROVER)).get("/policy/v2")).text
+
+    replay = "Decided again by their own versions: 97 as stored, 2 otherwise, 1 of unknown versions."
+    assert f'<p class="notice bad" role="alert">{replay}' in page
+    assert "4 pending applications were left out" in page
+    table = page.partition("<h3>By reason</h3>")[2].partition("</table>")[0]
+    assert '<td data-label="Before">INCOME_COVERS_LOAN</td><td data-label="After">SCORE_BELOW_MINIMUM</td>' in table
+    assert '<td data-label="Applications" class="number">30</td>' in table
+    assert "₹12,00,000.00" in table
+
+
+@pytest.mark.parametrize(
+    ("replayed", "warns"),
+    [
+        ({"of_unknown_versions": 0, "otherwise_than_stored": 0}, False),
+        ({"of_unknown_versions": 1, "otherwise_than_stored": 0}, True),
+        ({"of_unknown_versions": 0, "otherwise_than_stored": 1}, True),
+    ],
+)
+async def test_backtest_warns_exactly_if_not_all_came_out_as_stored(
+    replayed: dict[str, int], warns: bool, signed_in: SignedIn, database: Database
+) -> None:
+    await recorded(database, REPLAYED | {"replayed": replayed})
+
+    page = (await (await signed_in(PersonRole.APPROVER)).get("/policy/v2")).text
+
+    assert "Decided again by their own versions: " in page
+    assert ('<p class="notice bad" role="alert">Decided again by their own versions: ' in page) is warns
 
 
 async def test_applications_that_a_version_would_decide_otherwise_are_listed_by_key(

@@ -1,5 +1,6 @@
 """`prequal policy propose`, `backtest --record`, `approve`, `activate` and `rollback`, as people type them."""
 
+import json
 import re
 from functools import partial
 from hashlib import sha256
@@ -10,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.database import Database
-from harness.policies import ASHA, COUNTS, RAVI, REPORT, approved, policy_text
+from harness.policies import ASHA, COUNTS, RAVI, REPORT, approved, policy_text, proposed
 from prequal.cli.app import app
 from prequal.core.errors import Refused, UsageError
 from prequal.domain.policy.loading import load
@@ -86,6 +87,19 @@ def test_hash_that_is_recorded_is_of_the_bytes_that_json_prints(
     printed = CliRunner().invoke(app, words, env={"DATABASE_URL": of_operator(database.url)}).stdout_bytes
 
     assert prequal("policy", "show", "v2", "--json")["backtest"] == sha256(printed).hexdigest()
+
+
+def test_show_says_what_a_backtest_found_pending_and_decided_otherwise_by_its_own_versions(
+    prequal: Prequal, database: Database
+) -> None:
+    replayed = {"of_unknown_versions": 1, "otherwise_than_stored": 2}
+    counts = json.dumps({"applications": 100, "flips": 30, "pending": 4, "replayed": replayed})
+    in_transaction(database.url, partial(proposed, counts=counts))
+
+    page = done(prequal, "show", "v2").stdout
+
+    assert "  of 100 applications 30 would have another status; 4 are pending\n" in page
+    assert "  decided again by their own versions: 97 as stored, 2 otherwise, 1 of unknown versions\n" in page
 
 
 def test_user_of_the_machine_does_not_approve_what_he_proposed(prequal: Prequal, draft: Path) -> None:

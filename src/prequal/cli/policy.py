@@ -295,13 +295,23 @@ def _life(life: "Mapping[str, Any]") -> list[str]:
     backtest = "none" if life["backtest"] is None else f"sha256 {life['backtest']}"
     lines = [f"State: {state_in_words(life)}", f"Authors: {', '.join(life['authors'])}", f"Backtest: {backtest}"]
     if report := life["backtest_report"]:
-        lines.append(
-            f"  of {grouped(report['applications'])} applications {grouped(report['flips'])} would have another status"
-        )
+        lines += _counts(report)
     if life["approved_by"]:
         lines.append(f"Approved by: {life['approved_by']}, of sha256 {life['approved']}")
     if life["scheduled_for"]:
         lines.append(f"Takes effect: {life['scheduled_for']}")
+    return lines
+
+
+def _counts(report: "Mapping[str, Any]") -> list[str]:
+    """What is recorded of a backtest; a report without a part says nothing of it."""
+    from prequal.ops.policies import replay_in_words
+
+    flips = f"{grouped(report['flips'])} would have another status"
+    pending = f"; {grouped(report['pending'])} are pending" if "pending" in report else ""
+    lines = [f"  of {grouped(report['applications'])} applications {flips}{pending}"]
+    if replay := replay_in_words(report):
+        lines.append(f"  decided again by their own versions: {replay}")
     return lines
 
 

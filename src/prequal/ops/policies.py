@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from prequal.core.errors import UsageError
+from prequal.domain.counts import grouped
 from prequal.domain.policy import packaged
 from prequal.domain.policy.document import Document
 from prequal.domain.policy.facts import Kind
@@ -190,6 +191,15 @@ def record_backtest(
     return in_transaction(
         database_url, lambda connection: life.record_backtest(connection, actor, policy, made.digest, made.counts, seen)
     )
+
+
+def replay_in_words(report: Mapping[str, Any]) -> str:
+    """How the applications of a recorded report came out when their own versions decided them again; else empty."""
+    if "replayed" not in report:
+        return ""
+    otherwise, unknown = report["replayed"]["otherwise_than_stored"], report["replayed"]["of_unknown_versions"]
+    same = report["applications"] - otherwise - unknown
+    return f"{grouped(same)} as stored, {grouped(otherwise)} otherwise, {grouped(unknown)} of unknown versions"
 
 
 def as_json(version: Shown) -> dict[str, Any]:

@@ -211,6 +211,7 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         challenge_shown=challenges.as_shown(holds),
         most_percent=SHARE_MAX // 100,
         report=report,
+        replay=policies.replay_in_words(report or {}),
         problem=problem,
         backtests=visit.console.backtests,
         next_step=NEXT.get(stored.state),
