@@ -16,8 +16,10 @@ from harness.policies import ASHA, RAVI, REPORT, approved, policy_text
 from harness.waiting import soon
 from prequal.console import app
 from prequal.console.api.app import PREFIX, document
+from prequal.console.rights import Right, may
 from prequal.console.visit import Console
 from prequal.domain.person import PersonRole
+from prequal.domain.policy.loading import load
 from prequal.people import administration, second_factor
 from prequal.people.administration import NewSecrets
 from prequal.people.queries import FAILED_SIGN_INS_MAX
@@ -392,6 +394,55 @@ async def test_document_that_breaks_a_rule_is_refused_with_every_problem(person:
     assert any(re.search(r"line \d+.*cibil_scor", detail["issue"]) for detail in answer.json()["details"])
 
 
+async def test_document_is_checked_without_being_stored(person: Person, database: Database) -> None:
+    officer, path = await person(PersonRole.RISK_OFFICER), f"{PREFIX}/policy/check"
+
+    checked = await officer.post(path, json={"document": policy_text()})
+    refused = await officer.post(path, json={"document": policy_text().replace("cibil_score <", "cibil_scor <")})
+
+    policy = load(policy_text())
+    summary = {"version": "v2", "hash": policy.hash, "title": policy.document.title}
+    counted = {"rows": len(policy.document.rows), "tests": len(policy.document.tests)}
+    assert (checked.status_code, checked.json()) == (200, summary | counted)
+    assert code_of(refused, 422) == "VALIDATION_ERROR"
+    assert any(re.search(r"line \d+.*cibil_scor", detail["issue"]) for detail in refused.json()["details"])
+    assert database.value("SELECT count(*) FROM policy_versions WHERE version = 'v2'") == 0
+
+
+async def test_two_versions_are_compared_place_by_place(person: Person, database: Database) -> None:
+    auditor, path = await person(PersonRole.AUDITOR), f"{PREFIX}/policy/diff"
+    async with connected(database.url, "test") as connection:
+        await life.propose(connection, ASHA, policy_text())
+
+    found = (await auditor.get(path, params={"before": "v1", "after": "v2"})).json()
+    same = (await auditor.get(path, params={"before": "v2", "after": "v2"})).json()
+    unknown = [
+        await auditor.get(path, params=each)
+        for each in ({"before": "v1", "after": "v9"}, {"before": "v9", "after": "v1"})
+    ]
+
+    assert [found[side]["version"] for side in ("before", "after")] == ["v1", "v2"]
+    assert found["after"]["hash"] == load(policy_text()).hash
+    assert found["changes"][0] == {"place": "version", "before": "v1", "after": "v2"}
+    assert {"place": "limits.minimum_cibil_score.score", "before": 650, "after": 700} in found["changes"]
+    assert same["changes"] == []
+    assert [code_of(each, 404) for each in unknown] == ["NOT_FOUND"] * 2
+    assert code_of(await auditor.get(path, params={"before": "v1"}), 422) == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize("role", PersonRole)
+async def test_document_is_checked_by_who_proposes_and_versions_are_compared_by_who_reads_them(
+    role: PersonRole, person: Person
+) -> None:
+    client = await person(role)
+
+    checked = await client.post(f"{PREFIX}/policy/check", json={"document": policy_text()})
+    compared = await client.get(f"{PREFIX}/policy/diff", params={"before": "v1", "after": "v1"})
+
+    assert checked.status_code == (200 if may([role], Right.PROPOSE_POLICY) else 403)
+    assert compared.status_code == (200 if may([role], Right.POLICY) else 403)
+
+
 async def test_risk_officer_lets_a_version_decide_as_the_shadow(person: Person) -> None:
     officer = await person(PersonRole.RISK_OFFICER)
     await officer.post(f"{PREFIX}/policy/versions", json={"document": policy_text()})
@@ -504,6 +555,7 @@ async def test_backtest_that_may_not_be_recorded_is_not_run(person: Person, data
             '{"outcome": "REJECTED", "reason": "…"}',
         ),
         (PersonRole.RISK_OFFICER, "policy/versions", '{"document": "…"}'),
+        (PersonRole.RISK_OFFICER, "policy/check", '{"document": "…"}'),
         (PersonRole.RISK_OFFICER, "policy/versions/v1/activate", '{"effective_from": "…"}'),
         (PersonRole.RISK_OFFICER, "policy/versions/v1/rollback", '{"to": "…"}'),
         (PersonRole.RISK_OFFICER, "policy/shadow", '{"version": "…"}'),
@@ -543,6 +595,7 @@ async def test_password_that_is_no_text_is_a_refusal_as_any_other(browser: Calla
         "policy/versions/v9",
         "policy/versions/%00",
         "policy/versions?after=%00",
+        "policy/diff?before=v1&after=%00",
         "review/cases?after=%00",
         f"review/cases/{IDS['application_id']}",
     ],

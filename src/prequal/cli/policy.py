@@ -121,7 +121,7 @@ def check(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
     from prequal.core.topology import ExitCode
     from prequal.domain.counts import noun
     from prequal.domain.policy.problems import NotAPolicy
-    from prequal.ops.policies import load_file
+    from prequal.ops.policies import load_file, summary
 
     try:
         found = load_file(file)
@@ -131,7 +131,7 @@ def check(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"valid": False, "problems": _problems(refusal)}))
         raise typer.Exit(ExitCode.REFUSED) from None
     if as_json:
-        typer.echo(json.dumps({"valid": True, **_summary(found)}))
+        typer.echo(json.dumps({"valid": True, **summary(found)}))
         return
     rows, tests = len(found.document.rows), len(found.document.tests)
     typer.echo(
@@ -153,16 +153,13 @@ def diff(
     Example:
       prequal policy diff v1 v2.toml
     """
-    from dataclasses import asdict
-
-    from prequal.ops.policies import changes
+    from prequal.ops.policies import changes, compared
 
     old, new = loaded(before), loaded(after)
-    found = changes(old, new)
     if as_json:
-        sides = {"before": _summary(old), "after": _summary(new)}
-        typer.echo(json.dumps({**sides, "changes": [asdict(change) for change in found]}))
+        typer.echo(json.dumps(compared(old, new)))
         return
+    found = changes(old, new)
     for change in found:
         typer.echo(f"{change.place}\n  - {_value(change.before)}\n  + {_value(change.after)}")
     if not found:
@@ -258,10 +255,6 @@ def _problems(refusal: "NotAPolicy") -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     return [asdict(problem) for problem in refusal.problems]
-
-
-def _summary(policy: "Policy") -> dict[str, Any]:
-    return {"version": policy.version, "hash": policy.hash, "title": policy.document.title}
 
 
 def _value(value: object) -> str:

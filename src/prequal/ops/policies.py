@@ -245,6 +245,17 @@ def _in_words(policy: Policy, name: str) -> str:
     return in_words(policy.constants[name], policy.scope.kinds[name]) + unit
 
 
+def summary(policy: Policy) -> dict[str, Any]:
+    """Which policy it is, as JSON."""
+    return {"version": policy.version, "hash": policy.hash, "title": policy.document.title}
+
+
+def compared(before: Policy, after: Policy) -> dict[str, Any]:
+    """Two policies and what differs between them, as JSON."""
+    found = [asdict(change) for change in changes(before, after)]
+    return {"before": summary(before), "after": summary(after), "changes": found}
+
+
 def changes(before: Policy, after: Policy) -> list[Change]:
     """What differs between two policies, place by place; a row is known by its reason, a test by its number."""
     old, new = dict(_flat(before.document)), dict(_flat(after.document))

@@ -47,6 +47,24 @@ async def propose_version(visit: Visiting, given: policy_models.Document) -> dic
     )
 
 
+@router.post("/check", response_model=policy_models.CheckedDocument, **needs(Right.PROPOSE_POLICY))
+async def check_document(visit: Visiting, given: policy_models.Document) -> dict[str, Any]:
+    """Check a document, without storing it: it is a policy, or each fault is named by line and sentence."""
+    policy = load(given.document)
+    counted = {"rows": len(policy.document.rows), "tests": len(policy.document.tests)}
+    return policies.summary(policy) | counted
+
+
+@router.get("/diff", response_model=policy_models.PolicyDifferences, **needs(Right.POLICY))
+async def compare_versions(
+    visit: Visiting, before: policy_models.Version, after: policy_models.Version
+) -> dict[str, Any]:
+    """Show what differs between two versions, place by place."""
+    async with visit.reading() as connection:
+        sides = [policies.policy_of(await life.found(connection, name)) for name in (before, after)]
+    return policies.compared(*sides)
+
+
 @router.get("/versions/{version}", response_model=policy_models.WholePolicyVersion, **needs(Right.POLICY))
 async def show_version(visit: Visiting, version: policy_models.Version) -> dict[str, Any]:
     """Show a version with its document and where it stands."""

@@ -56,6 +56,37 @@ class Document(StrictBody):
     document: str
 
 
+class PolicySummary(BaseModel):
+    """Which policy it is."""
+
+    version: str
+    hash: Sha256
+    title: str
+
+
+class CheckedDocument(PolicySummary):
+    """A document that is a policy, with how many rows it has, and tests that pass."""
+
+    rows: int
+    tests: int
+
+
+class PolicyChange(BaseModel):
+    """A value that differs between two policies; null where one of them has none."""
+
+    place: str
+    before: Any
+    after: Any
+
+
+class PolicyDifferences(BaseModel):
+    """What differs between two policies; a row is known by its reason, a test by its number."""
+
+    before: PolicySummary
+    after: PolicySummary
+    changes: list[PolicyChange]
+
+
 class Approval(StrictBody):
     """What the approver looked at."""
 
