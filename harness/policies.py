@@ -27,6 +27,12 @@ def policy_text(version: str = "v2", minimum: int = 700) -> str:
     return text.replace("cibil_score = 649\n", f"cibil_score = {minimum - 1}\n")
 
 
+def padded(text: str, size: int, letter: str = "न") -> str:
+    """A document with a comment of these letters before it, by default of Hindi, so that it has so many bytes."""
+    number, rest = divmod(size - len(text.encode()) - len("# \n"), len(letter.encode()))
+    return f"# {letter * number}{'.' * rest}\n{text}"
+
+
 def decided_by_v1() -> InForce:
     """What a batch is decided by where nobody activated anything."""
     return InForce(packaged.current())

@@ -1,6 +1,7 @@
 """The console's JSON API: who is let in, what each role may do, and the one shape of what is refused."""
 
 import asyncio
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from harness.database import Database
-from harness.policies import ASHA, RAVI, REPORT, approved, policy_text
+from harness.policies import ASHA, RAVI, REPORT, approved, padded, policy_text
 from harness.waiting import soon
 from prequal.console import app
 from prequal.console.api.app import PREFIX, document
@@ -232,7 +233,7 @@ async def test_body_that_does_not_fit_is_refused_in_the_one_shape(person: Person
     answers = {
         "MALFORMED_REQUEST": await client.post(path, content=b"{", headers=json_),
         "UNSUPPORTED_MEDIA_TYPE": await client.post(path, content=b"a=b"),
-        "PAYLOAD_TOO_LARGE": await client.post(path, content=b" " * 65_537, headers=json_),
+        "PAYLOAD_TOO_LARGE": await client.post(f"{PREFIX}/policy/shadow", content=b" " * 65_537, headers=json_),
         "VALIDATION_ERROR": await client.post(path, json={"document": 1, "of ABCDE1234F": 2}),
         "NOT_FOUND": await client.get(f"{PREFIX}/nothing"),
         "METHOD_NOT_ALLOWED": await client.put(path, json={}),
@@ -241,6 +242,55 @@ async def test_body_that_does_not_fit_is_refused_in_the_one_shape(person: Person
     assert [code_of(answer, answer.status_code) for answer in answers.values()] == list(answers)
     assert [answer.status_code for answer in answers.values()] == [400, 415, 413, 422, 404, 405]
     assert "ABCDE" not in answers["VALIDATION_ERROR"].text
+
+
+async def test_bodies_with_a_document_alone_may_have_more_than_64_kib(person: Person) -> None:
+    client, found = await person(PersonRole.RISK_OFFICER), {}
+
+    for path, methods in document()["paths"].items():
+        for method in methods.keys() - {"get", "delete"}:
+            answer = await client.request(
+                method, PREFIX + path.format(**IDS), content=b" " * 65_537, headers={"Content-Type": "application/json"}
+            )
+            found[path] = answer.status_code != 413
+            assert found[path] or answer.json()["message"] == "The body is over 64 KiB."
+
+    taken = {path for path, is_taken in found.items() if is_taken}
+    assert taken == {"/policy/versions", "/policy/check", "/policy/backtests"} == set(paths_with("document"))
+
+
+def paths_with(field: str) -> list[str]:
+    """The paths that take a body with this field."""
+    schemas = document()["components"]["schemas"]
+    bodies = {
+        path: schemas[methods["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].split("/")[-1]]
+        for path, methods in document()["paths"].items()
+        if "requestBody" in methods.get("post", {})
+    }
+    return [path for path, body in bodies.items() if field in body["properties"]]
+
+
+@pytest.mark.parametrize("path", ["policy/versions", "policy/check", "policy/backtests"])
+async def test_largest_document_is_taken_however_its_characters_are_escaped(path: str, person: Person) -> None:
+    officer = await person(PersonRole.RISK_OFFICER)
+    hindi, latin = (padded(policy_text(), 256 * 1024, letter) for letter in ("न", "x"))
+    larger = padded(policy_text(), 256 * 1024 + 1)
+    each_escaped = '{"document": "' + "".join(f"\\u{ord(letter):04x}" for letter in latin) + '"}'
+
+    taken = [await posted(officer, path, body) for body in (json.dumps({"document": hindi}), each_escaped)]
+    too_large = await posted(officer, path, json.dumps({"document": larger}))
+    over_limit = await posted(officer, path, each_escaped.ljust(6 * 256 * 1024 + 64 * 1024 + 1))
+
+    assert [answer.is_success for answer in taken] == [True, True]
+    assert code_of(too_large, 422) == "VALIDATION_ERROR"
+    assert too_large.json()["details"] == [{"field": "document", "issue": "The document is over 256 KiB."}]
+    assert code_of(over_limit, 413) == "PAYLOAD_TOO_LARGE"
+    assert over_limit.json()["message"] == "The body is over 1600 KiB."
+
+
+async def posted(client: httpx.AsyncClient, path: str, body: str) -> httpx.Response:
+    headers = {"Content-Type": "application/json"}
+    return await client.post(f"{PREFIX}/{path}", content=body.encode(), headers=headers)
 
 
 @pytest.mark.parametrize(

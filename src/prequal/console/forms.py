@@ -1,6 +1,6 @@
 """The body of a form, read within bounds.
 
-Invariant: no more than `BYTES_MAX` are held, and nothing of them is logged.
+Invariant: no more bytes than a form of its page may have are held, and nothing of them is logged.
 """
 
 from typing import Final
@@ -10,9 +10,12 @@ from uuid import UUID
 from starlette.requests import Request
 
 from prequal.core.errors import Refused
+from prequal.domain.policy import reading
 from prequal.service.http_bodies import TooLarge, TooSlow, read_body
 
 BYTES_MAX: Final = 64 * 1024
+DOCUMENT_BYTES_MAX: Final = 3 * reading.BYTES_MAX + BYTES_MAX
+"""Of a form with a policy document, each byte of which takes three; the rest is for other fields and line ends."""
 FIELDS_MAX: Final = 500
 DIGITS_MAX: Final = 9
 SEVERAL: Final = "\n"
@@ -30,8 +33,8 @@ def whole_number(text: str, least: int, most: int) -> int | None:
     return int(text) if least <= int(text) <= most else None
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form, stripped.
+async def read_form(request: Request, most: int = BYTES_MAX) -> dict[str, str]:
+    """The fields of a form of at most so many bytes, stripped.
 
     Raises:
         BadForm: it is too large, does not come in time, is no `application/x-www-form-urlencoded` in UTF-8, or has a
@@ -40,7 +43,7 @@ async def read_form(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise BadForm
     try:
-        body = await read_body(request, BYTES_MAX)
+        body = await read_body(request, most)
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
     except (TooLarge, TooSlow, ValueError):
         raise BadForm from None

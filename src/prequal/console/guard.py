@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from prequal.console.away import away
 from prequal.console.cookies import FIELD, form_token, is_own
-from prequal.console.forms import BadForm, read_form
+from prequal.console.forms import BYTES_MAX, BadForm, read_form
 from prequal.console.rights import Right, may
 from prequal.console.visit import Console, Visit, asked_from, names_nothing
 from prequal.core.errors import Misconfigured, PrequalError, Refused, Transient, UsageError
@@ -37,6 +37,8 @@ class Page:
     right: Right
     handler: Handler
     method: str = "GET"
+    bytes_max: int = BYTES_MAX
+    """Of its form."""
 
     def route(self, console: Console) -> Route:
         """The route, guarded."""
@@ -54,11 +56,11 @@ async def _answer(console: Console, page: Page, request: Request) -> Response:
     try:
         session = await _session(console, token)
         if session is None:
-            return await _signed_out(console, request)
+            return await _signed_out(console, page, request)
         if not may(session.roles, page.right):
             return console.problem(request, 403, session, "Not yours", "Your roles have no right to it.")
         if page.method == "POST":
-            form = await read_form(request)
+            form = await read_form(request, page.bytes_max)
         if page.method == "POST" and not is_own(token, form):
             return _not_sent(console, request, form, 403, session, token)
         answer = await page.handler(Visit(console, request, session, token, form))
@@ -68,7 +70,7 @@ async def _answer(console: Console, page: Page, request: Request) -> Response:
     except (Transient, Misconfigured) as problem:
         log.warning("page_unavailable", error=where(problem))
         if page.method == "POST":
-            return await _not_reached(console, request, form, session, token, away(problem))
+            return await _not_reached(console, page, request, form, session, token, away(problem))
         return _out_of_reach(console, request, session, token, away(problem))
     except PrequalError as problem:
         return _problem(console, request, session, problem)
@@ -86,10 +88,10 @@ async def _session(console: Console, token: str) -> Session | None:
     return session
 
 
-async def _signed_out(console: Console, request: Request) -> Response:
+async def _signed_out(console: Console, page: Page, request: Request) -> Response:
     """On to the sign-in; of a form, what was typed stays on the page, to go on with after it."""
     if request.method == "POST":
-        return _not_sent(console, request, await read_form(request), 401)
+        return _not_sent(console, request, await read_form(request, page.bytes_max), 401)
     return RedirectResponse(_sign_in_for(_address(request)), 303)
 
 
@@ -111,11 +113,17 @@ def _not_sent(
 
 
 async def _not_reached(
-    console: Console, request: Request, form: Mapping[str, str], session: Session | None, token: str, words: str
+    console: Console,
+    page: Page,
+    request: Request,
+    form: Mapping[str, str],
+    session: Session | None,
+    token: str,
+    words: str,
 ) -> Response:
     """A form while a store is away. Of another site's, nothing that could be sent from here is shown."""
     try:
-        form = form or await read_form(request)
+        form = form or await read_form(request, page.bytes_max)
     except BadForm as why:
         return _problem(console, request, session, why)
     own = token if is_own(token, form) else ""

@@ -32,6 +32,7 @@ from prequal.console.methods import allowed
 from prequal.console.rights import Right
 from prequal.console.visit import Console, Visit, names_nothing
 from prequal.core.errors import PrequalError
+from prequal.domain.policy import reading
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.people import sessions
 from prequal.service.http_bodies import TooLarge, TooSlow, is_json, read_body
@@ -41,6 +42,10 @@ log = structlog.get_logger()
 
 PREFIX: Final = "/api/v1"
 _PARTS: Final = (session, review, policy, dead_letters)
+_DOCUMENTS: Final = {("POST", f"{PREFIX}/policy/{way}") for way in ("versions", "check", "backtests")}
+"""What takes a policy document."""
+_DOCUMENT_BYTES_MAX: Final = 6 * reading.BYTES_MAX + BYTES_MAX
+"""Of a body with one, each byte of which may be written as an escape of six; the rest is for its other fields."""
 _BEARER: Final = b"bearer "
 _SIGN_INS: Final = {("POST", f"{PREFIX}/session{way}") for way in ("", "/issuer", "/issuer/attempts")}
 _STATUSES: Final = {400: Code.MALFORMED_REQUEST, 404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
@@ -170,10 +175,12 @@ def _token(scope: Scope) -> str | None:
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
+    most = _DOCUMENT_BYTES_MAX if (scope["method"], scope["path"]) in _DOCUMENTS else BYTES_MAX
     try:
-        body = await read_body(Request(scope, receive), BYTES_MAX)
+        body = await read_body(Request(scope, receive), most)
     except TooLarge:
-        raise Problem(Code.PAYLOAD_TOO_LARGE, headers={"Connection": "close"}) from None
+        words = f"The body is over {most // 1024} KiB."
+        raise Problem(Code.PAYLOAD_TOO_LARGE, words, headers={"Connection": "close"}) from None
     except TooSlow:
         raise Problem(Code.REQUEST_TIMEOUT, headers={"Connection": "close"}) from None
     if body and not is_json(dict(scope["headers"])):

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from prequal.console import plots
 from prequal.console.backtests import Busy
 from prequal.console.done import Done
-from prequal.console.forms import uuid_of, whole_number
+from prequal.console.forms import DOCUMENT_BYTES_MAX, uuid_of, whole_number
 from prequal.console.guard import Page
 from prequal.console.paging import cut
 from prequal.console.queries.applications import SHOWN_MAX
@@ -277,7 +277,7 @@ def _hash(visit: Visit, name: str) -> bytes:
 
 PAGES: Final = (
     Page("/policy", Right.POLICY, show),
-    Page("/policy", Right.PROPOSE_POLICY, propose, "POST"),
+    Page("/policy", Right.PROPOSE_POLICY, propose, "POST", DOCUMENT_BYTES_MAX),
     Page("/policy/{version}", Right.POLICY, show_one),
     Page("/policy/{version}/flips", Right.POLICY, flips),
     Page("/policy/{version}/backtest", Right.PROPOSE_POLICY, run_backtest, "POST"),
