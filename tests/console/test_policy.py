@@ -520,6 +520,17 @@ async def test_backtest_says_what_its_own_versions_decided_otherwise_what_is_pen
     assert "₹12,00,000.00" in table
 
 
+async def test_backtest_says_of_which_time_it_is(signed_in: SignedIn, database: Database) -> None:
+    period = {"from": "2026-11-01T00:00:00+00:00", "to": "2026-12-01T00:00:00+00:00"}
+    newest = "01a22239-0178-7000-8000-000000000000"
+    await recorded(database, REPLAYED | period | {"newest_application": newest})
+
+    page = (await (await signed_in(PersonRole.APPROVER)).get("/policy/v2")).text
+
+    assert "of those since 1 Nov 2026, 05:30:00 IST and before 1 Dec 2026, 05:30:00 IST." in page
+    assert f'is <a href="/applications/{newest}"><code>{newest}</code></a>, of 28 Nov 2026, 18:24:51 IST.' in page
+
+
 @pytest.mark.parametrize(
     ("replayed", "warns"),
     [

@@ -14,7 +14,7 @@ from harness.database import Database
 from harness.policies import policy_text
 from prequal.cli.app import app
 from prequal.core.errors import UsageError
-from prequal.domain.application import LoanType
+from prequal.domain.application import LoanType, time_of
 from prequal.domain.policy import packaged
 from prequal.domain.policy.facts import Facts
 from prequal.domain.policy.loading import load
@@ -140,6 +140,24 @@ def test_period_takes_what_was_accepted_in_it_alone(database: Database, stricter
     assert (before["from"], before["to"]) == (None, "2026-02-01T00:00:00+00:00")
 
 
+def test_report_names_the_newest_application_that_was_read(
+    database: Database, stricter: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prequal.ops.backtest.ROWS_AT_ONCE", 2)
+    none = backtest(database.url, stricter)
+    for _ in range(2):
+        decided(database, 699)
+    (pending,) = stored(database)
+    first, again = backtest(database.url, stricter), backtest(database.url, stricter)
+    newest = decided(database, 699)
+    second = backtest(database.url, stricter)
+
+    assert none["newest_application"] is None
+    assert first == again
+    assert (first["to"], first["newest_application"]) == (None, str(pending.id))
+    assert (second["to"], second["newest_application"]) == (None, str(newest))
+
+
 def test_period_that_ends_before_it_begins_is_bad_usage(database: Database) -> None:
     with pytest.raises(UsageError, match="does not begin before it ends"):
         backtest(database.url, CURRENT, read_moment("--from", "1h"), read_moment("--to", "2h"))
@@ -192,8 +210,11 @@ def test_page_says_what_would_change_and_what_was_replayed(
     file.write_text(policy_text(), "utf-8")
     decided(database, 699, "1234567.50")
 
+    newest = decided(database, 800)
+
     page = prequal_on_database("policy", "backtest", str(file)).stdout
 
+    assert f"The newest that was read is {newest}, of {time_of(newest):%Y-%m-%d %H:%M:%S}Z." in page
     assert "1 would have another status, of loans of ₹12,34,567.50; 0 are pending." in page
     assert "Decided again by their own versions, all are as they were stored." in page
     assert "₹12,34,567.50  PRE_APPROVED → REJECTED" in page

@@ -93,13 +93,16 @@ def test_show_says_what_a_backtest_found_pending_and_decided_otherwise_by_its_ow
     prequal: Prequal, database: Database
 ) -> None:
     replayed = {"of_unknown_versions": 1, "otherwise_than_stored": 2}
-    counts = json.dumps({"applications": 100, "flips": 30, "pending": 4, "replayed": replayed})
+    newest = "01a22239-0178-7000-8000-000000000000"
+    report = {"applications": 100, "flips": 30, "pending": 4, "replayed": replayed, "newest_application": newest}
+    counts = json.dumps(report)
     in_transaction(database.url, partial(proposed, counts=counts))
 
     page = done(prequal, "show", "v2").stdout
 
     assert "  of 100 applications 30 would have another status; 4 are pending\n" in page
     assert "  decided again by their own versions: 97 as stored, 2 otherwise, 1 of unknown versions\n" in page
+    assert f"  the newest that was read is {newest}, of 2026-11-28 12:54:51Z\n" in page
 
 
 def test_user_of_the_machine_does_not_approve_what_he_proposed(prequal: Prequal, draft: Path) -> None:

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from decimal import Decimal
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import typer
 
 from prequal.core.errors import PrequalError
+from prequal.domain.application import time_of
 from prequal.domain.counts import grouped
 from prequal.domain.money import rupees
 
@@ -69,6 +71,7 @@ def page(report: Mapping[str, Any]) -> list[str]:
     return [
         f"{applications} decided applications by policy {candidate['version']}, sha256 {candidate['hash']}",
         f"{grouped(len(flips))} would have another status, of loans of {rupees(amount)}; {pending} are pending.",
+        *(f"The {found}." for found in [newest(report)] if found),
         *_replayed(report["replayed"]),
         *_table("By status", report["outcomes"], ()),
         *_table("By loan type", report["by_loan_type"], ("loan_type",)),
@@ -76,6 +79,13 @@ def page(report: Mapping[str, Any]) -> list[str]:
         *_table("By reason", report["by_reason"], ()),
         *_flips(flips),
     ]
+
+
+def newest(report: Mapping[str, Any]) -> str:
+    """Which application a report read last, and when that came; empty where it read none, or does not say it."""
+    if not (found := report.get("newest_application")):
+        return ""
+    return f"newest that was read is {found}, of {time_of(UUID(found)):%Y-%m-%d %H:%M:%S}Z"
 
 
 def _replayed(replayed: Mapping[str, Any]) -> Iterator[str]:

@@ -298,6 +298,7 @@ def _life(life: "Mapping[str, Any]") -> list[str]:
 
 def _counts(report: "Mapping[str, Any]") -> list[str]:
     """What is recorded of a backtest; a report without a part says nothing of it."""
+    from prequal.cli.backtest_page import newest
     from prequal.ops.policies import replay_in_words
 
     flips = f"{grouped(report['flips'])} would have another status"
@@ -305,6 +306,8 @@ def _counts(report: "Mapping[str, Any]") -> list[str]:
     lines = [f"  of {grouped(report['applications'])} applications {flips}{pending}"]
     if replay := replay_in_words(report):
         lines.append(f"  decided again by their own versions: {replay}")
+    if last := newest(report):
+        lines.append(f"  the {last}")
     return lines
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeAlias
+from uuid import UUID
 
 from prequal.core.blocking import blocking
 from prequal.domain.application import LoanType, Status
@@ -70,6 +71,8 @@ class Tally:
     replayed_otherwise: list[Flip] = field(default_factory=list)
     of_unknown_versions: int = 0
     pending: int = 0
+    newest: UUID | None = None
+    """The last of the applications that were read, pending or not, in the order of ids."""
 
     @property
     def applications(self) -> int:
@@ -112,6 +115,7 @@ async def backtest(
             batches = backtest_queries.stored_applications(connection, created.since, created.until, ROWS_AT_ONCE)
             async for rows in batches:
                 count(tally, rows, candidate, known)
+                tally.newest = rows[-1][0]
                 read += len(rows)
                 say(read, everything)
     return report(tally, candidate, created)
@@ -197,6 +201,7 @@ def report(tally: Tally, candidate: Policy, created: Period) -> dict[str, Any]:
         "candidate": {"version": candidate.version, "hash": candidate.hash},
         "from": created.since and created.since.isoformat(),
         "to": created.until and created.until.isoformat(),
+        "newest_application": None if tally.newest is None else str(tally.newest),
         "applications": tally.applications,
         "pending": tally.pending,
         "replayed": {
