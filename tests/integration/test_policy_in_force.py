@@ -23,12 +23,15 @@ from prequal.decision.policy_in_force import InForce, PolicyInForce
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.messaging.events import CreditReportGenerated
+from prequal.messaging.handler import Outcome
 from prequal.policy_versions import life
 from prequal.postgres.connections import SingleConnection, connected
 from prequal.telemetry import metrics
 from tests.support.submissions import REPORT_MAC, Submission, stored
+from tests.unit.domain.policy.documents import without_the_score_in_its_rows
 
 TAKEN_OVER_WITHIN_SECONDS = 5.0
+NO_FILE = "SANDB0404F"
 
 
 @asynccontextmanager
@@ -55,8 +58,8 @@ async def deciding(database: Database, policy: PolicyInForce) -> AsyncIterator[D
         await handler.close()
 
 
-def reported(submission: Submission, score: int, challenge_draw: int | None = None) -> Reported:
-    """A report as the consumer hands it to the handler."""
+def reported(submission: Submission, score: int | None = None, challenge_draw: int | None = None) -> Reported:
+    """A report as the consumer hands it to the handler; with the oracle's score unless one is given."""
     event = CreditReportGenerated.decode(submission.report(score, challenge_draw=challenge_draw).value or b"")
     return cast("Reported", SimpleNamespace(event=event))
 
@@ -181,6 +184,23 @@ async def test_decision_stores_version_and_hash_of_the_policy_that_decided(datab
     assert (row["status"], row["policy_version"]) == ("REJECTED", "v2")
     assert row["policy_hash"] == load(policy_text()).digest
     assert json.dumps(row["decision_measures"]["minimum_cibil_score"]) == "700"
+
+
+@pytest.mark.parametrize("amount", ["100.00", "1500000.00"])
+async def test_applicant_without_a_file_is_reviewed_by_a_policy_whose_rows_do_not_read_the_score(
+    database: Database, amount: str
+) -> None:
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await activated(connection, without_the_score_in_its_rows())
+    (submission,) = stored(database, pan=NO_FILE, loan_amount_inr=amount)
+    async with a_process(database) as policy, deciding(database, policy) as handler:
+        report = reported(submission)
+        results = await handler.handle([report])
+
+    row = database.application(submission.id)
+    assert results == {report.event.event_id: Outcome.DONE}
+    assert (row["status"], row["decision_rule"], row["policy_version"]) == ("MANUAL_REVIEW", "NO_SCORE", "v9")
+    assert row["cibil_score"] is None
 
 
 async def test_batch_is_decided_by_one_version_whenever_another_takes_effect(database: Database) -> None:

@@ -119,7 +119,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The reason for which an application is reviewed by people when a fact is missing."""
+    """The reason for which people review an application when a fact is missing; the score always has one."""
 
     fact: Name
     reason: Code

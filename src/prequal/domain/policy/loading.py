@@ -1,6 +1,7 @@
 """From a document's text to a policy that decides: everything that can be wrong is found here.
 
-Invariant: a policy that is returned passed its own tests, reaches every row, and gives every application an outcome.
+Invariant: a policy that is returned passed its own tests, reaches every row, and gives every application an outcome,
+which is a review by people where a fact that it reads is missing, or the score.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from prequal.domain.policy.facts import KINDS, RANGES, Facts, Kind
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import Fault, NotAPolicy, Place
 from prequal.domain.policy.reading import hash_of, read
-from prequal.domain.policy.scope import AMOUNT, Scope, references, scope_of
+from prequal.domain.policy.scope import AMOUNT, SCORE, Scope, references, scope_of
 from prequal.domain.policy.sentences import PLACEHOLDER, figure
 
 ROWS_MAX: Final = 200
@@ -133,7 +134,7 @@ def _sentence(place: Place, sentence: str, known: frozenset[str]) -> Iterator[Fa
 
 
 def _missing(document: Document, scope: Scope, tables: Tables) -> Iterator[Fault]:
-    needed, seen = facts_read(document, scope, tables), set[str]()
+    needed, seen = facts_read(document, scope, tables) | {SCORE}, set[str]()
     for number, missing in enumerate(document.missing, 1):
         place: Place = ("missing", number, "fact")
         if missing.fact not in KINDS:

@@ -1,6 +1,7 @@
 """A version of the policy, checked and ready to decide.
 
 Invariant: a fact that the policy reads and that is missing neither approves nor rejects: people review the application.
+So it is with the score, also where no row reads it.
 """
 
 import json
@@ -88,7 +89,7 @@ class Policy:
         return self.document.version
 
     def decide(self, facts: Facts) -> Decision:
-        """The first row whose conditions all hold; before that, the first fact that is read and missing."""
+        """The first row whose conditions all hold; before that, the first fact of `[[missing]]` that is missing."""
         for place, missing in self._required:
             if facts[place] is None:
                 return Decision(self, missing, facts)

@@ -21,6 +21,7 @@ from prequal.domain.policy.document import (
 from prequal.domain.policy.facts import KINDS, Kind
 from prequal.domain.policy.problems import Fault
 
+SCORE: Final = "cibil_score"
 AMOUNT: Final = "loan_amount_inr"
 INCOME: Final = "monthly_income_inr"
 OBLIGATIONS: Final = "stated_obligations_inr"

@@ -108,6 +108,17 @@ def a_document(**changed: str) -> str:
     return "".join((PARTS | changed).values())
 
 
+def without_the_score_in_its_rows() -> str:
+    """A whole document whose rows look at the loan's amount alone: up to a limit it is approved, beyond it rejected."""
+    _, over, fine = ROWS.split("\n\n")
+    fine = fine.replace("minimum_cibil_score", "most_inr").replace("cibil_score", "loan_amount_inr")
+    return a_document(
+        limits=LIMITS.replace("minimum_cibil_score = { score = 700 }\n", ""),
+        rows="\n".join(["", over.replace("MANUAL_REVIEW", "REJECTED"), "", fine]),
+        tests=TESTS.partition('reason = "SCORE"\n')[2],
+    )
+
+
 def replaced(old: str, new: str, times: int = 1) -> str:
     """The whole document with `old`, which it has at least once, replaced."""
     text = a_document()

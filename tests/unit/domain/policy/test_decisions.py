@@ -22,7 +22,7 @@ from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.reading import read
 from prequal.domain.policy.scope import scope_of
 from tests.unit.domain.policy import naive
-from tests.unit.domain.policy.documents import a_document, replaced
+from tests.unit.domain.policy.documents import a_document, replaced, without_the_score_in_its_rows
 
 POLICIES: Final = int(os.environ.get("EXAMPLES", "100"))
 """Random policies that are decided by; `make test-policies` has more."""
@@ -199,6 +199,21 @@ def test_missing_fact_never_approves_and_never_rejects(policy: Policy, chance: R
     assert all(isinstance(decision.reason, Missing) for decision in decisions)
 
 
+@pytest.mark.parametrize("amount", [1, 100_000_000_000])
+def test_applicant_without_a_file_is_reviewed_also_by_a_policy_that_does_not_read_the_score(amount: int) -> None:
+    policy = load(without_the_score_in_its_rows())
+    facts = Facts(None, 1, amount, LoanType.HOME)
+
+    decision = policy.decide(facts)
+
+    assert {policy.decide(facts._replace(cibil_score=score)).status for score in (300, 900)} != {Status.MANUAL_REVIEW}
+    assert (decision.status, decision.code) == (Status.MANUAL_REVIEW, "NO_SCORE")
+    assert decision.measures == json.loads(decision.measures_json)
+    assert decision.measures["cibil_score"] is None
+    assert largest_approved(policy, facts) is None
+    assert naive.reason(policy.document, as_fractions(facts)) == "NO_SCORE"
+
+
 def test_fact_that_a_policy_does_not_read_may_be_missing() -> None:
     decision = packaged.current().decide(Facts(700, 100, 100, None))
 
@@ -227,6 +242,7 @@ def test_measures_of_every_kind_are_stored_as_exact_text() -> None:
         "loan_amount_inr": "1000000.00",
         "loan_type": "HOME",
         "stated_obligations_inr": "0.10",
+        "cibil_score": 700,
         "emi_inr": "88848.79",
         "foir": "177.70",
         "rate": "12.00",
@@ -255,6 +271,7 @@ def test_measures_of_a_missing_fact_are_empty_where_nothing_is_known() -> None:
         "loan_amount_inr": "1000000.00",
         "loan_type": "HOME",
         "stated_obligations_inr": None,
+        "cibil_score": 700,
         "emi_inr": None,
         "foir": None,
         "rate": "",
@@ -270,11 +287,14 @@ def test_policy_without_limits_has_measures() -> None:
         f'\n[[tests]]\nloan_type = "{kind}"\nreason = "{code}"\n'
         for kind, code in (("HOME", "ROW_1"), ("AUTO", "ROW_2"))
     )
-    tests += '\n[[tests]]\nreason = "NO_1"\n'
-    missing = MISSING.format(fact="loan_type", number=1)
+    tests = tests.replace("[[tests]]", "[[tests]]\ncibil_score = 700")
+    tests += '\n[[tests]]\nreason = "NO_1"\n\n[[tests]]\ncibil_score = 700\nreason = "NO_2"\n'
+    missing = MISSING.format(fact="cibil_score", number=1) + MISSING.format(fact="loan_type", number=2)
     text = a_document(limits="\n[limits]\n", rows=rows, missing=missing, path="", tests=tests)
 
-    assert load(text).decide(Facts(None, None, None, LoanType.HOME)).measures_json == '{"loan_type": "HOME"}'
+    measures = load(text).decide(Facts(700, None, None, LoanType.HOME)).measures_json
+
+    assert json.loads(measures) == {"cibil_score": 700, "loan_type": "HOME"}
 
 
 WITH_FOIR = a_document(
@@ -290,11 +310,14 @@ foir = { foir_of = "emi_inr", rounding = "up" }
     ).replace("cibil_score", "foir"),
     missing="".join(
         MISSING.format(fact=fact, number=number)
-        for number, fact in enumerate(["monthly_income_inr", "loan_amount_inr", "loan_type", "stated_obligations_inr"])
+        for number, fact in enumerate(
+            ["monthly_income_inr", "loan_amount_inr", "loan_type", "stated_obligations_inr", "cibil_score"]
+        )
     ),
     path="",
     tests="".join(
-        f'\n[[tests]]\nmonthly_income_inr = {{ rupees = 50000 }}\nloan_amount_inr = {{ rupees = 1000000 }}\n'
+        f'\n[[tests]]\ncibil_score = 700\nmonthly_income_inr = {{ rupees = 50000 }}\n'
+        f'loan_amount_inr = {{ rupees = 1000000 }}\n'
         f'loan_type = "{kind}"\nstated_obligations_inr = {{ rupees = 0 }}\nreason = "{code}"\n'
         for kind, code in (("HOME", "ROW_1"), ("AUTO", "ROW_2"))
     )
@@ -302,7 +325,9 @@ foir = { foir_of = "emi_inr", rounding = "up" }
     + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nreason = "NO_1"\n'
     + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nloan_amount_inr = { rupees = 1 }\nreason = "NO_2"\n'
     + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nloan_amount_inr = { rupees = 1 }\nloan_type = "HOME"\n'
-    + 'reason = "NO_3"\n',
+    + 'reason = "NO_3"\n'
+    + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nloan_amount_inr = { rupees = 1 }\nloan_type = "HOME"\n'
+    + 'stated_obligations_inr = { rupees = 0 }\nreason = "NO_4"\n',
 )  # fmt: skip
 
 

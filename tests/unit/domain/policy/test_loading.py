@@ -20,6 +20,7 @@ from tests.unit.domain.policy.documents import (
     TESTS,
     a_document,
     replaced,
+    without_the_score_in_its_rows,
 )
 from tests.unit.domain.policy.test_v1 import HASH as V1_HASH
 
@@ -286,6 +287,11 @@ def test_comparison_of_two_amounts_that_both_change_with_the_loan_is_refused() -
             a_document(missing=MISSING.split('[[missing]]\nfact = "loan', maxsplit=1)[0]),
             "missing: there must be a reason for which a missing loan_amount_inr is reviewed",
             id="no reason for a missing fact",
+        ),
+        pytest.param(
+            without_the_score_in_its_rows().replace(MISSING.split("\n\n")[0], ""),
+            "missing: there must be a reason for which a missing cibil_score is reviewed by people.",
+            id="no reason for a missing score that no row reads",
         ),
         pytest.param(
             replaced("step = { rupees = 1000 }", "step = { rupees = 0 }"),
