@@ -10,6 +10,7 @@ from typing import Final
 from prequal.domain.policy.conditions import Box, Comparison, box, comparisons, covers, is_empty
 from prequal.domain.policy.document import LANGUAGES, Document, Money, Row, Test
 from prequal.domain.policy.facts import KINDS, RANGES, Facts, Kind
+from prequal.domain.policy.lines import lines_of
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import Fault, NotAPolicy, Place
 from prequal.domain.policy.reading import hash_of, read
@@ -30,7 +31,7 @@ def load(text: str) -> Policy:
         scope = scope_of(document)
         tables = tuple(comparisons(scope, row, number) for number, row in enumerate(document.rows, 1))
     except Fault as fault:
-        raise NotAPolicy([fault.problem(text)]) from None
+        raise NotAPolicy([fault.problem(lines_of(text))]) from None
     for check in (_reasons, _rows, _figures, _sentences, _missing, _unused, _path):
         _refuse(text, list(check(document, scope, tables)))
     policy = Policy(document, hash_of(document), scope, tables)
@@ -43,7 +44,8 @@ Tables = Sequence[tuple[Comparison, ...]]
 
 def _refuse(text: str, faults: Sequence[Fault]) -> None:
     if faults:
-        raise NotAPolicy([fault.problem(text) for fault in faults])
+        lines = lines_of(text)
+        raise NotAPolicy([fault.problem(lines) for fault in faults])
 
 
 def facts_read(document: Document, scope: Scope, tables: Tables) -> frozenset[str]:

@@ -3,8 +3,7 @@
 Invariant: a problem names a line or a row, and says in one sentence what to write instead.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -40,9 +39,11 @@ class Fault(ValueError):
         super().__init__(sentence)
         self.place = place
 
-    def problem(self, text: str) -> Problem:
-        """The fault with its line in `text`."""
-        return Problem(_line(text, self.place), _words(self.place), str(self))
+    def problem(self, lines: Mapping[Place, int]) -> Problem:
+        """The fault with its line: that of the longest part of its place that has one."""
+        parts = (self.place[:length] for length in range(len(self.place), 0, -1))
+        line = next((lines[part] for part in parts if part in lines), None)
+        return Problem(line, _words(self.place), str(self))
 
 
 def _words(place: Place) -> str:
@@ -54,24 +55,3 @@ def _words(place: Place) -> str:
         else:
             parts.append(part)
     return ", ".join(parts)
-
-
-def _line(text: str, place: Place) -> int | None:
-    """The line of the last part of `place` that can be found; text within several lines can mislead it."""
-    lines, at = text.splitlines(), 0
-    for n, part in enumerate(place):
-        if isinstance(part, int):
-            continue
-        entry = place[n + 1] if n + 1 < len(place) else None
-        found = _find(lines, at, part, entry if isinstance(entry, int) and n == 0 else 1)
-        if found is None:
-            break
-        at = found
-    return at or None
-
-
-def _find(lines: Sequence[str], after: int, name: str, number: int) -> int | None:
-    """The line of the `number`th `[[name]]`, `[name]` or `name =` behind line `after`."""
-    wanted = re.compile(rf"\s*(\[\[?\s*([\w.]+\.)?{re.escape(name)}\s*\]|{re.escape(name)}\s*=)")
-    found = [line for line, content in enumerate(lines[after:], after + 1) if wanted.match(content)]
-    return found[number - 1] if number <= len(found) else None

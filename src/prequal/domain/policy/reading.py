@@ -14,6 +14,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from prequal.domain.policy.document import Between, Document, Pattern
+from prequal.domain.policy.lines import lines_of
 from prequal.domain.policy.problems import Fault, NotAPolicy, Place, Problem
 
 BYTES_MAX: Final = 256 * 1024
@@ -29,7 +30,7 @@ def read(text: str) -> Document:
     try:
         document: Document = _read(Document, content, ())
     except Fault as fault:
-        raise NotAPolicy([fault.problem(text)]) from None
+        raise NotAPolicy([fault.problem(lines_of(text))]) from None
     return document
 
 

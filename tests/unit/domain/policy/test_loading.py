@@ -13,6 +13,7 @@ from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy, Problem
 from tests.unit.domain.policy.documents import (
     DERIVED,
+    HEAD,
     LIMITS,
     MISSING,
     PATH,
@@ -325,6 +326,66 @@ def test_comparison_of_two_amounts_that_both_change_with_the_loan_is_refused() -
 )
 def test_document_that_breaks_a_rule_is_refused_with_line_or_row_and_sentence(text: str, words: str) -> None:
     assert words in refusal(text)
+
+
+ROW = '{{ when = [], outcome = "{}", reason = "R", measured = "cibil_score", en = "x", hi = "x" }}'
+ROW_OF_TEXT = ROWS.replace('en = "{cibil_score} is', 'en = """\n[[rows]]\nwhen = 1\n{cibil_score} is')
+ROW_OF_TEXT = ROW_OF_TEXT.replace('is below {minimum_cibil_score}."', 'is below {minimum_cibil_score}."""')
+UNUSED = "minimum_cibil_score = { score = 700 }, most_inr = { rupees = 500000, paise = 50 }, step = { rupees = 1 }"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param(
+            a_document(head=HEAD + f"rows = [{ROW.format('REJECTED')}, {ROW.format('PENDING')}]\n", rows=""),
+            "line 4, row 2, outcome: must be one of",
+            id="rows in one line",
+        ),
+        pytest.param(
+            a_document(head=HEAD + f"rows = [\n  {ROW.format('REJECTED')},\n  {ROW.format('PENDING')},\n]\n", rows=""),
+            "line 6, row 2, outcome: must be one of",
+            id="rows in a list",
+        ),
+        pytest.param(
+            a_document(head=HEAD + "limits.minimum_cibil_score = { score = 650.5 }\n", limits=""),
+            "line 4, limits, minimum_cibil_score, score: must be a whole number",
+            id="dotted key",
+        ),
+        pytest.param(
+            a_document(limits="\n[limits.minimum_cibil_score]\n# points\n'score' = 650.5\n"),
+            "line 7, limits, minimum_cibil_score, score: must be a whole number",
+            id="section of a limit, and a key in quotes",
+        ),
+        pytest.param(
+            a_document(head=HEAD + f"limits = {{ {UNUSED} }}\n", limits=""),
+            "line 4, limits, step: is used nowhere.",
+            id="key that a later section has too",
+        ),
+        pytest.param(
+            a_document(tests=TESTS.replace("cibil_score = 699", "cibil_score = 699\nmonthly_income_inr = 1")),
+            "line 63, test 1, monthly_income_inr: must be a table",
+            id="key of a test that later tests lack",
+        ),
+        pytest.param(
+            a_document(rows=ROW_OF_TEXT.replace('"AMOUNT"', '"amount"')),
+            "line 26, row 2, reason: must be a code",
+            id="text that looks like a section",
+        ),
+        pytest.param(
+            replaced('title = "A', 'title = "\u2028A').replace('"AMOUNT"', '"amount"'),
+            "line 23, row 2, reason: must be a code",
+            id="character that ends a line elsewhere",
+        ),
+        pytest.param(
+            replaced('["cibil_score < minimum_cibil_score"]', '[\n  "cibil_score < minimum_cibil_score",\n  "x",\n]'),
+            "line 14, row 1, when 2: must be three words",
+            id="condition in a line of its own",
+        ),
+    ],
+)
+def test_line_of_a_fault_is_that_of_its_own_key_however_the_document_is_written(text: str, words: str) -> None:
+    assert refusal(text).startswith(words)
 
 
 FOIR = """
