@@ -128,6 +128,16 @@ def test_trace_of_the_caller_travels_with_the_event(api: Api) -> None:
     assert event["traceparent"] == trace
 
 
+def test_two_traces_are_none(api: Api) -> None:
+    traces = [("traceparent", f"00-{digit * 32}-00f067aa0ba902b7-01") for digit in "12"]
+
+    response = api.client.post("/applications", json=an_application(), headers=traces)
+
+    id_ = response.json()["application_id"]
+    event = api.database.row("SELECT traceparent FROM outbox_events WHERE application_id = %s", id_)
+    assert event["traceparent"] is None
+
+
 def test_text_that_is_no_trace_is_dropped(api: Api) -> None:
     application_id = api.post(an_application(), traceparent=f"00-{a_pan()}-x-01").json()["application_id"]
 

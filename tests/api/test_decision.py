@@ -156,6 +156,9 @@ def test_person_without_a_file_has_a_reason_of_its_own_and_no_path(api: Api) -> 
         ("ta, fr;q=0.9", "en"),
         ("hi;q=2, *", "en"),
         ("hi;level=1", "en"),
+        ("en;q=0.1, hi;Q=0.5", "hi"),
+        ("en;q=0.1,\thi", "hi"),
+        ("en;q=0.1, hi\t;\tq=0.2", "hi"),
         (";;;,=,q=", "en"),
     ],
 )
@@ -165,6 +168,18 @@ def test_sentences_are_in_the_language_that_is_wanted_most(api: Api, accepted: s
     assert response.headers["content-language"] == language
     assert response.json()["notice"] == getattr(POLICY.document.notice, language)
     assert response.json()["reasons"][0]["sentence"].startswith({"en": "The credit", "hi": "क्रेडिट"}[language])
+
+
+@pytest.mark.parametrize(
+    ("lines", "language"),
+    [(["hi", "en;q=0.5"], "hi"), (["en;q=0.1", "hi"], "hi"), (["hi", "hi"], "hi"), (["hi;q=0.2", "", "ta"], "hi")],
+)
+def test_language_is_wanted_by_all_lines_of_the_header_together(api: Api, lines: list[str], language: str) -> None:
+    path = f"/applications/{an_application_decided(api, 610)}/decision"
+
+    response = api.client.get(path, headers=[("Accept-Language", line) for line in lines])
+
+    assert response.headers["content-language"] == language
 
 
 def test_decision_is_stored_by_nobody_and_varies_by_language(api: Api) -> None:

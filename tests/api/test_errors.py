@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -12,6 +12,13 @@ from tests.support.api import JSON, Api, assert_error, fields_of
 
 UNKNOWN = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 SIZE_MAX = 16 * 1024
+JSON_TYPE = JSON["Content-Type"]
+Headers: TypeAlias = dict[str, str] | list[tuple[str, str]]
+
+
+def twice(name: str, *values: str) -> list[tuple[str, str]]:
+    """A header in several lines."""
+    return [(name, value) for value in values]
 
 
 def encoded(**changes: Any) -> bytes:
@@ -69,12 +76,23 @@ def test_invalid_body_is_refused_with_its_code_and_fields_and_is_not_repeated(
         (lambda: chunked(encoded()), {}),
         (lambda: amount_of("85000." + "0" * 94), {}),
         (encoded, {"Content-Type": 'Application/JSON;charset="UTF-8"'}),
+        (encoded, {"Content-Type": "application/json\t; charset=utf-8"}),
+        (encoded, twice("Content-Type", JSON_TYPE, JSON_TYPE)),
         (encoded, {"Idempotency-Key": '"quoted",b;c=~' + a_key()}),
     ],
-    ids=["16 KiB", "chunked", "a number of 100 characters", "another spelling of the media type", "visible ASCII"],
+    ids=[
+        "16 KiB",
+        "chunked",
+        "a number of 100 characters",
+        "another spelling of the media type",
+        "a tab behind the media type",
+        "the media type twice",
+        "visible ASCII",
+    ],
 )
-def test_valid_request_is_accepted_however_it_is_written(api: Api, content: Any, headers: dict[str, str]) -> None:
-    response = api.client.post("/applications", content=content(), headers=JSON | headers)
+def test_valid_request_is_accepted_however_it_is_written(api: Api, content: Any, headers: Headers) -> None:
+    given = headers if isinstance(headers, list) else JSON | headers
+    response = api.client.post("/applications", content=content(), headers=given)
 
     assert response.status_code == 202, response.text
 
@@ -152,11 +170,20 @@ def unparsable(api: Api) -> float:
         ("PUT", "/applications", {}, 405, "METHOD_NOT_ALLOWED"),
         ("POST", "/applications", {"Content-Type": "text/plain"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
         ("POST", "/applications", JSON | {"Content-Encoding": "gzip"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ("POST", "/applications", {"Content-Type": "application/json;\tcharset=utf-16"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ("POST", "/applications", twice("Content-Type", "text/plain", JSON_TYPE), 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (
+            "POST",
+            "/applications",
+            [*JSON.items(), *twice("Content-Encoding", "gzip", "identity")],
+            415,
+            "UNSUPPORTED_MEDIA_TYPE",
+        ),
         ("POST", "/applications", JSON | {"Idempotency-Key": "a key"}, 422, "VALIDATION_ERROR"),
     ],
 )
 def test_request_of_another_kind_is_refused(
-    api: Api, method: str, path: str, headers: dict[str, str], status: int, code: str
+    api: Api, method: str, path: str, headers: Headers, status: int, code: str
 ) -> None:
     response = api.client.request(method, path, content=encoded(), headers=headers)
 

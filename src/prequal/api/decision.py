@@ -29,6 +29,7 @@ from prequal.domain.policy.scope import AMOUNT
 from prequal.domain.policy.sentences import figure, filled
 from prequal.domain.review import REASONS
 from prequal.messaging.events import rfc3339
+from prequal.service.http_fields import WITHOUT_SPACE, combined
 
 _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", re.ASCII)
 
@@ -42,7 +43,7 @@ class ShowDecision:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         application_id, stored = await self._applications.read(scope, "decision", read_queries.stored_decision)
-        language = language_of(dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
+        language = language_of(combined(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
         policy = await self._policy_of(stored)
         body = decision_body(application_id, stored, policy, language) | {"request_id": scope["request_id"]}
         headers = [*NO_STORE, (b"vary", b"Accept-Language"), (b"content-language", language.encode())]
@@ -62,8 +63,8 @@ def language_of(accepted: str) -> str:
     """Of our languages the one that an `Accept-Language` (RFC 9110, 12.5.4) wants most; English without a wish."""
     best, weight = LANGUAGES[0], 0.0
     for part in accepted.split(","):
-        tag, _, parameter = part.replace(" ", "").partition(";")
-        language = tag.split("-")[0].lower()
+        tag, _, parameter = part.translate(WITHOUT_SPACE).lower().partition(";")
+        language = tag.split("-")[0]
         wanted = parameter.removeprefix("q=") or "1"
         if language in LANGUAGES and _WEIGHT.fullmatch(wanted) and float(wanted) > weight:
             best, weight = language, float(wanted)

@@ -26,6 +26,7 @@ from prequal.messaging.events import rfc3339
 from prequal.postgres.ids import new_id
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service.http_bodies import BODY_SECONDS, is_json
+from prequal.service.http_fields import combined
 from prequal.telemetry import metrics, tracing
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 from prequal.telemetry.spans import Span
@@ -57,7 +58,7 @@ class SubmitApplication:
         self._sandbox = sandbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
+        headers = combined(scope["headers"])
         span = tracing.begin(f"POST {SUBMIT_ROUTE}", "SERVER", _traceparent(headers), root=True)
         span.note({"prequal.request_id": scope["request_id"]})
         try:

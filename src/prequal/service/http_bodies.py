@@ -68,6 +68,6 @@ def is_json(headers: Mapping[bytes, bytes]) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _is_json(content_type: bytes, content_encoding: bytes) -> bool:
-    kind, *parameters = content_type.lower().replace(b" ", b"").split(b";")
+    kind, *parameters = content_type.lower().translate(None, b" \t").split(b";")
     charsets = {each.removeprefix(b"charset=").strip(b'"') for each in parameters if each.startswith(b"charset=")}
     return kind == b"application/json" and charsets <= UTF_8 and content_encoding.lower() == b"identity"

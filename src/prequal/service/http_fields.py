@@ -1,10 +1,23 @@
-"""The fields of a request's head: how large they were on their way, and those that offer another protocol."""
+"""The fields of a request's head: each whole, how large they were on their way, and which offer another protocol."""
 
 from collections.abc import Iterable
 from typing import Final
 
 OFFER: Final = frozenset({b"upgrade", b"http2-settings"})
 """The headers of an offer, and the words for them in `Connection`."""
+
+
+WITHOUT_SPACE: Final = {ord(" "): None, ord("\t"): None}
+"""For `str.translate`: what may stand between the parts of a field (RFC 9110, 5.6.3)."""
+
+
+def combined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The fields by name; of several lines one list, as they are meant (RFC 9110, 5.3); the same line twice is one."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        earlier = found.get(name, value)
+        found[name] = value if earlier == value else earlier + b", " + value
+    return found
 
 
 def size(headers: Iterable[tuple[bytes, bytes]]) -> int:
