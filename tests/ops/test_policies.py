@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from prequal.cli.app import app
 from prequal.domain.policy import packaged
+from tests.unit.domain.policy.test_decisions import WITH_FOIR
 from tools import policy_schema
 
 
@@ -58,6 +59,15 @@ def test_show_as_json_has_the_document_and_its_hash() -> None:
 def test_document_that_is_shown_is_checked_as_it_is(draft: Path) -> None:
     assert packaged.current().hash in prequal("check", str(draft))
     assert json.loads(prequal("check", str(draft), "--json"))["hash"] == packaged.current().hash
+
+
+def test_policy_that_reads_what_no_application_has_is_checked_with_a_warning(draft: Path) -> None:
+    assert "Warning" not in prequal("check", str(draft))
+    draft.write_text(WITH_FOIR, "utf-8")
+
+    assert prequal("check", str(draft)).splitlines()[2:] == [
+        "Warning: it reads stated_obligations_inr, which no application has, so people would review every application."
+    ]
 
 
 def test_fault_is_named_with_its_line_and_ends_with_exit_code_1(draft: Path) -> None:

@@ -49,6 +49,9 @@ KINDS: Final = {
 }
 """The kind of each fact, in the order of `Facts`."""
 
+NEVER_KNOWN: Final = frozenset({"stated_obligations_inr"})
+"""The facts that no application has, because nobody is asked for them."""
+
 RANGES: Final = {
     "cibil_score": range(LOWEST_SCORE, HIGHEST_SCORE + 1),
     "monthly_income_inr": range(1, HIGHEST_PAISE + 1),

@@ -12,7 +12,7 @@ from prequal.domain.application import Status
 from prequal.domain.policy import compiling
 from prequal.domain.policy.conditions import Comparison
 from prequal.domain.policy.document import Document, Missing, Row
-from prequal.domain.policy.facts import KINDS, Facts, Kind
+from prequal.domain.policy.facts import KINDS, NEVER_KNOWN, Facts, Kind
 from prequal.domain.policy.scope import AMOUNT, Scope
 from prequal.domain.policy.sentences import figure
 
@@ -87,6 +87,11 @@ class Policy:
     def version(self) -> str:
         """The version's name."""
         return self.document.version
+
+    @property
+    def facts_never_known(self) -> tuple[str, ...]:
+        """The facts that it reads and no application has: because of any of them people review every application."""
+        return tuple(fact for fact in self._read if fact in NEVER_KNOWN)
 
     def decide(self, facts: Facts) -> Decision:
         """The first row whose conditions all hold; before that, the first fact of `[[missing]]` that is missing."""

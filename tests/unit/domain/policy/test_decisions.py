@@ -2,6 +2,7 @@
 
 import json
 import os
+from decimal import Decimal
 from fractions import Fraction
 from random import Random
 from typing import Any, Final
@@ -15,7 +16,7 @@ from prequal.domain.policy import packaged
 from prequal.domain.policy.compiling import emi_factor
 from prequal.domain.policy.conditions import comparisons
 from prequal.domain.policy.document import Document, Missing, Row
-from prequal.domain.policy.facts import KINDS, Facts
+from prequal.domain.policy.facts import KINDS, NEVER_KNOWN, Facts
 from prequal.domain.policy.loading import facts_read, load
 from prequal.domain.policy.path_to_yes import largest_approved
 from prequal.domain.policy.policy import Policy
@@ -329,6 +330,17 @@ foir = { foir_of = "emi_inr", rounding = "up" }
     + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nloan_amount_inr = { rupees = 1 }\nloan_type = "HOME"\n'
     + 'stated_obligations_inr = { rupees = 0 }\nreason = "NO_4"\n',
 )  # fmt: skip
+
+
+def test_policy_names_the_facts_that_it_reads_and_no_application_has() -> None:
+    assert load(WITH_FOIR).facts_never_known == ("stated_obligations_inr",)
+    assert load(a_document()).facts_never_known == packaged.current().facts_never_known == ()
+
+
+def test_facts_that_no_application_has_are_those_that_are_never_filled_in() -> None:
+    facts = Facts.of(700, Decimal(1), Decimal(1), LoanType.HOME)
+
+    assert {name for name, value in facts._asdict().items() if value is None} == NEVER_KNOWN
 
 
 def test_table_whose_last_row_is_not_total_is_never_run() -> None:
