@@ -30,6 +30,7 @@ from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD, SECOND_FACTOR_KEYS, Browser
 from tests.support.edge import hung_up
 from tests.support.reviews import in_review
+from tests.unit.domain.policy.test_decisions import WITH_FOIR
 
 Person = Callable[..., Any]
 IDS = {
@@ -452,8 +453,10 @@ async def test_document_is_checked_without_being_stored(person: Person, database
 
     policy = load(policy_text())
     summary = {"version": "v2", "hash": policy.hash, "title": policy.document.title}
-    counted = {"rows": len(policy.document.rows), "tests": len(policy.document.tests)}
+    counted = {"rows": len(policy.document.rows), "tests": len(policy.document.tests), "warning": ""}
     assert (checked.status_code, checked.json()) == (200, summary | counted)
+    warned = await officer.post(path, json={"document": WITH_FOIR})
+    assert warned.json()["warning"].startswith("It reads stated_obligations_inr, which no application has")
     assert code_of(refused, 422) == "VALIDATION_ERROR"
     assert any(re.search(r"line \d+.*cibil_scor", detail["issue"]) for detail in refused.json()["details"])
     assert database.value("SELECT count(*) FROM policy_versions WHERE version = 'v2'") == 0

@@ -27,6 +27,7 @@ from prequal.record.acts import operator
 from tests.console.conftest import Browser, backtest_waits
 from tests.support.reviews import reported
 from tests.support.submissions import a_submission, store, stored
+from tests.unit.domain.policy.test_decisions import WITH_FOIR
 
 SignedIn = Callable[..., Any]
 REPORT = """
@@ -577,3 +578,13 @@ async def test_applications_that_a_version_would_decide_otherwise_are_listed_by_
 
 async def test_flips_of_a_version_that_is_not_there_are_a_page(signed_in: SignedIn) -> None:
     assert (await (await signed_in(PersonRole.RISK_OFFICER)).get("/policy/v99/flips")).status_code == 404
+
+
+async def test_page_warns_of_a_policy_by_which_people_would_review_every_application(signed_in: SignedIn) -> None:
+    officer = await signed_in(PersonRole.RISK_OFFICER)
+    for each in (document(), WITH_FOIR):
+        await officer.post("/policy", document=each)
+
+    warned = [(await officer.get(f"/policy/{load(each).version}")).text for each in (document(), WITH_FOIR)]
+
+    assert ["people would review every application" in page for page in warned] == [False, True]

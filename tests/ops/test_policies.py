@@ -66,7 +66,7 @@ def test_policy_that_reads_what_no_application_has_is_checked_with_a_warning(dra
     draft.write_text(WITH_FOIR, "utf-8")
 
     assert prequal("check", str(draft)).splitlines()[2:] == [
-        "Warning: it reads stated_obligations_inr, which no application has, so people would review every application."
+        "Warning: It reads stated_obligations_inr, which no application has, so people would review every application."
     ]
 
 

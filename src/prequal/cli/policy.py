@@ -139,8 +139,8 @@ def check(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
         f"{tests} {noun(tests, 'test that passes', 'tests that pass')}.\n"
         f"Its hash is {found.hash}."
     )
-    if never := ", ".join(found.facts_never_known):
-        typer.echo(f"Warning: it reads {never}, which no application has, so people would review every application.")
+    if found.warning:
+        typer.echo(f"Warning: {found.warning}")
 
 
 @app.command()

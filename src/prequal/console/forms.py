@@ -40,7 +40,7 @@ async def read_form(request: Request, most: int = BYTES_MAX) -> dict[str, str]:
         BadForm: it is too large, does not come in time, is no `application/x-www-form-urlencoded` in UTF-8, or has a
             NUL in it, which PostgreSQL does not store.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         raise BadForm
     try:
         body = await read_body(request, most)

@@ -36,6 +36,7 @@ from prequal.domain.policy import reading
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.people import sessions
 from prequal.service.http_bodies import TooLarge, TooSlow, is_json, read_body
+from prequal.service.http_fields import combined
 from prequal.telemetry.logs import correlation_id, where
 
 log = structlog.get_logger()
@@ -183,7 +184,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
         raise Problem(Code.PAYLOAD_TOO_LARGE, words, headers={"Connection": "close"}) from None
     except TooSlow:
         raise Problem(Code.REQUEST_TIMEOUT, headers={"Connection": "close"}) from None
-    if body and not is_json(dict(scope["headers"])):
+    if body and not is_json(combined(scope["headers"])):
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE)
     return body
 

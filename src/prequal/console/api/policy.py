@@ -52,7 +52,7 @@ async def check_document(visit: Visiting, given: policy_models.Document) -> dict
     """Check a document, without storing it: it is a policy, or each fault is named by line and sentence."""
     policy = load(given.document)
     counted = {"rows": len(policy.document.rows), "tests": len(policy.document.tests)}
-    return policies.summary(policy) | counted
+    return policies.summary(policy) | counted | {"warning": policy.warning}
 
 
 @router.get("/diff", response_model=policy_models.PolicyDifferences, **needs(Right.POLICY))

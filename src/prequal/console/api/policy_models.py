@@ -65,10 +65,11 @@ class PolicySummary(BaseModel):
 
 
 class CheckedDocument(PolicySummary):
-    """A document that is a policy, with how many rows it has, and tests that pass."""
+    """A document that is a policy, with how many rows it has, tests that pass, and a warning, which is mostly empty."""
 
     rows: int
     tests: int
+    warning: str
 
 
 class PolicyChange(BaseModel):

@@ -161,7 +161,7 @@ def _key(text: str) -> tuple[datetime, str] | None:
 
 def _line(text: str, problem: Problem) -> str:
     """The line of a document that a problem names; empty where it names none."""
-    return text.splitlines()[problem.line - 1].strip() if problem.line else ""
+    return text.split("\n")[problem.line - 1].strip() if problem.line else ""
 
 
 async def _versions(visit: Visit, status: int, problems: Sequence[tuple[str, str]] = (), typed: str = "") -> Response:
@@ -203,6 +203,7 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         stored=stored,
         stated=_stated,
         document=policy and policy.document,
+        warning=policy and policy.warning,
         limits=policies.limits(policy) if policy else {},
         in_force=in_force.version,
         changes=_changes(in_force, policy),

@@ -93,6 +93,12 @@ class Policy:
         """The facts that it reads and no application has: because of any of them people review every application."""
         return tuple(fact for fact in self._read if fact in NEVER_KNOWN)
 
+    @property
+    def warning(self) -> str:
+        """What is wrong with putting it into force though it is a policy; empty for most."""
+        never = ", ".join(self.facts_never_known)
+        return never and f"It reads {never}, which no application has, so people would review every application."
+
     def decide(self, facts: Facts) -> Decision:
         """The first row whose conditions all hold; before that, the first fact of `[[missing]]` that is missing."""
         for place, missing in self._required:
