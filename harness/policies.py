@@ -54,10 +54,10 @@ async def approved(connection: Connection, text: str | None = None, counts: str 
 
 
 async def activated(connection: Connection, text: str | None = None, at: datetime | None = None) -> Activation:
-    """A version that Asha proposed and activated, and Ravi approved."""
+    """A version that Asha proposed, and Ravi approved and activated."""
     text = text or policy_text()
     await approved(connection, text)
-    return await life.activate(connection, ASHA, load(text).version, at)
+    return await life.activate(connection, RAVI, load(text).version, at)
 
 
 def let_the_clock_step_back(database: Database, seconds: int) -> None:

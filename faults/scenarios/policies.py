@@ -9,7 +9,7 @@ from typing import Final
 
 from faults.scenario import Run, Spoilt, scenario
 from faults.scenarios.overload import begun, ended
-from harness.policies import ASHA, approved, policy_text
+from harness.policies import RAVI, approved, policy_text
 from prequal.policy_versions import challenges, life, queries
 from prequal.postgres.connections import Connection, connected
 
@@ -104,16 +104,16 @@ async def _approve(connection: Connection) -> None:
 async def _switch(beat: int, connection: Connection) -> None:
     version = V1 if beat % 2 else STRICT
     if not (await life.found(connection, version)).is_in_force:
-        await life.activate(connection, ASHA, version)
+        await life.activate(connection, RAVI, version)
 
 
 async def _challenge(connection: Connection) -> None:
-    await challenges.begin(connection, ASHA, CHALLENGER, SHARE)
+    await challenges.begin(connection, RAVI, CHALLENGER, SHARE)
 
 
 async def _switch_back(connection: Connection) -> None:
     """Leave v1 in force, unchallenged, to the runs that follow."""
     if not (await life.found(connection, V1)).is_in_force:
-        await life.activate(connection, ASHA, V1)
+        await life.activate(connection, RAVI, V1)
     if await challenges.current(connection):
-        await challenges.end(connection, ASHA)
+        await challenges.end(connection, RAVI)

@@ -361,13 +361,16 @@ async def test_version_goes_by_two_people_into_force_and_back(person: Person, da
     hashes = {"hash": proposed.json()["hash"], "backtest": tested.json()["sha256"]}
     other = await approver.post(f"{path}/approve", json=hashes | {"hash": "0" * 64})
     approved = await approver.post(f"{path}/approve", json=hashes)
-    of_other = await officer.post(f"{path}/activate", json={"hash": "0" * 64})
-    activated = await officer.post(f"{path}/activate", json={"hash": hashes["hash"]})
+    of_other = await approver.post(f"{path}/activate", json={"hash": "0" * 64})
+    by_author = await officer.post(f"{path}/activate", json={})
+    activated = await approver.post(f"{path}/activate", json={"hash": hashes["hash"]})
     in_force = (await officer.get(f"{PREFIX}/policy/in-force")).json()
     rolled_back = await officer.post(f"{path}/rollback", json={})
 
     assert (proposed.status_code, tested.json()["recorded"]) == (201, True)
-    assert [code_of(each, 409) for each in (other, of_other)] == ["CONFLICT"] * 2
+    assert [code_of(each, 409) for each in (other, of_other, by_author)] == ["CONFLICT"] * 3
+    said = "risk_officer is an author of v2: an approver or another risk officer must put it into force."
+    assert by_author.json()["message"] == said
     assert f"its hash is {hashes['hash']}." in of_other.json()["message"]
     assert [approved.json()["state"], activated.json()["version"], rolled_back.json()["version"]] == [
         "approved",
@@ -377,8 +380,8 @@ async def test_version_goes_by_two_people_into_force_and_back(person: Person, da
     assert (in_force["version"], in_force["text"]) == ("v2", policy_text())
     acts = database.rows("SELECT actor, action FROM acts WHERE actor_kind = 'person' AND action LIKE 'policy%%'")
     assert sorted(tuple(act.values()) for act in acts) == [
+        ("approver", "policy_activated"),
         ("approver", "policy_approved"),
-        ("risk_officer", "policy_activated"),
         ("risk_officer", "policy_backtested"),
         ("risk_officer", "policy_proposed"),
         ("risk_officer", "policy_rolled_back"),
@@ -535,6 +538,24 @@ async def test_approved_version_challenges_and_is_ended(person: Person, database
     assert begun.json() == shown.json()
     assert (begun.json()["share_basis_points"], begun.json()["begun_by"]) == (1000, "risk_officer")
     assert ended.json()["version"] is None
+
+
+async def test_author_does_not_let_his_own_version_challenge(person: Person) -> None:
+    officer, approver = await person(PersonRole.RISK_OFFICER), await person(PersonRole.APPROVER)
+    path, content = f"{PREFIX}/policy/challenge", {"version": "v2", "share_basis_points": 1000}
+    proposed = await officer.post(f"{PREFIX}/policy/versions", json={"document": policy_text()})
+    tested = await officer.post(f"{PREFIX}/policy/backtests", json={"version": "v2", "record": True})
+    hashes = {"hash": proposed.json()["hash"], "backtest": tested.json()["sha256"]}
+    await approver.post(f"{PREFIX}/policy/versions/v2/approve", json=hashes)
+
+    by_author = await officer.post(path, json=content)
+    begun = await approver.post(path, json=content)
+    ended = await officer.post(path, json={"version": None})
+
+    assert code_of(by_author, 409) == "CONFLICT"
+    said = "risk_officer is an author of v2: an approver or another risk officer must let it challenge."
+    assert by_author.json()["message"] == said
+    assert [(each.status_code, each.json()["version"]) for each in (begun, ended)] == [(200, "v2"), (200, None)]
 
 
 async def test_what_another_person_set_is_replaced_only_when_it_is_named(person: Person, database: Database) -> None:

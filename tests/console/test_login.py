@@ -56,6 +56,11 @@ def test_policy_goes_into_force_over_the_console_by_two_people(
     prequal("login", address, "--name", "approver")
     shown = prequal("policy", "show", "v2", "--json")
     prequal("policy", "approve", "v2", "--hash", shown["hash"], "--backtest", shown["backtest"])
+    prequal("login", address, "--name", "risk_officer")
+    for words in (["activate", "v2"], ["challenge", "v2", "--share", "10"]):
+        with pytest.raises(Refused, match="risk_officer is an author of v2: an approver or another risk officer must"):
+            prequal("policy", *words)
+    prequal("login", address, "--name", "approver")
     with pytest.raises(Refused, match="v2 is another document than the one that was shown"):
         prequal("policy", "activate", "v2", "--hash", "0" * 64)
     prequal("policy", "activate", "v2", "--hash", shown["hash"])

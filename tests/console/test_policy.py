@@ -66,9 +66,9 @@ async def test_approved_version_challenges_and_is_ended(signed_in: SignedIn, dat
     await backtested(database)
     await approver.post("/policy/v2/approve", **hashes())
 
-    shown = await fields(officer, "v2", "challenge")
-    refused = await officer.post("/policy/v2/challenge", **shown, percent="51")
-    begun = await officer.post("/policy/v2/challenge", **shown, percent="10")
+    shown = await fields(approver, "v2", "challenge")
+    refused = await approver.post("/policy/v2/challenge", **shown, percent="51")
+    begun = await approver.post("/policy/v2/challenge", **shown, percent="10")
     versions, version = (await officer.get("/policy")).text, (await officer.get("/policy/v2")).text
     ended = await officer.post("/policy/v2/challenge/end")
 
@@ -89,7 +89,7 @@ async def test_activation_after_the_clock_stepped_back_says_from_when_it_holds(
     async with connected(database.url, "test") as connection:
         for version in ("v2", "v4"):
             await approved(connection, policy_text(version), REPORT)
-        await life.activate(connection, ASHA, "v2")
+        await life.activate(connection, RAVI, "v2")
         await activated(connection, policy_text("v3"))
     officer = await signed_in(PersonRole.RISK_OFFICER)
     let_the_clock_step_back(database, 3600)
@@ -127,7 +127,7 @@ async def test_policy_page_shows_how_each_side_of_a_challenge_decided_and_what_e
 ) -> None:
     async with connected(database.url, "test") as connection, connection.transaction():
         await approved(connection)
-        await challenges.begin(connection, ASHA, "v2", 1000)
+        await challenges.begin(connection, RAVI, "v2", 1000)
     await reported(database, stored(database, 3))
     async with connected(database.url, "test") as connection, connection.transaction():
         await activated(connection, policy_text("v3"))
@@ -136,7 +136,7 @@ async def test_policy_page_shows_how_each_side_of_a_challenge_decided_and_what_e
 
     assert '<td data-label="Decided by">v1</td><td data-label="PRE_APPROVED" class="number">3</td>' in page
     assert '<td data-label="Decided by">v2</td><td data-label="PRE_APPROVED" class="number">0</td>' in page
-    assert "when v3 came into force, by asha." in page
+    assert "when v3 came into force, by ravi." in page
 
 
 async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedIn, database: Database) -> None:
@@ -146,7 +146,7 @@ async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedI
     await backtested(database)
     shown = (await approver.get("/policy/v2")).text
     approved = await approver.post("/policy/v2/approve", **hashes())
-    activated = await officer.post("/policy/v2/activate", **await fields(officer, "v2", "activate"))
+    activated = await approver.post("/policy/v2/activate", **await fields(approver, "v2", "activate"))
     in_force = (await officer.get("/policy")).text
     rolled_back = await officer.post("/policy/v2/rollback")
 
@@ -159,9 +159,35 @@ async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedI
     assert [(act["actor"], act["action"]) for act in acts if act["actor_kind"] == "person"] == [
         ("risk_officer", "policy_proposed"),
         ("approver", "policy_approved"),
-        ("risk_officer", "policy_activated"),
+        ("approver", "policy_activated"),
         ("risk_officer", "policy_rolled_back"),
     ]
+
+
+async def test_author_sees_who_puts_the_version_into_force_and_is_refused_where_he_tries(
+    signed_in: SignedIn, database: Database
+) -> None:
+    officer, approver = await signed_in(PersonRole.RISK_OFFICER), await signed_in(PersonRole.APPROVER)
+    await officer.post("/policy", document=document())
+    await backtested(database)
+    await approver.post("/policy/v2/approve", **hashes())
+    of_approver = (await approver.get("/policy/v2")).text
+    shown = await fields(approver, "v2", "challenge")
+
+    page = (await officer.get("/policy/v2")).text
+    activation = await officer.post("/policy/v2/activate", **await fields(approver, "v2", "activate"))
+    challenge = await officer.post("/policy/v2/challenge", **shown, percent="10")
+
+    said = "You are an author of this version: an approver or another risk officer must put it into force, or let it"
+    forms = ('action="/policy/v2/activate"', 'action="/policy/v2/challenge"')
+    assert (said in page, said in of_approver) == (True, False)
+    assert [(form in page, form in of_approver) for form in forms] == [(False, True)] * 2
+    assert (activation.status_code, challenge.status_code) == (409, 409)
+    refused = "risk_officer is an author of v2: an approver or another risk officer must"
+    assert f"{refused} put it into force." in activation.text
+    assert f"{refused} let it challenge." in challenge.text
+    assert database.value("SELECT version FROM policy_activations ORDER BY id DESC LIMIT 1") == "v1"
+    assert database.count("policy_challenges") == 0
 
 
 async def test_version_shows_its_limits_and_what_differs_from_the_one_in_force(signed_in: SignedIn) -> None:
@@ -428,7 +454,7 @@ async def test_challenger_that_was_ended_since_it_was_shown_is_not_given_another
 ) -> None:
     async with connected(database.url, "test") as connection, connection.transaction():
         await approved(connection, policy_text("v2"), REPORT)
-        await challenges.begin(connection, ASHA, "v2", 1000)
+        await challenges.begin(connection, RAVI, "v2", 1000)
     officer = await signed_in(PersonRole.RISK_OFFICER)
     shown = await fields(officer, "v2", "challenge")
     await officer.post("/policy/v2/challenge/end")  # meanwhile, by somebody else

@@ -37,7 +37,7 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 async def challenged(connection: Connection) -> Connection:
     """v2, which wants a score of 700, decides a tenth."""
     await approved(connection)
-    await challenges.begin(connection, ASHA, "v2", SHARE)
+    await challenges.begin(connection, RAVI, "v2", SHARE)
     return connection
 
 
@@ -149,7 +149,7 @@ async def test_challenge_reaches_a_running_process_within_5_seconds_and_so_does_
 ) -> None:
     await approved(connection)
     async with a_process(database) as policy:
-        await challenges.begin(connection, ASHA, "v2", SHARE)
+        await challenges.begin(connection, RAVI, "v2", SHARE)
         await soon(lambda: policy.decided_by().challenger, within=TAKEN_OVER_WITHIN_SECONDS)
         shown = policy.detail()["policy"]["challenger"]
 
@@ -173,7 +173,7 @@ async def test_activation_ends_the_challenge_and_a_rollback_does_not_revive_it(
     report = await challenges.report(challenged)
     last = report["last"]
     assert report["version"] is None
-    assert (last["version"], last["ended_by"], last["ended_by_version"]) == ("v2", "asha", "v3")
+    assert (last["version"], last["ended_by"], last["ended_by_version"]) == ("v2", "ravi", "v3")
 
 
 async def test_challenge_lasts_until_a_scheduled_activation_takes_effect(
@@ -185,7 +185,7 @@ async def test_challenge_lasts_until_a_scheduled_activation_takes_effect(
         await soon(lambda: policy.current().version == "v3")
         after = policy.decided_by().challenger
 
-    assert (before["version"], before["share_basis_points"], before["begun_by"]) == ("v2", SHARE, "asha")
+    assert (before["version"], before["share_basis_points"], before["begun_by"]) == ("v2", SHARE, "ravi")
     assert after is None
 
 
@@ -221,7 +221,7 @@ async def test_challenge_that_waits_for_an_activation_challenges_the_newer_versi
 
 
 async def test_another_share_takes_the_place_of_the_one_before(database: Database, challenged: Connection) -> None:
-    await challenges.begin(challenged, ASHA, "v2", 1)
+    await challenges.begin(challenged, RAVI, "v2", 1)
     policy = await as_read(database, challenged)
 
     rows = await decide(database, policy, 0, 1)
@@ -272,6 +272,21 @@ async def test_only_an_approved_version_challenges(connection: Connection) -> No
         await challenges.begin(connection, ASHA, "v9", SHARE)
 
 
+async def test_author_does_not_let_a_version_challenge_that_another_person_approved(connection: Connection) -> None:
+    await approved(connection)
+
+    assert await conflict(challenges.begin(connection, ASHA, "v2", SHARE)) == (
+        "asha is an author of v2: an approver or another risk officer must let it challenge."
+    )
+    assert await challenges.current(connection) is None
+
+
+async def test_author_ends_a_challenge(challenged: Connection) -> None:
+    await challenges.end(challenged, ASHA)
+
+    assert await challenges.current(challenged) is None
+
+
 async def test_version_in_force_does_not_challenge_itself(connection: Connection) -> None:
     assert "does not challenge itself" in await conflict(challenges.begin(connection, ASHA, "v1", SHARE))
 
@@ -316,11 +331,11 @@ async def test_nothing_is_said_of_a_challenge_where_there_never_was_one(connecti
 
 
 async def test_challenge_and_its_end_are_recorded(database: Database, challenged: Connection) -> None:
-    await challenges.end(challenged, RAVI)
+    await challenges.end(challenged, ASHA)
 
     acts = database.rows("SELECT actor, action, subject, details FROM acts ORDER BY id")[-2:]
     assert [(act["actor"], act["action"], act["subject"]) for act in acts] == [
-        ("asha", "policy_challenged", "v2"),
-        ("ravi", "policy_challenge_ended", "v2"),
+        ("ravi", "policy_challenged", "v2"),
+        ("asha", "policy_challenge_ended", "v2"),
     ]
     assert acts[0]["details"]["share_basis_points"] == SHARE

@@ -15,7 +15,7 @@ import structlog
 
 from harness import oracle
 from harness.database import Database
-from harness.policies import ASHA, RAVI, activated, policy_text
+from harness.policies import RAVI, activated, policy_text
 from harness.waiting import soon
 from prequal.core.errors import Misconfigured
 from prequal.decision.handler import DecisionHandler, Reported
@@ -255,7 +255,7 @@ async def _switch(database: Database) -> None:
             before = _decided_by(database, version)
             async with connection.transaction():
                 if not (await life.found(connection, version)).is_in_force:
-                    await life.activate(connection, ASHA, version)
+                    await life.activate(connection, RAVI, version)
             await soon(lambda version=version, before=before: _decided_by(database, version) > before, 60)  # type: ignore[misc]
 
 

@@ -25,7 +25,7 @@ from prequal.policy_versions import life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion, version_before
 from prequal.policy_versions.queries import State
 from prequal.postgres.connections import Connection, connected
-from prequal.record.acts import Actor
+from prequal.record.acts import Actor, ActorKind
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ async def test_version_that_was_edited_after_its_approval_is_not_activated(conne
     await approved(connection)
     await proposed(connection, policy_text(minimum=701))
 
-    sentence = await refusal(life.activate(connection, ASHA, "v2"))
+    sentence = await refusal(life.activate(connection, RAVI, "v2"))
 
     assert sentence == "v2 was edited after its approval: it needs another one."
 
@@ -219,7 +219,7 @@ async def test_version_on_another_backtest_than_the_approved_is_not_activated(co
     await approved(connection)
     await life.record_backtest(connection, ASHA, load(policy_text()), b"x" * 32, COUNTS)
 
-    assert "approved on another backtest" in await refusal(life.activate(connection, ASHA, "v2"))
+    assert "approved on another backtest" in await refusal(life.activate(connection, RAVI, "v2"))
 
 
 async def test_version_that_its_approver_edited_is_not_activated(connection: Connection) -> None:
@@ -228,6 +228,44 @@ async def test_version_that_its_approver_edited_is_not_activated(connection: Con
     await put_by(connection, ASHA, policy_text())
 
     assert await refusal(life.activate(connection, ASHA, "v2")) == "v2 is not approved."
+
+
+async def test_author_does_not_put_into_force_what_another_person_approved(connection: Connection) -> None:
+    await approved(connection)
+
+    sentence = await refusal(life.activate(connection, ASHA, "v2"))
+    later = await refusal(life.activate(connection, ASHA, "v2", datetime.now(UTC) + timedelta(days=1)))
+
+    said = "asha is an author of v2: an approver or another risk officer must put it into force."
+    assert (sentence, later) == (said, said)
+    assert [each.version for each in await queries.effective_activations(connection, 10)] == ["v1"]
+
+
+async def test_author_of_an_earlier_text_does_not_put_the_later_one_into_force(connection: Connection) -> None:
+    meera = Actor(ActorKind.PERSON, "meera")
+    await put_by(connection, meera, policy_text(minimum=690))
+    await put_by(connection, ASHA, policy_text())
+    await approved(connection)
+
+    assert "meera is an author of v2" in await refusal(life.activate(connection, meera, "v2"))
+
+
+async def test_author_does_not_put_a_version_into_force_again_that_was_rolled_back(database: Database) -> None:
+    async with connected(database.url, "test") as connection:
+        await activated(connection)
+        await life.rollback(connection, ASHA, "v2")
+
+        assert "asha is an author of v2" in await refusal(life.activate(connection, ASHA, "v2"))
+
+
+async def test_author_rolls_back_his_own_version_and_to_it(database: Database) -> None:
+    async with connected(database.url, "test") as connection:
+        await activated(connection)
+        await activated(connection, policy_text("v3", 720))
+        back = await life.rollback(connection, ASHA, "v3")
+        first = await life.rollback(connection, ASHA, "v2")
+
+    assert (back.version, first.version) == ("v2", "v1")
 
 
 async def test_document_of_another_author_is_not_replaced(connection: Connection) -> None:
@@ -300,7 +338,7 @@ async def test_each_act_is_recorded_with_its_actor(database: Database) -> None:
         ("asha", "policy_proposed", "v2"),
         ("asha", "policy_backtested", "v2"),
         ("ravi", "policy_approved", "v2"),
-        ("asha", "policy_activated", "v2"),
+        ("ravi", "policy_activated", "v2"),
         ("ravi", "policy_rolled_back", "v1"),
     ]
     assert acts[2]["details"] == {"hash": load(policy_text()).hash, "backtest": REPORT.hex()}

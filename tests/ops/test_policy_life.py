@@ -58,8 +58,8 @@ def listed(prequal: Prequal) -> dict[str, str]:
     return {each["version"]: each["state"] for each in prequal("policy", "list", "--json")["versions"]}
 
 
-def test_version_goes_into_force_and_is_rolled_back(prequal: Prequal, draft: Path, database: Database) -> None:
-    done(prequal, "propose", str(draft))
+def test_version_goes_into_force_and_is_rolled_back(prequal: Prequal, database: Database) -> None:
+    in_transaction(database.url, partial(life.propose, actor=ASHA, text=policy_text()))
     assert listed(prequal) == {"v1": "active", "v2": "checked"}
 
     recorded = done(prequal, "backtest", "v2", "--record")
@@ -113,6 +113,22 @@ def test_user_of_the_machine_does_not_approve_what_he_proposed(prequal: Prequal,
     sentence = refusal(prequal, "approve", "v2", "--hash", shown["hash"], "--backtest", shown["backtest"])
 
     assert sentence == f"{operator().name} is an author of v2: another person must approve it."
+
+
+def test_user_of_the_machine_puts_nothing_into_force_that_he_proposed(
+    prequal: Prequal, draft: Path, database: Database
+) -> None:
+    done(prequal, "propose", str(draft))
+    done(prequal, "backtest", "v2", "--record")
+    shown = prequal("policy", "show", "v2", "--json")
+    approve_as_ravi(database, shown["hash"], shown["backtest"])
+
+    activation = refusal(prequal, "activate", "v2")
+    challenge = refusal(prequal, "challenge", "v2", "--share", "10")
+
+    said = f"{operator().name} is an author of v2: an approver or another risk officer must"
+    assert (activation, challenge) == (f"{said} put it into force.", f"{said} let it challenge.")
+    assert listed(prequal) == {"v1": "active", "v2": "approved"}
 
 
 def test_document_of_another_author_is_not_replaced(prequal: Prequal, draft: Path, database: Database) -> None:

@@ -92,7 +92,7 @@ def activate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let an approved version decide, within 5 seconds or from a time on.
+    """Let an approved version decide, within 5 seconds or from a time on; refused to its authors.
 
     \b
     Examples:
@@ -193,7 +193,8 @@ def challenge(
     """Let an approved version decide a share of the applications, each person's always or never.
 
     It holds within 5 seconds, until it is ended or another version is activated. It takes the place of a challenger and
-    a share that you set; of another person's only where --replace names the version that challenges.
+    a share that you set; of another person's only where --replace names the version that challenges. It is refused to
+    the authors of the version.
 
     \b
     Examples:

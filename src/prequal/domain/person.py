@@ -16,7 +16,7 @@ class PersonRole(StrEnum):
     RISK_OFFICER = "risk_officer"
     """Proposes versions of the policy."""
     APPROVER = "approver"
-    """Approves what a risk officer proposes."""
+    """Approves what a risk officer proposes, and puts it into force."""
     REVIEWER = "reviewer"
     """Decides the applications that are for review."""
     OPERATOR = "operator"

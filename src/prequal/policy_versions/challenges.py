@@ -17,6 +17,7 @@ from prequal.policy_versions.life import (
     loaded,
     require_approved,
     require_as_seen,
+    require_no_author,
     require_own,
 )
 from prequal.postgres.connections import Connection
@@ -39,7 +40,8 @@ async def begin(connection: Connection, actor: Actor, version: str, share: int, 
     Raises:
         NoSuchVersion: nobody proposed it.
         Conflict: it is not approved as it stands, is in force, this code does not understand it, the share is not
-            1 … 5,000, something is not as it was seen, or another person began the challenge that holds.
+            1 … 5,000, something is not as it was seen, the actor is an author, or another person began the challenge
+            that holds.
     """
     if not 1 <= share <= SHARE_MAX:
         raise Conflict(f"A challenger decides from 0.01 to {SHARE_MAX // 100} per cent of the applications.")
@@ -47,6 +49,7 @@ async def begin(connection: Connection, actor: Actor, version: str, share: int, 
     stored = await found(connection, version)
     await require_as_seen(connection, stored, seen)
     require_approved(stored)
+    require_no_author(actor, stored, "let it challenge")
     if stored.is_in_force:
         raise Conflict(f"{version} is in force, and does not challenge itself.")
     await _require_place(connection, actor, seen.challenge)

@@ -1,7 +1,7 @@
-"""A version's way: proposed, backtested, approved by a second person, activated, and rolled back.
+"""A version's way: proposed, backtested, approved and activated by others than its authors, and rolled back.
 
 Invariant: what is activated is the very document that somebody other than its authors approved, on the very backtest;
-each act is recorded in its own transaction, which is the caller's.
+no author activates it; each act is recorded in its own transaction, which is the caller's.
 """
 
 import contextlib
@@ -183,12 +183,14 @@ async def activate(
 
     Raises:
         NoSuchVersion: nobody proposed it.
-        Conflict: it is not approved as it stands, is in force already, is not as it was seen, or the time has passed.
+        Conflict: it is not approved as it stands, is in force already, is not as it was seen, the actor is an author,
+            or the time has passed.
     """
     await queries.lock_acts(connection)
     stored = await found(connection, version)
     await require_as_seen(connection, stored, seen)
     require_approved(stored)
+    require_no_author(actor, stored, "put it into force")
     if stored.is_in_force and effective_from is None:
         raise Conflict(f"{version} is in force already.")
     loaded(stored.version, stored.document, stored.hash)
@@ -227,6 +229,13 @@ def require_approved(stored: StoredVersion) -> None:
         raise Conflict(f"{stored.version} was approved on another backtest than the one it has: it needs another one.")
     if stored.approved_by in stored.authors:
         raise Conflict(f"{stored.version} was approved by its author alone: another person must approve it.")
+
+
+def require_no_author(actor: Actor, stored: StoredVersion, act: str) -> None:
+    """Raises `Conflict`, which says who may instead, for an author of any text of a version."""
+    if actor.name in stored.authors:
+        why = f"{actor.name} is an author of {stored.version}"
+        raise Conflict(f"{why}: an approver or another risk officer must {act}.")
 
 
 async def rollback(connection: Connection, actor: Actor, version: str, target: str | None = None) -> Activation:

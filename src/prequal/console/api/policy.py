@@ -94,7 +94,7 @@ async def approve_version(
 async def activate_version(
     visit: Visiting, version: policy_models.Version, given: policy_models.Activating
 ) -> dict[str, Any]:
-    """Let an approved version decide, within 5 seconds or from a time on."""
+    """Let an approved version decide, within 5 seconds or from a time on; refused to its authors."""
     since = given.effective_from and _instant(given.effective_from)
     seen = life.Seen(bytes.fromhex(given.hash) if given.hash else None)
     return policies.activation_as_json(
@@ -141,7 +141,10 @@ async def show_challenge(visit: Visiting) -> dict[str, Any]:
 
 @router.post("/challenge", response_model=policy_models.ChallengeReport, **needs(Right.ACTIVATE_POLICY))
 async def set_challenge(visit: Visiting, given: policy_models.Challenge) -> dict[str, Any]:
-    """Let an approved version decide a share of the applications within 5 seconds, or none any more."""
+    """Let an approved version decide a share of the applications within 5 seconds, or none any more.
+
+    The former is refused to its authors.
+    """
     version, share, ends = given.version, given.share_basis_points, given.ends
     seen = life.Seen(challenge=given.replaces)
     _require_fit(version, ends, given.replaces)

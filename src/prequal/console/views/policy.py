@@ -44,7 +44,7 @@ VERSIONS_MAX: Final = 50
 NEXT: Final = {
     State.CHECKED: "A backtest, which the approver looks at.",
     State.BACKTESTED: "An approver who wrote no text of it approves it on this backtest.",
-    State.APPROVED: "A risk officer or an approver puts it into force.",
+    State.APPROVED: "An approver, or a risk officer who wrote no text of it, puts it into force.",
 }
 """What a version waits for, where it waits."""
 
