@@ -154,6 +154,8 @@ async def test_version_goes_by_two_people_into_force_and_back(signed_in: SignedI
     assert "Of 3 decided applications 1 would have another status" in shown
     assert "₹12,00,000.00" in shown
     assert [answer.status_code for answer in (approved, activated, rolled_back)] == [303, 303, 303]
+    done = [answer.headers["location"] for answer in (activated, rolled_back)]
+    assert done == ["/policy/v2?done=ACTIVATED", "/policy/v2?done=ROLLED_BACK"]
     assert '>v2</a></td><td data-label="State">active' in in_force
     acts = database.rows("SELECT actor_kind, actor, action FROM acts WHERE action LIKE 'policy%%' ORDER BY id")
     assert [(act["actor"], act["action"]) for act in acts if act["actor_kind"] == "person"] == [

@@ -250,7 +250,7 @@ async def insert_activation(
                ),
                $3, $4
         FROM policy_versions WHERE version = $1
-        RETURNING version, hash, effective_from, id, effective_from > statement_timestamp()
+        RETURNING version, hash, effective_from, id, effective_from > activated_at
         """,
         name,
         effective_from,
