@@ -515,6 +515,26 @@ async def test_risk_officer_lets_a_version_decide_as_the_shadow(person: Person) 
     assert [code_of(each, 409) for each in (of_other, again)] == ["CONFLICT"] * 2
 
 
+async def test_edit_of_the_shadow_and_putting_it_into_force_answer_that_they_ended_it(
+    person: Person, database: Database
+) -> None:
+    officer, approver = await person(PersonRole.RISK_OFFICER), await person(PersonRole.APPROVER)
+    path = f"{PREFIX}/policy"
+    first = await officer.post(f"{path}/versions", json={"document": policy_text(minimum=690)})
+    await officer.post(f"{path}/shadow", json={"version": "v2"})
+    edited = await officer.post(f"{path}/versions", json={"document": policy_text()})
+    of_none = (await officer.get(f"{path}/shadow")).json()
+    await officer.post(f"{path}/shadow", json={"version": "v2"})
+    tested = await officer.post(f"{path}/backtests", json={"version": "v2", "record": True})
+    hashes = {"hash": edited.json()["hash"], "backtest": tested.json()["sha256"]}
+    await approver.post(f"{path}/versions/v2/approve", json=hashes)
+    activated = await approver.post(f"{path}/versions/v2/activate", json={})
+
+    answers = [each.json() for each in (first, edited, activated)]
+    assert [each["ended_shadow"] for each in answers] == [False, True, True]
+    assert (of_none["version"], (await officer.get(f"{path}/shadow")).json()["version"]) == (None, None)
+
+
 async def test_approved_version_challenges_and_is_ended(person: Person, database: Database) -> None:
     officer, reviewer = await person(PersonRole.RISK_OFFICER), await person(PersonRole.REVIEWER)
     path, content = f"{PREFIX}/policy/challenge", {"version": "v2", "share_basis_points": 1000}

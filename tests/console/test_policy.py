@@ -21,7 +21,7 @@ from prequal.console.visit import Console
 from prequal.domain.person import PersonRole
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
-from prequal.policy_versions import challenges, life
+from prequal.policy_versions import challenges, life, shadows
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.console.conftest import Browser, backtest_waits
@@ -190,6 +190,33 @@ async def test_author_sees_who_puts_the_version_into_force_and_is_refused_where_
     assert f"{refused} let it challenge." in challenge.text
     assert database.value("SELECT version FROM policy_activations ORDER BY id DESC LIMIT 1") == "v1"
     assert database.count("policy_challenges") == 0
+
+
+async def test_edit_of_the_shadow_and_putting_it_into_force_say_that_it_is_the_shadow_no_more(
+    signed_in: SignedIn, database: Database
+) -> None:
+    officer, approver = await signed_in(PersonRole.RISK_OFFICER), await signed_in(PersonRole.APPROVER)
+
+    async def shadow() -> None:
+        async with connected(database.url, "test") as connection, connection.transaction():
+            await shadows.begin(connection, ASHA, "v2")
+
+    await officer.post("/policy", document=policy_text(minimum=710))
+    await shadow()
+    proposed = await officer.post("/policy", document=document())
+    edited = (await officer.get(proposed.headers["Location"])).text
+    await backtested(database)
+    await approver.post("/policy/v2/approve", **hashes())
+    await shadow()
+    shown = (await officer.get("/policy/v2")).text
+    activated = await approver.post("/policy/v2/activate", **await fields(approver, "v2", "activate"))
+    in_force = (await approver.get(activated.headers["Location"])).text
+
+    assert "stored as this version, which is the shadow no more." in edited
+    assert "<dd>checked</dd>" in edited
+    assert "<dd>approved, shadow</dd>" in shown
+    assert "This version is put into force, and is the shadow no more: within 5 seconds" in in_force
+    assert "<dd>active</dd>" in in_force
 
 
 async def test_version_shows_its_limits_and_what_differs_from_the_one_in_force(signed_in: SignedIn) -> None:

@@ -1,18 +1,20 @@
 """A candidate beside the policy in force: counted and kept where it differs, and never decided by."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from harness.database import Database
-from harness.policies import ASHA, RAVI, decided_by_v1, policy_text
+from harness.policies import ASHA, RAVI, activated, decided_by_v1, policy_text
 from harness.ports import free_port
+from harness.waiting import soon
 from prequal.decision.handler import DecisionHandler
 from prequal.decision.policy_in_force import PolicyInForce
 from prequal.decision.shadow import Shadow
 from prequal.domain.policy.loading import load
-from prequal.policy_versions import life, shadows
+from prequal.policy_versions import life, queries, shadows
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection, SingleConnection, connected
 from prequal.telemetry import metrics
@@ -145,14 +147,99 @@ async def test_stop_does_not_fail_when_the_last_differences_cannot_be_written(
     assert database.count("policy_shadow_differences") == 0
 
 
-async def test_candidate_that_was_edited_is_not_taken_for_the_one_that_was_named(
+async def test_candidate_of_another_document_is_not_taken_for_the_one_that_was_named(
     connection: Connection, shadow: Shadow
 ) -> None:
-    await life.propose(connection, ASHA, policy_text(minimum=701))
+    text = policy_text(minimum=701)
+    await queries.put_version(connection, "v2", text, load(text).digest, ASHA)  # `propose` ends the shadow as well
     restarted = Shadow()
     await restarted.look(connection)
 
     assert restarted.candidate is None
+
+
+def ended_by(database: Database) -> list[tuple[str, str]]:
+    """Who ended a shadow, and which one, as it stands in the record."""
+    acts = database.rows("SELECT actor, subject FROM acts WHERE action = 'policy_shadow_ended' ORDER BY id")
+    return [(act["actor"], act["subject"]) for act in acts]
+
+
+async def test_edit_of_the_shadow_ends_it_in_every_process(
+    database: Database, connection: Connection, shadow: Shadow
+) -> None:
+    edited = await life.propose(connection, ASHA, policy_text(minimum=701))
+
+    restarted = Shadow()
+    for process in (shadow, restarted):
+        await process.look(connection)
+    assert (shadow.candidate, restarted.candidate) == (None, None)
+    assert (edited.ended_shadow, edited.is_shadow) == (True, False)
+    assert (await shadows.report(connection))["version"] is None
+    assert ended_by(database) == [("asha", "v2")]
+
+    await shadows.begin(connection, RAVI, "v2")
+    await shadow.look(connection)
+    assert shadow.candidate
+    assert shadow.candidate.digest == edited.hash
+
+
+async def test_same_document_again_and_an_edit_of_another_version_leave_the_shadow(
+    connection: Connection, shadow: Shadow
+) -> None:
+    again = await life.propose(connection, ASHA, "# a comment\n" + policy_text())
+    await life.propose(connection, ASHA, policy_text("v3"))
+    other = await life.propose(connection, ASHA, policy_text("v3", 710))
+    await shadow.look(connection)
+
+    assert shadow.candidate
+    assert (again.ended_shadow, again.is_shadow, other.ended_shadow) == (False, True, False)
+
+
+async def test_shadow_that_is_put_into_force_is_the_shadow_no_more_nor_after_a_rollback(
+    database: Database, connection: Connection, shadow: Shadow
+) -> None:
+    activation = await activated(connection)
+    await shadow.look(connection)
+    in_force = await life.found(connection, "v2")
+
+    assert (activation.ended_shadow, in_force.is_shadow, shadow.candidate) == (True, False, None)
+    assert ended_by(database) == [("ravi", "v2")]
+
+    back = await life.rollback(connection, ASHA, "v2")
+    assert back.ended_shadow is False
+    assert (await shadows.report(connection))["version"] is None
+
+
+async def test_shadow_that_a_rollback_puts_into_force_is_the_shadow_no_more(
+    database: Database, connection: Connection
+) -> None:
+    await activated(connection)
+    await activated(connection, policy_text("v3", 720))
+    await shadows.begin(connection, ASHA, "v2")
+
+    back = await life.rollback(connection, RAVI, "v3")
+
+    assert (back.version, back.ended_shadow) == ("v2", True)
+    assert (await shadows.report(connection))["version"] is None
+    assert ended_by(database) == [("ravi", "v2")]
+
+
+async def test_shadow_lasts_until_it_takes_effect_at_a_time_that_was_ahead(
+    connection: Connection, shadow: Shadow
+) -> None:
+    activation = await activated(connection, at=datetime.now(UTC) + timedelta(seconds=3))
+    before = await life.found(connection, "v2")
+    await shadow.look(connection)
+    still = shadow.candidate
+    await soon(lambda: connection.fetchval("SELECT statement_timestamp() >= $1", activation.effective_from))
+    await shadow.look(connection)
+    after = await life.found(connection, "v2")
+
+    assert (activation.ended_shadow, before.is_shadow, bool(still)) == (False, True, True)
+    assert (after.is_in_force, after.is_shadow, shadow.candidate) == (True, False, None)
+
+    await life.rollback(connection, ASHA, "v2")
+    assert (await shadows.report(connection))["version"] is None
 
 
 async def test_version_in_force_or_unknown_is_no_shadow(connection: Connection) -> None:

@@ -222,6 +222,26 @@ def test_shadow_is_begun_shown_and_ended(prequal: Prequal, draft: Path) -> None:
     assert refusal(prequal, "shadow", "--end") == "There is no shadow."
 
 
+def test_edit_of_the_shadow_and_putting_it_into_force_say_that_it_is_the_shadow_no_more(
+    prequal: Prequal, draft: Path, database: Database
+) -> None:
+    first = done(prequal, "propose", str(draft)).stdout
+    done(prequal, "shadow", "v2")
+    draft.write_text(policy_text(minimum=710), "utf-8")
+
+    edited = done(prequal, "propose", str(draft)).stdout
+    of_none = done(prequal, "shadow").stdout
+    in_transaction(database.url, partial(approved, text=policy_text("v3")))
+    done(prequal, "shadow", "v3")
+    in_force = done(prequal, "activate", "v3").stdout
+
+    assert "no more" not in first
+    assert "It is the shadow no more: `prequal policy shadow v2` begins that again with this text." in edited
+    assert of_none == "There is no shadow.\n"
+    assert in_force.endswith(" on. It is the shadow no more.\n")
+    assert done(prequal, "shadow").stdout == "There is no shadow.\n"
+
+
 # ── in the place of what a colleague set ────────────────────────────────────────────────────────────────────────
 
 

@@ -43,7 +43,7 @@ def propose(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
     """
     from prequal.domain.policy.loading import load
     from prequal.domain.policy.problems import NotAPolicy
-    from prequal.ops.policies import read_file, version_as_json
+    from prequal.ops.policies import proposed_as_json, read_file
     from prequal.policy_versions import life
 
     text = read_file(file)
@@ -51,9 +51,11 @@ def propose(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
         load(text)
     except NotAPolicy as refusal:
         raise refused(str(file), refusal) from None
-    stored = _done("/versions", {"document": text}, partial(life.propose, text=text), version_as_json)
+    stored = _done("/versions", {"document": text}, partial(life.propose, text=text), proposed_as_json)
     name = stored["version"]
-    _show(stored, as_json, f"{name} is {stored['state']}: `prequal policy backtest {name} --record`.")
+    again = f" It is the shadow no more: `prequal policy shadow {name}` begins that again with this text."
+    sentence = f"{name} is {stored['state']}: `prequal policy backtest {name} --record`."
+    _show(stored, as_json, sentence + again if stored.get("ended_shadow") else sentence)
 
 
 @app.command()
@@ -149,7 +151,8 @@ def shadow(
 ) -> None:
     """Let a version decide beside the one in force, without effect: where it differs is counted and kept.
 
-    It takes the place of a shadow that you set; of another person's only where --replace names that.
+    It takes the place of a shadow that you set; of another person's only where --replace names that. The shadow ends
+    when its document is edited, and when it comes into force.
 
     \b
     Examples:
@@ -304,4 +307,6 @@ def _show(stored: dict[str, Any], as_json: bool, sentence: str) -> None:
 
 def _show_activation(activation: dict[str, Any], as_json: bool) -> None:
     text = f"{activation['version']} decides from {activation['effective_from']} on."
+    if activation.get("ended_shadow"):
+        text += " It is the shadow no more."
     typer.echo(json.dumps(activation) if as_json else text)

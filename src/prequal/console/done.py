@@ -17,11 +17,18 @@ class Done(Enum):
     REPLAYED = "The dead letters that were chosen are replayed: each is on its source topic again."
     DISCARDED = "The dead letters that were chosen are discarded."
     PROPOSED = "The document was checked and is stored as this version."
+    PROPOSED_SHADOW_ENDED = "The document was checked and is stored as this version, which is the shadow no more."
     BACKTESTED = "The backtest is recorded with this version."
     APPROVED = "This version is approved on this backtest."
     ACTIVATED = "This version is put into force: within 5 seconds it decides new applications."
+    ACTIVATED_SHADOW_ENDED = (
+        "This version is put into force, and is the shadow no more: within 5 seconds it decides new applications."
+    )
     ACTIVATED_LATER = "This version decides from the time on that its state says: the database's clock stepped back."
     ROLLED_BACK = "This version is out of force: within 5 seconds the one before decides again."
+    ROLLED_BACK_SHADOW_ENDED = (
+        "This version is out of force: within 5 seconds the one before decides again, and is the shadow no more."
+    )
     ROLLED_BACK_LATER = "This version goes out of force once the database's clock, which stepped back, has caught up."
     CHALLENGES = "This version is the challenger: within 5 seconds it decides its share."
     CHALLENGE_ENDED = "The challenge is ended: within 5 seconds one version decides everything."

@@ -169,6 +169,11 @@ def version_as_json(version: StoredVersion) -> dict[str, Any]:
     return about | life_as_json(version)
 
 
+def proposed_as_json(version: StoredVersion) -> dict[str, Any]:
+    """A version that was proposed now, and whether that ended the shadow."""
+    return version_as_json(version) | {"ended_shadow": version.ended_shadow}
+
+
 def state_in_words(life: Mapping[str, Any]) -> str:
     """Where a version stands by its JSON, and what it does beside the one in force: `approved, challenger of 10 %`."""
     share = life.get("challenge_share_basis_points")
@@ -230,9 +235,9 @@ def life_as_json(version: StoredVersion) -> dict[str, Any]:
 
 
 def activation_as_json(activation: Activation) -> dict[str, Any]:
-    """That a version decides, and from when on."""
-    at = activation.effective_from.isoformat()
-    return {"version": activation.version, "hash": activation.hash.hex(), "effective_from": at}
+    """That a version decides, from when on, and whether that ended the shadow."""
+    at, ended = activation.effective_from.isoformat(), activation.ended_shadow
+    return {"version": activation.version, "hash": activation.hash.hex(), "effective_from": at, "ended_shadow": ended}
 
 
 def limits(policy: Policy) -> dict[str, str]:

@@ -6,7 +6,7 @@ no author activates it; each act is recorded in its own transaction, which is th
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -16,7 +16,7 @@ from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy
-from prequal.policy_versions import queries
+from prequal.policy_versions import queries, shadow_end
 from prequal.policy_versions.queries import Activation, StoredVersion
 from prequal.postgres import paging
 from prequal.postgres.connections import Connection
@@ -53,6 +53,8 @@ NOTHING: Final = Seen()
 async def propose(connection: Connection, actor: Actor, text: str) -> StoredVersion:
     """Store a document as a version, in place of the actor's earlier text of it; the same again changes nothing.
 
+    An edit of the shadow ends it.
+
     Raises:
         NotAPolicy: the document breaks a rule.
         Conflict: its version was activated, or challenged, or another person proposed it.
@@ -66,7 +68,8 @@ async def propose(connection: Connection, actor: Actor, text: str) -> StoredVers
         _require_replaceable(earlier, actor)
     await queries.put_version(connection, policy.version, text, policy.digest, actor)
     await _record(connection, actor, "policy_proposed", policy.version, hash=policy.hash)
-    return await found(connection, policy.version)
+    ended = await shadow_end.end_of(connection, actor, policy.version)
+    return replace(await found(connection, policy.version), ended_shadow=ended)
 
 
 def _require_replaceable(stored: StoredVersion, actor: Actor) -> None:
@@ -275,10 +278,11 @@ def version_before(history: Sequence[str]) -> str | None:
 async def _activate(
     connection: Connection, actor: Actor, version: str, effective_from: datetime | None, action: str, **details: Detail
 ) -> Activation:
+    ended = effective_from is None and await shadow_end.end_of(connection, actor, version)
     activation = await queries.insert_activation(connection, version, effective_from, actor)
     at = activation.effective_from.isoformat()
     await _record(connection, actor, action, version, hash=activation.hash.hex(), effective_from=at, **details)
-    return activation
+    return replace(activation, ended_shadow=ended)
 
 
 async def found(connection: Connection, version: str | None = None) -> StoredVersion:

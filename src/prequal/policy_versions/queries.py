@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from prequal.policy_versions import shadow_queries
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 
@@ -58,6 +59,8 @@ class StoredVersion:
     challenge_share: int | None
     """The basis points of the applications that it decides in the place of the one in force, while it challenges it."""
     is_shadow: bool
+    ended_shadow: bool = False
+    """Whether it was the shadow until the act that answers with it."""
 
     @property
     def state(self) -> State:
@@ -71,13 +74,17 @@ class StoredVersion:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """That a version decides, from a time on, until another does; `is_ahead` when it was made before that time."""
+    """That a version decides, from a time on, until another does; `is_ahead` when it was made before that time.
+
+    `ended_shadow` where the version was the shadow until it was made.
+    """
 
     version: str
     hash: bytes
     effective_from: datetime
     id: int
     is_ahead: bool = False
+    ended_shadow: bool = False
 
 
 async def lock_acts(connection: Connection) -> None:
@@ -85,7 +92,7 @@ async def lock_acts(connection: Connection) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock($1)", ACTS_LOCK)
 
 
-_STORED = """
+_STORED = f"""
     WITH in_force AS (
         SELECT id, version FROM policy_activations WHERE effective_from <= statement_timestamp()
         ORDER BY effective_from DESC, id DESC LIMIT 1
@@ -112,8 +119,8 @@ _STORED = """
                WHERE newest.version = stored.version AND activation_id = (SELECT id FROM in_force)
            ),
            EXISTS (
-               SELECT FROM (SELECT version, hash FROM policy_shadows ORDER BY id DESC LIMIT 1) AS newest
-               WHERE (newest.version, newest.hash) = (stored.version, stored.hash)
+               SELECT FROM ({shadow_queries.HOLDS}) AS shadow
+               WHERE (shadow.version, shadow.hash) = (stored.version, stored.hash)
            )
     FROM policy_versions AS stored
 """

@@ -1,11 +1,12 @@
 """The SQL of shadows: which version is one, and where it differs from what was decided.
 
-Invariant: a shadow is inserted, never changed; the newest one is in force.
+Invariant: a shadow is inserted, never changed; the newest one holds, until its version takes effect.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from prequal.postgres.columns import Columns
@@ -49,11 +50,21 @@ _DIFFERENCES = Columns[Difference](
 )
 
 
+HOLDS: Final = """
+    SELECT version, hash, begun_at, begun_by
+    FROM (SELECT version, hash, begun_at, begun_by FROM policy_shadows ORDER BY id DESC LIMIT 1) AS newest
+    WHERE NOT EXISTS (
+        SELECT FROM policy_activations AS since
+        WHERE since.version = newest.version
+            AND since.effective_from > newest.begun_at AND since.effective_from <= statement_timestamp()
+    )
+"""
+"""The shadow: not one whose version was put into force since, which happens without an act where the time was ahead."""
+
+
 async def shadow(connection: Connection) -> NamedShadow | None:
     """The shadow; None when there is none."""
-    row = await connection.fetchrow(
-        "SELECT version, hash, begun_at, begun_by FROM policy_shadows ORDER BY id DESC LIMIT 1"
-    )
+    row = await connection.fetchrow(HOLDS)
     return None if row is None or row[0] is None else NamedShadow(*row)
 
 

@@ -1,12 +1,12 @@
 """A shadow: a version that decides beside the one in force, without effect.
 
-Invariant: it holds until it is ended or another takes its place; each act is recorded in its own transaction, which is
-the caller's.
+Invariant: it holds until it is ended, another takes its place, its document is edited, or it comes into force; each act
+is recorded in its own transaction, which is the caller's.
 """
 
 from typing import Any
 
-from prequal.policy_versions import queries, shadow_queries
+from prequal.policy_versions import queries, shadow_end, shadow_queries
 from prequal.policy_versions.life import Conflict, found, loaded, require_own
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, record_act
@@ -56,8 +56,7 @@ async def end(connection: Connection, actor: Actor, version: str | None = None) 
         raise Conflict("There is no shadow.")
     if version not in (None, named.version):
         raise Conflict(f"{version} is not the shadow: {named.version} is.")
-    await shadow_queries.insert_shadow(connection, None, None, actor)
-    await record_act(connection, actor, "policy_shadow_ended", "policy", named.version, {"hash": named.hash.hex()})
+    await shadow_end.end(connection, actor, named)
 
 
 async def report(connection: Connection) -> dict[str, Any]:

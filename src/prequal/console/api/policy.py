@@ -39,10 +39,12 @@ async def list_versions(
     return {"versions": list(map(policies.version_as_json, found))}
 
 
-@router.post("/versions", status_code=201, response_model=policy_models.PolicyVersion, **needs(Right.PROPOSE_POLICY))
+@router.post(
+    "/versions", status_code=201, response_model=policy_models.ProposedPolicyVersion, **needs(Right.PROPOSE_POLICY)
+)
 async def propose_version(visit: Visiting, given: policy_models.Document) -> dict[str, Any]:
     """Store a checked document as a version, to be backtested and approved; refused where it is another person's."""
-    return policies.version_as_json(
+    return policies.proposed_as_json(
         await _done(visit, lambda connection, actor: life.propose(connection, actor, given.document))
     )
 

@@ -44,6 +44,12 @@ class PolicyVersions(BaseModel):
     versions: list[PolicyVersion]
 
 
+class ProposedPolicyVersion(PolicyVersion):
+    """A version that was proposed now."""
+
+    ended_shadow: bool = Field(description="Whether it was the shadow: after an edit it is that no more.")
+
+
 class WholePolicyVersion(PolicyVersion):
     """A version with its document, in TOML."""
 
@@ -114,6 +120,7 @@ class Activation(BaseModel):
     version: str
     hash: Sha256
     effective_from: datetime
+    ended_shadow: bool = Field(description="Whether it was the shadow, which it is no more.")
 
 
 class Backtest(StrictBody):

@@ -47,6 +47,11 @@ NEXT: Final = {
     State.APPROVED: "An approver, or a risk officer who wrote no text of it, puts it into force.",
 }
 """What a version waits for, where it waits."""
+SHADOW_ENDED: Final = {
+    Done.ACTIVATED: Done.ACTIVATED_SHADOW_ENDED,
+    Done.ROLLED_BACK: Done.ROLLED_BACK_SHADOW_ENDED,
+}
+"""What was done, where the version that it put into force was the shadow."""
 
 Act: TypeAlias = Callable[[Connection, Actor, str], Awaitable[object]]
 
@@ -66,7 +71,9 @@ async def propose(visit: Visit) -> Response:
         return await _versions(visit, 422, [(str(each), _line(text, each)) for each in refusal.problems], text)
     except Conflict as why:
         return await _versions(visit, 409, [(str(why), "")], text)
-    return visit.moved(f"/policy/{stored.version}", Done.PROPOSED)
+    return visit.moved(
+        f"/policy/{stored.version}", Done.PROPOSED_SHADOW_ENDED if stored.ended_shadow else Done.PROPOSED
+    )
 
 
 async def show_one(visit: Visit) -> Response:
@@ -146,6 +153,8 @@ async def _done(visit: Visit, done: Done, work: Act, later: Done | None = None) 
         return await _version(visit, 409, str(why))
     if later is not None and isinstance(found, queries.Activation) and found.is_ahead:
         done = later
+    elif isinstance(found, queries.Activation) and found.ended_shadow:
+        done = SHADOW_ENDED[done]
     return visit.moved(f"/policy/{version}", done)
 
 
