@@ -4,7 +4,9 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import psycopg
@@ -13,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from harness.database import Database
-from harness.policies import ASHA, RAVI, REPORT, approved, padded, policy_text
+from harness.policies import ASHA, COUNTS, RAVI, REPORT, approved, padded, policy_text
 from harness.waiting import soon
 from prequal.console import app
 from prequal.console.api.app import PREFIX, document
@@ -386,6 +388,52 @@ async def test_version_goes_by_two_people_into_force_and_back(person: Person, da
         ("risk_officer", "policy_proposed"),
         ("risk_officer", "policy_rolled_back"),
     ]
+
+
+async def test_version_decides_from_a_time_of_tomorrow_in_india(person: Person, database: Database) -> None:
+    approver, path = await person(PersonRole.APPROVER), f"{PREFIX}/policy/versions/v2"
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection)
+    tomorrow = (datetime.now(ZoneInfo("Asia/Kolkata")) + timedelta(days=1)).replace(hour=12, minute=0)
+
+    activated = await approver.post(f"{path}/activate", json={"effective_from": tomorrow.isoformat()})
+    stored = (await approver.get(path)).json()
+    in_force = (await approver.get(f"{PREFIX}/policy/in-force")).json()
+
+    assert tomorrow.isoformat().endswith("+05:30")
+    assert (activated.status_code, activated.json()["version"]) == (200, "v2")
+    assert datetime.fromisoformat(activated.json()["effective_from"]) == tomorrow
+    assert datetime.fromisoformat(stored["scheduled_for"]) == tomorrow
+    assert (stored["state"], stored["current"], in_force["version"]) == ("approved", False, "v1")
+
+
+async def test_version_that_was_edited_after_its_approval_is_not_activated(person: Person, database: Database) -> None:
+    approver = await person(PersonRole.APPROVER)
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection)
+        await life.propose(connection, ASHA, policy_text(minimum=701))
+
+    refused = await approver.post(f"{PREFIX}/policy/versions/v2/activate", json={})
+
+    assert code_of(refused, 409) == "CONFLICT"
+    assert refused.json()["message"] == "v2 was edited after its approval: it needs another one."
+    assert (await approver.get(f"{PREFIX}/policy/in-force")).json()["version"] == "v1"
+
+
+async def test_version_on_another_backtest_than_the_approved_is_not_activated(
+    person: Person, database: Database
+) -> None:
+    approver = await person(PersonRole.APPROVER)
+    async with connected(database.url, "test") as connection, connection.transaction():
+        await approved(connection)
+        await life.record_backtest(connection, ASHA, load(policy_text()), bytes(32), COUNTS)
+
+    refused = await approver.post(f"{PREFIX}/policy/versions/v2/activate", json={})
+
+    assert code_of(refused, 409) == "CONFLICT"
+    said = "v2 was approved on another backtest than the one it has: it needs another one."
+    assert refused.json()["message"] == said
+    assert (await approver.get(f"{PREFIX}/policy/in-force")).json()["version"] == "v1"
 
 
 async def test_version_of_another_author_is_refused_with_who_that_is(person: Person, database: Database) -> None:

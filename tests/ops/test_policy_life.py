@@ -2,10 +2,12 @@
 
 import json
 import re
+from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner
@@ -77,6 +79,20 @@ def test_version_goes_into_force_and_is_rolled_back(prequal: Prequal, database: 
 
     done(prequal, "rollback", "v2")
     assert listed(prequal) == {"v1": "active", "v2": "retired"}
+
+
+def test_version_decides_from_a_time_of_tomorrow_in_india(prequal: Prequal, database: Database) -> None:
+    in_transaction(database.url, approved)
+    tomorrow = (datetime.now(ZoneInfo("Asia/Kolkata")) + timedelta(days=1)).replace(hour=12, minute=0)
+
+    activated = prequal("policy", "activate", "v2", "--from", tomorrow.isoformat(), "--json")
+    stored = prequal("policy", "show", "v2", "--json")
+
+    assert tomorrow.isoformat().endswith("+05:30")
+    assert datetime.fromisoformat(activated["effective_from"]) == tomorrow
+    assert datetime.fromisoformat(stored["scheduled_for"]) == tomorrow
+    assert listed(prequal) == {"v1": "active", "v2": "approved"}
+    assert "v1" in done(prequal, "show").stdout.splitlines()[0]
 
 
 def test_hash_that_is_recorded_is_of_the_bytes_that_json_prints(
