@@ -92,6 +92,36 @@ async def test_larger_case_is_decided_by_two_different_people(
     ]
 
 
+async def test_case_that_a_second_look_was_asked_for_is_decided_by_two_people(
+    signed_in: SignedIn, second_reviewer: Browser, database: Database
+) -> None:
+    case, first = await in_review(database), await signed_in(PersonRole.REVIEWER)
+    decision = {"act": "decide", "reason": "INCOME_CONFIRMED"}
+    await first.post(f"/review/{case}", act="claim")
+
+    asked = await first.post(f"/review/{case}", act="second-look", text="Is this income regular?")
+    released = (await first.get(asked.headers["location"])).text
+    queued = (await first.get("/review")).text
+    await second_reviewer.post(f"/review/{case}", act="claim")
+    claimed = (await first.get(f"/review/{case}")).text
+    voted = await second_reviewer.post(f"/review/{case}", **decision)
+    after_one = (await first.get(f"/review/{case}")).text
+    await first.post(f"/review/{case}", act="claim")
+    decided = await first.post(f"/review/{case}", **decision)
+
+    assert "The case is released; another reviewer decides it with you." in released
+    assert "claimed by nobody" in released
+    assert "two people, for its amount or for a second look that was asked for" in released
+    assert "Is this income regular?</p>" in released
+    assert ">waits for a second person<" in queued
+    assert "claimed by meena until" in claimed
+    assert 'value="claim"' not in claimed
+    assert voted.headers["location"] == f"/review/{case}?done=VOTED"
+    assert "1 of 2 has voted, claimed by nobody" in after_one
+    assert decided.headers["location"] == f"/review/{case}?done=DECIDED"
+    assert database.value("SELECT status FROM applications WHERE id = %s", case) == "PRE_APPROVED"
+
+
 async def test_act_on_a_case_that_moved_says_what_it_is_now_and_keeps_what_was_typed(
     signed_in: SignedIn, second_reviewer: Browser, database: Database
 ) -> None:
@@ -101,9 +131,28 @@ async def test_act_on_a_case_that_moved_says_what_it_is_now_and_keeps_what_was_t
     answer = await reviewer.post(f"/review/{case}", act="second-look", text="Is this income regular?")
 
     assert answer.status_code == 409
-    assert "Another person has claimed the case" in answer.text
+    assert re.search(r"Another person has claimed the case: meena, until [^.]+ IST\.", answer.text)
     assert "claimed by meena" in answer.text
     assert "Is this income regular?</textarea>" in answer.text
+
+
+@pytest.mark.parametrize("amounts", [SMALL, LARGE], ids=["one person", "two people"])
+async def test_decision_after_the_lease_is_refused_and_changes_nothing(
+    amounts: dict[str, Any], signed_in: SignedIn, database: Database
+) -> None:
+    case, reviewer = await in_review(database, amounts), await signed_in(PersonRole.REVIEWER)
+    await reviewer.post(f"/review/{case}", act="claim")
+    database.execute("UPDATE review_cases SET lease_until = clock_timestamp()")
+
+    answer = await reviewer.post(f"/review/{case}", act="decide", reason="INCOME_CONFIRMED")
+
+    assert answer.status_code == 409
+    assert "Your claim of the case has ended: claim it again." in answer.text
+    assert "claimed by nobody" in answer.text
+    assert 'value="claim">Claim<' in answer.text
+    assert database.value("SELECT status FROM applications WHERE id = %s", case) == "MANUAL_REVIEW"
+    assert database.value("SELECT state FROM review_cases") == "OPEN"
+    assert database.count("review_votes") == 0
 
 
 async def test_what_was_typed_for_another_act_is_kept(signed_in: SignedIn, database: Database) -> None:

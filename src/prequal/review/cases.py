@@ -100,8 +100,7 @@ async def claim(connection: Connection, actor: Actor, application_id: UUID, minu
         case = await _undecided(connection, application_id)
         if await _has_voted(connection, actor, application_id):
             raise SecondPersonNeeded
-        if case.is_claimed and case.claimed_by != actor.name:
-            raise ClaimedByAnother
+        _require_no_other(case, actor)
         lease = timedelta(minutes=min(minutes, LEASE_MINUTES_MAX))
         await queries.claim(connection, application_id, actor.name, lease)
         return await _recorded(connection, actor, "review_claimed", application_id)
@@ -182,9 +181,17 @@ async def _has_voted(connection: Connection, actor: Actor, application_id: UUID)
     return any(vote.voter == actor.name for vote in await queries.votes_of(connection, application_id))
 
 
+def _require_no_other(case: Case, actor: Actor) -> None:
+    if case.is_claimed and case.claimed_by != actor.name:
+        assert case.claimed_by is not None
+        assert case.lease_until is not None
+        raise ClaimedByAnother(case.claimed_by, case.lease_until)
+
+
 def _require_claim(case: Case, actor: Actor) -> None:
+    _require_no_other(case, actor)
     if case.claimed_by != actor.name:
-        raise ClaimedByAnother if case.is_claimed else NotClaimed
+        raise NotClaimed
     if not case.is_claimed:
         raise LeaseOver
 

@@ -3,7 +3,10 @@
 Invariant: where one of these is raised, nothing was written.
 """
 
+from datetime import datetime
+
 from prequal.core.errors import Refused
+from prequal.domain.times import to_the_second
 
 
 class NoSuchCase(Refused):
@@ -23,7 +26,13 @@ class AlreadyDecided(CaseNotMoved):
 
 
 class ClaimedByAnother(CaseNotMoved):
-    """Another person has claimed the case: wait until the claim ends."""
+    """Another person has claimed the case: it says who, and until when."""
+
+    def __init__(self, person: str, until: datetime) -> None:
+        super().__init__(
+            f"Another person has claimed the case: {person}, until {to_the_second(until)}. "
+            "Wait until the claim ends, or until it is decided."
+        )
 
 
 class NotClaimed(CaseNotMoved):
