@@ -118,6 +118,23 @@ def test_path_to_yes_is_the_largest_amount_that_the_same_version_approves(
         assert oracle.decision(650, income, path) == "PRE_APPROVED"
 
 
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "With everything else as it is, a loan of ₹12,34,000.00 would be pre-approved."),
+        ("hi", "अन्य सब कुछ समान रहने पर ₹12,34,000.00 का ऋण पूर्व-स्वीकृत होगा।"),
+    ],
+)
+def test_path_to_yes_is_said_in_a_sentence_with_the_amount_grouped_as_in_india(
+    api: Api, language: str, sentence: str
+) -> None:
+    application_id = an_application_decided(api, 700, monthly_income_inr="25720.16", loan_amount_inr="5000000.00")
+
+    path = asked(api, application_id, language).json()["path_to_yes"]
+
+    assert path == {"loan_amount_inr": "1234000.00", "sentence": sentence}
+
+
 def test_pre_approved_application_has_a_reason_and_needs_no_path(api: Api) -> None:
     body = asked(api, an_application_decided(api, 790)).json()
 

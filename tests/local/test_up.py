@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
@@ -102,6 +103,17 @@ def test_process_gets_only_the_keys_it_needs(running: Up) -> None:
     assert "REPORT_KEY" in environments["credit"] & environments["decision"]
     assert not {"ENCRYPTION_KEY", "PAN_HASH_KEY"} & (environments["decision"] | environments["publisher"])
     assert "REPORT_KEY" not in environments["api"] | environments["publisher"]
+
+
+def test_no_simulated_bureau_is_started_and_credit_service_has_no_address_of_one(running: Up) -> None:
+    ran: list[str] = []
+    for pid in running.left():
+        with suppress(OSError):  # a job that has just ended
+            ran.append(command_line(pid))
+
+    assert any(each.endswith("-m prequal credit ") for each in ran)
+    assert not [each for each in ran if "bureau" in each]
+    assert "BUREAU_URL" not in environment(running.processes()["credit"]["pid"])
 
 
 def test_first_start_shows_one_application_of_each_outcome(running: Up) -> None:
