@@ -5,6 +5,7 @@ import asyncio
 from harness.database import Database
 from harness.system import KEYS
 from prequal.api.batch_write import Accepted
+from prequal.api.errors import ErrorCode
 from prequal.api.submit import Submissions
 from prequal.core.lifecycle import beside
 from prequal.core.settings import ApiSettings, load
@@ -13,9 +14,23 @@ from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.telemetry import metrics
 from tests.support.submissions import a_new_application
 
+LOCKED_ON_SECONDS = 1.5
+"""More than a write of one application waits for a lock."""
+
 
 def waiting() -> float:
     return next(iter(metrics.WAITING.collect())).samples[0].value
+
+
+def submissions_to(database: Database) -> Submissions:
+    settings = load(
+        ApiSettings,
+        _env_file=None,
+        database_url=database.url,
+        kafka_bootstrap_servers="127.0.0.1:9",
+        **{name.lower(): value for name, value in KEYS.items()},
+    )
+    return Submissions(settings, OwnEventPublisher(settings, Service.API, "topic"))
 
 
 async def accepted(submissions: Submissions) -> Accepted:
@@ -25,14 +40,7 @@ async def accepted(submissions: Submissions) -> Accepted:
 
 
 async def test_what_comes_to_the_answers_of_a_write_shares_the_next_one(database: Database) -> None:
-    settings = load(
-        ApiSettings,
-        _env_file=None,
-        database_url=database.url,
-        kafka_bootstrap_servers="127.0.0.1:9",
-        **{name.lower(): value for name, value in KEYS.items()},
-    )
-    submissions = Submissions(settings, OwnEventPublisher(settings, Service.API, "topic"))
+    submissions = submissions_to(database)
     submissions.open()
 
     async def again() -> Accepted:
@@ -50,3 +58,21 @@ async def test_what_comes_to_the_answers_of_a_write_shares_the_next_one(database
 
     assert len(written) == 1  # a transaction has one time
     assert database.count("applications") == 5
+
+
+async def test_nobody_is_written_one_by_one_who_has_less_than_a_second_left(database: Database) -> None:
+    submissions, stop = submissions_to(database), asyncio.Event()
+    submissions.open()
+    writing = asyncio.ensure_future(submissions.run(stop))
+    with database.connect() as other, other.transaction():
+        other.execute("LOCK TABLE applications")
+        posts = [asyncio.ensure_future(submissions.submit(a_new_application())) for _ in range(20)]
+        answers = await asyncio.gather(*posts)
+        await asyncio.sleep(LOCKED_ON_SECONDS)
+
+    stop.set()
+    submissions.wake()
+    await writing
+
+    assert answers == [ErrorCode.SERVICE_UNAVAILABLE] * 20
+    assert database.count("applications") == 0

@@ -50,6 +50,10 @@ class _Submission:
         self.answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.give_up_at = monotonic() + ANSWER_SECONDS
 
+    def is_late(self, now: float) -> bool:
+        """Whether its write might end too late for its answer to say so."""
+        return self.give_up_at - now < LEFT_SECONDS
+
     def answer(self, answer: Answer) -> None:
         """Answer its request, unless that was done before or its client hung up."""
         if not self.answered.done():
@@ -150,7 +154,7 @@ class Submissions:
         while self._queue and len(batch) < self._batch_max:
             submission = self._queue.popleft()
             key = submission.new.fingerprints[0].key_hmac
-            if submission.give_up_at - now < LEFT_SECONDS:
+            if submission.is_late(now):
                 submission.answer(ErrorCode.SERVICE_UNAVAILABLE)
             if submission.answered.done():
                 continue
@@ -178,13 +182,17 @@ class Submissions:
         return answers
 
     async def _one_by_one(self, batch: list[_Submission], error: Exception) -> Answers:
-        """After an error that the server sent and that blames the data or a lock: the culprit fails alone."""
+        """After an error that the server sent and that blames the data or a lock: the culprit fails alone.
+
+        Each may wait for a lock for a second, so the time left is looked at again before each.
+        """
         log.error("write_refused", applications=len(batch), reason=describe(error))
         if len(batch) == 1:
             return _all(batch, _refusal(error))
         answers: Answers = {}
         for submission in batch:
-            answers |= await self._write([submission])
+            late = submission.is_late(monotonic())
+            answers |= _all([submission], ErrorCode.SERVICE_UNAVAILABLE) if late else await self._write([submission])
         return answers
 
     async def _sweep(self) -> None:
