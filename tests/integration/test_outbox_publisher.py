@@ -320,6 +320,34 @@ async def test_parked_event_is_tried_again_after_longer_and_longer_pauses(databa
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
+async def test_parked_event_that_is_due_later_than_any_could_be_is_tried_again(database: Database) -> None:
+    unpublished(database)
+    row_id = database.value("SELECT id FROM outbox_events")
+    connection = await connect(database.url, "test")
+    try:
+        await queries.park(connection, SUBMITTED, [(row_id, "refused")])
+        database.execute("UPDATE outbox_parked SET next_try_at = now() + interval '50 seconds'")
+        waits = await queries.restore_due(connection, SUBMITTED, 10)
+        database.execute("UPDATE outbox_parked SET next_try_at = now() + interval '1 hour'")
+        restored = await queries.restore_due(connection, SUBMITTED, 10)
+    finally:
+        await connection.close()
+
+    assert (waits, restored) == (0, 1)
+
+
+async def test_age_of_the_oldest_is_that_of_one_whose_time_the_clock_has_reached(database: Database) -> None:
+    unpublished(database, 2)
+    database.execute("UPDATE outbox_events SET created_at = now() + interval '1 hour'")
+    unpublished(database)
+    connection = await connect(database.url, "test")
+
+    waiting = await outbox.waiting(connection, counted_max=10)
+
+    await connection.close()
+    assert waiting[SUBMITTED].oldest_seconds >= 1
+
+
 async def test_same_rows_archived_twice_are_in_the_archive_once(database: Database) -> None:
     unpublished(database, 5)
     ids = [row["id"] for row in database.rows("SELECT id FROM outbox_events")]
@@ -417,6 +445,24 @@ async def test_lease_has_one_holder_at_a_time(database: Database) -> None:
     assert renewed == first
     assert (first.epoch, taken.epoch) == (1, 2)
     assert (len(lost), len(held)) == (0, 1)
+
+
+async def test_lease_that_ends_later_than_any_could_is_taken(database: Database) -> None:
+    connection = await connect(database.url, "test")
+    one, other = uuid4(), uuid4()
+    first = await queries.take_lease(connection, SUBMITTED, one, 60)
+    database.execute("UPDATE publisher_leases SET expires_at = now() + interval '1 hour'")
+    unpublished(database)
+    assert first is not None
+
+    beyond = await queries.read_unpublished(connection, first, [], 10)
+    taken = await queries.take_lease(connection, SUBMITTED, other, 3)
+    refused = await queries.take_lease(connection, SUBMITTED, one, 3)
+
+    await connection.close()
+    assert (beyond, refused) == ([], None)
+    assert taken is not None
+    assert taken.epoch == 2
 
 
 async def test_lease_that_another_publisher_has_is_asked_for_without_a_write(database: Database) -> None:

@@ -80,7 +80,7 @@ async def test_young_event_is_left_to_its_writer_and_an_older_one_is_the_publish
     lease = await queries.take_lease(connection, SUBMITTED, (await connection.fetchval("SELECT gen_random_uuid()")), 60)
     assert lease is not None
 
-    database.execute("UPDATE outbox_events SET created_at = now() + interval '1 hour'")
+    database.execute("UPDATE outbox_events SET created_at = now()")
     young = await queries.read_unpublished(connection, lease, [], 10)
     age = f"interval '{queries.UNPUBLISHED_SECONDS} seconds'"
     database.execute(f"UPDATE outbox_events SET created_at = now() - {age} - interval '1 millisecond'")
@@ -88,6 +88,19 @@ async def test_young_event_is_left_to_its_writer_and_an_older_one_is_the_publish
 
     await connection.close()
     assert (len(young), len(older)) == (0, 1)
+
+
+async def test_event_whose_time_is_ahead_of_the_servers_clock_is_not_left_to_its_writer(database: Database) -> None:
+    connection = await connect(database.url, "test")
+    rows(database, 1)
+    lease = await queries.take_lease(connection, SUBMITTED, (await connection.fetchval("SELECT gen_random_uuid()")), 60)
+    assert lease is not None
+
+    database.execute("UPDATE outbox_events SET created_at = now() + interval '1 hour'")
+    found = await queries.read_unpublished(connection, lease, [], 10)
+
+    await connection.close()
+    assert len(found) == 1
 
 
 async def test_where_writers_do_not_publish_the_publisher_leaves_them_nothing(

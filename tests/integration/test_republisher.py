@@ -74,6 +74,23 @@ async def test_pause_before_the_next_republication_doubles(database: Database) -
     assert pauses == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
+async def test_application_last_republished_at_a_time_to_come_is_due(database: Database) -> None:
+    (old,) = stored(database, 1)
+    database.execute(ANCIENT)
+    let_the_mark_pass(database)
+    connection = await connections.connect(database.url, "test")
+    await queries.record_republication(connection, [old.id])
+    before = await queries.due_for_republishing(connection, 30, 10)
+
+    database.execute(
+        "UPDATE republications SET last_at = last_at + interval '5 minutes', next_at = next_at + interval '5 minutes'"
+    )
+    found = await queries.due_for_republishing(connection, 30, 10)
+
+    await connection.close()
+    assert (before, found) == ([], [old.id])
+
+
 # ── its bounds ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 Look = Callable[[], Awaitable[None]]

@@ -26,6 +26,8 @@ from prequal.core.topology import ADMIN_PORT, PORTS, Service
 from prequal.core.writer_settings import WriterSettings
 
 ENV_FILE = ".env"
+LEASE_SECONDS_MAX = 60
+"""No lease of a publisher is longer: one that ends later was written under another clock."""
 
 
 def _holder_types(text: str) -> str:
@@ -310,7 +312,7 @@ class PublisherSettings(WriterSettings, ServiceSettings):
         None, description="A folder on the volume whose free space the metrics show; by default none is watched."
     )
     lease_seconds: float = Field(
-        3.0, ge=1, le=60, description="How long a silent publisher keeps its topics, in seconds."
+        3.0, ge=1, le=LEASE_SECONDS_MAX, description="How long a silent publisher keeps its topics, in seconds."
     )
 
 

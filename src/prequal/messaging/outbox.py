@@ -56,7 +56,8 @@ class OutboxRow(NamedTuple):
 class Waiting:
     """How many events of a topic are not published, the age of the oldest of them, and how many are parked.
 
-    Republished events are as old as their facts, so their age says nothing of the wait: it is that of the others.
+    Republished events are as old as their facts, so their age says nothing of the wait: it is that of the others. It is
+    that of the oldest whose time the clock has reached, after a failover to a server whose clock is behind.
     """
 
     events: int
@@ -154,8 +155,10 @@ async def waiting(connection: Connection, counted_max: int) -> dict[str, Waiting
         """
         SELECT topic,
             (SELECT count(*) FROM (SELECT FROM outbox_events WHERE topic = listed.topic LIMIT $2) AS counted),
-            (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8
-             FROM outbox_events WHERE topic = listed.topic AND NOT republished ORDER BY id LIMIT 1),
+            (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM (
+                 SELECT id, created_at FROM outbox_events
+                 WHERE topic = listed.topic AND NOT republished ORDER BY id LIMIT $2
+             ) AS counted WHERE created_at <= clock_timestamp() ORDER BY id LIMIT 1),
             (SELECT count(*) FROM (SELECT topic FROM outbox_parked ORDER BY next_try_at LIMIT $2) AS counted
              WHERE counted.topic = listed.topic)
         FROM unnest($1::text[]) AS listed (topic)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from prequal.core.settings import LEASE_SECONDS_MAX
 from prequal.messaging.outbox import EVENT, ROW, OutboxRow
 from prequal.postgres.connections import Connection
 from prequal.postgres.undecided import UNDECIDED_FOR_SECONDS
@@ -16,6 +17,16 @@ UNPUBLISHED_SECONDS = 1.0
 takes to publish and archive it, so that nothing is published twice but after a stall."""
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 30, 3600
 """An application is republished after 30 s, and again after 30, 60, 120 … at most 3,600 s."""
+PARKED_SECONDS_MAX = 60
+"""A parked event is tried again after 1, 2, 4 … at most so many seconds."""
+
+# After a failover the clock may be behind that of the server before. A time that is further ahead than any can be set,
+# or that is to come where it says what was, is that server's: nothing waits until the new one's clock has come there.
+_IS_HELD = f"""
+    lease.expires_at > clock_timestamp()
+    AND lease.expires_at <= clock_timestamp() + interval '{LEASE_SECONDS_MAX} seconds'
+"""
+"""SQL: whether somebody has a `lease`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +52,19 @@ class Server:
 async def take_lease(connection: Connection, name: str, owner: UUID, seconds: float) -> Lease | None:
     """Take or renew a lease; None while another publisher has it."""
     epoch = await connection.fetchval(
-        """
+        f"""
         INSERT INTO publisher_leases AS lease (name, owner, epoch, expires_at)
         SELECT $1, $2, 1, clock_timestamp() + make_interval(secs => $3)
         -- Looked for first: an upsert that updates nothing takes a transaction id, a row lock and WAL all the same, and
         -- a standby publisher asks all day.
         WHERE NOT EXISTS (
-            SELECT FROM publisher_leases WHERE name = $1 AND owner <> $2 AND expires_at > clock_timestamp()
+            SELECT FROM publisher_leases AS lease WHERE name = $1 AND owner <> $2 AND {_IS_HELD}
         )
         ON CONFLICT (name) DO UPDATE
         SET owner = EXCLUDED.owner,
             epoch = lease.epoch + (lease.owner <> EXCLUDED.owner)::integer,
             expires_at = EXCLUDED.expires_at
-        WHERE lease.owner = EXCLUDED.owner OR lease.expires_at <= clock_timestamp()
+        WHERE lease.owner = EXCLUDED.owner OR NOT ({_IS_HELD})
         RETURNING epoch
         """,
         name,
@@ -82,7 +93,8 @@ async def read_unpublished(
 ) -> list[OutboxRow]:
     """The oldest rows of the lease's topic that their writers have not published; none when the lease is lost.
 
-    A writer that publishes has published and archived a row within `left_seconds`; those `in_flight` are left out.
+    A writer that publishes has published and archived a row within `left_seconds`; those `in_flight` are left out. What
+    is older than that, or was written under a clock that was ahead of this one, has no writer any more.
 
     A row is unpublished as long as it is there. There is no cursor over ids: a transaction with a lower id may commit
     later.
@@ -93,9 +105,9 @@ async def read_unpublished(
         FROM outbox_events
         WHERE topic = $1
           AND id <> ALL ($4::bigint[])
-          AND created_at < clock_timestamp() - make_interval(secs => $6)
+          AND (created_at < clock_timestamp() - make_interval(secs => $6) OR created_at > clock_timestamp())
           AND (
-              SELECT expires_at > clock_timestamp() FROM publisher_leases
+              SELECT {_IS_HELD} FROM publisher_leases AS lease
               WHERE name = $1 AND owner = $2 AND epoch = $3
           )
         ORDER BY id
@@ -112,7 +124,10 @@ async def read_unpublished(
 
 
 async def park(
-    connection: Connection, topic: str, refused: Sequence[tuple[int, str]], longest_seconds: float = 60
+    connection: Connection,
+    topic: str,
+    refused: Sequence[tuple[int, str]],
+    longest_seconds: float = PARKED_SECONDS_MAX,
 ) -> None:
     """Park rows that the broker refused, with its reason; each is retried after 1, 2, 4 … `longest_seconds`.
 
@@ -150,6 +165,12 @@ async def restore_due(connection: Connection, topic: str, limit: int) -> int:
                 ORDER BY next_try_at
                 LIMIT $2
                 FOR UPDATE SKIP LOCKED
+            ) || ARRAY (
+                SELECT id FROM outbox_parked
+                WHERE topic = $1 AND next_try_at > now() + interval '{PARKED_SECONDS_MAX} seconds'
+                ORDER BY next_try_at
+                LIMIT $2
+                FOR UPDATE SKIP LOCKED
             ))
             RETURNING topic, attempts, {EVENT}, republished
         )
@@ -167,7 +188,9 @@ async def due_for_republishing(connection: Connection, after_seconds: float, lim
     rows = await connection.fetch(
         f"""
         SELECT id FROM {UNDECIDED_FOR_SECONDS} AS undecided
-        WHERE coalesce((SELECT next_at FROM republications WHERE application_id = id), '-infinity') <= now()
+        WHERE coalesce(
+            (SELECT next_at <= now() OR last_at > now() FROM republications WHERE application_id = id), true
+        )
         ORDER BY created_at
         LIMIT $2
         """,
