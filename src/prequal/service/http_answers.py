@@ -4,7 +4,7 @@ Invariant: a head is buffered only as long as something must follow it: a body, 
 """
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -66,3 +66,15 @@ def answer(status: int, body: bytes, headers: dict[str, str]) -> bytes:
     fields = {"content-length": str(len(body)), **headers}
     lines = [STATUS_LINE[status].rstrip(), *(f"{each}: {fields[each]}".encode() for each in fields)]
     return b"\r\n".join([*lines, b"", body])
+
+
+class _Answered:
+    """Stands for a request that was answered when its head had come."""
+
+    response_complete = True
+    body = bytearray()
+    more_body = False
+    message_event = asyncio.Event()
+
+
+ANSWERED: Final[Any] = _Answered()

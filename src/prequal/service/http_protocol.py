@@ -12,7 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from prequal.service.http_answers import Flow, HeadWithBody, refusal
+from prequal.service.http_answers import ANSWERED, Flow, HeadWithBody, refusal
 from prequal.service.http_connections import Connections
 from prequal.service.http_fields import size, without_offer
 
@@ -255,7 +255,7 @@ class Protocol(HttpToolsProtocol):
     def _answer_now(self, answer: bytes) -> None:
         """Answer, and pass over the body; hang up where it might not come."""
         self.scope["method"] = ""
-        self.cycle = _ANSWERED
+        self.cycle = ANSWERED
         if self.only_probes or self.expect_100_continue or not self.parser.should_keep_alive():
             self._answer_last(503, answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
         else:
@@ -316,10 +316,24 @@ class Protocol(HttpToolsProtocol):
         self._waits.beginning.pop(self, None)
         if self.transport.is_closing():
             return
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._waits_for_an_answer():
             self.flow.pause_reading()
-            return
-        self._answer_last(status, self.refusal(status))
+        else:
+            self._answer_last(status, self.refusal(status))
+
+    def _waits_for_an_answer(self) -> bool:
+        """Whether a request is to be answered still; one whose body cannot become whole any more is given up."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return False
+        if not cycle.more_body or cycle.response_started:
+            return True
+        if self.pipeline:  # it is the last of these, and has not begun
+            self.pipeline.popleft()
+            return True
+        cycle.disconnected, cycle.waiting_for_100_continue = True, False
+        cycle.message_event.set()
+        return False
 
     def _answer_last(self, status: int, answer: bytes) -> None:
         """Answer and hang up. Closed while more comes, a connection is reset and the answer lost: that is dropped."""
@@ -333,15 +347,3 @@ class Protocol(HttpToolsProtocol):
     def refusal(self, status: int) -> bytes:
         """The bytes of the answer with which a connection ends."""
         return refusal(status, WORDS[status].encode(), {"Content-Type": "text/plain"})
-
-
-class _Answered:
-    """Stands for a request that was answered when its head had come."""
-
-    response_complete = True
-    body = bytearray()
-    more_body = False
-    message_event = asyncio.Event()
-
-
-_ANSWERED: Final[Any] = _Answered()

@@ -5,10 +5,11 @@ import gc
 import logging
 
 import pytest
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tests.builders import a_service
-from tests.support.edge import OFFER, a_request, an_answer, an_edge, answers
+from tests.support.edge import OFFER, a_request, an_answer, an_edge, answers, echo
 
 AN_H2C_OFFER = (*OFFER, b"X-Kept: yes")
 A_WEBSOCKET = (b"Connection: keep-alive, Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")
@@ -78,6 +79,50 @@ async def test_connect_is_no_http_that_is_spoken_here() -> None:
         [answer] = await answers(port, b"CONNECT other:443 HTTP/1.1\r\nHost: other:443\r\n\r\nhello")
 
     assert answer[0] == 400
+
+
+CHUNKED = a_request("POST /a", chunked=True).removesuffix(b"0\r\n\r\n0\r\n\r\n")
+"""A request's head, of whose body nothing is there yet."""
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"zz\r\n", 400), (b"1;" + b"a" * 200_000, 431)], ids=["no size", "an endless extension"]
+)
+@pytest.mark.parametrize("apart", [True, False], ids=["after the head", "with the head"])
+async def test_body_that_cannot_be_read_is_refused_at_once(body: bytes, status: int, apart: bool) -> None:
+    async with an_edge() as port:
+        packets = (CHUNKED, body) if apart else (CHUNKED + body,)
+        async with asyncio.timeout(5):
+            [answer] = await answers(port, *packets)
+
+    assert answer[0] == status
+
+
+async def test_body_that_cannot_be_read_is_refused_behind_the_answers_to_the_requests_before_it() -> None:
+    begun: list[str] = []
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["path"])
+        await echo(scope, receive, send)
+
+    async with an_edge(noted) as port, asyncio.timeout(5):
+        packet = a_request("GET /one") + a_request("GET /two") + CHUNKED + b"zz\r\n"
+        statuses = [status for status, _ in await answers(port, packet, number=3)]
+
+    assert (statuses, begun) == ([200, 200, 400], ["/one", "/two"])
+
+
+async def test_nobody_is_asked_for_the_body_that_was_refused(caplog: pytest.LogCaptureFixture) -> None:
+    asks = CHUNKED.replace(b"\r\n", b"\r\nExpect: 100-continue\r\n", 1)
+    async with an_edge() as port, asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(asks + b"zz\r\n")
+        sent = await reader.read()
+        writer.close()
+
+    assert sent.startswith(b"HTTP/1.1 400")
+    assert b"100 Continue" not in sent
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_idle_connection_is_closed_after_the_seconds_of_the_setting() -> None:
