@@ -87,8 +87,15 @@ def everything(database: Database, broker: Broker) -> Filled:
 def people(database: Database) -> dict[str, str]:
     """Add a person of each role, named like it; the secrets of their second factors."""
     secrets = {role.value: pyotp.random_base32() for role in PersonRole}
-    at_once(_people(database, secrets))
+    at_once(_people(database, {role.value: role for role in PersonRole}, secrets))
     return secrets
+
+
+def reviewer(database: Database, name: str) -> str:
+    """Add one more reviewer; the secret of the second factor."""
+    secret = pyotp.random_base32()
+    at_once(_people(database, {name: PersonRole.REVIEWER}, {name: secret}))
+    return secret
 
 
 async def tie_auditor(database: Database, issuer: str) -> None:
@@ -103,9 +110,9 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-def new_case(database: Database) -> UUID:
+def new_case(database: Database, amounts: dict[str, Any] = SMALL) -> UUID:
     """A case that no other test knows."""
-    return at_once(in_review(database))
+    return at_once(in_review(database, amounts))
 
 
 def backtested(database: Database, version: str) -> None:
@@ -129,14 +136,14 @@ def _applications(database: Database) -> UUID:
     return found[1][0].id
 
 
-async def _people(database: Database, secrets: dict[str, str]) -> None:
-    """A person of each role, named like it, with a second factor; their hashes are cheap."""
+async def _people(database: Database, roles: dict[str, PersonRole], secrets: dict[str, str]) -> None:
+    """People with their role and second factor, by name; their hashes are cheap."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         async with connected(database.url, "test") as connection:
-            for role in PersonRole:
-                new = NewSecrets(PASSWORD, secrets[role], SecondFactorKeys(a_key(21)))
-                await administration.add(connection, operator(), role, [role], new)
+            for name, role in roles.items():
+                new = NewSecrets(PASSWORD, secrets[name], SecondFactorKeys(a_key(21)))
+                await administration.add(connection, operator(), name, [role], new)
 
 
 async def _claimed(database: Database, case: UUID) -> None:

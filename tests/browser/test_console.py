@@ -1,14 +1,17 @@
 """The console in a browser: each role signs in and does its main act."""
 
+from uuid import UUID
+
 import pyotp
 import pytest
-from playwright.sync_api import Response, expect
+from playwright.sync_api import Page, Response, expect
 
 from harness import policies
 from tests.browser import filled
 from tests.browser.conftest import Opened
 from tests.browser.looks import DESK, hindrances, shoot_both
 from tests.browser.people import PATIENCE_MS, Console, give
+from tests.support.reviews import LARGE
 
 FOCUSED = """(() => { const at = document.activeElement, ring = getComputedStyle(at).outlineStyle !== "none";
   return [[...document.querySelectorAll("*")].indexOf(at), ring || at.type === "date" ? "" : at.outerHTML]; })()"""
@@ -19,6 +22,7 @@ CONTROLS = """[...document.querySelectorAll("*")].flatMap((each, place) => each.
 """The places in the page of all that the keyboard is to reach."""
 PARTS_OF_A_DATE = 4
 """So many presses of the key lead through one."""
+VOTED = "Your decision is recorded; the case waits for a second person's."
 WALKED = {"auditor": ("/applications", "/policy/v2", "/record"), "operator": ("/dead-letters", "/system")}
 
 
@@ -39,6 +43,52 @@ def test_reviewer_claims_a_case_writes_a_note_and_decides_it(console: Console, o
     expect(page.get_by_text("Salary slips of three months are there.")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert console.database.value("SELECT status FROM applications WHERE id = %s", case) == "PRE_APPROVED"
+
+
+def test_two_reviewers_decide_a_case_after_a_second_look_and_one_above_the_amount(
+    console: Console, opened: Opened
+) -> None:
+    looked, large = filled.new_case(console.database), filled.new_case(console.database, LARGE)
+    console.filled.totp_secrets["meena"] = filled.reviewer(console.database, "meena")
+    first, second = opened("reviewer"), opened("meena")
+
+    claim(first, looked)
+    first.get_by_label("Without a PAN").fill("Is this income regular?")
+    first.get_by_role("button", name="Release the case with it, for a second look").click()
+    expect(first.get_by_role("status")).to_have_text("The case is released; another reviewer decides it with you.")
+    first.goto("/review")
+    expect(first.locator(f"#case-{looked}")).to_contain_text("waits for a second person")
+    claim(second, looked)
+    expect(second.get_by_text("Is this income regular?")).to_be_visible()
+    decide(second, "Documents show an income that is enough", VOTED)
+    expect(second.get_by_text("you have voted; it waits for another reviewer")).to_be_visible()
+    expect(second.get_by_role("button", name="Claim")).to_be_hidden()
+    claim(first, looked)
+    decide(first, "Documents show an income that is enough", "The case is decided.")
+
+    first.goto("/review?by=amount")
+    expect(first.locator(f"#case-{large}")).to_contain_text("open, for two people")
+    claim(first, large)
+    decide(first, "The income is not enough", VOTED)
+    claim(second, large)
+    decide(second, "The income is not enough", "The case is decided.")
+    second.get_by_role("link", name="What was done").click()
+    expect(second.get_by_text("voted REJECTED, INCOME_NOT_ENOUGH: a second person decides too")).to_be_visible()
+
+    status = "SELECT status FROM applications WHERE id = %s"
+    assert [console.database.value(status, case) for case in (looked, large)] == ["PRE_APPROVED", "REJECTED"]
+
+
+def claim(page: Page, case: UUID) -> None:
+    page.goto(f"/review/{case}")
+    page.get_by_role("button", name="Claim").click()
+    expect(page.get_by_role("status")).to_have_text("The case is claimed for you.")
+
+
+def decide(page: Page, reason: str, said: str) -> None:
+    page.get_by_label(reason).check()
+    page.get_by_role("button", name="Decide").click()
+    expect(page.get_by_role("status")).to_have_text(said)
 
 
 def test_risk_officer_proposes_a_version_and_an_approver_approves_it(console: Console, opened: Opened) -> None:

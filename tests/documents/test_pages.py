@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from observability.boards import BOARDS
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/prequal"
 FOLDERS = (PACKAGE, ROOT, ROOT / "deploy/kubernetes")
@@ -46,6 +48,16 @@ def test_every_make_target_that_a_page_names_is_there(page: Path) -> None:
     named = set(re.findall(r"`make ([a-z0-9-]+)", page.read_text(encoding="utf-8")))
 
     assert named - targets == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_panel_that_a_page_names_is_on_its_board(page: Path) -> None:
+    panels = {(board.uid.removeprefix("prequal-"), panel.title) for board in BOARDS for panel in board.panels()}
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    lists = re.findall(r'board \*(\w+)\*[,:] ((?:(?:, | and | beside )?"[^"]+")+)', text)
+    named = {(board.lower(), panel) for board, quoted in lists for panel in re.findall('"([^"]+)"', quoted)}
+
+    assert named - panels == set()
 
 
 def test_every_folder_of_tests_is_run_by_make_test_or_by_a_target_of_its_own() -> None:
