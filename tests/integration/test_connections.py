@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+import asyncpg
 import pytest
 
 from harness.database import Database
 from prequal.core.errors import Transient
-from prequal.postgres.connections import SingleConnection
+from prequal.postgres.connections import Connection, SingleConnection, connected
 from prequal.telemetry import metrics
 
 
@@ -59,3 +60,19 @@ async def test_connection_that_died_is_neither(
     assert gone == (0, 0)
     assert again == (1, 0)
     assert connections() == (0, 0)
+
+
+async def test_work_that_is_done_is_not_lost_to_a_server_that_does_not_say_goodbye(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(self: Connection, *, timeout: float) -> None:
+        raise TimeoutError
+
+    async def number() -> int:
+        async with connected(database.url, "test") as connection:
+            found: int = await connection.fetchval("SELECT 1")
+            return found
+
+    monkeypatch.setattr(asyncpg.Connection, "close", never)
+
+    assert await number() == 1

@@ -3,11 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from harness.database import Database
 from harness.ports import free_port
 from prequal.core.errors import Misconfigured, Transient
+from prequal.postgres.connections import Connection
 from prequal.schema import locks
 from prequal.schema.retention import (
     ARCHIVE_DAYS,
@@ -96,6 +98,17 @@ def test_running_it_again_changes_nothing(database: Database) -> None:
     assert set(
         vars(done).values() if hasattr(done, "__dict__") else [done.partitions_made, done.partitions_dropped]
     ) == {0}
+
+
+def test_run_that_is_done_is_not_lost_to_a_server_that_does_not_say_goodbye(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(self: Connection, *, timeout: float) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(asyncpg.Connection, "close", never)
+
+    assert maintain(database.url).partitions_dropped == 0
 
 
 def test_two_at_once_do_no_harm(database: Database) -> None:

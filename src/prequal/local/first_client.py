@@ -3,6 +3,7 @@
 Invariant: where there is a client none is made, whatever has become of it.
 """
 
+from datetime import timedelta
 from typing import Final
 
 from pydantic import SecretStr
@@ -16,14 +17,27 @@ from prequal.security.pan_encryption import PanHasher
 NAME: Final = "prequal up"
 
 
-def token_of_first_client(database_url: str, pan_hash_key: str, *, sandbox: bool) -> str | None:
-    """Make a client with every right, and return its token; None where there is a client.
+class FirstClient:
+    """Makes a client with every right where there is none, in as many tries as it takes."""
 
-    Raises:
-        Misconfigured: the key is not the database's.
-        Transient: the database does not answer.
-    """
-    if administration.list_all(database_url):
-        return None
-    hasher = PanHasher(key_bytes(SecretStr(pan_hash_key)))
-    return administration.add(database_url, hasher, operator(), NAME, list(Scope), sandbox=sandbox).token
+    def __init__(self, database_url: str, pan_hash_key: str, *, sandbox: bool) -> None:
+        self._database_url = database_url
+        self._hasher = PanHasher(key_bytes(SecretStr(pan_hash_key)))
+        self._sandbox = sandbox
+        self._was_tried = False
+
+    def token(self) -> str | None:
+        """Make the client, and return its token; None where there is a client.
+
+        After a try that failed the client may be there, and its token be lost with the answer: it gets another one.
+
+        Raises:
+            Misconfigured: the key is not the database's.
+            Transient: the database does not answer; call this again.
+        """
+        url, hasher = self._database_url, self._hasher
+        if there := [client.name for client, _ in administration.list_all(url)]:
+            is_ours = self._was_tried and there == [NAME]
+            return administration.rotate(url, hasher, operator(), NAME, timedelta(0)).token if is_ours else None
+        self._was_tried = True
+        return administration.add(url, hasher, operator(), NAME, list(Scope), sandbox=self._sandbox).token

@@ -260,10 +260,10 @@ class LocalStack:
 
     def _token_of_first_client(self) -> str | None:
         """Make a client where there is none, and show its token; None where there is one."""
-        from prequal.local.first_client import token_of_first_client
+        from prequal.local.first_client import FirstClient
 
         key, sandbox = self._keys["PAN_HASH_KEY"], self._settings.sandbox
-        token = self._in_the_end(lambda: token_of_first_client(self._database_url, key, sandbox=sandbox))
+        token = self._in_the_end(FirstClient(self._database_url, key, sandbox=sandbox).token)
         if token is not None:
             self._console.text(FIRST_CLIENT.format(token=token))
         return token

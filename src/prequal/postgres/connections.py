@@ -8,7 +8,7 @@ import asyncio
 import functools
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias, cast
@@ -164,9 +164,11 @@ async def connected(
         async with watched(connection, database_url) if command_seconds > LONG_SECONDS else nullcontext():
             yield connection
             require_writable(connection)
-            await connection.close(timeout=1)
     except DRIVER_ERRORS as error:
         raise PostgresAway(f"PostgreSQL failed: {describe(error)}") from error
+    else:
+        with suppress(*DRIVER_ERRORS):  # what was done is done
+            await connection.close(timeout=1)
     finally:
         connection.terminate()
 

@@ -4,6 +4,7 @@ Invariant: nothing of an undecided application is pruned, however old; and no se
 """
 
 import functools
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -75,7 +76,9 @@ async def maintain(database_url: str) -> Maintained:
     except DRIVER_ERRORS as error:
         raise Transient(f"Maintenance stopped half-way, and may simply be run again: {describe(error)}") from error
     finally:
-        await connection.close(timeout=2)
+        with suppress(*DRIVER_ERRORS):  # what was done is done, and what failed has said why
+            await connection.close(timeout=2)
+        connection.terminate()
 
 
 async def _maintain_on(connection: Connection) -> Maintained:
