@@ -198,6 +198,26 @@ def test_postgres_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest
         server.start()
 
 
+def test_postgres_that_recovers_is_waited_for_and_says_so(
+    tmp_path: Path, ended: Callable[[Child], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prequal.local.postgres.START_SECONDS", 2.0)
+    monkeypatch.setattr("prequal.local.postgres.SHOWN_SECONDS", 1.0)
+    server = Postgres(tmp_path / "postgres", *free_ports(1))
+    said: list[str] = []
+    ended(server)
+    server.on_delay = said.append
+    server.start()
+    server.stop()
+    with (server.folder / "postgresql.auto.conf").open("a") as settings:
+        settings.write("restore_command = 'sleep 2; false'\nhot_standby = off\n")
+    (server.folder / "recovery.signal").touch()
+
+    server.start()
+
+    assert said == [f"postgres recovers from a crash or a backup, which may take minutes: {server.log}"]
+
+
 def test_kafka_accepts_a_message_at_once_and_after_kill_9(kafka: Kafka) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     admin.create_topics([NewTopic("facts", 1, 1)])["facts"].result(10)

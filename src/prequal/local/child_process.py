@@ -45,6 +45,7 @@ class Child:
         port: its port on 127.0.0.1.
         log: the file that its output and error output are appended to.
         on_spawn: called after each start of the worker, when its new `pid` is known.
+        on_delay: called with a sentence when it is known why the worker takes long to be ready.
     """
 
     stop_signal = signal.SIGTERM
@@ -55,6 +56,7 @@ class Child:
         self.port = port
         self.log = log
         self.on_spawn: Callable[[], None] = lambda: None
+        self.on_delay: Callable[[str], None] = lambda _: None
         self._process: subprocess.Popen[bytes] | None = None
         self._worker: subprocess.Popen[bytes] | None = None
         self._is_stopped_for_good = False
@@ -72,9 +74,16 @@ class Child:
         """
 
     def start(self) -> None:
-        """Start the worker and return when it is ready. Raises what `launch` and `wait_until_ready` do."""
+        """Start the worker and return when it is ready; end one that is not.
+
+        Raises what `launch` and `wait_until_ready` do.
+        """
         self.launch()
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except Transient:
+            self.kill()
+            raise
 
     @property
     def was_started(self) -> bool:

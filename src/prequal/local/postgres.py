@@ -30,7 +30,13 @@ INITDB: Final = (
 
 START_TRIES: Final = 20
 START_SECONDS: Final = 60.0
-"""How long recovery after a crash may take before the start counts as failed."""
+"""How long the server may say nothing before the start counts as failed."""
+RECOVERY_SECONDS: Final = 600.0
+"""How long it may say that it is not ready yet: it recovers, and would begin again if it were ended."""
+SHOWN_SECONDS: Final = 3.0
+"""A recovery that takes longer than this is shown."""
+NOT_READY_YET: Final = "the database system is"
+"""What the refusals of a server that starts (SQLSTATE 57P03) begin with; libpq gives no SQLSTATE of a connection."""
 
 SETTINGS: Final = """\
 # Written by prequal at each start. Your own settings belong into postgresql.auto.conf (ALTER SYSTEM).
@@ -105,7 +111,7 @@ class Postgres(Child):
         self._serve()
 
     def wait_until_ready(self) -> None:
-        """Block until the server accepts connections.
+        """Block until the server accepts connections; while it recovers from a crash or from a backup, for minutes.
 
         Backends of a killed server hold its shared memory for a moment, and a start fails meanwhile: it is tried
         again.
@@ -113,17 +119,22 @@ class Postgres(Child):
         Raises:
             Transient: it did not come up in time; its log says why.
         """
-        deadline = time.monotonic() + START_SECONDS
-        tries = START_TRIES
-        while time.monotonic() < deadline and tries:
-            if answers(self.database_url):
+        began = time.monotonic()
+        deadline, tries, is_shown = began + START_SECONDS, START_TRIES, False
+        while (now := time.monotonic()) < deadline and tries:
+            problem = _problem(self.database_url)
+            if problem is None:
                 return
+            if NOT_READY_YET in problem:
+                deadline = min(now + START_SECONDS, began + RECOVERY_SECONDS)
+                if now - began > SHOWN_SECONDS and not is_shown:
+                    is_shown = True
+                    self.on_delay(f"postgres recovers from a crash or a backup, which may take minutes: {self.log}")
             time.sleep(0.03)
             if not self.running:
                 time.sleep(0.25)
                 self._serve()
                 tries -= 1
-        self.kill()
         raise Transient(f"PostgreSQL did not start: {self.last_sentence()} (see {self.log})")
 
     def _serve(self) -> None:
@@ -145,14 +156,19 @@ class Postgres(Child):
 
 def answers(database_url: str) -> bool:
     """Whether the server answers a query within two seconds; a frozen one still accepts the connection."""
+    return _problem(database_url) is None
+
+
+def _problem(database_url: str) -> str | None:
+    """What keeps the server from answering a query within two seconds; None where nothing does."""
     import psycopg
 
     try:
         with psycopg.connect(database_url, connect_timeout=2) as connection:
             connection.execute("SELECT 1")
-    except psycopg.OperationalError:
-        return False
-    return True
+    except psycopg.OperationalError as error:
+        return str(error)
+    return None
 
 
 def _check_version(folder: Path) -> None:

@@ -96,6 +96,8 @@ class Restarter:
             self._child.wait_until_ready()
             self._report_ready(time.monotonic() - began)
         except Transient:
+            # One that we end is a failed start, as one that ends by itself; who kills it otherwise proves nothing.
+            self._failed_starts += self._child.running and not self.first_ready.done()
             self._child.kill()
         return self._child.wait()
 

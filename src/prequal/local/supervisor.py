@@ -217,6 +217,7 @@ class LocalStack:
         restarters = [Restarter(child, self._stopping, self._console) for child in children]
         for child, restarter in zip(children, restarters, strict=True):
             child.on_spawn = self._write_run_file
+            child.on_delay = self._console.event
             self._in_background(restarter.run)
         _all_done([restarter.first_ready for restarter in restarters])
 
