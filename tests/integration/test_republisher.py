@@ -1,5 +1,6 @@
 """The republisher: an application whose events were lost after they were published is decided all the same."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -13,7 +14,7 @@ from harness.broker import REPORTED, SUBMITTED, Broker, RawMessage
 from harness.database import Database
 from harness.ports import free_port
 from harness.system import System
-from harness.waiting import eventually
+from harness.waiting import eventually, soon
 from prequal.core.settings import PublisherSettings, load
 from prequal.postgres import connections
 from prequal.publisher import queries, republisher
@@ -97,21 +98,25 @@ Look = Callable[[], Awaitable[None]]
 LookMaker = Callable[..., Look]
 
 
+def a_republisher(database: Database, bootstrap_servers: str, **changes: Any) -> republisher.Republisher:
+    settings = load(
+        PublisherSettings,
+        _env_file=None,
+        database_url=database.url,
+        kafka_bootstrap_servers=bootstrap_servers,
+        http_port=free_port(),
+        **changes,
+    )
+    return republisher.Republisher(settings)
+
+
 @pytest.fixture
 async def looks(database: Database, broker: Broker) -> AsyncIterator[LookMaker]:
     """Makes republishers that look when a test asks them to."""
     async with AsyncExitStack() as links:
 
         def make(bootstrap_servers: str = broker.bootstrap_servers, **changes: Any) -> Look:
-            settings = load(
-                PublisherSettings,
-                _env_file=None,
-                database_url=database.url,
-                kafka_bootstrap_servers=bootstrap_servers,
-                http_port=free_port(),
-                **changes,
-            )
-            made = republisher.Republisher(settings)
+            made = a_republisher(database, bootstrap_servers, **changes)
             links.push_async_callback(made._connection.close)
             return made._round
 
@@ -254,3 +259,20 @@ async def test_of_two_republishers_one_stands_by(database: Database, looks: Look
     assert republished(database) == [first]
     await one()
     assert republished(database) == [first, second]
+
+
+async def test_lease_of_a_republisher_that_stops_is_free_at_once(
+    database: Database, broker: Broker, looks: LookMaker
+) -> None:
+    (application,) = published_long_ago(database, 1)
+    one, other, stop = a_republisher(database, broker.bootstrap_servers), looks(), asyncio.Event()
+    running = asyncio.ensure_future(one.run(stop))
+    await soon(lambda: republished(database) == [application])
+    publish_all(database)
+    let_an_hour_pass(database)
+
+    stop.set()
+    await running
+    await other()
+
+    assert republished(database) == [application]

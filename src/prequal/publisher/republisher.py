@@ -5,6 +5,7 @@ Invariant: it adds no load to an overloaded system: nothing is republished while
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import asyncpg
@@ -43,7 +44,7 @@ class Republisher:
         self._mark = MarkMover()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Republish until `stop`, retrying whatever fails."""
+        """Republish until `stop`, retrying whatever fails; then release the lease."""
         while not stop.is_set():
             try:
                 await self._round()
@@ -52,6 +53,9 @@ class Republisher:
             except asyncpg.PostgresError as error:
                 log.warning("retrying", what=NAME, reason=describe(error))
             await pause(stop, CHECK_EVERY_SECONDS)
+        with suppress(Transient, asyncpg.PostgresError):
+            async with self._connection.use() as connection:
+                await self._lease.release(connection)
         await self._connection.close()
 
     async def _round(self) -> None:
