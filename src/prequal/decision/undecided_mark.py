@@ -6,12 +6,11 @@ Invariant: where the publisher moves it, nothing is written here.
 import asyncio
 from typing import Final
 
-import asyncpg
 import structlog
 
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import connected, describe
+from prequal.postgres.connections import connected
 from prequal.postgres.undecided import MarkMover, stands_still
 
 log = structlog.get_logger()
@@ -30,5 +29,3 @@ async def keep_moving(database_url: str, service_name: str, stop: asyncio.Event)
                     await mover.move(connection)
         except Transient as error:
             log.warning("retrying", what="undecided_mark", reason=str(error))
-        except asyncpg.PostgresError as error:
-            log.warning("retrying", what="undecided_mark", reason=describe(error))

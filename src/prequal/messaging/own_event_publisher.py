@@ -25,7 +25,7 @@ from prequal.messaging import outbox
 from prequal.messaging.delivery import DeliveryErrors, DeliveryReport, classify
 from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.outbox_producer import OutboxProducer, ProducerDied
-from prequal.postgres.connections import SingleConnection, describe
+from prequal.postgres.connections import SingleConnection, reason_of
 from prequal.telemetry import metrics, tracing
 from prequal.telemetry.logs import where
 
@@ -99,8 +99,8 @@ class OwnEventPublisher:
             if self._acknowledged:
                 await self._archive()
         except (Transient, asyncpg.PostgresError) as error:
-            reason = str(error) if isinstance(error, Transient) else describe(error)
-            log.warning("retrying", error_code="DATABASE_ERROR", what=f"archive {self._topic}", reason=reason)
+            what = f"archive {self._topic}"
+            log.warning("retrying", error_code="DATABASE_ERROR", what=what, reason=reason_of(error))
             await lifecycle.pause(stop, self._backoff.next())
         if not self._in_flight and not self._acknowledged:
             self._published.clear()

@@ -109,6 +109,11 @@ def describe(error: BaseException) -> str:
     return type(error).__name__ + (f" (SQLSTATE {state})" if state else "")
 
 
+def reason_of(error: BaseException) -> str:
+    """Why something is tried again, for the log: the message of an error of ours, and `describe` of any other."""
+    return str(error) if isinstance(error, Transient) else describe(error)
+
+
 async def connect(
     database_url: str,
     name: str,

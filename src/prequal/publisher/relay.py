@@ -25,7 +25,7 @@ from prequal.messaging import outbox
 from prequal.messaging.delivery import Deliveries, DeliveryErrors, DeliveryReport, classify
 from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.outbox_producer import OutboxProducer, ProducerDied
-from prequal.postgres.connections import Connection, SingleConnection, describe
+from prequal.postgres.connections import Connection, SingleConnection, reason_of
 from prequal.publisher import queries
 from prequal.publisher.in_flight import InFlight
 from prequal.publisher.lease import LeaseHolder
@@ -90,7 +90,7 @@ class TopicRelay:
         await self._finish()
 
     async def _retry_later(self, error: Exception, stop: asyncio.Event) -> None:
-        reason = str(error) if isinstance(error, Transient) else describe(error)
+        reason = reason_of(error)
         code = "KAFKA_PUBLISH_ERROR" if isinstance(error, ProducerDied) else "DATABASE_ERROR"
         self.failure = f"{code} on {self._topic}: {reason}"
         log.warning("retrying", error_code=code, what=self._topic, reason=reason)

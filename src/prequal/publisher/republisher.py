@@ -19,7 +19,7 @@ from prequal.core.lifecycle import pause
 from prequal.core.settings import PublisherSettings
 from prequal.core.topology import GROUPS
 from prequal.messaging import consumer_lag, outbox
-from prequal.postgres.connections import SingleConnection, describe
+from prequal.postgres.connections import SingleConnection, reason_of
 from prequal.postgres.undecided import MarkMover
 from prequal.publisher import queries
 from prequal.publisher.lease import LeaseHolder
@@ -48,10 +48,8 @@ class Republisher:
         while not stop.is_set():
             try:
                 await self._round()
-            except Transient as error:
-                log.warning("retrying", what=NAME, reason=str(error))
-            except asyncpg.PostgresError as error:
-                log.warning("retrying", what=NAME, reason=describe(error))
+            except (Transient, asyncpg.PostgresError) as error:
+                log.warning("retrying", what=NAME, reason=reason_of(error))
             await pause(stop, CHECK_EVERY_SECONDS)
         with suppress(Transient, asyncpg.PostgresError):
             async with self._connection.use() as connection:
