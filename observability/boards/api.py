@@ -151,7 +151,7 @@ SATURATION = Row(
         ),
         Panel(
             "Connections closed",
-            "Closed a second, by reason: idle for too long, head or reading late, for a new one's room, or refused.",
+            "Closed a second, by reason: idle, head or reading late, for a new one's room, refused, no handshake.",
             Unit.PER_SECOND,
             {
                 "{{service}} {{reason}}": "sum by (service, reason)"

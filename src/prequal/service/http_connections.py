@@ -141,7 +141,7 @@ def _close(connection: Connection, reason: str) -> None:
 def limits(most: int, backlog: int) -> tuple[int, int]:
     """How many connections there may be, `most` at most, and the backlog: as the limit of descriptors allows.
 
-    All of a backlog may be accepted before anybody here hears of it.
+    As many as the backlog may be accepted before anybody here hears of them: with TLS, when they have agreed on it.
     """
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     backlog = min(backlog, descriptors // 4)

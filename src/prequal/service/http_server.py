@@ -29,6 +29,7 @@ from prequal.service.http_connections import ACCEPTED_AT_ONCE, Connections, limi
 from prequal.service.http_protocol import Protocol, Silent
 from prequal.service.http_tls import HANDSHAKE_SECONDS, HttpCertificate
 from prequal.service.readiness import Readiness
+from prequal.telemetry import metrics
 from prequal.telemetry.shown import Labelled
 
 log = structlog.get_logger()
@@ -121,7 +122,7 @@ async def serve(
     """
     most, backlog = limits(settings.http_connections_max, BACKLOG)
     connections = Connections(most, settings.http_keep_alive_seconds)
-    listeners = _Listeners(settings, stop, connections, backlog)
+    listeners = _Listeners(settings, stop, connections, backlog, handshakes_max=min(most, backlog // 2))
     listener = bind(settings.http_host, settings.http_port, "HTTP_PORT", backlog)
     async with beside(connections.watch()), asyncio.TaskGroup() as servers:
         servers.create_task(listeners.serve(app, listener, protocol, certificate))
@@ -139,6 +140,9 @@ class _Listeners:
     stop: asyncio.Event
     connections: Connections
     backlog: int
+    handshakes_max: int
+    """Of clients that have not agreed on TLS. They are no connections yet, and have of the backlog's descriptors half:
+    one round of accepting comes on top."""
 
     async def serve_further(self, port: FurtherPort) -> None:
         """Answer at a further port once it is free, which is said once that it is not."""
@@ -176,7 +180,7 @@ class _Listeners:
         )
         config.load()
         config.ssl = certificate.context if certificate else None
-        server = _Server(config)
+        server = _Server(config, self.handshakes_max)
         waiter = asyncio.create_task(_stop_with(server, self.stop))
         try:
             await server.serve(sockets=[listener])
@@ -188,32 +192,47 @@ class _Listeners:
 class _Server(uvicorn.Server):
     """A uvicorn that leaves the signals to the process, accepts all who have connected, and answers them."""
 
-    servers: list[asyncio.Server]
-
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, handshakes_max: int) -> None:
         super().__init__(config)
         self.servers = []
+        self._handshakes_max = handshakes_max
         self._listeners: list[socket.socket] = []
+        self._accepting: dict[asyncio.Task[None], None] = {}
+        """Clients that are no connections yet, by age: with TLS, those that have not agreed on it."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen. The loop alone accepts one connection a turn: under load, a new one would wait for seconds."""
-        await super().startup(sockets)
-        self._listeners = [listener.dup() for listener in sockets or []]
-        self._accepting: set[asyncio.Task[Any]] = set()
+        """Listen. The loop's own server accepts one connection a turn: under load, a new one would wait for seconds."""
+        self._listeners = list(sockets or [])
         for listener in self._listeners:
+            listener.setblocking(False)
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+        self.started = True
 
     def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
             for client in itertools.islice(_waiting(listener), ACCEPTED_AT_ONCE):
-                accepting = loop.create_task(self._connect(client))
-                self._accepting.add(accepting)
-                accepting.add_done_callback(self._accepting.discard)
+                self._begin(client)
         except OSError as error:  # no descriptor is left, for one: the loop would ask again at once, and again
             log.warning("connections_not_accepted", reason=error.strerror)
             loop.remove_reader(listener)
             loop.call_later(ACCEPT_AGAIN_SECONDS, self._accept_again, listener)
+
+    def _begin(self, client: socket.socket) -> None:
+        """Let a client become a connection; of too many that have not agreed on TLS the oldest goes."""
+        accepting = asyncio.get_running_loop().create_task(self._connect(client))
+        accepting.add_done_callback(functools.partial(self._begun, client))
+        self._accepting[accepting] = None
+        if self.config.ssl is not None and len(self._accepting) > self._handshakes_max:
+            oldest = next(iter(self._accepting))
+            del self._accepting[oldest]
+            oldest.cancel()
+            metrics.HTTP_CONNECTIONS_CLOSED.labels("handshake").inc()
+
+    def _begun(self, client: socket.socket, accepting: asyncio.Task[None]) -> None:
+        self._accepting.pop(accepting, None)
+        if accepting.cancelled():
+            client.close()
 
     def _accept_again(self, listener: socket.socket) -> None:
         if listener in self._listeners:
@@ -225,31 +244,25 @@ class _Server(uvicorn.Server):
         The kernel connects clients before the process accepts them, and resets those when the socket is closed: so it
         is stopped first, and clients that it has connected by then are accepted.
         """
-        self._stop_to_accept()
-        for listener in sockets or []:
+        for listener in self._listeners:
+            asyncio.get_running_loop().remove_reader(listener)
             listener.listen(0)
         await asyncio.sleep(LAST_ACCEPT_SECONDS)
-        last: list[socket.socket] = []
         with contextlib.suppress(OSError):
-            for listener in sockets or []:
-                last += _waiting(listener)
+            for listener in self._listeners:
+                for client in _waiting(listener):
+                    self._begin(client)
         self.close()
-        accepting = [*self._accepting, *(asyncio.create_task(self._connect(client)) for client in last)]
         await asyncio.sleep(ON_THEIR_WAY_SECONDS)
-        for handshake in accepting:  # what is not done by now waits for TLS
+        for handshake in self._accepting:  # what is not done by now waits for TLS
             handshake.cancel()
         await super().shutdown(sockets)
 
     def close(self) -> None:
-        """Close the port: a server that was cancelled leaves a loop that cannot be closed (uvloop)."""
-        self._stop_to_accept()
-        for server in self.servers:
-            server.close()
-
-    def _stop_to_accept(self) -> None:
-        for own in self._listeners:
-            asyncio.get_running_loop().remove_reader(own)
-            own.close()
+        """Close the port."""
+        for listener in self._listeners:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
         self._listeners = []
 
     async def _connect(self, client: socket.socket) -> None:

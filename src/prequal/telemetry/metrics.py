@@ -50,7 +50,7 @@ HTTP_CONNECTIONS_LIMIT = _gauge(
 HTTP_CONNECTIONS_CLOSED = _counter(
     "http_connections_closed_total",
     "Connections that were closed because they were idle, their head was late, their client read nothing, a new one "
-    "needed the room, or nobody could make room for them (refused).",
+    "needed the room, nobody could make room for them (refused), or too many had not agreed on TLS (handshake).",
     ["reason"],
 )
 DB_CONNECTIONS_ACTIVE = _gauge("db_connections_active", "Connections to PostgreSQL in use.", ["use"])

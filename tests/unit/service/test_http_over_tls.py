@@ -2,16 +2,17 @@
 
 import asyncio
 import os
+import socket
 import ssl
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from prequal.service import http_connections
-from prequal.service.http_tls import HttpCertificate
+from prequal.service import http_connections, http_server
+from prequal.service.http_tls import HANDSHAKE_SECONDS, HttpCertificate
 from tests.support.certificates import Authority
-from tests.support.edge import an_answer, an_edge
+from tests.support.edge import a_request, an_answer, an_edge
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -61,6 +62,38 @@ async def test_refusal_is_read_though_more_comes_behind_what_is_refused(tls: Tls
 
         writer.close()
     assert status == 400
+
+
+async def test_of_too_many_who_do_not_agree_on_tls_the_oldest_goes_and_others_are_served(tls: Tls) -> None:
+    async with an_edge(certificate=tls.certificate, http_connections_max=16) as port, asyncio.timeout(10):
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(60)]
+        began = asyncio.get_running_loop().time()
+
+        gone = [await reader.read() for reader, _ in silent[: 60 - 16]]
+
+        reader, writer = await tls.connect(port)
+        writer.write(a_request("GET /a"))
+        status, _ = await an_answer(reader)
+        seconds = asyncio.get_running_loop().time() - began
+        for _, each in [*silent, (reader, writer)]:
+            each.close()
+    assert (status, set(gone)) == (200, {b""})
+    assert seconds < HANDSHAKE_SECONDS / 2
+
+
+async def test_every_client_of_a_crowd_has_the_same_time_to_agree_on_tls(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "HANDSHAKE_SECONDS", 0.2)
+    async with an_edge(certificate=tls.certificate) as port, asyncio.timeout(10):
+        at_once = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+        silent = [await asyncio.open_connection(sock=client) for client in at_once]
+
+        gone = [await reader.read() for reader, _ in silent]
+
+        for _, writer in silent:
+            writer.close()
+    assert gone == [b""] * 300
 
 
 async def test_certificate_that_was_copied_with_its_times_is_shown(tmp_path: Path) -> None:
