@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
+from prometheus_client import Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from harness.ports import free_port
@@ -88,6 +89,12 @@ async def an_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     assert head.count(b"content-length:") == 1
     length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
     return int(head[9:12]), await reader.readexactly(length)
+
+
+def value(gauge: Gauge) -> float:
+    """What a gauge without labels shows."""
+    [family] = gauge.collect()
+    return family.samples[0].value
 
 
 async def hung_up(app: ASGIApp, path: str, content_type: str, headers: Headers = ()) -> list[Message]:

@@ -10,9 +10,12 @@ descriptors of their own.
 """
 
 import asyncio
+import contextlib
+import fcntl
 import resource
+import termios
 from collections import OrderedDict
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -24,6 +27,8 @@ HEAD_SECONDS: Final = 10.0
 """Within which a request's head must be whole."""
 UNREAD_SECONDS: Final = 10.0
 """How long answers may wait for a client that does not read them."""
+CLOSE_SECONDS: Final = 1.0
+"""Within which a client that has been sent everything must agree, with TLS, that the connection ends."""
 SWEEP_SECONDS: Final = 0.5
 LOG_EVERY_SECONDS: Final = 60.0
 
@@ -135,7 +140,33 @@ class Connections:
 
 def _close(connection: Connection, reason: str) -> None:
     metrics.HTTP_CONNECTIONS_CLOSED.labels(reason).inc()
-    connection.transport.close()
+    hang_up(connection.transport)
+
+
+def hang_up(transport: asyncio.Transport) -> None:
+    """Close a connection behind what was written.
+
+    With TLS the client is to answer that it ends, which one that does not read never does: once it has been sent
+    everything it is not waited for.
+    """
+    client = transport.get_extra_info("socket")
+    if client is not None and transport.get_extra_info("ssl_object") is not None:
+        _cut_later(transport, client)
+    transport.close()
+
+
+def _cut_later(transport: asyncio.Transport, client: Any) -> None:
+    asyncio.get_running_loop().call_later(CLOSE_SECONDS, _cut, transport, client)
+
+
+def _cut(transport: asyncio.Transport, client: Any) -> None:
+    if client.fileno() < 0:  # it has ended
+        return
+    with contextlib.suppress(OSError):  # not every system tells
+        if any(fcntl.ioctl(client.fileno(), termios.TIOCOUTQ, bytes(4))):  # the client's system has not taken all
+            _cut_later(transport, client)
+            return
+    transport.abort()
 
 
 def limits(most: int, backlog: int) -> tuple[int, int]:

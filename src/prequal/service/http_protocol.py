@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from prequal.service.http_answers import ANSWERED, Flow, HeadWithBody, refusal
-from prequal.service.http_connections import Connections
+from prequal.service.http_connections import Connections, hang_up
 from prequal.service.http_fields import size, without_offer
 
 HEAD_BYTES_MAX: Final = 16 * 1024
@@ -35,58 +35,6 @@ WORDS: Final = {
 """What is refused before it is a request, by status."""
 
 _HEAD_END: Final = b"\r\n\r\n"
-
-
-class Silent(asyncio.Protocol):
-    """A connection on which nothing has come yet: it costs next to nothing, and becomes a `Protocol`."""
-
-    __slots__ = ("_app_state", "_config", "_has_room", "_kind", "_server_state", "_waits", "transport")
-
-    transport: asyncio.Transport
-
-    def __init__(
-        self,
-        kind: "type[Protocol]",
-        waits: Connections,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        self._kind = kind
-        self._waits = waits
-        self._config = config
-        self._server_state = server_state
-        self._app_state = app_state
-        self._has_room = True
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for its first byte."""
-        self.transport = transport  # type: ignore[assignment]  # uvloop's has no base class
-        self._server_state.connections.add(self)  # type: ignore[arg-type]  # it can be shut down
-        self._has_room = self._waits.opened(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Become what can read it."""
-        self._server_state.connections.discard(self)
-        protocol = self._kind(self._waits, self._config, self._server_state, self._app_state)
-        protocol.only_probes = not self._has_room
-        self.transport.set_protocol(protocol)
-        protocol.connection_made(self.transport)
-        self._waits.replace(self, protocol)
-        protocol.data_received(data)
-
-    def connection_lost(self, _: BaseException | None) -> None:
-        """Count the connection as ended."""
-        self._server_state.connections.discard(self)
-        self._waits.closed(self)
-
-    def shutdown(self) -> None:
-        """Hang up, because the process is to end."""
-        self.transport.close()
-
-    def late(self) -> None:
-        """Nothing is late that has not begun."""
 
 
 class _Refused(Exception):
@@ -278,6 +226,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.body.clear()  # what of it was not read yet
         if self.transport.is_closing():
             self._waits.note(self._waits.unread, self)
+            hang_up(self.transport)
             return
         self.flow.resume_reading()
         if self.pipeline:
@@ -300,6 +249,12 @@ class Protocol(HttpToolsProtocol):
         self._waits.unread.pop(self, None)
         super().resume_writing()
         self._read_buffered()
+
+    def shutdown(self) -> None:
+        """Hang up, because the process is to end, or behind the answer that is on its way."""
+        super().shutdown()
+        if self.transport.is_closing():
+            hang_up(self.transport)
 
     def late(self) -> None:
         """Refuse the request whose head is not whole yet, unless it is we who do not read it."""

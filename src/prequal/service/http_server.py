@@ -25,8 +25,9 @@ from starlette.routing import Route
 from prequal.core.errors import Misconfigured
 from prequal.core.lifecycle import beside, pause
 from prequal.core.topology import Service
-from prequal.service.http_connections import ACCEPTED_AT_ONCE, Connections, limits
-from prequal.service.http_protocol import Protocol, Silent
+from prequal.service.http_connections import ACCEPTED_AT_ONCE, UNREAD_SECONDS, Connections, limits
+from prequal.service.http_protocol import Protocol
+from prequal.service.http_silence import Silent
 from prequal.service.http_tls import HANDSHAKE_SECONDS, HttpCertificate
 from prequal.service.readiness import Readiness
 from prequal.telemetry import metrics
@@ -270,6 +271,7 @@ class _Server(uvicorn.Server):
         tls: dict[str, Any] = {}
         if self.config.ssl is not None:
             tls = {"ssl": self.config.ssl, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+            tls["ssl_shutdown_timeout"] = UNREAD_SECONDS
         with contextlib.suppress(OSError, TimeoutError):
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, client, **tls)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
-from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
@@ -18,7 +17,7 @@ from prequal.service.http_connections import Connections, limits
 from prequal.service.http_protocol import FIELDS_MAX, HEAD_BYTES_MAX, PIPELINE_MAX, TARGET_BYTES_MAX
 from prequal.telemetry import metrics
 from tests.builders import a_service
-from tests.support.edge import a_request, an_answer, an_edge, answers, echo
+from tests.support.edge import a_request, an_answer, an_edge, answers, echo, value
 
 
 def a_head_of(size: int) -> bytes:
@@ -354,6 +353,9 @@ async def test_nobody_is_cut_among_many_who_come_in_one_turn_while_others_make_r
         def __init__(self) -> None:
             self.transport: Any = self
 
+        def get_extra_info(self, _: str) -> None:
+            """It has no TLS."""
+
         def close(self) -> None:
             """Ends in the next turn of the loop, as a transport does."""
 
@@ -378,11 +380,6 @@ async def test_connections_are_counted() -> None:
         await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 0)
 
     assert value(metrics.HTTP_CONNECTIONS_LIMIT) == 100
-
-
-def value(gauge: Gauge) -> float:
-    [family] = gauge.collect()
-    return family.samples[0].value
 
 
 @pytest.fixture

@@ -7,12 +7,15 @@ import ssl
 from pathlib import Path
 
 import pytest
+from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from harness.waiting import soon
 from prequal.service import http_connections, http_server
 from prequal.service.http_tls import HANDSHAKE_SECONDS, HttpCertificate
+from prequal.telemetry import metrics
 from tests.support.certificates import Authority
-from tests.support.edge import a_request, an_answer, an_edge
+from tests.support.edge import a_request, an_answer, an_edge, value
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -25,6 +28,16 @@ class Tls:
         issued = authority.issue("localhost", "127.0.0.1")
         self.certificate = HttpCertificate(str(issued.certificate), str(issued.key))
         self._context = ssl.create_default_context(cafile=authority.file)
+
+    def ask(self, port: int, *headers: bytes) -> ssl.SSLSocket:
+        """Ask once, read the head of the answer, and nothing afterwards: not even that the server hangs up."""
+        client = self._context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
+        client.settimeout(20)
+        client.sendall(a_request("GET /a", headers))
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        return client
 
     async def connect(self, port: int) -> Streams:
         return await asyncio.open_connection("127.0.0.1", port, ssl=self._context)
@@ -94,6 +107,44 @@ async def test_every_client_of_a_crowd_has_the_same_time_to_agree_on_tls(
         for _, writer in silent:
             writer.close()
     assert gone == [b""] * 300
+
+
+async def test_idle_client_that_reads_no_more_holds_up_neither_the_end_nor_room_for_others(tls: Tls) -> None:
+    async with an_edge(certificate=tls.certificate, http_connections_max=1, shutdown_seconds=8) as port:
+        first = await asyncio.to_thread(tls.ask, port)
+        second = await asyncio.to_thread(tls.ask, port)
+        await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 1, 5)
+        began = asyncio.get_running_loop().time()
+    seconds = asyncio.get_running_loop().time() - began
+    for client in (first, second):
+        client.close()
+
+    assert seconds < 5
+
+
+async def test_client_that_reads_slowly_gets_the_whole_of_its_last_answer(tls: Tls) -> None:
+    body = b"x" * 20_000_000
+
+    async def long(_: Scope, __: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async with an_edge(long, certificate=tls.certificate) as port:
+        client = await asyncio.to_thread(tls.ask, port, b"Connection: close")
+        await asyncio.sleep(3)
+        rest = await asyncio.to_thread(read_all, client)
+
+    assert rest == len(body)
+
+
+def read_all(client: ssl.SSLSocket) -> int:
+    """The length of what comes until the end."""
+    size = 0
+    with client:
+        while part := client.recv(65_536):
+            size += len(part)
+    return size
 
 
 async def test_certificate_that_was_copied_with_its_times_is_shown(tmp_path: Path) -> None:
