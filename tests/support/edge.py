@@ -36,12 +36,13 @@ async def an_edge(
     app: ASGIApp = echo,
     protocol: type[Protocol] = Protocol,
     certificate: HttpCertificate | None = None,
+    stop: asyncio.Event | None = None,
     **settings: Any,
 ) -> AsyncIterator[int]:
-    """Serve `app` in this event loop; the port, as soon as it can be connected to."""
+    """Serve `app` in this event loop, until `stop` or the block's end; the port, as soon as it can be connected to."""
     port = free_port()
     loaded = a_service().model_copy(update={"http_port": port, **settings})
-    stop = asyncio.Event()
+    stop = stop or asyncio.Event()
     serving = asyncio.create_task(http_server.serve(app, loaded, stop, (), protocol, certificate))
     try:
         await soon(lambda: takes_connections(port))

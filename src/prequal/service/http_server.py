@@ -43,8 +43,12 @@ RECEIVE_BYTES = 32 * 1024
 BIND_EVERY_SECONDS = 5.0
 LAST_ACCEPT_SECONDS = 0.05
 """For accepting those whom the kernel has connected, when the process is to stop."""
-ON_THEIR_WAY_SECONDS = 0.3
-"""How long a connection that has just come about has for sending its request, when the process is to stop."""
+ON_THEIR_WAY_SECONDS = 1.0
+"""How long a connection on which no request has come has for it, when the process is to stop. A client on a busy
+machine needs some tenths of a second between connecting and sending; hung up on, it would get no answer at all.
+Without such a connection nothing is waited for."""
+LOOK_SECONDS = 0.05
+"""After which it is looked again whether there is one."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -254,10 +258,18 @@ class _Server(uvicorn.Server):
                 for client in _waiting(listener):
                     self._begin(client)
         self.close()
-        await asyncio.sleep(ON_THEIR_WAY_SECONDS)
+        for _ in range(round(ON_THEIR_WAY_SECONDS / LOOK_SECONDS)):
+            if not self._are_on_their_way():
+                break
+            await asyncio.sleep(LOOK_SECONDS)
         for handshake in self._accepting:  # what is not done by now waits for TLS
             handshake.cancel()
         await super().shutdown(sockets)
+
+    def _are_on_their_way(self) -> bool:
+        """Whether a client has connected and its first request has not come."""
+        firsts = (getattr(each, "cycle", None) for each in self.server_state.connections)
+        return bool(self._accepting) or None in firsts
 
     def close(self) -> None:
         """Close the port."""

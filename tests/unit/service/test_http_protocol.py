@@ -8,8 +8,11 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from harness.waiting import soon
+from prequal.service import http_server
+from prequal.telemetry import metrics
 from tests.builders import a_service
-from tests.support.edge import OFFER, a_request, an_answer, an_edge, answers, echo
+from tests.support.edge import OFFER, a_request, an_answer, an_edge, answers, echo, value
 
 AN_H2C_OFFER = (*OFFER, b"X-Kept: yes")
 A_WEBSOCKET = (b"Connection: keep-alive, Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")
@@ -123,6 +126,36 @@ async def test_nobody_is_asked_for_the_body_that_was_refused(caplog: pytest.LogC
     assert sent.startswith(b"HTTP/1.1 400")
     assert b"100 Continue" not in sent
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /a HT"], ids=["silent", "in its head"])
+async def test_client_that_connected_before_the_end_is_answered_though_it_is_slow(begun: bytes) -> None:
+    request, stop = a_request("GET /a"), asyncio.Event()
+    async with an_edge(stop=stop) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(begun)
+        await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 1)
+
+        stop.set()
+        await asyncio.sleep(0.6)
+        writer.write(request.removeprefix(begun))
+
+        answer = await an_answer(reader)
+        writer.close()
+    assert answer == (200, b"GET /a ")
+
+
+async def test_process_without_clients_on_their_way_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "ON_THEIR_WAY_SECONDS", 20)
+    async with an_edge() as port:
+        reader, idle = await asyncio.open_connection("127.0.0.1", port)
+        idle.write(a_request("GET /a"))
+        await an_answer(reader)
+        began = asyncio.get_running_loop().time()
+    seconds = asyncio.get_running_loop().time() - began
+    idle.close()
+
+    assert seconds < 10
 
 
 async def test_idle_connection_is_closed_after_the_seconds_of_the_setting() -> None:
