@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from prequal.core.settings import ApiSettings, load
 from prequal.core.topology import Service
 from prequal.messaging.outbox import ROW, OutboxRow
 from prequal.messaging.own_event_publisher import OwnEventPublisher
-from prequal.postgres.connections import connect
+from prequal.postgres.connections import Connection, connect
 from prequal.publisher import queries
 from tests.support.api import api_within, ready
 from tests.support.publishing import publishing, unpublished
@@ -74,11 +75,17 @@ async def test_what_is_on_its_way_when_the_writer_stops_is_archived(database: Da
     assert (waits(database), database.count("outbox_archive")) == (0, 5)
 
 
+async def a_lease(connection: Connection) -> queries.Lease:
+    """The topic's, for a publisher beside which there is none."""
+    lease = await queries.take_lease(connection, SUBMITTED, uuid4(), 60)
+    assert lease is not None
+    return lease
+
+
 async def test_young_event_is_left_to_its_writer_and_an_older_one_is_the_publishers(database: Database) -> None:
     connection = await connect(database.url, "test")
     rows(database, 1)
-    lease = await queries.take_lease(connection, SUBMITTED, (await connection.fetchval("SELECT gen_random_uuid()")), 60)
-    assert lease is not None
+    lease = await a_lease(connection)
 
     database.execute("UPDATE outbox_events SET created_at = now()")
     young = await queries.read_unpublished(connection, lease, [], 10)
@@ -93,8 +100,7 @@ async def test_young_event_is_left_to_its_writer_and_an_older_one_is_the_publish
 async def test_event_whose_time_is_ahead_of_the_servers_clock_is_not_left_to_its_writer(database: Database) -> None:
     connection = await connect(database.url, "test")
     rows(database, 1)
-    lease = await queries.take_lease(connection, SUBMITTED, (await connection.fetchval("SELECT gen_random_uuid()")), 60)
-    assert lease is not None
+    lease = await a_lease(connection)
 
     database.execute("UPDATE outbox_events SET created_at = now() + interval '1 hour'")
     found = await queries.read_unpublished(connection, lease, [], 10)

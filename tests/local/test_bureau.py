@@ -14,18 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.oracle import PUBLISHED
 from harness.ports import free_port
 from harness.waiting import eventually
 
-SCORES = {
-    "ABCDE1234F": 790,
-    "FGHIJ5678K": 610,
-    "SANDB0300A": 300,
-    "SANDB0649B": 649,
-    "SANDB0650C": 650,
-    "SANDB0900D": 900,
-    "SANDB0409E": 790,
-}
+SCORES = {pan: score for pan, score in PUBLISHED.items() if score is not None}
 NO_FILE, SLOW, FAILS_TWICE, AWAY = "SANDB0404F", "SANDB2000G", "SANDB0502J", "SANDB0503H"
 
 

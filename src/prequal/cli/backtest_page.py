@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from decimal import Decimal
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 import typer
 
 from prequal.core.errors import PrequalError
-from prequal.domain.application import time_of
 from prequal.domain.counts import grouped
 from prequal.domain.money import rupees
+from prequal.ops.policies import newest_read
 
 if TYPE_CHECKING:
     from prequal.cli.signed_in import Login
@@ -83,9 +82,10 @@ def page(report: Mapping[str, Any]) -> list[str]:
 
 def newest(report: Mapping[str, Any]) -> str:
     """Which application a report read last, and when that came; empty where it read none, or does not say it."""
-    if not (found := report.get("newest_application")):
+    if (found := newest_read(report)) is None:
         return ""
-    return f"newest that was read is {found}, of {time_of(UUID(found)):%Y-%m-%d %H:%M:%S}Z"
+    id_, came = found
+    return f"newest that was read is {id_}, of {came:%Y-%m-%d %H:%M:%S}Z"
 
 
 def _replayed(replayed: Mapping[str, Any]) -> Iterator[str]:

@@ -6,10 +6,13 @@ Invariant: a document is used only when it is a policy, checked whole.
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 from prequal.core.errors import UsageError
+from prequal.domain.application import time_of
 from prequal.domain.counts import grouped
 from prequal.domain.policy import packaged
 from prequal.domain.policy.document import Document
@@ -205,6 +208,12 @@ def replay_in_words(report: Mapping[str, Any]) -> str:
     otherwise, unknown = report["replayed"]["otherwise_than_stored"], report["replayed"]["of_unknown_versions"]
     same = report["applications"] - otherwise - unknown
     return f"{grouped(same)} as stored, {grouped(otherwise)} otherwise, {grouped(unknown)} of unknown versions"
+
+
+def newest_read(report: Mapping[str, Any]) -> tuple[str, datetime] | None:
+    """The application that a report read last, and when it came; None where it read none, or does not say it."""
+    found = report.get("newest_application")
+    return (found, time_of(UUID(found))) if found else None
 
 
 def as_json(version: Shown) -> dict[str, Any]:

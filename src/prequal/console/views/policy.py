@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
-from uuid import UUID
 
 from starlette.responses import Response
 
@@ -25,7 +24,7 @@ from prequal.console.rendering import count, inr
 from prequal.console.rights import Right
 from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
-from prequal.domain.application import LAST_ID, time_of
+from prequal.domain.application import LAST_ID
 from prequal.domain.policy.challenge import SHARE_MAX
 from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy, Problem
@@ -222,7 +221,7 @@ async def _version(visit: Visit, status: int, problem: str = "") -> Response:
         challenge_shown=challenges.as_shown(holds),
         most_percent=SHARE_MAX // 100,
         report=report,
-        newest=_newest(report or {}),
+        newest=policies.newest_read(report or {}),
         replay=policies.replay_in_words(report or {}),
         problem=problem,
         backtests=visit.console.backtests,
@@ -243,12 +242,6 @@ def _changes(in_force: StoredVersion, policy: Policy | None) -> list[Change]:
     except Conflict:
         return []
     return [each for each in found if each.place != "version"]
-
-
-def _newest(report: Mapping[str, Any]) -> tuple[str, datetime] | None:
-    """The application that a report read last, and when it came; None where it read none, or does not say it."""
-    found = report.get("newest_application")
-    return (found, time_of(UUID(found))) if found else None
 
 
 def _plots(report: Mapping[str, Any]) -> dict[str, Any]:
