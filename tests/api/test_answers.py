@@ -20,7 +20,7 @@ MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")
 
 
 def decide(api: Api, application_id: str, status: str, score: int | None) -> None:
-    """Settle an application as decision-service does."""
+    """Decide an application as decision-service does."""
     api.database.execute(
         """
         UPDATE applications

@@ -41,7 +41,7 @@ def day(watched: Watched) -> Day:
     rig.broker.publish(SUBMITTED, [RawMessage(b"{", str(number).encode()) for number in range(POISON)])
     eventually(lambda: rig.broker.published(SUBMITTED_DLQ) == POISON)
     eventually(lambda: rig.database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'") == 0, within=30)
-    settled = {
+    expected = {
         "sum(applications_by_status_total)": rig.database.count("applications"),
         "sum(http_requests_total{route=~'/applications.*'})": (day.posts + day.reads).total(),
         "sum(kafka_messages_published_total)": 2 * rig.database.count("applications"),
@@ -50,7 +50,7 @@ def day(watched: Watched) -> Day:
         "max(applications_undecided)": 0,
         "sum(max by (group, partition) (kafka_consumer_lag))": 0,
     }
-    for query, value in settled.items():
+    for query, value in expected.items():
         eventually(lambda query=query, value=value: prometheus.number(query) == value, SEEN_SECONDS)  # type: ignore[misc]
     return day
 

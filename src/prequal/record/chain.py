@@ -48,14 +48,14 @@ async def follow(database_url: str, key: bytes, stop: asyncio.Event, heads: Path
 
 
 async def chain(connection: Connection, key: bytes) -> Link | None:
-    """Add blocks until every settled entry is in one; returns the newest, None when there is none at all.
+    """Add blocks until each entry is in one that no open transaction can precede; returns the newest, if there is any.
 
     Where another process chains at this moment nothing is added.
 
     Raises:
         Misconfigured: the key is not, or no longer, one that the database knows; nothing is added under it.
     """
-    looked_at, upto = await clock.now(connection), await _settled(connection)
+    looked_at, upto = await clock.now(connection), await _complete_ends(connection)
     while True:
         async with connection.transaction():
             if not await queries.lock(connection):
@@ -95,7 +95,7 @@ def _chained_at(looked_at: datetime, times: Sequence[datetime], last: Link | Non
     return max([looked_at, *(at for at in earlier if at <= looked_at + CLOCK_STEP)])
 
 
-async def _settled(connection: Connection) -> list[int]:
+async def _complete_ends(connection: Connection) -> list[int]:
     """For each table an id: all entries up to it are to be seen now, or never.
 
     A transaction locks the table before it takes an id, and keeps the lock until it ends. So below the greatest id that

@@ -98,7 +98,7 @@ class Walk:
         self.last: Link | None = None
         self.blocks = 0
         self.entries = 0
-        self._settled_at: datetime | None = None
+        self._complete_at: datetime | None = None
         self._looked_at: datetime | None = None
         self._keys = keys
         self._head = head
@@ -115,7 +115,7 @@ class Walk:
         Raises:
             UsageError: the head is of a block before it.
         """
-        self.last, self._settled_at = last, last.chained_at
+        self.last, self._complete_at = last, last.chained_at
         if self._head is not None and self._head.number < last.number:
             raise UsageError(
                 f"Block {self._head.number} of the head has left the database: give the files from that block on, by "
@@ -140,7 +140,7 @@ class Walk:
 
     def of_entries(self, block: Block, found: Sequence[Mapping[int, Entry]]) -> Tampering | None:
         """What is wrong with its entries, of which `found` are for each table; nothing: then it is the last block."""
-        begun = self._settled_at - OPEN_TRANSACTION if self._settled_at else None
+        begun = self._complete_at - OPEN_TRANSACTION if self._complete_at else None
         for table, chained, stored in zip(TABLES, block.entries, found, strict=True):
             if tampering := _first(table, unpacked(chained), stored):
                 return tampering
@@ -176,7 +176,7 @@ class Walk:
         if block.is_full:
             self._looked_at = looked_at
         else:
-            self._settled_at, self._looked_at = looked_at, None
+            self._complete_at, self._looked_at = looked_at, None
 
     def _key(self, id_: bytes, whose: str) -> bytes:
         """The key of this id. Raises `Misconfigured` as `verify` does."""
