@@ -241,12 +241,12 @@ async def test_dead_letter_that_is_replayed_and_dies_again_keeps_its_history(
     assert second.last_seen != first.last_seen
 
 
-def assert_has_its_origin(letter: StoredDeadLetter, application_id: object, event_id: object) -> None:
-    assert (letter.application_id, letter.event_id) == (application_id, event_id)
-    assert (letter.kind, letter.attempts) == ("unknown_application", 1)
-    assert (letter.origin.topic, letter.origin.partition, letter.origin.offset) == (SUBMITTED, 1, 0)
-    assert letter.first_seen is not None
-    assert letter.last_seen is not None
+def assert_has_its_origin(dead_letter: StoredDeadLetter, application_id: object, event_id: object) -> None:
+    assert (dead_letter.application_id, dead_letter.event_id) == (application_id, event_id)
+    assert (dead_letter.kind, dead_letter.attempts) == ("unknown_application", 1)
+    assert (dead_letter.origin.topic, dead_letter.origin.partition, dead_letter.origin.offset) == (SUBMITTED, 1, 0)
+    assert dead_letter.first_seen is not None
+    assert dead_letter.last_seen is not None
 
 
 def test_resolution_does_not_cover_the_same_offset_of_a_recreated_topic(stores: StoresSettings, broker: Broker) -> None:

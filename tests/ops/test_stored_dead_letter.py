@@ -75,7 +75,7 @@ def test_any_text_is_an_id_or_refused(text: str) -> None:
 
 
 def test_dead_letter_has_its_id_its_origin_and_its_reason() -> None:
-    dead_letter = read_dead_letter(a_dead_letter(a_submitted_message())).letter
+    dead_letter = read_dead_letter(a_dead_letter(a_submitted_message())).dead_letter
 
     assert str(dead_letter.id) == f"{TOPIC}:1:17"
     assert dead_letter.origin == Origin(SOURCE, 2, 71)
@@ -92,7 +92,7 @@ def test_ids_come_from_the_body_or_else_from_header_and_key() -> None:
     other = UUID(int=5)
     unreadable = a_dead_letter(b"{", str(APPLICATION_ID).encode(), [("event_id", str(other).encode())])
 
-    dead_letter = read_dead_letter(unreadable).letter
+    dead_letter = read_dead_letter(unreadable).dead_letter
 
     assert (dead_letter.event_id, dead_letter.application_id) == (other, APPLICATION_ID)
 
@@ -101,7 +101,7 @@ def test_ids_come_from_the_body_or_else_from_header_and_key() -> None:
     ANY_BYTES, ANY_BYTES, st.lists(st.tuples(st.sampled_from(["event_id", "dlq.offset", "dlq.error_kind"]), ANY_BYTES))
 )
 def test_any_message_is_read_as_a_dead_letter(value: bytes | None, key: bytes | None, found: Headers) -> None:
-    dead_letter = read_dead_letter(a_message(value, topic=TOPIC, key=key, headers=found)).letter
+    dead_letter = read_dead_letter(a_message(value, topic=TOPIC, key=key, headers=found)).dead_letter
 
     assert dead_letter.kind
     assert dead_letter.error_message.isprintable()
@@ -110,7 +110,7 @@ def test_any_message_is_read_as_a_dead_letter(value: bytes | None, key: bytes | 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"event_id": 5, "application_id": "no"}', b"[]", b"\xff", b"7"])
 def test_body_that_is_no_event_gives_no_ids(body: bytes) -> None:
-    dead_letter = read_dead_letter(a_message(body, topic=TOPIC)).letter
+    dead_letter = read_dead_letter(a_message(body, topic=TOPIC)).dead_letter
 
     assert (dead_letter.event_id, dead_letter.application_id) == (None, None)
 
@@ -122,7 +122,7 @@ def test_no_field_holds_a_pan_even_when_the_headers_do(before: str, number: str)
 
     dead_letter = read_dead_letter(
         a_message(text, topic=TOPIC, key=text, headers=[(name, text) for name in names])
-    ).letter
+    ).dead_letter
 
     assert shown(repr(dead_letter)) == []
 
@@ -130,7 +130,7 @@ def test_no_field_holds_a_pan_even_when_the_headers_do(before: str, number: str)
 def test_dead_letter_with_unreadable_headers_is_read_without_them() -> None:
     dead_letter = read_dead_letter(
         ReadTwiceCrashes(topic=TOPIC, partition=0, offset=1, value=a_submitted_message())
-    ).letter
+    ).dead_letter
 
     assert (dead_letter.kind, dead_letter.application_id) == ("unknown", APPLICATION_ID)
 

@@ -91,10 +91,10 @@ def show(
     selection = _selection(ids, None, None, None, None)
     found = fetch(_stores(), selection.ids)
     if as_json:
-        typer.echo(json.dumps([of(each.letter) | contents(each) for each in found]))
+        typer.echo(json.dumps([of(each.dead_letter) | contents(each) for each in found]))
         return
     for each in found:
-        typer.echo("\n".join([*_lines(each.letter), *_content_lines(each)]))
+        typer.echo("\n".join([*_lines(each.dead_letter), *_content_lines(each)]))
 
 
 @app.command()

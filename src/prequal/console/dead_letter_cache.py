@@ -32,12 +32,12 @@ class Snapshot:
     """What the dead-letter topics had at that time; `is_old` where Kafka has not answered since."""
 
     at: datetime
-    letters: Sequence[StoredDeadLetter]
+    dead_letters: Sequence[StoredDeadLetter]
     is_old: bool
 
     def waiting(self, states: States) -> int:
         """How many of them nobody has resolved."""
-        return sum((each.id, each.written_at) not in states for each in self.letters)
+        return sum((each.id, each.written_at) not in states for each in self.dead_letters)
 
 
 class DeadLetterCache:
@@ -123,8 +123,8 @@ class DeadLetterCache:
             if begin < end:
                 spans[partition] = begin, end
         for message in self._reader.read(spans):
-            letter = read_dead_letter(message).letter
-            self._read[letter.id.topic, letter.id.partition].append(letter)
+            dead_letter = read_dead_letter(message).dead_letter
+            self._read[dead_letter.id.topic, dead_letter.id.partition].append(dead_letter)
 
     def _whole(self, id_: DeadLetterId) -> WholeDeadLetter:
         partition = id_.topic, id_.partition

@@ -246,7 +246,7 @@ class DeadLetterProducer:
 
 
 def _blames_broker(error: BaseException) -> bool:
-    """Whether the broker did not take a dead letter for no reason of the letter's or its topic's own."""
+    """Whether the broker did not take a dead letter for no reason of the dead letter's or its topic's own."""
     cause = error.__cause__
     if isinstance(cause, KafkaException):
         return is_infrastructure_error(cause.args[0])

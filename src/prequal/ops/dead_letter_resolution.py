@@ -112,8 +112,8 @@ async def find(settings: StoresSettings, selection: DeadLetterSelection) -> list
 def fetch(settings: StoresSettings, ids: Sequence[DeadLetterId]) -> list[WholeDeadLetter]:
     """The dead letters with these ids, each with its content. Raises what `find` does."""
     found = find(settings, DeadLetterSelection(ids))
-    whole = {each.letter.id: each for each in _whole(settings, set(ids))}
-    return [replace(whole[letter.id], letter=letter) for letter in found if letter.id in whole]
+    whole = {each.dead_letter.id: each for each in _whole(settings, set(ids))}
+    return [replace(whole[each.id], dead_letter=each) for each in found if each.id in whole]
 
 
 @blocking
@@ -164,7 +164,7 @@ async def _select(
     states = await queries.read_states(connection)
     kinds, found = set(KINDS), []
     for message in read_topics(settings, selection.topics):
-        dead_letter = read_dead_letter(message).letter
+        dead_letter = read_dead_letter(message).dead_letter
         kinds.add(dead_letter.kind)
         if selection.includes(dead_letter, written):
             state = states.get((dead_letter.id, dead_letter.written_at), State.WAITING)
@@ -232,7 +232,7 @@ def _produce(producer: Producer, batch: Sequence[WholeDeadLetter]) -> tuple[list
 
     for whole in batch:
         try:
-            id_ = whole.letter.id
+            id_ = whole.dead_letter.id
             producer.produce(
                 id_.source,
                 whole.value,
@@ -274,11 +274,11 @@ def read_reason(because: str) -> str:
     return reason
 
 
-async def record_look_at(connection: Connection, actor: Actor, letter: StoredDeadLetter) -> None:
+async def record_look_at(connection: Connection, actor: Actor, dead_letter: StoredDeadLetter) -> None:
     """Write that a person looks at the content of a dead letter: at its application, where it names one."""
-    subject, details = ("dead_letter", str(letter.id)), dict[str, Detail]()
-    if letter.application_id:
-        subject, details = ("application", str(letter.application_id)), {"dead_letter": str(letter.id)}
+    subject, details = ("dead_letter", str(dead_letter.id)), dict[str, Detail]()
+    if dead_letter.application_id:
+        subject, details = ("application", str(dead_letter.application_id)), {"dead_letter": str(dead_letter.id)}
     await record_look(connection, actor, "dead_letter_viewed", *subject, details)
 
 

@@ -95,7 +95,7 @@ class StoredDeadLetter:
 class WholeDeadLetter:
     """A dead letter with its content, byte for byte; without headers when they were unreadable."""
 
-    letter: StoredDeadLetter
+    dead_letter: StoredDeadLetter
     key: str | bytes | None
     headers: Headers
     value: str | bytes | None
@@ -113,10 +113,10 @@ class WholeDeadLetter:
 def read_dead_letter(message: Message) -> WholeDeadLetter:
     """Read a message of a dead-letter topic, whose own headers must not be read before or after it."""
     headers = read_headers(message) or []
-    return WholeDeadLetter(_letter_of(message, headers), message.key(), headers, message.value())
+    return WholeDeadLetter(_dead_letter_of(message, headers), message.key(), headers, message.value())
 
 
-def _letter_of(message: Message, found: Headers) -> StoredDeadLetter:
+def _dead_letter_of(message: Message, found: Headers) -> StoredDeadLetter:
     """What is known of it; a field that is missing or malformed is None, never an error."""
     id_ = id_of(message)
     headers = {name: plain(_text(value))[:HEADER_MAX] for name, value in found}

@@ -51,8 +51,8 @@ async def show_dead_letter(visit: Visiting, dead_letter: str) -> dict[str, Any]:
     id_ = DeadLetterId.read(dead_letter)
     (whole,) = await asyncio.to_thread(dead_letter_resolution.fetch, visit.console.settings, [id_])
     async with visit.writing() as connection:
-        await dead_letter_resolution.record_look_at(connection, visit.session.actor, whole.letter)
-    return as_json(whole.letter) | contents(whole)
+        await dead_letter_resolution.record_look_at(connection, visit.session.actor, whole.dead_letter)
+    return as_json(whole.dead_letter) | contents(whole)
 
 
 @router.post("/replay", response_model=models.Resolution, **needs(Right.RESOLVE_DEAD_LETTERS))

@@ -37,23 +37,23 @@ async def show(visit: Visit) -> Response:
         states = await queries.read_states(connection)
     snapshot = await visit.console.dead_letters.look()
 
-    def state(letter: StoredDeadLetter) -> State:
-        return states.get((letter.id, letter.written_at), State.WAITING)
+    def state(dead_letter: StoredDeadLetter) -> State:
+        return states.get((dead_letter.id, dead_letter.written_at), State.WAITING)
 
-    def key(letter: StoredDeadLetter, shown_as: str = "") -> tuple[bool, datetime, DeadLetterId]:
-        return (shown_as or state(letter)) == State.WAITING, letter.written_at, letter.id
+    def key(dead_letter: StoredDeadLetter, shown_as: str = "") -> tuple[bool, datetime, DeadLetterId]:
+        return (shown_as or state(dead_letter)) == State.WAITING, dead_letter.written_at, dead_letter.id
 
     after = visit.request.query_params.get("after", "")
     was, _, place = after.partition(":")  # its state as it was shown: somebody may have resolved it since
-    last = next((key(each, was) for each in snapshot.letters if str(each.id) == place), None)
-    behind = (each for each in snapshot.letters if last is None or key(each) < last)
+    last = next((key(each, was) for each in snapshot.dead_letters if str(each.id) == place), None)
+    behind = (each for each in snapshot.dead_letters if last is None or key(each) < last)
     found, end = cut(nlargest(SHOWN_MAX + 1, behind, key=key), SHOWN_MAX)
     return visit.page(
         "dead_letters.html",
         found=[replace(each, state=state(each)) for each in found],
         after=after if last else "",
         more=end and f"{state(end)}:{end.id}",
-        total=len(snapshot.letters),
+        total=len(snapshot.dead_letters),
         waiting=snapshot.waiting(states),
         all_chosen=visit.request.query_params.get("chosen") == "all",
         snapshot=snapshot,
@@ -67,15 +67,15 @@ async def show_one(visit: Visit) -> Response:
         whole = await visit.console.dead_letters.whole(id_)
     except UsageError as why:
         return visit.problem(404, "Nothing here", str(why))
-    letter = whole.letter
+    dead_letter = whole.dead_letter
     async with visit.writing() as connection:
-        await dead_letter_resolution.record_look_at(connection, visit.session.actor, letter)
-        done_by = await queries.resolution_of(connection, id_, letter.written_at)
+        await dead_letter_resolution.record_look_at(connection, visit.session.actor, dead_letter)
+        done_by = await queries.resolution_of(connection, id_, dead_letter.written_at)
     if done_by:
-        letter = replace(letter, state=State(done_by["action"]))
+        dead_letter = replace(dead_letter, state=State(done_by["action"]))
     return visit.page(
         "dead_letter.html",
-        letter=letter,
+        dead_letter=dead_letter,
         done_by=done_by,
         key=show_value(whole.key),
         headers=[(plain(name), show_value(value)) for name, value in whole.headers],

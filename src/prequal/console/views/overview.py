@@ -39,7 +39,7 @@ async def _look(hours: int, console: Console, _: Mapping[str, str] = NOTHING) ->
     except (Transient, Misconfigured):
         snapshot = None  # how many wait is not known, or not yet
     async with console.pool.use("console_read") as connection:
-        states = await read_states(connection) if snapshot and snapshot.letters else {}
+        states = await read_states(connection) if snapshot and snapshot.dead_letters else {}
         return await _figures(hours, connection) | {"dead_letters": snapshot and snapshot.waiting(states)}
 
 
