@@ -118,10 +118,10 @@ async def show_one(visit: Visit) -> Response:
             return visit.problem(404, "Nothing here", "There is no application of this id.")
         found: UUID = record.application["id"]
         await record_look(connection, visit.session.actor, "application_viewed", "application", str(found))
-    story = await asyncio.to_thread(timeline.timeline_of, record, settings)
     decided: dict[str, Any] = decision_body(found, _decision(record.application), record.policy, "en")
     has_case = record.application["opened_at"] is not None
-    return visit.page("application.html", story=story, decided=decided, has_case=has_case)
+    shown = await asyncio.to_thread(timeline.timeline_of, record, settings)
+    return visit.page("application.html", timeline=shown, decided=decided, has_case=has_case)
 
 
 def _decision(row: asyncpg.Record) -> StoredDecision:
