@@ -1,4 +1,4 @@
-"""A link's connection is counted as what it is: in use, idle, or gone."""
+"""A single connection is counted as what it is: in use, idle, or gone."""
 
 from collections.abc import Callable
 
@@ -31,13 +31,13 @@ def connections() -> Callable[[], tuple[float, ...]]:
 async def test_connection_in_use_is_active_then_idle_then_gone(
     database: Database, connections: Callable[[], tuple[float, ...]]
 ) -> None:
-    link = SingleConnection(database.url, "test")
+    single = SingleConnection(database.url, "test")
 
-    async with link.use("survey") as connection:
+    async with single.use("look_up") as connection:
         await connection.execute("SELECT 1")
         used = connections()
     kept = connections()
-    await link.close()
+    await single.close()
 
     assert used == (1, 0)
     assert kept == (0, 1)
@@ -47,15 +47,15 @@ async def test_connection_in_use_is_active_then_idle_then_gone(
 async def test_connection_that_died_is_neither(
     database: Database, connections: Callable[[], tuple[float, ...]]
 ) -> None:
-    link = SingleConnection(database.url, "test")
+    single = SingleConnection(database.url, "test")
 
     with pytest.raises(Transient):
-        async with link.use() as connection:
+        async with single.use() as connection:
             await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
     gone = connections()
-    async with link.use():
+    async with single.use():
         again = connections()
-    await link.close()
+    await single.close()
 
     assert gone == (0, 0)
     assert again == (1, 0)

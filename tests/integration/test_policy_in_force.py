@@ -204,9 +204,9 @@ async def test_applicant_without_a_file_is_reviewed_by_a_policy_whose_rows_do_no
 
 
 async def test_batch_is_decided_by_one_version_whenever_another_takes_effect(database: Database) -> None:
-    submissions, link = stored(database, 4), SingleConnection(database.url, "decision in a test")
+    submissions, connection = stored(database, 4), SingleConnection(database.url, "decision in a test")
     turns = itertools.cycle([InForce(packaged.current()), InForce(load(policy_text()))])
-    handler = DecisionHandler(link, lambda: next(turns), REPORT_MAC)
+    handler = DecisionHandler(connection, lambda: next(turns), REPORT_MAC)
     for batch in (submissions[:3], submissions[3:]):
         await handler.handle([reported(each, 699) for each in batch])
     await handler.close()

@@ -51,8 +51,8 @@ def counted() -> Any:
 
 async def decide(database: Database, shadow: Shadow, *scores: int) -> list[Any]:
     submissions = stored(database, len(scores))
-    link = SingleConnection(database.url, "decision in a test")
-    handler = DecisionHandler(link, decided_by_v1, REPORT_MAC, shadow)
+    connection = SingleConnection(database.url, "decision in a test")
+    handler = DecisionHandler(connection, decided_by_v1, REPORT_MAC, shadow)
     batch = [reported(each, score) for each, score in zip(submissions, scores, strict=True)]
     await handler.handle(batch)
     await handler.handle(batch)  # redelivered: nothing is decided, and nothing is observed

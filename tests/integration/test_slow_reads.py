@@ -26,11 +26,11 @@ async def test_who_gives_up_waiting_for_a_turn_opens_no_breaker(database: Databa
 
 
 async def test_statement_that_took_too_long_opens_no_breaker(database: Database) -> None:
-    link = SingleConnection(database.url, "test", statement_timeout="10")
+    single = SingleConnection(database.url, "test", statement_timeout="10")
     for _ in range(FAILURES_MAX * 2):
         with pytest.raises(Transient):
-            async with link.use() as connection:
+            async with single.use() as connection:
                 await connection.execute("SELECT pg_sleep(1)")
-    await link.close()
+    await single.close()
 
     assert breaker_of("database", database.url).state is State.CLOSED

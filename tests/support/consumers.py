@@ -72,10 +72,10 @@ async def assessing(
     """credit-service's consumer, for as long as the block lasts; with the simulated bureau unless one is given."""
     loaded = load(CreditSettings, **_common(database, broker), encryption_key=ENCRYPTION_KEY, **settings)
     events = OwnEventPublisher(loaded, Service.CREDIT, topic_of(EventType.CREDIT_REPORT_GENERATED))
-    link = SingleConnection(database.url, "credit in a test")
+    connection = SingleConnection(database.url, "credit in a test")
     simulated = SimulatedBureau(ScoreDraws(DRAW_KEY), sandbox.SCORES)
     handler = CreditHandler(
-        link, keys, bureau or simulated, REPORT_MAC, ChallengeDraws(DRAW_KEY), events, report_max_age_seconds
+        connection, keys, bureau or simulated, REPORT_MAC, ChallengeDraws(DRAW_KEY), events, report_max_age_seconds
     )
     async with _running(loaded, handler, broker) as consuming:
         yield consuming
@@ -87,9 +87,9 @@ async def deciding(
 ) -> AsyncIterator[Consuming]:
     """decision-service's consumer, for as long as the block lasts; in `group`, else in one of its own."""
     loaded = load(DecisionSettings, **_common(database, broker), **settings)
-    link = SingleConnection(database.url, "decision in a test")
+    connection = SingleConnection(database.url, "decision in a test")
     accept_unsigned = loaded.accept_unsigned_reports
-    handler = DecisionHandler(link, decided_by_v1, REPORT_MAC, accept_unsigned=accept_unsigned)
+    handler = DecisionHandler(connection, decided_by_v1, REPORT_MAC, accept_unsigned=accept_unsigned)
     async with _running(loaded, handler, broker, group) as consuming:
         yield consuming
 

@@ -40,8 +40,8 @@ async def reported(
         )
         for submission in submissions
     ]
-    link = SingleConnection(as_login(database.url, Role.DECISION, PASSWORD), "test decision")
-    handler = DecisionHandler(link, decided_by_v1, REPORT_MAC, review=rules, publish=publish)
+    connection = SingleConnection(as_login(database.url, Role.DECISION, PASSWORD), "test decision")
+    handler = DecisionHandler(connection, decided_by_v1, REPORT_MAC, review=rules, publish=publish)
     try:
         results = await handler.handle(batch)
     finally:
