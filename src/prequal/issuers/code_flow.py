@@ -64,7 +64,7 @@ class CodeFlow:
         self._mac_key = hmac.digest(self._secret.encode(), _KEY_FOR, "sha256")
 
     def begin(self, wanted: str, port: int | None = None) -> tuple[str, str]:
-        """A new attempt, sealed, that leads on to `wanted`, and the issuer's address that begins it.
+        """A new attempt, signed, that leads on to `wanted`, and the issuer's address that begins it.
 
         With a `port` it is one of a command line, which waits there on the browser's machine (RFC 8252, 7.3): who holds
         the attempt and what comes to that port ends it.
@@ -87,15 +87,15 @@ class CodeFlow:
         if self._settings.oidc_required_acr:
             asked["acr_values"] = self._settings.oidc_required_acr
         address = f"{self._described().authorization_endpoint}?{urlencode(asked)}"
-        return self._sealed(attempt), address
+        return self._signed(attempt), address
 
-    def opened(self, sealed: str, given: Mapping[str, str], *, command_line: bool = False) -> Attempt:
-        """The attempt that was sealed, if it is one of a browser, or of a command line, and what came belongs to it.
+    def verified_attempt(self, signed: str, given: Mapping[str, str], *, command_line: bool = False) -> Attempt:
+        """The attempt that was signed, if it is one of a browser, or of a command line, and what came belongs to it.
 
         Raises:
-            AnotherBrowser: it is not or does not, or `sealed` is none of ours or too old.
+            AnotherBrowser: it is not or does not, or `signed` is none of ours or too old.
         """
-        body, _, mac = sealed.rpartition(".")
+        body, _, mac = signed.rpartition(".")
         if not hmac.compare_digest(mac.encode(), self._mac(body).encode()):
             raise AnotherBrowser
         attempt = Attempt(**json.loads(base64.urlsafe_b64decode(body)))
@@ -168,7 +168,7 @@ class CodeFlow:
         """State, nonce and verifier of an attempt: of its seed alone, and no browser can compute them."""
         return self._mac(f"{use}:{attempt.seed}")
 
-    def _sealed(self, attempt: Attempt) -> str:
+    def _signed(self, attempt: Attempt) -> str:
         body = base64.urlsafe_b64encode(json.dumps(asdict(attempt)).encode()).decode()
         return f"{body}.{self._mac(body)}"
 

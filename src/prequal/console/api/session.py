@@ -53,7 +53,7 @@ async def sign_in_by_issuer(request: Request, given: IssuerAnswer) -> SignedIn:
     """Sign in by what the issuer sent to that port; the answer's token is a session as any other."""
     sign_in, said = _issuer_sign_in(request), given.model_dump(exclude={"attempt"}, exclude_none=True)
     try:
-        attempt = sign_in.flow.opened(given.attempt, said, command_line=True)
+        attempt = sign_in.flow.verified_attempt(given.attempt, said, command_line=True)
         token = await sign_in(attempt, said, host_of(request))
     except (Refused, Transient) as problem:
         raise _problem(problem) from None

@@ -57,7 +57,7 @@ async def _begin(console: Console, flow: CodeFlow, request: Request) -> Response
 
 async def _finish(console: Console, sign_in: IssuerSignIn, request: Request) -> Response:
     cookies, given = console.cookies, dict(request.query_params)
-    attempt = sign_in.flow.opened(cookies.of(request, cookies.attempt), given)
+    attempt = sign_in.flow.verified_attempt(cookies.of(request, cookies.attempt), given)
     token = await sign_in(attempt, given, host_of(request))
     metrics.ISSUER_SIGN_INS.labels("done").inc()
     # A redirect would go on from the issuer's site, and a browser sends no cookie of SameSite=Strict along with that.
