@@ -44,11 +44,11 @@ class Refusals:
         self._normal = _Allowance(SHARE, DEBT_SECONDS)
         self._late = _Allowance(LATE_SHARE, DEBT_SECONDS)
         self._returns = _Allowance(RETURNS_SHARE, AHEAD_SECONDS)
-        self._line: deque[tuple[float, Waiting]] = deque()
+        self._queue: deque[tuple[float, Waiting]] = deque()
 
     def are_due(self) -> bool:
         """Whether one who comes now is refused now."""
-        return not self._line and self._normal.is_left(self._clock())
+        return not self._queue and self._normal.is_left(self._clock())
 
     def took(self, seconds: float) -> None:
         """Note what a refusal took, in seconds of CPU."""
@@ -65,18 +65,18 @@ class Refusals:
 
     def wait(self, connection: Waiting) -> None:
         """Have a connection refused in its turn."""
-        if not self._line:
+        if not self._queue:
             asyncio.get_running_loop().call_later(TURN_SECONDS, self._turn)
-        self._line.append((self._clock(), connection))
+        self._queue.append((self._clock(), connection))
 
     def _turn(self) -> None:
         now = self._clock()
         try:
-            while self._line and self._is_turn_of(self._line[0][0], now):
-                since, connection = self._line.popleft()
+            while self._queue and self._is_turn_of(self._queue[0][0], now):
+                since, connection = self._queue.popleft()
                 connection.refuse_now(now - since)
         finally:  # a bug met by one must not keep all the others waiting
-            if self._line:
+            if self._queue:
                 asyncio.get_running_loop().call_later(TURN_SECONDS, self._turn)
 
     def _is_turn_of(self, since: float, now: float) -> bool:

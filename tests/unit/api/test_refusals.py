@@ -134,7 +134,7 @@ class Spent:
         return reader, writer
 
     async def waits(self, number: int) -> None:
-        await soon(lambda: len(self.refusals._line) == number)
+        await soon(lambda: len(self.refusals._queue) == number)
 
 
 @asynccontextmanager
@@ -236,7 +236,7 @@ async def test_whether_the_process_lives_is_answered_by_the_protocol_alone_and_g
         last = await an_answer(reader)
 
         assert await reader.read() == b""
-        assert len(api.refusals._line) == 1
+        assert len(api.refusals._queue) == 1
         for each in (writer, waiting):
             each.close()
     assert [first, second, last] == [(200, b'{"status":"healthy"}')] * 3
