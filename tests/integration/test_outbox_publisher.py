@@ -195,7 +195,7 @@ class Dying:
     def __init__(self, settings: dict[str, Any], **how: Any) -> None:
         Dying.lives += 1
         self._life, self._given = Dying.lives, 0
-        self._last_words: list[Any] = []
+        self._to_fail: list[Any] = []
         self._client = Producer(settings, **how)
 
     def __getattr__(self, name: str) -> Any:
@@ -206,14 +206,14 @@ class Dying:
         if self._life > 1 or self._given == 2:
             self._client.produce(topic, value, key, headers=headers, on_delivery=on_delivery)
         elif self._given == 3:
-            self._last_words.append(on_delivery)
+            self._to_fail.append(on_delivery)
         elif self._given > 3:
             raise KafkaException(KafkaError(KafkaError._FATAL))
 
     def poll(self, seconds: float) -> int:
         served = self._client.poll(seconds)
-        while self._last_words:
-            self._last_words.pop()(KafkaError(KafkaError._FATAL), None)
+        while self._to_fail:
+            self._to_fail.pop()(KafkaError(KafkaError._FATAL), None)
             served += 1
         return served
 

@@ -1,4 +1,4 @@
-"""A login that PostgreSQL refuses once a process has started: it is waited out, as a server that is away is."""
+"""A login that PostgreSQL refuses once a process has started: it is tried again, as a server that is away is."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

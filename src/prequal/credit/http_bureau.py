@@ -113,7 +113,7 @@ class HttpBureau:
         metrics.BUREAU_AWAITED.set(len(self._tasks))
 
     async def _score(self, event: ApplicationSubmitted, pan: Pan) -> Score:
-        """Ask until there is an answer, once it is allowed: a bureau that is away is waited out."""
+        """Ask until there is an answer, once it is allowed, however long the bureau is away."""
         if self._calls is not None:
             await self._calls.allowed()
         pauses = Backoff(FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS)

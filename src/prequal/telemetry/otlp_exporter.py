@@ -93,20 +93,20 @@ class Recorder:
 
 
 class LogOnceExporter(SpanExporter):
-    """Sends by `exporter`; says when that begins to fail, with the client's own words, and when it ends."""
+    """Sends by `exporter`; says when that begins to fail, with the client's own message, and when it ends."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._lost = 0
-        self._words = _LastWords()
+        self._client_log = _LastMessage()
         client = logging.getLogger("opentelemetry")
-        client.handlers, client.propagate = [self._words], False
+        client.handlers, client.propagate = [self._client_log], False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._exporter.export(spans)
         if result is not SpanExportResult.SUCCESS:
             if not self._lost:
-                log.warning("traces_not_sent", reason=self._words.last)
+                log.warning("traces_not_sent", reason=self._client_log.last)
             self._lost += len(spans)
         elif self._lost:
             log.info("traces_sent_again", at_least_lost=self._lost)
@@ -117,7 +117,7 @@ class LogOnceExporter(SpanExporter):
         self._exporter.shutdown()
 
 
-class _LastWords(logging.Handler):
+class _LastMessage(logging.Handler):
     """Keeps what the client said last, which it would repeat at each try."""
 
     last = ""
