@@ -257,7 +257,7 @@ def test_republished_rows_do_not_make_the_outbox_look_old(database: Database) ->
 
     waiting = asyncio.run(with_connection(database, lambda connection: outbox.waiting(connection, counted_max=10)))
 
-    assert waiting[SUBMITTED] == outbox.Waiting(events=1, oldest_seconds=0.0, parked=0)
+    assert waiting[SUBMITTED] == outbox.OutboxBacklog(events=1, oldest_seconds=0.0, parked=0)
 
 
 def test_publisher_publishes_it_and_leaves_the_archive_as_it_was(

@@ -29,7 +29,7 @@ AHEAD_SECONDS: Final = 15.0
 TURN_SECONDS: Final = 0.01
 
 
-class Waiting(Protocol):
+class WaitingConnection(Protocol):
     """A connection on which an application came that will be refused, and which is not read on until it is."""
 
     def refuse_now(self, waited_seconds: float) -> None:
@@ -44,7 +44,7 @@ class Refusals:
         self._normal = _Allowance(SHARE, DEBT_SECONDS)
         self._late = _Allowance(LATE_SHARE, DEBT_SECONDS)
         self._returns = _Allowance(RETURNS_SHARE, AHEAD_SECONDS)
-        self._queue: deque[tuple[float, Waiting]] = deque()
+        self._queue: deque[tuple[float, WaitingConnection]] = deque()
 
     def are_due(self) -> bool:
         """Whether one who comes now is refused now."""
@@ -63,7 +63,7 @@ class Refusals:
         """
         return self._returns.seconds_until_left(self._clock())
 
-    def wait(self, connection: Waiting) -> None:
+    def wait(self, connection: WaitingConnection) -> None:
         """Have a connection refused in its turn."""
         if not self._queue:
             asyncio.get_running_loop().call_later(TURN_SECONDS, self._turn)

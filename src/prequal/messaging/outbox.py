@@ -53,7 +53,7 @@ class OutboxRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class OutboxBacklog:
     """How many events of a topic are not published, the age of the oldest of them, and how many are parked.
 
     Republished events are as old as their facts, so their age says nothing of the wait: it is that of the others. It is
@@ -149,7 +149,7 @@ async def republish(
     return int(done.rpartition(" ")[2])
 
 
-async def waiting(connection: Connection, counted_max: int) -> dict[str, Waiting]:
+async def waiting(connection: Connection, counted_max: int) -> dict[str, OutboxBacklog]:
     """What waits of each topic, counted up to `counted_max`; what is parked, up to that over all topics."""
     rows = await connection.fetch(
         """
@@ -166,4 +166,4 @@ async def waiting(connection: Connection, counted_max: int) -> dict[str, Waiting
         TOPICS,
         counted_max,
     )
-    return {topic: Waiting(events, max(0.0, age or 0.0), parked) for topic, events, age, parked in rows}
+    return {topic: OutboxBacklog(events, max(0.0, age or 0.0), parked) for topic, events, age, parked in rows}

@@ -70,7 +70,7 @@ LIST_OLD_IDS: Final = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class UndecidedBacklog:
     """How many applications wait for a decision, how many of them are overdue, and for how long the oldest waits."""
 
     applications: int
@@ -78,7 +78,7 @@ class Waiting:
     oldest: timedelta | None
 
 
-async def waiting(connection: Connection, counted_max: int) -> Waiting:
+async def waiting(connection: Connection, counted_max: int) -> UndecidedBacklog:
     """What waits for a decision, counted up to `counted_max`."""
     row = await connection.fetchrow(
         f"""
@@ -91,7 +91,7 @@ async def waiting(connection: Connection, counted_max: int) -> Waiting:
         counted_max,
     )
     assert row is not None
-    return Waiting(*row)
+    return UndecidedBacklog(*row)
 
 
 class MarkMover:

@@ -109,7 +109,7 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class ReviewBacklog:
     """How many cases wait for people, how many of them are past their target time, and the oldest one's hours to it.
 
     The hours are negative after that time, and None without a case.
@@ -145,7 +145,7 @@ async def queue(connection: Connection, order: Order, limit: int, after: UUID | 
     return [_case(row) for row in rows]
 
 
-async def waiting(connection: Connection, counted_max: int) -> Waiting:
+async def waiting(connection: Connection, counted_max: int) -> ReviewBacklog:
     """What waits for people, counted up to `counted_max`."""
     row = await connection.fetchrow(
         """
@@ -160,7 +160,7 @@ async def waiting(connection: Connection, counted_max: int) -> Waiting:
         counted_max,
     )
     assert row is not None
-    return Waiting(*row)
+    return ReviewBacklog(*row)
 
 
 async def case_of(connection: Connection, application_id: UUID) -> Case | None:

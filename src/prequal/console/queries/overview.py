@@ -31,7 +31,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class Backlogs:
     """What waits at this moment; each is counted up to `COUNTED_MAX`."""
 
     now: datetime
@@ -63,11 +63,11 @@ async def groups(connection: Connection, since: datetime) -> tuple[list[Group], 
     return [Group(*row[:6]) for row in rows], min((row[6] for row in rows), default=None)
 
 
-async def waiting(connection: Connection) -> Waiting:
+async def waiting(connection: Connection) -> Backlogs:
     """How many applications are undecided, for how long; how many events are unpublished or parked, and cases open."""
     applications = await undecided.waiting(connection, COUNTED_MAX)
     events = (await outbox.waiting(connection, COUNTED_MAX)).values()
-    return Waiting(
+    return Backlogs(
         now=await clock.now(connection),
         undecided=applications.applications,
         oldest_undecided=applications.oldest,
