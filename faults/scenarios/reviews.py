@@ -29,7 +29,7 @@ from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import Actor, ActorKind, operator
 from prequal.review import cases
 from prequal.review.errors import ClaimedByAnother
-from prequal.review.queries import State
+from prequal.review.queries import CaseState
 
 ROW: Final = 29
 AT_ONCE: Final = 5
@@ -134,7 +134,7 @@ async def _decides(run: Run, person: str, application_id: UUID, outcome: Status)
         async with connected(run.system.database_url, "review") as connection:
             await _claimed(connection, actor, application_id)
             case = await cases.decide(connection, actor, application_id, outcome, REASONS[outcome])
-            answer = DECIDED if case.state is State.DECIDED else "voted"
+            answer = DECIDED if case.state is CaseState.DECIDED else "voted"
     except Refused as refusal:
         answer = type(refusal).__name__
     run.journal.write(Reviewed(number, time.time(), answer))

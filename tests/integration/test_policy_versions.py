@@ -23,7 +23,7 @@ from prequal.domain.policy.loading import load
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.policy_versions import life, queries
 from prequal.policy_versions.life import Conflict, NoSuchVersion, version_before
-from prequal.policy_versions.queries import State
+from prequal.policy_versions.queries import VersionState
 from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import Actor, ActorKind
 
@@ -38,7 +38,7 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
         await transaction.rollback()
 
 
-async def state(connection: Connection, version: str = "v2") -> State:
+async def state(connection: Connection, version: str = "v2") -> VersionState:
     return (await life.found(connection, version)).state
 
 
@@ -58,26 +58,26 @@ async def test_new_database_decides_by_the_version_that_comes_with_the_code(data
     async with connected(database.url, "test") as connection:
         (stored,) = await life.every_version(connection)
 
-    assert (stored.version, stored.state, stored.hash) == ("v1", State.ACTIVE, packaged.current().digest)
+    assert (stored.version, stored.state, stored.hash) == ("v1", VersionState.ACTIVE, packaged.current().digest)
     assert stored.document == packaged.text_of("v1")
 
 
 async def test_version_goes_from_checked_to_backtested_to_approved(connection: Connection) -> None:
     stored = await life.propose(connection, ASHA, policy_text())
-    assert stored.state is State.CHECKED
+    assert stored.state is VersionState.CHECKED
 
     backtested = await life.record_backtest(connection, ASHA, load(policy_text()), REPORT, COUNTS)
-    assert backtested.state is State.BACKTESTED
+    assert backtested.state is VersionState.BACKTESTED
 
     approval = await life.approve(connection, RAVI, "v2", stored.hash, REPORT)
-    assert (approval.state, approval.approved_by) == (State.APPROVED, "ravi")
+    assert (approval.state, approval.approved_by) == (VersionState.APPROVED, "ravi")
 
 
 async def test_activated_version_is_active_and_the_one_before_is_retired(database: Database) -> None:
     async with connected(database.url, "test") as connection:
         await activated(connection)
 
-        assert [await state(connection, name) for name in ("v1", "v2")] == [State.RETIRED, State.ACTIVE]
+        assert [await state(connection, name) for name in ("v1", "v2")] == [VersionState.RETIRED, VersionState.ACTIVE]
 
 
 async def test_version_takes_effect_at_its_time_and_not_before(database: Database) -> None:
@@ -86,7 +86,7 @@ async def test_version_takes_effect_at_its_time_and_not_before(database: Databas
         await activated(connection, at=later)
         stored = await life.found(connection, "v2")
 
-        assert (stored.state, stored.scheduled_for) == (State.APPROVED, later)
+        assert (stored.state, stored.scheduled_for) == (VersionState.APPROVED, later)
         assert [each.version for each in await queries.effective_activations(connection, 10)] == ["v1"]
 
 
@@ -276,7 +276,7 @@ async def test_document_of_another_author_is_not_replaced(connection: Connection
 
     assert sentence == "v2 was proposed by asha: give your document another version, or have asha propose it again."
     stored = await life.found(connection, "v2")
-    assert (stored.document, stored.state, list(stored.authors)) == (policy_text(), State.APPROVED, ["asha"])
+    assert (stored.document, stored.state, list(stored.authors)) == (policy_text(), VersionState.APPROVED, ["asha"])
     assert await connection.fetchval("SELECT count(*) FROM acts") == acts
 
 
@@ -285,7 +285,11 @@ async def test_author_replaces_his_own_document(connection: Connection) -> None:
 
     stored = await life.propose(connection, ASHA, policy_text(minimum=701))
 
-    assert (stored.document, stored.state, list(stored.authors)) == (policy_text(minimum=701), State.CHECKED, ["asha"])
+    assert (stored.document, stored.state, list(stored.authors)) == (
+        policy_text(minimum=701),
+        VersionState.CHECKED,
+        ["asha"],
+    )
 
 
 async def test_document_that_several_people_wrote_is_replaced_by_the_last_of_them_alone(connection: Connection) -> None:
@@ -351,5 +355,5 @@ async def test_same_document_again_changes_nothing_and_is_no_act(connection: Con
 
     again = await life.propose(connection, ASHA, "# a comment\n" + policy_text())
 
-    assert again.state is State.APPROVED
+    assert again.state is VersionState.APPROVED
     assert await connection.fetchval("SELECT count(*) FROM acts") == acts

@@ -34,7 +34,7 @@ from prequal.review.errors import (
     SecondPersonNeeded,
     UnfitText,
 )
-from prequal.review.queries import Order, State
+from prequal.review.queries import CaseState, Order
 from prequal.schema import migrate
 from tests.support.reviews import LARGE, SMALL, in_review, reported
 from tests.support.submissions import stored
@@ -63,7 +63,7 @@ async def test_application_left_to_people_has_its_case_with_its_decision(
     application_id = await in_review(database)
 
     shown = await cases.show(connection, application_id)
-    assert (shown.case.state, shown.case.people_needed) == (State.OPEN, 1)
+    assert (shown.case.state, shown.case.people_needed) == (CaseState.OPEN, 1)
     assert shown.case.loan_amount_inr == Decimal("500000.00")
     assert shown.case.opened_at == database.application(application_id)["updated_at"]
     assert 23.9 < shown.case.hours_to_target <= 24
@@ -145,7 +145,7 @@ async def test_decision_of_a_person_moves_the_status_once_and_is_recorded(
     case = await cases.decide(connection, ASHA, application_id, outcome, reason)
 
     after = database.application(application_id)
-    assert (case.state, case.outcome, case.reason, case.claimed_by) == (State.DECIDED, outcome, reason, None)
+    assert (case.state, case.outcome, case.reason, case.claimed_by) == (CaseState.DECIDED, outcome, reason, None)
     assert (after["status"], after["version"]) == (outcome, 3)
     assert after["updated_at"] == case.decided_at
     changed = {name for name in after if after[name] != before[name]}
@@ -196,8 +196,8 @@ async def test_larger_amount_is_decided_by_two_different_people(database: Databa
 
     case = await cases.decide(connection, RAVI, application_id, APPROVED, "REPAYMENT_CONFIRMED")
 
-    assert (waiting.state, waiting.claimed_by, status) == (State.SECOND_PERSON, None, "MANUAL_REVIEW")
-    assert (case.state, case.reason) == (State.DECIDED, "REPAYMENT_CONFIRMED")
+    assert (waiting.state, waiting.claimed_by, status) == (CaseState.SECOND_PERSON, None, "MANUAL_REVIEW")
+    assert (case.state, case.reason) == (CaseState.DECIDED, "REPAYMENT_CONFIRMED")
     assert database.value("SELECT details->>'people' FROM acts WHERE action = 'review_decided'") == "asha, ravi"
 
 
@@ -221,7 +221,7 @@ async def test_second_look_needs_two_people_whatever_the_amount(database: Databa
 
     case = await cases.ask_second_look(connection, ASHA, application_id, "Is this income regular?")
 
-    assert (case.state, case.people_needed, case.claimed_by) == (State.SECOND_PERSON, 2, None)
+    assert (case.state, case.people_needed, case.claimed_by) == (CaseState.SECOND_PERSON, 2, None)
     (note,) = (await cases.show(connection, application_id)).notes
     assert (note.writer, note.note) == ("asha", "Is this income regular?")
 

@@ -20,7 +20,7 @@ from prequal.core.errors import Misconfigured, Transient, UsageError
 from prequal.core.settings import StoresSettings
 from prequal.ops import dead_letter_resolution, queries, topic_reader
 from prequal.ops.dead_letter_resolution import DeadLetterSelection, Resolution
-from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter
+from prequal.ops.stored_dead_letter import DeadLetterId, DeadLetterState, StoredDeadLetter
 from prequal.record.acts import Actor, ActorKind
 from tests.support.consumers import assessing
 from tests.support.submissions import a_submission, store
@@ -42,7 +42,7 @@ def a_dead_letter(kind: str = "malformed_json", **changes: Any) -> RawMessage:
 
 def waiting(stores: StoresSettings, which: DeadLetterSelection | None = None) -> list[str]:
     found = dead_letter_resolution.find(stores, which or DeadLetterSelection())
-    return [str(each.id) for each in found if each.state is State.WAITING]
+    return [str(each.id) for each in found if each.state is DeadLetterState.WAITING]
 
 
 def resolutions(database: Database) -> list[tuple[Any, ...]]:
@@ -297,7 +297,9 @@ def test_discarded_dead_letter_is_replayed_by_force_only_and_both_stay_recorded(
 
     assert resolutions(database) == [("discarded", id_, "a test"), ("replayed", id_, None)]
     assert broker.published(SUBMITTED) == 1
-    assert [each.state for each in dead_letter_resolution.find(stores, DeadLetterSelection())] == [State.REPLAYED]
+    assert [each.state for each in dead_letter_resolution.find(stores, DeadLetterSelection())] == [
+        DeadLetterState.REPLAYED
+    ]
 
 
 def test_resolved_dead_letter_is_not_discarded(stores: StoresSettings, broker: Broker, database: Database) -> None:

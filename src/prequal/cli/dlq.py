@@ -61,10 +61,10 @@ def list_(
     """
     from prequal.ops.dead_letter_json import as_json as of
     from prequal.ops.dead_letter_resolution import find
-    from prequal.ops.stored_dead_letter import State
+    from prequal.ops.stored_dead_letter import DeadLetterState
 
     selection = _selection(ids, kind, since, until, topic)
-    found = [each for each in find(_stores(), selection) if every or ids or each.state is State.WAITING]
+    found = [each for each in find(_stores(), selection) if every or ids or each.state is DeadLetterState.WAITING]
     if as_json:
         typer.echo(json.dumps([of(each) for each in found]))
         return

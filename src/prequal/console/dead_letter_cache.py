@@ -17,13 +17,19 @@ from prequal.core.errors import Misconfigured, PrequalError, Transient
 from prequal.core.settings import KafkaSettings
 from prequal.ops.dead_letter_resolution import NoSuchDeadLetter
 from prequal.ops.selection import SOURCES
-from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter, WholeDeadLetter, read_dead_letter
+from prequal.ops.stored_dead_letter import (
+    DeadLetterId,
+    DeadLetterState,
+    StoredDeadLetter,
+    WholeDeadLetter,
+    read_dead_letter,
+)
 from prequal.ops.topic_reader import Partition, TopicReader
 
 WAIT_SECONDS: Final = 0.8
 
 
-States = Mapping[tuple[DeadLetterId, datetime], State]
+States = Mapping[tuple[DeadLetterId, datetime], DeadLetterState]
 """Those that a person has resolved, by their place and time."""
 
 

@@ -28,7 +28,7 @@ from prequal.ops import queries
 from prequal.ops.selection import SOURCES, Moment, Period, period, quoted
 from prequal.ops.stored_dead_letter import (
     DeadLetterId,
-    State,
+    DeadLetterState,
     StoredDeadLetter,
     WholeDeadLetter,
     id_of,
@@ -153,7 +153,7 @@ async def discard(
         await queries.lock_resolutions(connection)
         resolution = _waiting(await _select(connection, settings, selection), selection)
         if resolution.resolved and not dry_run:
-            await _record(connection, State.DISCARDED, resolution.resolved, reason, by)
+            await _record(connection, DeadLetterState.DISCARDED, resolution.resolved, reason, by)
         return resolution
 
 
@@ -167,7 +167,7 @@ async def _select(
         dead_letter = read_dead_letter(message).dead_letter
         kinds.add(dead_letter.kind)
         if selection.includes(dead_letter, written):
-            state = states.get((dead_letter.id, dead_letter.written_at), State.WAITING)
+            state = states.get((dead_letter.id, dead_letter.written_at), DeadLetterState.WAITING)
             found.append(replace(dead_letter, state=state))
     _refuse_unknown(selection, kinds, {each.id for each in found})
     return sorted(found, key=lambda each: each.id)
@@ -183,7 +183,7 @@ def _refuse_unknown(selection: DeadLetterSelection, kinds: Collection[str], foun
 
 
 def _without_discarded(found: Sequence[StoredDeadLetter], selection: DeadLetterSelection) -> Resolution:
-    if selection.ids and (discarded := [str(each.id) for each in found if each.state is State.DISCARDED]):
+    if selection.ids and (discarded := [str(each.id) for each in found if each.state is DeadLetterState.DISCARDED]):
         raise DiscardedBefore(
             f"Discarded before: {', '.join(discarded)}. Nothing was done: only a forced replay takes those."
         )
@@ -192,8 +192,8 @@ def _without_discarded(found: Sequence[StoredDeadLetter], selection: DeadLetterS
 
 def _waiting(found: Sequence[StoredDeadLetter], selection: DeadLetterSelection) -> Resolution:
     """Those that wait; of those selected by their ids also the others, as resolved already."""
-    others = [each for each in found if each.state is not State.WAITING] if selection.ids else []
-    return Resolution([each for each in found if each.state is State.WAITING], others)
+    others = [each for each in found if each.state is not DeadLetterState.WAITING] if selection.ids else []
+    return Resolution([each for each in found if each.state is DeadLetterState.WAITING], others)
 
 
 async def _produce_and_record(
@@ -210,7 +210,7 @@ async def _produce_and_record(
     for batch in _batches(_whole(settings, set(selected))):
         acknowledged, failure = _produce(producer, batch)
         if acknowledged:
-            await _record(connection, State.REPLAYED, [selected[id_] for id_ in acknowledged], None, by)
+            await _record(connection, DeadLetterState.REPLAYED, [selected[id_] for id_ in acknowledged], None, by)
         done += len(acknowledged)
         if failure is not None:
             raise Transient(
@@ -290,7 +290,11 @@ def connection_for_dlq(settings: StoresSettings) -> AbstractAsyncContextManager[
 
 
 async def _record(
-    connection: Connection, state: State, dead_letters: Sequence[StoredDeadLetter], reason: str | None, by: Actor
+    connection: Connection,
+    state: DeadLetterState,
+    dead_letters: Sequence[StoredDeadLetter],
+    reason: str | None,
+    by: Actor,
 ) -> None:
     """Record what was done to each, and the act by which it was done to all of them."""
     async with connection.transaction():

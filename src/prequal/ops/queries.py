@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from prequal.core.errors import Transient
-from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter
+from prequal.ops.stored_dead_letter import DeadLetterId, DeadLetterState, StoredDeadLetter
 from prequal.postgres.connections import Connection
 
 RESOLVING_LOCK = 0x646C7173  # "dlqs"
@@ -50,7 +50,7 @@ async def lock_resolutions(connection: Connection) -> None:
         raise Transient("Another `prequal dlq` is at work; try again when it is done.") from None
 
 
-async def read_states(connection: Connection) -> dict[tuple[DeadLetterId, datetime], State]:
+async def read_states(connection: Connection) -> dict[tuple[DeadLetterId, datetime], DeadLetterState]:
     """The latest state of every resolved dead letter, by its id and the time it was written."""
     rows = await connection.fetch(
         """
@@ -60,7 +60,7 @@ async def read_states(connection: Connection) -> dict[tuple[DeadLetterId, dateti
         ORDER BY topic, partition, "offset", written_at, id DESC
         """
     )
-    return {(DeadLetterId(*row[:3]), row[3]): State(row[4]) for row in rows}
+    return {(DeadLetterId(*row[:3]), row[3]): DeadLetterState(row[4]) for row in rows}
 
 
 async def resolution_of(connection: Connection, id_: DeadLetterId, written_at: datetime) -> asyncpg.Record | None:
@@ -80,7 +80,7 @@ async def resolution_of(connection: Connection, id_: DeadLetterId, written_at: d
 
 async def record(
     connection: Connection,
-    action: State,
+    action: DeadLetterState,
     dead_letters: Sequence[StoredDeadLetter],
     reason: str | None,
     resolved_by: str,

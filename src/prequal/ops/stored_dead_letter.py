@@ -27,7 +27,7 @@ EXAMPLE = "loan_applications_submitted_dlq:0:17"
 _ID = re.compile(r"([a-z_]{1,100}):(0|[1-9][0-9]{0,8}):(0|[1-9][0-9]{0,17})", re.ASCII)
 
 
-class State(StrEnum):
+class DeadLetterState(StrEnum):
     """The state of a dead letter: it waits until a person resolves it."""
 
     WAITING = "waiting"
@@ -88,7 +88,7 @@ class StoredDeadLetter:
     first_seen: str | None
     last_seen: str | None
     attempts: int | None
-    state: State = State.WAITING
+    state: DeadLetterState = DeadLetterState.WAITING
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from prequal.messaging.event_ids import event_id
 from prequal.ops import timeline_queries
 from prequal.ops.dead_letter_resolution import DeadLetterSelection, find
 from prequal.ops.republish import SESSION
-from prequal.ops.stored_dead_letter import State, StoredDeadLetter
+from prequal.ops.stored_dead_letter import DeadLetterState, StoredDeadLetter
 from prequal.ops.timeline_queries import CONSUMERS, OutboxEvent, PanAccess, Record, ReviewAct
 from prequal.policy_versions.life import policy_of
 from prequal.postgres.connections import Connection
@@ -160,7 +160,8 @@ def _waiting_dead_letters(kafka: StoresSettings, application_id: UUID) -> list[S
     return [
         each
         for each in find(kafka, DeadLetterSelection())
-        if each.state is State.WAITING and (each.application_id == application_id or each.event_id in event_ids)
+        if each.state is DeadLetterState.WAITING
+        and (each.application_id == application_id or each.event_id in event_ids)
     ]
 
 

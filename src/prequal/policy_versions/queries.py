@@ -15,7 +15,7 @@ from prequal.record.acts import Actor
 ACTS_LOCK = 0x706F6C69  # "poli"
 
 
-class State(StrEnum):
+class VersionState(StrEnum):
     """How far a version came. A draft is a file; what is stored was checked.
 
     checked ──backtest──▶ backtested ──approve──▶ approved ──activate──▶ active ──another is active──▶ retired
@@ -63,13 +63,13 @@ class StoredVersion:
     """Whether it was the shadow until the act that answers with it."""
 
     @property
-    def state(self) -> State:
+    def state(self) -> VersionState:
         """Where the version stands."""
         if self.was_in_force:
-            return State.ACTIVE if self.is_in_force else State.RETIRED
+            return VersionState.ACTIVE if self.is_in_force else VersionState.RETIRED
         if self.approved_hash == self.hash and self.approved_backtest_hash == self.backtest_hash:
-            return State.APPROVED
-        return State.CHECKED if self.backtest_hash is None else State.BACKTESTED
+            return VersionState.APPROVED
+        return VersionState.CHECKED if self.backtest_hash is None else VersionState.BACKTESTED
 
 
 @dataclass(frozen=True, slots=True)

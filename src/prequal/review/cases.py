@@ -31,7 +31,7 @@ from prequal.review.errors import (
     SecondPersonNeeded,
     UnfitText,
 )
-from prequal.review.queries import Case, Note, Order, State, Subject, Vote
+from prequal.review.queries import Case, CaseState, Note, Order, Subject, Vote
 
 NOTE_CHARACTERS_MAX: Final = 2000
 PAGE_MAX: Final = 500
@@ -172,7 +172,7 @@ async def _undecided(connection: Connection, application_id: UUID) -> Case:
     case = await queries.locked_case(connection, application_id)
     if case is None:
         raise NoSuchCase
-    if case.state == State.DECIDED:
+    if case.state == CaseState.DECIDED:
         raise AlreadyDecided
     return case
 

@@ -32,7 +32,7 @@ OPEN_CASES: Final = """
 """SQL: a case for each application that the CTE `decided` moved to MANUAL_REVIEW, in the same statement."""
 
 
-class State(StrEnum):
+class CaseState(StrEnum):
     """Where a case stands."""
 
     OPEN = "OPEN"
@@ -61,7 +61,7 @@ class Case:
     """From now, or from the decision; negative after the target time."""
     loan_amount_inr: Decimal
     people_needed: int
-    state: State
+    state: CaseState
     claimed_by: str | None
     lease_until: datetime | None
     is_claimed: bool
@@ -302,4 +302,4 @@ async def close(connection: Connection, application_id: UUID, reason: ReviewReas
 
 
 def _case(row: asyncpg.Record) -> Case:
-    return Case(**dict(row) | {"state": State(row["state"])})
+    return Case(**dict(row) | {"state": CaseState(row["state"])})

@@ -13,7 +13,7 @@ from prequal.ops import dead_letter_resolution
 from prequal.ops.dead_letter_json import as_json, contents
 from prequal.ops.dead_letter_resolution import DeadLetterSelection, Resolution
 from prequal.ops.selection import read_moment, read_source_topic
-from prequal.ops.stored_dead_letter import DeadLetterId, State
+from prequal.ops.stored_dead_letter import DeadLetterId, DeadLetterState
 
 router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 
@@ -40,7 +40,7 @@ async def list_dead_letters(
         source=None if topic is None else read_source_topic(topic),
     )
     found = await asyncio.to_thread(dead_letter_resolution.find, visit.console.settings, selection)
-    shown = [each for each in found if resolved or each.state is State.WAITING]
+    shown = [each for each in found if resolved or each.state is DeadLetterState.WAITING]
     behind = [each for each in shown if last is None or each.id > last]
     return {"dead_letters": list(map(as_json, behind[:limit])), "total": len(shown)}
 

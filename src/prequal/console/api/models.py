@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from prequal.domain.review import LEASE_MINUTES, LEASE_MINUTES_MAX
-from prequal.review.queries import State
+from prequal.review.queries import CaseState
 
 Outcome = Literal["PRE_APPROVED", "REJECTED"]
 _NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
@@ -55,7 +55,7 @@ class Case(BaseModel):
     """A case of review."""
 
     application_id: UUID
-    state: State
+    state: CaseState
     opened_at: datetime
     target_at: datetime
     hours_to_target: float

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from prequal.console.api.models import StrictBody
 from prequal.domain.policy.challenge import SHARE_MAX
-from prequal.policy_versions.queries import State
+from prequal.policy_versions.queries import VersionState
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 REPLACES: Final = "With a version: the one whose place it takes; without it, one that another person set is a 409."
@@ -23,7 +23,7 @@ class PolicyVersion(BaseModel):
     version: str
     hash: Sha256
     title: str
-    state: State
+    state: VersionState
     current: bool
     authors: list[str]
     proposed_at: datetime

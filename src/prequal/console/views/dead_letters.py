@@ -25,7 +25,7 @@ from prequal.ops import dead_letter_resolution, queries
 from prequal.ops.dead_letter_resolution import DeadLetterSelection, Resolution, UnfitReason
 from prequal.ops.payload_view import show as view_of
 from prequal.ops.payload_view import show_value
-from prequal.ops.stored_dead_letter import DeadLetterId, State, StoredDeadLetter, plain
+from prequal.ops.stored_dead_letter import DeadLetterId, DeadLetterState, StoredDeadLetter, plain
 
 SHOWN_MAX: Final = 200
 ACTS: Final = {"replay": Done.REPLAYED, "discard": Done.DISCARDED}
@@ -37,11 +37,11 @@ async def show(visit: Visit) -> Response:
         states = await queries.read_states(connection)
     snapshot = await visit.console.dead_letters.look()
 
-    def state(dead_letter: StoredDeadLetter) -> State:
-        return states.get((dead_letter.id, dead_letter.written_at), State.WAITING)
+    def state(dead_letter: StoredDeadLetter) -> DeadLetterState:
+        return states.get((dead_letter.id, dead_letter.written_at), DeadLetterState.WAITING)
 
     def key(dead_letter: StoredDeadLetter, shown_as: str = "") -> tuple[bool, datetime, DeadLetterId]:
-        return (shown_as or state(dead_letter)) == State.WAITING, dead_letter.written_at, dead_letter.id
+        return (shown_as or state(dead_letter)) == DeadLetterState.WAITING, dead_letter.written_at, dead_letter.id
 
     after = visit.request.query_params.get("after", "")
     was, _, place = after.partition(":")  # its state as it was shown: somebody may have resolved it since
@@ -72,7 +72,7 @@ async def show_one(visit: Visit) -> Response:
         await dead_letter_resolution.record_look_at(connection, visit.session.actor, dead_letter)
         done_by = await queries.resolution_of(connection, id_, dead_letter.written_at)
     if done_by:
-        dead_letter = replace(dead_letter, state=State(done_by["action"]))
+        dead_letter = replace(dead_letter, state=DeadLetterState(done_by["action"]))
     return visit.page(
         "dead_letter.html",
         dead_letter=dead_letter,

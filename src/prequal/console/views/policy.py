@@ -34,16 +34,16 @@ from prequal.ops.policies import Change
 from prequal.ops.selection import read_moment
 from prequal.policy_versions import challenge_queries, challenges, life, queries, shadows
 from prequal.policy_versions.life import Conflict, NoSuchVersion, Seen
-from prequal.policy_versions.queries import State, StoredVersion
+from prequal.policy_versions.queries import StoredVersion, VersionState
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor
 
 DAYS_MAX: Final = 3660
 VERSIONS_MAX: Final = 50
 NEXT: Final = {
-    State.CHECKED: "A backtest, which the approver looks at.",
-    State.BACKTESTED: "An approver who wrote no text of it approves it on this backtest.",
-    State.APPROVED: "An approver, or a risk officer who wrote no text of it, puts it into force.",
+    VersionState.CHECKED: "A backtest, which the approver looks at.",
+    VersionState.BACKTESTED: "An approver who wrote no text of it approves it on this backtest.",
+    VersionState.APPROVED: "An approver, or a risk officer who wrote no text of it, puts it into force.",
 }
 """What a version waits for, where it waits."""
 SHADOW_ENDED: Final = {
