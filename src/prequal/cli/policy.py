@@ -95,7 +95,7 @@ def show(
 
     if person := current():
         path = "/policy/in-force" if version is None else f"/policy/versions/{quote(version, safe='')}"
-        found = policies.Shown.of_json(person.call("GET", path))
+        found = policies.ShownVersion.of_json(person.call("GET", path))
     else:
         found = policies.shown(version, database_if_known())
     if as_toml:
@@ -222,13 +222,13 @@ def loaded(text: str) -> "Policy":
     from prequal.cli.signed_in import current
     from prequal.domain.policy import packaged
     from prequal.domain.policy.problems import NotAPolicy
-    from prequal.ops.policies import Shown, is_file, named
+    from prequal.ops.policies import ShownVersion, is_file, named
 
     person = current()
     try:
         if person is None or is_file(text) or packaged.policy_of(text):
             return named(text, None if person else database_if_known())
-        return Shown.of_json(person.call("GET", f"/policy/versions/{quote(text, safe='')}")).policy
+        return ShownVersion.of_json(person.call("GET", f"/policy/versions/{quote(text, safe='')}")).policy
     except NotAPolicy as refusal:
         raise refused(text, refusal) from None
 

@@ -19,7 +19,7 @@ BYTES_MAX: Final = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownPage:
     """A page as it was shown: UTF-8 HTML, and when."""
 
     html: bytes
@@ -34,7 +34,7 @@ class LastShown:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._pages: OrderedDict[tuple[bytes, str], Shown] = OrderedDict()
+        self._pages: OrderedDict[tuple[bytes, str], ShownPage] = OrderedDict()
         self._bytes = 0
 
     def keep(self, token: str, address: str, html: bytes, session: Session) -> None:
@@ -43,13 +43,13 @@ class LastShown:
         for page in self._of(token):
             if self._pages[page].roles != session.roles:
                 self._forget(page)
-        shown = Shown(html, session.roles, datetime.now(UTC), self._clock() + session.seconds_left)
+        shown = ShownPage(html, session.roles, datetime.now(UTC), self._clock() + session.seconds_left)
         self._pages[token_hash(token), address] = shown
         self._bytes += len(html)
         while self._bytes > BYTES_MAX:
             self._forget(next(iter(self._pages)))
 
-    def of(self, token: str, address: str) -> Shown | None:
+    def of(self, token: str, address: str) -> ShownPage | None:
         """The page as this session was shown it last; None where it was not, or that has ended since."""
         shown = self._pages.get((token_hash(token), address))
         return shown if shown and self._clock() < shown.until else None

@@ -21,7 +21,7 @@ from prequal.console.consumers import Consumers
 from prequal.console.cookies import Cookies, form_token
 from prequal.console.dead_letter_cache import DeadLetterCache
 from prequal.console.done import Done, sentence_of
-from prequal.console.last_shown import LastShown, Shown
+from prequal.console.last_shown import LastShown, ShownPage
 from prequal.console.rendering import Renderer
 from prequal.console.rights import Right, may
 from prequal.console.verifications import Verifier
@@ -107,7 +107,7 @@ class Console:
         common |= self.known()
         return HTMLResponse(self.renderer.page(template, common | values), status)
 
-    def shown_again(self, shown: Shown, words: str) -> HTMLResponse:
+    def shown_again(self, shown: ShownPage, words: str) -> HTMLResponse:
         """A page as it was shown last, with its age and why it is not newer."""
         values = {"words": words, "at": shown.at, "age": datetime.now(UTC) - shown.at}
         note = self.renderer.page("last_shown.html", values).encode()

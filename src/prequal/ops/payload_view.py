@@ -20,7 +20,7 @@ _SPACES = {"\n", "\t"}
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PayloadView:
     """A payload in lines: as text, or as a hex dump when `binary`; `left_out` bytes at its end are not shown."""
 
     lines: list[str]
@@ -28,16 +28,18 @@ class Shown:
     left_out: int
 
 
-def show(value: str | bytes | None) -> Shown:
+def show(value: str | bytes | None) -> PayloadView:
     """The first 16 KiB of a payload, as Kafka's client gives it."""
     payload = value.encode() if isinstance(value, str) else value or b""
     text = _text(payload)
     if text is None:
         masked = _PAN_BYTES.sub(_mask_bytes, payload)
-        return Shown(_dump(masked[:SHOWN_BYTES_MAX]), binary=True, left_out=max(0, len(payload) - SHOWN_BYTES_MAX))
+        return PayloadView(
+            _dump(masked[:SHOWN_BYTES_MAX]), binary=True, left_out=max(0, len(payload) - SHOWN_BYTES_MAX)
+        )
     masked_text = redact(_ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text))
     lines = masked_text[:SHOWN_BYTES_MAX].expandtabs(4).split("\n")
-    return Shown(lines, binary=False, left_out=max(0, len(masked_text) - SHOWN_BYTES_MAX))
+    return PayloadView(lines, binary=False, left_out=max(0, len(masked_text) - SHOWN_BYTES_MAX))
 
 
 def _text(payload: bytes) -> str | None:

@@ -111,7 +111,7 @@ def in_transaction(database_url: str, act: Callable[[Connection], Awaitable[T]])
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownVersion:
     """A version with its document's text; and where it stands, as JSON, unless it comes with this code."""
 
     policy: Policy
@@ -119,14 +119,14 @@ class Shown:
     life: Mapping[str, Any] | None = None
 
     @classmethod
-    def of_json(cls, answer: Mapping[str, Any]) -> "Shown":
+    def of_json(cls, answer: Mapping[str, Any]) -> "ShownVersion":
         """The version of an answer of the console's API. Raises `Conflict` where this code does not understand it."""
         policy = life.loaded(answer["version"], answer["text"], bytes.fromhex(answer["hash"]))
         about = {name: each for name, each in answer.items() if name not in {"version", "hash", "title", "text"}}
         return cls(policy, answer["text"], about)
 
 
-def shown(name: str | None, database_url: str | None) -> Shown:
+def shown(name: str | None, database_url: str | None) -> ShownVersion:
     """A version by its name, by default the one in force; without a database one that comes with this code.
 
     Raises:
@@ -141,9 +141,9 @@ def shown(name: str | None, database_url: str | None) -> Shown:
                 f"There is no version of this name; there are {', '.join(packaged.versions())}, "
                 "and those of a database, if DATABASE_URL names one."
             )
-        return Shown(policy, text)
+        return ShownVersion(policy, text)
     version = stored(database_url, name)
-    return Shown(policy_of(version), version.document, life_as_json(version))
+    return ShownVersion(policy_of(version), version.document, life_as_json(version))
 
 
 def packaged_versions() -> list[dict[str, Any]]:
@@ -216,7 +216,7 @@ def newest_read(report: Mapping[str, Any]) -> tuple[str, datetime] | None:
     return (found, time_of(UUID(found))) if found else None
 
 
-def as_json(version: Shown) -> dict[str, Any]:
+def as_json(version: ShownVersion) -> dict[str, Any]:
     """A version with its hash, and where it stands if it was read from a database."""
     policy = version.policy
     about = {"version": policy.version, "hash": policy.hash, "document": asdict(policy.document)}

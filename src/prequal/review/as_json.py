@@ -8,7 +8,7 @@ from typing import Any
 
 from prequal.domain.review import REASONS
 from prequal.domain.times import to_the_second
-from prequal.review.cases import Shown
+from prequal.review.cases import WholeCase
 from prequal.review.queries import Case
 
 
@@ -17,7 +17,7 @@ def reasons() -> list[dict[str, Any]]:
     return [{"code": each.code, "outcome": each.outcome, "en": each.en, "hi": each.hi} for each in REASONS.values()]
 
 
-def whole(shown: Shown) -> dict[str, Any]:
+def whole(shown: WholeCase) -> dict[str, Any]:
     """A case with all that a reviewer sees of it."""
     subject = shown.subject
     return case_as_json(shown.case) | {

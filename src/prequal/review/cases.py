@@ -38,7 +38,7 @@ PAGE_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class WholeCase:
     """A case with all that a reviewer sees of it."""
 
     case: Case
@@ -47,7 +47,7 @@ class Shown:
     votes: Sequence[Vote]
 
 
-async def show(connection: Connection, application_id: UUID) -> Shown:
+async def show(connection: Connection, application_id: UUID) -> WholeCase:
     """A case, from one snapshot.
 
     Raises:
@@ -57,7 +57,7 @@ async def show(connection: Connection, application_id: UUID) -> Shown:
         case = await queries.case_of(connection, application_id)
         if case is None:
             raise NoSuchCase
-        return Shown(
+        return WholeCase(
             case,
             await queries.subject_of(connection, application_id),
             await queries.notes_of(connection, application_id),
@@ -65,7 +65,7 @@ async def show(connection: Connection, application_id: UUID) -> Shown:
         )
 
 
-async def show_to(connection: Connection, actor: Actor, application_id: UUID) -> Shown:
+async def show_to(connection: Connection, actor: Actor, application_id: UUID) -> WholeCase:
     """What `show` gives, once it is in the record that this person looks at the application.
 
     Raises:
