@@ -40,7 +40,7 @@ from harness.system import ENCRYPTION_KEY, OTHER_KEY, PAN_HASH_KEY, REPORT_KEY, 
 from harness.waiting import eventually
 from prequal.api_clients import administration
 from prequal.core.keys import key_bytes, key_id
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.local.kafka import Kafka
 from prequal.local.keys import generate
 from prequal.local.postgres import Postgres
@@ -251,7 +251,9 @@ def a_rotation() -> Iterator[tuple[Rotation, str]]:
             broker = Broker(kafka.bootstrap_servers)
             broker.create()
             hasher = PanHasher(bytes_of(PAN_HASH_KEY))
-            issued = administration.add(server.database_url, hasher, operator(), "lender", tuple(Scope), sandbox=False)
+            issued = administration.add(
+                server.database_url, hasher, operator(), "lender", tuple(ClientScope), sandbox=False
+            )
             keys = {"ENCRYPTION_KEY": "", "ENCRYPTION_KEY_FILE": str(ring), "SCORE_DRAW_KEY": ENCRYPTION_KEY}
             settings = {"API_AUTHENTICATION": "keys", "ADMIN_PORT": str(free_port()), **keys}
             with a_system(server.database_url, broker.bootstrap_servers, folder, **settings) as system:

@@ -32,7 +32,7 @@ from harness.stores import a_postgres
 from harness.system import PAN_HASH_KEY, Service, a_system
 from prequal.api_clients import administration
 from prequal.core.keys import key_bytes
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.record.acts import operator
 from prequal.security.pan_encryption import PanHasher
 
@@ -54,7 +54,9 @@ def an_api() -> Iterator[tuple[Service, list[str]]]:
             with a_system(server.database_url, NOWHERE, folder, **settings) as system:
                 hasher = PanHasher(key_bytes(SecretStr(PAN_HASH_KEY)))
                 tokens = [
-                    administration.add(server.database_url, hasher, operator(), each, tuple(Scope), sandbox=False).token
+                    administration.add(
+                        server.database_url, hasher, operator(), each, tuple(ClientScope), sandbox=False
+                    ).token
                     for each in ("owner", "stranger")
                 ]
                 system.start("api")

@@ -11,7 +11,7 @@ from harness.ports import free_port
 from harness.system import a_system
 from prequal.api_clients import administration
 from prequal.api_clients.administration import Life
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.local.kafka import Kafka
 from prequal.record.acts import operator
 from tests.support.api import Api
@@ -46,8 +46,8 @@ def guarded(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFac
             database,
             app=a_client(database, "app"),
             other=a_client(database, "other"),
-            reader=a_client(database, "reader", (Scope.READ,)),
-            writer=a_client(database, "writer", (Scope.WRITE,)),
+            reader=a_client(database, "reader", (ClientScope.READ,)),
+            writer=a_client(database, "writer", (ClientScope.WRITE,)),
             sandbox=a_client(database, "sandbox", sandbox=True),
             expired=a_client(database, "expired"),
             early=a_client(database, "early", life=Life(not_before=timedelta(hours=1))),

@@ -15,7 +15,7 @@ from harness.applications import an_application
 from harness.database import Cluster, Database
 from harness.waiting import soon
 from prequal.api_clients import administration
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.issuers import keys as issuer_keys
 from prequal.local.kafka import Kafka
 from prequal.record.acts import operator
@@ -65,7 +65,7 @@ async def _trusting(cluster: Cluster, kafka: Kafka) -> AsyncIterator[Trusting]:
 def _clients(database: Database, issuer: str) -> str:
     """Clients of every kind; the id of the one that may do all."""
     app = an_issuers_client(database, issuer, "app")
-    an_issuers_client(database, issuer, "reader", (Scope.READ,))
+    an_issuers_client(database, issuer, "reader", (ClientScope.READ,))
     an_issuers_client(database, issuer, "sandbox", sandbox=True)
     an_issuers_client(database, issuer, "revoked")
     administration.revoke(database.url, operator(), "revoked", None)

@@ -15,7 +15,7 @@ from harness import policies
 from harness.broker import SUBMITTED_DLQ, Broker, Headers, RawMessage
 from harness.database import Database
 from prequal.api_clients import administration as clients
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.domain.person import PersonRole
 from prequal.domain.policy.loading import load
 from prequal.issuers.identity import Identity
@@ -76,8 +76,8 @@ def everything(database: Database, broker: Broker) -> Filled:
     payloads = (b'{"pan_number": "ABCDE1234F", "loan', b"{", b"\x00\x01\xfe binary")
     broker.publish(SUBMITTED_DLQ, [RawMessage(payload, b"a key", HEADERS, 0) for payload in payloads])
     secrets = people(database)
-    clients.add(database.url, HASHER, operator(), "Sahyadri Home Finance", list(Scope), sandbox=False)
-    clients.add(database.url, HASHER, operator(), "Konkan Autos", list(Scope), sandbox=True)
+    clients.add(database.url, HASHER, operator(), "Sahyadri Home Finance", list(ClientScope), sandbox=False)
+    clients.add(database.url, HASHER, operator(), "Konkan Autos", list(ClientScope), sandbox=True)
     case, claimed = (at_once(in_review(database, amounts)) for amounts in (SMALL, LARGE))
     at_once(_claimed(database, claimed))
     at_once(_proposed(database))

@@ -16,7 +16,7 @@ from prequal.api_clients import administration
 from prequal.console.queries import record
 from prequal.console.views import clients, people, policy
 from prequal.core.keys import key_bytes
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.domain.person import PersonRole
 from prequal.domain.policy import packaged
 from prequal.people.administration import NewSecrets, set_password, set_roles
@@ -144,7 +144,7 @@ async def test_auditor_sees_people_without_a_form_to_change_them(signed_in: Sign
 
 async def test_revoked_client_is_the_administrators_act(signed_in: SignedIn, database: Database) -> None:
     issued = await asyncio.to_thread(
-        administration.add, database.url, HASHER, operator(), "<b>Lender</b>", list(Scope), sandbox=False
+        administration.add, database.url, HASHER, operator(), "<b>Lender</b>", list(ClientScope), sandbox=False
     )
     administrator = await signed_in(PersonRole.ADMINISTRATOR)
     before = (await administrator.get("/clients")).text
@@ -161,7 +161,9 @@ async def test_lists_go_on_by_key(signed_in: SignedIn, database: Database, monke
     for view, most in ((people, "SHOWN_MAX"), (clients, "SHOWN_MAX"), (policy, "VERSIONS_MAX")):
         monkeypatch.setattr(view, most, 2)
     for name in ("c", "a", "B & <b>"):
-        await asyncio.to_thread(administration.add, database.url, HASHER, operator(), name, list(Scope), sandbox=False)
+        await asyncio.to_thread(
+            administration.add, database.url, HASHER, operator(), name, list(ClientScope), sandbox=False
+        )
     text = packaged.text_of("v1") or ""
     async with connected(database.url, "test") as connection, connection.transaction():
         for version in ("v2", "v3"):

@@ -8,7 +8,7 @@ from harness.database import Database
 from harness.system import PAN_HASH_KEY
 from prequal.api_clients import administration, tokens
 from prequal.core.errors import Transient
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.local.first_client import NAME, FirstClient
 from prequal.record.acts import operator
 from tests.support.submissions import HASHER
@@ -78,7 +78,7 @@ def test_client_of_others_that_came_between_two_tries_is_left_alone(
         with pytest.raises(Transient):
             made.token()
     for name in others:
-        administration.add(database.url, HASHER, operator(), name, list(Scope), sandbox=False)
+        administration.add(database.url, HASHER, operator(), name, list(ClientScope), sandbox=False)
     before = living(database)
 
     assert made.token() is None

@@ -25,7 +25,7 @@ from prequal.api_clients import administration
 from prequal.cli.app import app
 from prequal.core.errors import Misconfigured, Refused, Transient
 from prequal.core.keys import KeyCheck, key_bytes, key_id
-from prequal.domain.api_client import LOCAL, Scope
+from prequal.domain.api_client import LOCAL, ClientScope
 from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.pan import Pan
 from prequal.local.logins import as_login
@@ -259,7 +259,7 @@ async def test_clients_token_and_claims_outlast_the_rotation(rotating: Database)
     tokens = {}
     for name, hasher in (("one", PanHasher(OLD)), ("two", PanHasher(NEW))):
         made = await asyncio.to_thread(
-            administration.add, administrator(rotating), hasher, operator(), name, list(Scope), sandbox=False
+            administration.add, administrator(rotating), hasher, operator(), name, list(ClientScope), sandbox=False
         )
         tokens[name] = {"Authorization": f"Bearer {made.token}"}
     body = an_application()
@@ -275,7 +275,7 @@ async def test_clients_token_and_claims_outlast_the_rotation(rotating: Database)
 
 async def test_key_is_not_retired_while_a_clients_secret_needs_it(rotating: Database) -> None:
     made = await asyncio.to_thread(
-        administration.add, administrator(rotating), PanHasher(OLD), operator(), "one", list(Scope), sandbox=False
+        administration.add, administrator(rotating), PanHasher(OLD), operator(), "one", list(ClientScope), sandbox=False
     )
 
     with pytest.raises(Refused, match=r"in use: api_client_secrets 1\."):
@@ -300,7 +300,7 @@ async def test_secret_that_is_being_made_holds_retirement_of_its_key_off(
     monkeypatch.setattr(administration, "_insert", meanwhile)
 
     await asyncio.to_thread(
-        administration.add, administrator(rotating), PanHasher(OLD), operator(), "one", list(Scope), sandbox=False
+        administration.add, administrator(rotating), PanHasher(OLD), operator(), "one", list(ClientScope), sandbox=False
     )
 
     with pytest.raises(Refused, match=r"in use: api_client_secrets 1\."):

@@ -14,7 +14,7 @@ from harness.system import PAN_HASH_KEY, Service, System
 from prequal.api_clients import administration
 from prequal.api_clients.administration import Issued, Life
 from prequal.core.keys import key_bytes
-from prequal.domain.api_client import RATE, Scope
+from prequal.domain.api_client import RATE, ClientScope
 from prequal.issuers.identity import Identity
 from prequal.record.acts import operator
 from prequal.security.pan_encryption import PanHasher
@@ -27,7 +27,7 @@ _hosts = itertools.count()
 def a_client(
     database: Database,
     name: str = "app",
-    scopes: tuple[Scope, ...] = tuple(Scope),
+    scopes: tuple[ClientScope, ...] = tuple(ClientScope),
     *,
     sandbox: bool = False,
     rate: int = RATE,
@@ -43,7 +43,7 @@ def an_issuers_client(
     database: Database,
     issuer: str,
     subject: str,
-    scopes: tuple[Scope, ...] = tuple(Scope),
+    scopes: tuple[ClientScope, ...] = tuple(ClientScope),
     *,
     sandbox: bool = False,
 ) -> str:

@@ -8,7 +8,7 @@ import hmac
 from hashlib import blake2b
 from typing import Final, Protocol
 
-from starlette.types import Scope as HttpScope
+from starlette.types import Scope
 
 from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.issued_tokens import IssuedTokens
@@ -16,7 +16,7 @@ from prequal.api.known_clients import Caller, KnownClients, KnownSecret
 from prequal.api_clients import tokens
 from prequal.core.lifecycle import together
 from prequal.core.refused_attempts import RefusedAttempts, address_of
-from prequal.domain.api_client import LOCAL, Scope
+from prequal.domain.api_client import LOCAL, ClientScope
 from prequal.issuers.tokens import KeyNotKnown
 from prequal.postgres.connections import Connection
 from prequal.security.pan_encryption import PanHasher
@@ -41,7 +41,7 @@ class Authentication(Protocol):
     async def run(self, stop: asyncio.Event) -> None:
         """Keep that up to date until `stop`."""
 
-    def caller_of(self, request: HttpScope, needed: Scope) -> Caller:
+    def caller_of(self, request: Scope, needed: ClientScope) -> Caller:
         """Who sends it; his id is then in `request`, as `api_client`.
 
         Raises:
@@ -53,7 +53,7 @@ class NoAuthentication:
     """Nobody is asked: for a loopback address alone."""
 
     def __init__(self) -> None:
-        self._caller = Caller(LOCAL, frozenset(Scope), sandbox=True, requests_per_second=None)
+        self._caller = Caller(LOCAL, frozenset(ClientScope), sandbox=True, requests_per_second=None)
 
     async def load(self, connection: Connection) -> None:
         pass
@@ -61,7 +61,7 @@ class NoAuthentication:
     async def run(self, stop: asyncio.Event) -> None:
         pass
 
-    def caller_of(self, request: HttpScope, needed: Scope) -> Caller:
+    def caller_of(self, request: Scope, needed: ClientScope) -> Caller:
         """The local client."""
         request["api_client"] = LOCAL
         return self._caller
@@ -101,7 +101,7 @@ class KeyAuthentication:
             if self._issued:
                 group.create_task(self._issued.keys.run(stop))
 
-    def caller_of(self, request: HttpScope, needed: Scope) -> Caller:
+    def caller_of(self, request: Scope, needed: ClientScope) -> Caller:
         """The client whose token it is; raises what `Authentication` says, and SERVICE_UNAVAILABLE at first."""
         if not self._clients.are_known:
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)
@@ -150,7 +150,7 @@ class KeyAuthentication:
             None,
         )
 
-    def _not_taken(self, request: HttpScope, unless_too_many: ApiError | None = None) -> ApiError:
+    def _not_taken(self, request: Scope, unless_too_many: ApiError | None = None) -> ApiError:
         """The refusal of a token, counted by its address.
 
         A right token is taken at any time: a stranger who shares an address with callers, as behind an ingress, cannot
@@ -170,11 +170,11 @@ def _refusal(reason: str, challenge: str, words: str | None) -> ApiError:
     return ApiError(ErrorCode.UNAUTHENTICATED, headers={"WWW-Authenticate": challenge}, words=words)
 
 
-def _forbidden(words: str, needed: Scope) -> ApiError:
+def _forbidden(words: str, needed: ClientScope) -> ApiError:
     metrics.AUTHENTICATION_FAILURES.labels("forbidden").inc()
     challenge = f'{_REALM}, error="insufficient_scope", scope="{needed}"'
     return ApiError(ErrorCode.FORBIDDEN, headers={"WWW-Authenticate": challenge}, words=words)
 
 
-def _address(request: HttpScope) -> str:
+def _address(request: Scope) -> str:
     return address_of(request["client"][0]) if request.get("client") else ""

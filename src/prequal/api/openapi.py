@@ -10,7 +10,7 @@ from prequal import __version__
 from prequal.api import schemas
 from prequal.api.decision_examples import EXAMPLE_ID, EXAMPLE_REQUEST, EXAMPLE_TIME, decision_examples
 from prequal.api.errors import ErrorCode, words_at
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.domain.policy.document import LANGUAGES
 from prequal.telemetry.metrics import DECISION_ROUTE, STATUS_ROUTE, SUBMIT_ROUTE
 
@@ -114,7 +114,7 @@ def _submit() -> Document:
     return {
         "operationId": "submitApplication",
         "summary": "Submit an application",
-        "security": [{"client": [Scope.WRITE.value]}],
+        "security": [{"client": [ClientScope.WRITE.value]}],
         "description": "Answered after the application is stored for good; the decision follows within milliseconds.",
         "parameters": [
             {
@@ -148,7 +148,7 @@ def _show_status() -> Document:
         "operationId": "showApplicationStatus",
         "summary": "Read an application's status",
         "description": "Of a client's own applications; another's is answered as one that is not there.",
-        "security": [{"client": [Scope.READ.value]}],
+        "security": [{"client": [ClientScope.READ.value]}],
         "parameters": [_APPLICATION_ID_PARAMETER, _REQUEST_ID_PARAMETER],
         "responses": {"200": shown, **_errors(STATUS_ROUTE, *ERRORS_OF_STATUS, *ERRORS_OF_ALL)},
     }
@@ -169,7 +169,7 @@ def _show_decision() -> Document:
     return {
         "operationId": "showApplicationDecision",
         "summary": "Read why an application was decided so",
-        "security": [{"client": [Scope.READ.value]}],
+        "security": [{"client": [ClientScope.READ.value]}],
         "description": "The reason with its figures and a sentence for the applicant, what the same version of the "
         "policy would approve, and what a prequalification is not. While the application is pending, its status alone.",
         "parameters": [

@@ -18,8 +18,7 @@ from prequal.api.rate_limits import RateLimits
 from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.api.submit import Submissions
 from prequal.core.errors import KeysUnavailable
-from prequal.domain.api_client import LOCAL
-from prequal.domain.api_client import Scope as ClientScope
+from prequal.domain.api_client import LOCAL, ClientScope
 from prequal.domain.application import LoanApplication
 from prequal.domain.sandbox import is_free_of_claims
 from prequal.messaging.events import rfc3339

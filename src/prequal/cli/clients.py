@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prequal.cli.connection_settings import hashing_stores, stores
-from prequal.domain.api_client import RATE, RATE_MAX, Scope
+from prequal.domain.api_client import RATE, RATE_MAX, ClientScope
 from prequal.domain.times import to_the_second
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def clients() -> None:
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What people call it; each client its own.")],
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="What it may do; may be given twice. Default: both.")
+        list[ClientScope] | None, typer.Option(help="What it may do; may be given twice. Default: both.")
     ] = None,
     sandbox: Annotated[bool, typer.Option("--sandbox/--live", help="A sandbox client is taken only there.")] = False,
     rate: Rate = RATE,
@@ -81,7 +81,7 @@ def add(
     from prequal.cli import identities
     from prequal.record.acts import operator
 
-    scopes = sorted(set(scope or Scope))
+    scopes = sorted(set(scope or ClientScope))
     if identity := identities.of(issuer, subject):
         _add_identified(name, scopes, identity, sandbox, rate, as_json)
         return
@@ -226,7 +226,7 @@ def revoke(
 
 
 def _add_identified(
-    name: str, scopes: list[Scope], identity: "Identity", sandbox: bool, rate: int, as_json: bool
+    name: str, scopes: list[ClientScope], identity: "Identity", sandbox: bool, rate: int, as_json: bool
 ) -> None:
     from prequal.api_clients.administration import add_identified
     from prequal.core.settings import DatabaseSettings

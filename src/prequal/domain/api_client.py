@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Scope(StrEnum):
+class ClientScope(StrEnum):
     """What a client may do."""
 
     WRITE = "applications:write"

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from prequal.api_clients import administration
 from prequal.core.keys import key_bytes
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.record.acts import operator
 from prequal.security.pan_encryption import PanHasher
 
@@ -40,4 +40,4 @@ class FirstClient:
             is_ours = self._was_tried and there == [NAME]
             return administration.rotate(url, hasher, operator(), NAME, timedelta(0)).token if is_ours else None
         self._was_tried = True
-        return administration.add(url, hasher, operator(), NAME, list(Scope), sandbox=self._sandbox).token
+        return administration.add(url, hasher, operator(), NAME, list(ClientScope), sandbox=self._sandbox).token

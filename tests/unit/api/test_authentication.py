@@ -12,7 +12,7 @@ from prequal.api.authentication import KeyAuthentication, NoAuthentication
 from prequal.api.errors import ApiError
 from prequal.api.known_clients import Caller, KnownClients, KnownSecret
 from prequal.api_clients.tokens import fingerprint, new_token
-from prequal.domain.api_client import LOCAL, Scope
+from prequal.domain.api_client import LOCAL, ClientScope
 from prequal.security.pan_encryption import PanHasher
 from prequal.telemetry import metrics
 from tests.builders import a_key
@@ -38,7 +38,7 @@ class Known(KnownClients):
 def a_secret(
     token: str = TOKEN, not_before: float = 0.0, expires_at: float = float("inf"), *, sandbox: bool = False
 ) -> KnownSecret:
-    caller = Caller(CLIENT, frozenset(Scope), sandbox, None)
+    caller = Caller(CLIENT, frozenset(ClientScope), sandbox, None)
     return KnownSecret(caller, 1, fingerprint(HASHER, token.encode()), not_before, expires_at)
 
 
@@ -47,7 +47,7 @@ def a_request(*authorization: str, address: str | None = "192.0.2.7") -> dict[st
     return {"headers": headers, "client": address and (address, 4711)}
 
 
-def refusal(authentication: KeyAuthentication, request: dict[str, Any], needed: Scope = Scope.WRITE) -> str:
+def refusal(authentication: KeyAuthentication, request: dict[str, Any], needed: ClientScope = ClientScope.WRITE) -> str:
     with pytest.raises(ApiError) as refused:
         authentication.caller_of(request, needed)
     return refused.value.code.name
@@ -57,7 +57,7 @@ def test_right_token_is_its_clients_every_time() -> None:
     authentication = KeyAuthentication(Known(a_secret()), HASHER, sandbox=False)
     request = a_request(f"Bearer {TOKEN}")
 
-    callers = [authentication.caller_of(request, Scope.WRITE) for _ in range(3)]
+    callers = [authentication.caller_of(request, ClientScope.WRITE) for _ in range(3)]
 
     assert {caller.client for caller in callers} == {request["api_client"]} == {CLIENT}
 
@@ -77,12 +77,12 @@ def test_secret_lives_from_its_beginning_to_its_expiry_by_the_databases_clock(
     known = Known(a_secret(TOKEN, *life))
     authentication = KeyAuthentication(known, HASHER, sandbox=False)
     known.time = NOW + 5
-    authentication.caller_of(a_request(f"Bearer {TOKEN}"), Scope.WRITE)  # recognised from now on without its HMAC
+    authentication.caller_of(a_request(f"Bearer {TOKEN}"), ClientScope.WRITE)  # recognised from now on without its HMAC
 
     known.time = time
 
     if is_taken:
-        assert authentication.caller_of(a_request(f"Bearer {TOKEN}"), Scope.WRITE).client == CLIENT
+        assert authentication.caller_of(a_request(f"Bearer {TOKEN}"), ClientScope.WRITE).client == CLIENT
     else:
         assert refusal(authentication, a_request(f"Bearer {TOKEN}")) == "UNAUTHENTICATED"
 
@@ -92,7 +92,7 @@ def test_secret_is_remembered_once_however_its_header_is_written() -> None:
     authentication = KeyAuthentication(known, HASHER, sandbox=False)
 
     for header in (f"Bearer {TOKEN}", f"bearer {TOKEN}", *(f"BEARER {' ' * n}{TOKEN}{' ' * n}" for n in range(50))):
-        assert authentication.caller_of(a_request(header), Scope.READ).client == CLIENT
+        assert authentication.caller_of(a_request(header), ClientScope.READ).client == CLIENT
 
     assert len(known.verified) == 1
 
@@ -102,13 +102,15 @@ def test_both_secrets_of_a_client_are_taken() -> None:
     authentication = KeyAuthentication(Known(a_secret(), a_secret(second)), HASHER, sandbox=False)
 
     for token in (TOKEN, second, TOKEN):
-        assert authentication.caller_of(a_request(f"Bearer {token}"), Scope.READ).client == CLIENT
+        assert authentication.caller_of(a_request(f"Bearer {token}"), ClientScope.READ).client == CLIENT
 
 
 def test_sandbox_client_is_let_in_where_the_sandbox_is_alone() -> None:
     known = Known(a_secret(sandbox=True))
 
-    assert KeyAuthentication(known, HASHER, sandbox=True).caller_of(a_request(f"Bearer {TOKEN}"), Scope.READ).sandbox
+    assert (
+        KeyAuthentication(known, HASHER, sandbox=True).caller_of(a_request(f"Bearer {TOKEN}"), ClientScope.READ).sandbox
+    )
     assert refusal(KeyAuthentication(known, HASHER, sandbox=False), a_request(f"Bearer {TOKEN}")) == "FORBIDDEN"
 
 
@@ -122,7 +124,7 @@ def test_token_of_another_hash_key_is_not_taken() -> None:
 def test_token_of_a_hash_key_that_rotates_is_taken(hasher: PanHasher) -> None:
     authentication = KeyAuthentication(Known(a_secret()), hasher, sandbox=False)
 
-    caller = authentication.caller_of(a_request(f"Bearer {TOKEN}"), Scope.READ)
+    caller = authentication.caller_of(a_request(f"Bearer {TOKEN}"), ClientScope.READ)
 
     assert caller.client == a_secret().caller.client
     assert refusal(authentication, a_request(f"Bearer {TOKEN[:-1]}x")) == "UNAUTHENTICATED"
@@ -131,7 +133,7 @@ def test_token_of_a_hash_key_that_rotates_is_taken(hasher: PanHasher) -> None:
 def test_nobody_is_asked_where_nobody_needs_a_token() -> None:
     request = a_request("Bearer anything", "twice")
 
-    assert NoAuthentication().caller_of(request, Scope.WRITE).client == LOCAL == request["api_client"]
+    assert NoAuthentication().caller_of(request, ClientScope.WRITE).client == LOCAL == request["api_client"]
 
 
 async def test_reading_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from prequal.api.authentication import KeyAuthentication
 from prequal.api.issued_tokens import IssuedTokens
 from prequal.api.known_clients import Caller
 from prequal.core.issuer_settings import ApiIssuerSettings
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.issuers.keys import SigningKeys
 from prequal.issuers.tokens import LEEWAY_SECONDS, Verified, verified
 from tests.support.issuer import AUDIENCE, Issuer, Key, a_key
@@ -23,7 +23,7 @@ class Taken(KeyAuthentication):
     """An authentication that knows the client `app` of the issuer, and its keys."""
 
     def __init__(self, known: Known) -> None:
-        known._subjects = {"app": Caller(CLIENT, frozenset(Scope), False, None)}
+        known._subjects = {"app": Caller(CLIENT, frozenset(ClientScope), False, None)}
         self.keys = SigningKeys(ISSUER.url)
         self.tokens = IssuedTokens(SETTINGS, self.keys, known)
         super().__init__(known, HASHER, sandbox=False, issued=self.tokens)
@@ -53,12 +53,12 @@ def test_token_lives_with_leeway_by_the_databases_clock_however_often_it_is_sent
     known = Known()
     authentication, request = Taken(known), a_request(a_token())
     known.time = NOW + 1
-    authentication.caller_of(request, Scope.READ)
+    authentication.caller_of(request, ClientScope.READ)
 
     known.time = NOW + seconds
 
     if is_taken:
-        assert authentication.caller_of(request, Scope.READ).client == CLIENT
+        assert authentication.caller_of(request, ClientScope.READ).client == CLIENT
     else:
         assert refusal(authentication, request) == "UNAUTHENTICATED"
 
@@ -74,14 +74,14 @@ def test_signature_is_looked_at_once_a_token(monkeypatch: pytest.MonkeyPatch) ->
     authentication, request = Taken(Known()), a_request(a_token())
 
     for _ in range(3):
-        authentication.caller_of(request, Scope.READ)
+        authentication.caller_of(request, ClientScope.READ)
 
     assert len(looks) == 1
 
 
 def test_token_of_a_key_that_the_issuer_shows_no_more_is_forgotten() -> None:
     authentication, request = Taken(Known()), a_request(a_token())
-    authentication.caller_of(request, Scope.READ)
+    authentication.caller_of(request, ClientScope.READ)
 
     authentication.show(a_key("second"))
 
@@ -94,7 +94,7 @@ def test_no_more_tokens_are_remembered_than_have_room(monkeypatch: pytest.Monkey
     authentication = Taken(known)
 
     for number in range(5):
-        authentication.caller_of(a_request(a_token(jti=str(number))), Scope.READ)
+        authentication.caller_of(a_request(a_token(jti=str(number))), ClientScope.READ)
 
     assert (len(authentication.tokens._verified), len(known.verified)) == (3, 0)
 

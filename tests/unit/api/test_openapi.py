@@ -13,7 +13,7 @@ from prequal.api.openapi import document
 from prequal.api.request import parse
 from prequal.core.settings import ServiceSettings
 from prequal.core.topology import Service
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.service.readiness import Readiness
 from tests.builders import a_body, a_request
 from tests.unit.api.test_app import an_api
@@ -126,7 +126,7 @@ def test_every_error_is_of_the_one_schema() -> None:
 def test_every_operation_says_which_right_of_a_client_it_takes() -> None:
     operations = [operation for each in DOCUMENT["paths"].values() for operation in each.values()]
 
-    write, read = [{"client": [Scope.WRITE]}], [{"client": [Scope.READ]}]
+    write, read = [{"client": [ClientScope.WRITE]}], [{"client": [ClientScope.READ]}]
     rights = {"submitApplication": write, "showApplicationStatus": read, "showApplicationDecision": read}
     assert {each["operationId"]: each["security"] for each in operations if each["security"]} == rights
     assert all("security" in each for each in operations)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prequal.api.errors import ApiError
 from prequal.api.known_clients import Caller
 from prequal.api.rate_limits import REPEATS, REPEATS_SECONDS, RateLimits
-from prequal.domain.api_client import Scope
+from prequal.domain.api_client import ClientScope
 from prequal.telemetry import metrics
 
 
@@ -22,7 +22,7 @@ class Clock:
 
 
 def a_caller(rate: int | None, client: str = "k7m2xq9z") -> Caller:
-    return Caller(client, frozenset(Scope), sandbox=False, requests_per_second=rate)
+    return Caller(client, frozenset(ClientScope), sandbox=False, requests_per_second=rate)
 
 
 def is_let_through(take: Callable[[Caller], None], caller: Caller) -> bool:
