@@ -25,7 +25,7 @@ from prequal.domain.person import PersonRole
 from prequal.ops import encryption_keys, setting_keys
 from prequal.people import passwords, queries, sessions
 from prequal.people.second_factor_keys import SecondFactorKeys, SecondFactorUnreadable
-from prequal.people.sign_in import Busy, Life, SignIn, SignInRefused, TooManyRefused
+from prequal.people.sign_in import Life, SignIn, SignInBusy, SignInRefused, TooManyRefused
 from prequal.people.stored_second_factors import encrypted_under
 from prequal.postgres import paging
 from prequal.postgres.connections import Connection, connected
@@ -308,7 +308,7 @@ async def test_guesses_at_once_are_counted_one_by_one(database: Database) -> Non
 
     answers = await asyncio.gather(*(sign_in("asha", "wrong", "", HOST) for _ in range(20)), return_exceptions=True)
 
-    assert [type(answer) for answer in answers].count(Busy) == 12
+    assert [type(answer) for answer in answers].count(SignInBusy) == 12
     await refused(sign_in)
 
 
@@ -347,15 +347,15 @@ async def test_change_of_a_person_stops_a_sign_in_that_is_under_way(
     database: Database, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
-    fits = passwords.Verifier.fits
+    fits = passwords.PasswordVerifier.fits
 
-    async def changed_meanwhile(verifier: passwords.Verifier, password: str, stored: str | None) -> bool:
+    async def changed_meanwhile(verifier: passwords.PasswordVerifier, password: str, stored: str | None) -> bool:
         verified = await fits(verifier, password, stored)
         result = await asyncio.to_thread(run, database, *words, typed="another " + PASSWORD)
         assert result.exit_code == 0
         return verified
 
-    monkeypatch.setattr(passwords.Verifier, "fits", changed_meanwhile)
+    monkeypatch.setattr(passwords.PasswordVerifier, "fits", changed_meanwhile)
     await refused(sign_in_to(database))
 
     assert database.count("people_sessions") == 0
@@ -366,13 +366,13 @@ async def test_second_factor_and_a_lock_stop_a_sign_in_that_is_under_way(
     database: Database, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     await asyncio.to_thread(done, database, "add", "asha", "--role", "reviewer")
-    fits = passwords.Verifier.fits
+    fits = passwords.PasswordVerifier.fits
 
-    async def changed_meanwhile(verifier: passwords.Verifier, password: str, stored: str | None) -> bool:
+    async def changed_meanwhile(verifier: passwords.PasswordVerifier, password: str, stored: str | None) -> bool:
         database.execute(f"UPDATE people SET {change}")
         return await fits(verifier, password, stored)
 
-    monkeypatch.setattr(passwords.Verifier, "fits", changed_meanwhile)
+    monkeypatch.setattr(passwords.PasswordVerifier, "fits", changed_meanwhile)
     await refused(sign_in_to(database))
 
     assert database.count("people_sessions") == 0

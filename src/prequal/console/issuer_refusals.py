@@ -17,7 +17,7 @@ from prequal.issuers.code_flow import AnotherBrowser, NotVouched
 from prequal.issuers.discovery import IssuerAway
 from prequal.issuers.tokens import KeyNotKnown
 from prequal.people.issuer_sign_in import UnknownSubject
-from prequal.people.sign_in import Busy, TooManyRefused
+from prequal.people.sign_in import SignInBusy, TooManyRefused
 from prequal.postgres.connections import PostgresAway
 from prequal.telemetry import metrics
 
@@ -28,14 +28,14 @@ _OUTCOMES: Final[tuple[tuple[type[PrequalError], str], ...]] = (
     (NotVouched, "not_vouched"),
     (UnknownSubject, "unknown_subject"),
     (TooManyRefused, "limited"),
-    (Busy, "busy"),
+    (SignInBusy, "busy"),
     (Transient, "away"),
 )
 """What a failure is counted as, by the first row that fits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class IssuerRefusal:
     """How a failure is answered."""
 
     status: int
@@ -43,15 +43,15 @@ class Refusal:
     headers: Mapping[str, str]
 
 
-def refusal_of(problem: PrequalError) -> Refusal:
+def refusal_of(problem: PrequalError) -> IssuerRefusal:
     """How this failure is answered; it is counted and logged by that."""
     outcome = next(name for kind, name in _OUTCOMES if isinstance(problem, kind))
     metrics.ISSUER_SIGN_INS.labels(outcome).inc()
     is_issuers = _is_away(problem) or isinstance(problem, NotVouched)
     log.warning("issuer_sign_in_refused", outcome=outcome, reason=str(problem) if is_issuers else None)
     if isinstance(problem, TooManyRefused):
-        return Refusal(429, str(problem), retry_after(problem))
-    return Refusal(503 if isinstance(problem, Transient) else 401, _words(problem), {})
+        return IssuerRefusal(429, str(problem), retry_after(problem))
+    return IssuerRefusal(503 if isinstance(problem, Transient) else 401, _words(problem), {})
 
 
 def _words(problem: PrequalError) -> str:

@@ -15,7 +15,7 @@ from prequal.issuers.code_flow import Attempt, CodeFlow, NotVouched
 from prequal.issuers.identity import Identity
 from prequal.issuers.tokens import Verified
 from prequal.people import queries, sessions
-from prequal.people.sign_in import WAITING_MAX, Busy, Life, TooManyRefused
+from prequal.people.sign_in import WAITING_MAX, Life, SignInBusy, TooManyRefused
 from prequal.postgres import clock
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, ActorKind, Detail, record_act
@@ -65,7 +65,7 @@ class IssuerSignIn:
         if seconds := self._refused.wait(address):
             raise TooManyRefused(seconds)
         if self._turns.locked():
-            raise Busy
+            raise SignInBusy
         try:
             async with self._turns:
                 found = await self.flow.finished(attempt, given)

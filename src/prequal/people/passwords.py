@@ -50,7 +50,7 @@ async def hash_of(password: str) -> str:
     return await asyncio.get_running_loop().run_in_executor(_THREAD, _HASHER.hash, password)
 
 
-class Verifier:
+class PasswordVerifier:
     """Verifies passwords one after the other, off the event loop."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from prequal.core.errors import Refused, Transient
 from prequal.core.refused_attempts import RefusedAttempts, address_of
 from prequal.people import queries, second_factor, sessions
-from prequal.people.passwords import Verifier
+from prequal.people.passwords import PasswordVerifier
 from prequal.people.queries import Credentials
 from prequal.people.second_factor_keys import SecondFactorKeys, SecondFactorUnreadable
 from prequal.postgres.connections import Connection
@@ -40,7 +40,7 @@ class TooManyRefused(Refused):
         self.seconds = seconds
 
 
-class Busy(Transient):
+class SignInBusy(Transient):
     """Too many people sign in at this moment: try again in a few seconds."""
 
 
@@ -68,7 +68,7 @@ class SignIn:
         self._passwords = passwords
         self._life = life
         self._connection = connection
-        self._verifier = Verifier()
+        self._verifier = PasswordVerifier()
         self._waiting = 0
         self._refused = RefusedAttempts()
 
@@ -87,7 +87,7 @@ class SignIn:
         address = address_of(host)
         self._require_few_refused(address)
         if self._waiting >= WAITING_MAX:
-            raise Busy
+            raise SignInBusy
         self._waiting += 1
         try:
             async with self._verifier.turn:

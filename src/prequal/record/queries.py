@@ -54,7 +54,7 @@ _CHAINED_AT: Final = readable("chained_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
+class ChainLag:
     """When the newest block was made, and how long the oldest entry has been in none; 0 without such an entry."""
 
     chained_at: datetime | None
@@ -105,7 +105,7 @@ async def last_link(connection: Connection) -> Link | None:
     return None if row is None else Link(row[0], row[1], (row[2], row[3]), bytes(row[4]))
 
 
-async def lag(connection: Connection) -> Lag:
+async def lag(connection: Connection) -> ChainLag:
     """How far the chain is behind."""
     row = await connection.fetchrow(
         f"""
@@ -122,7 +122,7 @@ async def lag(connection: Connection) -> Lag:
         """
     )
     assert row is not None
-    return Lag(row[0], row[1])
+    return ChainLag(row[0], row[1])
 
 
 async def blocks(connection: Connection, after: int = 0) -> AsyncIterator[Block]:
