@@ -10,7 +10,7 @@ from harness.database import Cluster
 from harness.ports import free_port
 from harness.system import a_system
 from prequal.api_clients import administration
-from prequal.api_clients.administration import Life
+from prequal.api_clients.administration import Validity
 from prequal.domain.api_client import ClientScope
 from prequal.local.kafka import Kafka
 from prequal.record.acts import operator
@@ -50,7 +50,7 @@ def guarded(cluster: Cluster, kafka: Kafka, tmp_path_factory: pytest.TempPathFac
             writer=a_client(database, "writer", (ClientScope.WRITE,)),
             sandbox=a_client(database, "sandbox", sandbox=True),
             expired=a_client(database, "expired"),
-            early=a_client(database, "early", life=Life(not_before=timedelta(hours=1))),
+            early=a_client(database, "early", validity=Validity(not_before=timedelta(hours=1))),
             slow=a_client(database, "slow", rate=1),
             revoked=a_client(database, "revoked"),
         )

@@ -15,7 +15,7 @@ from harness.database import Database
 from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import eventually, soon
 from prequal.api_clients import administration
-from prequal.api_clients.administration import Life
+from prequal.api_clients.administration import Validity
 from prequal.domain.api_client import LOCAL
 from prequal.local.kafka import Kafka
 from prequal.record.acts import operator
@@ -410,7 +410,7 @@ async def test_clients_are_known_without_the_database_until_their_secret_expires
     database: Database, kafka: Kafka
 ) -> None:
     lasting = await asyncio.to_thread(a_client, database, "lasting")
-    short = await asyncio.to_thread(a_client, database, "short", life=Life(expires=timedelta(seconds=6)))
+    short = await asyncio.to_thread(a_client, database, "short", validity=Validity(expires=timedelta(seconds=6)))
     with a_proxy(port_of(database.url)) as proxy:
         async with api_within(proxy.url(database.url), kafka.bootstrap_servers, api_authentication="keys") as client:
             await ready(client)

@@ -25,7 +25,7 @@ from prequal.domain.person import PersonRole
 from prequal.ops import encryption_keys, setting_keys
 from prequal.people import passwords, queries, sessions
 from prequal.people.second_factor_keys import SecondFactorKeys, SecondFactorUnreadable
-from prequal.people.sign_in import Life, SignIn, SignInBusy, SignInRefused, TooManyRefused
+from prequal.people.sign_in import SessionLifetime, SignIn, SignInBusy, SignInRefused, TooManyRefused
 from prequal.people.stored_second_factors import encrypted_under
 from prequal.postgres import paging
 from prequal.postgres.connections import Connection, connected
@@ -67,7 +67,7 @@ def sign_in_to(database: Database, idle: int = 600, life: int = 3600, keys: Seco
         async with connected(database.url, "test") as found:
             yield found
 
-    return SignIn(Life(idle, life), connection, keys=keys)
+    return SignIn(SessionLifetime(idle, life), connection, keys=keys)
 
 
 async def session_of(database: Database, token: str) -> sessions.Session | None:
@@ -224,7 +224,7 @@ async def test_refusal_says_the_same_after_the_same_work_whatever_was_wrong(
         return compared(password, stored)
 
     monkeypatch.setattr(passwords, "_fits", noted)
-    sign_in = SignIn(Life(600, 3600), functools.partial(watched, database, work), keys=KEYS)
+    sign_in = SignIn(SessionLifetime(600, 3600), functools.partial(watched, database, work), keys=KEYS)
 
     said, done_for = set(), set()
     for name, password, code in [

@@ -12,7 +12,7 @@ from harness.applications import an_application
 from harness.database import Database
 from harness.system import PAN_HASH_KEY, Service, System
 from prequal.api_clients import administration
-from prequal.api_clients.administration import Issued, Life
+from prequal.api_clients.administration import Issued, Validity
 from prequal.core.keys import key_bytes
 from prequal.domain.api_client import RATE, ClientScope
 from prequal.issuers.identity import Identity
@@ -31,11 +31,11 @@ def a_client(
     *,
     sandbox: bool = False,
     rate: int = RATE,
-    life: Life | None = None,
+    validity: Validity | None = None,
 ) -> Issued:
     """A client that was added; an API that runs knows it two seconds later."""
     return administration.add(
-        database.url, HASHER, operator(), name, scopes, sandbox=sandbox, rate=rate, life=life or Life()
+        database.url, HASHER, operator(), name, scopes, sandbox=sandbox, rate=rate, validity=validity or Validity()
     )
 
 

@@ -27,18 +27,18 @@ from prequal.security.pan_encryption import PanHasher
 NAME_CHARACTERS_MAX: Final = 100
 SLOTS: Final = (1, 2)
 
-Moment: TypeAlias = datetime | timedelta
+MomentFromNow: TypeAlias = datetime | timedelta
 """A point in time, or a duration from now."""
 Listed: TypeAlias = tuple[ClientRow, list[SecretRow]]
 """A client with its secrets, the older first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class Validity:
     """From when to when a secret is taken: by default from now on, without an end."""
 
-    not_before: Moment | None = None
-    expires: Moment | None = None
+    not_before: MomentFromNow | None = None
+    expires: MomentFromNow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ async def add(
     *,
     sandbox: bool,
     rate: int = RATE,
-    life: Life = Life(),
+    validity: Validity = Validity(),
 ) -> Issued:
     """Add a client with its first secret.
 
@@ -83,7 +83,7 @@ async def add(
     new = _New(name, scopes, sandbox, rate)
     async with _transaction(database_url, hasher) as connection:
         client_id = await _insert(connection, new)
-        token = await _issue(connection, hasher, client_id, SLOTS[0], life)
+        token = await _issue(connection, hasher, client_id, SLOTS[0], validity)
         await record_act(connection, actor, "client_added", "client", client_id, _details(new))
         return Issued(await _found(connection, client_id), SLOTS[0], token)
 
@@ -102,7 +102,12 @@ async def list_after(connection: Connection, client: str, most: int) -> list[Lis
 
 @blocking
 async def rotate(
-    database_url: str, hasher: PanHasher, actor: Actor, id_or_name: str, overlap: timedelta, life: Life = Life()
+    database_url: str,
+    hasher: PanHasher,
+    actor: Actor,
+    id_or_name: str,
+    overlap: timedelta,
+    validity: Validity = Validity(),
 ) -> Issued:
     """Give a client, by id or name, a new secret; the one it has lives on for `overlap` at most.
 
@@ -121,7 +126,7 @@ async def rotate(
             )
         for slot in living:
             await queries.end_secret(connection, client.id, slot, overlap)
-        token = await _issue(connection, hasher, client.id, free[0], life)
+        token = await _issue(connection, hasher, client.id, free[0], validity)
         await record_act(connection, actor, "client_rotated", "client", client.id, {"secret": free[0]})
         return Issued(client, free[0], token)
 
@@ -229,9 +234,9 @@ async def _with_secrets(connection: Connection, clients: Sequence[ClientRow]) ->
     return [(client, [each for each in secrets if each.client == client.id]) for client in clients]
 
 
-async def _issue(connection: Connection, hasher: PanHasher, client: str, slot: int, life: Life) -> str:
+async def _issue(connection: Connection, hasher: PanHasher, client: str, slot: int, validity: Validity) -> str:
     now: datetime = await connection.fetchval("SELECT now()")
-    not_before, expires_at = _at(life.not_before, now) or now, _at(life.expires, now)
+    not_before, expires_at = _at(validity.not_before, now) or now, _at(validity.expires, now)
     if expires_at is not None and expires_at <= max(now, not_before):
         raise UsageError("The expiry must lie in the future, and after the moment from which it is valid.")
     token = tokens.new_token(client)
@@ -271,5 +276,5 @@ def _require_name(name: str) -> None:
         raise UsageError("NAME holds something that looks like a PAN: choose another.")
 
 
-def _at(moment: Moment | None, now: datetime) -> datetime | None:
+def _at(moment: MomentFromNow | None, now: datetime) -> datetime | None:
     return now + moment if isinstance(moment, timedelta) else moment

@@ -15,7 +15,7 @@ from prequal.domain.times import to_the_second
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from prequal.api_clients.administration import Issued, Life, Moment
+    from prequal.api_clients.administration import Issued, MomentFromNow, Validity
     from prequal.api_clients.queries import ClientRow, SecretRow
     from prequal.issuers.identity import Identity
 
@@ -86,9 +86,9 @@ def add(
         _add_identified(name, scopes, identity, sandbox, rate, as_json)
         return
     settings, hasher = hashing_stores()
-    life = _life(not_before, expires)
+    validity = _validity(not_before, expires)
     issued = administration.add(
-        settings.database_url, hasher, operator(), name, scopes, sandbox=sandbox, rate=rate, life=life
+        settings.database_url, hasher, operator(), name, scopes, sandbox=sandbox, rate=rate, validity=validity
     )
     _show(issued, as_json)
 
@@ -144,8 +144,8 @@ def rotate(
     from prequal.record.acts import operator
 
     settings, hasher = hashing_stores()
-    life, lives_on = _life(not_before, expires), _duration("--overlap", overlap)
-    _show(administration.rotate(settings.database_url, hasher, operator(), client, lives_on, life), as_json)
+    validity, lives_on = _validity(not_before, expires), _duration("--overlap", overlap)
+    _show(administration.rotate(settings.database_url, hasher, operator(), client, lives_on, validity), as_json)
 
 
 @app.command()
@@ -251,13 +251,13 @@ def _show(issued: "Issued", as_json: bool) -> None:
     typer.echo(issued.token)
 
 
-def _life(not_before: str | None, expires: str | None) -> "Life":
-    from prequal.api_clients.administration import Life
+def _validity(not_before: str | None, expires: str | None) -> "Validity":
+    from prequal.api_clients.administration import Validity
 
-    return Life(_moment("--not-before", not_before), _moment("--expires", expires))
+    return Validity(_moment("--not-before", not_before), _moment("--expires", expires))
 
 
-def _moment(option: str, text: str | None) -> "Moment | None":
+def _moment(option: str, text: str | None) -> "MomentFromNow | None":
     from prequal.ops.selection import read_moment
 
     return None if text is None else read_moment(option, text)

@@ -26,7 +26,7 @@ from prequal.core.keys import KeyCheck
 from prequal.core.topology import Service
 from prequal.people.issuer_sign_in import IssuerSignIn
 from prequal.people.second_factor_keys import PURPOSE, SecondFactorKeys
-from prequal.people.sign_in import Life, SignIn
+from prequal.people.sign_in import SessionLifetime, SignIn
 from prequal.people.stored_second_factors import encrypted_under
 from prequal.postgres.connections import ConnectionPool
 from prequal.postgres.key_checks import recorded_key
@@ -98,16 +98,16 @@ def console_of(
     settings: ConsoleSettings, pool: ConnectionPool, readiness: Readiness, stop: asyncio.Event | None = None
 ) -> Console:
     """Wire the console; `stop` ends its streams."""
-    life = Life(settings.console_idle_minutes * 60, settings.console_session_hours * 3600)
+    lifetime = SessionLifetime(settings.console_idle_minutes * 60, settings.console_session_hours * 3600)
     session = functools.partial(pool.use, "console_session")
     keys, consumers = SecondFactorKeys.of(settings), Consumers(settings)
     return Console(
         settings=settings,
         pool=pool,
         readiness=readiness,
-        sign_in=SignIn(life, session, keys=keys, passwords=settings.console_passwords),
+        sign_in=SignIn(lifetime, session, keys=keys, passwords=settings.console_passwords),
         second_factor_keys=keys,
-        issuer_sign_in=IssuerSignIn.of(settings, life, session),
+        issuer_sign_in=IssuerSignIn.of(settings, lifetime, session),
         verifier=Verifier(settings, pool),
         last_shown=LastShown(),
         backtests=Backtests(settings, pool),

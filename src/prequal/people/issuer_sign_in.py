@@ -15,7 +15,7 @@ from prequal.issuers.code_flow import Attempt, CodeFlow, NotVouched
 from prequal.issuers.identity import Identity
 from prequal.issuers.tokens import Verified
 from prequal.people import queries, sessions
-from prequal.people.sign_in import WAITING_MAX, Life, SignInBusy, TooManyRefused
+from prequal.people.sign_in import WAITING_MAX, SessionLifetime, SignInBusy, TooManyRefused
 from prequal.postgres import clock
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, ActorKind, Detail, record_act
@@ -37,19 +37,21 @@ class IssuerSignIn:
         flow: the console as the issuer's client.
     """
 
-    def __init__(self, issuer: str, flow: CodeFlow, life: Life, connection: Connections) -> None:
+    def __init__(self, issuer: str, flow: CodeFlow, lifetime: SessionLifetime, connection: Connections) -> None:
         """Wire it; `connection` gives one for as long as its block lasts."""
         self.flow = flow
         self._issuer = issuer
-        self._life = life
+        self._lifetime = lifetime
         self._connection = connection
         self._turns = asyncio.Semaphore(WAITING_MAX)
         self._refused = RefusedAttempts()
 
     @classmethod
-    def of(cls, settings: SignInIssuerSettings, life: Life, connection: Connections) -> "IssuerSignIn | None":
+    def of(
+        cls, settings: SignInIssuerSettings, lifetime: SessionLifetime, connection: Connections
+    ) -> "IssuerSignIn | None":
         """That of these settings, if they name an issuer."""
-        return cls(settings.oidc_issuer, CodeFlow(settings), life, connection) if settings.oidc_issuer else None
+        return cls(settings.oidc_issuer, CodeFlow(settings), lifetime, connection) if settings.oidc_issuer else None
 
     async def __call__(self, attempt: Attempt, given: Mapping[str, str], host: str) -> str:
         """The token of a new session, for what the issuer sent back and `host`, an IP address, has handed on.
@@ -58,7 +60,7 @@ class IssuerSignIn:
             NotVouched: the issuer vouches for nobody.
             UnknownSubject: it does, and that is nobody here, or somebody who is disabled.
             TooManyRefused: either happened too often to that address; nothing is asked of the issuer.
-            Busy: too many wait already.
+            SignInBusy: too many wait already.
             Transient: issuer or database does not answer.
         """
         address = address_of(host)
@@ -86,7 +88,7 @@ class IssuerSignIn:
             whom = f"`{identity.subject}` of `{identity.issuer}`"
             raise UnknownSubject(f"{whom} is nobody who may sign in here: tell an administrator both.")
         token = sessions.new_token()
-        await sessions.begin(connection, name, token, self._life.idle_seconds, self._life.seconds)
+        await sessions.begin(connection, name, token, self._lifetime.idle_seconds, self._lifetime.seconds)
         details: dict[str, Detail] = {"issuer": self._issuer}
         await record_act(connection, Actor(ActorKind.PERSON, name), "signed_in", "person", name, details)
         return token

@@ -45,7 +45,7 @@ class SignInBusy(Transient):
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class SessionLifetime:
     """How long a session lives unused, and at most; in seconds."""
 
     idle_seconds: int
@@ -57,7 +57,7 @@ class SignIn:
 
     def __init__(
         self,
-        life: Life,
+        lifetime: SessionLifetime,
         connection: Callable[[], AbstractAsyncContextManager[Connection]],
         *,
         keys: SecondFactorKeys | None = None,
@@ -66,7 +66,7 @@ class SignIn:
         """Wire it; `connection` gives one for as long as its block lasts, and is asked when it is a sign-in's turn."""
         self._keys = keys
         self._passwords = passwords
-        self._life = life
+        self._lifetime = lifetime
         self._connection = connection
         self._verifier = PasswordVerifier()
         self._waiting = 0
@@ -79,7 +79,7 @@ class SignIn:
             PasswordsOff: nobody signs in so.
             SignInRefused: what was given does not fit, or the name is locked or disabled; a failure is counted.
             TooManyRefused: that happened too often to that address; what was given is not looked at.
-            Busy: too many wait already.
+            SignInBusy: too many wait already.
             SecondFactorUnreadable: password and name fit, and the second factor cannot be read here.
         """
         if not self._passwords:
@@ -133,7 +133,7 @@ class SignIn:
         async with connection.transaction():
             if not await queries.count_success(connection, name, verified, step):
                 return None  # the person was changed, or the code taken, a moment ago
-            await sessions.begin(connection, name, token, self._life.idle_seconds, self._life.seconds)
+            await sessions.begin(connection, name, token, self._lifetime.idle_seconds, self._lifetime.seconds)
             await record_act(connection, Actor(ActorKind.PERSON, name), "signed_in", "person", name)
         return token
 
