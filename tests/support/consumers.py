@@ -24,9 +24,8 @@ from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.handler import Handler
 from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.postgres.connections import SingleConnection
-from prequal.security.challenge_draws import ChallengeDraws
+from prequal.security.draws import ChallengeDraws, ScoreDraws
 from prequal.security.pan_encryption import KeyRing
-from prequal.security.score_draws import ScoreDraws
 
 from .submissions import KEY_RING, REPORT_MAC
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 from prequal.domain.pan import Pan
 from prequal.domain.scoring import cibil_score
 from prequal.messaging.events import ApplicationSubmitted
-from prequal.security.score_draws import ScoreDraws
+from prequal.security.draws import ScoreDraws
 
 Score: TypeAlias = int | None
 """A score, 300 … 900; None where the bureau has no file of the person."""

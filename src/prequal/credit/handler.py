@@ -25,7 +25,7 @@ from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import Connection, SingleConnection
-from prequal.security.challenge_draws import ChallengeDraws
+from prequal.security.draws import ChallengeDraws
 from prequal.security.pan_encryption import KeyRing
 from prequal.telemetry import metrics
 

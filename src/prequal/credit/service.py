@@ -21,9 +21,8 @@ from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.messaging.report_mac import ReportMac
 from prequal.postgres.connections import Connection, SingleConnection
 from prequal.postgres.key_checks import recorded_key
-from prequal.security.challenge_draws import ChallengeDraws
+from prequal.security.draws import ChallengeDraws, ScoreDraws
 from prequal.security.pan_encryption import KeyRing
-from prequal.security.score_draws import ScoreDraws
 from prequal.service import known_keys, process
 from prequal.service.key_watch import KeyWatch
 from prequal.service.readiness import Readiness

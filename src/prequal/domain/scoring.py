@@ -31,7 +31,7 @@ def cibil_score(
 
     Args:
         pan: whose score it is.
-        draw: the PAN's keyed hash for draws (`security.score_draws`), the same for every application of the PAN.
+        draw: the PAN's keyed hash for draws (`security.draws`), the same for every application of the PAN.
         monthly_income_inr: more or less of it gives or takes points.
         loan_type: likewise.
         published: the sandbox's scores (`domain.sandbox`); empty where it is off.

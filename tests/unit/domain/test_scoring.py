@@ -8,7 +8,7 @@ from harness import oracle
 from prequal.domain import sandbox, scoring
 from prequal.domain.application import LoanType
 from prequal.domain.scoring import cibil_score, income_points, spread
-from prequal.security.score_draws import ScoreDraws
+from prequal.security.draws import ScoreDraws
 from tests.builders import a_key, a_pan
 from tests.unit.domain.test_pan import NUMBERS
 

@@ -1,11 +1,12 @@
-"""`security.challenge_draws`: a number that is a PAN's own, as an oracle draws it too."""
+"""`security.draws`: numbers that are a PAN's own, as an oracle draws them too; that of a score is tried with it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import oracle
 from prequal.domain.pan import Pan
-from prequal.security.challenge_draws import ChallengeDraws
+from prequal.security.draws import ChallengeDraws, ScoreDraws
 from tests.builders import a_key
 
 
@@ -24,5 +25,6 @@ def test_draws_are_shared_out_evenly() -> None:
     assert 900 < tenth < 1100  # more than three standard deviations
 
 
-def test_key_of_the_draws_is_not_shown() -> None:
-    assert repr(ChallengeDraws(a_key(1))) == "ChallengeDraws()"
+@pytest.mark.parametrize("kind", [ScoreDraws, ChallengeDraws])
+def test_key_of_the_draws_is_not_shown(kind: type[ScoreDraws | ChallengeDraws]) -> None:
+    assert repr(kind(a_key(1))) == f"{kind.__name__}()"
