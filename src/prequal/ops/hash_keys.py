@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from prequal.core.blocking import blocking
 from prequal.core.errors import Refused
 from prequal.core.keys import KeyCheck
 from prequal.ops.key_queries import needed_without
@@ -23,7 +24,7 @@ from prequal.postgres import key_checks
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import BRIEFLY, HASH_KEYS_LOCK, HASH_PURPOSE, KEY_CHECK_LOCK, RecordedKey
 from prequal.record.acts import Actor, record_act
-from prequal.schema.version import run_at_revision
+from prequal.schema.version import connected_at_revision
 
 LIVING_MAX: Final = 2
 """So many keys may be in use at once: while one takes the other's place."""
@@ -33,7 +34,8 @@ _WAY_OUT: Final = (
 )
 
 
-def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedKey]:
+@blocking
+async def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedKey]:
     """Every hash key that the database knows, retired ones too; `checks` are of the keys here, the active one first.
 
     Raises:
@@ -41,53 +43,43 @@ def list_keys(database_url: str, checks: Sequence[KeyCheck]) -> list[ListedKey]:
         Transient: the database does not answer.
     """
     here = [check.key_id for check in checks]
-
-    async def ask(connection: Connection) -> list[ListedKey]:
+    async with connected_at_revision(database_url, "keys", SESSION, COMMAND_SECONDS) as connection:
         keys = await key_checks.recorded(connection, HASH_PURPOSE)
         return [
             listed(id_, key, here, "looked up", await _needed_by(connection, id_, keys)) for id_, key in keys.items()
         ]
 
-    return run_at_revision(database_url, "keys", ask, SESSION, COMMAND_SECONDS)
 
-
-def make_known(database_url: str, actor: Actor, key: bytes) -> None:
+@blocking
+async def make_known(database_url: str, actor: Actor, key: bytes) -> None:
     """Record another key's check value, so that processes may start with it, and that `actor` did so.
 
     Raises:
         Refused: the database knows none yet, or two that are not retired.
         Misconfigured, Transient: as for `list_keys`.
     """
-
-    async def record(connection: Connection) -> None:
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", KEY_CHECK_LOCK)
-            living = _living(await key_checks.recorded(connection, HASH_PURPOSE))
-            if not living:
-                raise Refused(
-                    "The database knows no PAN_HASH_KEY yet: the first start of prequal-api makes its own known."
-                )
-            if len(living) >= LIVING_MAX:
-                raise Refused(
-                    f"Key {living[0].hex()} is not retired yet: `prequal keys retire {living[0].hex()}` first."
-                )
-            check = KeyCheck.of(key)
-            await key_checks.record(connection, HASH_PURPOSE, check)
-            details = {"purpose": HASH_PURPOSE}
-            await record_act(connection, actor, "key_made_known", "key", check.key_id.hex(), details)
-
-    run_at_revision(database_url, "keys", record)
+    async with connected_at_revision(database_url, "keys") as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", KEY_CHECK_LOCK)
+        living = _living(await key_checks.recorded(connection, HASH_PURPOSE))
+        if not living:
+            raise Refused("The database knows no PAN_HASH_KEY yet: the first start of prequal-api makes its own known.")
+        if len(living) >= LIVING_MAX:
+            raise Refused(f"Key {living[0].hex()} is not retired yet: `prequal keys retire {living[0].hex()}` first.")
+        check = KeyCheck.of(key)
+        await key_checks.record(connection, HASH_PURPOSE, check)
+        details = {"purpose": HASH_PURPOSE}
+        await record_act(connection, actor, "key_made_known", "key", check.key_id.hex(), details)
 
 
-def retire(database_url: str, actor: Actor, key_id: bytes) -> None:
+@blocking
+async def retire(database_url: str, actor: Actor, key_id: bytes) -> None:
     """Take a hash key out of use: no process writes or starts with it alone any more; and record that `actor` did so.
 
     Raises:
         Refused: something that lives is found by this key alone, or it is the only one; nothing is changed.
         Misconfigured, Transient: as for `list_keys`.
     """
-
-    async def work(connection: Connection) -> None:
+    async with connected_at_revision(database_url, "keys", SESSION, COMMAND_SECONDS) as connection:
         left = await others_in_use(connection, HASH_PURPOSE, key_id)
         began: datetime = await connection.fetchval("SELECT now()")
         require_unneeded(key_id, await needed_without(connection, left), _WAY_OUT)
@@ -99,8 +91,6 @@ def retire(database_url: str, actor: Actor, key_id: bytes) -> None:
             require_unneeded(key_id, await needed_without(connection, left, began - WRITE_SECONDS_MAX), _WAY_OUT)
             await key_checks.retire(connection, HASH_PURPOSE, key_id)
             await record_act(connection, actor, "key_retired", "key", key_id.hex(), {"purpose": HASH_PURPOSE})
-
-    run_at_revision(database_url, "keys", work, SESSION, COMMAND_SECONDS)
 
 
 def _living(keys: Mapping[bytes, RecordedKey]) -> list[bytes]:

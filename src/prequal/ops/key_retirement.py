@@ -3,7 +3,6 @@
 Invariant: no key is retired while a row, a message or a dead letter holds a token of it.
 """
 
-import asyncio
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from prequal.core.blocking import blocking
 from prequal.core.errors import Refused
 from prequal.core.settings import KafkaSettings, RingAndTopicsSettings
 from prequal.core.topology import dead_letter_topic, topic_of
@@ -23,7 +23,7 @@ from prequal.postgres import key_checks
 from prequal.postgres.connections import FREE_PLANNER, Connection
 from prequal.postgres.key_checks import RecordedKey
 from prequal.record.acts import Actor
-from prequal.schema.version import connected_at_revision, run_at_revision
+from prequal.schema.version import connected_at_revision
 from prequal.security import key_file, key_providers
 from prequal.security.pan_encryption import VERSION
 
@@ -44,7 +44,7 @@ def holders(database_url: str, kafka: KafkaSettings, key_id: bytes) -> dict[str,
         Transient: the database or Kafka does not answer.
     """
     text = _beginning(key_id)
-    found = asyncio.run(_in_tables_of(database_url, key_id)) | _in_topics(kafka, text)
+    found = _in_tables_of(database_url, key_id) | _in_topics(kafka, text)
     return {place: count for place, count in found.items() if count}
 
 
@@ -67,25 +67,23 @@ def retire(actor: Actor, settings: RingAndTopicsSettings, key_id: bytes) -> None
         Misconfigured, Transient: as for `holders`, and for the key services that the file names.
     """
     require_unneeded(key_id, holders(settings.database_url, settings, key_id), _WAY_OUT)
-    asyncio.run(_end_use(settings.database_url, key_id))
+    _end_use(settings.database_url, key_id)
     if settings.encryption_key_file:
         file = Path(settings.encryption_key_file)
         key_file.write(file, key_providers.without(key_file.read(file), key_id, settings))
     make_unknown(settings.database_url, actor, key_id)
 
 
-def purpose_of(database_url: str, key_id: bytes) -> str | None:
+@blocking
+async def purpose_of(database_url: str, key_id: bytes) -> str | None:
     """For what the database knows a key, by its id, as its setting's name; None when it does not.
 
     Raises:
         Refused: it draws scores, and is not retired.
         Misconfigured, Transient: as for `holders`.
     """
-
-    async def ask(connection: Connection) -> list[str]:
-        return await key_checks.purposes_of(connection, key_id)
-
-    found = run_at_revision(database_url, "keys", ask)
+    async with connected_at_revision(database_url, "keys") as connection:
+        found = await key_checks.purposes_of(connection, key_id)
     purposes = [each for each in found if each != DRAWS]
     if found and not purposes:
         raise Refused(f"Key {key_id.hex()} is the {DRAWS}, which is not retired: with another, scores would change.")
@@ -123,6 +121,7 @@ def listed(
     return ListedKey(key_id.hex(), state, key.recorded_at, key.retired_at, needed)
 
 
+@blocking
 async def _end_use(database_url: str, key_id: bytes) -> None:
     """Write that the key is out of use, and look once more: what was under way at the first look is to be seen now.
 
@@ -142,6 +141,7 @@ async def _end_use(database_url: str, key_id: bytes) -> None:
         require_unneeded(key_id, held, _WAY_OUT)
 
 
+@blocking
 async def _in_tables_of(database_url: str, key_id: bytes) -> dict[str, int]:
     async with connected_at_revision(database_url, "keys", SESSION, COMMAND_SECONDS) as connection:
         return await _in_tables(connection, key_id)

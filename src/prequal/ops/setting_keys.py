@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from prequal.core.blocking import blocking
 from prequal.core.errors import Invalid, Refused
 from prequal.core.keys import key_id
 from prequal.messaging.events import CreditReportGenerated
@@ -28,7 +29,7 @@ from prequal.people.second_factor_keys import key_id_of
 from prequal.postgres import key_checks
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, record_act
-from prequal.schema.version import run_at_revision
+from prequal.schema.version import connected_at_revision
 
 Needs = Mapping[bytes, Mapping[str, int]]
 """For each key, by its id, how many of what need it; keys without any are left out."""
@@ -95,7 +96,8 @@ PURPOSES: Final[Mapping[str, Purpose]] = {
 }
 
 
-def list_keys(database_url: str, purpose: str, keys: Sequence[bytes]) -> list[ListedKey]:
+@blocking
+async def list_keys(database_url: str, purpose: str, keys: Sequence[bytes]) -> list[ListedKey]:
     """Every key of a purpose that the database knows, retired ones too, the oldest first.
 
     `keys` are those here, the active one first.
@@ -105,8 +107,7 @@ def list_keys(database_url: str, purpose: str, keys: Sequence[bytes]) -> list[Li
         Transient: the database does not answer.
     """
     here = [key_id(key) for key in keys]
-
-    async def ask(connection: Connection) -> list[ListedKey]:
+    async with connected_at_revision(database_url, "keys", SESSION, COMMAND_SECONDS) as connection:
         async with connection.transaction():
             known = await key_checks.recorded(connection, purpose)
             needs = await PURPOSES[purpose].needs(connection, keys, None)
@@ -115,10 +116,9 @@ def list_keys(database_url: str, purpose: str, keys: Sequence[bytes]) -> list[Li
             for id_, key in known.items()
         ]
 
-    return run_at_revision(database_url, "keys", ask, SESSION, COMMAND_SECONDS)
 
-
-def retire(database_url: str, actor: Actor, purpose: str, id_: bytes, keys: Sequence[bytes]) -> None:
+@blocking
+async def retire(database_url: str, actor: Actor, purpose: str, id_: bytes, keys: Sequence[bytes]) -> None:
     """Take a key out of use: no process starts with it as its own any more; and record that `actor` did so.
 
     `keys` are those here, the active one first.
@@ -130,8 +130,7 @@ def retire(database_url: str, actor: Actor, purpose: str, id_: bytes, keys: Sequ
     here = [key_id(key) for key in keys]
     if here[0] == id_:
         raise Refused(f"Key {id_.hex()} is the active one: `prequal keys rotate {purpose}` first.")
-
-    async def work(connection: Connection) -> None:
+    async with connected_at_revision(database_url, "keys", SESSION, COMMAND_SECONDS) as connection:
         await others_in_use(connection, purpose, id_)
         if PURPOSES[purpose].only_with_key and id_ not in here:
             raise Refused(
@@ -148,8 +147,6 @@ def retire(database_url: str, actor: Actor, purpose: str, id_: bytes, keys: Sequ
             await _require_no_need(connection, purpose, id_, keys, began - WRITE_SECONDS_MAX)
             await key_checks.retire(connection, purpose, id_)
             await record_act(connection, actor, "key_retired", "key", id_.hex(), {"purpose": purpose})
-
-    run_at_revision(database_url, "keys", work, SESSION, COMMAND_SECONDS)
 
 
 async def _require_no_need(

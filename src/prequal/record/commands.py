@@ -23,7 +23,7 @@ from prequal.record.acts import Actor
 from prequal.record.blocks import Link
 from prequal.record.heads import Head
 from prequal.record.verification import Verdict
-from prequal.schema.version import connected_at_revision, run_at_revision
+from prequal.schema.version import connected_at_revision
 
 COMMAND_SECONDS: Final = 600.0
 SESSION: Final = FREE_PLANNER | {
@@ -119,13 +119,11 @@ async def who(database_url: str, wanted: UUID | Sequence[str]) -> list[Access]:
         return await access_queries.accesses(connection, ids)
 
 
-def missing_hash_keys(database_url: str, given: Sequence[bytes]) -> list[bytes]:
+@blocking
+async def missing_hash_keys(database_url: str, given: Sequence[bytes]) -> list[bytes]:
     """The ids of the hash keys that the database ever knew, without those given. Raises as `who` does."""
-
-    async def work(connection: Connection) -> list[bytes]:
+    async with connected_at_revision(database_url, "record") as connection:
         return [id_ for id_ in await recorded(connection, HASH_PURPOSE) if id_ not in given]
-
-    return run_at_revision(database_url, "record", work)
 
 
 def _by_id(settings: Keys) -> dict[bytes, bytes]:

@@ -3,7 +3,6 @@
 Invariant: nothing but `migrate` imports this, and only when there is a step to take: Alembic is slow to import.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from prequal.core.blocking import blocking
 from prequal.core.errors import Misconfigured, Transient
 from prequal.postgres.connections import connected, describe
 from prequal.schema import locks
@@ -50,9 +50,10 @@ def _patiently(step: Callable[[], None], database_url: str) -> None:
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != locks.LOCK_NOT_AVAILABLE:
                 raise
-        time.sleep(retries.next_pause(asyncio.run(_holder(database_url))))
+        time.sleep(retries.next_pause(_holder(database_url)))
 
 
+@blocking
 async def _holder(database_url: str) -> str:
     async with connected(database_url, "migrate") as connection:
         return await locks.oldest_holder(connection)

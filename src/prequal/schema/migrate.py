@@ -3,11 +3,11 @@
 Invariant: two processes that migrate at once take turns (an advisory lock in `migrations/env.py`).
 """
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from prequal.core.blocking import blocking
 from prequal.postgres.connections import connected
 from prequal.schema import roles
 from prequal.schema.retention import maintain
@@ -53,20 +53,21 @@ def downgrade(database_url: str, revision: str) -> Migrated:
 
 def _run(direction: Literal["upgrade", "downgrade"], database_url: str, revision: str) -> Migrated:
     # psycopg gives no SQLSTATE when a connection is refused; asyncpg does, so it is asked first.
-    before = asyncio.run(_revision(database_url))
+    before = _revision(database_url)
     refuse_unreleased(before)
     if direction == "upgrade" and revision == HEAD and before == _newest():
         return Migrated(before, before)
     from prequal.schema import alembic_run  # half a second to import, which most starts need not wait for
 
     alembic_run.run(direction, database_url, revision, MIGRATIONS)
-    return Migrated(before, asyncio.run(_revision(database_url)))
+    return Migrated(before, _revision(database_url))
 
 
 def _newest() -> str:
     return max(step.stem.partition("_")[0] for step in (MIGRATIONS / "versions").glob("*.py"))
 
 
+@blocking
 async def _revision(database_url: str) -> str | None:
     async with connected(database_url, "migrate") as connection:
         return await revision_of(connection)

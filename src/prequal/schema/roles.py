@@ -3,7 +3,6 @@
 Invariant: running it again changes nothing, and takes away what no cell of the grid names; a password never travels.
 """
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -14,6 +13,7 @@ from typing import Final
 
 import asyncpg
 
+from prequal.core.blocking import blocking
 from prequal.core.errors import Misconfigured
 from prequal.postgres.connections import Connection, connected
 from prequal.schema.grants import GRANTS, MEMBER_OF, Role
@@ -34,7 +34,7 @@ def make(database_url: str, passwords: Mapping[Role, str]) -> None:
         Misconfigured: the address is wrong, or its user may not make roles and they are not there.
         Transient: the database cannot be reached, or failed.
     """
-    asyncio.run(_make(database_url, passwords))
+    _make(database_url, passwords)
 
 
 def grant(database_url: str) -> None:
@@ -44,7 +44,7 @@ def grant(database_url: str) -> None:
         Misconfigured: the address is wrong, or its user does not own the tables.
         Transient: the database cannot be reached, or failed.
     """
-    asyncio.run(_make(database_url, None))
+    _make(database_url, None)
 
 
 def statements() -> list[str]:
@@ -52,6 +52,7 @@ def statements() -> list[str]:
     return [*map(_role, Role), *(_membership(role, of) for role, of in MEMBER_OF.items())]
 
 
+@blocking
 async def _make(database_url: str, passwords: Mapping[Role, str] | None) -> None:
     async with _locked(database_url) as connection:
         if passwords is not None:
