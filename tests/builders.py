@@ -12,7 +12,8 @@ from harness import applications
 from prequal.core.settings import ServiceSettings
 from prequal.domain.application import LoanApplication, LoanType
 from prequal.domain.pan import Pan
-from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event, rfc3339
+from prequal.domain.times import rfc3339
+from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event
 from prequal.messaging.report_mac import ReportMac
 
 APPLICATION_ID = UUID("01935f6e-7c1a-7b52-9e0b-3f6f2a9d1c44")

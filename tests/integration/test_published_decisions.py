@@ -15,9 +15,10 @@ from prequal.core.topology import DECIDED_TOPIC, Service
 from prequal.domain.application import Status
 from prequal.domain.events import EventType
 from prequal.domain.policy import packaged
+from prequal.domain.times import rfc3339
 from prequal.local.logins import as_login
 from prequal.messaging.event_ids import event_id
-from prequal.messaging.events import ApplicationDecided, rfc3339
+from prequal.messaging.events import ApplicationDecided
 from prequal.messaging.handler import Outcome
 from prequal.messaging.outbox import archive_published
 from prequal.messaging.report_mac import ReportMac

@@ -31,7 +31,7 @@ from prequal.api.masking import is_safe_id, shown_path
 from prequal.api.openapi import document
 from prequal.api.posts import ClientGone
 from prequal.api.refusals import Refusals
-from prequal.messaging.events import rfc3339
+from prequal.domain.times import rfc3339
 from prequal.postgres.ids import new_text
 from prequal.service import http_answers
 from prequal.telemetry import metrics

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from prequal.api.masking import shown_path
 from prequal.core.errors import Refused
-from prequal.messaging.events import rfc3339
+from prequal.domain.times import rfc3339
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 
 

@@ -21,7 +21,7 @@ from prequal.core.errors import KeysUnavailable
 from prequal.domain.api_client import LOCAL, ClientScope
 from prequal.domain.application import LoanApplication
 from prequal.domain.sandbox import is_free_of_claims
-from prequal.messaging.events import rfc3339
+from prequal.domain.times import rfc3339
 from prequal.postgres.ids import new_id
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service.http_bodies import BODY_SECONDS, is_json

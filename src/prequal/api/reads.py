@@ -15,7 +15,7 @@ from prequal.api.json_answers import NO_STORE, send_json
 from prequal.api.rate_limits import RateLimits
 from prequal.core.errors import Transient
 from prequal.domain.api_client import ClientScope
-from prequal.messaging.events import rfc3339
+from prequal.domain.times import rfc3339
 from prequal.postgres.connections import Connection, ConnectionPool
 
 T = TypeVar("T")

@@ -321,11 +321,6 @@ def _with_draw(facts: bytes, challenge_draw: int) -> bytes:
     return b"%b|challenge_draw=%d" % (facts, challenge_draw)
 
 
-def rfc3339(moment: datetime) -> str:
-    """`moment`, which is UTC, as `2026-11-23T09:30:00.123456Z`: always with six decimals."""
-    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
-
-
 def _invalid(error: ValidationError) -> Invalid:
     problems = error.errors(include_input=False, include_url=False, include_context=False)
     words = redact("; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems))[:500]
