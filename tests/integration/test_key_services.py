@@ -20,9 +20,9 @@ from harness.database import PASSWORD, Database
 from harness.system import ENCRYPTION_KEY, REPORT_KEY, Service, a_system
 from harness.waiting import eventually
 from prequal.core.errors import KeysUnavailable, Misconfigured
+from prequal.core.key_sources import KeySource
 from prequal.core.keys import key_id
 from prequal.core.settings import CreditSettings, load
-from prequal.core.topology import KeySource
 from prequal.local.logins import as_login
 from prequal.ops import encryption_keys
 from prequal.postgres.connections import connected

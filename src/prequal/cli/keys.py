@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prequal.cli.connection_settings import hashing_stores, ring_stores, setting_keys_of, stores
-from prequal.core.topology import KeySource
+from prequal.core.key_sources import KeySource
 
 if TYPE_CHECKING:
     from prequal.core.settings import RingSettings

@@ -48,13 +48,6 @@ COMMANDS: Final = {
 """The command of `prequal` that runs each."""
 
 
-class KeySource(StrEnum):
-    """The key services that may have wrapped a key of a ring."""
-
-    VAULT = "vault"
-    KMS = "kms"
-
-
 class ExitCode(IntEnum):
     """What an exit code of `prequal` means, the same for every command."""
 

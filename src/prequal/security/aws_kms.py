@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from prequal.core.errors import KeysUnavailable, Misconfigured
 from prequal.core.key_source_settings import KeySourceSettings
-from prequal.core.topology import KeySource
+from prequal.core.key_sources import KeySource
 from prequal.security.data_key import DataKey
 from prequal.security.key_file import WrappedKey
 

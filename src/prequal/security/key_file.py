@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from prequal.core import files
 from prequal.core.errors import Misconfigured
+from prequal.core.key_sources import KeySource
 from prequal.core.keys import key_bytes
-from prequal.core.topology import KeySource
 
 ACTIVE: Final = "active"
 DECRYPTS: Final = "decrypts"

@@ -10,8 +10,8 @@ from botocore.endpoint import Endpoint
 
 from harness.ports import free_port
 from prequal.core.errors import KeysUnavailable, Misconfigured
+from prequal.core.key_sources import KeySource
 from prequal.core.settings import WrappingSettings, load
-from prequal.core.topology import KeySource
 from prequal.security import key_providers
 from prequal.security.aws_kms import CONTEXT, AwsKms
 from prequal.security.key_file import RingKeys, WrappedKey

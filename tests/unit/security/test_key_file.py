@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from prequal.core.errors import Misconfigured
-from prequal.core.topology import KeySource
+from prequal.core.key_sources import KeySource
 from prequal.security import key_file
 from prequal.security.key_file import RingKeys, WrappedKey
 from tests.builders import a_key, a_key_text

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from prequal.core.errors import KeysUnavailable, Misconfigured
+from prequal.core.key_sources import KeySource
 from prequal.core.keys import key_id
 from prequal.core.settings import WrappingSettings, load
-from prequal.core.topology import KeySource
 from prequal.security import key_providers
 from prequal.security.key_file import RingKeys, WrappedKey
 from tests.builders import a_key
