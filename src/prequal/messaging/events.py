@@ -226,7 +226,7 @@ class CreditReportGenerated(Event):
     def body(
         cls,
         application_id: UUID,
-        make_mac: Callable[[bytes], str] | None,
+        make_mac: Callable[[bytes], str],
         *,
         pan_number_hash: str,
         monthly_income_inr: Decimal,
@@ -239,18 +239,17 @@ class CreditReportGenerated(Event):
         """The event as a JSON object, whole but for its time.
 
         `client` is that of the application's event, if it names one. `make_mac` makes the MACs of the facts and, where
-        there is one, of the facts and the draw; None makes none.
+        there is one, of the facts and the draw.
         """
         fields = (application_id, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type)
         rest = _NO_FILE if cibil_score is None else f'"cibil_score":{cibil_score}'
         if client is not None:
             rest += f',"client":"{client}"'
-        if make_mac is not None:
-            facts = _joined((*fields, cibil_score))
-            rest += f',"report_mac":"{make_mac(facts)}"'
-            if challenge_draw is not None:
-                mac = make_mac(_with_draw(facts, challenge_draw))
-                rest += f',"challenge_draw":{challenge_draw},"challenge_mac":"{mac}"'
+        facts = _joined((*fields, cibil_score))
+        rest += f',"report_mac":"{make_mac(facts)}"'
+        if challenge_draw is not None:
+            mac = make_mac(_with_draw(facts, challenge_draw))
+            rest += f',"challenge_draw":{challenge_draw},"challenge_mac":"{mac}"'
         return _BODY % (event_id(cls.type, application_id), *fields, rest)
 
     @property
