@@ -6,7 +6,7 @@ Invariant: an `Accepted` is returned only after its commit; when nobody can say 
 import functools
 import random
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -45,15 +45,8 @@ class Accepted:
     is_repeat: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """Refused, because an application of the same client has the PAN: the client learns which, and from when."""
-
-    application_id: UUID
-    created_at: datetime
-
-
-Answer: TypeAlias = Accepted | Duplicate | ErrorCode
+Answer: TypeAlias = Accepted | queries.Holder | ErrorCode
+"""Refused as a duplicate, the client learns the application that has the PAN if it is its own."""
 Answers: TypeAlias = dict[UUID, Answer]
 """Answers by the application's id."""
 
@@ -191,7 +184,7 @@ async def _own_holders(connection: Connection, duplicates: Sequence[NewApplicati
         # Of several keys' claims the newest decides: the others are of applications that were rejected.
         claims = [holders[each.claim_key] for each in new.fingerprints if each.claim_key in holders]
         if claims:
-            answers[new.application.id] = Duplicate(*astuple(max(claims, key=lambda holder: holder.created_at)))
+            answers[new.application.id] = max(claims, key=lambda holder: holder.created_at)
     return answers
 
 

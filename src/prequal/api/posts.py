@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from prequal.api import queries
 from prequal.api.authentication import Authentication
-from prequal.api.batch_write import Accepted, Answer, Duplicate
+from prequal.api.batch_write import Accepted, Answer
 from prequal.api.errors import ApiError, ErrorCode, FieldIssue
 from prequal.api.json_answers import Headers, send_json
 from prequal.api.known_clients import Caller
@@ -90,7 +90,7 @@ class SubmitApplication:
             self._limits.note_repeat(caller)
         if isinstance(answer, ErrorCode):
             raise ApiError(answer)
-        if isinstance(answer, Duplicate):
+        if isinstance(answer, queries.Holder):
             raise _duplicate(answer)
         return answer
 
@@ -146,10 +146,10 @@ def _is_repeat(answer: Answer) -> bool:
     """Whether the client posted a PAN again within 24 hours, as it would to probe."""
     if isinstance(answer, Accepted):
         return answer.is_repeat
-    return isinstance(answer, Duplicate) or answer is ErrorCode.DUPLICATE_APPLICATION
+    return isinstance(answer, queries.Holder) or answer is ErrorCode.DUPLICATE_APPLICATION
 
 
-def _duplicate(earlier: Duplicate) -> ApiError:
+def _duplicate(earlier: queries.Holder) -> ApiError:
     details = [
         FieldIssue("application_id", str(earlier.application_id)),
         FieldIssue("created_at", rfc3339(earlier.created_at)),
