@@ -7,11 +7,14 @@ import hashlib
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from jgo.maven import Artifact, MavenContext, PythonResolver
 
-from prequal.local.jars import LOCK, ROOTS, Jar
+from prequal.local.jars import KAFKA_VERSION, LOCK, Jar
 
+ROOTS: Final = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.slf4j:slf4j-simple:1.7.36")
+"""What the lock is resolved from: the broker, and a logging binding (without one it logs nothing)."""
 HEADING = "# Apache Kafka's jars, one a line with its SHA-256. Written by `python -m tools.kafka_lock`."
 
 

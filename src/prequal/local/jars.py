@@ -19,9 +19,6 @@ import httpx
 from prequal.core.errors import Misconfigured
 
 KAFKA_VERSION: Final = "4.4.0"
-ROOTS: Final = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.slf4j:slf4j-simple:1.7.36")
-"""What the lock is resolved from: the broker, and a logging binding (without one it logs nothing)."""
-
 LOCK: Final = Path(__file__).with_name("kafka.lock")
 FOLDER: Final = Path(sys.prefix, "share", "prequal", f"kafka-{KAFKA_VERSION}")
 

@@ -46,9 +46,6 @@ DUTIES: Final[Mapping[Role, str]] = {
 MEMBER_OF: Final[Mapping[Role, str]] = {Role.PUBLISHER: "pg_read_all_stats"}
 """Roles of PostgreSQL itself: its metrics count the sessions of others, and the age of their transactions."""
 
-VERBS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
-"""Every privilege that a table has on all supported versions of PostgreSQL."""
-
 _FACTS = "id, pan_number_hash, monthly_income_inr, loan_amount_inr, loan_type, status"
 """What a consumer compares an event with."""
 _SHOWN = (
