@@ -30,7 +30,7 @@ from typing import Any, Final
 import uvloop
 from pydantic import SecretStr
 
-from harness.applications import a_key, an_application
+from harness.applications import an_application, an_idempotency_key
 from harness.broker import SUBMITTED, Broker
 from harness.client import Connection
 from harness.database import Database, prepare
@@ -94,7 +94,7 @@ class Load:
     async def _one(self, kind: str) -> None:
         first, body, key = random.choice(self.accepted[: -len(self.accepted) // 2]) if kind != "fresh" else ("", {}, "")
         if kind != "replay":
-            body, key = an_application(**({"pan_number": body["pan_number"]} if body else {})), a_key()
+            body, key = an_application(**({"pan_number": body["pan_number"]} if body else {})), an_idempotency_key()
         port, token = random.choice(self.ports), self.token
         self.under_way[port] += 1
         try:

@@ -48,7 +48,7 @@ def without(field: str, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in an_application(**changes).items() if name != field}
 
 
-def a_key() -> str:
+def an_idempotency_key() -> str:
     """An Idempotency-Key that nobody else has."""
     return str(uuid.uuid4())
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from harness import oracle
-from harness.applications import a_key, a_rejected_application, an_application
+from harness.applications import a_rejected_application, an_application, an_idempotency_key
 from harness.broker import REPORTED, REPORTED_DLQ, SUBMITTED, SUBMITTED_DLQ, Broker, headers_of
 from harness.database import Database
 from harness.system import DRAW_KEY
@@ -59,7 +59,7 @@ class Load:
         self._client.close()
 
     def _until_accepted(self, body: dict[str, Any]) -> None:
-        key, deadline = a_key(), time.monotonic() + self._patience
+        key, deadline = an_idempotency_key(), time.monotonic() + self._patience
         while time.monotonic() < deadline:
             try:
                 response = self._client.post("/applications", json=body, headers={"Idempotency-Key": key})

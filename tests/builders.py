@@ -39,11 +39,7 @@ def a_service() -> ServiceSettings:
     )
 
 
-def a_pan(number: str = PAN) -> Pan:
-    return Pan(number)
-
-
-def an_application(
+def a_loan_application(
     *,
     id: UUID = APPLICATION_ID,  # noqa: A002  # the field's own name
     pan: str = PAN,

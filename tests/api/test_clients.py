@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from harness.applications import a_key, a_pan, an_application
+from harness.applications import a_pan, an_application, an_idempotency_key
 from harness.database import Database
 from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import eventually, soon
@@ -289,7 +289,7 @@ def test_duplicate_names_the_clients_own_application_and_when(guarded: Guarded) 
     guarded.accepted(guarded.other.token, an_application(pan_number=pan))
     accepted = guarded.post(guarded.app.token, an_application(pan_number=pan)).json()
 
-    response = guarded.post(guarded.app.token, an_application(pan_number=pan), a_key())
+    response = guarded.post(guarded.app.token, an_application(pan_number=pan), an_idempotency_key())
 
     assert assert_error(response, 409, "DUPLICATE_APPLICATION")["details"] == [
         {"field": "application_id", "issue": accepted["application_id"]},
@@ -313,7 +313,7 @@ async def test_of_20_posts_of_one_pan_by_two_clients_each_has_one_accepted(guard
 
 
 def test_idempotency_key_is_a_clients_own(guarded: Guarded) -> None:
-    key, body = a_key(), an_application()
+    key, body = an_idempotency_key(), an_application()
     first = guarded.accepted(guarded.app.token, body, key)
 
     others = guarded.accepted(guarded.other.token, body, key)
@@ -323,7 +323,7 @@ def test_idempotency_key_is_a_clients_own(guarded: Guarded) -> None:
 
 
 def test_key_of_another_client_with_another_body_is_not_reused(guarded: Guarded) -> None:
-    key = a_key()
+    key = an_idempotency_key()
     guarded.accepted(guarded.app.token, an_application(), key)
 
     assert guarded.post(guarded.other.token, an_application(), key).status_code == 202

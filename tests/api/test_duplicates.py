@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from harness.applications import a_key, a_pan, an_application
+from harness.applications import a_pan, an_application, an_idempotency_key
 from tests.support.api import Api, assert_error
 
 
@@ -64,7 +64,7 @@ def test_duplicate_leaves_no_row(api: Api) -> None:
     api.accepted(an_application(pan_number=pan))
     before = api.database.everything()
 
-    api.post(an_application(pan_number=pan), a_key())
+    api.post(an_application(pan_number=pan), an_idempotency_key())
 
     assert api.database.everything() == before
 

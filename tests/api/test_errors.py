@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from harness.applications import a_key, an_application, without
+from harness.applications import an_application, an_idempotency_key, without
 from tests.support.api import JSON, Api, assert_error, fields_of
 
 UNKNOWN = "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"
@@ -78,7 +78,7 @@ def test_invalid_body_is_refused_with_its_code_and_fields_and_is_not_repeated(
         (encoded, {"Content-Type": 'Application/JSON;charset="UTF-8"'}),
         (encoded, {"Content-Type": "application/json\t; charset=utf-8"}),
         (encoded, twice("Content-Type", JSON_TYPE, JSON_TYPE)),
-        (encoded, {"Idempotency-Key": '"quoted",b;c=~' + a_key()}),
+        (encoded, {"Idempotency-Key": '"quoted",b;c=~' + an_idempotency_key()}),
     ],
     ids=[
         "16 KiB",

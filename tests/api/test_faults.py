@@ -12,7 +12,7 @@ import httpx
 import pytest
 import structlog
 
-from harness.applications import a_key, a_pan, an_application
+from harness.applications import a_pan, an_application, an_idempotency_key
 from harness.database import Database
 from harness.ports import free_port
 from harness.tcp_proxy import TcpProxy, a_proxy, port_of
@@ -174,7 +174,8 @@ async def test_database_away_is_503_within_the_bound_and_heals_by_itself(
         getattr(proxy, fault)()
 
         posts = [
-            client.post("/applications", json=an_application(), headers={"Idempotency-Key": a_key()}) for _ in range(5)
+            client.post("/applications", json=an_application(), headers={"Idempotency-Key": an_idempotency_key()})
+            for _ in range(5)
         ]
         with structlog.testing.capture_logs() as lines:
             *posted, read = await asyncio.gather(
@@ -196,7 +197,7 @@ async def test_database_away_is_503_within_the_bound_and_heals_by_itself(
 
 
 async def test_503_posted_again_with_its_key_makes_one_application(database: Database, kafka: Kafka) -> None:
-    application, headers = an_application(), {"Idempotency-Key": a_key()}
+    application, headers = an_application(), {"Idempotency-Key": an_idempotency_key()}
     async with api_behind_a_proxy(database, kafka) as (client, proxy):
         proxy.cut()
         assert_unavailable(await client.post("/applications", json=application, headers=headers))
@@ -281,7 +282,7 @@ async def test_refused_application_does_not_disturb_those_it_shares_a_write_with
 
 
 async def test_database_error_does_not_use_the_key_up(database: Database, kafka: Kafka) -> None:
-    application, headers = an_application(loan_type="AUTO"), {"Idempotency-Key": a_key()}
+    application, headers = an_application(loan_type="AUTO"), {"Idempotency-Key": an_idempotency_key()}
     database.execute("ALTER TABLE applications ADD CONSTRAINT no_autos CHECK (loan_type <> 'AUTO')")
     async with api_within(database.url, kafka.bootstrap_servers) as client:
         await ready(client)

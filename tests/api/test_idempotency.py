@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.applications import a_key, a_pan, a_rejected_application, an_application
+from harness.applications import a_pan, a_rejected_application, an_application, an_idempotency_key
 from harness.waiting import eventually
 from tests.support.api import Api, assert_error
 from tests.support.submissions import HASHER
@@ -28,7 +28,7 @@ def expire(api: Api, table: str, application_id: str) -> None:
 
 
 def test_same_key_and_body_give_the_first_answer_again_byte_for_byte(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     first = api.post(application, key)
 
     again = api.post(application, key)
@@ -39,7 +39,7 @@ def test_same_key_and_body_give_the_first_answer_again_byte_for_byte(api: Api) -
 
 
 def test_only_a_replay_says_that_it_is_one(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
 
     first = api.post(application, key)
     again = api.post(application, key)
@@ -49,7 +49,7 @@ def test_only_a_replay_says_that_it_is_one(api: Api) -> None:
 
 
 def test_replay_has_the_request_id_of_its_own_request_in_the_header_alone(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     api.post(application, key, X_Request_ID="first")
 
     again = api.post(application, key, X_Request_ID="second")
@@ -59,7 +59,7 @@ def test_replay_has_the_request_id_of_its_own_request_in_the_header_alone(api: A
 
 
 def test_replay_gives_the_first_answer_though_the_application_was_decided_since(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     first = api.post(application, key)
     api.database.execute(
         """
@@ -76,7 +76,7 @@ def test_replay_gives_the_first_answer_though_the_application_was_decided_since(
 
 
 def test_replay_leaves_no_row(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     api.accepted(application, key)
     before = api.database.everything()
 
@@ -97,7 +97,7 @@ def test_replay_leaves_no_row(api: Api) -> None:
     ids=str,
 )
 def test_same_fields_in_another_spelling_are_the_same_body(api: Api, spelled_otherwise: dict[str, Any]) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     first = api.post(application, key)
 
     again = api.post(application | spelled_otherwise, key)
@@ -117,7 +117,7 @@ def test_same_fields_in_another_spelling_are_the_same_body(api: Api, spelled_oth
     ids=str,
 )
 def test_same_key_with_another_body_is_422_key_reused(api: Api, change: dict[str, Any]) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     api.accepted(application, key)
 
     response = api.post(application | change, key)
@@ -126,7 +126,7 @@ def test_same_key_with_another_body_is_422_key_reused(api: Api, change: dict[str
 
 
 def test_same_key_with_another_pan_is_422_key_reused_and_takes_no_pan(api: Api) -> None:
-    application, key, pan = an_application(), a_key(), a_pan()
+    application, key, pan = an_application(), an_idempotency_key(), a_pan()
     api.accepted(application, key)
 
     response = api.post(application | {"pan_number": pan}, key)
@@ -136,7 +136,7 @@ def test_same_key_with_another_pan_is_422_key_reused_and_takes_no_pan(api: Api) 
 
 
 def test_reuse_does_not_harm_the_first_answer(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     first = api.post(application, key)
     api.post(application | {"loan_type": "AUTO"}, key)
 
@@ -146,7 +146,7 @@ def test_reuse_does_not_harm_the_first_answer(api: Api) -> None:
 
 
 def test_key_is_looked_up_before_the_duplicate_rule(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     first = api.post(application, key)
     assert_error(api.post(application), 409, "DUPLICATE_APPLICATION")
 
@@ -156,7 +156,7 @@ def test_key_is_looked_up_before_the_duplicate_rule(api: Api) -> None:
 
 
 def test_key_is_looked_up_after_validation(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     api.accepted(application, key)
 
     response = api.post(application | {"loan_type": "GOLD"}, key)
@@ -165,7 +165,7 @@ def test_key_is_looked_up_after_validation(api: Api) -> None:
 
 
 def test_invalid_request_does_not_use_its_key_up(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     api.post(application | {"loan_type": "GOLD"}, key)
 
     response = api.post(application, key)
@@ -175,7 +175,7 @@ def test_invalid_request_does_not_use_its_key_up(api: Api) -> None:
 
 
 def test_duplicate_does_not_use_its_key_up(api: Api) -> None:
-    pan, key = a_pan(), a_key()
+    pan, key = a_pan(), an_idempotency_key()
     api.accepted(an_application(pan_number=pan))
     assert_error(api.post(an_application(pan_number=pan), key), 409, "DUPLICATE_APPLICATION")
 
@@ -186,7 +186,7 @@ def test_duplicate_does_not_use_its_key_up(api: Api) -> None:
 
 
 def test_duplicate_with_a_key_stays_a_duplicate_when_asked_again(api: Api) -> None:
-    pan, key = a_pan(), a_key()
+    pan, key = a_pan(), an_idempotency_key()
     api.accepted(an_application(pan_number=pan))
 
     answers = [api.post(an_application(pan_number=pan), key) for _ in range(3)]
@@ -196,16 +196,16 @@ def test_duplicate_with_a_key_stays_a_duplicate_when_asked_again(api: Api) -> No
 
 
 def test_two_keys_are_two_requests(api: Api) -> None:
-    first = api.post(an_application(), a_key())
+    first = api.post(an_application(), an_idempotency_key())
 
-    second = api.post(an_application(), a_key())
+    second = api.post(an_application(), an_idempotency_key())
 
     assert second.status_code == 202
     assert second.json()["application_id"] != first.json()["application_id"]
 
 
 def test_keys_are_case_sensitive(api: Api) -> None:
-    key = "Key-" + a_key()
+    key = "Key-" + an_idempotency_key()
     api.accepted(an_application(), key)
 
     response = api.post(an_application(), key.upper())
@@ -214,7 +214,7 @@ def test_keys_are_case_sensitive(api: Api) -> None:
 
 
 def test_key_is_forgotten_after_24_hours(api: Api) -> None:
-    application, key = a_rejected_application(), a_key()
+    application, key = a_rejected_application(), an_idempotency_key()
     first = api.accepted(application, key)
     expire(api, "idempotency_keys", first)
     expire(api, "pan_claims", first)
@@ -227,7 +227,7 @@ def test_key_is_forgotten_after_24_hours(api: Api) -> None:
 
 
 def test_key_lives_as_long_as_the_claim_of_its_pan(api: Api) -> None:
-    application_id = api.accepted(an_application(), a_key())
+    application_id = api.accepted(an_application(), an_idempotency_key())
 
     lives = api.database.row(
         """
@@ -243,7 +243,7 @@ def test_key_lives_as_long_as_the_claim_of_its_pan(api: Api) -> None:
 
 
 def test_forgotten_key_may_name_another_body(api: Api) -> None:
-    key = a_key()
+    key = an_idempotency_key()
     first = api.accepted(an_application(), key)
     expire(api, "idempotency_keys", first)
     other = an_application()
@@ -256,7 +256,7 @@ def test_forgotten_key_may_name_another_body(api: Api) -> None:
 
 
 def test_forgotten_key_of_a_duplicate_is_a_duplicate(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     first = api.accepted(application, key)
     expire(api, "idempotency_keys", first)
 
@@ -277,7 +277,7 @@ def test_key_and_body_are_kept_as_hmacs_only(api: Api) -> None:
 
 
 async def test_same_key_posted_50_times_at_once_makes_one_application(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     url = f"{api.client.base_url}/applications"
     limits = httpx.Limits(max_connections=50)
 
@@ -293,7 +293,7 @@ async def test_same_key_posted_50_times_at_once_makes_one_application(api: Api) 
 
 
 async def test_same_key_with_other_bodies_at_once_accepts_one_of_them(api: Api) -> None:
-    key = a_key()
+    key = an_idempotency_key()
     url = f"{api.client.base_url}/applications"
 
     async with httpx.AsyncClient(timeout=15, trust_env=False) as client:
@@ -305,7 +305,7 @@ async def test_same_key_with_other_bodies_at_once_accepts_one_of_them(api: Api) 
 
 
 def test_key_whose_first_request_is_still_in_flight_is_409_in_use(api: Api) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     with api.database.connect() as first:
         first.execute(
             "INSERT INTO idempotency_keys VALUES (%s, %s, gen_random_uuid(), 'first', now() + interval '1 day')",
@@ -322,7 +322,7 @@ def test_key_whose_first_request_is_still_in_flight_is_409_in_use(api: Api) -> N
 
 
 def test_neighbours_of_a_key_in_use_are_accepted_meanwhile(api: Api) -> None:
-    key, locked = a_key(), []
+    key, locked = an_idempotency_key(), []
     with api.database.connect() as first:
         first.execute(
             "INSERT INTO idempotency_keys VALUES (%s, %s, gen_random_uuid(), 'first', now() + interval '1 day')",

@@ -21,7 +21,7 @@ from prequal.local.kafka import Kafka
 from prequal.record.acts import operator
 from tests.support.api import api_within, assert_error, assert_unavailable, ready
 from tests.support.api_clients import a_client, an_issuers_client, bearer
-from tests.support.issuer import AUDIENCE, Issuer, RegisteredClient, a_key, signed
+from tests.support.issuer import AUDIENCE, Issuer, RegisteredClient, a_signing_key, signed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,7 +48,7 @@ async def _trusting(cluster: Cluster, kafka: Kafka) -> AsyncIterator[Trusting]:
     with Issuer.running() as issuer, cluster.database() as database, pytest.MonkeyPatch.context() as patch:
         patch.setattr("prequal.core.refused_attempts.ATTEMPTS_MAX", 1000)
         patch.setattr(issuer_keys, "SPARED_SECONDS", 0.5)
-        issuer.keys += [a_key("EC", "EC"), a_key("OKP", "OKP")]
+        issuer.keys += [a_signing_key("EC", "EC"), a_signing_key("OKP", "OKP")]
         app = await asyncio.to_thread(_clients, database, issuer.url)
         asking: dict[str, Any] = {
             "api_authentication": "keys",
@@ -155,12 +155,14 @@ REFUSED: dict[str, Callable[[Issuer], str]] = {
     "another issuer's subject": lambda issuer: issuer.signed(client_id="elsewhere"),
     "a prefix of the issuer": lambda issuer: issuer.signed(iss=issuer.url[:-1]),
     "no issuer": lambda issuer: issuer.signed(iss=None),
-    "another key under the same id": lambda issuer: issuer.signed(a_key("first")),
+    "another key under the same id": lambda issuer: issuer.signed(a_signing_key("first")),
     "no signature": lambda issuer: issuer.signed(header={"alg": "none"}),
     "a signature cut off": lambda issuer: issuer.signed().rpartition(".")[0] + ".",
     "the public key as a shared secret": lambda issuer: issuer.signed_by_its_public_key(),
     "an algorithm that is not on the list": lambda issuer: issuer.signed(header={"alg": "RS512"}),
-    "an algorithm of another kind of key": lambda issuer: issuer.signed(a_key("first", "EC"), header={"alg": "ES256"}),
+    "an algorithm of another kind of key": lambda issuer: issuer.signed(
+        a_signing_key("first", "EC"), header={"alg": "ES256"}
+    ),
     "no id of a key": lambda issuer: issuer.signed(header={"kid": None}),
     "a critical header that nobody knows": lambda issuer: issuer.signed(header={"crit": ["new"], "new": 1}),
     "expired": lambda issuer: issuer.signed(exp=NOW - 3600),
@@ -270,7 +272,7 @@ async def test_while_the_issuer_is_away_its_last_keys_serve_on_and_a_key_nobody_
     changing: Trusting,
 ) -> None:
     changing.issuer.is_away = True
-    strange = changing.issuer.signed(a_key("strange"), header={"kid": "strange"})
+    strange = changing.issuer.signed(a_signing_key("strange"), header={"kid": "strange"})
 
     await soon(lambda: _answers(changing, strange, 503))
 
@@ -285,7 +287,9 @@ async def test_keys_that_nobody_knows_make_the_issuer_asked_seldom(trusting: Tru
     before, began = trusting.issuer.asked, time.monotonic()
 
     for number in range(50):
-        await trusting.ask(trusting.issuer.signed(a_key("x", "EC"), header={"alg": "ES256", "kid": f"k{number}"}))
+        await trusting.ask(
+            trusting.issuer.signed(a_signing_key("x", "EC"), header={"alg": "ES256", "kid": f"k{number}"})
+        )
 
     spared = issuer_keys.SPARED_SECONDS
     assert trusting.issuer.asked - before <= (time.monotonic() - began) / spared + 1

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.applications import a_key, a_pan, an_application
+from harness.applications import a_pan, an_application, an_idempotency_key
 from harness.database import Database
 from harness.waiting import soon
 from prequal.api import rate_limits
@@ -63,7 +63,9 @@ async def test_request_is_checked_in_one_order_from_its_route_to_its_duplicate(
         await refused(400, "MALFORMED_REQUEST", headers=token | JSON | BAD_KEY, content=b"{")
         await refused(422, "INVALID_LOAN_TYPE", headers=token | BAD_KEY, json=body | {"loan_type": "BOAT"})
         by_key = await refused(422, "VALIDATION_ERROR", headers=token | BAD_KEY, json=body)
-        await refused(409, "DUPLICATE_APPLICATION", headers=token | {"Idempotency-Key": a_key()}, json=body)
+        await refused(
+            409, "DUPLICATE_APPLICATION", headers=token | {"Idempotency-Key": an_idempotency_key()}, json=body
+        )
     assert fields_of(by_key.json()) == ["Idempotency-Key"]
 
 
@@ -98,7 +100,7 @@ async def test_repeats_of_a_rejected_pan_stop_its_clients_posts_whatever_their_p
 
 async def test_duplicate_is_a_repeat_and_a_replay_or_yesterdays_pan_is_none(database: Database, kafka: Kafka) -> None:
     token = bearer((await asyncio.to_thread(a_client, database)).token)
-    body, key = an_application(), {"Idempotency-Key": a_key()}
+    body, key = an_application(), {"Idempotency-Key": an_idempotency_key()}
     async with an_api(database, kafka, repeats=1) as client:
 
         async def post(headers: dict[str, str] = {}) -> int:  # noqa: B006

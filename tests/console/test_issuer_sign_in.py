@@ -29,7 +29,7 @@ from prequal.postgres.connections import ConnectionPool, PostgresAway, connected
 from prequal.record.acts import operator
 from prequal.telemetry import metrics
 from tests.console.conftest import PASSWORD, Browser
-from tests.support.issuer import a_key
+from tests.support.issuer import a_signing_key
 from tests.support.sign_in_issuer import CLIENT, SETTINGS, SUBJECT, SignInIssuer
 
 pytestmark = pytest.mark.usefixtures("auditor_is_tied")
@@ -327,7 +327,7 @@ async def test_token_with_the_right_claims_is_taken(browser: Browsers, issuer: S
 
 SIGNED: dict[str, Forge] = {
     "no signature": lambda issuer, said: issuer.signed(header={"alg": "none"}, **said),
-    "another key under the same id": lambda issuer, said: issuer.signed(a_key("first"), **said),
+    "another key under the same id": lambda issuer, said: issuer.signed(a_signing_key("first"), **said),
     "an algorithm that is not on the list": lambda issuer, said: issuer.signed(header={"alg": "RS512"}, **said),
     "the public key as a shared secret": lambda issuer, _: issuer.signed_by_its_public_key(),
     "no token": lambda *_: "",

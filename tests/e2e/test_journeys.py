@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from harness import oracle
-from harness.applications import a_key, a_rejected_application, an_application
+from harness.applications import a_rejected_application, an_application, an_idempotency_key
 from harness.broker import Broker
 from harness.database import Database
 from harness.load import Load, applications
@@ -139,7 +139,7 @@ def pending(database: Database) -> int:
 
 
 def test_second_start_is_fast_and_keeps_all_data(up: Up, client: httpx.Client) -> None:
-    body, key = an_application(), a_key()
+    body, key = an_application(), an_idempotency_key()
     first = client.post("/applications", json=body, headers={"Idempotency-Key": key})
     code = up.end(signal.SIGTERM)
     left = up.left()

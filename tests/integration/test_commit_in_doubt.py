@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from harness.applications import a_key, an_application
+from harness.applications import an_application, an_idempotency_key
 from harness.broker import SUBMITTED, Broker
 from harness.database import Database
 from harness.tcp_proxy import TcpProxy, a_proxy, port_of
@@ -103,7 +103,7 @@ async def test_all_applications_of_a_batch_whose_answer_was_lost_are_found(api: 
 
 
 async def test_answer_found_later_is_what_its_key_gives_again(api: BehindAProxy) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     api.proxy.lose_answer_to_commit()
     first = await api.post(application, key)
 
@@ -135,7 +135,7 @@ async def test_backend_that_was_left_in_its_transaction_is_ended(api: BehindAPro
 
 
 async def test_application_whose_commit_never_arrived_is_accepted_when_posted_again(api: BehindAProxy) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     api.proxy.lose_commit()
     await api.post(application, key)
 
@@ -149,7 +149,7 @@ async def test_application_whose_commit_never_arrived_is_accepted_when_posted_ag
 async def test_unknown_outcome_is_503_and_its_key_gives_the_answer_later(
     api: BehindAProxy,
 ) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     api.proxy.lose_answer_to_commit_and_cut()
     watch = Stopwatch()
 
@@ -166,7 +166,7 @@ async def test_unknown_outcome_is_503_and_its_key_gives_the_answer_later(
 
 
 async def test_outcome_that_cannot_be_found_out_is_503_and_nothing_is_left_of_it(api: BehindAProxy) -> None:
-    application, key = an_application(), a_key()
+    application, key = an_application(), an_idempotency_key()
     api.proxy.lose_commit_and_cut()
 
     response = await api.post(application, key)

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 from uuid_utils.compat import uuid7
 
-from harness.applications import a_key, a_pan, an_application
+from harness.applications import a_pan, an_application, an_idempotency_key
 from harness.database import PASSWORD, Database
 from harness.system import OTHER_KEY, PAN_HASH_KEY
 from prequal.api import queries
@@ -123,7 +123,10 @@ async def test_of_50_posts_of_one_pan_at_once_to_apis_of_every_phase_exactly_one
             pan = a_pan()
 
             answers = await asyncio.gather(
-                *(post(known[n % 3], an_application(pan_number=pan), a_key() if n % 2 else None) for n in range(50))
+                *(
+                    post(known[n % 3], an_application(pan_number=pan), an_idempotency_key() if n % 2 else None)
+                    for n in range(50)
+                )
             )
 
             statuses = Counter(answer.status_code for answer in answers)
@@ -210,7 +213,7 @@ async def test_rejected_application_frees_its_pan_under_both_keys(rotating: Data
 
 async def test_refused_application_holds_nothing_under_the_key_that_it_won(rotating: Database) -> None:
     async with apis(rotating, BEFORE, SECOND) as (before, second):
-        body, key = an_application(), a_key()
+        body, key = an_application(), an_idempotency_key()
         first = await post(before, body)
 
         assert (await post(second, body, key)).status_code == 409
@@ -230,7 +233,7 @@ async def test_refused_application_holds_nothing_under_the_key_that_it_won(rotat
 async def test_answer_to_a_key_is_given_again_by_apis_of_every_phase(rotating: Database) -> None:
     async with apis(rotating, *DURING) as known:
         for one in known:
-            body, key = an_application(), a_key()
+            body, key = an_application(), an_idempotency_key()
             first = await post(one, body, key)
             assert first.status_code == 202
 
@@ -243,7 +246,7 @@ async def test_answer_to_a_key_is_given_again_by_apis_of_every_phase(rotating: D
 
 
 async def test_key_that_is_posted_at_once_to_apis_of_every_phase_has_one_answer(rotating: Database) -> None:
-    body, key = an_application(), a_key()
+    body, key = an_application(), an_idempotency_key()
     async with apis(rotating, *DURING) as known:
         answers = await asyncio.gather(*(post(known[n % 3], body, key) for n in range(30)))
 
@@ -312,7 +315,7 @@ async def test_secret_that_is_being_made_holds_retirement_of_its_key_off(
 
 async def test_key_is_retired_once_nothing_that_lives_needs_it_and_the_rule_holds_on(rotating: Database) -> None:
     async with apis(rotating, *DURING) as (before, _, second):
-        old, both, key = an_application(), an_application(), a_key()
+        old, both, key = an_application(), an_application(), an_idempotency_key()
         assert (await post(before, old, key)).status_code == 202
         with pytest.raises(Refused, match=rf"Key {OLD_ID.hex()} is in use: pan_claims 1, idempotency_keys 1\. "):
             await retired(rotating)

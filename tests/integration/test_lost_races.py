@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from harness.applications import a_key, an_application
+from harness.applications import an_application, an_idempotency_key
 from harness.database import Database
 from prequal.local.kafka import Kafka
 from prequal.telemetry import metrics
@@ -57,7 +57,7 @@ async def test_application_that_loses_every_race_is_503_and_leaves_nothing(
     database: Database, client: httpx.AsyncClient
 ) -> None:
     lose(database, 5, "40P01")
-    application, headers = an_application(), {"Idempotency-Key": a_key()}
+    application, headers = an_application(), {"Idempotency-Key": an_idempotency_key()}
 
     refused = await client.post("/applications", json=application, headers=headers)
     left = database.count("applications") + database.count("pan_claims") + database.count("idempotency_keys")

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.applications import a_key, an_application
+from harness.applications import an_application, an_idempotency_key
 from harness.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
 from harness.journal import SERVICES
 from harness.own_system import OwnSystem
@@ -82,7 +82,7 @@ def test_broker_that_stopped_alarms_and_needs_nothing_but_to_be_started(rig: Own
 
 
 def test_frozen_database_alarms_and_needs_nothing_but_to_go_on(rig: OwnSystem, prometheus: Prometheus) -> None:
-    key, body = a_key(), an_application()
+    key, body = an_idempotency_key(), an_application()
     rig.freeze("postgres")
 
     _assert_noticed(rig, dict.fromkeys(SERVICES, NOT_READY))
@@ -153,7 +153,7 @@ def _assert_noticed(rig: OwnSystem, expected: dict[str, str]) -> None:
 
 def _post(rig: OwnSystem, key: str = "", body: dict[str, Any] | None = None) -> int | None:
     """The status that an application is answered with; None when the answer does not come."""
-    headers = {"Idempotency-Key": key or a_key()}
+    headers = {"Idempotency-Key": key or an_idempotency_key()}
     with httpx.Client(base_url=rig.url, timeout=ANSWER_SECONDS, trust_env=False) as client:
         try:
             return client.post("/applications", json=body or an_application(), headers=headers).status_code

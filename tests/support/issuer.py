@@ -30,7 +30,7 @@ SECRET = "a secret that the issuer shares with its client"
 Key = RSAKey | ECKey | OKPKey
 
 
-def a_key(key_id: str, kind: str = "RSA") -> Key:
+def a_signing_key(key_id: str, kind: str = "RSA") -> Key:
     parameters: Any = {"kid": key_id}
     if kind == "EC":
         return ECKey.generate_key("P-256", parameters)
@@ -89,7 +89,7 @@ class Issuer:
     """
 
     url: str
-    keys: list[Key] = field(default_factory=lambda: [a_key("first")])
+    keys: list[Key] = field(default_factory=lambda: [a_signing_key("first")])
     clients: dict[str, RegisteredClient] = field(default_factory=dict)
     is_away: bool = False
     asked: int = 0
@@ -123,7 +123,7 @@ class Issuer:
 
     def rotate(self, key_id: str) -> None:
         """Sign with a new key, and show no other."""
-        self.keys = [a_key(key_id)]
+        self.keys = [a_signing_key(key_id)]
 
     def served(self) -> flask.Flask:
         """The issuer as an application."""

@@ -12,10 +12,10 @@ from prequal.core.issuer_settings import ApiIssuerSettings
 from prequal.domain.api_client import ClientScope
 from prequal.issuers.keys import SigningKeys
 from prequal.issuers.tokens import LEEWAY_SECONDS, Verified, verified
-from tests.support.issuer import AUDIENCE, Issuer, Key, a_key
+from tests.support.issuer import AUDIENCE, Issuer, Key, a_signing_key
 from tests.unit.api.test_authentication import CLIENT, HASHER, NOW, Known, a_request, refusal
 
-ISSUER = Issuer("https://issuer.example", [a_key("first")])
+ISSUER = Issuer("https://issuer.example", [a_signing_key("first")])
 SETTINGS = ApiIssuerSettings.model_validate({"api_jwt_issuer": ISSUER.url, "api_jwt_audience": AUDIENCE})
 
 
@@ -83,7 +83,7 @@ def test_token_of_a_key_that_the_issuer_shows_no_more_is_forgotten() -> None:
     authentication, request = Taken(Known()), a_request(a_token())
     authentication.caller_of(request, ClientScope.READ)
 
-    authentication.show(a_key("second"))
+    authentication.show(a_signing_key("second"))
 
     assert refusal(authentication, request) == "UNAUTHENTICATED"
 
@@ -117,7 +117,7 @@ def test_no_more_tokens_are_remembered_than_have_room(monkeypatch: pytest.Monkey
 )
 def test_key_that_signs_nothing_for_us_is_left_out(entry: dict[str, object]) -> None:
     keys = SigningKeys(ISSUER.url)
-    good, bad = a_key("good").as_dict(private=False), ISSUER.keys[0].as_dict(private=False) | entry
+    good, bad = a_signing_key("good").as_dict(private=False), ISSUER.keys[0].as_dict(private=False) | entry
 
     keys._take({"keys": [good, {name: value for name, value in bad.items() if value is not None}, "nonsense"]})
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.domain.application import LoanType
-from tests.builders import PAN, a_body, a_pan, a_request
+from prequal.domain.pan import Pan
+from tests.builders import PAN, a_body, a_request
 from tests.unit.domain.test_identity_detection import COMPANIES, PANS
 from tests.unit.domain.test_pan import NUMBERS
 
@@ -38,7 +39,7 @@ def with_number(name: str, spelling: str) -> bytes:
 
 def test_a_valid_body_becomes_a_request() -> None:
     assert parse(a_body()) == ApplicationRequest(
-        a_pan(), "Asha Rao", Decimal("85000.00"), Decimal("1500000.00"), LoanType.AUTO
+        Pan(PAN), "Asha Rao", Decimal("85000.00"), Decimal("1500000.00"), LoanType.AUTO
     )
 
 

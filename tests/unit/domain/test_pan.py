@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prequal.domain.pan import SHAPE, Pan
 from prequal.domain.pan_detection import contains_pan, looks_like_pan, redact
-from tests.builders import a_pan, an_application
+from tests.builders import PAN, a_loan_application
 
 NUMBERS = st.from_regex(re.compile(r"[A-Z]{5}[0-9]{4}[A-Z]", re.ASCII), fullmatch=True)
 TEXTS = st.text(st.sampled_from("abXYZ019 .,:;/\\\"'{}[]()-_=&?%+\n\t₹é"), max_size=12)
@@ -98,11 +98,11 @@ def test_no_way_of_showing_a_pan_reveals_it(way: str, number: str) -> None:
 
 
 def test_a_pan_has_no_dictionary_to_print() -> None:
-    assert not hasattr(a_pan(), "__dict__")
+    assert not hasattr(Pan(PAN), "__dict__")
 
 
 def test_an_application_shows_its_pan_masked_however_it_is_shown() -> None:
-    application = an_application(pan="ABCDE1234F")
+    application = a_loan_application(pan="ABCDE1234F")
 
     assert "ABCDE" not in repr(application) + str(dataclasses.asdict(application)) + repr(pickle.dumps(application))
 
@@ -125,7 +125,7 @@ def test_pans_are_equal_as_their_numbers_are(one: str, other: str) -> None:
 
 
 def test_a_pan_is_not_equal_to_its_text() -> None:
-    assert a_pan("ABCDE1234F") != "ABCDE1234F"
+    assert Pan("ABCDE1234F") != "ABCDE1234F"
 
 
 # ── redacting ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -202,7 +202,7 @@ def test_a_pan_beside_a_uuid_is_masked_and_the_uuid_kept(number: str) -> None:
 
 
 def test_pan_in_a_column_is_masked_and_as_wide_as_the_column() -> None:
-    assert f"{a_pan('ABCDE1234F'):>12}" == "  XXXXX1234F"
+    assert f"{Pan('ABCDE1234F'):>12}" == "  XXXXX1234F"
 
 
 # ── free text ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from harness import oracle
 from prequal.domain import sandbox, scoring
 from prequal.domain.application import LoanType
+from prequal.domain.pan import Pan
 from prequal.domain.scoring import cibil_score, income_points, spread
 from prequal.security.draws import ScoreDraws
-from tests.builders import a_key, a_pan
+from tests.builders import PAN, a_key
 from tests.unit.domain.test_pan import NUMBERS
 
 INCOMES = st.integers(1, 999_999_999_999).map(lambda paise: Decimal(paise) / 100)
@@ -22,7 +23,7 @@ KEY = a_key(1)
 def a_score(
     number: str, income: Decimal, loan_type: LoanType, *, key: bytes = KEY, sandbox_on: bool = False
 ) -> int | None:
-    pan = a_pan(number)
+    pan = Pan(number)
     return cibil_score(pan, ScoreDraws(key).draw(pan), income, loan_type, sandbox.SCORES if sandbox_on else {})
 
 
@@ -104,7 +105,7 @@ def test_every_application_of_a_pan_has_the_same_draw() -> None:
 
 
 def test_another_key_gives_other_draws() -> None:
-    draws = {spread(ScoreDraws(a_key(number)).draw(a_pan())) for number in range(100)}
+    draws = {spread(ScoreDraws(a_key(number)).draw(Pan(PAN))) for number in range(100)}
 
     assert len(draws) == 11
 
@@ -116,7 +117,7 @@ def test_the_spread_reaches_every_value_from_minus_five_to_five() -> None:
 @given(KEYS, NUMBERS)
 @example(KEY, "PQRPS6789T")
 def test_the_spread_is_the_oracles(key: bytes, number: str) -> None:
-    assert spread(ScoreDraws(key).draw(a_pan(number))) == oracle.jitter(key, number)
+    assert spread(ScoreDraws(key).draw(Pan(number))) == oracle.jitter(key, number)
 
 
 @pytest.mark.parametrize(("base", "bound"), [(10_000, 900), (-10_000, 300)])

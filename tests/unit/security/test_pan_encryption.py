@@ -15,12 +15,13 @@ from pydantic import SecretStr
 from prequal.core.errors import Invalid, KeysUnavailable, Misconfigured, UnknownKey
 from prequal.core.keys import check_value, key_id
 from prequal.core.settings import ApiSettings, load
+from prequal.domain.pan import Pan
 from prequal.postgres.connections import Connection
 from prequal.postgres.key_checks import recorded_key
 from prequal.security import key_file
 from prequal.security.key_file import RingKeys
 from prequal.security.pan_encryption import TOKEN_BYTES, KeyRing, PanHasher
-from tests.builders import APPLICATION_ID, DATABASE_URL, OTHER_APPLICATION_ID, PAN, a_key, a_key_text, a_pan
+from tests.builders import APPLICATION_ID, DATABASE_URL, OTHER_APPLICATION_ID, PAN, a_key, a_key_text
 from tests.unit.domain.test_pan import NUMBERS
 
 
@@ -38,7 +39,7 @@ class Clock:
 
 
 def a_token(ring: KeyRing | None = None) -> bytes:
-    return (ring or a_ring()).encrypt(a_pan(), APPLICATION_ID)
+    return (ring or a_ring()).encrypt(Pan(PAN), APPLICATION_ID)
 
 
 def flipped(token: bytes, bit: int) -> bytes:
@@ -47,7 +48,7 @@ def flipped(token: bytes, bit: int) -> bytes:
 
 @given(NUMBERS, st.uuids())
 def test_an_encrypted_pan_is_decrypted_beside_its_application(number: str, id_: UUID) -> None:
-    token = a_ring().encrypt(a_pan(number), id_)
+    token = a_ring().encrypt(Pan(number), id_)
 
     assert a_ring().decrypt(token, id_).reveal() == number
 
@@ -65,7 +66,7 @@ def test_a_token_of_an_earlier_release_opens() -> None:
         "01afa54291bd1d82a1680694bb8b9f15af9e8971e6c6b43f2c05c4acc0b7965b2751f668041020f5041ee5539b5400"
     )
 
-    assert a_ring(1).decrypt(token, APPLICATION_ID) == a_pan()
+    assert a_ring(1).decrypt(token, APPLICATION_ID) == Pan(PAN)
 
 
 def test_keys_serve_until_their_time_is_over_and_are_then_forgotten() -> None:
@@ -74,7 +75,7 @@ def test_keys_serve_until_their_time_is_over_and_are_then_forgotten() -> None:
     ring.replace(a_key(1), [a_key(2)], good_until=110.0)
     clock.now = 109.9
     token = a_token(ring)
-    assert ring.decrypt(token, APPLICATION_ID) == a_pan()
+    assert ring.decrypt(token, APPLICATION_ID) == Pan(PAN)
 
     clock.now = 110.0
 
@@ -91,7 +92,7 @@ def test_closed_ring_opens_again_with_the_keys_that_it_is_given() -> None:
 
     ring.replace(a_key(1))
 
-    assert ring.decrypt(a_token(), APPLICATION_ID) == a_pan()
+    assert ring.decrypt(a_token(), APPLICATION_ID) == Pan(PAN)
 
 
 @given(st.uuids())
@@ -170,19 +171,19 @@ def test_requiring_a_key_opens_nothing() -> None:
 def test_a_retired_key_still_opens() -> None:
     token = a_token(a_ring(1))
 
-    assert a_ring(2, 1).decrypt(token, APPLICATION_ID) == a_pan()
+    assert a_ring(2, 1).decrypt(token, APPLICATION_ID) == Pan(PAN)
 
 
 def test_encryption_takes_the_current_key_and_never_a_retired_one() -> None:
     token = a_token(a_ring(2, 1, 3))
 
-    assert a_ring(2).decrypt(token, APPLICATION_ID) == a_pan()
+    assert a_ring(2).decrypt(token, APPLICATION_ID) == Pan(PAN)
 
 
 def test_nonces_are_never_the_same_twice() -> None:
     ring = a_ring()
 
-    nonces = {ring.encrypt(a_pan(), APPLICATION_ID)[9:21] for _ in range(2000)}
+    nonces = {ring.encrypt(Pan(PAN), APPLICATION_ID)[9:21] for _ in range(2000)}
 
     assert len(nonces) == 2000
 
@@ -192,7 +193,7 @@ def test_the_ring_of_the_settings_opens_with_current_and_retired_keys() -> None:
 
     opened = [ring.decrypt(a_token(a_ring(number)), APPLICATION_ID) for number in (1, 2, 3)]
 
-    assert opened == [a_pan()] * 3
+    assert opened == [Pan(PAN)] * 3
     assert ring.current_id == key_id(a_key(3))
 
 
@@ -218,15 +219,15 @@ def test_hasher_of_the_settings_has_the_keys_of_both() -> None:
         pan_hash_keys_retired=a_key_text(2),
     )
 
-    assert [each.hash(a_pan()) for each in PanHasher.of(settings).every] == [
-        PanHasher(a_key(number)).hash(a_pan()) for number in (1, 2)
+    assert [each.hash(Pan(PAN)) for each in PanHasher.of(settings).every] == [
+        PanHasher(a_key(number)).hash(Pan(PAN)) for number in (1, 2)
     ]
 
 
 def test_a_ring_without_retired_keys_is_a_ring() -> None:
     ring = KeyRing.from_settings(SecretStr(a_key_text(3)), SecretStr(""))
 
-    assert ring.decrypt(a_token(a_ring(3)), APPLICATION_ID) == a_pan()
+    assert ring.decrypt(a_token(a_ring(3)), APPLICATION_ID) == Pan(PAN)
 
 
 def spellings(key: bytes) -> list[str]:
@@ -261,13 +262,13 @@ def test_a_known_key_keeps_its_id_and_check_value() -> None:
 
 @given(NUMBERS)
 def test_a_pans_hash_is_its_hmac_in_lower_case_hexadecimal(number: str) -> None:
-    hashed = PanHasher(a_key(5)).hash(a_pan(number))
+    hashed = PanHasher(a_key(5)).hash(Pan(number))
 
     assert hashed == hmac.new(a_key(5), number.encode(), sha256).hexdigest()
 
 
 def test_a_pans_hash_depends_on_the_key_and_is_no_plain_digest() -> None:
-    hashes = {PanHasher(a_key(number)).hash(a_pan()) for number in (1, 2)} | {sha256(PAN.encode()).hexdigest()}
+    hashes = {PanHasher(a_key(number)).hash(Pan(PAN)) for number in (1, 2)} | {sha256(PAN.encode()).hexdigest()}
 
     assert len(hashes) == 3
 
@@ -277,7 +278,7 @@ def test_fingerprints_of_two_purposes_differ_from_each_other_and_from_the_hash()
 
     prints = {hasher.fingerprint(purpose, PAN.encode()).hex() for purpose in ("idempotency key", "request body")}
 
-    assert len(prints | {hasher.hash(a_pan())}) == 3
+    assert len(prints | {hasher.hash(Pan(PAN))}) == 3
 
 
 def test_a_fingerprint_is_the_same_in_every_process_with_the_key() -> None:
@@ -292,16 +293,16 @@ def test_a_fingerprint_is_the_same_in_every_process_with_the_key() -> None:
 def test_other_hash_keys_are_beside_the_active_one_and_change_nothing_of_it() -> None:
     hasher = PanHasher(a_key(1), [a_key(2), a_key(3)])
 
-    assert [each.hash(a_pan()) for each in hasher.every] == [PanHasher(a_key(n)).hash(a_pan()) for n in (1, 2, 3)]
+    assert [each.hash(Pan(PAN)) for each in hasher.every] == [PanHasher(a_key(n)).hash(Pan(PAN)) for n in (1, 2, 3)]
     assert [each.key_id for each in hasher.every] == [key_id(a_key(n)) for n in (1, 2, 3)]
     assert PanHasher(a_key(1)).every[1:] == ()
-    assert hasher.hash(a_pan()) == PanHasher(a_key(1)).hash(a_pan())
+    assert hasher.hash(Pan(PAN)) == PanHasher(a_key(1)).hash(Pan(PAN))
 
 
 def test_claim_of_a_client_is_the_hmac_that_is_stored() -> None:
     key = hmac.digest(a_key(1), b"prequal claim of a client", sha256)
 
-    claim = PanHasher(a_key(1)).claim(a_pan(), "k7m2xq9z")
+    claim = PanHasher(a_key(1)).claim(Pan(PAN), "k7m2xq9z")
 
     assert claim == hmac.digest(key, f"k7m2xq9z {PAN}".encode(), sha256).hex()
 
