@@ -32,7 +32,7 @@ from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD, SECOND_FACTOR_KEYS, Browser
 from tests.support.edge import hung_up
 from tests.support.reviews import in_review
-from tests.unit.domain.policy.test_decisions import WITH_FOIR
+from tests.unit.domain.policy.documents import WITH_FOIR
 
 Person = Callable[..., Any]
 IDS = {

@@ -27,7 +27,7 @@ from prequal.record.acts import operator
 from tests.console.conftest import Browser, backtest_waits
 from tests.support.reviews import reported
 from tests.support.submissions import a_submission, store, stored
-from tests.unit.domain.policy.test_decisions import WITH_FOIR
+from tests.unit.domain.policy.documents import WITH_FOIR
 
 SignedIn = Callable[..., Any]
 REPORT = """

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from prequal.cli.app import app
 from prequal.domain.policy import packaged
-from tests.unit.domain.policy.test_decisions import WITH_FOIR
+from tests.unit.domain.policy.documents import WITH_FOIR
 from tools import policy_schema
 
 

@@ -108,6 +108,58 @@ def a_document(**changed: str) -> str:
     return "".join((PARTS | changed).values())
 
 
+ROW_FORM = """
+[[rows]]
+when = {when}
+outcome = "{outcome}"
+reason = "ROW_{number}"
+measured = "cibil_score"
+en = "x"
+hi = "x"
+"""
+MISSING_FORM = """
+[[missing]]
+fact = "{fact}"
+reason = "NO_{number}"
+en = "x"
+hi = "x"
+"""
+"""A row and a missing fact of any kind, to be filled in."""
+WITH_FOIR = a_document(
+    limits="\n[limits]\nrate = { basis_points = 1200 }\nterm = { months = 12 }\nmost_foir = { basis_points = 6000 }\n",
+    derived="""
+[derived]
+emi_inr = { emi_of = "loan_amount_inr", rate = "rate", over = "term", rounding = "half_up" }
+foir = { foir_of = "emi_inr", rounding = "up" }
+""",
+    rows=(
+        ROW_FORM.format(when='["loan_type = HOME", "foir > most_foir"]', outcome="REJECTED", number=1)
+        + ROW_FORM.format(when="[]", outcome="PRE_APPROVED", number=2)
+    ).replace("cibil_score", "foir"),
+    missing="".join(
+        MISSING_FORM.format(fact=fact, number=number)
+        for number, fact in enumerate(
+            ["monthly_income_inr", "loan_amount_inr", "loan_type", "stated_obligations_inr", "cibil_score"]
+        )
+    ),
+    path="",
+    tests="".join(
+        f'\n[[tests]]\ncibil_score = 700\nmonthly_income_inr = {{ rupees = 50000 }}\n'
+        f'loan_amount_inr = {{ rupees = 1000000 }}\n'
+        f'loan_type = "{kind}"\nstated_obligations_inr = {{ rupees = 0 }}\nreason = "{code}"\n'
+        for kind, code in (("HOME", "ROW_1"), ("AUTO", "ROW_2"))
+    )
+    + '\n[[tests]]\nreason = "NO_0"\n'
+    + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nreason = "NO_1"\n'
+    + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nloan_amount_inr = { rupees = 1 }\nreason = "NO_2"\n'
+    + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nloan_amount_inr = { rupees = 1 }\nloan_type = "HOME"\n'
+    + 'reason = "NO_3"\n'
+    + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nloan_amount_inr = { rupees = 1 }\nloan_type = "HOME"\n'
+    + 'stated_obligations_inr = { rupees = 0 }\nreason = "NO_4"\n',
+)  # fmt: skip
+"""A document whose rows compare a derived ratio, of a fact that no application has."""
+
+
 def without_the_score_in_its_rows() -> str:
     """A whole document whose rows look at the loan's amount alone: up to a limit it is approved, beyond it rejected."""
     _, over, fine = ROWS.split("\n\n")

@@ -23,7 +23,14 @@ from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.reading import read
 from prequal.domain.policy.scope import scope_of
 from tests.unit.domain.policy import naive
-from tests.unit.domain.policy.documents import a_document, replaced, without_the_score_in_its_rows
+from tests.unit.domain.policy.documents import (
+    MISSING_FORM,
+    ROW_FORM,
+    WITH_FOIR,
+    a_document,
+    replaced,
+    without_the_score_in_its_rows,
+)
 
 POLICIES: Final = int(os.environ.get("EXAMPLES", "100"))
 """Random policies that are decided by; `make test-policies` has more."""
@@ -58,22 +65,6 @@ CONDITIONS = [
     *(f"{left} {operator} {right}" for left, right in COMPARED for operator in ("<", "<=", ">", ">=")),
     *(f"loan_type {operator} {loan_type}" for operator in ("=", "!=") for loan_type in LoanType),
 ]  # fmt: skip
-ROW = """
-[[rows]]
-when = {when}
-outcome = "{outcome}"
-reason = "ROW_{number}"
-measured = "cibil_score"
-en = "x"
-hi = "x"
-"""
-MISSING = """
-[[missing]]
-fact = "{fact}"
-reason = "NO_{number}"
-en = "x"
-hi = "x"
-"""
 PATH = """
 [path_to_yes]
 step = { rupees = 7 }
@@ -107,10 +98,10 @@ def policies(draw: st.DrawFn) -> Policy:
     )
     tables = draw(st.lists(st.lists(st.sampled_from(CONDITIONS), max_size=3), max_size=6))
     rows = [
-        ROW.format(when=json.dumps(when), outcome=draw(OUTCOMES), number=number)
+        ROW_FORM.format(when=json.dumps(when), outcome=draw(OUTCOMES), number=number)
         for number, when in enumerate([*tables, []])
     ]
-    missing = [MISSING.format(fact=fact, number=number) for number, fact in enumerate(KINDS)]
+    missing = [MISSING_FORM.format(fact=fact, number=number) for number, fact in enumerate(KINDS)]
     head = 'format = 1\nversion = "v1"\ntitle = "x"\ntests = []\n'
     return unchecked(read("".join([head, limits, *rows, *missing, PATH])))
 
@@ -282,54 +273,22 @@ def test_measures_of_a_missing_fact_are_empty_where_nothing_is_known() -> None:
 
 
 def test_policy_without_limits_has_measures() -> None:
-    rows = ROW.format(when='["loan_type = HOME"]', outcome="REJECTED", number=1).replace("cibil_score", "loan_type")
-    rows += ROW.format(when="[]", outcome="PRE_APPROVED", number=2).replace("cibil_score", "loan_type")
+    rows = ROW_FORM.format(when='["loan_type = HOME"]', outcome="REJECTED", number=1).replace(
+        "cibil_score", "loan_type"
+    )
+    rows += ROW_FORM.format(when="[]", outcome="PRE_APPROVED", number=2).replace("cibil_score", "loan_type")
     tests = "".join(
         f'\n[[tests]]\nloan_type = "{kind}"\nreason = "{code}"\n'
         for kind, code in (("HOME", "ROW_1"), ("AUTO", "ROW_2"))
     )
     tests = tests.replace("[[tests]]", "[[tests]]\ncibil_score = 700")
     tests += '\n[[tests]]\nreason = "NO_1"\n\n[[tests]]\ncibil_score = 700\nreason = "NO_2"\n'
-    missing = MISSING.format(fact="cibil_score", number=1) + MISSING.format(fact="loan_type", number=2)
+    missing = MISSING_FORM.format(fact="cibil_score", number=1) + MISSING_FORM.format(fact="loan_type", number=2)
     text = a_document(limits="\n[limits]\n", rows=rows, missing=missing, path="", tests=tests)
 
     measures = load(text).decide(Facts(700, None, None, LoanType.HOME)).measures_json
 
     assert json.loads(measures) == {"cibil_score": 700, "loan_type": "HOME"}
-
-
-WITH_FOIR = a_document(
-    limits="\n[limits]\nrate = { basis_points = 1200 }\nterm = { months = 12 }\nmost_foir = { basis_points = 6000 }\n",
-    derived="""
-[derived]
-emi_inr = { emi_of = "loan_amount_inr", rate = "rate", over = "term", rounding = "half_up" }
-foir = { foir_of = "emi_inr", rounding = "up" }
-""",
-    rows=(
-        ROW.format(when='["loan_type = HOME", "foir > most_foir"]', outcome="REJECTED", number=1)
-        + ROW.format(when="[]", outcome="PRE_APPROVED", number=2)
-    ).replace("cibil_score", "foir"),
-    missing="".join(
-        MISSING.format(fact=fact, number=number)
-        for number, fact in enumerate(
-            ["monthly_income_inr", "loan_amount_inr", "loan_type", "stated_obligations_inr", "cibil_score"]
-        )
-    ),
-    path="",
-    tests="".join(
-        f'\n[[tests]]\ncibil_score = 700\nmonthly_income_inr = {{ rupees = 50000 }}\n'
-        f'loan_amount_inr = {{ rupees = 1000000 }}\n'
-        f'loan_type = "{kind}"\nstated_obligations_inr = {{ rupees = 0 }}\nreason = "{code}"\n'
-        for kind, code in (("HOME", "ROW_1"), ("AUTO", "ROW_2"))
-    )
-    + '\n[[tests]]\nreason = "NO_0"\n'
-    + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nreason = "NO_1"\n'
-    + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nloan_amount_inr = { rupees = 1 }\nreason = "NO_2"\n'
-    + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nloan_amount_inr = { rupees = 1 }\nloan_type = "HOME"\n'
-    + 'reason = "NO_3"\n'
-    + '\n[[tests]]\nmonthly_income_inr = { rupees = 1 }\nloan_amount_inr = { rupees = 1 }\nloan_type = "HOME"\n'
-    + 'stated_obligations_inr = { rupees = 0 }\nreason = "NO_4"\n',
-)  # fmt: skip
 
 
 def test_policy_names_the_facts_that_it_reads_and_no_application_has() -> None:
