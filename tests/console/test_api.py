@@ -30,6 +30,7 @@ from prequal.policy_versions import challenges, life, shadows
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD, SECOND_FACTOR_KEYS, Browser
+from tests.support.console import code_of
 from tests.support.edge import hung_up
 from tests.support.reviews import in_review
 from tests.unit.domain.policy.documents import WITH_FOIR
@@ -40,21 +41,12 @@ IDS = {
     "version": "v1",
     "dead_letter": "loan_applications_submitted_dlq:0:17",
 }
-SHAPE = {"error_code", "message", "details", "request_id", "timestamp", "path"}
 OPERATIONS = [
     (method.upper(), path, operation.get("x-roles"))
     for path, methods in document()["paths"].items()
     for method, operation in methods.items()
 ]
 GUARDED = [each for each in OPERATIONS if each[2] is not None]
-
-
-def code_of(answer: httpx.Response, status: int) -> str:
-    """The code of a refusal of the one shape."""
-    body = answer.json()
-    assert (answer.status_code, set(body)) == (status, SHAPE)
-    assert answer.headers["x-request-id"] == body["request_id"]
-    return str(body["error_code"])
 
 
 @pytest.mark.parametrize(

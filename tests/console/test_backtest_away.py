@@ -21,9 +21,8 @@ from prequal.core.topology import ExitCode
 from prequal.domain.person import PersonRole
 from prequal.local.postgres import Postgres
 from prequal.schema.retention import maintain
-
-from .conftest import backtest_waits, csrf
-from .test_policy import document, fields, says
+from tests.console.conftest import backtest_waits, csrf
+from tests.support.console import document, fields, says
 
 SignedIn = Callable[..., Any]
 BACKTESTS = "/api/v1/policy/backtests"

@@ -24,23 +24,13 @@ from prequal.domain.policy.loading import load
 from prequal.policy_versions import challenges, life, shadows
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
-from tests.console.conftest import Browser, backtest_waits
+from tests.console.conftest import backtest_waits
+from tests.support.console import REPORT, document, fields, says
 from tests.support.reviews import reported
 from tests.support.submissions import a_submission, store, stored
 from tests.unit.domain.policy.documents import WITH_FOIR
 
 SignedIn = Callable[..., Any]
-REPORT = """
-    {"applications": 3, "flips": 1, "outcomes": [
-        {"before": "PRE_APPROVED", "after": "REJECTED", "applications": 1, "loan_amount_inr": "1200000.00"}
-    ]}
-"""
-
-
-def document() -> str:
-    text = packaged.text_of("v1")
-    assert text is not None
-    return text.replace('version = "v1"', 'version = "v2"')
 
 
 async def backtested(database: Database) -> None:
@@ -51,13 +41,6 @@ async def backtested(database: Database) -> None:
 
 def hashes() -> dict[str, str]:
     return {"hash": load(document()).hash, "backtest": bytes(32).hex()}
-
-
-async def fields(person: Browser, version: str, act: str) -> dict[str, str]:
-    """What the page of a version sends along with one of its forms, but for the token of the forms."""
-    page = (await person.get(f"/policy/{version}")).text
-    form = page.partition(f'action="/policy/{version}/{act}">')[2].partition("</form>")[0]
-    return dict(re.findall(r'type="hidden" name="(?!csrf)(\w+)" value="([^"]*)"', form))
 
 
 async def test_approved_version_challenges_and_is_ended(signed_in: SignedIn, database: Database) -> None:
@@ -354,12 +337,6 @@ async def test_backtest_whose_process_ends_at_once_is_said_and_leaves_nothing_op
 
     assert await soon(lambda: says(officer, "The backtest ended before it was done: try again."))
     assert [each.closed for each in opened] == [True, True]
-
-
-async def says(person: Any, words: str) -> str:
-    """The page of v2, once it says these words."""
-    text: str = (await person.get("/policy/v2")).text
-    return text if words in text else ""
 
 
 async def test_version_that_is_not_approved_is_not_put_into_force(signed_in: SignedIn) -> None:

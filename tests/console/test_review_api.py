@@ -14,7 +14,7 @@ from prequal.people.administration import NewSecrets
 from prequal.postgres.connections import connected
 from prequal.record.acts import operator
 from tests.console.conftest import PASSWORD
-from tests.console.test_api import code_of
+from tests.support.console import code_of
 from tests.support.reviews import LARGE, SMALL, in_review
 
 Person = Callable[..., Any]

@@ -18,7 +18,7 @@ from prequal.core.errors import Transient
 from prequal.domain.person import PersonRole
 from prequal.postgres.connections import connected
 from tests.console.conftest import csrf
-from tests.console.test_policy import REPORT
+from tests.support.console import REPORT
 from tests.support.reviews import in_review
 
 ID = "0190b5a8-0000-7000-8000-000000000000"
