@@ -126,8 +126,16 @@ async def people(database: Database) -> None:
 
 
 @pytest.fixture
+async def second_reviewers_name(people: None, database: Database) -> str:
+    """The name of a reviewer beside the one that is named like the role."""
+    async with connected(database.url, "test") as connection:
+        await administration.add(connection, operator(), "meena", [PersonRole.REVIEWER], NewSecrets(PASSWORD))
+    return "meena"
+
+
+@pytest.fixture
 async def person(browser: Callable[[], Browser], people: None) -> Callable[..., Any]:
-    """Makes a client of the JSON API with the token of a person of this role."""
+    """Makes a client of the JSON API with the token of a person of this name."""
 
     async def make(name: str) -> httpx.AsyncClient:
         client = browser().client
@@ -141,11 +149,11 @@ async def person(browser: Callable[[], Browser], people: None) -> Callable[..., 
 
 @pytest.fixture
 async def signed_in(browser: Callable[[], Browser], people: None) -> Callable[..., Any]:
-    """Makes a browser in which a person of this role is signed in."""
+    """Makes a browser in which a person of this name is signed in."""
 
-    async def make(role: PersonRole) -> Browser:
+    async def make(name: str) -> Browser:
         found = browser()
-        assert (await found.sign_in(role)).status_code == 303
+        assert (await found.sign_in(name)).status_code == 303
         return found
 
     return make

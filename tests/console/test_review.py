@@ -8,23 +8,16 @@ import pytest
 
 from harness.database import Database
 from prequal.domain.person import PersonRole
-from prequal.people import administration
-from prequal.people.administration import NewSecrets
-from prequal.postgres.connections import connected
-from prequal.record.acts import operator
-from tests.console.conftest import PASSWORD, Browser
+from tests.console.conftest import Browser
 from tests.support.reviews import LARGE, SMALL, in_review
 
 SignedIn = Callable[..., Any]
 
 
 @pytest.fixture
-async def second_reviewer(browser: Callable[[], Browser], people: None, database: Database) -> Browser:
-    async with connected(database.url, "test") as connection:
-        await administration.add(connection, operator(), "meena", [PersonRole.REVIEWER], NewSecrets(PASSWORD))
-    found = browser()
-    assert (await found.sign_in("meena")).status_code == 303
-    return found
+async def second_reviewer(signed_in: SignedIn, second_reviewers_name: str) -> Browser:
+    reviewer: Browser = await signed_in(second_reviewers_name)
+    return reviewer
 
 
 async def test_reviewer_claims_a_case_writes_a_note_and_decides_it(signed_in: SignedIn, database: Database) -> None:

@@ -9,11 +9,6 @@ import pytest
 from harness.database import Database
 from prequal.console.api.app import PREFIX
 from prequal.domain.person import PersonRole
-from prequal.people import administration
-from prequal.people.administration import NewSecrets
-from prequal.postgres.connections import connected
-from prequal.record.acts import operator
-from tests.console.conftest import PASSWORD
 from tests.support.console import code_of
 from tests.support.reviews import LARGE, SMALL, in_review
 
@@ -27,10 +22,8 @@ ACTS = {
 
 
 @pytest.fixture
-async def second_reviewer(person: Person, database: Database) -> Any:
-    async with connected(database.url, "test") as connection:
-        await administration.add(connection, operator(), "meena", [PersonRole.REVIEWER], NewSecrets(PASSWORD))
-    return await person("meena")
+async def second_reviewer(person: Person, second_reviewers_name: str) -> Any:
+    return await person(second_reviewers_name)
 
 
 def state_of(database: Database, case: UUID) -> tuple[Any, ...]:
