@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-import asyncpg
 import pytest
 
 from harness.database import Database
 from prequal.core.errors import Transient
-from prequal.postgres.connections import Connection, SingleConnection, connected
+from prequal.postgres.connections import SingleConnection, connected
 from prequal.telemetry import metrics
+from tests.support.database_away import let_no_connection_be_closed
 
 
 @pytest.fixture
@@ -65,14 +65,11 @@ async def test_connection_that_died_is_neither(
 async def test_work_that_is_done_is_not_lost_to_a_server_that_does_not_say_goodbye(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never(self: Connection, *, timeout: float) -> None:
-        raise TimeoutError
-
     async def number() -> int:
         async with connected(database.url, "test") as connection:
             found: int = await connection.fetchval("SELECT 1")
             return found
 
-    monkeypatch.setattr(asyncpg.Connection, "close", never)
+    let_no_connection_be_closed(monkeypatch)
 
     assert await number() == 1

@@ -3,13 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import pytest
 
 from harness.database import Database
 from harness.ports import free_port
 from prequal.core.errors import Misconfigured, Transient
-from prequal.postgres.connections import Connection
 from prequal.schema import locks
 from prequal.schema.retention import (
     ARCHIVE_DAYS,
@@ -19,6 +17,7 @@ from prequal.schema.retention import (
     RESOLVED_DAYS,
     maintain,
 )
+from tests.support.database_away import let_no_connection_be_closed
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row
 from tests.support.submissions import Submission, stored
 
@@ -103,10 +102,7 @@ def test_running_it_again_changes_nothing(database: Database) -> None:
 def test_run_that_is_done_is_not_lost_to_a_server_that_does_not_say_goodbye(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never(self: Connection, *, timeout: float) -> None:
-        raise TimeoutError
-
-    monkeypatch.setattr(asyncpg.Connection, "close", never)
+    let_no_connection_be_closed(monkeypatch)
 
     assert maintain(database.url).partitions_dropped == 0
 

@@ -1,9 +1,11 @@
-"""A database that refuses everybody for a while, as one that is away does, on a server that stays."""
+"""A database that refuses everybody for a while, on a server that stays, and one that never answers a goodbye."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import asyncpg
 import psycopg
+import pytest
 
 from harness.database import Cluster, Database
 
@@ -20,3 +22,12 @@ def away(cluster: Cluster, database: Database) -> Iterator[None]:
         finally:
             server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
             database.close()
+
+
+def let_no_connection_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server answers a connection's goodbye."""
+
+    async def never(self: asyncpg.Connection[asyncpg.Record], *, timeout: float) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(asyncpg.Connection, "close", never)
