@@ -12,6 +12,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/prequal"
 FOLDERS = (PACKAGE, ROOT, ROOT / "deploy/kubernetes")
 """Where a page's paths begin."""
+MOST_WORDS = {"ARCHITECTURE.md": 1_000, "docs/reliability.md": 1_100}
+"""Overviews: what explains belongs into docs/technical-design.md, what each build left into docs/fault-runs.md."""
+MOST_LINES = 100
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -20,6 +23,14 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", MOST_WORDS)
+def test_page_that_is_an_overview_stays_short(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+
+    assert sum(any(map(str.isalnum, word)) for word in text.split()) <= MOST_WORDS[page]
+    assert len(text.splitlines()) <= MOST_LINES
 
 
 def test_every_test_that_the_architecture_names_is_there() -> None:
