@@ -20,11 +20,13 @@ SEARCHED = (
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "SECURITY.md",
         "Makefile",
         "Dockerfile",
         "docker-compose.yml",
     ),
-    *("pyproject.toml", ".env.example", "env"),
+    *("pyproject.toml", "requirements", ".env.example", "env"),
+    *(".ci", ".dockerignore", ".gitignore", ".pre-commit-config.yaml"),
 )
 EXEMPT = ("docs/glossary.md", "tools/retired_words.py")
 

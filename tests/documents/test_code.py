@@ -96,6 +96,12 @@ def test_retired_word_that_is_put_back_is_found(tmp_path: Path) -> None:
     assert [line.partition(": ")[0] for line in retired_words.findings([page])] == [f"{page}:2"]
 
 
+def test_retired_words_are_looked_for_in_everything_that_is_under_version_control() -> None:
+    tops = {file.relative_to(ROOT).parts[0] for file in tracked()}
+
+    assert tops - set(retired_words.SEARCHED) - {"LICENSE"} == set()
+
+
 def test_no_statement_reads_columns_that_it_does_not_name() -> None:
     stars = [str(file) for file in SOURCES if "SELECT *" in file.read_text(encoding="utf-8")]
 

@@ -20,7 +20,7 @@ from prequal.domain.events import MESSAGE_VERSION, EventType
 from prequal.postgres.connections import Connection
 
 EVENT = "event_id, event_type, application_id, payload, correlation_id, traceparent, created_at"
-REPUBLISH_LOCK = 0x7265746C  # "retl"
+REPUBLISH_LOCK = 0x72657062  # "repb"
 
 ROW = "id, topic, event_id, event_type, application_id, payload, correlation_id, traceparent"
 """SQL: what an `OutboxRow` is made of."""
