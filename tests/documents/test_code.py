@@ -33,8 +33,10 @@ OF_ONE_SUBJECT = {
     "schema/version.py",
 }
 """Modules whose whole subject is one table, or one means of the server: they hold their own SQL."""
-NOWHERE = re.compile(r"\b[Tt]he contract\b|\b[Cc]ontract(?:.s)? ?§")
-"""How a page is cited that no reader of this repository has."""
+NOWHERE = re.compile(
+    r"\b[Tt]he contract\b|\b[Cc]ontract(?:.s)? ?§|(?<![A-Za-z])(?:the_contract|CONTRACT)(?:s_|(?![A-Za-z]))"
+)
+"""How a page is cited that no reader of this repository has, in prose and in names."""
 HEADERS_ARE_READ = ["messaging/kafka_clients.py", "messaging/messages.py", "ops/stored_dead_letter.py"]
 """Where a message's headers are read: in one place each, that carries them on. A second read can end the process."""
 

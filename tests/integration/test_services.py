@@ -59,9 +59,7 @@ def test_request_id_is_found_at_every_step(database: Database, broker: Broker, s
     assert decided.status == database.application(application_id)["status"]
 
 
-def test_metrics_of_the_contract_are_shown_by_those_who_count_them(
-    system: System, load: Load, database: Database
-) -> None:
+def test_public_metrics_are_shown_by_those_who_count_them(system: System, load: Load, database: Database) -> None:
     system.start()
     load.post(applications(20))
     load.wait()

@@ -20,7 +20,7 @@ KEY = bytes(range(32))
         ("29999.99", "PERSONAL", 620),
     ],
 )
-def test_the_oracle_adds_the_contracts_points(income: str, loan_type: str, points: int) -> None:
+def test_the_oracle_adds_the_points_of_income_and_loan_type(income: str, loan_type: str, points: int) -> None:
     assert oracle.score(KEY, "PQRPS6789T", income, loan_type) == points + oracle.jitter(KEY, "PQRPS6789T")
 
 
@@ -37,7 +37,7 @@ def test_the_oracle_knows_the_documented_pans() -> None:
         (650, "10000.00", "479999.99", "PRE_APPROVED"),
     ],
 )
-def test_the_oracle_draws_the_contracts_borders(score: int, income: str, amount: str, status: str) -> None:
+def test_the_oracle_decides_at_the_borders(score: int, income: str, amount: str, status: str) -> None:
     assert oracle.decision(score, income, amount) == status
 
 

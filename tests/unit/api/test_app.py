@@ -249,7 +249,7 @@ def a_scope(path: str) -> dict[str, Any]:
         (a_body(), {}, "SERVICE_UNAVAILABLE"),
     ],
 )
-async def test_faults_are_found_in_the_contracts_order(content: bytes, headers: dict[str, str], code: str) -> None:
+async def test_of_several_faults_the_first_one_is_named(content: bytes, headers: dict[str, str], code: str) -> None:
     assert code_of(await submitted(content, **headers)) == code
 
 

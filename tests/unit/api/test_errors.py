@@ -13,7 +13,7 @@ from prequal.core.errors import Refused
 from tests.builders import a_body
 from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
-CONTRACT = {
+PUBLIC = {
     400: {"MALFORMED_REQUEST"},
     401: {"UNAUTHENTICATED"},
     403: {"FORBIDDEN"},
@@ -43,8 +43,8 @@ def rendered(error: ApiError, request_id: str = "request-1", path: str = "/appli
     return body
 
 
-def test_the_codes_and_statuses_are_the_contracts() -> None:
-    codes = {(status, code) for status, codes in CONTRACT.items() for code in codes}
+def test_the_public_codes_have_their_statuses_and_there_are_no_others() -> None:
+    codes = {(status, code) for status, codes in PUBLIC.items() for code in codes}
 
     assert {(code.status, code.name) for code in ErrorCode} == codes
 

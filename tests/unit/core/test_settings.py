@@ -66,7 +66,7 @@ def test_a_service_starts_with_what_is_required(kind: type[ServiceSettings]) -> 
         (PublisherSettings, "publisher", 8003),
     ],
 )
-def test_a_service_has_the_contracts_name_and_port(kind: type[ServiceSettings], name: str, port: int) -> None:
+def test_a_service_has_its_documented_name_and_port(kind: type[ServiceSettings], name: str, port: int) -> None:
     settings = load(kind, **good())
 
     assert (settings.service_name, settings.http_port, settings.prometheus_port) == (name, port, None)

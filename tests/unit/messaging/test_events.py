@@ -101,7 +101,7 @@ def test_a_credit_report_is_read_back_as_it_was_written(id_: UUID, score: int, m
     )
 
 
-def test_a_submitted_application_has_the_contracts_fields_on_the_wire() -> None:
+def test_a_submitted_application_has_the_public_fields_on_the_wire() -> None:
     assert json.loads(a_submitted_message()) == {
         "event_id": str(event_id(EventType.APPLICATION_SUBMITTED, APPLICATION_ID)),
         "application_id": str(APPLICATION_ID),
@@ -116,7 +116,7 @@ def test_a_submitted_application_has_the_contracts_fields_on_the_wire() -> None:
     }
 
 
-def test_a_credit_report_has_the_contracts_fields_on_the_wire_and_no_pan() -> None:
+def test_a_credit_report_has_the_public_fields_on_the_wire_and_no_pan() -> None:
     assert json.loads(a_report_message()) == {
         "event_id": str(event_id(EventType.CREDIT_REPORT_GENERATED, APPLICATION_ID)),
         "application_id": str(APPLICATION_ID),

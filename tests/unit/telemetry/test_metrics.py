@@ -11,7 +11,7 @@ from prequal.telemetry import metrics
 from prequal.telemetry.collected_gauge import CollectedGauge
 from prequal.telemetry.shown import SHOWN, Labelled
 
-BY_CONTRACT = {
+PUBLIC = {
     "http_requests_total": Service.API,
     "http_request_duration_seconds": Service.API,
     "http_requests_in_progress": Service.API,
@@ -44,9 +44,9 @@ def families(exporter: Service) -> dict[str, Metric]:
     return {family.name: family for family in Labelled(exporter, exporter.value).collect()}
 
 
-@pytest.mark.parametrize("name", BY_CONTRACT)
+@pytest.mark.parametrize("name", PUBLIC)
 def test_public_metric_is_shown_by_its_process(name: str) -> None:
-    assert name.removesuffix("_total") in families(BY_CONTRACT[name])
+    assert name.removesuffix("_total") in families(PUBLIC[name])
 
 
 def test_every_declared_metric_is_shown_by_a_process() -> None:
@@ -117,7 +117,7 @@ def test_no_label_could_carry_an_id_or_personal_data() -> None:
 def test_every_metric_has_a_documentation_and_a_valid_name() -> None:
     found = [family for metric in declared().values() for family in metric.collect()]
 
-    assert len({family.name for family in found}) == len(found) >= len(BY_CONTRACT)
+    assert len({family.name for family in found}) == len(found) >= len(PUBLIC)
     assert all(family.documentation.endswith(".") for family in found)
     assert all(re.fullmatch(r"[a-z_]+", family.name) for family in found)
 
