@@ -6,7 +6,7 @@ descriptors of their own.
     accepted ──► idle ──► a head begins ──► a request is answered ──► idle
                   │             │                    └──► its client reads nothing: cut
                   │             └──► not whole within 10 s: 408
-                  └──► for as long as is set, or the longest when there is no room: closed
+                  └──► for as long as is set, or the longest when there is no room: closed ──► not read: cut
 """
 
 import asyncio
@@ -36,7 +36,7 @@ DESCRIPTORS_KEPT: Final = 128
 """For stores, logs and probes, beside those that one round of accepting may take."""
 ACCEPTED_AT_ONCE: Final = 128
 """So many connections are accepted in one turn of the loop. Of those that made room as many are not counted any more:
-they end in the next turn, but one that reads nothing of its last answer may stay for long."""
+they end in the next turn, but one that reads nothing of its last answer may stay until it is cut."""
 PROBES_MAX: Final = 32
 """So many connections more are let in when there is no room, and are answered probes alone."""
 
@@ -106,13 +106,22 @@ class Connections:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             for connection in self._over(self.idle, self._idle_seconds):
-                _close(connection, "idle")
+                self._let_go(connection, "idle")
             for connection in self._over(self.beginning, HEAD_SECONDS):
                 metrics.HTTP_CONNECTIONS_CLOSED.labels("head").inc()
                 connection.late()
             for connection in self._over(self.unread, UNREAD_SECONDS):
                 metrics.HTTP_CONNECTIONS_CLOSED.labels("unread").inc()
                 connection.transport.abort()
+
+    def hang_up(self, connection: Connection) -> None:
+        """Close a connection behind what was written; its client has `UNREAD_SECONDS` to read that."""
+        self.note(self.unread, connection)
+        _close(connection.transport)
+
+    def _let_go(self, connection: Connection, reason: str) -> None:
+        metrics.HTTP_CONNECTIONS_CLOSED.labels(reason).inc()
+        self.hang_up(connection)
 
     def _over(self, waiting: Waiting, seconds: float) -> list[Connection]:
         """Take out who has waited for so long."""
@@ -132,18 +141,13 @@ class Connections:
             if waiting:
                 gone = waiting.popitem(last=False)[0]
                 self._closing.add(gone)
-                _close(gone, "room")
+                self._let_go(gone, "room")
                 return True
         metrics.HTTP_CONNECTIONS_CLOSED.labels("refused").inc()
         return False
 
 
-def _close(connection: Connection, reason: str) -> None:
-    metrics.HTTP_CONNECTIONS_CLOSED.labels(reason).inc()
-    hang_up(connection.transport)
-
-
-def hang_up(transport: asyncio.Transport) -> None:
+def _close(transport: asyncio.Transport) -> None:
     """Close a connection behind what was written.
 
     With TLS the client is to answer that it ends, which one that does not read never does: once it has been sent

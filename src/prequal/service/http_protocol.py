@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from prequal.service.http_answers import ANSWERED, Flow, HeadWithBody, refusal
-from prequal.service.http_connections import Connections, hang_up
+from prequal.service.http_connections import Connections
 from prequal.service.http_fields import size, without_offer
 
 HEAD_BYTES_MAX: Final = 16 * 1024
@@ -225,8 +225,7 @@ class Protocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self.cycle.body.clear()  # what of it was not read yet
         if self.transport.is_closing():
-            self._waits.note(self._waits.unread, self)
-            hang_up(self.transport)
+            self._waits.hang_up(self)
             return
         self.flow.resume_reading()
         if self.pipeline:
@@ -254,7 +253,7 @@ class Protocol(HttpToolsProtocol):
         """Hang up, because the process is to end, or behind the answer that is on its way."""
         super().shutdown()
         if self.transport.is_closing():
-            hang_up(self.transport)
+            self._waits.hang_up(self)
 
     def late(self) -> None:
         """Refuse the request whose head is not whole yet, unless it is we who do not read it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from prequal.service.http_connections import Connections, hang_up
+from prequal.service.http_connections import Connections
 
 if TYPE_CHECKING:
     from prequal.service.http_protocol import Protocol
@@ -61,7 +61,7 @@ class Silent(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Hang up, because the process is to end."""
-        hang_up(self.transport)
+        self._waits.hang_up(self)
 
     def late(self) -> None:
         """Nothing is late that has not begun."""

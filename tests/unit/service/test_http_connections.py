@@ -250,6 +250,67 @@ async def test_client_that_reads_nothing_is_cut(monkeypatch: pytest.MonkeyPatch,
     assert cut._value.get() == before + 1
 
 
+class Narrow(Kept):
+    """Has the kernel take little, so that what a client does not read stays here."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        super().connection_made(transport)
+
+
+async def a_long_answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with what no socket's buffers take, but less than what makes uvloop ask for a pause."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"50000")]})
+    await send({"type": "http.response.body", "body": b"x" * 50_000})
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> list[Kept]:
+    """The connections of `Narrow`, whose clients have half a second to read."""
+    monkeypatch.setattr(http_connections, "UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr(Kept, "every", [])
+    return Kept.every
+
+
+async def who_reads_nothing(port: int, narrow: list[Kept]) -> socket.socket:
+    """A client that has asked and does not read the answer, a part of which waits here for it."""
+    before = len(narrow)
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    await asyncio.to_thread(client.connect, ("127.0.0.1", port))
+    client.sendall(a_request("GET /a"))
+    await soon(lambda: [each for each in narrow[before:] if each.cycle is not None and each.cycle.response_complete])
+    return client
+
+
+async def test_idle_client_that_leaves_the_rest_of_its_answer_unread_is_cut(narrow: list[Kept]) -> None:
+    async with an_edge(a_long_answer, protocol=Narrow, http_keep_alive_seconds=1) as port:
+        with await who_reads_nothing(port, narrow):
+            rest = narrow[0].transport.get_write_buffer_size()
+            await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 0, 10)
+
+    assert 0 < rest <= 65_536
+
+
+async def test_client_that_leaves_the_rest_of_its_answer_unread_makes_room_for_others(narrow: list[Kept]) -> None:
+    async with an_edge(a_long_answer, protocol=Narrow, http_connections_max=1) as port:
+        with await who_reads_nothing(port, narrow), await who_reads_nothing(port, narrow):
+            await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 1, 10)
+            left = [each.transport.is_closing() for each in narrow]
+
+    assert left == [True, False]
+
+
+async def test_client_that_leaves_the_rest_of_its_answer_unread_does_not_hold_up_the_end(narrow: list[Kept]) -> None:
+    async with an_edge(a_long_answer, protocol=Narrow, shutdown_seconds=20) as port:
+        client = await who_reads_nothing(port, narrow)
+        began = asyncio.get_running_loop().time()
+    seconds = asyncio.get_running_loop().time() - began
+    client.close()
+
+    assert seconds < 10
+
+
 class Refusing(http_protocol.Protocol):
     """Answers each request at once, in 16 KiB, and counts its answers."""
 
