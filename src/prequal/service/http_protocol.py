@@ -58,7 +58,8 @@ class Protocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state)
         self._waits = waits
-        self._parsing = self._head_bytes = self._since_body = 0
+        self._parsing = self._head_bytes = self._before_head = self._since_body = 0
+        self._has_ended_one = False
         self._buffered = b""
         self._is_reading_buffered = False
         self._refusal: int | None = None
@@ -109,7 +110,7 @@ class Protocol(HttpToolsProtocol):
         """Parse what holds the end of one head at most."""
         if self._refusal is not None:
             return
-        self._parsing = len(data)
+        self._parsing, self._has_ended_one = len(data), False
         self._since_body += self._parsing
         try:
             self.parser.feed_data(data)
@@ -154,11 +155,11 @@ class Protocol(HttpToolsProtocol):
         else:
             self._waits.idle.pop(self, None)
             self._waits.note(self._waits.beginning, self)
-            is_first = self.cycle is None or not self.cycle.more_body  # else the end of a body came with it
-            self._head_bytes = self._parsing if is_first else 0
+            self._head_bytes = self._parsing
+            self._before_head = self._parsing if self._has_ended_one else 0  # or less: the parser does not say where
         if len(self.url) > TARGET_BYTES_MAX:
             raise _Refused(414)
-        if self._head_bytes > HEAD_BYTES_MAX:
+        if self._head_bytes - self._before_head > HEAD_BYTES_MAX:
             raise _Refused(431)
 
     def on_message_begin(self) -> None:
@@ -212,6 +213,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that the body is whole; an offer's seems to be, before it was read."""
+        self._has_ended_one = True
         if not (self.parser.should_upgrade() or self.cycle.response_complete):
             self.cycle.more_body = False
             self.cycle.scope["state"]["is_body_whole"] = True

@@ -84,6 +84,22 @@ async def test_connect_is_no_http_that_is_spoken_here() -> None:
     assert answer[0] == 400
 
 
+@pytest.mark.parametrize(
+    "before",
+    [a_request("POST /a", body=b"x" * 15_000), a_request("POST /a", body=b"x" * 15_000, chunked=True)],
+    ids=["with a length", "chunked"],
+)
+@pytest.mark.parametrize("apart", [200, 0], ids=["the end of a body", "a whole request"])
+@pytest.mark.parametrize(("size", "status"), [(9_000, 200), (18_000, 431)], ids=["a head", "too large a head"])
+async def test_what_comes_before_a_head_is_no_part_of_it(before: bytes, apart: int, size: int, status: int) -> None:
+    head = a_request("GET /b", [b"X-Long: " + b"x" * size])
+    async with an_edge() as port:
+        packets = (before[:apart], before[apart:] + head[:3_000], head[3_000:6_000], head[6_000:])
+        both = await answers(port, *(each for each in packets if each), number=2)
+
+    assert [answer[0] for answer in both] == [200, status]
+
+
 CHUNKED = a_request("POST /a", chunked=True).removesuffix(b"0\r\n\r\n0\r\n\r\n")
 """A request's head, of whose body nothing is there yet."""
 
