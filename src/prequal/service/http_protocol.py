@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from prequal.service.http_answers import ANSWERED, Flow, HeadWithBody, refusal
@@ -60,6 +60,7 @@ class Protocol(HttpToolsProtocol):
         self._waits = waits
         self._parsing = self._head_bytes = self._before_head = self._since_body = 0
         self._has_ended_one = False
+        self._answering: RequestResponseCycle | None = None
         self._buffered = b""
         self._is_reading_buffered = False
         self._refusal: int | None = None
@@ -72,8 +73,11 @@ class Protocol(HttpToolsProtocol):
         self.flow = Flow(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what has come and is not served."""
+        """Forget what has come and is not served, and tell the request that is: uvicorn tells the last one alone."""
         self._buffered = b""
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         self._waits.closed(self)
         super().connection_lost(exc)
 
@@ -221,9 +225,14 @@ class Protocol(HttpToolsProtocol):
 
     # ── answering ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         """Go on with the next request that waits, or wait for one."""
         self.server_state.total_requests += 1
+        self._answering = None
         if self.cycle.response_complete:
             self.cycle.body.clear()  # what of it was not read yet
         if self.transport.is_closing():

@@ -1,6 +1,7 @@
 """`service.http_connections` and `service.http_protocol`: what rude clients can make a process hold."""
 
 import asyncio
+import logging
 import resource
 import socket
 from collections.abc import Iterator
@@ -309,6 +310,40 @@ async def test_client_that_leaves_the_rest_of_its_answer_unread_does_not_hold_up
     client.close()
 
     assert seconds < 10
+
+
+async def test_client_that_hangs_up_on_several_requests_is_no_fault(
+    narrow: list[Kept], caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = Slow()
+    async with an_edge(slow, protocol=Kept) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(a_request("GET /a") * 2)
+        await soon(lambda: narrow and narrow[0].pipeline)
+        writer.close()
+        await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 0)
+        slow.permits.release()
+        await soon(lambda: not narrow[0].tasks)
+
+    assert slow.begun == 1
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_first_of_several_requests_hears_that_its_client_has_hung_up(narrow: list[Kept]) -> None:
+    heard: list[str] = []
+
+    async def listening(_: Scope, receive: Receive, __: Send) -> None:
+        while not heard or heard[-1] == "http.request":
+            heard.append((await receive())["type"])
+
+    async with an_edge(listening, protocol=Kept) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(a_request("GET /a") * 2)
+        await soon(lambda: narrow and narrow[0].pipeline)
+        writer.close()
+        await soon(lambda: heard[-1:] == ["http.disconnect"])
+
+    assert heard == ["http.request", "http.disconnect"]
 
 
 class Refusing(http_protocol.Protocol):

@@ -11,11 +11,11 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from harness.waiting import soon
-from prequal.service import http_connections, http_server
+from prequal.service import http_connections, http_protocol, http_server
 from prequal.service.http_tls import HANDSHAKE_SECONDS, HttpCertificate
 from prequal.telemetry import metrics
 from tests.support.certificates import Authority
-from tests.support.edge import a_request, an_answer, an_edge, value
+from tests.support.edge import a_request, an_answer, an_edge, echo, value
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -120,6 +120,32 @@ async def test_idle_client_that_reads_no_more_holds_up_neither_the_end_nor_room_
         client.close()
 
     assert seconds < 5
+
+
+async def test_request_that_ends_after_its_connection_leaves_nothing_to_be_cut(tls: Tls) -> None:
+    begun, go_on, kept = [], asyncio.Event(), []
+
+    class Kept(http_protocol.Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            kept.append(self)
+            super().connection_made(transport)
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope)
+        await go_on.wait()
+        await echo(scope, receive, send)
+
+    async with an_edge(slow, protocol=Kept, certificate=tls.certificate) as port:
+        _, writer = await tls.connect(port)
+        writer.write(a_request("GET /a") * 2)
+        await soon(lambda: kept and kept[0].pipeline)
+        writer.close()
+        await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 0)
+        go_on.set()
+        await soon(lambda: not kept[0].tasks)
+        to_be_cut = list(kept[0]._waits.unread)
+
+    assert (len(begun), to_be_cut) == (1, [])
 
 
 async def test_client_that_reads_slowly_gets_the_whole_of_its_last_answer(tls: Tls) -> None:
