@@ -78,6 +78,7 @@ class Protocol(HttpToolsProtocol):
         if self._answering is not None:
             self._answering.disconnected = True
             self._answering.message_event.set()
+            self._answering = None
         self._waits.closed(self)
         super().connection_lost(exc)
 
@@ -227,7 +228,14 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        task = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(task)
+        task.add_done_callback(self._end_task)
+
+    def _end_task(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if self._answering is not None and self.transport.is_closing():  # its answer broke off
+            self._waits.hang_up(self)
 
     def on_response_complete(self) -> None:
         """Go on with the next request that waits, or wait for one."""

@@ -312,6 +312,23 @@ async def test_client_that_leaves_the_rest_of_its_answer_unread_does_not_hold_up
     assert seconds < 10
 
 
+async def test_client_that_leaves_an_answer_unread_that_broke_off_is_cut(narrow: list[Kept]) -> None:
+    async def broken(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"50001")]})
+        await send({"type": "http.response.body", "body": b"x" * 50_000, "more_body": True})
+
+    async with an_edge(broken, protocol=Narrow) as port:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            await asyncio.to_thread(client.connect, ("127.0.0.1", port))
+            client.sendall(a_request("GET /a"))
+            await soon(lambda: narrow and narrow[0].transport.is_closing())
+            rest = narrow[0].transport.get_write_buffer_size()
+            await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 0, 10)
+
+    assert 0 < rest <= 65_536
+
+
 async def test_client_that_hangs_up_on_several_requests_is_no_fault(
     narrow: list[Kept], caplog: pytest.LogCaptureFixture
 ) -> None:
