@@ -11,6 +11,8 @@ from prequal.core.lifecycle import beside
 from prequal.core.settings import ApiSettings, load
 from prequal.core.topology import Service
 from prequal.messaging.own_event_publisher import OwnEventPublisher
+from prequal.postgres.connections import connected
+from prequal.record.access_queries import accesses
 from prequal.telemetry import metrics
 from tests.support.submissions import a_new_application
 
@@ -22,12 +24,13 @@ def waiting() -> float:
     return next(iter(metrics.WAITING.collect())).samples[0].value
 
 
-def submissions_to(database: Database) -> Submissions:
+def submissions_to(database: Database, name: str = Service.API) -> Submissions:
     settings = load(
         ApiSettings,
         _env_file=None,
         database_url=database.url,
         kafka_bootstrap_servers="127.0.0.1:9",
+        service_name=name,
         **{name.lower(): value for name, value in KEYS.items()},
     )
     return Submissions(settings, OwnEventPublisher(settings, Service.API, "topic"))
@@ -76,3 +79,15 @@ async def test_nobody_is_written_one_by_one_who_has_less_than_a_second_left(data
 
     assert answers == [ErrorCode.SERVICE_UNAVAILABLE] * 20
     assert database.count("applications") == 0
+
+
+async def test_record_names_the_api_whatever_its_process_is_called(database: Database) -> None:
+    submissions = submissions_to(database, "applications-mumbai")
+    submissions.open()
+    async with beside(submissions.run(asyncio.Event())):
+        written = await accepted(submissions)
+
+    async with connected(database.url, "test") as connection:
+        [access] = await accesses(connection, [written.application_id])
+
+    assert (access.by, access.purpose) == ("prequal-api", "an application was taken, and its PAN encrypted")

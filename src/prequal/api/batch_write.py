@@ -21,6 +21,7 @@ from prequal.api.queries import NewApplication, Written
 from prequal.core import failpoints
 from prequal.core.errors import Transient
 from prequal.core.failpoints import Place
+from prequal.core.topology import Service
 from prequal.domain.api_client import LOCAL
 from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.postgres.connections import DRIVER_ERRORS, Connection, LostRace, SingleConnection
@@ -63,11 +64,11 @@ class Locked(Exception):
 class BatchWriter:
     """Writes over one connection, which it opens when it is needed."""
 
-    def __init__(self, database_url: str, service: str, events: OwnEventPublisher) -> None:
+    def __init__(self, database_url: str, name: str, events: OwnEventPublisher) -> None:
         self._events = events
         self._database_url = database_url
-        self._service = service
-        self._connection = SingleConnection(database_url, f"{service} write")
+        self._name = name
+        self._connection = SingleConnection(database_url, f"{name} write")
 
     async def write(self, batch: Sequence[NewApplication]) -> Answers:
         """Write and commit `batch`; no two rows of it have the same key.
@@ -95,7 +96,7 @@ class BatchWriter:
             Transient: the database is away.
         """
         async with self._connection.use() as connection:
-            await queries.write(connection, (), self._service)
+            await queries.write(connection, (), Service.API.value)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -111,7 +112,7 @@ class BatchWriter:
                 f"BEGIN; SELECT pg_advisory_xact_lock({lock}), pg_advisory_xact_lock_shared({HASH_KEYS_LOCK})"
             )
             try:
-                accepted = await queries.write(connection, batch, self._service)
+                accepted = await queries.write(connection, batch, Service.API.value)
                 answers = await _answers(connection, batch, accepted)
             except asyncpg.PostgresError as error:
                 await connection.execute("ROLLBACK")
@@ -134,7 +135,7 @@ class BatchWriter:
             raise
         except DRIVER_ERRORS as error:
             connection.terminate()
-            there = await resolve(self._database_url, f"{self._service} resolve", transaction, list(answers), error)
+            there = await resolve(self._database_url, f"{self._name} resolve", transaction, list(answers), error)
             if _committed(answers, there):
                 return answers, False
             return dict.fromkeys(answers, ErrorCode.SERVICE_UNAVAILABLE), False
