@@ -41,7 +41,7 @@ def _own(*queries: str) -> dict[Metrics, list[Labels]]:
         metrics.HTTP_CONNECTIONS: [],
         metrics.HTTP_CONNECTIONS_LIMIT: [],
         metrics.PYTHON_BUILD: [],
-        metrics.HTTP_CONNECTIONS_CLOSED: _of("idle", "head", "unread", "room", "refused"),
+        metrics.HTTP_CONNECTIONS_CLOSED: _of("idle", "head", "unread", "room", "refused", "handshake"),
         metrics.DB_CONNECTIONS_ACTIVE: _of("own"),
         metrics.DB_CONNECTIONS_IDLE: _of("own"),
         metrics.DB_SECONDS: _of(*queries),
@@ -72,15 +72,19 @@ _POOL: dict[Metrics, list[Labels]] = {
     **dict.fromkeys((metrics.DB_CONNECTIONS_ACTIVE, metrics.DB_CONNECTIONS_IDLE), _of("own", "pool")),
     metrics.DB_CONNECTIONS_LIMIT: _of("pool"),
 }
-_READ_STATUSES = ("200", "401", "404", "422", "500", "503")
+_SUBMIT_STATUSES = ("202", "400", "401", "403", "408", "409", "413", "415", "422", "429", "500", "503")
+_READ_STATUSES = ("200", "401", "403", "404", "422", "429", "500", "503")
+_UNREAD_STATUSES = ("400", "408", "414", "431", "503")
+"""Of what is refused before it is a request."""
 
 SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
     Service.API: _own("write", "archive", "status", "decision", "policy", "clients")
     | _writer(topic_of(EventType.APPLICATION_SUBMITTED))
     | {
         metrics.HTTP_REQUESTS: [
-            *(("POST", SUBMIT_ROUTE, status) for status in ("202", "400", "401", "409", "422", "500", "503")),
+            *(("POST", SUBMIT_ROUTE, status) for status in _SUBMIT_STATUSES),
             *(("GET", *read) for read in product(READ_ROUTES.values(), _READ_STATUSES)),
+            *(("other", "other", status) for status in _UNREAD_STATUSES),
         ],
         metrics.HTTP_SECONDS: [
             (*place, outcome)
