@@ -67,6 +67,28 @@ def named(dead_letters: Iterable[Any]) -> list[str]:
 # ── finding ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_status_counts_the_dead_letters_that_their_topics_hold_and_nobody_resolved(
+    stores: StoresSettings, broker: Broker, prequal: Any
+) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter() for _ in range(3)])
+    discard(stores, f"{SUBMITTED_DLQ}:0:1")
+    replay(stores, f"{SUBMITTED_DLQ}:0:1", force=True)
+
+    assert prequal("status", "--json")["dead_letters"] == 2
+
+
+def test_resolution_of_a_dead_letter_that_its_topic_does_not_hold_hides_none_of_the_status(
+    stores: StoresSettings, broker: Broker, prequal: Any
+) -> None:
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter() for _ in range(3)])
+    discard(stores, f"{SUBMITTED_DLQ}:0:1", f"{SUBMITTED_DLQ}:0:2")
+    broker.delete(SUBMITTED_DLQ)
+    broker.create()
+    broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
+
+    assert prequal("status", "--json")["dead_letters"] == 1
+
+
 def test_dead_letters_of_both_topics_are_found_in_order(stores: StoresSettings, broker: Broker) -> None:
     broker.publish(REPORTED_DLQ, [a_dead_letter(partition=2)])
     broker.publish(SUBMITTED_DLQ, [a_dead_letter(partition=1), a_dead_letter(), a_dead_letter(value=b"\0" * 900_000)])

@@ -1,8 +1,13 @@
 """The SQL of `prequal up` and `prequal status`: what the tables hold, counted or estimated."""
 
+from typing import TYPE_CHECKING
+
 from prequal.core.errors import Transient
 from prequal.core.topology import Service
 from prequal.postgres.connections import Connection
+
+if TYPE_CHECKING:
+    from prequal.messaging.consumer_lag import Spans
 
 
 def has_applications(database_url: str) -> bool:
@@ -26,13 +31,19 @@ async def applications_bytes(connection: Connection) -> int:
     return size
 
 
-async def resolved_dead_letters(connection: Connection) -> int:
-    """Those that their topics still hold: resolved ones whose retention is not over."""
+async def resolved_dead_letters(connection: Connection, spans: "Spans") -> int:
+    """Those of them that a person replayed or discarded; one that its topic does not hold any more does not count."""
     resolved: int = await connection.fetchval(
         """
-        SELECT count(DISTINCT (topic, partition, "offset", written_at)) FROM resolved_dead_letters
-        WHERE written_at > now() - interval '30 days'
-        """
+        SELECT count(DISTINCT (topic, partition, "offset"))
+        FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[]) AS held (topic, partition, low, high)
+        JOIN resolved_dead_letters USING (topic, partition)
+        WHERE "offset" >= low AND "offset" < high AND action <> 'skipped'
+        """,
+        [topic for topic, _ in spans],
+        [partition for _, partition in spans],
+        [low for low, _ in spans.values()],
+        [high for _, high in spans.values()],
     )
     return resolved
 

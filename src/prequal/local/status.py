@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from prequal.core import python_build
 from prequal.core.errors import Misconfigured
@@ -21,6 +21,9 @@ from prequal.local.settings import UpSettings
 from prequal.messaging import outbox
 from prequal.postgres import undecided
 from prequal.postgres.connections import FREE_PLANNER, Connection, connected
+
+if TYPE_CHECKING:
+    from prequal.messaging.consumer_lag import Spans
 
 SECONDS: Final = 5.0
 SESSION: Final = FREE_PLANNER | {"statement_timeout": str(int(SECONDS * 1000) - 500)}
@@ -48,7 +51,8 @@ class DatabaseFacts:
 
     outbox_waiting: int
     outbox_parked: int
-    resolved_dead_letters: int
+    resolved_dead_letters: int | None
+    """Those that their topics still hold; None where Kafka does not say what they hold."""
     applications: dict[str, int]
     applications_exact: bool
     decisions_last_minute: int
@@ -82,20 +86,25 @@ def collect(settings: UpSettings) -> Overview:
     problems: list[str] = []
     with ThreadPoolExecutor(len(running.processes) or 1) as threads:
         processes = list(threads.map(lambda process: _state(running, process), running.processes))
-    database = _answer_of("PostgreSQL", lambda: asyncio.run(database_facts(running.database_url)), problems)
-    lag, stored = _answer_of("Kafka", lambda: _broker_facts(running, settings), problems) or (None, None)
+    lag, spans = _answer_of("Kafka", lambda: _broker_facts(running, settings), problems) or (None, None)
+    database = _answer_of("PostgreSQL", lambda: asyncio.run(database_facts(running.database_url, spans)), problems)
     resolved = database.resolved_dead_letters if database else None
+    stored = None if spans is None else sum(high - low for low, high in spans.values())
     return Overview(
         processes=processes,
         database=database,
         consumer_lag=lag,
-        dead_letters=None if stored is None or resolved is None else max(0, stored - resolved),
+        dead_letters=None if stored is None or resolved is None else stored - resolved,
         problems=problems,
     )
 
 
-async def database_facts(database_url: str) -> DatabaseFacts:
+async def database_facts(database_url: str, spans: "Spans | None" = None) -> DatabaseFacts:
     """Count what waits and what was decided, in a time that does not grow with the tables.
+
+    Args:
+        database_url: whose tables are counted.
+        spans: what the dead-letter topics hold, of which the resolved ones are counted.
 
     Raises:
         ReadOnlyServer: no host of the address takes writes: a standby may hold an old copy.
@@ -108,7 +117,7 @@ async def database_facts(database_url: str) -> DatabaseFacts:
         return DatabaseFacts(
             outbox_waiting=min(sum(each.events for each in waiting), COUNTED_MAX),
             outbox_parked=min(sum(each.parked for each in waiting), COUNTED_MAX),
-            resolved_dead_letters=await queries.resolved_dead_letters(connection),
+            resolved_dead_letters=None if spans is None else await queries.resolved_dead_letters(connection, spans),
             applications=await (queries.applications_by_status(connection) if exact else _estimated(connection)),
             applications_exact=exact,
             decisions_last_minute=await queries.decisions_last_minute(connection),
@@ -122,13 +131,13 @@ async def _estimated(connection: Connection) -> dict[str, int]:
     return {"PENDING": pending, **await queries.estimated_decided_by_status(connection)}
 
 
-def _broker_facts(running: RunFile, settings: UpSettings) -> tuple[dict[str, int], int]:
-    """The lag of each consumer group, and how many messages the dead-letter topics hold."""
+def _broker_facts(running: RunFile, settings: UpSettings) -> "tuple[dict[str, int], Spans]":
+    """The lag of each consumer group, and what the dead-letter topics hold."""
     from prequal.messaging import consumer_lag
 
     client = load(KafkaSettings, kafka_bootstrap_servers=running.kafka_bootstrap_servers, **settings.of_own_broker)
     with closing(consumer_lag.Offsets(client)) as offsets:
-        return offsets.by_group(), sum(offsets.dead_letters().values())
+        return offsets.by_group(), offsets.dead_letter_spans()
 
 
 def _state(running: RunFile, name: str) -> ProcessState:

@@ -17,6 +17,9 @@ ASK_SECONDS = 3.0
 Place: TypeAlias = tuple[str, str, str]
 """Group, topic and partition."""
 
+Spans: TypeAlias = dict[tuple[str, int], tuple[int, int]]
+"""By topic and partition: the first offset that it holds, and one past the last."""
+
 
 def by_group(kafka: KafkaSettings) -> dict[str, int]:
     """Messages that each group has not committed yet. Blocks for seconds when the broker does not answer.
@@ -72,12 +75,18 @@ class Offsets:
         Raises:
             KafkaException: the broker does not answer.
         """
-        stored = {}
-        for source, group in GROUPS.items():
-            topic = dead_letter_topic(source)
-            if places := self._places(topic, group):
-                stored[topic] = sum(high - low for _, (low, high) in places)
+        stored: dict[str, int] = {}
+        for (topic, _), (low, high) in self.dead_letter_spans().items():
+            stored[topic] = stored.get(topic, 0) + high - low
         return stored
+
+    def dead_letter_spans(self) -> Spans:
+        """From where to where each partition of the dead-letter topics reaches. Raises what `dead_letters` does."""
+        return {
+            (topic, place.partition): span
+            for topic, group in ((dead_letter_topic(source), group) for source, group in GROUPS.items())
+            for place, span in self._places(topic, group)
+        }
 
     def close(self) -> None:
         """Close the connections; the next question opens others."""
