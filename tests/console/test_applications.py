@@ -13,9 +13,21 @@ from prequal.console.views.applications import TYPED_MAX
 from prequal.domain.person import PersonRole
 from prequal.domain.policy import packaged
 from tests.support.normalising import MARKS, lengths_normalised
-from tests.support.submissions import stored
+from tests.support.publishing import unpublished
+from tests.support.submissions import Submission, stored
 
 SignedIn = Callable[..., Any]
+REQUEST_ID = "01935F6E-7C1A-7B52-9E0B-3F6F2A9D1C44"
+"""As a client wrote it."""
+
+
+def submitted_under(database: Database, request_id: str, count: int = 1) -> list[Submission]:
+    """Applications whose events wait in the outbox."""
+    submissions = stored(database, count)
+    for each in submissions:
+        unpublished(database, application_id=each.id)
+    database.execute("UPDATE outbox_events SET correlation_id = %s", request_id)
+    return submissions
 
 
 async def test_list_shows_the_newest_first_and_no_pan(signed_in: SignedIn, database: Database) -> None:
@@ -29,14 +41,25 @@ async def test_list_shows_the_newest_first_and_no_pan(signed_in: SignedIn, datab
 
 
 async def test_application_is_found_by_its_id_and_by_its_requests(signed_in: SignedIn, database: Database) -> None:
-    (application,) = stored(database, 1)
+    (application,) = submitted_under(database, REQUEST_ID)
     reviewer = await signed_in(PersonRole.REVIEWER)
 
     by_id = await reviewer.post("/applications", id=str(application.id))
+    by_request = await reviewer.post("/applications", id=REQUEST_ID)
     by_nobodys = await reviewer.post("/applications", id=str(uuid4()))
 
     assert (by_id.status_code, by_id.headers["location"]) == (303, f"/applications/{application.id}")
+    assert (by_request.status_code, by_request.headers["location"]) == (303, f"/applications/{application.id}")
     assert by_nobodys.status_code == 409
+
+
+async def test_applications_that_share_a_request_id_are_all_named(signed_in: SignedIn, database: Database) -> None:
+    applications = submitted_under(database, REQUEST_ID, 2)
+
+    answer = await (await signed_in(PersonRole.REVIEWER)).post("/applications", id=REQUEST_ID)
+
+    assert answer.status_code == 409
+    assert all(str(each.id) in answer.text for each in applications)
 
 
 async def test_pan_is_not_searched_for_and_not_repeated(signed_in: SignedIn) -> None:

@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from prequal.core.errors import Transient, UsageError
 from prequal.core.settings import StoresSettings
 from prequal.domain.events import EventType
 from prequal.messaging.event_ids import event_id
+from prequal.ops import timeline as timelines
 from prequal.ops.timeline import format_duration, trace
 from tests.ops.conftest import Prequal
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row
@@ -307,15 +309,19 @@ def test_broker_that_is_away_is_a_note(
     assert timeline.notes[0].startswith("The dead letters were not searched: Kafka at")
 
 
+def request_is(database: Database, application_id: UUID, request_id: str) -> None:
+    database.execute(
+        "UPDATE outbox_events SET correlation_id = %s WHERE application_id = %s", request_id, application_id
+    )
+
+
 @pytest.mark.parametrize("where", ["outbox", "archive"])
 def test_request_of_an_accepted_application_leads_to_its_timeline(
     database: Database, stores: StoresSettings, where: str
 ) -> None:
     submission = an_undecided(database)
     an_undecided(database)
-    database.execute(
-        "UPDATE outbox_events SET correlation_id = 'my-request.7' WHERE application_id = %s", submission.id
-    )
+    request_is(database, submission.id, "my-request.7")
     if where == "archive":
         database.execute(
             """
@@ -328,8 +334,54 @@ def test_request_of_an_accepted_application_leads_to_its_timeline(
     assert trace(stores, None, "my-request.7").application_id == submission.id
 
 
-def test_request_that_was_refused_is_to_be_looked_up_in_the_log(stores: StoresSettings) -> None:
-    with pytest.raises(UsageError, match="a refused request is a line `request` in the API's log"):
+def test_request_id_is_found_as_its_client_wrote_it(database: Database, prequal_on_database: Prequal) -> None:
+    submission, id_ = an_undecided(database), "01935F6E-7C1A-7B52-9E0B-3F6F2A9D1C44"
+    request_is(database, submission.id, id_)
+
+    assert prequal_on_database("trace", id_, "--json")["application_id"] == str(submission.id)
+
+
+def test_application_id_is_found_however_its_letters_are_written(
+    database: Database, prequal_on_database: Prequal
+) -> None:
+    submission = an_undecided(database)
+
+    found = prequal_on_database("trace", str(submission.id).upper(), "--json")
+
+    assert found["application_id"] == str(submission.id)
+
+
+def test_applications_that_share_a_request_id_are_all_named(
+    database: Database, stores: StoresSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = an_undecided(database), an_undecided(database)
+    for submission in (first, second):
+        request_is(database, submission.id, "my-request.7")
+
+    with pytest.raises(UsageError, match=f"^2 applications .* first: {second.id}, {first.id}\\.$"):
+        trace(stores, None, "my-request.7")
+    monkeypatch.setattr(timelines, "NAMED_MAX", 1)
+    with pytest.raises(UsageError, match=f"^More than 1 applications .* first: {second.id} …$"):
+        trace(stores, None, "my-request.7")
+
+
+def test_republished_application_is_one_of_its_request(database: Database, stores: StoresSettings) -> None:
+    submission = an_undecided(database)
+    request_is(database, submission.id, "my-request.7")
+    database.execute(
+        """
+        INSERT INTO outbox_archive (id, topic, event_id, event_type, application_id, payload, correlation_id)
+        SELECT id, topic, event_id, event_type, application_id, payload, correlation_id FROM outbox_events
+        """
+    )
+
+    assert trace(stores, None, "my-request.7").application_id == submission.id
+
+
+def test_request_that_submitted_nothing_is_to_be_looked_up_in_the_log(stores: StoresSettings) -> None:
+    words = "refused, or that repeated an Idempotency-Key, is a line `request` in the API's log"
+
+    with pytest.raises(UsageError, match=words):
         trace(stores, None, "refused-7")
 
 

@@ -26,8 +26,9 @@ def trace(
 
     When each service handled it and how long it waited, the decision and its reason, the accesses to the PAN (masked),
     and, while it is undecided, what is due next. The request_id of an accepted request leads there for 7 days; that of
-    a refused one is in the API's log. Needs DATABASE_URL, or a running `prequal up`; with
-    KAFKA_BOOTSTRAP_SERVERS it searches the dead letters of an undecided application too. Needs no key.
+    a refused one, or of one that repeated an Idempotency-Key, is in the API's log. Needs DATABASE_URL, or a running
+    `prequal up`; with KAFKA_BOOTSTRAP_SERVERS it searches the dead letters of an undecided application too. Needs no
+    key.
 
     \b
     Examples:

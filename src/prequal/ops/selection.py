@@ -84,27 +84,30 @@ def read_application_id(text: str) -> UUID:
     return UUID(text)
 
 
-def read_trace_id(text: str) -> UUID | str:
-    """The id of an application or of a request.
+def read_trace_id(text: str) -> str:
+    """The id of an application or of a request, as it was typed: that of a request is what its client sent.
 
     Raises:
         UsageError: it is neither; an id with a PAN in it was never taken from a client.
     """
-    if _UUID.fullmatch(text.lower()):
-        return UUID(text)
     if not _REQUEST_ID.fullmatch(text) or redact(text) != text:
         raise UsageError(f"ID {quoted(text)} is neither the id of an application nor of a request.")
     return text
 
 
-def read_topic(text: str, topics: Sequence[str] = TOPICS) -> str:
+def application_id_of(text: str) -> UUID | None:
+    """The id that a text in a UUID's usual spelling may be; None for any other text."""
+    return UUID(text) if _UUID.fullmatch(text.lower()) else None
+
+
+def read_topic(text: str, topics: Sequence[str] = TOPICS, *, argument: str = "--topic") -> str:
     """One of `topics`.
 
     Raises:
         UsageError: it is none of them.
     """
     if text not in topics:
-        raise UsageError(f"--topic {quoted(text)} is none of the topics {' and '.join(topics)}.")
+        raise UsageError(f"{argument} {quoted(text)} is none of the topics {' and '.join(topics)}.")
     return text
 
 

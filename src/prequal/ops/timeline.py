@@ -24,6 +24,7 @@ from prequal.messaging.event_ids import event_id
 from prequal.ops import timeline_queries
 from prequal.ops.dead_letter_resolution import DeadLetterSelection, find
 from prequal.ops.republish import SESSION
+from prequal.ops.selection import application_id_of
 from prequal.ops.stored_dead_letter import DeadLetterState, StoredDeadLetter
 from prequal.ops.timeline_queries import CONSUMERS, OutboxEvent, PanAccess, Record, ReviewAct
 from prequal.policy_versions.life import policy_of
@@ -32,6 +33,8 @@ from prequal.record.blocks import details_of
 from prequal.review.queries import Case
 from prequal.schema.version import connected_at_revision
 
+NAMED_MAX = 20
+"""Applications of one request's id that are named."""
 READ_SECONDS = 30.0
 """The outbox has no index by application: a backlog of millions is read through."""
 
@@ -104,7 +107,8 @@ def trace(database: DatabaseSettings, kafka: StoresSettings | None, id_: UUID | 
         id_: the application's id, or the id of the request that submitted it, within 7 days.
 
     Raises:
-        UsageError: there is no such application; the id of a request that was refused is in the API's log alone.
+        UsageError: there is no such application, or there are several of the request's id; the id of a request that
+            was refused, or that repeated an Idempotency-Key, is in the API's log alone.
         Misconfigured: the database is not migrated.
         Transient: the database does not answer. Kafka that does not answer is a note in the timeline.
     """
@@ -139,15 +143,34 @@ async def connected_to_trace(database: DatabaseSettings) -> AsyncIterator[Connec
 
 async def read(connection: Connection, id_: UUID | str) -> Record:
     """Everything that the database holds of an application, by its id or its request's. Raises `UsageError`."""
-    record = await timeline_queries.read(connection, id_) if isinstance(id_, UUID) else None
-    if record is None and (found := await timeline_queries.application_of_request(connection, str(id_))):
+    application_id = id_ if isinstance(id_, UUID) else application_id_of(id_)
+    record = await timeline_queries.read(connection, application_id) if application_id else None
+    if record is None and (found := await submitted_by(connection, str(id_))):
         record = await timeline_queries.read(connection, found)
     if record is None:
         raise UsageError(
-            f"There is no application {id_}, and no accepted request of this id within 7 days: a refused request is a "
-            f"line `request` in the API's log, with its request_id."
+            f"There is no application {id_}, and no request of this id submitted one within 7 days: a request that was "
+            f"refused, or that repeated an Idempotency-Key, is a line `request` in the API's log, with its request_id."
         )
     return replace(record, policy=await _policy(connection, record))
+
+
+async def submitted_by(connection: Connection, request_id: str) -> UUID | None:
+    """The application that the request of this id submitted; None where there is none of 7 days.
+
+    Raises:
+        UsageError: several did, as clients choose the ids; it names them.
+    """
+    found = await timeline_queries.applications_of_request(connection, request_id, NAMED_MAX + 1)
+    if len(found) > 1:
+        more = len(found) > NAMED_MAX
+        count = f"More than {NAMED_MAX}" if more else str(len(found))
+        ids = ", ".join(map(str, found[:NAMED_MAX]))
+        raise UsageError(
+            f"{count} applications were submitted under this request id: "
+            f"ask for one of them by its own id, the newest first: {ids}{' …' if more else '.'}"
+        )
+    return found[0] if found else None
 
 
 async def _policy(connection: Connection, record: Record) -> Policy | None:

@@ -19,6 +19,8 @@ from prequal.review.queries import Case, case_of
 
 CONSUMERS = {event_type: route.consumer.value for event_type, route in ROUTES.items()}
 """The service that consumes each type of event."""
+READ_MAX = 1000
+"""Rows of one request's id: a client may send one id with every request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +130,31 @@ async def read(connection: Connection, application_id: UUID) -> Record | None:
         )
 
 
-async def application_of_request(connection: Connection, request_id: str) -> UUID | None:
-    """The application that a request submitted, while its event waits or is in the archive (7 days)."""
-    found: UUID | None = await connection.fetchval(
+async def applications_of_request(connection: Connection, request_id: str, limit: int) -> list[UUID]:
+    """The applications that requests of this id submitted, while their events wait or are in the archive (7 days).
+
+    At most `limit`, the newest first; of an id of more than `READ_MAX` rows any.
+    """
+    rows = await connection.fetch(
         """
-        SELECT application_id FROM outbox_archive WHERE correlation_id = $1 AND event_type = 'ApplicationSubmitted'
-        UNION ALL
-        SELECT application_id FROM outbox_events WHERE correlation_id = $1 AND event_type = 'ApplicationSubmitted'
-        UNION ALL
-        SELECT application_id FROM outbox_parked WHERE correlation_id = $1 AND event_type = 'ApplicationSubmitted'
-        LIMIT 1
+        SELECT DISTINCT application_id FROM (
+            SELECT application_id FROM outbox_archive
+            WHERE correlation_id = $1 AND event_type = 'ApplicationSubmitted'
+            UNION ALL
+            SELECT application_id FROM outbox_events
+            WHERE correlation_id = $1 AND event_type = 'ApplicationSubmitted'
+            UNION ALL
+            SELECT application_id FROM outbox_parked
+            WHERE correlation_id = $1 AND event_type = 'ApplicationSubmitted'
+            LIMIT $2
+        ) AS submitted
+        ORDER BY application_id DESC LIMIT $3
         """,
         request_id,
+        READ_MAX,
+        limit,
     )
-    return found
+    return [row[0] for row in rows]
 
 
 async def _application(connection: Connection, application_id: UUID) -> asyncpg.Record | None:

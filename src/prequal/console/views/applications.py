@@ -26,7 +26,7 @@ from prequal.console.visit import Visit
 from prequal.core.errors import UsageError
 from prequal.domain.application import LAST_ID, Status, first_id
 from prequal.domain.pan_detection import looks_like_pan
-from prequal.ops import timeline, timeline_queries
+from prequal.ops import timeline
 from prequal.ops.backtest import BANDS, band_of
 from prequal.postgres import clock
 from prequal.postgres.connections import Connection
@@ -88,9 +88,9 @@ async def _id_of(visit: Visit, text: str) -> UUID:
             if await applications.exists(connection, application_id):
                 return application_id
     async with visit.reading() as connection:
-        found = await timeline_queries.application_of_request(connection, text)
+        found = await timeline.submitted_by(connection, text)
     if found is None:
-        raise UsageError("There is no application of this id, and no accepted request of it within 7 days.")
+        raise UsageError("There is no application of this id, and no request of it submitted one within 7 days.")
     return found
 
 
