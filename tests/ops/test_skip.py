@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from harness.broker import SUBMITTED, Broker, RawMessage
+from harness.broker import DECIDED, SUBMITTED, SUBMITTED_DLQ, Broker, RawMessage
 from harness.database import Database
 from harness.waiting import eventually
 from prequal.core.errors import Transient, UsageError
@@ -62,6 +62,49 @@ def test_next_message_is_skipped_and_recorded(stores: StoresSettings, database: 
     assert committed(group) == 2
     assert records(database) == [("skipped", SUBMITTED, 0, 1, "it crashes", "asha")]
     assert dead_letter_resolution.find(stores, DeadLetterSelection()) == []
+
+
+def test_skipped_message_hides_no_dead_letter_of_the_status(
+    stores: StoresSettings, broker: Broker, group: Consumer, prequal: Any
+) -> None:
+    broker.publish(SUBMITTED_DLQ, [RawMessage(b"{", partition=0) for _ in range(2)])
+
+    do_skip(stores, 0, 1)
+
+    assert prequal("status", "--json")["dead_letters"] == 2
+
+
+def test_message_is_skipped_on_the_command_line(prequal: Any, group: Consumer) -> None:
+    done = prequal("dlq", "skip", SUBMITTED, "0", "1", "--because", "it crashes")
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"{SUBMITTED} 0 1 is skipped: start the consumers again.\n"
+    assert committed(group) == 2
+
+
+@pytest.mark.parametrize("topic", [DECIDED, SUBMITTED_DLQ, "any"])
+def test_message_of_a_topic_that_no_consumer_of_ours_reads_is_not_skipped(prequal: Any, topic: str) -> None:
+    done = prequal("dlq", "skip", topic, "0", "1", "--because", "it crashes")
+
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception) == f"TOPIC `{topic}` is none of the topics {' and '.join(GROUPS)}."
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        pytest.param(("0", "2"), "is 1, not 2", id="not the next one"),
+        pytest.param(("7", "0"), "no partition 7", id="no partition"),
+    ],
+)
+def test_message_that_is_not_the_next_one_is_refused_on_the_command_line(
+    prequal: Any, group: Consumer, place: tuple[str, str], words: str
+) -> None:
+    done = prequal("dlq", "skip", SUBMITTED, *place, "--because", "it crashes")
+
+    assert isinstance(done.exception, UsageError)
+    assert words in str(done.exception)
+    assert committed(group) == 1
 
 
 @pytest.mark.parametrize(

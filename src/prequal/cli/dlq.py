@@ -169,11 +169,13 @@ def skip(
     Example:
       prequal dlq skip loan_applications_submitted 0 4711 --because "ends the process, ticket 12"
     """
+    from prequal.core.topology import GROUPS
     from prequal.ops.selection import read_topic
     from prequal.ops.skip import skip as skip_message
     from prequal.record.acts import operator
 
-    skip_message(_stores(), read_topic(topic), partition, offset, because=because, by=operator())
+    consumed = read_topic(topic, tuple(GROUPS), argument="TOPIC")
+    skip_message(_stores(), consumed, partition, offset, because=because, by=operator())
     typer.echo(f"{topic} {partition} {offset} is skipped: start the consumers again.")
 
 
