@@ -11,7 +11,7 @@ LATENCY = Row(
     [
         Panel(
             "Hop latency p95",
-            "Seconds from fact to broker (outbox) and from broker to settled (topic), of the oldest message of each "
+            "Seconds from commit to broker (outbox) and from broker to handled (topic), of the oldest message of each "
             "batch. The slowest hop is where the time goes.",
             Unit.SECONDS,
             {
@@ -104,7 +104,7 @@ ERRORS = Row(
                 "{{service}} in a transaction": "sum by (service) (consumer_partitions_in_transaction)",
             },
             above(1, 2),
-            ("ConsumerStopped", "PartitionHeld"),
+            ("ConsumerStopped", "PartitionWithoutKey", "PartitionInTransaction"),
         ),
         reached("kafka"),
         breakers("kafka_producer"),
@@ -128,7 +128,7 @@ SATURATION = Row(
             Unit.COUNT,
             {"{{topic}} {{partition}}": "max by (topic, partition) (kafka_consumer_lag)"},
             above(500, 1000),
-            ("ConsumerLagHigh", "PartitionHeld"),
+            ("ConsumerLagHigh", "PartitionWithoutKey"),
         ),
         Panel(
             "Outbox",
@@ -139,7 +139,7 @@ SATURATION = Row(
                 "{{topic}} parked": "max by (topic) (outbox_parked)",
             },
             above(1000, 10000),
-            ("OutboxOld", "OutboxParked", "FactsMissing"),
+            ("OutboxOld", "OutboxParked", "BacklogUnknown"),
         ),
     ],
 )

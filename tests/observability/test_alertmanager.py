@@ -84,12 +84,12 @@ def test_amtool_takes_the_route() -> None:
 
 def test_alert_reaches_the_receiver_of_its_severity_with_its_runbook_entry(webhook: Webhook) -> None:
     critical = eventually(lambda: webhook.came("/on-call", "ServiceDown"), DELIVERED_SECONDS)
-    warning = eventually(lambda: webhook.came("/day", "FactsMissing"), DELIVERED_SECONDS)
+    warning = eventually(lambda: webhook.came("/day", "BacklogUnknown"), DELIVERED_SECONDS)
 
     assert critical["status"] == warning["status"] == "firing"
     assert critical["annotations"]["summary"].startswith("No process of ")
     assert critical["annotations"]["runbook_url"] == "https://wiki.example/runbook#servicedown"
-    assert warning["annotations"]["runbook_url"] == "https://wiki.example/runbook#factsmissing"
+    assert warning["annotations"]["runbook_url"] == "https://wiki.example/runbook#backlogunknown"
     severities = {(path, alert["labels"]["severity"]) for path, alert in webhook.alerts}
     assert severities == {("/on-call", "critical"), ("/day", "warning")}
 

@@ -68,7 +68,7 @@ def test_broker_that_stopped_alarms_and_needs_nothing_but_to_be_started(rig: Own
     eventually(lambda: prometheus.number("max(outbox_depth)") == rig.database.count("outbox_events") == 5, SEEN_SECONDS)
     eventually(lambda: prometheus.number("max(applications_overdue)") == 5, SEEN_SECONDS)
     eventually(lambda: prometheus.fires("DecisionBudgetBurnsFast"), FIRES_SECONDS)
-    eventually(lambda: prometheus.fires("FactsMissing"), FIRES_SECONDS)
+    eventually(lambda: prometheus.fires("BacklogUnknown"), FIRES_SECONDS)
     eventually(lambda: prometheus.fires("BreakerOpen", breaker="kafka_producer"), FIRES_SECONDS)
     eventually(lambda: prometheus.fires("OutboxOld", topic=SUBMITTED), 30 + FIRES_SECONDS)
     assert not prometheus.fires("DependencyDown", dependency="database")
@@ -77,7 +77,7 @@ def test_broker_that_stopped_alarms_and_needs_nothing_but_to_be_started(rig: Own
 
     eventually(lambda: _readiness(rig) == HEALTHY, BACK_SECONDS)
     eventually(lambda: _undecided(rig) == 0, DRAINED_SECONDS)
-    for alert in ("DependencyDown", "OutboxOld", "BreakerOpen", "FactsMissing"):
+    for alert in ("DependencyDown", "OutboxOld", "BreakerOpen", "BacklogUnknown"):
         eventually(lambda alert=alert: not prometheus.fires(alert), SEEN_SECONDS)  # type: ignore[misc]
 
 
@@ -92,7 +92,7 @@ def test_frozen_database_alarms_and_needs_nothing_but_to_go_on(rig: OwnSystem, p
     eventually(lambda: prometheus.fires("BreakerOpen", service="prequal-api", breaker="database"), FIRES_SECONDS)
     eventually(lambda: prometheus.fires("HighErrorRate"), FIRES_SECONDS)
     eventually(lambda: prometheus.fires("AcceptanceBudgetBurnsFast"), FIRES_SECONDS)
-    eventually(lambda: prometheus.fires("FactsMissing"), FIRES_SECONDS)
+    eventually(lambda: prometheus.fires("BacklogUnknown"), FIRES_SECONDS)
     assert not prometheus.fires("DependencyDown", dependency="kafka")
 
     rig.thaw("postgres")
@@ -100,7 +100,7 @@ def test_frozen_database_alarms_and_needs_nothing_but_to_go_on(rig: OwnSystem, p
     eventually(lambda: _readiness(rig) == HEALTHY, BACK_SECONDS)
     assert eventually(lambda: _post(rig, key, body) == 202, BACK_SECONDS)
     eventually(lambda: _undecided(rig) == 0, DRAINED_SECONDS)
-    for alert in ("DependencyDown", "BreakerOpen", "FactsMissing"):
+    for alert in ("DependencyDown", "BreakerOpen", "BacklogUnknown"):
         eventually(lambda alert=alert: not prometheus.fires(alert), SEEN_SECONDS)  # type: ignore[misc]
 
 

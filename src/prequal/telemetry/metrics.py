@@ -91,7 +91,7 @@ SUBMITTED = _counter(
 )
 REQUESTED_INR = _counter("loan_amount_requested_inr_total", "Rupees asked for in accepted applications.", ["loan_type"])
 WAITING = _gauge("applications_waiting", "Applications in the queue before the write.")
-WAITING_LIMIT = _gauge("applications_waiting_limit", "Length of that line at which more are refused.")
+WAITING_LIMIT = _gauge("applications_waiting_limit", "Length of that queue at which more are refused.")
 SHED = _counter("applications_shed_total", "Applications refused unread: they would not have been written in time.")
 
 # ── credit-service and decision-service ─────────────────────────────────────────────────────────────────────────────
