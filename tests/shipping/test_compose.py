@@ -116,6 +116,11 @@ def test_simulated_bureau_listens_where_only_credit_reaches_it() -> None:
     assert (address["HTTP_HOST"], address["HTTP_PORT"]) == ("127.0.0.1", str(BUREAU_PORT))
 
 
+@pytest.mark.parametrize("name", ["api", "credit"])
+def test_published_pans_are_as_any_other_unless_they_are_switched_on(name: str) -> None:
+    assert environment_of(name)["SANDBOX"] == "false"
+
+
 def test_no_secret_has_a_default() -> None:
     asked = {match["name"]: match["how"] for match in ASKED.finditer((ROOT / "docker-compose.yml").read_text())}
 
