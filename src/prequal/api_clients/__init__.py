@@ -1,1 +1,1 @@
-"""The API's callers: their tokens, and how they come, change and go."""
+"""The API's callers: their tokens, and their life from addition to revocation."""
