@@ -1,4 +1,4 @@
-"""What the simulated bureau answers: a score that is the PAN's own, or, for some PANs, what a bureau may do instead.
+"""Answers of the simulated bureau: a score that is the PAN's own, or, for some PANs, a bureau's misbehaviour.
 
 Invariant: it keeps nothing of a request but how often its id came, and only of those that are to fail.
 """
