@@ -1,1 +1,1 @@
-"""What everything stands on: errors, settings, failpoints, breakers, the life of a process. No store, no network."""
+"""Foundations without store or network: errors, settings, failpoints, breakers, the life of a process."""

@@ -1,4 +1,4 @@
-"""How long to wait under load for more, so that it shares a batch, a statement and a commit.
+"""Waiting for more under load, so that it shares a batch, a statement and a commit.
 
 Invariant: what comes alone, or with a few others, waits for nothing.
 """

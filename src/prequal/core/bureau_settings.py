@@ -1,4 +1,4 @@
-"""The settings of the bureau that is asked over HTTP, apart from credit-service, which has them.
+"""Settings of the bureau that is asked over HTTP, apart from credit-service, which has them.
 
 Invariant: an applicant's PAN crosses no network in the clear.
 """

@@ -1,4 +1,4 @@
-"""The kinds of failure, distinguished by what the caller must do next.
+"""The kinds of failure, distinguished by the next step of the caller.
 
 Invariant: no message here ever carries a PAN.
 """

@@ -1,4 +1,4 @@
-"""The settings of what hashes PANs, apart from the API and from commands, which have them.
+"""Settings of the keys that hash PANs, apart from the API and from commands, which have them.
 
 Invariant: no key stands there twice.
 """

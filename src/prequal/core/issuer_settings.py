@@ -1,4 +1,4 @@
-"""The settings of the issuers whose tokens are taken.
+"""Settings of trusted issuers of tokens.
 
 Invariant: an issuer is asked over TLS, or on this machine: its keys decide who is let in.
 """

@@ -1,4 +1,4 @@
-"""The settings of how a client of Kafka is let in, apart from the processes that have them.
+"""Settings of a Kafka client's authentication, apart from the processes that have them.
 
 Invariant: settings that do not fit together are refused, and say what to set.
 """

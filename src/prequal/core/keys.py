@@ -1,4 +1,4 @@
-"""Keys: how a setting spells one, and what may be known of one without knowing it.
+"""Keys: their spelling in settings, and their ids, which may be known to anybody.
 
 Invariant: no message about a bad key repeats it.
 """

@@ -1,4 +1,4 @@
-"""Tasks and pauses of a process that is to stop, and what it leaves behind to be able to end.
+"""Tasks and pauses of a process that is to stop, and the work that it abandons to be able to end.
 
 Invariant: a pause ends at once when the process is to stop.
 """

@@ -1,4 +1,4 @@
-"""How deep the objects and lists of JSON are in one another."""
+"""The depth of objects and lists in JSON."""
 
 _CONTAINERS = (dict, list)
 

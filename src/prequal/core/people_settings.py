@@ -1,4 +1,4 @@
-"""The settings of what reads or writes people's second factors.
+"""Settings of processes and commands that read or write people's second factors.
 
 Invariant: their key is given to nothing that serves applicants.
 """

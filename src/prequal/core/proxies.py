@@ -1,4 +1,4 @@
-"""Which addresses are reached without the proxies of the environment.
+"""Addresses that are reached without the proxies of the environment.
 
 Invariant: what is meant for this machine does not leave it.
 """

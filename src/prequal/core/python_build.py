@@ -1,4 +1,4 @@
-"""Whether this Python was compiled with its makers' optimisations: worth a fifth of the API's own CPU time.
+"""The build of this Python: with its makers' optimisations a fifth of the API's own CPU time less.
 
 Run as a script, by an interpreter that has nothing installed, it ends with 0 when `make` should take that one.
 

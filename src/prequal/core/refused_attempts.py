@@ -1,4 +1,4 @@
-"""How many attempts that were refused came from each address within a minute.
+"""Counts of refused attempts by address, within a minute.
 
 Invariant: it holds a bounded number of addresses, and an address is one that a caller cannot leave at will.
 """

@@ -1,4 +1,4 @@
-"""The settings of what signs credit reports, or believes them.
+"""Settings of the keys by which credit reports are signed and believed.
 
 Invariant: their key is given to nothing else, and decrypts no PAN.
 """

@@ -1,4 +1,4 @@
-"""The settings of what follows from a decision, apart from the processes that have them.
+"""Settings of the consequences of a decision, apart from the processes that have them.
 
 Invariant: they hold for what is decided from then on, and for the cases that are opened by it.
 """

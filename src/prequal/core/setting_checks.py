@@ -1,4 +1,4 @@
-"""What a setting's text must be, beyond its type.
+"""Checks of a setting's text, beyond its type.
 
 Invariant: a check raises `ValueError` with words that go on from the setting's name, and never repeat its value.
 """

@@ -1,4 +1,4 @@
-"""Whether the processes that write events publish them themselves: the same for writers and publisher.
+"""The switch by which writers publish their own events: the same for writers and publisher.
 
 Invariant: an event is published whatever these say.
 """
