@@ -1,4 +1,4 @@
-"""credit-service as a process: what it is made of, put together once.
+"""credit-service as a process: its parts, put together once.
 
 Invariant: it holds the key that decrypts PANs, and not the one that hashes them.
 """
