@@ -1,4 +1,4 @@
-"""decision-service as a process: what it is made of, put together once.
+"""decision-service as a process: its parts, put together once.
 
 Invariant: it holds the key that reports are checked with, and no key of PANs.
 """

@@ -1,4 +1,4 @@
-"""A candidate beside the policy in force: it decides what was decided, and where it differs is counted and kept.
+"""A candidate beside the policy in force: it decides the same applications, and its differences are counted and kept.
 
 Invariant: it changes no decision, and no batch waits for it: what it found is written by the task that looks.
 """
