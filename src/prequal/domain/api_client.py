@@ -1,4 +1,4 @@
-"""The callers of the API: what each may do, and the one that is nobody in particular.
+"""Callers of the API: their rights, and the one caller `local` where nobody is asked for a token.
 
 Invariant: a scope is public from its first release; `LOCAL` is no id that a client can get.
 """

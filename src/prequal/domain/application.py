@@ -1,4 +1,4 @@
-"""What an applicant asks for, and the states of an application.
+"""An applicant's request, and the states of an application.
 
 Invariant: a status moves once by the policy, from PENDING; MANUAL_REVIEW alone moves once more, by people; none back.
 

@@ -1,1 +1,1 @@
-"""The lender's credit policy: a checked document, and what it decides of an application's facts."""
+"""The lender's credit policy: a checked document, and its decision of an application's facts."""

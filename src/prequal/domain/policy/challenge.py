@@ -1,4 +1,4 @@
-"""What a challenger is given: a share of the applications, by the draw of each PAN.
+"""A challenger's share of the applications, by the draw of each PAN.
 
 Invariant: a person's draw is one number, so that a larger share only adds people, and takes none away.
 """

@@ -1,4 +1,4 @@
-"""On which line of a document each of its values begins: tomllib does not say.
+"""The line of a document on which each of its values begins: tomllib does not say.
 
 Invariant: of a text that tomllib takes, every key and every entry of a list has its line, and nothing else has one.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with a policy document, and where.
+"""Problems of a policy document, and their places.
 
 Invariant: a problem names a line or a row, and says in one sentence what to write instead.
 """

@@ -1,4 +1,4 @@
-"""Why an application was decided as it was, from what was stored with the decision.
+"""The reasons of a decision, from what was stored with it.
 
 Invariant: it comes from the row that fired and the figures it saw; nothing is decided again.
 """

@@ -1,4 +1,4 @@
-"""The names of a document: what each stands for, and on which facts it rests.
+"""The names of a document: the meaning of each, and the facts on which it rests.
 
 Invariant: derived facts are in an order in which each rests only on those before it.
 """
