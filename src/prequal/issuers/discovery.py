@@ -1,4 +1,4 @@
-"""Asking an issuer: what it says of itself, and any JSON at an address that it names.
+"""Asking an issuer: its own description, and any JSON at an address that it names.
 
 Invariant: an answer is bounded in time and size, follows no redirect, and names only addresses as safe as the issuer's.
 """

@@ -1,4 +1,4 @@
-"""Whom an issuer's tokens mean: the pair of its address and the name that it gave, which together mean one alone.
+"""The identity in an issuer's tokens: the pair of its address and the name that it gave, which together mean one alone.
 
 Invariant: a subject says nothing without its issuer, so that another issuer's tokens are nobody's here.
 """

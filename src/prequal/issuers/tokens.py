@@ -1,4 +1,4 @@
-"""A token of an issuer (JWT, RFC 7519): whether its signature holds, whom it is for, and when it lives.
+"""A token of an issuer (JWT, RFC 7519): its signature, its audience and its lifetime.
 
 Invariant: no claim is believed, nor looked at but to refuse, before the signature was found right.
 """
