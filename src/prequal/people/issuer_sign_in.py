@@ -1,4 +1,4 @@
-"""Signing in by an issuer: whom it vouches for, of the people that an administrator tied to it, and a session.
+"""Sign-in by an issuer, for people that an administrator tied to a name there, and its session.
 
 Invariant: a person is found by issuer and subject together, and by nothing else that a token says.
 """

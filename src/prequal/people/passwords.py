@@ -1,4 +1,4 @@
-"""Passwords: what is taken as one, and the argon2id hash that alone is stored of it.
+"""Passwords: their rules, and the argon2id hash that alone is stored.
 
 Invariant: at most one hash is computed at a time in a process, never on the event loop, and in a thread of its own, so
 that nobody waits to sign in for work that waits for a store.

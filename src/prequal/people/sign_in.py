@@ -1,4 +1,4 @@
-"""Signing in: name, password and, of those who have one, the code of the second factor.
+"""Sign-in: name, password and, for people who have one, the code of the second factor.
 
 Invariant: a refusal says the same, after the same work, whatever was wrong; too many, and their address waits.
 """
