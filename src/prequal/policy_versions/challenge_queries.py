@@ -1,4 +1,4 @@
-"""The SQL of challenges: which version decides a share of the applications.
+"""The SQL of challenges: the version that decides a share of the applications.
 
 Invariant: a challenge is inserted, never changed; the newest one counts, for as long as what it challenges is in force.
 """

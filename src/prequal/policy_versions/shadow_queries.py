@@ -1,4 +1,4 @@
-"""The SQL of shadows: which version is one, and where it differs from what was decided.
+"""The SQL of shadows: the version without effect, and its differences from the decisions.
 
 Invariant: a shadow is inserted, never changed; the newest one holds, until its version takes effect.
 """
