@@ -1,1 +1,1 @@
-"""Connections to PostgreSQL, how a start waits for it, and the check values of keys."""
+"""Connections to PostgreSQL, the wait for it at a start, and the check values of keys."""

@@ -1,4 +1,4 @@
-"""How many calls of the bureau were allowed on each day of India, in one row a day.
+"""The number of allowed calls of the bureau on each day of India, in one row a day.
 
 Invariant: a day's count never passes the limit of the process that adds to it, however many add at once.
 """

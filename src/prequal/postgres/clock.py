@@ -1,4 +1,4 @@
-"""The database's clock, which decides what is early and what is late."""
+"""The database's clock, which decides between early and late."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""The columns of a set-based statement, each written once: its name, its SQL type, and where its values come from.
+"""The columns of a set-based statement, each written once: its name, its SQL type, and the source of its values.
 
 Invariant: `table` and `parameters` are of one table, so a value never lands in another column than the one it is for.
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how they are opened, replaced and bounded, and whose fault an error is.
+"""Connections to PostgreSQL: opened, replaced and bounded, and the classification of errors by fault.
 
 Invariant: no call waits without a bound, or at all while the breaker is open; a connection that failed, or whose server
 takes no writes, is closed and never used again.

@@ -1,4 +1,4 @@
-"""How often each key encrypted, added up over all processes.
+"""The number of encryptions under each key, added up over all processes.
 
 Invariant: a key's count only grows; it may lack what a process that was killed had counted since its last report.
 """

@@ -1,4 +1,4 @@
-"""Where the undecided applications are: from a mark on, along the primary key, and in a list of those that it passed.
+"""The undecided applications: from a mark on, along the primary key, and in a list of those that it passed.
 
 An index that names `status` would find them too, and bar every decision from being a heap-only update.
 
