@@ -1,1 +1,1 @@
-"""The record of what people and programs did."""
+"""The record of the acts of people and programs."""

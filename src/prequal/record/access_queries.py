@@ -1,4 +1,4 @@
-"""Who saw what of an application: every entry of the record that is about it.
+"""Accesses to an application: every entry of the record that is about it.
 
 Invariant: it only reads, and shows no PAN.
 """

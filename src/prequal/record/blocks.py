@@ -1,4 +1,4 @@
-"""The chain of the record, pure: what an entry is in bytes, and how a block proves its entries and the block before.
+"""The chain of the record, pure: an entry in bytes, and a block's proof of its entries and of the block before.
 
 Invariant: whatever is stored of an entry is in its digest, and every digest is under a MAC that only a holder of the
 key can make.

@@ -1,4 +1,4 @@
-"""What `prequal audit` does, on a connection of its own.
+"""The commands of `prequal audit`, each on a connection of its own.
 
 Invariant: nothing is chained or verified under a key that is not the database's.
 """

@@ -1,4 +1,4 @@
-"""Heads of the chain in files: what proves later that the chain was at least so long.
+"""Heads of the chain in files: later proof that the chain was at least so long.
 
 Invariant: a file of a head is whole, or not there.
 """

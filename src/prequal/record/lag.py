@@ -1,4 +1,4 @@
-"""How far the chain is behind the record, as metrics.
+"""The chain's lag behind the record, as metrics.
 
 Invariant: it is found out without the key, so that a process that chains nothing shows it too.
 """
