@@ -1,4 +1,4 @@
-"""What people do with the cases that the policy leaves to them.
+"""The acts of people on the cases that the policy leaves to them.
 
 Invariant: each act is one transaction, with its line in the record; a case is decided once, and its application's
 status with it, by the person who has the claim, or by two different people.
