@@ -1,4 +1,4 @@
-"""Where log lines leave the process: standard output, as long as somebody takes them.
+"""The log's way out of the process: standard output, as long as it is read.
 
 Invariant: logging waits for nobody and never fails; what nobody takes is kept up to a bound, then given up and counted.
 """

@@ -1,4 +1,4 @@
-"""The metrics of each process, with the series that exist from its start, and how they are shown.
+"""The metrics of each process, with the series that exist from its start, and their page.
 
 Invariant: every series that can be foreseen exists from the start, at 0, so that its first event counts as an
 increase.

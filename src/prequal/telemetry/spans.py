@@ -1,4 +1,4 @@
-"""A step of an application's trace, as those see it who take the step.
+"""A step of an application's trace, for the code that takes the step.
 
 Invariant: what is noted of a step holds nothing of what an applicant wrote.
 """
