@@ -31,7 +31,7 @@ class KafkaSecuritySettings(BaseSettings):
         "PLAINTEXT", description="Protocol of the brokers. Over any network that is not yours alone: SASL_SSL."
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="How the user is authenticated; for the two SASL protocols."
+        "SCRAM-SHA-512", description="Mechanism of the user's authentication, for the two SASL protocols."
     )
     kafka_sasl_username: str = Field("", description="User of the brokers; required for the two SASL protocols.")
     kafka_sasl_password: SecretStr = Field(SecretStr(""), description="Its password; for the two SASL protocols.")

@@ -35,7 +35,7 @@ class KeySourceSettings(BaseSettings):
     )
     vault_namespace: str = Field("", max_length=200, description="Namespace of Vault; empty for none.")
     vault_transit_mount: str = Field(
-        "transit", pattern=r"^[A-Za-z0-9_./-]+$", description="Where Vault's transit engine is mounted."
+        "transit", pattern=r"^[A-Za-z0-9_./-]+$", description="Path at which Vault's transit engine is mounted."
     )
     vault_transit_key: str = Field(
         "", pattern=r"^[A-Za-z0-9_.-]*$", description="Name of the transit key that wraps keys of the ring."

@@ -214,8 +214,8 @@ class ApiSettings(ApiIssuerSettings, HttpTlsSettings, HashKeySettings, WriterSet
     )
     api_authentication: Literal["keys", "none"] = Field(
         "keys",
-        description="Whether a caller needs a client's token (`prequal clients`), or nobody is asked who he is: that "
-        "on a loopback address alone.",
+        description="`keys`: callers need a client's token (`prequal clients`). `none`: they need nothing, on a "
+        "loopback address alone.",
     )
     admin_host: str = Field("127.0.0.1", description="Address that the admin port listens on; 0.0.0.0 in a container.")
     admin_port: Port = Field(
@@ -302,7 +302,7 @@ class PublisherSettings(WriterSettings, ServiceSettings):
         0.4,
         gt=0,
         le=10,
-        description="How often a publisher looks for events, in seconds; without PUBLISH_OWN_EVENTS 0.05 at most.",
+        description="Seconds between a publisher's looks for events; without PUBLISH_OWN_EVENTS 0.05 at most.",
     )
     republish_after_seconds: float = Field(
         30.0, ge=5, description="Age of an undecided application, in seconds, after which its events are republished."
@@ -312,7 +312,7 @@ class PublisherSettings(WriterSettings, ServiceSettings):
         None, description="A folder on the volume whose free space the metrics show; by default none is watched."
     )
     lease_seconds: float = Field(
-        3.0, ge=1, le=LEASE_SECONDS_MAX, description="How long a silent publisher keeps its topics, in seconds."
+        3.0, ge=1, le=LEASE_SECONDS_MAX, description="Seconds for which a silent publisher keeps its topics."
     )
 
 

@@ -33,16 +33,18 @@ def _histogram(
 # ── every process ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 PYTHON_BUILD = _gauge(
-    "python_build_info", "1; which Python runs this process, and is it an optimised build.", ["version", "optimized"]
+    "python_build_info",
+    "1; the version of this process's Python, and whether it is an optimised build.",
+    ["version", "optimized"],
 )
 PYTHON_BUILD.labels(python_build.version(), str(python_build.is_optimized()).lower()).set(1)
 DEPENDENCY_UP = _gauge("dependency_up", "1 while the dependency answers this process.", ["dependency"])
 BREAKER_STATE = _gauge(
     "breaker_state",
-    "How a dependency is used: 0 closed (freely), 1 half-open (one probe), 2 open (not at all).",
+    "State of a dependency's breaker: 0 closed (used freely), 1 half-open (one probe), 2 open (not used).",
     ["breaker"],
 )
-RETRIES = _counter("retries_total", "Retries, by what was retried.", ["what"])
+RETRIES = _counter("retries_total", "Retries, by operation.", ["what"])
 HTTP_CONNECTIONS = _gauge("http_connections", "Connections of clients, open.")
 HTTP_CONNECTIONS_LIMIT = _gauge(
     "http_connections_limit", "Most connections of clients, by HTTP_CONNECTIONS_MAX and the limit of descriptors."
