@@ -252,6 +252,9 @@ class Readiness(_Body):
     database: Annotated[str, _one_of("connected", "disconnected")] = ""
     kafka: Annotated[str, _one_of("connected", "disconnected")] = ""
     breakers: dict[str, Annotated[str, _one_of(*(state.word for state in State))]] = {}
+    key_service: Annotated[str, _one_of("connected", "disconnected")] = Field(
+        "", description="Whether the key service unwraps the keys; only where one wrapped any of them."
+    )
     reason: Annotated[
         str | None,
         WithJsonSchema({"type": "string", "description": "Why it is not ready, where no dependency is the reason."}),

@@ -14,6 +14,7 @@ from prequal.api.request import parse
 from prequal.core.settings import ServiceSettings
 from prequal.core.topology import Service
 from prequal.domain.api_client import ClientScope
+from prequal.service.key_watch import KEY_SERVICE
 from prequal.service.readiness import Readiness
 from tests.builders import a_body, a_request
 from tests.unit.api.test_app import an_api
@@ -143,11 +144,15 @@ def test_every_operation_says_which_right_of_a_client_it_takes() -> None:
         ({"database": True, "kafka": True}, "stopping", "not_ready"),
     ],
 )
-def test_every_answer_of_ready_is_described(up: dict[str, bool | None], reason: str | None, status: str) -> None:
+@pytest.mark.parametrize("state", ["connected", "disconnected", None])
+def test_every_answer_of_ready_is_described(
+    up: dict[str, bool | None], reason: str | None, status: str, state: str | None
+) -> None:
     settings = ServiceSettings.model_validate(
         {"database_url": "postgresql://u@127.0.0.1/d", "kafka_bootstrap_servers": "127.0.0.1:9", "service_name": "api"}
     )
-    readiness = Readiness(Service.API, settings, lambda: reason, needs_kafka=False)
+    details = {KEY_SERVICE: state} if state else {}
+    readiness = Readiness(Service.API, settings, lambda: reason, lambda: details, needs_kafka=False)
     readiness._up, readiness.started = up, True
 
     code, body = readiness.answer()
