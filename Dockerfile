@@ -28,6 +28,6 @@ WORKDIR /tmp
 USER 10001:10001
 EXPOSE 8000 8005 8007
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['HTTP_PORT'] + '/health', timeout=2)"]
+    CMD ["python", "-m", "prequal.service.health_check"]
 ENTRYPOINT ["prequal"]
 CMD ["api"]
