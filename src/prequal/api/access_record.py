@@ -13,10 +13,9 @@ from uuid import UUID
 import structlog
 from starlette.types import Scope
 
+from prequal.service.http_protocol import PROBES
 from prequal.telemetry.metrics import READ_ROUTES, SUBMIT_ROUTE
 
-PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
-"""Their answers with a status under 400 are not recorded."""
 ROUTES: Final = PROBES | {SUBMIT_ROUTE, "/docs", "/redoc", "/openapi.json"}
 
 READ_PATH: Final = re.compile(rf"{SUBMIT_ROUTE}/(?P<application_id>[^/]+)/(?P<what>{'|'.join(READ_ROUTES)})")
@@ -45,7 +44,10 @@ class AccessLog:
         self._is_window_open = False
 
     def record(self, scope: Scope, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float | None) -> None:
-        """Record a request that was answered with these headers after `seconds`, None where that is not known."""
+        """Record a request that was answered with these headers after `seconds`, None where that is not known.
+
+        Of probes those alone that fail.
+        """
         if status < 400 and scope["path"] in PROBES:
             return
         if not self._is_window_open:

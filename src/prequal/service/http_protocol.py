@@ -24,6 +24,7 @@ PIPELINE_MAX: Final = 8
 """So many requests wait on a connection; no more are read until half of them are answered."""
 LINGER_SECONDS: Final = 1.0
 PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
+"""What every process answers: also on a connection for which there is no room."""
 
 WORDS: Final = {
     400: "The request is not well-formed HTTP.",
