@@ -29,7 +29,7 @@ from prequal.domain.policy.scope import AMOUNT
 from prequal.domain.policy.sentences import figure, filled
 from prequal.domain.review import REASONS
 from prequal.domain.times import rfc3339
-from prequal.service.http_fields import WITHOUT_SPACE, combined
+from prequal.service.http_requests import WITHOUT_SPACE, combined
 
 _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?", re.ASCII)
 

@@ -24,8 +24,7 @@ from prequal.domain.sandbox import is_free_of_claims
 from prequal.domain.times import rfc3339
 from prequal.postgres.ids import new_id
 from prequal.security.pan_encryption import KeyRing, PanHasher
-from prequal.service.http_bodies import BODY_SECONDS, is_json
-from prequal.service.http_fields import combined
+from prequal.service.http_requests import BODY_SECONDS, combined, is_json
 from prequal.telemetry import metrics, tracing
 from prequal.telemetry.metrics import SUBMIT_ROUTE
 from prequal.telemetry.spans import Span

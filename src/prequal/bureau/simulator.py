@@ -21,7 +21,7 @@ from prequal.domain.application import LoanType
 from prequal.domain.pan import Pan
 from prequal.domain.scoring import cibil_score
 from prequal.security.draws import ScoreDraws
-from prequal.service.http_bodies import TooLarge, TooSlow, gone, read_body
+from prequal.service.http_requests import TooLarge, TooSlow, gone, read_body
 
 SLOW: Final = Pan("SANDB2000G")
 AWAY: Final = Pan("SANDB0503H")

@@ -36,7 +36,7 @@ from prequal.console.views import (
     try_it,
 )
 from prequal.console.visit import Console
-from prequal.service.http_bodies import gone
+from prequal.service.http_requests import gone
 from prequal.service.http_server import Handler
 
 PAGES: Final[tuple[Page, ...]] = (

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from prequal.core.errors import Refused
 from prequal.domain.policy import reading
-from prequal.service.http_bodies import TooLarge, TooSlow, read_body
+from prequal.service.http_requests import TooLarge, TooSlow, read_body
 
 BYTES_MAX: Final = 64 * 1024
 DOCUMENT_BYTES_MAX: Final = 3 * reading.BYTES_MAX + BYTES_MAX

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from prequal.service.http_answers import ANSWERED, Flow, HeadWithBody, refusal
 from prequal.service.http_connections import Connections
-from prequal.service.http_fields import size, without_offer
+from prequal.service.http_requests import size, without_offer
 
 HEAD_BYTES_MAX: Final = 16 * 1024
 FIELDS_MAX: Final = 100

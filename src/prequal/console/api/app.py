@@ -35,8 +35,7 @@ from prequal.core.errors import PrequalError
 from prequal.domain.policy import reading
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.people import sessions
-from prequal.service.http_bodies import TooLarge, TooSlow, is_json, read_body
-from prequal.service.http_fields import combined
+from prequal.service.http_requests import TooLarge, TooSlow, combined, is_json, read_body
 from prequal.telemetry.logs import correlation_id, where
 
 log = structlog.get_logger()

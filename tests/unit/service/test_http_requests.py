@@ -1,4 +1,4 @@
-"""`service.http_bodies`: what a body may take, in bytes and in time; and that every other reader goes by it."""
+"""`service.http_requests`: what a body may take, in bytes and in time; and that every other reader goes by it."""
 
 import asyncio
 import re
@@ -14,8 +14,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 import prequal
-from prequal.service import http_bodies
-from prequal.service.http_bodies import TooLarge, TooSlow, gone, read_body
+from prequal.service import http_requests
+from prequal.service.http_requests import TooLarge, TooSlow, gone, read_body
 from tests.support.edge import a_request, an_answer, an_edge
 
 MOST = 100
@@ -43,7 +43,7 @@ async def test_body_is_read_within_bounds(
     request_: bytes, answer: tuple[int, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if answer[1] == b"TooSlow":
-        monkeypatch.setattr(http_bodies, "BODY_SECONDS", 0.01)
+        monkeypatch.setattr(http_requests, "BODY_SECONDS", 0.01)
     async with an_edge(reader_of_bodies) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request_)
@@ -76,5 +76,5 @@ def test_body_has_ten_seconds_to_come_and_nothing_reads_one_without_a_bound() ->
     source = Path(prequal.__file__).parent
     files = [str(file.relative_to(source)) for file in source.rglob("*.py") if reads.search(file.read_text())]
 
-    assert http_bodies.BODY_SECONDS == 10
-    assert files == ["service/http_bodies.py"]
+    assert http_requests.BODY_SECONDS == 10
+    assert files == ["service/http_requests.py"]
