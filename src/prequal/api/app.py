@@ -7,7 +7,6 @@ import functools
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -31,6 +30,7 @@ from prequal.api.masking import is_safe_id, shown_path
 from prequal.api.openapi import document
 from prequal.api.posts import ClientGone
 from prequal.api.refusals import Refusals
+from prequal.api.submit import Submissions
 from prequal.domain.times import rfc3339
 from prequal.postgres.ids import new_text
 from prequal.service import http_answers
@@ -50,23 +50,12 @@ _FRAMEWORK_CODES = {404: ErrorCode.NOT_FOUND, 405: ErrorCode.METHOD_NOT_ALLOWED}
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """Whether there is room for one more application: `admit` counts who is let in, `is_full` only looks."""
-
-    admit: Callable[[], bool]
-    is_full: Callable[[], bool]
-
-
-ALWAYS = Room(lambda: True, lambda: False)
-
-
 def build(
     submit: ASGIApp,
     show_status: ASGIApp,
     show_decision: ASGIApp,
     health: dict[str, Handler],
-    room: Room = ALWAYS,
+    submissions: Submissions,
     *,
     pages: bool = True,
 ) -> "Envelope":
@@ -77,7 +66,7 @@ def build(
         show_status: the GET of its status.
         show_decision: the GET of its decision.
         health: the probes, by path.
-        room: whether there is any for one more application, asked before its body is read.
+        submissions: asked whether there is room for one more application, before its body is read.
         pages: whether the API's description and its pages are shown. What has no route is a 404.
     """
     app = FastAPI(
@@ -101,7 +90,7 @@ def build(
     app.add_exception_handler(HTTPException, _refused_by_framework)
     app.add_exception_handler(RequestValidationError, _refused_by_framework)
     app.add_exception_handler(Exception, _failed)
-    return Envelope(app, submit, {"status": show_status, "decision": show_decision}, room)
+    return Envelope(app, submit, {"status": show_status, "decision": show_decision}, submissions)
 
 
 def build_admin(health: Mapping[str, Handler]) -> Starlette:
@@ -120,11 +109,11 @@ class Envelope:
     The paths of applications are served past the framework, whose layers cost as much as all the rest of a POST.
     """
 
-    def __init__(self, app: ASGIApp, submit: ASGIApp, reads: Mapping[str, ASGIApp], room: Room) -> None:
+    def __init__(self, app: ASGIApp, submit: ASGIApp, reads: Mapping[str, ASGIApp], submissions: Submissions) -> None:
         self._app = app
         self._submit = submit
         self._reads = reads
-        self.room = room
+        self.submissions = submissions
         self.refusals = Refusals()
         self._in_progress = 0
         self._access_log = AccessLog()

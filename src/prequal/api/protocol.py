@@ -42,7 +42,7 @@ class Protocol(http_protocol.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read what has come, unless it is an application without room that must wait until it is refused."""
         self._refusing_since = None
-        if data.startswith(_POSTS) and self._may_wait(data) and self.app.room.is_full():
+        if data.startswith(_POSTS) and self._may_wait(data) and self.app.submissions.is_full():
             self._refusing_since = thread_time()
             if not self._is_due():
                 self._waits.idle.pop(self, None)
@@ -90,7 +90,7 @@ class Protocol(http_protocol.Protocol):
         if asked != _SUBMISSION:
             return None
         waited, self._waited = self._waited, None
-        if waited is None and self.app.room.admit():
+        if waited is None and self.app.submissions.admit():
             return None
         self._refusing_since = self._refusing_since or thread_time()
         scope: dict[str, Any] = {**self.scope, "method": "POST", "path": SUBMIT_ROUTE}

@@ -69,8 +69,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         applications = OwnApplications(read_pool, authentication, limits)
         shown = http_server.bare_handlers(health) if admin else health
         reads = (ShowStatus(applications), ShowDecision(applications, DecidedPolicies(read_pool)))
-        room = app.Room(submissions.admit, submissions.is_full)
-        api = app.build(submit, *reads, shown, room, pages=admin is None)
+        api = app.build(submit, *reads, shown, submissions, pages=admin is None)
         certificate = HttpCertificate.of(settings)
         http: dict[str, Any] = {"app": api, "protocol": Protocol, "admin": admin, "certificate": certificate}
         async with started(Service.API, settings, stop, readiness, *checks, applications.warm, **http) as running:

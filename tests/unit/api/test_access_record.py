@@ -16,6 +16,7 @@ from prequal.api.protocol import Protocol
 from prequal.service import http_connections
 from tests.support.edge import a_request as sent
 from tests.support.edge import an_edge, answers, echo
+from tests.unit.api.test_app import unopened_submissions
 
 APPLICATION_ID = str(uuid4())
 LOCATION = [(b"location", f"/applications/{APPLICATION_ID}/status".encode())]
@@ -141,7 +142,7 @@ async def test_what_is_refused_before_it_is_a_request_is_recorded_under_the_id_o
 ) -> None:
     monkeypatch.setattr(http_connections, "HEAD_SECONDS", 0.1)
     with capture_logs() as lines:
-        async with an_edge(app.build(echo, echo, echo, {}), Protocol) as port:
+        async with an_edge(app.build(echo, echo, echo, {}, unopened_submissions()), Protocol) as port:
             [(answered, body)] = await answers(port, NO_REQUEST[status])
 
     recorded = [line for line in lines if line["event"] == "request"]
@@ -169,7 +170,8 @@ async def test_request_on_a_connection_too_many_is_recorded_under_the_id_of_its_
         await echo(scope, receive, send)
 
     with capture_logs() as lines:
-        async with an_edge(app.build(echo, slow, echo, {}), Protocol, http_connections_max=16) as port:
+        api = app.build(echo, slow, echo, {}, unopened_submissions())
+        async with an_edge(api, Protocol, http_connections_max=16) as port:
             read = sent(f"GET /applications/{APPLICATION_ID}/status")
             busy = [asyncio.create_task(answers(port, read)) for _ in range(16)]
             try:
@@ -187,7 +189,7 @@ async def test_request_on_a_connection_too_many_is_recorded_under_the_id_of_its_
 
 @pytest.mark.usefixtures("short_window")
 async def test_records_of_what_is_no_request_are_within_the_bound_of_their_status() -> None:
-    envelope = app.build(echo, echo, echo, {})
+    envelope = app.build(echo, echo, echo, {}, unopened_submissions())
     with capture_logs() as lines:
         for number in range(ERRORS_A_SECOND + 3):
             envelope.refused_unread(400, f"r-{number}", None)

@@ -30,9 +30,8 @@ JSON = {"content-type": "application/json"}
 TOO_LARGE = b'"' + b"x" * 16 * 1024 + b'"'
 
 
-def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
-    """The API before its database was found right: what is valid is answered with a 503."""
-    settings = ApiSettings.model_validate(
+def settings() -> ApiSettings:
+    return ApiSettings.model_validate(
         {
             "database_url": DATABASE_URL,
             "kafka_bootstrap_servers": "127.0.0.1:9092",
@@ -40,16 +39,26 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
             "pan_hash_key": a_key_text(2),
         }
     )
-    submissions = Submissions(settings, OwnEventPublisher(settings, Service.API, "topic"))
+
+
+def unopened_submissions() -> Submissions:
+    """The queue before its database was found right: it is not full, and takes nothing."""
+    return Submissions(settings(), OwnEventPublisher(settings(), Service.API, "topic"))
+
+
+def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
+    """The API before its database was found right: what is valid is answered with a 503."""
+    submissions = unopened_submissions()
     submit = SubmitApplication(
         submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None, NoAuthentication(), RateLimits()
     )
-    readiness = Readiness(Service.API, settings, needs_kafka=False)
+    readiness = Readiness(Service.API, settings(), needs_kafka=False)
     return app.build(
         submit,
         show_status or failing(ValueError),
         failing(ValueError),
         health_handlers(Service.API, "prequal-api", readiness),
+        submissions,
     )
 
 

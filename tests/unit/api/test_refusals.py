@@ -24,9 +24,15 @@ from prequal.api.refusals import (
 )
 from prequal.telemetry import metrics
 from tests.support.edge import a_request, an_answer, an_edge, echo
+from tests.unit.api.test_app import unopened_submissions
 
 POST = a_request(body=b'{"pan_number": "ABCPE1234F"}')
-FULL = app.Room(admit=lambda: False, is_full=lambda: True)
+
+
+def an_api_without_room() -> app.Envelope:
+    submissions = unopened_submissions()
+    submissions.is_full = lambda: True  # type: ignore[method-assign]
+    return app.build(echo, echo, echo, {}, submissions)
 
 
 class Refused:
@@ -88,7 +94,7 @@ async def test_the_more_refusals_have_taken_the_later_those_who_are_refused_are_
 
 
 async def test_what_others_take_of_the_machine_meanwhile_is_no_cost_of_a_refusal() -> None:
-    api, took = app.build(echo, echo, echo, {}, FULL), list[float]()
+    api, took = an_api_without_room(), list[float]()
     refuse, api.refusals.took = api.refuse, took.append  # type: ignore[assignment, method-assign]
 
     def slowly(scope: Scope, seconds: float) -> bytes:
@@ -140,7 +146,7 @@ class Spent:
 @asynccontextmanager
 async def a_spent_api() -> AsyncIterator[Spent]:
     now = [0.0]
-    api = app.build(echo, echo, echo, {}, FULL)
+    api = an_api_without_room()
     api.refusals = Refusals(lambda: now[0])
     api.refusals.took(1.0)
     async with an_edge(api, Protocol) as port:
