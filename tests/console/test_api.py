@@ -346,15 +346,30 @@ async def test_time_that_is_none_in_utc_is_a_422(time: str, person: Person, data
     assert [code_of(each, 422) for each in (activation, letters)] == ["VALIDATION_ERROR"] * 2
 
 
+async def proposed_and_backtested(officer: httpx.AsyncClient) -> tuple[httpx.Response, httpx.Response]:
+    """The answers to a proposal of v2 and to its recorded backtest."""
+    proposed = await officer.post(f"{PREFIX}/policy/versions", json={"document": policy_text()})
+    return proposed, await officer.post(f"{PREFIX}/policy/backtests", json={"version": "v2", "record": True})
+
+
+def hashes_of(proposed: httpx.Response, tested: httpx.Response) -> dict[str, str]:
+    """What an approval names."""
+    return {"hash": proposed.json()["hash"], "backtest": tested.json()["sha256"]}
+
+
+async def approve(approver: httpx.AsyncClient, answers: tuple[httpx.Response, httpx.Response]) -> httpx.Response:
+    """Approve what was proposed and backtested so."""
+    return await approver.post(f"{PREFIX}/policy/versions/v2/approve", json=hashes_of(*answers))
+
+
 async def test_version_goes_by_two_people_into_force_and_back(person: Person, database: Database) -> None:
     officer, approver = await person(PersonRole.RISK_OFFICER), await person(PersonRole.APPROVER)
     path = f"{PREFIX}/policy/versions/v2"
 
-    proposed = await officer.post(f"{PREFIX}/policy/versions", json={"document": policy_text()})
-    tested = await officer.post(f"{PREFIX}/policy/backtests", json={"version": "v2", "record": True})
-    hashes = {"hash": proposed.json()["hash"], "backtest": tested.json()["sha256"]}
+    proposed, tested = await proposed_and_backtested(officer)
+    hashes = hashes_of(proposed, tested)
     other = await approver.post(f"{path}/approve", json=hashes | {"hash": "0" * 64})
-    approved = await approver.post(f"{path}/approve", json=hashes)
+    approved = await approve(approver, (proposed, tested))
     of_other = await approver.post(f"{path}/activate", json={"hash": "0" * 64})
     by_author = await officer.post(f"{path}/activate", json={})
     activated = await approver.post(f"{path}/activate", json={"hash": hashes["hash"]})
@@ -562,12 +577,10 @@ async def test_edit_of_the_shadow_and_putting_it_into_force_answer_that_they_end
     path = f"{PREFIX}/policy"
     first = await officer.post(f"{path}/versions", json={"document": policy_text(minimum=690)})
     await officer.post(f"{path}/shadow", json={"version": "v2"})
-    edited = await officer.post(f"{path}/versions", json={"document": policy_text()})
+    edited, tested = await proposed_and_backtested(officer)
     of_none = (await officer.get(f"{path}/shadow")).json()
     await officer.post(f"{path}/shadow", json={"version": "v2"})
-    tested = await officer.post(f"{path}/backtests", json={"version": "v2", "record": True})
-    hashes = {"hash": edited.json()["hash"], "backtest": tested.json()["sha256"]}
-    await approver.post(f"{path}/versions/v2/approve", json=hashes)
+    await approve(approver, (edited, tested))
     activated = await approver.post(f"{path}/versions/v2/activate", json={})
 
     answers = [each.json() for each in (first, edited, activated)]
@@ -603,10 +616,7 @@ async def test_approved_version_challenges_and_is_ended(person: Person, database
 async def test_author_does_not_let_his_own_version_challenge(person: Person) -> None:
     officer, approver = await person(PersonRole.RISK_OFFICER), await person(PersonRole.APPROVER)
     path, content = f"{PREFIX}/policy/challenge", {"version": "v2", "share_basis_points": 1000}
-    proposed = await officer.post(f"{PREFIX}/policy/versions", json={"document": policy_text()})
-    tested = await officer.post(f"{PREFIX}/policy/backtests", json={"version": "v2", "record": True})
-    hashes = {"hash": proposed.json()["hash"], "backtest": tested.json()["sha256"]}
-    await approver.post(f"{PREFIX}/policy/versions/v2/approve", json=hashes)
+    await approve(approver, await proposed_and_backtested(officer))
 
     by_author = await officer.post(path, json=content)
     begun = await approver.post(path, json=content)
