@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from prequal.core.login_settings import RolesSettings
+from prequal.core.settings.login import RolesSettings
 from prequal.core.topology import COMMANDS
 from prequal.local.services import OF_ONE_PROCESS, SETTINGS
 from prequal.local.settings import UpSettings

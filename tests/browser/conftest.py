@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from harness.broker import Broker
 from harness.database import Cluster
 from harness.system import a_system
-from prequal.core.setting_checks import SIGN_IN_CALLBACK
+from prequal.core.settings.checks import SIGN_IN_CALLBACK
 from prequal.core.topology import Service
 from prequal.local.kafka import Kafka
 from tests.browser import filled

@@ -22,8 +22,8 @@ from prequal.cli.app import app as prequal_app
 from prequal.console import app, waiting
 from prequal.console.service import console_of
 from prequal.console.visit import Console
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
+from prequal.core.settings.console import ConsoleSettings
 from prequal.core.topology import Service
 from prequal.domain.person import PersonRole
 from prequal.people import administration, passwords

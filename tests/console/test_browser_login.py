@@ -13,9 +13,9 @@ import pytest
 from harness.database import Database, url_of_service
 from harness.waiting import eventually
 from prequal.cli import browser_login, signed_in
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Refused, UsageError
 from prequal.core.settings import load
+from prequal.core.settings.console import ConsoleSettings
 from prequal.domain.person import PersonRole
 from prequal.issuers.identity import Identity
 from prequal.people import administration

@@ -10,8 +10,8 @@ from harness.broker import SUBMITTED, SUBMITTED_DLQ, Broker, Headers, RawMessage
 from harness.database import Database, url_of_service
 from prequal.console.views import dead_letters
 from prequal.console.visit import Console
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
+from prequal.core.settings.console import ConsoleSettings
 from prequal.domain.person import PersonRole
 from tests.support.unreadable_headers import stored_with_unreadable_headers
 

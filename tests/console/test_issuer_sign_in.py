@@ -18,8 +18,8 @@ from prequal.console.issuer_refusals import refusal_of
 from prequal.console.visit import Console
 from prequal.core import refused_attempts
 from prequal.core.circuit_breaker import FAILURES_MAX, BreakerOpen
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
+from prequal.core.settings.console import ConsoleSettings
 from prequal.domain.person import PersonRole
 from prequal.issuers import code_flow, discovery
 from prequal.issuers import keys as issuer_keys

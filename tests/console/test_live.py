@@ -15,7 +15,7 @@ from prequal.console.app import LIVE
 from prequal.console.live import Live, LivePage
 from prequal.console.rights import RIGHTS, Right
 from prequal.console.service import console_of
-from prequal.core.console_settings import ConsoleSettings
+from prequal.core.settings.console import ConsoleSettings
 from prequal.core.topology import Service
 from prequal.domain.person import PersonRole
 from prequal.postgres.connections import ConnectionPool

@@ -16,7 +16,7 @@ from prequal.console.consumers import Lag
 from prequal.console.queries.system import processes
 from prequal.console.rendering import Renderer, count, inr
 from prequal.console.visit import Console
-from prequal.core.console_settings import ConsoleSettings
+from prequal.core.settings.console import ConsoleSettings
 from prequal.core.topology import Service
 from prequal.domain.person import PersonRole
 from prequal.postgres.connections import connected

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from harness.database import Database, url_of_service
 from harness.system import OTHER_KEY
 from prequal.console import verifications
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
+from prequal.core.settings.console import ConsoleSettings
 from prequal.domain.person import PersonRole
 from prequal.postgres.connections import connected
 from prequal.record import chain, commands, queries

@@ -7,9 +7,9 @@ import pytest
 
 from harness.database import Database, url_of_service
 from prequal.client import ApiClient
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Refused
 from prequal.core.settings import load
+from prequal.core.settings.console import ConsoleSettings
 from prequal.domain.person import PersonRole
 from prequal.domain.sandbox import SCORES
 from tests.support.submissions import stored

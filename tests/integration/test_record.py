@@ -19,8 +19,8 @@ from harness.waiting import eventually
 from prequal.cli.app import app
 from prequal.core.errors import Misconfigured, Refused, UsageError
 from prequal.core.keys import check_value, key_bytes, key_id
-from prequal.core.record_settings import RecordSettings
 from prequal.core.settings import load
+from prequal.core.settings.record import RecordSettings
 from prequal.domain.pan import Pan
 from prequal.ops.encryption_keys import make_known
 from prequal.postgres import clock

@@ -14,10 +14,10 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from prequal.core import settings
-from prequal.core.console_settings import ConsoleSettings
-from prequal.core.login_settings import RolesSettings
-from prequal.core.people_settings import PeopleSettings
-from prequal.core.simulator_settings import SimulatorSettings
+from prequal.core.settings.console import ConsoleSettings
+from prequal.core.settings.login import RolesSettings
+from prequal.core.settings.people import PeopleSettings
+from prequal.core.settings.simulator import SimulatorSettings
 from prequal.core.topology import BUREAU_PORT, COMMANDS
 from prequal.local.jars import KAFKA_VERSION
 from prequal.local.keys import generate

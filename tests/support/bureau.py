@@ -10,9 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from harness.ports import free_port
 from prequal.bureau import simulator
-from prequal.core.bureau_settings import BureauSettings
 from prequal.core.circuit_breaker import Breaker
 from prequal.core.settings import load
+from prequal.core.settings.bureau import BureauSettings
 from prequal.credit.daily_calls import DailyCalls
 from prequal.credit.http_bureau import HttpBureau
 from prequal.postgres.connections import SingleConnection

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Final
 
 from prequal.api.known_clients import Caller, KnownClients, KnownSecret
-from prequal.core.issuer_settings import ApiIssuerSettings
+from prequal.core.settings.issuer import ApiIssuerSettings
 from prequal.issuers.keys import SigningKeys
 from prequal.issuers.tokens import InvalidToken, Verified, verified
 

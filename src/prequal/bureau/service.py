@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from prequal.bureau.simulator import app
 from prequal.core.lifecycle import stopped_by_signals
-from prequal.core.simulator_settings import SimulatorSettings
+from prequal.core.settings.simulator import SimulatorSettings
 from prequal.service import http_server
 from prequal.telemetry import logs
 

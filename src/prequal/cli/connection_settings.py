@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from prequal.core.people_settings import PeopleSettings
-    from prequal.core.record_settings import RecordSettings
     from prequal.core.settings import DatabaseSettings, HashingSettings, KafkaSettings
+    from prequal.core.settings.people import PeopleSettings
+    from prequal.core.settings.record import RecordSettings
     from prequal.local.run_file import RunFile
     from prequal.local.settings import UpSettings
     from prequal.security.pan_encryption import PanHasher
@@ -73,7 +73,7 @@ def record_stores() -> "RecordSettings":
     Raises:
         Misconfigured: neither names both.
     """
-    from prequal.core.record_settings import RecordSettings
+    from prequal.core.settings.record import RecordSettings
 
     return _found(RecordSettings, "RECORD_KEY", named_by=("database_url",))
 
@@ -84,7 +84,7 @@ def people_stores() -> "PeopleSettings":
     Raises:
         Misconfigured: neither names both.
     """
-    from prequal.core.people_settings import PeopleSettings
+    from prequal.core.settings.people import PeopleSettings
 
     return _found(PeopleSettings, "PEOPLE_KEY", named_by=("database_url",))
 

@@ -57,7 +57,7 @@ def roles(
       prequal roles
       prequal roles --sql | psql "$SERVER_URL"
     """
-    from prequal.core.login_settings import RolesSettings
+    from prequal.core.settings.login import RolesSettings
     from prequal.schema import roles
     from prequal.schema.grants import Role
 

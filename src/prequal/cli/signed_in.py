@@ -15,7 +15,7 @@ import httpx
 
 from prequal.core.errors import Misconfigured, Refused, Transient, UsageError
 from prequal.core.proxies import DIRECT
-from prequal.core.setting_checks import is_loopback
+from prequal.core.settings.checks import is_loopback
 from prequal.postgres import paging
 
 FOR_OTHERS: Final = 0o077

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from prequal.console.away import ended_by
 from prequal.console.backtest_process import BacktestProcess
 from prequal.console.waiting import wait_briefly
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError, Transient
+from prequal.core.settings.console import ConsoleSettings
 from prequal.domain.policy.policy import Policy
 from prequal.ops.backtest import Printed
 from prequal.ops.selection import Moment

@@ -20,9 +20,9 @@ from prequal.console.last_shown import LastShown
 from prequal.console.rendering import Renderer
 from prequal.console.verifications import Verifier
 from prequal.console.visit import Console
-from prequal.core import setting_checks
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.keys import KeyCheck
+from prequal.core.settings.checks import is_loopback
+from prequal.core.settings.console import ConsoleSettings
 from prequal.core.topology import Service
 from prequal.people.issuer_sign_in import IssuerSignIn
 from prequal.people.second_factor_keys import PURPOSE, SecondFactorKeys
@@ -114,6 +114,6 @@ def console_of(
         consumers=consumers,
         dead_letters=DeadLetterCache(settings, consumers),
         renderer=Renderer(settings.console_time_zone),
-        cookies=Cookies(bool(settings.http_certificate_file) or not setting_checks.is_loopback(settings.http_host)),
+        cookies=Cookies(bool(settings.http_certificate_file) or not is_loopback(settings.http_host)),
         stop=stop or asyncio.Event(),
     )

@@ -13,8 +13,8 @@ import structlog
 
 from prequal.console.away import ended_by
 from prequal.console.waiting import wait_briefly
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import PrequalError, Refused
+from prequal.core.settings.console import ConsoleSettings
 from prequal.postgres.connections import ConnectionPool
 from prequal.record import commands
 from prequal.record.acts import Actor, Detail, record_act

@@ -25,7 +25,7 @@ from prequal.console.last_shown import LastShown, ShownPage
 from prequal.console.rendering import Renderer
 from prequal.console.rights import Right, may
 from prequal.console.verifications import Verifier
-from prequal.core.console_settings import ConsoleSettings
+from prequal.core.settings.console import ConsoleSettings
 from prequal.people.issuer_sign_in import IssuerSignIn
 from prequal.people.second_factor_keys import SecondFactorKeys
 from prequal.people.sessions import Session

@@ -17,10 +17,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from prequal.core.backoff import Backoff
-from prequal.core.bureau_settings import BureauSettings
 from prequal.core.circuit_breaker import Breaker, State
 from prequal.core.errors import Transient
 from prequal.core.proxies import DIRECT
+from prequal.core.settings.bureau import BureauSettings
 from prequal.credit.bureau import Score
 from prequal.credit.daily_calls import DailyCalls
 from prequal.domain.events import EventType

@@ -18,7 +18,7 @@ import httpx
 
 from prequal.core.circuit_breaker import Breaker
 from prequal.core.errors import Refused
-from prequal.core.issuer_settings import SignInIssuerSettings
+from prequal.core.settings.issuer import SignInIssuerSettings
 from prequal.issuers import discovery
 from prequal.issuers.discovery import IssuerAway, RefusedByIssuer, SignInMetadata
 from prequal.issuers.keys import SignInKeys

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final, TypeVar
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from prequal.core import setting_checks as checks
 from prequal.core.errors import Transient
 from prequal.core.proxies import DIRECT
+from prequal.core.settings import checks
 
 SECONDS: Final = 5.0
 BYTES_MAX: Final = 256 * 1024

@@ -6,8 +6,8 @@ Invariant: a subject says nothing without its issuer, so that another issuer's t
 from dataclasses import dataclass
 from typing import Final
 
-from prequal.core import setting_checks as checks
 from prequal.core.errors import UsageError
+from prequal.core.settings import checks
 from prequal.domain.pan_detection import looks_like_pan
 
 ISSUER_CHARACTERS_MAX: Final = 500

@@ -14,9 +14,7 @@ from typing import Final
 from dotenv import dotenv_values
 from pydantic_settings import BaseSettings
 
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Misconfigured, PrequalError, Transient
-from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.settings import (
     ApiSettings,
     CreditSettings,
@@ -25,6 +23,8 @@ from prequal.core.settings import (
     PublisherSettings,
     TopicsSettings,
 )
+from prequal.core.settings.console import ConsoleSettings
+from prequal.core.settings.key_source import KeySourceSettings
 from prequal.core.topology import ExitCode
 from prequal.local.child_process import STOP_SECONDS, Child
 

@@ -9,9 +9,9 @@ from typing import Final, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
-from prequal.core.kafka_settings import PLAINTEXT
 from prequal.core.keys import KeyText, must_differ
 from prequal.core.settings import Brokers, DatabaseSettings, DatabaseUrl, FileName, Port
+from prequal.core.settings.kafka import PLAINTEXT
 from prequal.core.topology import ADMIN_PORT, COMMANDS, PORTS, Service
 
 PORT_SETTINGS: Final = {service: f"{command}_port" for command, service in COMMANDS.items()}

@@ -9,8 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from prequal.core.errors import Refused, UsageError
-from prequal.core.issuer_settings import SignInIssuerSettings
 from prequal.core.refused_attempts import RefusedAttempts, address_of
+from prequal.core.settings.issuer import SignInIssuerSettings
 from prequal.issuers.code_flow import Attempt, CodeFlow, NotVouched
 from prequal.issuers.identity import Identity
 from prequal.issuers.tokens import Verified

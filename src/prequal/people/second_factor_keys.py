@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from prequal.core.errors import Transient
 from prequal.core.keys import KEY_ID_BYTES, KeyCheck, key_id
-from prequal.core.people_settings import PeopleKeySettings
+from prequal.core.settings.people import PeopleKeySettings
 
 PURPOSE: Final = "PEOPLE_KEY"
 PREFIX: Final = "aes-256-gcm:"

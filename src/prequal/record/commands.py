@@ -13,7 +13,7 @@ from uuid import UUID
 from prequal.core.blocking import blocking
 from prequal.core.keys import KeyCheck, key_id
 from prequal.core.lifecycle import stopped_by_signals
-from prequal.core.record_settings import RecordSettings
+from prequal.core.settings.record import RecordSettings
 from prequal.postgres.connections import FREE_PLANNER, Connection
 from prequal.postgres.key_checks import HASH_PURPOSE, recorded, recorded_key
 from prequal.record import access_queries, queries, sealing, verification

@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from prequal.core.errors import KeysUnavailable, Misconfigured
-from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.key_sources import KeySource
+from prequal.core.settings.key_source import KeySourceSettings
 from prequal.security.data_key import DataKey
 from prequal.security.key_file import WrappedKey
 

@@ -7,9 +7,9 @@ import os
 from typing import Protocol
 
 from prequal.core.errors import Misconfigured
-from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.key_sources import KeySource
 from prequal.core.keys import KEY_BYTES, key_id
+from prequal.core.settings.key_source import KeySourceSettings
 from prequal.security.data_key import DataKey
 from prequal.security.key_file import RingKeys, StoredKey, WrappedKey
 

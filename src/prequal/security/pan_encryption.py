@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
 from prequal.core.errors import Invalid, KeysUnavailable, UnknownKey
-from prequal.core.hash_key_settings import HashKeySettings
 from prequal.core.keyed_hash import KeyedHash
 from prequal.core.keys import KEY_ID_BYTES, KeyCheck, key_bytes, key_id, keys_bytes
 from prequal.core.settings import RingSettings
+from prequal.core.settings.hash_key import HashKeySettings
 from prequal.domain.pan import Pan
 from prequal.security import key_file, key_providers
 

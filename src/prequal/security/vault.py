@@ -13,10 +13,10 @@ from typing import Any, Final
 import httpx
 
 from prequal.core.errors import KeysUnavailable, Misconfigured
-from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.key_sources import KeySource
 from prequal.core.keys import KEY_BYTES
 from prequal.core.proxies import DIRECT
+from prequal.core.settings.key_source import KeySourceSettings
 from prequal.security.data_key import DataKey
 from prequal.security.key_file import WrappedKey
 

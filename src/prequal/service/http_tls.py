@@ -10,8 +10,8 @@ from typing import Final
 
 import structlog
 
-from prequal.core.http_tls_settings import HttpTlsSettings
 from prequal.core.lifecycle import pause
+from prequal.core.settings.http_tls import HttpTlsSettings
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from prequal.api import issued_tokens
 from prequal.api.authentication import KeyAuthentication
 from prequal.api.issued_tokens import IssuedTokens
 from prequal.api.known_clients import Caller
-from prequal.core.issuer_settings import ApiIssuerSettings
+from prequal.core.settings.issuer import ApiIssuerSettings
 from prequal.domain.api_client import ClientScope
 from prequal.issuers.keys import SigningKeys
 from prequal.issuers.tokens import LEEWAY_SECONDS, Verified, verified

@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Misconfigured
 from prequal.core.keys import key_bytes, split
-from prequal.core.login_settings import RolesSettings
 from prequal.core.settings import (
     ApiSettings,
     CreditSettings,
@@ -25,7 +23,9 @@ from prequal.core.settings import (
     TopicsSettings,
     load,
 )
-from prequal.core.simulator_settings import SimulatorSettings
+from prequal.core.settings.console import ConsoleSettings
+from prequal.core.settings.login import RolesSettings
+from prequal.core.settings.simulator import SimulatorSettings
 from prequal.schema.grants import Role
 from tests.builders import DATABASE_URL, a_key, a_key_text
 

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.settings import load
+from prequal.core.settings.console import ConsoleSettings
 from prequal.people.second_factor_keys import PREFIX, SecondFactorKeys, SecondFactorUnreadable, key_id_of
 from tests.builders import DATABASE_URL, a_key, a_key_text
 

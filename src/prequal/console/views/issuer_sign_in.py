@@ -10,7 +10,7 @@ from starlette.routing import Route
 from prequal.console.issuer_refusals import refusal_of
 from prequal.console.visit import Console, host_of, own_path
 from prequal.core.errors import PrequalError, Refused, Transient
-from prequal.core.setting_checks import SIGN_IN_CALLBACK
+from prequal.core.settings.checks import SIGN_IN_CALLBACK
 from prequal.issuers.code_flow import ATTEMPT_SECONDS, CodeFlow
 from prequal.people import sessions
 from prequal.people.issuer_sign_in import IssuerSignIn

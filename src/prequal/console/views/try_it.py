@@ -19,8 +19,8 @@ from prequal.console.live import LivePage
 from prequal.console.queries import applications
 from prequal.console.rights import Right
 from prequal.console.visit import Console, Visit
-from prequal.core.console_settings import ConsoleSettings
 from prequal.core.errors import Refused
+from prequal.core.settings.console import ConsoleSettings
 from prequal.domain.application import LoanType, Status
 from prequal.domain.sandbox import SCORES
 

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings
 
-from prequal.core import setting_checks as checks
+from prequal.core.settings import checks
 
 
 class HttpTlsSettings(BaseSettings):

@@ -10,20 +10,20 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from prequal.core import setting_checks as checks
-from prequal.core.bureau_settings import BureauSettings
 from prequal.core.database_url import verified
 from prequal.core.errors import Misconfigured
-from prequal.core.hash_key_settings import HashKeySettings
-from prequal.core.http_tls_settings import HttpTlsSettings
-from prequal.core.issuer_settings import ApiIssuerSettings
-from prequal.core.kafka_settings import KafkaSecuritySettings
-from prequal.core.key_source_settings import KeySourceSettings
 from prequal.core.keys import KeyText, KeyTexts, must_differ, split
-from prequal.core.report_settings import BelievedReportsSettings, ReportKeySettings
-from prequal.core.review_settings import ReviewSettings
+from prequal.core.settings import checks
+from prequal.core.settings.bureau import BureauSettings
+from prequal.core.settings.hash_key import HashKeySettings
+from prequal.core.settings.http_tls import HttpTlsSettings
+from prequal.core.settings.issuer import ApiIssuerSettings
+from prequal.core.settings.kafka import KafkaSecuritySettings
+from prequal.core.settings.key_source import KeySourceSettings
+from prequal.core.settings.report import BelievedReportsSettings, ReportKeySettings
+from prequal.core.settings.review import ReviewSettings
+from prequal.core.settings.writer import WriterSettings
 from prequal.core.topology import ADMIN_PORT, PORTS, Service
-from prequal.core.writer_settings import WriterSettings
 
 ENV_FILE = ".env"
 LEASE_SECONDS_MAX = 60

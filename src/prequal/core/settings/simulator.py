@@ -8,8 +8,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings
 
-from prequal.core.setting_checks import is_loopback
 from prequal.core.settings import DatabaseSettings, Port
+from prequal.core.settings.checks import is_loopback
 from prequal.core.topology import BUREAU_PORT
 
 

@@ -7,13 +7,12 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from prequal.core import setting_checks as checks
-from prequal.core.http_tls_settings import HttpTlsSettings
-from prequal.core.issuer_settings import SignInIssuerSettings
 from prequal.core.keys import must_differ
-from prequal.core.people_settings import PeopleKeySettings
-from prequal.core.record_settings import ChainSettings
-from prequal.core.settings import Port, ServiceName, ServiceSettings, StoresSettings
+from prequal.core.settings import Port, ServiceName, ServiceSettings, StoresSettings, checks
+from prequal.core.settings.http_tls import HttpTlsSettings
+from prequal.core.settings.issuer import SignInIssuerSettings
+from prequal.core.settings.people import PeopleKeySettings
+from prequal.core.settings.record import ChainSettings
 from prequal.core.topology import CONSOLE_ADMIN_PORT, PORTS, Service
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
-from prequal.core import setting_checks as checks
+from prequal.core.settings import checks
 
 
 class BureauSettings(BaseSettings):

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
-from prequal.core import setting_checks as checks
+from prequal.core.settings import checks
 
 PLAINTEXT: Final = {
     "kafka_security_protocol": "PLAINTEXT",

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
-from prequal.core import setting_checks as checks
+from prequal.core.settings import checks
 
 IssuerAddress = Annotated[str, AfterValidator(checks.issuer)]
 
