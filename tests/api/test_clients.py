@@ -115,7 +115,7 @@ def test_sandbox_client_is_refused_where_there_is_no_sandbox(guarded: Guarded) -
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
-def test_probes_ask_nobody(guarded: Guarded, path: str) -> None:
+def test_probes_ask_for_no_token(guarded: Guarded, path: str) -> None:
     assert guarded.ask("GET", path).status_code == 200
 
 
@@ -434,7 +434,7 @@ async def test_clients_are_known_without_the_database_until_their_secret_expires
             assert await status_of(lasting.token) == 415
 
 
-async def test_before_the_clients_were_ever_read_nobody_is_refused_for_good(kafka: Kafka) -> None:
+async def test_before_the_clients_were_ever_read_no_caller_is_refused_for_good(kafka: Kafka) -> None:
     away = "postgresql://prequal:x@127.0.0.1:1/prequal"
     async with api_within(away, kafka.bootstrap_servers, api_authentication="keys") as client:
         answer = await client.get(STATUS, headers=bearer(f"pq_bcdfghjk_{'x' * 43}"))
@@ -445,7 +445,7 @@ async def test_before_the_clients_were_ever_read_nobody_is_refused_for_good(kafk
 # ── where nobody is asked ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_is_taken_where_nobody_is_asked_belongs_to_the_local_client(
+async def test_application_taken_without_authentication_belongs_to_the_local_client(
     database: Database, kafka: Kafka
 ) -> None:
     token = (await asyncio.to_thread(a_client, database)).token

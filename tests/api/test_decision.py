@@ -199,7 +199,7 @@ def test_language_is_wanted_by_all_lines_of_the_header_together(api: Api, lines:
     assert response.headers["content-language"] == language
 
 
-def test_decision_is_stored_by_nobody_and_varies_by_language(api: Api) -> None:
+def test_decision_is_kept_in_no_cache_and_varies_by_language(api: Api) -> None:
     headers = asked(api, an_application_decided(api, 610)).headers
 
     assert (headers["cache-control"], headers["vary"]) == ("no-store", "Accept-Language")

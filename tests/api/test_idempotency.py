@@ -304,7 +304,7 @@ async def test_same_key_with_other_bodies_at_once_accepts_one_of_them(api: Api) 
     assert sorted(codes) == ["IDEMPOTENCY_KEY_REUSED"] * 19 + ["accepted"]
 
 
-def test_key_whose_first_request_is_still_in_flight_is_409_in_use(api: Api) -> None:
+def test_key_of_a_first_request_still_in_flight_is_409_in_use(api: Api) -> None:
     application, key = an_application(), an_idempotency_key()
     with api.database.connect() as first:
         first.execute(

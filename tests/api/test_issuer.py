@@ -126,7 +126,7 @@ async def test_secret_of_ours_is_taken_beside_it(trusting: Trusting) -> None:
     ],
     ids=["scope", "scp list", "scp words", "audiences", "expired by less than the leeway", "nbf", "fraction"],
 )
-async def test_what_issuers_write_differently_is_taken(trusting: Trusting, said: Any) -> None:
+async def test_claims_that_issuers_write_differently_are_taken(trusting: Trusting, said: Any) -> None:
     claims = said(int(time.time())) if callable(said) else said
 
     response = await trusting.ask(trusting.issuer.signed(**claims))
@@ -268,7 +268,7 @@ async def test_new_key_is_fetched_once_it_is_named_and_the_old_one_serves_no_mor
     await soon(lambda: _answers(changing, old, 401), within=5)
 
 
-async def test_while_the_issuer_is_away_its_last_keys_serve_on_and_a_key_nobody_knows_is_503(
+async def test_while_the_issuer_is_away_its_last_keys_serve_on_and_an_unknown_key_is_503(
     changing: Trusting,
 ) -> None:
     changing.issuer.is_away = True
@@ -283,7 +283,7 @@ async def test_while_the_issuer_is_away_its_last_keys_serve_on_and_a_key_nobody_
     await soon(lambda: _answers(changing, strange, 401))
 
 
-async def test_keys_that_nobody_knows_make_the_issuer_asked_seldom(trusting: Trusting) -> None:
+async def test_unknown_keys_make_the_issuer_asked_seldom(trusting: Trusting) -> None:
     before, began = trusting.issuer.asked, time.monotonic()
 
     for number in range(50):

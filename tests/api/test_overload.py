@@ -49,7 +49,7 @@ async def test_without_room_the_body_is_not_waited_for_and_health_is_answered(da
     assert health.status_code == 200
 
 
-async def test_connection_goes_on_after_a_refusal_whose_body_comes_later(database: Database, kafka: Kafka) -> None:
+async def test_connection_goes_on_after_a_refusal_with_a_late_body(database: Database, kafka: Kafka) -> None:
     body = json.dumps(an_application()).encode()
     request = a_request(PATH, body=body)
     async with a_full_api(database, kafka) as client:
@@ -145,7 +145,7 @@ async def test_client_that_asks_before_it_sends_is_refused_and_hung_up_on(databa
     assert b"Connection: close" in answer
 
 
-async def test_who_has_less_than_a_second_left_is_refused_and_not_written(
+async def test_application_with_less_than_a_second_left_is_refused_and_not_written(
     database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submit, "ANSWER_SECONDS", submit.LEFT_SECONDS)  # nobody has more from the start

@@ -82,7 +82,7 @@ def of_size(name: str, size: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/policy", "/api/v1/session", "/api/v1/policy/shadow"])
-async def test_who_hangs_up_in_a_body_is_sent_nothing_and_is_no_fault_of_ours(
+async def test_client_that_hangs_up_in_its_body_is_sent_nothing_and_is_no_fault_of_ours(
     path: str, console: Console, person: Callable[..., Any]
 ) -> None:
     token = (await person(PersonRole.RISK_OFFICER)).headers["authorization"].encode()

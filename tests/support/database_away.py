@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from harness.database import Cluster, Database
+from prequal.postgres.connections import Connection
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def away(cluster: Cluster, database: Database) -> Iterator[None]:
 def let_no_connection_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No server answers a connection's goodbye."""
 
-    async def never(self: asyncpg.Connection[asyncpg.Record], *, timeout: float) -> None:
+    async def never(self: Connection, *, timeout: float) -> None:
         raise TimeoutError
 
     monkeypatch.setattr(asyncpg.Connection, "close", never)

@@ -137,7 +137,7 @@ NO_REQUEST = {
 
 
 @pytest.mark.parametrize("status", NO_REQUEST)
-async def test_what_is_refused_before_it_is_a_request_is_recorded_under_the_id_of_its_answer(
+async def test_message_refused_before_it_is_a_request_is_recorded_under_the_id_of_its_answer(
     status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_connections, "HEAD_SECONDS", 0.1)
@@ -188,7 +188,7 @@ async def test_request_on_a_connection_too_many_is_recorded_under_the_id_of_its_
 
 
 @pytest.mark.usefixtures("short_window")
-async def test_records_of_what_is_no_request_are_within_the_bound_of_their_status() -> None:
+async def test_records_of_unread_requests_are_within_the_bound_of_their_status() -> None:
     envelope = app.build(echo, echo, echo, {}, unopened_submissions())
     with capture_logs() as lines:
         for number in range(ERRORS_A_SECOND + 3):

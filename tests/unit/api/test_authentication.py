@@ -130,7 +130,7 @@ def test_token_of_a_hash_key_that_rotates_is_taken(hasher: PanHasher) -> None:
     assert refusal(authentication, a_request(f"Bearer {TOKEN[:-1]}x")) == "UNAUTHENTICATED"
 
 
-def test_nobody_is_asked_where_nobody_needs_a_token() -> None:
+def test_caller_is_the_local_client_where_no_token_is_needed() -> None:
     request = a_request("Bearer anything", "twice")
 
     assert NoAuthentication().caller_of(request, ClientScope.WRITE).client == LOCAL == request["api_client"]
@@ -171,7 +171,9 @@ async def test_reading_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatc
         ("no:address", "no:address", True),
     ],
 )
-def test_caller_is_known_by_what_he_cannot_leave_at_will(first: str | None, second: str | None, is_same: bool) -> None:
+def test_caller_is_known_by_a_network_that_he_cannot_leave_at_will(
+    first: str | None, second: str | None, is_same: bool
+) -> None:
     authentication = KeyAuthentication(Known(), HASHER, sandbox=False)
     for _ in range(10):
         assert refusal(authentication, a_request("Bearer x", address=first)) == "UNAUTHENTICATED"

@@ -165,7 +165,7 @@ def test_seconds_to_wait_are_drawn_so_that_not_all_come_back_at_once() -> None:
     assert len(drawn) > 1
 
 
-def test_who_is_to_come_later_is_asked_to_wait_for_between_half_as_long_and_half_as_long_again() -> None:
+def test_refused_client_is_asked_to_wait_for_between_half_as_long_and_half_as_long_again() -> None:
     drawn = {int(retry_after(ErrorCode.SERVICE_UNAVAILABLE, 10.0)["Retry-After"]) for _ in range(200)}
 
     soonest, latest = RETRY_AFTER[ErrorCode.SERVICE_UNAVAILABLE]

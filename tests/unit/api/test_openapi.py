@@ -214,7 +214,7 @@ def test_no_rule_of_the_document_divides_floats() -> None:
 
 
 @pytest.mark.parametrize("field", ["pan_number", "monthly_income_inr", "loan_amount_inr", "loan_type"])
-def test_what_the_schema_requires_is_required(field: str) -> None:
+def test_field_that_the_schema_requires_is_required(field: str) -> None:
     assert not REQUEST.is_valid(a_request(**{field: ...}))
     assert status_of(a_body(**{field: ...})) == 422
 
@@ -235,6 +235,6 @@ def test_what_the_schema_requires_is_required(field: str) -> None:
         {"x": 1},
     ],
 )
-def test_what_the_schema_refuses_is_refused(fields: dict[str, object]) -> None:
+def test_value_that_the_schema_refuses_is_refused(fields: dict[str, object]) -> None:
     assert not REQUEST.is_valid(a_request(**fields))
     assert status_of(a_body(**fields)) == 422

@@ -60,7 +60,7 @@ async def refused(seconds: float, takes: float) -> list[float]:
     return [waited for each in connections for waited in each.waited]
 
 
-async def test_refusals_take_a_tenth_of_the_time_then_a_quarter_and_nobody_waits_for_over_four_seconds() -> None:
+async def test_refusals_take_a_tenth_of_the_time_then_a_quarter_and_none_waits_for_over_four_seconds() -> None:
     takes = 0.0001
     early, late = await refused(LATE_SECONDS - 0.1, takes), await refused(LATE_SECONDS, takes)
     last = await refused(LAST_SECONDS, takes)
@@ -80,7 +80,7 @@ async def test_one_long_refusal_puts_off_the_next_by_a_tenth_of_a_second() -> No
     assert refusals.are_due()
 
 
-async def test_the_more_refusals_have_taken_the_later_those_who_are_refused_are_asked_to_come_again() -> None:
+async def test_retry_after_grows_with_the_time_that_refusals_have_taken() -> None:
     now = 60.0
     refusals = Refusals(lambda: now)
     first = refusals.seconds_ahead()
@@ -93,7 +93,7 @@ async def test_the_more_refusals_have_taken_the_later_those_who_are_refused_are_
     assert (first, round(much, 6), most, refusals.seconds_ahead()) == (0.0, 5.0, AHEAD_SECONDS, 0.0)
 
 
-async def test_what_others_take_of_the_machine_meanwhile_is_no_cost_of_a_refusal() -> None:
+async def test_time_that_other_processes_take_meanwhile_is_no_cost_of_a_refusal() -> None:
     api, took = an_api_without_room(), list[float]()
     refuse, api.refusals.took = api.refuse, took.append  # type: ignore[assignment, method-assign]
 
@@ -153,7 +153,7 @@ async def a_spent_api() -> AsyncIterator[Spent]:
         yield Spent(port, api.refusals, now)
 
 
-async def test_application_beyond_what_refusals_may_take_waits_for_its_answer_and_no_other_request_does() -> None:
+async def test_application_beyond_the_time_for_refusals_waits_for_its_answer_and_no_other_request_does() -> None:
     seconds, shed = metrics.HTTP_SECONDS.labels("POST", "/applications", "failed"), metrics.SHED
     took, before = seconds._sum.get(), shed._value.get()
     async with a_spent_api() as api:
@@ -178,7 +178,7 @@ async def test_application_beyond_what_refusals_may_take_waits_for_its_answer_an
     assert seconds._sum.get() >= took + 1.0
 
 
-async def test_what_is_in_large_pieces_is_refused_at_once_so_that_those_who_wait_hold_little() -> None:
+async def test_body_in_large_pieces_is_refused_at_once_so_that_waiting_connections_hold_little() -> None:
     async with a_spent_api() as api:
         reader, writer = await api.sent(a_request(body=b" " * WAITING_BYTES_MAX))
 
@@ -186,7 +186,7 @@ async def test_what_is_in_large_pieces_is_refused_at_once_so_that_those_who_wait
         writer.close()
 
 
-async def test_connection_goes_on_behind_a_refusal_whose_head_and_body_come_later() -> None:
+async def test_connection_goes_on_behind_a_refusal_with_a_late_head_and_body() -> None:
     request = a_request(body=POST)  # a body that looks like an application
     async with a_spent_api() as api:
         reader, writer = await api.sent(request[:40])
@@ -204,7 +204,7 @@ async def test_connection_goes_on_behind_a_refusal_whose_head_and_body_come_late
         writer.close()
 
 
-async def test_who_waits_when_the_process_ends_is_refused_before_it_does() -> None:
+async def test_waiting_connection_is_refused_before_the_process_ends() -> None:
     async with a_spent_api() as api:
         reader, writer = await api.sent(POST)
         await api.waits(1)
@@ -213,7 +213,7 @@ async def test_who_waits_when_the_process_ends_is_refused_before_it_does() -> No
     writer.close()
 
 
-async def test_who_hung_up_while_he_waited_takes_nothing_from_the_others() -> None:
+async def test_client_that_hung_up_while_it_waited_takes_nothing_from_the_others() -> None:
     async with a_spent_api() as api:
         _, gone = await api.sent(POST)
         await api.waits(1)

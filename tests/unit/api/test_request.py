@@ -144,7 +144,7 @@ def test_whitespace_and_order_do_not_matter() -> None:
         pytest.param(b'{"a":' * 3_000 + b"1" + b"}" * 3_000, id="objects nested absurdly"),
     ],
 )
-def test_what_is_not_well_formed_is_malformed(body: bytes) -> None:
+def test_body_that_is_not_well_formed_is_malformed(body: bytes) -> None:
     error = refusal(body)
 
     assert error.code is ErrorCode.MALFORMED_REQUEST

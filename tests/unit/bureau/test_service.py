@@ -28,5 +28,5 @@ async def test_heads_targets_and_bodies_that_no_inquiry_has_are_refused() -> Non
     assert statuses == [431, 414, 413, 422]
 
 
-async def test_who_hangs_up_in_a_body_is_sent_nothing() -> None:
+async def test_client_that_hangs_up_in_its_body_is_sent_nothing() -> None:
     assert await hung_up(app(), "/reports", "application/json") == []

@@ -53,7 +53,7 @@ def test_some_failures_leave_it_closed_and_a_success_forgets_them(breaker: Break
     assert breaker.try_enter()
 
 
-def test_failures_in_a_row_open_it_and_nobody_enters(breaker: Breaker, clock: Clock) -> None:
+def test_failures_in_a_row_open_it_and_no_call_enters(breaker: Breaker, clock: Clock) -> None:
     opened(breaker)
     clock.now += FIRST_OPEN_SECONDS * 0.99
 
@@ -114,7 +114,7 @@ def test_a_late_success_closes_it_at_once(breaker: Breaker) -> None:
     assert breaker.state is State.CLOSED
 
 
-def test_a_probe_whose_outcome_nobody_reports_is_given_up(breaker: Breaker, clock: Clock) -> None:
+def test_a_probe_without_a_reported_outcome_is_given_up(breaker: Breaker, clock: Clock) -> None:
     opened(breaker)
     clock.now += FIRST_OPEN_SECONDS
     breaker.try_enter()
@@ -123,7 +123,7 @@ def test_a_probe_whose_outcome_nobody_reports_is_given_up(breaker: Breaker, cloc
     assert breaker.try_enter()
 
 
-def test_what_is_guarded_is_not_even_begun_while_it_is_open(breaker: Breaker) -> None:
+def test_guarded_call_is_not_even_begun_while_it_is_open(breaker: Breaker) -> None:
     opened(breaker)
 
     with pytest.raises(BreakerOpen, match="a dependency failed 3 times in a row"), breaker.guarding(lambda _: True):
@@ -161,7 +161,7 @@ def test_its_state_is_a_metric(clock: Clock) -> None:
     assert [*seen, shown()] == [0, 2, 1, 0]
 
 
-def test_all_who_use_one_address_share_one_breaker() -> None:
+def test_all_users_of_one_address_share_one_breaker() -> None:
     assert breaker_of("database", "here") is breaker_of("database", "here")
     assert breaker_of("database", "here") is not breaker_of("database", "there")
 

@@ -98,7 +98,7 @@ def test_folder_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file
     assert list(tmp_path.iterdir()) == []
 
 
-def test_draft_that_is_given_up_leaves_what_was_there(tmp_path: Path) -> None:
+def test_draft_that_is_given_up_leaves_the_file_that_was_there(tmp_path: Path) -> None:
     (tmp_path / "export").write_text("old")
     draft = Draft(tmp_path / "export")
     draft.write("half of")

@@ -322,7 +322,7 @@ def test_other_words_for_brokers_are_refused_in_words_of_our_own(brokers: str) -
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_nobody_needs_a_token_only_where_only_this_machine_calls(host: str) -> None:
+def test_api_takes_calls_without_a_token_from_this_machine_alone(host: str) -> None:
     assert load(ApiSettings, **good()).api_authentication == "keys"
     assert load(ApiSettings, **good(api_authentication="none", http_host=host)).api_authentication == "none"
 

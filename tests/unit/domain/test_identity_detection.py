@@ -44,7 +44,7 @@ INDIAN_ZEROS = "०০੦૦୦௦౦೦൦"
 
 
 @pytest.mark.parametrize("text", COMPANIES)
-def test_what_only_resembles_a_number_is_taken(text: str) -> None:
+def test_text_that_only_resembles_a_number_is_taken(text: str) -> None:
     assert identity_in(text) is None
 
 

@@ -129,7 +129,7 @@ def test_a_tiny_exponent_is_out_of_range_at_once(number: str) -> None:
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
-def test_what_passes_fits_the_database_and_what_does_not_says_why(number: Decimal) -> None:
+def test_amount_that_passes_fits_the_database_and_another_says_why(number: Decimal) -> None:
     try:
         passed = amount(number)
     except NotPositive:

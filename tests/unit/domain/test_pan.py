@@ -47,7 +47,7 @@ def test_a_pan_is_revealed_as_it_was_given(number: str) -> None:
         "ABCDE१२३४F",
     ],
 )
-def test_what_is_not_exactly_a_pan_is_refused_and_not_repeated(text: str) -> None:
+def test_text_that_is_not_exactly_a_pan_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(
         ValueError, match=r"^not a PAN: five capital letters, four digits and a capital letter are expected$"
     ) as refused:
@@ -220,7 +220,7 @@ def test_pan_in_a_column_is_masked_and_as_wide_as_the_column() -> None:
         "ＡＢＣＤＥ１２３４Ｆ",
     ],
 )
-def test_what_a_person_reads_as_a_pan_looks_like_one(text: str) -> None:
+def test_text_that_a_person_reads_as_a_pan_looks_like_one(text: str) -> None:
     assert looks_like_pan(text)
 
 

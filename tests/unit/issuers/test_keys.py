@@ -29,7 +29,7 @@ async def test_authorities_that_cannot_be_read_any_more_are_waited_for(
     assert [line["reason"] for line in logs] == ["the authorities of TLS cannot be read: FileNotFoundError"]
 
 
-def test_nobody_signs_in_by_an_issuer_while_authorities_cannot_be_read(
+def test_no_person_signs_in_by_an_issuer_while_authorities_cannot_be_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))

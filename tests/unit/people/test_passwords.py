@@ -7,7 +7,7 @@ from prequal.people import passwords
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 201, "half a character: \ud800", "of a terminal: \udcff"])
-def test_what_is_no_password_is_refused_in_words_that_do_not_repeat_it(password: str) -> None:
+def test_text_that_is_no_password_is_refused_in_words_that_do_not_repeat_it(password: str) -> None:
     with pytest.raises(UsageError, match="password") as refused:
         passwords.require_good(password)
 

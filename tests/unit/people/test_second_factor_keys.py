@@ -34,7 +34,7 @@ def test_secret_of_another_person_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("stored", [SECRET, "", PREFIX, f"{PREFIX}not base64", PREFIX + "AAAA"])
-def test_what_is_not_encrypted_by_us_is_not_read(stored: str) -> None:
+def test_second_factor_that_is_not_encrypted_by_us_is_not_read(stored: str) -> None:
     with pytest.raises(SecondFactorUnreadable):
         KEYS.decrypted(stored, "asha")
 

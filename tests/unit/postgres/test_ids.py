@@ -43,5 +43,5 @@ def test_id_is_a_uuid_in_every_respect() -> None:
         None,
     ],
 )
-def test_other_spellings_and_what_is_no_id_are_left_as_they_are(text: object) -> None:
+def test_other_spellings_and_texts_that_are_no_id_are_left_as_they_are(text: object) -> None:
     assert read_id(text) is text

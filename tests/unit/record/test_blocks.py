@@ -31,7 +31,7 @@ def test_digests_are_those_of_the_first_release() -> None:
     assert approved.digest("acts", as_id=8).hex() == "310b3ebc2a8fd468344f102d74a9bdfe"
 
 
-def test_field_named_as_what_the_entry_is_about_does_not_replace_it() -> None:
+def test_field_named_as_one_of_the_entry_itself_does_not_replace_it() -> None:
     true = Entry(7, AT, READ).digest("audit_log")
     said = {"table": "audit_log", "id": "7", "occurred_at": AT.isoformat(timespec="microseconds")}
 

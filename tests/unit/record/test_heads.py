@@ -73,7 +73,7 @@ async def test_head_that_cannot_be_written_grows_older_until_one_is_written(tmp_
     assert unwritten_age() == 0
 
 
-async def test_head_whose_write_does_not_end_grows_older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_head_with_a_write_that_does_not_end_grows_older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now, ages = 100.0, []
 
     def stuck(*_: object) -> None:

@@ -19,7 +19,7 @@ def test_the_code_expects_the_newest_migration(scripts: ScriptDirectory) -> None
     assert scripts.get_heads() == [REVISION]
 
 
-def test_migrations_stand_in_one_line_whose_names_rise(scripts: ScriptDirectory) -> None:
+def test_migrations_stand_in_one_line_with_rising_names(scripts: ScriptDirectory) -> None:
     revisions = [script.revision for script in scripts.walk_revisions()]
 
     assert revisions == sorted(revisions, reverse=True)

@@ -65,9 +65,7 @@ def test_wrapped_key_that_is_not_base64_is_refused_without_repeating_it(kms: Kms
         ({"kms_region": "-"}, r"cannot be asked \(InvalidRegionError\): look at KMS_KEY_ID, KMS_REGION"),
     ],
 )
-def test_what_will_not_heal_is_one_sentence_that_names_the_setting(
-    kms: Kms, changes: dict[str, str], words: str
-) -> None:
+def test_lasting_problem_is_one_sentence_that_names_the_setting(kms: Kms, changes: dict[str, str], words: str) -> None:
     with pytest.raises(Misconfigured, match=words):
         key_providers.generate(KeySource.KMS, settings_of(kms, **changes))
 

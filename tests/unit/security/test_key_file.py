@@ -66,7 +66,9 @@ def test_comments_and_empty_lines_are_passed_over(tmp_path: Path) -> None:
         ("active ключ\n", "cannot be read: UnicodeDecodeError"),
     ],
 )
-def test_what_is_no_ring_is_refused_in_one_sentence_without_a_key(tmp_path: Path, content: str, words: str) -> None:
+def test_file_that_is_no_ring_is_refused_in_one_sentence_without_a_key(
+    tmp_path: Path, content: str, words: str
+) -> None:
     file = a_file(tmp_path, content)
 
     with pytest.raises(Misconfigured, match=words) as refused:

@@ -140,7 +140,7 @@ def test_bytes_that_are_no_token_are_invalid_and_not_a_missing_key(content: byte
     assert (unreadable.value.kind, str(unreadable.value)) == ("unreadable_token", words)
 
 
-def test_a_token_under_a_key_that_nobody_gave_names_that_key() -> None:
+def test_a_token_under_an_unknown_key_names_that_key() -> None:
     token = a_token(a_ring(7))
 
     with pytest.raises(UnknownKey, match=key_id(a_key(7)).hex()) as unknown:

@@ -103,7 +103,7 @@ def test_token_is_read_from_its_file_at_each_use_and_the_namespace_is_sent(vault
         ({"vault_transit_mount": "elsewhere"}, "status 404: VAULT_TRANSIT_MOUNT"),
     ],
 )
-def test_what_will_not_heal_is_one_sentence_that_names_the_setting(
+def test_lasting_problem_is_one_sentence_that_names_the_setting(
     vault: Vault, changes: dict[str, str], words: str
 ) -> None:
     with pytest.raises(Misconfigured, match=words) as refused:

@@ -59,7 +59,7 @@ def test_line_longer_than_a_piece_arrives_whole(pipe: Pipe) -> None:
     assert events(pipe.read()) == ["x" * 20_000]
 
 
-def test_reader_who_stops_reading_holds_nobody_up_and_is_given_what_waited(pipe: Pipe) -> None:
+def test_stalled_reader_holds_no_process_up_and_is_given_all_lines_later(pipe: Pipe) -> None:
     log = a_logger(pipe.writer)
     sent = [f"{number} {'x' * 1000}" for number in range(500)]
     for each in sent:
@@ -73,7 +73,7 @@ def test_reader_who_stops_reading_holds_nobody_up_and_is_given_what_waited(pipe:
     assert events(text) == sent
 
 
-def test_what_is_too_much_to_keep_is_given_up_and_counted(pipe: Pipe, capfd: pytest.CaptureFixture[str]) -> None:
+def test_record_beyond_the_bound_is_given_up_and_counted(pipe: Pipe, capfd: pytest.CaptureFixture[str]) -> None:
     log = a_logger(pipe.writer)
     many = KEPT_MAX + 200
     for number in range(many):
@@ -94,7 +94,7 @@ def test_what_is_too_much_to_keep_is_given_up_and_counted(pipe: Pipe, capfd: pyt
     assert capfd.readouterr().err.count("will be lost") == 1
 
 
-def test_reader_who_is_gone_is_reported_once_and_nothing_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+def test_lost_reader_is_reported_once_and_nothing_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as stream:

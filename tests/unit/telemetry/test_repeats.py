@@ -91,7 +91,7 @@ def test_sum_comes_at_the_end_of_the_second_in_which_the_first_was_said() -> Non
     assert log.written[-1] == ("repeated", "retrying", 1)
 
 
-def test_information_and_what_is_critical_are_all_written() -> None:
+def test_informational_and_critical_records_are_all_written() -> None:
     log = Log()
 
     log.say("request", 100, logging.INFO)

@@ -95,7 +95,7 @@ def test_without_an_endpoint_a_trace_is_handed_on_as_it_is(parent: str | None) -
         "00-x",
     ],
 )
-def test_a_step_whose_caller_samples_nothing_is_not_recorded(receiver: Receiver, parent: str | None) -> None:
+def test_a_step_of_a_caller_that_samples_nothing_is_not_recorded(receiver: Receiver, parent: str | None) -> None:
     span = tracing.begin("process", "CONSUMER", parent)
 
     assert span.traceparent == parent

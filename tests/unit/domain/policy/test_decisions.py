@@ -302,7 +302,7 @@ def test_facts_that_no_application_has_are_those_that_are_never_filled_in() -> N
     assert {name for name, value in facts._asdict().items() if value is None} == NEVER_KNOWN
 
 
-def test_table_whose_last_row_is_not_total_is_never_run() -> None:
+def test_table_without_a_total_last_row_is_never_run() -> None:
     document = read(replaced("when = []", 'when = ["cibil_score > minimum_cibil_score"]'))
 
     with pytest.raises(AssertionError, match="the last row takes all"):
