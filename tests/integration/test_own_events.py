@@ -15,10 +15,14 @@ from harness.database import Database
 from harness.system import KEYS, System
 from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import eventually, soon
+from prequal.core.circuit_breaker import Breaker
 from prequal.core.errors import Transient
 from prequal.core.settings import ApiSettings, load
 from prequal.core.topology import Service
+from prequal.messaging import own_event_publisher
+from prequal.messaging.delivery import DeliveryReport, DeliveryReports
 from prequal.messaging.outbox import ROW, OutboxRow
+from prequal.messaging.outbox_producer import ProducerDied
 from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.postgres.connections import Connection, connect
 from prequal.publisher import queries
@@ -73,6 +77,51 @@ async def test_what_is_on_its_way_when_the_writer_stops_is_archived(database: Da
         events.publish(rows(database))
 
     assert (waits(database), database.count("outbox_archive")) == (0, 5)
+
+
+class DiesOnce:
+    """An `OutboxProducer` that dies of its first row; of all others the test says when they are acknowledged."""
+
+    def __init__(self, *_: object) -> None:
+        self.breaker = Breaker("own_events")
+        self.reports = {SUBMITTED: DeliveryReports()}
+        self.generation = 0
+        self.held: list[int] = []
+        self.times_served = 0
+
+    def publish(self, row: OutboxRow) -> None:
+        if self.generation == 0:
+            self.generation += 1
+            raise ProducerDied
+        self.held.append(row.id)
+
+    def serve(self) -> None:
+        self.times_served += 1
+
+    def acknowledge(self) -> None:
+        for row in self.held:
+            self.reports[SUBMITTED].add(DeliveryReport(row, None))
+
+    async def flush(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+async def test_what_the_next_producer_is_given_at_once_is_archived_when_it_is_acknowledged(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    producer = DiesOnce()
+    monkeypatch.setattr(own_event_publisher, "OutboxProducer", lambda *_: producer)
+    async with own_events(database, broker) as events:
+        first, *others = rows(database, 3)
+        events.publish([first])
+        events.publish(others)
+        await soon(lambda: producer.times_served == 1)
+
+        producer.acknowledge()
+
+        await soon(lambda: waits(database) == 1)
+    assert [row["id"] for row in database.rows("SELECT id FROM outbox_events")] == [first.id]
 
 
 async def a_lease(connection: Connection) -> queries.Lease:

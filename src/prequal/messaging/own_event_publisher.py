@@ -64,6 +64,7 @@ class OwnEventPublisher:
         if producer is None or not 0 < len(rows) <= room or not producer.breaker.try_enter():
             return
         self._published.set()
+        self._follow(producer)  # or what a new producer is given now would be forgotten with what a dead one held
         try:
             for row in rows:
                 producer.publish(row)
@@ -85,14 +86,14 @@ class OwnEventPublisher:
             while not stop.is_set():
                 await lifecycle.first_of(IDLE_SECONDS, stop, self._published)
                 await lifecycle.pause(stop, ARCHIVE_EVERY_SECONDS)
-                await self._settle(producer, stop)
+                await self._archive_reported(producer, stop)
         self._producer = None
         await producer.flush()
-        await self._settle(producer, stop)
+        await self._archive_reported(producer, stop)
         producer.stop()
         await self._connection.close()
 
-    async def _settle(self, producer: OutboxProducer, stop: asyncio.Event) -> None:
+    async def _archive_reported(self, producer: OutboxProducer, stop: asyncio.Event) -> None:
         """Archive what the broker has acknowledged. An acknowledgement is kept until the database has taken it."""
         self._take_reports(producer)
         try:
@@ -120,9 +121,7 @@ class OwnEventPublisher:
         producer.serve()
         reports = producer.reports[self._topic].take()
         self._in_flight.difference_update(report.id for report in reports)
-        if self._generation != producer.generation:  # a dead producer reports nothing any more
-            self._generation = producer.generation
-            self._in_flight.clear()
+        self._follow(producer)
         deliveries = classify(reports, published_alone=())
         self._acknowledged += [report for report in reports if report.error is None]
         self._errors.record(deliveries.errors)
@@ -130,3 +129,9 @@ class OwnEventPublisher:
             producer.breaker.succeeded()
         elif deliveries.blame_broker:
             producer.breaker.failed()
+
+    def _follow(self, producer: OutboxProducer) -> None:
+        """Forget what a dead producer held, for it reports nothing any more."""
+        if self._generation != producer.generation:
+            self._generation = producer.generation
+            self._in_flight.clear()

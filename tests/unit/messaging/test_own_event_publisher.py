@@ -37,7 +37,7 @@ class Running:
             pan_hash_key=a_key_text(2),
         )
         self.events = OwnEventPublisher(settings, Service.API, "topic")
-        producer: Any = SimpleNamespace(breaker=self.breaker, publish=self._take)
+        producer: Any = SimpleNamespace(breaker=self.breaker, generation=0, publish=self._take)
         self.events._producer = producer
 
     def _take(self, row: OutboxRow) -> None:
