@@ -1,12 +1,14 @@
 """A single connection is counted as what it is: in use, idle, or gone."""
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from harness.database import Database
 from prequal.core.errors import Transient
-from prequal.postgres.connections import SingleConnection, connected
+from prequal.postgres.connections import Connection, ConnectionPool, SingleConnection, connected
 from prequal.telemetry import metrics
 from tests.support.database_away import let_no_connection_be_closed
 
@@ -73,3 +75,45 @@ async def test_work_that_is_done_is_not_lost_to_a_server_that_does_not_say_goodb
     let_no_connection_be_closed(monkeypatch)
 
     assert await number() == 1
+
+
+# ── statements that stay prepared ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def of_a_pool(database_url: str, work: Callable[[Connection], Any]) -> Any:
+    async with ConnectionPool(database_url, "test", 1) as pool, pool.use("survey") as connection:
+        return await work(connection)
+
+
+async def of_its_own(database_url: str, work: Callable[[Connection], Any]) -> Any:
+    async with connected(database_url, "test") as connection:
+        return await work(connection)
+
+
+async def names_of_a_statement(connection: Connection) -> list[str]:
+    """Under which names a statement is prepared at the server, after its first use and after another much later."""
+    names = []
+    for _ in range(2):
+        await connection.fetchval("SELECT 20 + 3")
+        prepared = "SELECT name FROM pg_prepared_statements WHERE statement = 'SELECT 20 + 3'"
+        names.append(await connection.fetchval(prepared))
+        await asyncio.sleep(0.01)
+    return names
+
+
+@pytest.mark.parametrize("with_connection", [of_a_pool, of_its_own])
+async def test_statement_stays_prepared_for_as_long_as_its_connection_lives(
+    database: Database, monkeypatch: pytest.MonkeyPatch, with_connection: Callable[..., Any]
+) -> None:
+    loop = asyncio.get_running_loop()
+    call_later = loop.call_later
+
+    def minutes_pass(delay: float, *what: Any, **how: Any) -> asyncio.TimerHandle:
+        return call_later(0 if delay > 60 else delay, *what, **how)
+
+    monkeypatch.setattr(loop, "call_later", minutes_pass)
+
+    first, later = await with_connection(database.url, names_of_a_statement)
+
+    assert first is not None
+    assert first == later

@@ -18,6 +18,10 @@ NoWritableHost: TypeAlias = asyncpg.exceptions.TargetServerAttributeNotMatched
 CONNECT_SECONDS: Final = 2.0
 """For all hosts of an address together, so that one which is frozen leaves time for the next."""
 
+KEPT_PREPARED: Final = 0
+"""Seconds after which the driver prepares a statement again; 0 for never, or one request in five minutes would wait for
+its statement to be parsed and planned. The server plans again by itself when a table or its statistics change."""
+
 NOT_ITS_NAME: Final = (62, 64)
 """OpenSSL's codes of a host name, and of an address, that a certificate is not for."""
 
@@ -61,7 +65,11 @@ async def open_connection(database_url: str, **options: Any) -> Connection:
         where: Any = {"host": host, "port": port, "timeout": CONNECT_SECONDS / len(places)}
         try:
             connection = await asyncpg.connect(
-                address.url, target_session_attrs=asyncpg.connect_utils.SessionAttribute.read_write, **where, **options
+                address.url,
+                target_session_attrs=asyncpg.connect_utils.SessionAttribute.read_write,
+                max_cached_statement_lifetime=KEPT_PREPARED,
+                **where,
+                **options,
             )
         except DRIVER_ERRORS as error:
             failures.append(error)
