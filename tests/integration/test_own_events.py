@@ -4,28 +4,35 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import ModuleType
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from harness.applications import an_application
-from harness.broker import SUBMITTED, Broker, headers_of
+from harness.broker import REPORTED, SUBMITTED, Broker, headers_of
 from harness.database import Database
-from harness.system import KEYS, System
+from harness.ports import free_port
+from harness.system import ANYBODY, KEYS, System
 from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import eventually, soon
+from prequal.api import service as api_service
 from prequal.core.circuit_breaker import Breaker
 from prequal.core.errors import Transient
-from prequal.core.settings import ApiSettings, load
+from prequal.core.settings import ApiSettings, CreditSettings, load
 from prequal.core.topology import Service
+from prequal.credit import service as credit_service
 from prequal.messaging import own_event_publisher
+from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.delivery import DeliveryReport, DeliveryReports
 from prequal.messaging.outbox import ROW, OutboxRow
-from prequal.messaging.outbox_producer import ProducerDied
+from prequal.messaging.outbox_producer import OutboxProducer, ProducerDied
 from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.postgres.connections import Connection, connect
 from prequal.publisher import queries
+from prequal.service import process
 from tests.support.api import api_within, ready
 from tests.support.publishing import publishing, unpublished
 
@@ -186,6 +193,47 @@ async def test_application_is_accepted_while_its_writer_reaches_no_broker_and_it
             await soon(lambda: waits(database) == 0)
     assert [answer.status_code for answer in answers] == [202] * 5
     assert broker.published(SUBMITTED) == database.count("outbox_archive") == 5
+
+
+@pytest.mark.parametrize(
+    ("writer", "kind", "topic"),
+    [(api_service, ApiSettings, SUBMITTED), (credit_service, CreditSettings, REPORTED)],
+    ids=["api", "credit"],
+)
+async def test_writer_connects_its_producer_before_it_is_ready(
+    database: Database,
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    writer: ModuleType,
+    kind: type[ApiSettings] | type[CreditSettings],
+    topic: str,
+) -> None:
+    connected: list[list[str]] = []
+    connect_to = OutboxProducer.connect
+
+    async def connect(self: OutboxProducer, seconds: float) -> None:
+        await connect_to(self, seconds)
+        connected.append(list(self.reports))
+
+    async def consume_nothing(self: BatchConsumer[Any], stop: asyncio.Event) -> None:
+        await stop.wait()
+        await self._handler.close()
+
+    monkeypatch.setattr(OutboxProducer, "connect", connect)
+    monkeypatch.setattr(BatchConsumer, "run", consume_nothing)
+    monkeypatch.setattr(process, "freeze_memory", lambda: None)
+    given = {name.lower(): value for name, value in (KEYS | ANYBODY).items()}
+    ports = {"http_port": free_port(), "admin_port": free_port()}
+    url, address = database.url, broker.bootstrap_servers
+    settings = load(kind, _env_file=None, database_url=url, kafka_bootstrap_servers=address, **given, **ports)
+    stop = asyncio.Event()
+
+    running = asyncio.create_task(writer._main(settings, stop))
+    await soon(lambda: connected)
+
+    stop.set()
+    await running
+    assert connected == [[topic]]
 
 
 async def test_acknowledged_event_that_was_not_archived_is_published_again_and_archived_once(

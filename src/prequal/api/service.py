@@ -57,6 +57,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         recorded_hash_keys(*(each.check for each in hasher.every)),
         authentication.load,
         submissions.warm,
+        events.warm,
     )
     limits = RateLimits()
     served, written = asyncio.Event(), asyncio.Event()

@@ -66,6 +66,7 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
         signs,
         recorded_key("SCORE_DRAW_KEY", KeyCheck.of(draw_key)),
         handler.warm,
+        events.warm,
     )
     async with started(Service.CREDIT, settings, stop, readiness, *checks) as running:
         running.group.create_task(events.run(consumed))

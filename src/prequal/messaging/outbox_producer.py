@@ -87,6 +87,16 @@ class OutboxProducer:
                 raise ProducerDied(f"the Kafka producer died: {reason.name()}") from None
             self.reports[row.topic].add(DeliveryReport(row.id, reason))
 
+    async def connect(self, seconds: float) -> None:
+        """Connect to the brokers of the topics, within `seconds` each; without one it goes on.
+
+        A client asks for its id as soon as it is connected. One that is made when its first message is there looks for
+        a connection once, before there can be any, and again half a second later.
+        """
+        for topic in self.reports:
+            with contextlib.suppress(KafkaException):
+                await asyncio.to_thread(self._producer.list_topics, topic, seconds)
+
     def serve(self) -> None:
         """Take the delivery reports that have come."""
         self._poller.serve()

@@ -25,7 +25,7 @@ from prequal.messaging import outbox
 from prequal.messaging.delivery import DeliveryErrors, DeliveryReport, classify
 from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.outbox_producer import OutboxProducer, ProducerDied
-from prequal.postgres.connections import SingleConnection, reason_of
+from prequal.postgres.connections import Connection, SingleConnection, reason_of
 from prequal.telemetry import metrics, tracing
 from prequal.telemetry.logs import where
 
@@ -37,10 +37,12 @@ UNARCHIVED_MAX = 2000
 """So many events are on their way or acknowledged; more are left to the publisher."""
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.2, 2.0
 IDLE_SECONDS = 60.0
+CONNECT_SECONDS = 1.0
+"""How long a start waits for the broker, without which it goes on."""
 
 
 class OwnEventPublisher:
-    """Publishes the events of one topic that this process commits; none before `run` or after it."""
+    """Publishes the events of one topic that this process commits; none before `warm` or `run`, or after it."""
 
     def __init__(self, settings: ApiSettings | CreditSettings, writer: Service, topic: str) -> None:
         self._settings = settings
@@ -56,6 +58,12 @@ class OwnEventPublisher:
         self._errors = DeliveryErrors(topic)
         self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
         self._published = asyncio.Event()
+
+    async def warm(self, _: Connection) -> None:
+        """Have the broker's client connected, so that the first event waits for nothing; a startup check."""
+        if self._settings.publish_own_events and self._producer is None:
+            self._producer = self._new_producer()
+            await self._producer.connect(CONNECT_SECONDS)
 
     def publish(self, rows: Sequence[OutboxRow]) -> None:
         """Give rows that were just committed to the broker's client, as far as it takes them; returns at once."""
@@ -78,10 +86,7 @@ class OwnEventPublisher:
         """Publish, and archive what is acknowledged, until `stop`; then wait for the rest, at most three seconds."""
         if not self._settings.publish_own_events:
             return
-        # Not that of the metric: it closes with the next event alone, and meanwhile nothing waits for it.
-        breaker = Breaker("own_events")
-        client_id = self._settings.service_name
-        self._producer = producer = OutboxProducer(self._settings, client_id, [self._topic], breaker)
+        self._producer = producer = self._producer or self._new_producer()
         with producer.watched() if tracing.is_on() else contextlib.nullcontext():  # or their spans would end too late
             while not stop.is_set():
                 await lifecycle.first_of(IDLE_SECONDS, stop, self._published)
@@ -92,6 +97,11 @@ class OwnEventPublisher:
         await self._archive_reported(producer, stop)
         producer.stop()
         await self._connection.close()
+
+    def _new_producer(self) -> OutboxProducer:
+        # Not that of the metric: it closes with the next event alone, and meanwhile nothing waits for it.
+        breaker = Breaker("own_events")
+        return OutboxProducer(self._settings, self._settings.service_name, [self._topic], breaker)
 
     async def _archive_reported(self, producer: OutboxProducer, stop: asyncio.Event) -> None:
         """Archive what the broker has acknowledged. An acknowledgement is kept until the database has taken it."""

@@ -98,12 +98,18 @@ class StandIn:
         self.reports: list[Callable[[KafkaError | None, Any], None]] = []
         self.refuses: KafkaError | None = None
         self.purged = False
+        self.asked_for: list[tuple[str, float]] = []
         self.lives.append(self)
 
     def produce(self, *_: object, on_delivery: Callable[[KafkaError | None, Any], None], **__: object) -> None:
         if self.refuses is not None:
             raise KafkaException(self.refuses)
         self.reports.append(on_delivery)
+
+    def list_topics(self, topic: str, seconds: float) -> None:
+        self.asked_for.append((topic, seconds))
+        if self.refuses is not None:
+            raise KafkaException(self.refuses)
 
     def poll(self, _: float) -> int:
         time.sleep(0.01)
@@ -141,6 +147,18 @@ async def test_reports_wake_the_relay_of_their_topic_alone(mortal: OutboxProduce
         TOPIC: True,
         "another": False,
     }
+
+
+@pytest.mark.parametrize("refusal", [None, KafkaError(KafkaError._TRANSPORT)])
+async def test_producer_is_connected_to_the_brokers_of_its_topics_where_there_are_any(
+    mortal: OutboxProducer, refusal: KafkaError | None
+) -> None:
+    (client,) = StandIn.lives
+    client.refuses = refusal
+
+    await mortal.connect(0.5)
+
+    assert client.asked_for == [(TOPIC, 0.5)]
 
 
 def dies_by_a_report(producer: StandIn) -> None:
