@@ -1,5 +1,7 @@
 """The consumers on topics to which a transactional producer has written, as exactly-once connectors do."""
 
+import json
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -86,3 +88,18 @@ def test_lag_ends_at_the_last_stable_offset(broker: Broker, transactional: Produ
     assert lag[GROUPS[REPORTED], REPORTED, "0"] == 0
     offsets.close()
     transactional.abort_transaction(SECONDS)
+
+
+def test_lag_of_a_group_takes_two_requests_for_offsets_whatever_its_partitions(broker: Broker) -> None:
+    said: list[str] = []
+    hear: Any = said.append
+    offsets = Offsets(clients_of(broker.bootstrap_servers))
+    offsets._settings |= {"statistics.interval.ms": 100, "stats_cb": hear}
+    eventually(lambda: offsets.lag())
+
+    client = offsets._consumers[GROUPS[REPORTED]]
+    eventually(lambda: client.poll(0) or said)
+
+    made = [each["req"]["ListOffsets"] for each in json.loads(said[-1])["brokers"].values()]
+    offsets.close()
+    assert sum(made) == 2

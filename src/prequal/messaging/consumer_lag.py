@@ -3,10 +3,11 @@
 Invariant: reads offsets without joining a group, so nothing is rebalanced, and waits at most seconds for an answer.
 """
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TypeAlias
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from prequal.core.settings import KafkaSettings
 from prequal.core.topology import GROUPS, dead_letter_topic
@@ -100,10 +101,27 @@ class Offsets:
         if not numbers:
             return []
         committed = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=ASK_SECONDS)
-        return [(place, consumer.get_watermark_offsets(place, ASK_SECONDS)) for place in committed]
+        begins, ends = (_offsets(consumer, committed, which) for which in (OFFSET_BEGINNING, OFFSET_END))
+        return list(zip(committed, zip(begins, ends, strict=True), strict=True))
 
     def _consumer(self, group: str) -> Consumer:
         # A consumer that never joins: librdkafka 2.16 aborts when the admin client asks for the offsets of a new group.
         if group not in self._consumers:
             self._consumers[group] = Consumer(self._settings | {"group.id": group})
         return self._consumers[group]
+
+
+def _offsets(consumer: Consumer, places: Sequence[TopicPartition], which: int) -> list[int]:
+    """The first or the last offset of each of a topic's partitions, in one request to each broker that has any.
+
+    `get_watermark_offsets` makes two for each partition.
+
+    Raises:
+        KafkaException: a partition has no leader, or it does not answer.
+    """
+    asked = [TopicPartition(place.topic, place.partition, which) for place in places]
+    found = {place.partition: place for place in consumer.offsets_for_times(asked, timeout=ASK_SECONDS)}
+    for place in found.values():
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return [found[place.partition].offset for place in places]
