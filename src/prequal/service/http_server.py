@@ -41,6 +41,8 @@ ACCEPT_AGAIN_SECONDS = 1.0
 RECEIVE_BYTES = 32 * 1024
 """What the kernel keeps of a connection that is not read, and so the most that comes at once (it doubles it)."""
 BIND_EVERY_SECONDS = 5.0
+DATE_EVERY_SECONDS = 1.0
+"""The header `Date` is written anew for all answers."""
 LAST_ACCEPT_SECONDS = 0.05
 """For accepting those whom the kernel has connected, when the process is to stop."""
 ON_THEIR_WAY_SECONDS = 1.0
@@ -185,21 +187,20 @@ class _Listeners:
         )
         config.load()
         config.ssl = certificate.context if certificate else None
-        server = _Server(config, self.handshakes_max)
-        waiter = asyncio.create_task(_stop_with(server, self.stop))
+        server = _Server(config, self.stop, self.handshakes_max)
         try:
             await server.serve(sockets=[listener])
         finally:
-            waiter.cancel()
             server.close()
 
 
 class _Server(uvicorn.Server):
     """A uvicorn that leaves the signals to the process, accepts all who have connected, and answers them."""
 
-    def __init__(self, config: uvicorn.Config, handshakes_max: int) -> None:
+    def __init__(self, config: uvicorn.Config, stop: asyncio.Event, handshakes_max: int) -> None:
         super().__init__(config)
         self.servers = []
+        self._stop = stop
         self._handshakes_max = handshakes_max
         self._listeners: list[socket.socket] = []
         self._accepting: dict[asyncio.Task[None], None] = {}
@@ -212,6 +213,11 @@ class _Server(uvicorn.Server):
             listener.setblocking(False)
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
         self.started = True
+
+    async def main_loop(self) -> None:
+        """Serve until the process is to stop. uvicorn's own loop looks ten times a second whether it is."""
+        while not (await self.on_tick(0) or self._stop.is_set()):
+            await pause(self._stop, DATE_EVERY_SECONDS)
 
     def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -305,11 +311,6 @@ def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
         while True:
             with contextlib.suppress(ConnectionAbortedError):
                 yield listener.accept()[0]
-
-
-async def _stop_with(server: uvicorn.Server, stop: asyncio.Event) -> None:
-    await stop.wait()
-    server.should_exit = True
 
 
 def bind(host: str, port: int, setting: str, backlog: int = BACKLOG) -> socket.socket:

@@ -5,9 +5,11 @@ import logging
 import resource
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+import uvicorn
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
@@ -553,3 +555,41 @@ async def test_process_without_a_descriptor_left_accepts_again_when_it_has_one(m
 
     assert 1 <= refused <= 7
     assert status == 200
+
+
+# ── what an idle server does ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_idle_server_wakes_once_a_second_for_its_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks: list[int] = []
+    tick = uvicorn.Server.on_tick
+
+    async def counted(self: uvicorn.Server, counter: int) -> bool:
+        ticks.append(counter)
+        return await tick(self, counter)
+
+    monkeypatch.setattr(uvicorn.Server, "on_tick", counted)
+    async with an_edge():
+        before = len(ticks)
+        await asyncio.sleep(0.5)
+
+        assert len(ticks) - before <= 1
+
+
+async def test_date_of_an_answer_follows_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "DATE_EVERY_SECONDS", 0.01)
+    clock = [1_000_000_000.0]
+    monkeypatch.setattr(uvicorn.server, "time", SimpleNamespace(time=lambda: clock[0]))
+
+    async def says(port: int, date: bytes) -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(a_request())
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        return b"date: " + date in head.lower()
+
+    async with an_edge() as port:
+        await soon(lambda: says(port, b"sun, 09 sep 2001 01:46:40 gmt"))
+        clock[0] += 1
+
+        await soon(lambda: says(port, b"sun, 09 sep 2001 01:46:41 gmt"))
