@@ -21,7 +21,6 @@ from prequal.api.batch_write import Answer, Answers, BatchWriter, Locked
 from prequal.api.errors import ErrorCode
 from prequal.api.queries import NewApplication
 from prequal.core.errors import Transient
-from prequal.core.lifecycle import beside
 from prequal.core.settings import ApiSettings
 from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.postgres.connections import Connection, describe
@@ -35,6 +34,7 @@ ANSWER_SECONDS = 4.0
 LEFT_SECONDS = 1.0
 """No submission is written that has less than this left: its answer might come too late to say that it was."""
 SWEEP_SECONDS = 0.1
+"""Not oftener than this it is looked who has waited too long, and only while somebody waits."""
 ANSWERED_SECONDS = 0.00005
 """What it takes to answer one application and read the next from the same connection: without a pause of that, what
 comes to the answers of a write would miss the next one, and each write would have half of them."""
@@ -74,6 +74,7 @@ class Submissions:
         self._being_written: list[_Submission] = []
         self._arrived = asyncio.Event()
         self._open = False
+        self._sweeping: asyncio.TimerHandle | None = None
         metrics.WAITING.set_function(lambda: len(self._queue))
         metrics.WAITING_LIMIT.set(settings.waiting_max)
 
@@ -112,15 +113,16 @@ class Submissions:
         submission = _Submission(new)
         self._queue.append(submission)
         self._arrived.set()
+        if self._sweeping is None:
+            self._sweeping = self._sweep_in(ANSWER_SECONDS)
         return await submission.answered
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write until `stop` and until the queue is empty."""
-        async with beside(self._sweep()):
-            try:
-                await self._write_until(stop)
-            finally:
-                await self._writer.close()
+        try:
+            await self._write_until(stop)
+        finally:
+            await self._writer.close()
 
     async def _write_until(self, stop: asyncio.Event) -> None:
         while not (stop.is_set() and not self._queue):
@@ -195,14 +197,19 @@ class Submissions:
             answers |= _all([submission], ErrorCode.SERVICE_UNAVAILABLE) if late else await self._write([submission])
         return answers
 
-    async def _sweep(self) -> None:
-        """Give up on what has waited too long, in the queue or in the write."""
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            now = monotonic()
-            for submission in (*self._being_written, *self._queue):
-                if submission.give_up_at <= now:
-                    submission.answer(ErrorCode.SERVICE_UNAVAILABLE)
+    def _sweep(self) -> None:
+        """Give up on what has waited too long, in the queue or in the write; look again when the next one has."""
+        self._sweeping = None
+        now = monotonic()
+        waiting = [each for each in (*self._being_written, *self._queue) if not each.answered.done()]
+        for submission in waiting:
+            if submission.give_up_at <= now:
+                submission.answer(ErrorCode.SERVICE_UNAVAILABLE)
+        if left := [each.give_up_at - now for each in waiting if each.give_up_at > now]:
+            self._sweeping = self._sweep_in(max(SWEEP_SECONDS, min(left)))
+
+    def _sweep_in(self, seconds: float) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, self._sweep)
 
 
 def _refusal(error: Exception) -> ErrorCode:

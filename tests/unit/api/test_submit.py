@@ -1,0 +1,59 @@
+"""`api.submit`: nobody waits for longer than is promised, and nothing is looked for while nobody waits."""
+
+import asyncio
+
+import pytest
+
+from harness.waiting import soon
+from prequal.api import submit
+from prequal.api.errors import ErrorCode
+from prequal.api.submit import Submissions
+from prequal.core.settings import ApiSettings, load
+from prequal.core.topology import Service
+from prequal.messaging.own_event_publisher import OwnEventPublisher
+from tests.builders import DATABASE_URL, a_key_text
+from tests.support.submissions import a_new_application
+
+
+@pytest.fixture
+async def unwritten(monkeypatch: pytest.MonkeyPatch) -> Submissions:
+    """A queue that nobody empties, whose submissions are given up after a tenth of a second."""
+    monkeypatch.setattr(submit, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(submit, "SWEEP_SECONDS", 0.01)
+    settings = load(
+        ApiSettings,
+        _env_file=None,
+        database_url=DATABASE_URL,
+        kafka_bootstrap_servers="127.0.0.1:1",
+        encryption_key=a_key_text(1),
+        pan_hash_key=a_key_text(2),
+    )
+    submissions = Submissions(settings, OwnEventPublisher(settings, Service.API, "topic"))
+    submissions.open()
+    return submissions
+
+
+async def test_each_of_those_that_are_not_written_is_given_up_when_its_time_is_over(unwritten: Submissions) -> None:
+    answers: list[object] = []
+
+    async def one() -> None:
+        answers.append(await unwritten.submit(a_new_application()))
+
+    first = asyncio.create_task(one())
+    await asyncio.sleep(0.05)
+    second = asyncio.create_task(one())
+    await first
+    given_up_with_the_first = len(answers)
+    await second
+
+    assert given_up_with_the_first == 1
+    assert answers == [ErrorCode.SERVICE_UNAVAILABLE] * 2
+
+
+async def test_nobody_is_looked_for_while_nobody_waits(unwritten: Submissions) -> None:
+    before = unwritten._sweeping
+
+    await unwritten.submit(a_new_application())
+
+    await soon(lambda: unwritten._sweeping is None)
+    assert before is None
