@@ -101,8 +101,7 @@ class Offsets:
         if not numbers:
             return []
         committed = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=ASK_SECONDS)
-        begins, ends = (_offsets(consumer, committed, which) for which in (OFFSET_BEGINNING, OFFSET_END))
-        return list(zip(committed, zip(begins, ends, strict=True), strict=True))
+        return list(zip(committed, reaches(consumer, committed, ASK_SECONDS), strict=True))
 
     def _consumer(self, group: str) -> Consumer:
         # A consumer that never joins: librdkafka 2.16 aborts when the admin client asks for the offsets of a new group.
@@ -111,17 +110,24 @@ class Offsets:
         return self._consumers[group]
 
 
-def _offsets(consumer: Consumer, places: Sequence[TopicPartition], which: int) -> list[int]:
-    """The first or the last offset of each of a topic's partitions, in one request to each broker that has any.
+def reaches(consumer: Consumer, places: Sequence[TopicPartition], seconds: float) -> list[tuple[int, int]]:
+    """The first offset of each of these partitions, and one past the last, in two requests to each of their brokers.
 
     `get_watermark_offsets` makes two for each partition.
 
     Raises:
-        KafkaException: a partition has no leader, or it does not answer.
+        KafkaException: a partition has no leader, or it does not answer within so many seconds a request.
     """
+    begins, ends = (_offsets(consumer, places, which, seconds) for which in (OFFSET_BEGINNING, OFFSET_END))
+    return list(zip(begins, ends, strict=True))
+
+
+def _offsets(consumer: Consumer, places: Sequence[TopicPartition], which: int, seconds: float) -> list[int]:
+    if not places:
+        return []
     asked = [TopicPartition(place.topic, place.partition, which) for place in places]
-    found = {place.partition: place for place in consumer.offsets_for_times(asked, timeout=ASK_SECONDS)}
-    for place in found.values():
-        if place.error is not None:
-            raise KafkaException(place.error)
-    return [found[place.partition].offset for place in places]
+    found = {(each.topic, each.partition): each for each in consumer.offsets_for_times(asked, timeout=seconds)}
+    for each in found.values():
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return [found[place.topic, place.partition].offset for place in places]

@@ -312,8 +312,9 @@ class Partitions:
     def _unread(self, partitions: list[TopicPartition]) -> dict[int, int]:
         """The offset that the group has stored, by partition, of those that hold messages behind it."""
         places = self._client.committed(partitions, timeout=ANSWER_SECONDS)
-        reaches = [(place, self._client.get_watermark_offsets(place, ANSWER_SECONDS)) for place in places]
-        return {place.partition: place.offset for place, reach in reaches if consumer_lag.unread(place.offset, *reach)}
+        reaches = consumer_lag.reaches(self._client, places, ANSWER_SECONDS)
+        held = zip(places, reaches, strict=True)
+        return {place.partition: place.offset for place, reach in held if consumer_lag.unread(place.offset, *reach)}
 
     def _reach_end(self, partition: Partition, end: int) -> None:
         if partition in self._assigned:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaError, KafkaException, Message, TopicPartition
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -235,11 +235,18 @@ class Broker:
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         return [TopicPartition(*partition, self.stored[partition]) for partition in places(partitions)]
 
-    def get_watermark_offsets(
-        self, partition: TopicPartition, timeout: float = 0.0, cached: bool = False
-    ) -> tuple[int, int]:
-        place = (partition.topic, partition.partition)
-        return 0, len(self.logs[place]) if cached else self._last_stable(place)
+    def get_watermark_offsets(self, partition: TopicPartition, *, cached: bool) -> tuple[int, int]:
+        assert cached
+        return 0, len(self.logs[partition.topic, partition.partition])
+
+    def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [
+            TopicPartition(each.topic, each.partition, self._reach(each) if each.offset == OFFSET_END else 0)
+            for each in partitions
+        ]
+
+    def _reach(self, partition: TopicPartition) -> int:
+        return self._last_stable((partition.topic, partition.partition))
 
     def close(self) -> None:
         self.closed = True
