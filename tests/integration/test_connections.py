@@ -9,6 +9,7 @@ import pytest
 from harness.database import Database
 from prequal.core.errors import Transient
 from prequal.postgres.connections import Connection, ConnectionPool, SingleConnection, connected
+from prequal.postgres.shared_connection import SharedConnection
 from prequal.telemetry import metrics
 from tests.support.database_away import let_no_connection_be_closed
 
@@ -75,6 +76,20 @@ async def test_work_that_is_done_is_not_lost_to_a_server_that_does_not_say_goodb
     let_no_connection_be_closed(monkeypatch)
 
     assert await number() == 1
+
+
+async def test_tasks_that_share_a_connection_use_it_one_after_another(database: Database) -> None:
+    shared = SharedConnection(database.url, "test")
+
+    async def one() -> int:
+        async with shared.use() as connection, connection.transaction():
+            server: int = await connection.fetchval("SELECT pg_backend_pid() FROM pg_sleep(0.01)")
+            return server
+
+    servers = await asyncio.gather(*(one() for _ in range(3)))
+
+    await shared.close()
+    assert len(set(servers)) == 1
 
 
 # ── statements that stay prepared ─────────────────────────────────────────────────────────────────────────────────────

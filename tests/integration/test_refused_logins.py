@@ -21,6 +21,7 @@ from prequal.core.settings import CreditSettings, load
 from prequal.decision import undecided_mark
 from prequal.local.logins import as_login
 from prequal.postgres.connections import Connection
+from prequal.postgres.shared_connection import SharedConnection
 from prequal.record import chain
 from prequal.schema.grants import Role
 from prequal.security import key_file
@@ -50,12 +51,16 @@ def a_watch(database: Database, ring: Path | None = None) -> KeyWatch:
     return KeyWatch(load(CreditSettings, database_url=as_login(database.url, Role.CREDIT, PASSWORD), **given, **keys))
 
 
+def of_decision(database: Database) -> SharedConnection:
+    return SharedConnection(as_login(database.url, Role.DECISION, PASSWORD), "decision")
+
+
 async def keep_moving(database: Database, stop: asyncio.Event) -> None:
-    await undecided_mark.keep_moving(as_login(database.url, Role.DECISION, PASSWORD), "decision", stop)
+    await undecided_mark.keep_moving(of_decision(database), stop)
 
 
 async def known(database: Database, stop: asyncio.Event) -> None:
-    await known_keys.watch(as_login(database.url, Role.DECISION, PASSWORD), [], stop)
+    await known_keys.watch(of_decision(database), [], stop)
 
 
 async def report(database: Database, stop: asyncio.Event) -> None:
@@ -138,5 +143,9 @@ async def test_key_that_the_database_does_not_know_ends_the_watch_all_the_same(
     async def unknown(_: Connection) -> None:
         raise Misconfigured("The key is retired.")
 
+    shared = of_decision(database)
+
     with pytest.raises(Misconfigured, match="is retired"):
-        await known_keys.watch(as_login(database.url, Role.DECISION, PASSWORD), [unknown], asyncio.Event())
+        await known_keys.watch(shared, [unknown], asyncio.Event())
+
+    await shared.close()

@@ -19,6 +19,7 @@ from prequal.decision import undecided_mark
 from prequal.local.logins import as_login
 from prequal.postgres import connections, undecided
 from prequal.postgres.connections import Connection
+from prequal.postgres.shared_connection import SharedConnection
 from prequal.publisher.queries import due_for_republishing
 from prequal.publisher.republisher import Republisher
 from prequal.schema.grants import Role
@@ -144,13 +145,14 @@ async def test_mark_is_moved_by_decision_service_while_no_publisher_does(
 
 @asynccontextmanager
 async def moving(database_url: str) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    running = asyncio.create_task(undecided_mark.keep_moving(database_url, "decision in a test", stop))
+    stop, shared = asyncio.Event(), SharedConnection(database_url, "decision in a test")
+    running = asyncio.create_task(undecided_mark.keep_moving(shared, stop))
     try:
         yield
     finally:
         stop.set()
         await running
+        await shared.close()
 
 
 async def test_two_that_move_the_mark_at_once_pass_nothing_undecided_and_never_move_it_back(

@@ -75,7 +75,7 @@ async def _main(settings: ApiSettings, stop: asyncio.Event) -> None:
         http: dict[str, Any] = {"app": api, "protocol": Protocol, "admin": admin, "certificate": certificate}
         async with started(Service.API, settings, stop, readiness, *checks, applications.warm, **http) as running:
             writing = running.group.create_task(submissions.run(served))
-            known = known_keys.watch(settings.database_url, [watch.require_active], stop)
+            known = known_keys.watch(readiness.database, [watch.require_active], stop)
             for task in (events.run(written), watch.run(served), known, authentication.run(stop)):
                 running.group.create_task(task)
             if not stop.is_set():

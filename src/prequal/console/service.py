@@ -61,7 +61,7 @@ async def _main(settings: ConsoleSettings, stop: asyncio.Event) -> None:
         encrypted = encrypted_under(second_factors, Actor(ActorKind.PROCESS, Service.CONSOLE))
         http: dict[str, Any] = {"app": pages, "admin": admin, "certificate": certificate}
         async with started(Service.CONSOLE, settings, stop, readiness, encrypted, *known, **http) as running:
-            running.group.create_task(known_keys.watch(settings.database_url, known, stop))
+            running.group.create_task(known_keys.watch(readiness.database, known, stop))
             if console.issuer_sign_in:
                 running.group.create_task(console.issuer_sign_in.flow.keys.run(stop))
             if keys:

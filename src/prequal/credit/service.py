@@ -71,7 +71,7 @@ async def _main(settings: CreditSettings, stop: asyncio.Event) -> None:
     async with started(Service.CREDIT, settings, stop, readiness, *checks) as running:
         running.group.create_task(events.run(consumed))
         running.group.create_task(watch.run(stop))
-        running.group.create_task(known_keys.watch(settings.database_url, [signs], stop))
+        running.group.create_task(known_keys.watch(readiness.database, [signs], stop))
         await consumer.run(stop)
         consumed.set()
 

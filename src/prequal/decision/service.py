@@ -62,10 +62,10 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     readiness = Readiness(Service.DECISION, settings, consumer.reason_not_ready, policy.detail)
     check = recorded_key(REPORT_KEY, *map(KeyCheck.of, keys))
     async with started(Service.DECISION, settings, stop, readiness, check, policy.load, handler.warm) as running:
-        believed = known_keys.watch(settings.database_url, [functools.partial(forget_retired, mac)], stop)
+        believed = known_keys.watch(readiness.database, [functools.partial(forget_retired, mac)], stop)
         running.group.create_task(believed)
         looking = running.group.create_task(policy.run(stop))
-        running.group.create_task(keep_moving(settings.database_url, settings.service_name, stop))
+        running.group.create_task(keep_moving(readiness.database, stop))
         await consumer.run(stop)
         await looking
         await policy.close()

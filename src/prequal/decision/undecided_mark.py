@@ -10,7 +10,7 @@ import structlog
 
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import connected
+from prequal.postgres.shared_connection import SharedConnection
 from prequal.postgres.undecided import MarkMover, stands_still
 
 log = structlog.get_logger()
@@ -18,13 +18,18 @@ log = structlog.get_logger()
 LOOK_EVERY_SECONDS: Final = 15.0
 
 
-async def keep_moving(database_url: str, service_name: str, stop: asyncio.Event) -> None:
-    """Look again and again until `stop`; what fails is tried again at the next look."""
+async def keep_moving(database: SharedConnection, stop: asyncio.Event) -> None:
+    """Look again and again, over a connection that is open anyway, until `stop`.
+
+    What fails is tried again at the next look.
+    """
     mover = MarkMover()
-    while not stop.is_set():
+    while True:
         await pause(stop, LOOK_EVERY_SECONDS)
+        if stop.is_set():
+            return
         try:
-            async with connected(database_url, f"{service_name} undecided", has_started=True) as connection:
+            async with database.use() as connection:
                 if await stands_still(connection):
                     await mover.move(connection)
         except Transient as error:

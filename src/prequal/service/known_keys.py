@@ -11,25 +11,26 @@ import structlog
 
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
-from prequal.postgres.connections import connected
+from prequal.postgres.shared_connection import SharedConnection
 from prequal.service.run import Check
 
 LOOK_EVERY_SECONDS: Final = 15.0
-"""Each look opens a connection of its own, which an idle process should not do often."""
 
 log = structlog.get_logger()
 
 
-async def watch(database_url: str, checks: Sequence[Check], stop: asyncio.Event) -> None:
-    """Make these checks until `stop`.
+async def watch(database: SharedConnection, checks: Sequence[Check], stop: asyncio.Event) -> None:
+    """Make these checks, over a connection that is open anyway, until `stop`.
 
     Raises:
         Misconfigured: as a check did.
     """
-    while not stop.is_set():
+    while True:
         await pause(stop, LOOK_EVERY_SECONDS)
+        if stop.is_set():
+            return
         try:
-            async with connected(database_url, "keys", has_started=True) as connection:
+            async with database.use() as connection:
                 for check in checks:
                     await check(connection)
         except Transient as error:

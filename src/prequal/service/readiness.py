@@ -20,8 +20,8 @@ from prequal.core.settings import ServiceSettings
 from prequal.core.topology import Service, topic_of
 from prequal.domain.events import EventType
 from prequal.messaging.kafka_clients import Refusal, common_settings
-from prequal.postgres.connections import SingleConnection
 from prequal.postgres.primary import ReadOnlyServer
+from prequal.postgres.shared_connection import SharedConnection
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
 
@@ -44,7 +44,12 @@ def say_changed(dependency: str, *, up: bool, reason: str | None) -> None:
 
 
 class Readiness:
-    """The last answers of the dependencies, and what the service says: its reason not to be ready, and details."""
+    """The last answers of the dependencies, and what the service says: its reason not to be ready, and details.
+
+    Attributes:
+        database: the connection over which the database is asked, for what else a process looks up now and then.
+        started: whether the process works.
+    """
 
     def __init__(
         self,
@@ -57,7 +62,7 @@ class Readiness:
         breakers: Mapping[str, Breaker] = MappingProxyType({}),
     ) -> None:
         """Watch the dependencies of `settings`, as a process of `service`; `breakers` of others are only shown."""
-        self._database = SingleConnection(settings.database_url, f"{service} {CONNECTION}")
+        self.database = SharedConnection(settings.database_url, f"{service} {CONNECTION}")
         self._kafka = settings
         self._needs_kafka = needs_kafka
         self._breakers = {"database": breaker_of("database", settings.database_url), **breakers}
@@ -97,7 +102,7 @@ class Readiness:
     async def _ask_database(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                async with asyncio.timeout(ANSWER_SECONDS), self._database.use() as connection:
+                async with asyncio.timeout(ANSWER_SECONDS), self.database.use() as connection:
                     await connection.fetchval("SELECT 1")
                 self._record("database", up=True)
                 self._database_is_read_only = False
@@ -106,7 +111,7 @@ class Readiness:
                 if not isinstance(error, BreakerOpen):  # which says nothing new
                     self._database_is_read_only = isinstance(error, ReadOnlyServer)
             await pause(stop, ASK_EVERY_SECONDS)
-        await self._database.close()
+        await self.database.close()
 
     async def _ask_kafka(self, stop: asyncio.Event) -> None:
         # A frozen broker still accepts TCP, so it is asked for a topic's metadata, which it must answer itself. Not for
