@@ -13,13 +13,15 @@ import structlog
 from confluent_kafka import KafkaException
 
 from prequal.core.errors import Transient
-from prequal.core.lifecycle import pause
+from prequal.core.lifecycle import first_of, pause
 from prequal.core.settings import KafkaSettings
 from prequal.messaging.consumer_lag import Offsets
 
 log = structlog.get_logger()
 
 ASK_EVERY_SECONDS: Final = 3.0
+UNSEEN_SECONDS: Final = 30.0
+"""So often Kafka is asked while nobody looks: who does then sees an answer of up to that age, and soon a new one."""
 KAFKA_IS_AWAY: Final = "Kafka does not answer"
 
 
@@ -38,16 +40,25 @@ class Consumers:
         self._offsets = Offsets(settings)
         self.last: Lag | None = None
         self.is_away = False
+        self._seen = asyncio.Event()
+
+    def seen(self) -> None:
+        """Somebody looks: Kafka is asked every three seconds for a while."""
+        self._seen.set()
 
     async def watch(self, stop: asyncio.Event) -> None:
-        """Ask every few seconds, over connections that stay open, until `stop`."""
+        """Ask again and again, over connections that stay open, until `stop`."""
         while not stop.is_set():
+            self._seen.clear()
             await self.ask()
             await pause(stop, ASK_EVERY_SECONDS)
+            if not self._seen.is_set():
+                await first_of(UNSEEN_SECONDS, stop, self._seen)
         await asyncio.to_thread(self._offsets.close)
 
     def require(self) -> None:
         """Raise `Transient` where Kafka did not answer when it was asked last."""
+        self.seen()
         if self.is_away:
             raise Transient(KAFKA_IS_AWAY)
 

@@ -95,6 +95,7 @@ class Console:
 
     def known(self) -> dict[str, Any]:
         """What every page may show of the stores, without asking them."""
+        self.consumers.seen()
         return {"consumers": self.consumers, "ready": self.readiness.answer()[1]}
 
     def page(self, template: str, status: int = 200, session: Session | None = None, **values: Any) -> HTMLResponse:
