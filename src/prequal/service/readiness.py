@@ -1,4 +1,4 @@
-"""Whether the database and the broker answer: asked each second, so that a probe never waits.
+"""Whether the database and the broker answer: asked every two seconds, so that a probe never waits.
 
 Invariant: an answer is never older than about four seconds, and a dependency that hangs counts as away.
 """
@@ -27,7 +27,9 @@ from prequal.telemetry.breakers import breaker_of
 
 log = structlog.get_logger()
 
-ASK_EVERY_SECONDS = 1.0
+ASK_EVERY_SECONDS = 2.0
+ASK_AGAIN_SECONDS = 1.0
+"""How soon a dependency is asked again that did not answer."""
 ANSWER_SECONDS = 2.0
 CONNECTION = "ready"
 """The second word of the name of the connection over which each process asks its database.
@@ -94,7 +96,7 @@ class Readiness:
         return self._reason_not_ready() if self.started else "starting"
 
     async def watch(self, stop: asyncio.Event) -> None:
-        """Ask both dependencies each second until `stop`."""
+        """Ask both dependencies until `stop`."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ask_database(stop))
             group.create_task(self._ask_kafka(stop))
@@ -110,7 +112,7 @@ class Readiness:
                 self._record("database", up=False)
                 if not isinstance(error, BreakerOpen):  # which says nothing new
                     self._database_is_read_only = isinstance(error, ReadOnlyServer)
-            await pause(stop, ASK_EVERY_SECONDS)
+            await self._pause(stop, "database")
         await self.database.close()
 
     async def _ask_kafka(self, stop: asyncio.Event) -> None:
@@ -130,7 +132,10 @@ class Readiness:
             except KafkaException:
                 admin.poll(0)  # has the callback called
                 self._record("kafka", up=False, reason=self._refusal.sentence)
-            await pause(stop, ASK_EVERY_SECONDS)
+            await self._pause(stop, "kafka")
+
+    async def _pause(self, stop: asyncio.Event, name: str) -> None:
+        await pause(stop, ASK_EVERY_SECONDS if self._up[name] else ASK_AGAIN_SECONDS)
 
     def _record(self, name: str, *, up: bool, reason: str | None = None) -> None:
         if (self._up[name], self._said.get(name)) != (up, reason):

@@ -1,14 +1,19 @@
 """`service.readiness` and `service.http_server`: what a process says of itself."""
 
+import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
 
-from prequal.core.errors import Misconfigured
+from prequal.core.errors import Misconfigured, Transient
 from prequal.core.topology import Service
+from prequal.service import readiness as readiness_module
 from prequal.service.http_server import bind, probes
 from prequal.service.readiness import Readiness
 from tests.builders import a_service
@@ -43,6 +48,31 @@ def test_a_service_whose_dependencies_answer_is_ready() -> None:
 def test_a_worker_is_not_ready_without_either_dependency() -> None:
     assert a_readiness(database=False).answer() == (503, {"status": "not_ready", **NO_DATABASE})
     assert a_readiness(kafka=False).answer() == (503, {"status": "not_ready", **NO_KAFKA})
+
+
+@pytest.mark.parametrize(("up", "seconds"), [(True, 2.0), (False, 1.0)])
+async def test_who_answers_is_asked_less_often_than_who_does_not(
+    monkeypatch: pytest.MonkeyPatch, up: bool, seconds: float
+) -> None:
+    pauses: list[float] = []
+
+    async def pause(stop: asyncio.Event, seconds: float) -> None:
+        pauses.append(seconds)
+        stop.set()
+
+    @contextlib.asynccontextmanager
+    async def use() -> AsyncIterator[Any]:
+        if not up:
+            raise Transient("away")
+        yield SimpleNamespace(fetchval=AsyncMock())
+
+    readiness = a_readiness()
+    monkeypatch.setattr(readiness.database, "use", use)
+    monkeypatch.setattr(readiness_module, "pause", pause)
+
+    await readiness._ask_database(asyncio.Event())
+
+    assert pauses == [seconds]
 
 
 def test_the_api_without_kafka_is_degraded_and_still_takes_applications() -> None:
