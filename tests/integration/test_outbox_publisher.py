@@ -25,6 +25,7 @@ from prequal.messaging.delivery import DeliveryReports
 from prequal.messaging.event_ids import event_id
 from prequal.postgres.connections import connect
 from prequal.publisher import queries, relay
+from prequal.publisher.left_events import LeftEvents
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
 from tests.conftest import SystemMaker
@@ -251,7 +252,7 @@ async def test_row_given_to_a_producer_just_built_by_another_relay_is_given_once
         breaker=breaker_of("kafka_producer", address),
         publish=lambda row: given.append(row.id),
     )
-    topic_relay = relay.TopicRelay(SUBMITTED, settings, stand_in)
+    topic_relay = relay.TopicRelay(SUBMITTED, settings, stand_in, LeftEvents(settings, [SUBMITTED]))
 
     async def rebuilt_meanwhile(*what: Any) -> list[outbox.OutboxRow]:
         rows = await read(*what)
@@ -403,6 +404,35 @@ async def test_event_that_is_in_flight_is_not_produced_again(
 
     assert broker.published(SUBMITTED) == 5
     assert database.count("outbox_archive") == 5
+
+
+async def test_publisher_with_nothing_to_publish_asks_for_all_topics_in_one_statement(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, reads = [], []
+    look, read = queries.topics_with_unpublished, queries.read_unpublished
+
+    async def counted_look(*what: Any) -> list[str]:
+        looks.append(what[1])
+        return await look(*what)
+
+    async def counted_read(*what: Any) -> list[outbox.OutboxRow]:
+        reads.append(what[1].name)
+        return await read(*what)
+
+    monkeypatch.setattr(queries, "topics_with_unpublished", counted_look)
+    monkeypatch.setattr(queries, "read_unpublished", counted_read)
+
+    async with publishing(database, broker):
+        await soon(lambda: len(reads) == 3)  # as each begins
+        before = len(looks)
+        await soon(lambda: len(looks) == before + 4)
+        reads_while_idle = len(reads) - 3
+        applications = unpublished(database)
+        published = await keys(broker, SUBMITTED, 1)
+
+    assert reads_while_idle == 0
+    assert published == applications
 
 
 # ── several publishers ──────────────────────────────────────────────────────────────────────────────────────────

@@ -44,6 +44,7 @@ STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "kept_reports.keep": lambda connection: kept_reports.keep(connection, []),
     "bureau_calls.count": lambda connection: bureau_calls.count(connection, 1, 1),
     "outbox.read_unpublished": lambda connection: queries.read_unpublished(connection, LEASE, [], 500),
+    "outbox.topics_with_unpublished": lambda connection: queries.topics_with_unpublished(connection, [LEASE.name]),
     "outbox.archive_published": lambda connection: outbox.archive_published(
         connection, LEASE.name, [], Service.PUBLISHER
     ),

@@ -25,6 +25,11 @@ class LeaseHolder:
         self._renew_at = 0.0
         self.held: Lease | None = None
 
+    @property
+    def renew_in(self) -> float:
+        """The seconds after which the lease is to be renewed; 0 while another publisher has it."""
+        return max(0.0, self._renew_at - asyncio.get_running_loop().time()) if self.held else 0.0
+
     async def keep(self, connection: Connection) -> bool:
         """Take or renew the lease when it is time to; whether it was taken or renewed just now."""
         now = asyncio.get_running_loop().time()

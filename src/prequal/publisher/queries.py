@@ -28,6 +28,9 @@ _IS_HELD = f"""
 """
 """SQL: whether somebody has a `lease`."""
 
+_LEFT = "(created_at < clock_timestamp() - make_interval(secs => {seconds}) OR created_at > clock_timestamp())"
+"""SQL: whether a row has no writer any more that would publish it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -84,6 +87,21 @@ async def release_lease(connection: Connection, lease: Lease) -> None:
     )
 
 
+async def topics_with_unpublished(
+    connection: Connection, topics: Sequence[str], left_seconds: float = UNPUBLISHED_SECONDS
+) -> list[str]:
+    """Which of these topics have rows that their writers have not published, in flight or not."""
+    rows = await connection.fetch(
+        f"""
+        SELECT topic FROM unnest($1::text[]) AS listed (topic)
+        WHERE EXISTS (SELECT FROM outbox_events WHERE topic = listed.topic AND {_LEFT.format(seconds="$2")})
+        """,
+        topics,
+        left_seconds,
+    )
+    return [row[0] for row in rows]
+
+
 async def read_unpublished(
     connection: Connection,
     lease: Lease,
@@ -105,7 +123,7 @@ async def read_unpublished(
         FROM outbox_events
         WHERE topic = $1
           AND id <> ALL ($4::bigint[])
-          AND (created_at < clock_timestamp() - make_interval(secs => $6) OR created_at > clock_timestamp())
+          AND {_LEFT.format(seconds="$6")}
           AND (
               SELECT {_IS_HELD} FROM publisher_leases AS lease
               WHERE name = $1 AND owner = $2 AND epoch = $3

@@ -22,13 +22,15 @@ from prequal.core.failpoints import Place
 from prequal.core.settings import PublisherSettings
 from prequal.core.topology import Service
 from prequal.messaging import outbox
-from prequal.messaging.delivery import Deliveries, DeliveryErrors, DeliveryReport, classify
+from prequal.messaging.delivery import Deliveries, DeliveryErrors, DeliveryReport, DeliveryReports, classify
 from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.outbox_producer import OutboxProducer, ProducerDied
 from prequal.postgres.connections import Connection, SingleConnection, reason_of
 from prequal.publisher import queries
 from prequal.publisher.in_flight import InFlight
 from prequal.publisher.lease import LeaseHolder
+from prequal.publisher.left_events import LeftEvents
+from prequal.publisher.restoring import Restoring
 from prequal.telemetry import metrics, tracing
 
 log = structlog.get_logger()
@@ -39,8 +41,8 @@ REPORTS_GATHER_SECONDS = 0.02
 partition, a few at a time."""
 UNKNOWN_TOPIC_SECONDS = 4.0
 """The longest pause before a row is retried whose topic is missing: the fault is not the row's."""
-PROMPT_POLL_SECONDS = 0.05
-"""How often rows are looked for when no writer publishes its own: every application waits for it, twice."""
+IDLE_SECONDS = 5.0
+"""The longest wait for rows or reports, in which nothing changes of what a relay says of itself."""
 PROBE_ROWS = 1
 """How many rows are published to learn whether a broker that has failed accepts messages again."""
 
@@ -52,25 +54,26 @@ class TopicRelay:
         failure: why rows are not published now; None while they are.
     """
 
-    def __init__(self, topic: str, settings: PublisherSettings, producer: OutboxProducer) -> None:
+    def __init__(self, topic: str, settings: PublisherSettings, producer: OutboxProducer, left: LeftEvents) -> None:
         self._topic = topic
         self._settings = settings
-        self._left_seconds, self._poll_seconds = queries.UNPUBLISHED_SECONDS, settings.publish_poll_seconds
-        if not settings.publish_own_events:
-            self._left_seconds, self._poll_seconds = 0.0, min(self._poll_seconds, PROMPT_POLL_SECONDS)
+        self._left = left
         self._producer = producer
-        self._reports = producer.reports[topic]
         # An archived row that a crash of the server brings back is published again: no commit need wait for the disk.
         self._connection = SingleConnection(settings.database_url, f"publisher {topic}", synchronous_commit="off")
         self._lease = LeaseHolder(topic, settings.lease_seconds)
+        self._restoring = Restoring()
         self._in_flight = InFlight(producer.generation)
         self._unwritten: list[DeliveryReport] = []
         self._rows_expected = False
-        self._poll_at = 0.0
         self._topic_is_missing = False
         self._errors = DeliveryErrors(topic)
         self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS)
         self.failure: str | None = None
+
+    @property
+    def _reports(self) -> DeliveryReports:
+        return self._producer.reports[self._topic]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until `stop`, retrying whatever fails; then archive what was acknowledged and release the lease."""
@@ -99,14 +102,15 @@ class TopicRelay:
         await lifecycle.pause(stop, self._backoff.next())
 
     async def _idle(self, stop: asyncio.Event) -> None:
-        """Wait for the broker's reports or for new rows, until the next poll.
+        """Wait for the broker's reports or for rows that were left, until the lease is to be renewed.
 
         Rows that are expected and were not read (the broker's breaker is open, too many are in flight, another
         publisher has the lease) do not end the wait: only a report or time changes anything for them.
         """
+        seconds = min(self._lease.renew_in, IDLE_SECONDS) or self._left.every_seconds
         asked = len(self._in_flight) or not self._producer.warm
         with self._producer.watched() if asked else contextlib.nullcontext():
-            await lifecycle.first_of(self._poll_seconds, stop, self._reports.arrived)
+            await lifecycle.first_of(seconds, stop, self._reports.arrived, self._left.found[self._topic])
         self._producer.serve()
         if self._reports.arrived.is_set():
             await lifecycle.pause(stop, REPORTS_GATHER_SECONDS)
@@ -124,7 +128,10 @@ class TopicRelay:
         self._in_flight.follow(self._producer.generation, self._unwritten)
         async with self._connection.use("archive_and_read") as connection:
             await self._archive(connection)
+            had_lease = self._lease.held is not None
             if await self._lease.keep(connection):
+                if not had_lease:
+                    self._restoring.expect()
                 await self._restore_parked(connection)
             found = await self._read(connection)
         published = self._publish(self._in_flight.select(found))
@@ -135,21 +142,23 @@ class TopicRelay:
         return len(published)
 
     async def _restore_parked(self, connection: Connection) -> None:
-        if await queries.restore_due(connection, self._topic, self._settings.publish_batch_max):
+        limit = self._settings.publish_batch_max
+        if self._restoring.is_due() and await queries.restore_due(connection, self._topic, limit):
+            self._restoring.expect()
             metrics.RETRIES.labels("parked").inc()
 
     async def _read(self, connection: Connection) -> list[OutboxRow]:
         """The rows to publish now; none when no rows are expected, or none may be published."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._poll_at:
+        found = self._left.found[self._topic]
+        if found.is_set():
+            found.clear()
             self._rows_expected = True
         limit = self._limit()
         if self._lease.held is None or not self._rows_expected or limit <= 0:
             return []
         self._rows_expected = False  # before the read, so that a commit during it is read by the next round
-        self._poll_at = now + self._poll_seconds
         lease, in_flight = self._lease.held, self._in_flight.ids
-        rows = await queries.read_unpublished(connection, lease, in_flight, limit, self._left_seconds)
+        rows = await queries.read_unpublished(connection, lease, in_flight, limit, self._left.seconds)
         admitted = not rows or self._producer.breaker.try_enter()
         if len(rows) == limit or not admitted:
             self._rows_expected = True
@@ -197,6 +206,8 @@ class TopicRelay:
                 connection, self._topic, deliveries.acknowledged, Service.PUBLISHER
             )
             metrics.PUBLISHED.labels(self._topic).inc(archived)
+        if deliveries.unknown_topic or deliveries.refused:
+            self._restoring.expect()
         if deliveries.unknown_topic:
             await queries.park(connection, self._topic, deliveries.unknown_topic, UNKNOWN_TOPIC_SECONDS)
         if deliveries.refused:

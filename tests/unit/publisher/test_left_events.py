@@ -1,0 +1,59 @@
+"""Who looks for the rows that writers left, and for parked ones, and how often."""
+
+import asyncio
+
+import pytest
+
+from harness.waiting import soon
+from prequal.core.settings import PublisherSettings, load
+from prequal.core.topology import TOPICS
+from prequal.postgres.shared_connection import SharedConnection
+from prequal.publisher import restoring
+from prequal.publisher.left_events import PROMPT_POLL_SECONDS, LeftEvents
+from prequal.publisher.queries import UNPUBLISHED_SECONDS
+from prequal.publisher.restoring import Restoring
+
+NOWHERE = "postgresql://127.0.0.1:1/nowhere"
+
+
+def left_events(*, publish_own_events: bool = True) -> LeftEvents:
+    own = {"publish_own_events": publish_own_events}
+    settings = load(PublisherSettings, _env_file=None, database_url=NOWHERE, kafka_bootstrap_servers="x:1", **own)
+    return LeftEvents(settings, TOPICS)
+
+
+async def test_each_relay_looks_by_itself_while_nobody_can_tell_what_is_left() -> None:
+    left, stop = left_events(), asyncio.Event()
+    for found in left.found.values():
+        found.clear()
+
+    watching = asyncio.create_task(left.watch(SharedConnection(NOWHERE, "test"), stop))
+    await soon(lambda: all(found.is_set() for found in left.found.values()))
+
+    stop.set()
+    await watching
+
+
+def test_writer_that_publishes_is_left_a_second_and_others_nothing() -> None:
+    with_writers, without = left_events(), left_events(publish_own_events=False)
+
+    assert (with_writers.seconds, with_writers.every_seconds) == (UNPUBLISHED_SECONDS, 0.4)
+    assert (without.seconds, without.every_seconds) == (0.0, PROMPT_POLL_SECONDS)
+
+
+async def test_parked_rows_are_looked_for_at_each_renewal_only_while_there_may_be_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(restoring, "PARKED_SECONDS_MAX", 0)
+    monkeypatch.setattr(restoring, "SELDOM_SECONDS", 0.1)
+    times = Restoring()
+    times.expect()
+
+    at_first = [times.is_due() for _ in range(3)]
+    await asyncio.sleep(0.1)
+    later = [times.is_due() for _ in range(3)]
+    times.expect()
+
+    assert at_first == [True, True, True]
+    assert later == [True, False, False]
+    assert times.is_due()
