@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,16 +19,19 @@ from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import Stopwatch, eventually, soon
 from prequal.core.settings import PublisherSettings, load
 from prequal.core.topology import Service
+from prequal.domain.application import LoanType
 from prequal.domain.events import EventType
 from prequal.local.kafka import Kafka
 from prequal.messaging import outbox, outbox_producer
 from prequal.messaging.delivery import DeliveryReports
 from prequal.messaging.event_ids import event_id
+from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event
 from prequal.postgres.connections import connect
 from prequal.publisher import queries, relay
 from prequal.publisher.left_events import LeftEvents
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
+from tests.builders import APPLICATION_ID, CLIENT, PAN_HASH, TOKEN
 from tests.conftest import SystemMaker
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row, publishing, unpublished
 
@@ -39,6 +43,46 @@ def nothing_waits(database: Database) -> bool:
 async def keys(broker: Broker, topic: str, count: int) -> list[UUID]:
     """The applications whose events were published, in order within a partition."""
     return [UUID(bytes(message.key() or b"").decode()) for message in await broker.arrived(topic, count)]
+
+
+# ── what is stored ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+BODIES: dict[type[Event], str] = {
+    ApplicationSubmitted: ApplicationSubmitted.body(
+        APPLICATION_ID,
+        pan_number_encrypted=TOKEN,
+        pan_number_hash=PAN_HASH,
+        monthly_income_inr=Decimal(1),
+        loan_amount_inr=Decimal(1),
+        loan_type=LoanType.HOME,
+        client=CLIENT,
+    ),
+    CreditReportGenerated: CreditReportGenerated.body(
+        APPLICATION_ID,
+        None,
+        pan_number_hash=PAN_HASH,
+        monthly_income_inr=Decimal(1),
+        loan_amount_inr=Decimal(1),
+        loan_type=LoanType.HOME,
+        cibil_score=None,
+    ),
+}
+
+
+@pytest.mark.parametrize("event", BODIES)
+def test_stored_event_is_the_text_that_was_made_with_the_time_in_it(database: Database, event: type[Event]) -> None:
+    made = BODIES[event]
+
+    stored = database.row(
+        f"SELECT {outbox.with_time('body', event.time_field)} AS text, {outbox.NOW_TEXT} AS time "
+        "FROM (SELECT %s::text AS body) AS given",
+        made,
+    )
+
+    assert json.loads(made)[event.time_field] is None
+    assert stored["text"] == made.replace(f'"{event.time_field}":null', f'"{event.time_field}":"{stored["time"]}"')
+    assert json.loads(stored["text"]) == json.loads(made) | {event.time_field: stored["time"]}
 
 
 # ── publishing ──────────────────────────────────────────────────────────────────────────────────────────────────
