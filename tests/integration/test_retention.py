@@ -7,6 +7,7 @@ import pytest
 
 from harness.database import Database
 from harness.ports import free_port
+from harness.waiting import eventually
 from prequal.core.errors import Misconfigured, Transient
 from prequal.schema import locks
 from prequal.schema.retention import (
@@ -51,6 +52,52 @@ def published(database: Database, submission: Submission, days_ago: int) -> None
         SELECT id, topic, event_id, event_type, application_id, payload, created_at, %s::timestamptz FROM published
         """,
         f"{day} 12:00+00",
+    )
+
+
+def remembered(database: Database, consumer: str, days: int, days_later: int = 0, rows: int = 1) -> None:
+    """Inbox rows of applications that came some days ago, written as many days later."""
+    database.execute(
+        """
+        INSERT INTO processed_messages (consumer, event_id, digest, processed_at, application_id)
+        SELECT %s, gen_random_uuid(), 'd', now() - make_interval(days => %s), uuidv7(make_interval(days => %s))
+        FROM generate_series(1, %s)
+        """,
+        consumer,
+        days - days_later,
+        -days,
+        rows,
+    )
+
+
+OLD_ROWS = {
+    "processed_messages": "'c', gen_random_uuid(), 'd', now() - interval '40 days', uuidv7(interval '-40 days')",
+    "pan_claims": "encode(sha256(n::text::bytea), 'hex'), gen_random_uuid(), now() - interval '2 days'",
+    "idempotency_keys": (
+        "sha256(n::text::bytea), sha256('r'), gen_random_uuid(), gen_random_uuid()::text, now() - interval '2 days'"
+    ),
+    "bureau_reports": "'local', encode(sha256(n::text::bytea), 'hex'), 700, now() - interval '99 days'",
+}
+"""Tables that grow with the applications, and the values of a row that is to be pruned."""
+
+
+def fill(database: Database, table: str, rows: int) -> None:
+    """Rows that are to be pruned."""
+    database.execute(f"INSERT INTO {table} SELECT {OLD_ROWS[table]} FROM generate_series(1, %s) AS n", rows)
+
+
+def pages_touched(database: Database, table: str) -> int:
+    """How often pages of a table and its indexes were read so far, by sessions that have ended and by this one."""
+    eventually(lambda: not database.rows("SELECT FROM pg_stat_activity WHERE application_name LIKE 'maintain%%'"))
+    database.execute("SELECT pg_stat_force_next_flush()")
+    return int(
+        database.value(
+            """
+            SELECT heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit
+            FROM pg_statio_user_tables WHERE relname = %s
+            """,
+            table,
+        )
     )
 
 
@@ -155,17 +202,39 @@ def test_events_of_an_undecided_application_are_carried_over(database: Database)
 
 
 @pytest.mark.parametrize(("days", "left"), [(INBOX_DAYS - 1, 1), (INBOX_DAYS + 1, 0)])
-def test_inbox_is_pruned_after_fifteen_days(database: Database, days: int, left: int) -> None:
-    database.execute(
-        "INSERT INTO processed_messages "
-        "VALUES ('credit-service', gen_random_uuid(), 'd', now() - make_interval(days => %s), gen_random_uuid())",
-        days,
-    )
+def test_inbox_is_pruned_after_thirty_days(database: Database, days: int, left: int) -> None:
+    remembered(database, "credit-service", days)
 
     done = maintain(database.url)
 
     assert database.count("processed_messages") == left
     assert done.inbox_pruned == 1 - left
+
+
+def test_inbox_of_every_consumer_is_pruned(database: Database) -> None:
+    for consumer in ("a", "credit-service", "decision-service", "é"):
+        remembered(database, consumer, INBOX_DAYS + 1, rows=3)
+
+    assert maintain(database.url).inbox_pruned == 12
+    assert database.count("processed_messages") == 0
+
+
+def test_inbox_row_of_an_application_that_waited_long_is_as_old_as_it_says(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prequal.schema.retention.PRUNE_ROWS", 2)
+    for days_later in (0, 20, 20, 20, 0):
+        remembered(database, "credit-service", INBOX_DAYS + 10, days_later)
+
+    done = maintain(database.url)
+
+    assert (done.inbox_pruned, database.count("processed_messages")) == (2, 3)
+
+
+def test_inbox_row_whose_id_is_ahead_of_its_time_is_kept_until_then(database: Database) -> None:
+    remembered(database, "credit-service", INBOX_DAYS - 1, days_later=-10)
+
+    assert maintain(database.url).inbox_pruned == 0
 
 
 @pytest.mark.parametrize(("days", "left"), [(REPORT_DAYS - 1, 1), (REPORT_DAYS + 1, 0)])
@@ -246,16 +315,33 @@ def test_more_rows_than_one_statement_prunes_are_all_pruned(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("prequal.schema.retention.PRUNE_ROWS", 10)
-    database.execute(
-        "INSERT INTO processed_messages "
-        "SELECT 'credit-service', gen_random_uuid(), 'd', now() - interval '30 days', gen_random_uuid() "
-        "FROM generate_series(1, 35)"
-    )
+    monkeypatch.setattr("prequal.schema.retention.PRUNE_PAGES", 1)
+    remembered(database, "credit-service", INBOX_DAYS, rows=35)
+    fill(database, "pan_claims", 500)
 
     done = maintain(database.url)
 
-    assert done.inbox_pruned == 35
-    assert database.count("processed_messages") == 0
+    assert (done.inbox_pruned, done.claims_pruned) == (35, 500)
+    assert (database.count("processed_messages"), database.count("pan_claims")) == (0, 0)
+
+
+@pytest.mark.parametrize("table", OLD_ROWS)
+def test_pruning_twice_the_rows_touches_twice_the_pages(
+    database: Database, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    monkeypatch.setattr("prequal.schema.retention.PRUNE_ROWS", 10)
+    monkeypatch.setattr("prequal.schema.retention.PRUNE_PAGES", 1)
+    database.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+
+    def pages_touched_by(rows: int) -> int:
+        database.execute(f"TRUNCATE {table}")
+        fill(database, table, rows)
+        before = pages_touched(database, table)
+        maintain(database.url)
+        assert database.count(table) == 0
+        return pages_touched(database, table) - before
+
+    assert pages_touched_by(8_000) < 2.5 * pages_touched_by(4_000)
 
 
 def test_records_and_applications_are_never_pruned(database: Database) -> None:

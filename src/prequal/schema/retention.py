@@ -7,13 +7,16 @@ import functools
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from uuid import UUID
 
 import asyncpg
 
 from prequal.core.blocking import blocking
 from prequal.core.errors import Misconfigured, Transient
+from prequal.domain.application import FIRST_ID
 from prequal.messaging.outbox import EVENT
 from prequal.postgres.connections import DRIVER_ERRORS, Connection, connect, describe
+from prequal.postgres.undecided import first_id
 from prequal.schema import locks
 from prequal.schema.locks import with_lock_retries
 
@@ -29,19 +32,40 @@ RESOLVED_DAYS = 90
 """Much longer than a dead letter can stay on its topic (30 days, and up to 7 of a segment that is still written to), so
 that a resolved one never counts as waiting because its record is gone."""
 PRUNE_ROWS = 10_000
+"""How many inbox rows a statement walks along."""
+PRUNE_PAGES = 200
+"""How many pages of another table a statement reads: some 10,000 rows."""
 AGE_INDEXES = ("processed_messages_age", "pan_claims_age", "idempotency_keys_age")
 """BRIN indexes: pages written since the last VACUUM are missing in them, and would be read at every search by age."""
 STATEMENT_SECONDS = 900.0
 SESSION = {
     "statement_timeout": "890000",
     "lock_timeout": str(locks.LOCK_MS),
-    "enable_bitmapscan": "on",
     "enable_hashjoin": "on",
     "plan_cache_mode": "auto",
 }
-"""Few statements over many rows: they may take long, and use more plans than a service's."""
+"""Few statements over many rows: they may take long, and use more plans than a service's. Where a range of pages is
+named, no bitmap of an index by age may take its place."""
 WHAT = "Maintenance"
 MAINTENANCE_LOCK = 0x70726572  # the migrations' own, and one
+
+
+_NEXT_CONSUMER = "SELECT consumer FROM processed_messages WHERE consumer > $1 ORDER BY consumer LIMIT 1"
+_PRUNE_INBOX = f"""
+    WITH walked AS MATERIALIZED (
+        SELECT application_id, ctid AS place, processed_at FROM processed_messages
+        WHERE consumer = $1 AND application_id > $2
+          AND application_id < (SELECT {first_id(f"interval '{INBOX_DAYS} days'")})
+        ORDER BY application_id LIMIT $3
+    ), pruned AS (
+        DELETE FROM processed_messages WHERE ctid = ANY (ARRAY (
+            SELECT place FROM walked WHERE processed_at < now() - interval '{INBOX_DAYS} days'
+        ))
+        RETURNING consumer
+    )
+    SELECT (SELECT application_id FROM walked ORDER BY application_id OFFSET $3 - 1), (SELECT count(*) FROM pruned)
+"""
+"""SQL: prune among the next rows of a consumer; returns the last of them, NULL at the end, and how many were pruned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +120,7 @@ async def _prune_all(connection: Connection) -> dict[str, int]:
         summarize = f"SELECT brin_summarize_new_values('{index}'::regclass)"
         await with_lock_retries(connection, WHAT, functools.partial(connection.execute, summarize))
     return {
-        "inbox_pruned": await _prune(
-            connection, "processed_messages", f"processed_at < now() - interval '{INBOX_DAYS} days'"
-        ),
+        "inbox_pruned": await _prune_inbox(connection),
         "claims_pruned": await _prune(connection, "pan_claims", "expires_at < now() - interval '1 day'"),
         "republications_pruned": await _prune(
             connection,
@@ -196,16 +218,33 @@ async def _carry_over(connection: Connection, partition: str) -> int:
     return int(done.rpartition(" ")[2])
 
 
+async def _prune_inbox(connection: Connection) -> int:
+    """Walk along the key of each consumer, which is in the order of time, up to the ids of the last day to be pruned.
+
+    A row is as old as it says: its application may have waited long. One whose id is ahead of its time is kept longer.
+    """
+    pruned, consumer = 0, ""
+    while (consumer := await connection.fetchval(_NEXT_CONSUMER, consumer)) is not None:
+        after: UUID | None = FIRST_ID
+        while after is not None:
+            walk = functools.partial(connection.fetch, _PRUNE_INBOX, consumer, after, PRUNE_ROWS)
+            ((after, rows),) = await with_lock_retries(connection, WHAT, walk)
+            pruned += rows
+    return pruned
+
+
 async def _prune(connection: Connection, table: str, condition: str) -> int:
+    """Read the table's pages one after the other, each once, and delete what `condition` is true of."""
+    pages: int = await connection.fetchval(
+        "SELECT pg_relation_size($1::text::regclass) / current_setting('block_size')::integer", table
+    )
     pruned = 0
-    while True:
-        chunk = f"SELECT ctid FROM {table} WHERE {condition} LIMIT {PRUNE_ROWS}"
-        delete = f"DELETE FROM {table} WHERE ctid = ANY (ARRAY ({chunk}))"
+    for first in range(0, pages, PRUNE_PAGES):
+        range_ = f"ctid >= '({first},0)' AND ctid < '({first + PRUNE_PAGES},0)'"
+        delete = f"DELETE FROM {table} WHERE {range_} AND {condition}"
         done: str = await with_lock_retries(connection, WHAT, functools.partial(connection.execute, delete))
-        rows = int(done.rpartition(" ")[2])
-        pruned += rows
-        if rows < PRUNE_ROWS:
-            return pruned
+        pruned += int(done.rpartition(" ")[2])
+    return pruned
 
 
 def _partition(day: date) -> str:
