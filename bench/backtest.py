@@ -25,7 +25,8 @@ from typing import Final
 
 import uvloop
 
-from bench.load import Seen, cpu_seconds, percentiles, steady
+from bench.load import Seen, steady
+from bench.measures import cpu_seconds, percentiles
 from bench.past import fill_applications
 from harness.own_system import OwnSystem
 from prequal.domain.policy import packaged

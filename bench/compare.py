@@ -31,7 +31,8 @@ from typing import Any, Final, Self, TypeAlias
 
 import uvloop
 
-from bench.load import Seen, burst, cpu_seconds, steady
+from bench.load import Seen, burst, steady
+from bench.measures import cpu_seconds
 from harness.client import Connection
 from harness.ports import reserve
 from prequal.core.errors import Transient

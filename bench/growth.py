@@ -25,7 +25,8 @@ import psycopg
 import uvloop
 
 from bench.compare import CONNECTIONS, WARM_UP, Compared, Measured, Pair
-from bench.load import Seen, burst, cpu_seconds, settled
+from bench.load import Seen, burst, settled
+from bench.measures import cpu_seconds
 from bench.past import fill
 from harness.client import Connection
 from harness.own_system import OwnSystem

@@ -22,7 +22,8 @@ from typing import Any, Final
 import uvloop
 
 from bench.compare import REST_SECONDS, WARM_UP, Compared, Measured, Pair
-from bench.load import Seen, burst, cpu_seconds, disagreements, settled
+from bench.load import Seen, burst, disagreements, settled
+from bench.measures import cpu_seconds
 from harness.broker import clients_of
 from harness.keys import DRAW_KEYS, key
 from harness.own_system import OwnSystem

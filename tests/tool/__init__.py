@@ -1,1 +1,1 @@
-"""Tests of the fault tool itself: its checker, its campaign, its oracle."""
+"""Tests of the tools that try and measure the system: checker, campaign, oracle, the bench's pure parts."""
