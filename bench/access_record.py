@@ -22,7 +22,8 @@ from uuid import uuid4
 import uvloop
 from starlette.types import Scope
 
-from bench.compare import HERE, WARM_UP, Load, Measured, Running, Variant
+from bench.compare import HERE, WARM_UP, Load, Running, Variant
+from bench.pairs import Measured
 from prequal.api.access_record import AccessLog
 from prequal.core.topology import Service
 from prequal.telemetry import logs

@@ -4,22 +4,28 @@
     python -m bench.compare --base /tmp/before --other . --rate 200 --seconds 30
     python -m bench.compare --base . --other . OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
     python -m bench.compare --base . --other . API_AUTHENTICATION=keys --most 1.03
-    python -m bench.compare --base /tmp/before --other . --record pairs.jsonl    each pair a line, behind those before
+    python -m bench.compare --base /tmp/before --other . --record pairs.jsonl --pairs 7
+
+With `--record` each pair is a line of the file: a run that was ended goes on from the pairs of the same sides and load
+that are there, and says what all of them say.
 
 A variant is the folder of a checkout that has its `.venv/`, and settings of its own. Each runs as its own `prequal up`,
 on a folder and ports of its own, both for the whole time; loads go to one and the other in turn, and the order changes
 with each pair. A load is a burst, or evenly spread (`--rate`): that is sent a second time for its latencies.
 
 Invariant: a variant is asked by HTTP and measured by /proc, so that two checkouts need agree on nothing but the API.
+The client is the same for both, and its own CPU and what the cores were idle for stand beside theirs.
 """
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import re
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,12 +33,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
+import psutil
 import uvloop
 
 from bench.load import Seen, burst, steady
-from bench.measures import cpu_seconds
+from bench.measures import CLIENT, at, cpu_seconds_of_all
+from bench.noise import verdict
+from bench.pairs import Measured, Pair, Record
 from harness.client import Connection
 from harness.ports import reserve
 from prequal.core.errors import Transient
@@ -57,12 +66,12 @@ OF_THE_MACHINE: Final = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 DECIDED_SECONDS: Final = 180.0
 LOOK_AGAIN_SECONDS: Final = 0.02
 
-Measured: TypeAlias = dict[str, float]
-"""CPU µs a decision by part; of a burst decisions a second, of an even load the ms from 202 to the final status."""
-LATENCIES: Final = {"final p50": 0.5, "final p99": 0.99}
+LATENCIES: Final = ("post p50", "post p99", "final p50", "final p99", "whole p50", "whole p99")
+"""Of an even load, in ms: from when a post was due to its answer, from there to the final status, and both."""
+OF_THE_LOAD: Final = (CLIENT, "idle")
+"""What stands beside the CPU of a side, and is no part of it."""
 WATCHED_A_SECOND: Final = 10
 """So many applications are watched until they are final, in a load of their own: their reads are no part of the CPU."""
-Pair: TypeAlias = tuple[Measured, Measured]
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,23 @@ class Variant:
             raise SystemExit(f"There is no .venv/bin/prequal in {folder}: run `make install` there.")
         return cls(folder, {name: value for name, _, value in pairs})
 
+    @property
+    def name(self) -> str:
+        """Its revision, with a mark of what is changed since its commit, its settings and its Python."""
+        settings = [f"{name}={value}" for name, value in sorted(self.settings.items())]
+        return " ".join([self._revision, str((self.checkout / ".venv/bin/python").resolve()), *settings])
+
+    @property
+    def _revision(self) -> str:
+        commit, changes = self._git("rev-parse", "--short=8", "HEAD"), self._git("diff", "HEAD")
+        mark = f"+{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else ""
+        return f"{commit.strip()}{mark}" or str(self.checkout)
+
+    def _git(self, *words: str) -> str:
+        command = ["git", "-C", str(self.checkout), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout
+
 
 class Running(Child):
     """A variant's `prequal up`; `with` starts it, waits until it serves, and stops it."""
@@ -144,25 +170,30 @@ class Running(Child):
         self.stop_for_good(STOP_SECONDS)
 
     async def measure(self, load: Load) -> Measured:
-        """Send a load, an even one twice; what was measured. Raises RuntimeError when not all of it was accepted."""
+        """Send a load, an even one twice: CPU µs a decision by part, decisions a second of a burst, latencies.
+
+        Raises:
+            RuntimeError: not all of it was accepted.
+        """
         running: dict[str, Any] = json.loads((self._folder / "data" / "run.json").read_text())
-        seen, before, began = Seen(), cpu_seconds(running["processes"]), perf_counter()
+        seen, before, began = Seen(), _used(running), perf_counter()
         await load.send(self.port, seen, self._token)
         ids = [str(application_id) for application_id in seen.accepted]
         await self._wait_until_decided(ids[-CONNECTIONS:])
         seconds = perf_counter() - began
         await asyncio.sleep(REST_SECONDS)
-        after = cpu_seconds(running["processes"])
+        after = _used(running)
         await self._wait_until_decided(ids)
+        watched = Seen()
         if load.rate is not None:
-            await load.send(self.port, seen, self._token, watched=True)
-        if seen.refused:
-            raise RuntimeError(f"accepted were {len(seen.accepted)}, refused {seen.refused}")
+            await load.send(self.port, watched, self._token, watched=True)
+        if refused := seen.refused | watched.refused:
+            raise RuntimeError(f"accepted were {len(seen.accepted)}, refused {refused}")
         used = {name: (after[name] - before[name]) / len(ids) * 1e6 for name in after}
+        beside = {name: used.pop(name) for name in OF_THE_LOAD}
         parts = {part: sum(used[name] for name in names) for part, names in PARTS.items()}
-        finals = sorted(seen.finals)
-        latencies = {name: finals[int(share * len(finals))] * 1e3 for name, share in LATENCIES.items() if finals}
-        return {**parts, "all": sum(used.values()), **(latencies or {"a second": len(ids) / seconds})}
+        rate = {"a second": len(ids) / seconds} if load.rate is None else {}
+        return {**parts, "all": sum(used.values()), **beside, **rate, **_latencies(watched)}
 
     async def _wait_until_decided(self, ids: list[str]) -> None:
         """Ask for each of these until it is decided. Raises TimeoutError when they are not in time."""
@@ -174,20 +205,30 @@ class Running(Child):
         connection.close()
 
 
-async def compare(base: Running, other: Running, load: Load, pairs: int, record: Path | None = None) -> list[Pair]:
-    """Measure both in turn, `pairs` times; print each pair, and add it to the file `record` as a line."""
+def _used(running: dict[str, Any]) -> Measured:
+    """CPU seconds so far of each process and the client, and those for which the machine's cores had nothing to do."""
+    times = psutil.cpu_times()
+    return {**cpu_seconds_of_all(running["processes"]), "idle": times.idle + times.iowait}
+
+
+def _latencies(seen: Seen) -> Measured:
+    if not seen.finals:
+        return {}
+    kinds = {"post": seen.posts, "final": seen.finals, "whole": seen.wholes}
+    return {f"{kind} p{share}": at(share / 100, kinds[kind]) for kind in kinds for share in (50, 99)}
+
+
+async def compare(base: Running, other: Running, load: Load, pairs: int, record: Record) -> list[Pair]:
+    """Measure both in turn until there are `pairs` with those of the record, and add each to it; prints each."""
+    seen = record.pairs()
     for warm in (base, other):
         await warm.measure(Load(WARM_UP))
-    seen: list[Pair] = []
-    for number in range(pairs):
+    for number in range(len(seen), pairs):
         order = (base, other) if number % 2 == 0 else (other, base)
         measured = {running: await running.measure(load) for running in order}
         seen.append((measured[base], measured[other]))
         print(f"pair {number + 1}   base {_words(measured[base])}   other {_words(measured[other])}", flush=True)
-        if record is not None:
-            with record.open("a") as file:
-                line = {"load": load.words, "base": measured[base], "other": measured[other]}
-                file.write(f"{json.dumps(line, default=float)}\n")
+        record.add(seen[-1])
     return seen
 
 
@@ -218,39 +259,55 @@ class Compared:
 
     @property
     def words(self) -> str:
-        """The ratio, and between which it lies pair by pair."""
-        return f"ratio {self.ratio:.3f} (pairs from {self.ratios[0]:.3f} to {self.ratios[-1]:.3f})"
+        """The ratio, between which it lies pair by pair, and whether that is more than noise."""
+        between = f"pairs from {self.ratios[0]:.3f} to {self.ratios[-1]:.3f}"
+        return f"ratio {self.ratio:.3f} ({between}), {verdict(self.ratios)}"
 
 
 def report(seen: list[Pair]) -> dict[str, float]:
     """Print the medians, and return the ratios of other to base: the median of the pairs' own."""
-    found = {name: Compared.of(seen, name) for name in seen[0][0]}
+    names = [name for name in seen[0][0] if name not in OF_THE_LOAD]
+    found = {name: Compared.of(seen, name) for name in names}
     for name, each in found.items():
         unit = "ms" if name in LATENCIES else "decisions" if name == "a second" else "CPU µs a decision"
         print(f"{name:9} {each.base:8.1f} → {each.other:8.1f} {unit}: {each.words}")
+    for name in OF_THE_LOAD:
+        base, other = (statistics.median(pair[side].get(name, 0.0) for pair in seen) for side in (0, 1))
+        print(f"{name:9} {base:8.1f} → {other:8.1f} CPU µs a decision beside them")
     return {name: each.ratio for name, each in found.items()}
 
 
+def is_good(ratios: dict[str, float], most: float | None) -> bool:
+    """Whether the ratio of all CPU is not above `most`."""
+    return most is None or ratios["all"] <= most
+
+
 def main() -> None:
-    """Start both, compare, stop both; exit code 1 when the Python processes' ratio is above `--most`."""
+    """Start both, compare, stop both; exit code 1 when the ratio of all CPU is above `--most`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", nargs="*", required=True, help="[folder] [NAME=value …]")
     parser.add_argument("--other", nargs="*", default=[], help="the same; by default this checkout as it is")
     parser.add_argument("--count", type=int, default=10_000, help=f"applications a burst, at most {MOST:,}")
     parser.add_argument("--rate", type=float, help="an even load of so many a second instead of a burst")
     parser.add_argument("--seconds", type=float, default=30, help="how long an even load lasts, at most 300")
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--most", type=float, help="the highest ratio that is good")
-    parser.add_argument("--record", type=Path, help="a file to which each pair is added, for bench.plots")
+    parser.add_argument("--pairs", type=int, default=7, help="of all, with those of the record")
+    parser.add_argument("--most", type=float, help="the highest ratio of all CPU that is good")
+    parser.add_argument("--record", type=Path, help="a file of pairs to go on from, and for bench.plots")
     arguments = parser.parse_args()
     variants = [Variant.parse(list(words)) for words in (arguments.base, arguments.other)]
+    count = int(arguments.rate * min(arguments.seconds, 300)) if arguments.rate else arguments.count
+    load = Load(min(count, MOST), arguments.rate)
+    record = Record(arguments.record, load.words, (variants[0].name, variants[1].name))
+    if len(seen := record.pairs()) < arguments.pairs:
+        seen = _compare(variants, load, arguments.pairs, record)
+    sys.exit(not is_good(report(seen), arguments.most))
+
+
+def _compare(variants: list[Variant], load: Load, pairs: int, record: Record) -> list[Pair]:
     with tempfile.TemporaryDirectory(prefix="compare-") as folder, ExitStack() as both:
         folders = [Path(tempfile.mkdtemp(prefix=name, dir=folder)) for name in ("base", "other")]
         base, other = (both.enter_context(Running(*each)) for each in zip(variants, folders, strict=True))
-        count = int(arguments.rate * min(arguments.seconds, 300)) if arguments.rate else arguments.count
-        load = Load(min(count, MOST), arguments.rate)
-        ratios = report(uvloop.run(compare(base, other, load, arguments.pairs, arguments.record)))
-    sys.exit(arguments.most is not None and ratios["python"] > arguments.most)
+        return uvloop.run(compare(base, other, load, pairs, record))
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ from typing import Final
 import psycopg
 import uvloop
 
-from bench.compare import CONNECTIONS, WARM_UP, Compared, Measured, Pair
+from bench.compare import CONNECTIONS, WARM_UP, Compared
 from bench.load import Seen, burst, settled
 from bench.measures import cpu_seconds
+from bench.pairs import Measured, Pair
 from bench.past import fill
 from harness.client import Connection
 from harness.own_system import OwnSystem

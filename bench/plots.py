@@ -5,7 +5,6 @@
 An aim is a hollow mark. Ratios lie on a logarithmic scale, so that half and double are as far from 1.
 """
 
-import json
 import statistics
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from typing import Final
 
 from jinja2 import Environment
 
+from bench.pairs import lines_of as lines_of_record
+
 SHOWN: Final = {
     "all": "CPU",
     "python": "CPU of Python",
@@ -24,6 +25,8 @@ SHOWN: Final = {
     "a second": "decisions a second",
     "final p50": "202 → final, p50",
     "final p99": "202 → final, p99",
+    "whole p50": "due → final, p50",
+    "whole p99": "due → final, p99",
 }
 AIMS: Final = {
     ("bursts", "all"): 0.5,
@@ -85,11 +88,15 @@ def x(ratio: float) -> float:
 
 
 def lines_of(record: str) -> Iterator[Line]:
-    """The lines of a picture, from the lines of a record, by load and figure in the order in which they come."""
+    """The lines of a picture, by load and figure in the order of the record; of each load its last sides' pairs."""
     found: dict[tuple[str, str], list[float]] = {}
-    for each in map(json.loads, record.splitlines()):
-        for figure, base in each["base"].items():
-            found.setdefault((each["load"], figure), []).append(each["other"][figure] / base)
+    pairs = [*lines_of_record(record)]
+    sides = {each["load"]: each.get("sides") for each in pairs}
+    for each in pairs:
+        if each.get("sides") != sides[each["load"]]:
+            continue
+        for figure in filter(SHOWN.__contains__, each["base"]):
+            found.setdefault((each["load"], figure), []).append(each["other"][figure] / each["base"][figure])
     for number, ((load, figure), ratios) in enumerate(found.items()):
         aim = AIMS.get((load.partition(" of ")[0], figure))
         yield Line(f"{load}: {SHOWN[figure]}", ratios, aim, 34 + number * ROW)

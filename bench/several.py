@@ -21,9 +21,10 @@ from typing import Any, Final
 
 import uvloop
 
-from bench.compare import REST_SECONDS, WARM_UP, Compared, Measured, Pair
+from bench.compare import REST_SECONDS, WARM_UP, Compared
 from bench.load import Seen, burst, disagreements, settled
 from bench.measures import cpu_seconds
+from bench.pairs import Measured, Pair
 from harness.broker import clients_of
 from harness.keys import DRAW_KEYS, key
 from harness.own_system import OwnSystem
