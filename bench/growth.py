@@ -1,10 +1,11 @@
 """What a long past costs: bursts on a system with millions of applications and on one without, in turn.
 
     python -m bench.growth --rows 10000000
-    python -m bench.growth --rows 1000000 --count 20000 --pairs 3
+    python -m bench.growth --rows 1000000 --seconds 20 --pairs 3
 
-Each takes a burst right after a CHECKPOINT, where every page is written whole at its first touch, and another one
-behind it, then reads the status of some and posts some again, which are duplicates.
+Each takes posts for a minute right after a CHECKPOINT, where every page is written whole at its first touch, and for
+another one behind it, as fast as its connections go; then the status of some is read, and some are posted again, which
+are duplicates.
 
 Invariant: both run the whole time on the same machine, and each figure is a ratio of the two in the same pair.
 """
@@ -36,6 +37,8 @@ READ: Final = 1_000
 REPEATED: Final = 50
 REPEATED_EVERY_SECONDS: Final = 0.1
 """Of each burst so many are read, and so many posted again, as slowly as the API takes repeats from a client."""
+MOST: Final = 1_000_000
+"""A window's applications, however fast they are taken."""
 PHASES: Final = ("after a checkpoint", "settled")
 
 
@@ -51,15 +54,15 @@ class Side:
         """Of the API."""
         return self.system.ports["api"]
 
-    async def window(self, count: int) -> Measured:
+    async def window(self, seconds: float, most: int = MOST) -> Measured:
         """One burst: decisions a second, PostgreSQL's CPU µs and the bytes of WAL a decision, and the asking's ms."""
         seen, postgres = Seen(), {"postgres": {"pid": self.system.postgres.pid}}
         used, wal, began = cpu_seconds(postgres)["postgres"], self._wal_bytes(), perf_counter()
-        await burst(self.port, count, CONNECTIONS, None, seen)
-        decided, seconds = len(seen.accepted), await settled(self.system.database_url, began, seen)
+        await burst(self.port, most, CONNECTIONS, None, seen, seconds=seconds)
+        decided, took = len(seen.accepted), await settled(self.system.database_url, began, seen)
         used, wal = cpu_seconds(postgres)["postgres"] - used, self._wal_bytes() - wal
         return {
-            "decisions/s": decided / seconds,
+            "decisions/s": decided / took,
             "PostgreSQL µs": used / decided * 1e6,
             "WAL bytes": wal / decided,
             **await self._asked(seen),
@@ -91,17 +94,17 @@ class Side:
             return float(row[0]) if row else 0.0
 
 
-async def pairs_of(empty: Side, full: Side, count: int, pairs: int) -> dict[str, list[Pair]]:
+async def pairs_of(empty: Side, full: Side, seconds: float, pairs: int) -> dict[str, list[Pair]]:
     """Measure both in turn, the other one first in every second pair; by phase what was seen of both, pair by pair."""
     for side in (empty, full):
-        await side.window(WARM_UP)
+        await side.window(seconds, WARM_UP)
     found: dict[str, list[Pair]] = {phase: [] for phase in PHASES}
     for number in range(pairs):
         seen: dict[tuple[str, str], Measured] = {}
         for side in (empty, full) if number % 2 == 0 else (full, empty):
             side.checkpoint()
             for phase in PHASES:
-                measured = seen[side.name, phase] = await side.window(count)
+                measured = seen[side.name, phase] = await side.window(seconds)
                 words = ", ".join(f"{name} {value:,.1f}" for name, value in measured.items())
                 print(f"pair {number + 1}   {side.name:6} {phase:18} {words}", flush=True)
         for phase in PHASES:
@@ -121,7 +124,7 @@ def main() -> None:
     """Start both, fill one, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--count", type=int, default=60_000, help="applications a burst")
+    parser.add_argument("--seconds", type=float, default=60, help="how long a window lasts")
     parser.add_argument("--pairs", type=int, default=5)
     given = parser.parse_args()
     with ExitStack() as both:
@@ -130,7 +133,7 @@ def main() -> None:
         began = perf_counter()
         fill(full.system.database_url, given.rows)
         print(f"{given.rows:,} applications were filled in within {perf_counter() - began:.0f} s", flush=True)
-        report(uvloop.run(pairs_of(empty, full, given.count, given.pairs)))
+        report(uvloop.run(pairs_of(empty, full, given.seconds, given.pairs)))
 
 
 if __name__ == "__main__":
