@@ -142,11 +142,8 @@ lock: .venv/.develop ## Lock the dependencies again, with hashes
 	$(LOCK) --extra local --extra aws --group dev -c requirements/local.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group mutation -c requirements/dev.txt -o requirements/mutation.txt
 
-bench: .venv/.develop ## Measure the running system (`make run` in another terminal): bursts, steady rates, memory
-	$(BIN)/python -m bench.load --burst 20000
-	$(BIN)/python -m bench.load --rate 5 --seconds 20
-	$(BIN)/python -m bench.load --rate 200 --seconds 20 --sample 10
-	$(BIN)/python -m bench.load --rate 0.8333 --seconds 60
+bench: .venv/.develop ## Measure the running system (`make run` in another terminal) beside the bare work's floor: FOR= RECORD=
+	$(BIN)/python -m bench.suite --seconds $(or $(FOR),20) $(if $(RECORD),--record $(RECORD))
 
 bench-backlog: .venv/.develop ## Freeze the running system's broker, post 100,000, thaw it: how fast they drain
 	$(BIN)/python -m bench.backlog
