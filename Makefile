@@ -18,7 +18,7 @@ $(info · this checkout was moved: .venv is made again)
 $(shell rm -rf .venv)
 endif
 
-.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-tls test-browser screenshots test-image test-containers test-schema test-policies test-mutation coverage lint format lock documents bench bench-backlog bench-compare faults bugs prove findings sbom clean \
+.PHONY: help install run test test-unit test-integration test-e2e test-recovery test-observability test-clients test-tls test-browser screenshots test-image test-containers test-schema test-policies test-mutation coverage lint format lock documents bench bench-soak bench-backlog bench-compare faults bugs prove findings sbom clean \
 	migrations-generate migrations-upgrade migrations-downgrade docker-up docker-down docker-logs docker-build
 
 help: ## List the targets
@@ -144,6 +144,10 @@ lock: .venv/.develop ## Lock the dependencies again, with hashes
 
 bench: .venv/.develop ## Measure the running system (`make run` in another terminal) beside the bare work's floor: FOR= RECORD=
 	$(BIN)/python -m bench.suite --seconds $(or $(FOR),20) $(if $(RECORD),--record $(RECORD))
+
+bench-soak: .venv/.develop ## Load the running system for half an hour: does what it takes level off? MINUTES= RATE= RECORD= PICTURE=
+	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),200) \
+		$(if $(RECORD),--record $(RECORD)) $(if $(PICTURE),--picture $(PICTURE))
 
 bench-backlog: .venv/.develop ## Freeze the running system's broker, post 100,000, thaw it: how fast they drain
 	$(BIN)/python -m bench.backlog
