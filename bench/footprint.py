@@ -37,7 +37,9 @@ async def stored(system: OwnSystem) -> Counter[str]:
     """What the system has written by now: bytes by table, of the WAL and by topic, and commits."""
     connection = await asyncpg.connect(system.database_url)
     try:
-        found = Counter(dict(await connection.fetch(SIZES)))
+        found = Counter[str]()
+        for table, size in await connection.fetch(SIZES):
+            found[table] = size
         written = await connection.fetchrow(WRITTEN)
     finally:
         await connection.close()

@@ -10,7 +10,7 @@ import yaml
 from typer.main import get_command
 
 from prequal.cli import app, main, services
-from prequal.core.login_settings import RolesSettings
+from prequal.core.settings.login import RolesSettings
 from prequal.core.topology import COMMANDS, PORTS, Service
 from prequal.local.services import SETTINGS
 from prequal.messaging.acls import ACLS, DUTIES, KafkaUser
@@ -59,7 +59,7 @@ PLACES: dict[str, Callable[[str, Service], bool]] = {
     "`service.py`": lambda command, _: (ROOT / f"src/prequal/{command}/service.py").is_file(),
     "`local/services.py` `SETTINGS`": of_names(set(SETTINGS)),
     "`schema/grants.py`": lambda command, _: any(f"prequal_{command}" in grants for grants in GRANTS.values()),
-    "`core/login_settings.py`": lambda command, _: f"{command}_database_password" in RolesSettings.model_fields,
+    "`core/settings/login.py`": lambda command, _: f"{command}_database_password" in RolesSettings.model_fields,
     "`messaging/acls.py` (`KafkaUser`, `DUTIES`, `ACLS`)": lambda command, _: (
         (user := KafkaUser(f"prequal-kafka-{command}")) in ACLS and f"`prequal {command}`" in DUTIES[user]
     ),

@@ -31,7 +31,7 @@ from prequal.publisher import queries, relay
 from prequal.publisher.left_events import LeftEvents
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
-from tests.builders import APPLICATION_ID, CLIENT, PAN_HASH, TOKEN
+from tests.builders import APPLICATION_ID, CLIENT, PAN_HASH, REPORT_MAC, TOKEN
 from tests.conftest import SystemMaker
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row, publishing, unpublished
 
@@ -60,7 +60,7 @@ BODIES: dict[type[Event], str] = {
     ),
     CreditReportGenerated: CreditReportGenerated.body(
         APPLICATION_ID,
-        None,
+        REPORT_MAC.make,
         pan_number_hash=PAN_HASH,
         monthly_income_inr=Decimal(1),
         loan_amount_inr=Decimal(1),
