@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import uvloop
 
-from bench.load import Seen, burst, disagreements, settled
+from bench.load import Seen, burst, disagreements, seconds_until_decided
 from harness.keys import DRAW_KEYS, key
 
 CONNECTIONS = 128
@@ -52,7 +52,7 @@ async def rate_of(count: int, running: dict[str, Any], seen: Seen) -> float:
     """Decisions a second of a burst on the healthy system."""
     began = perf_counter()
     await burst(running["processes"]["api"]["port"], count, CONNECTIONS, None, seen)
-    return count / await settled(running["database_url"], began, seen)
+    return count / await seconds_until_decided(running["database_url"], began, seen)
 
 
 async def drained(count: int, running: dict[str, Any], seen: Seen) -> float:
@@ -63,7 +63,7 @@ async def drained(count: int, running: dict[str, Any], seen: Seen) -> float:
         await burst(running["processes"]["api"]["port"], count, CONNECTIONS, None, seen)
     finally:
         broker.send_signal(signal.SIGCONT)
-    return count / await settled(running["database_url"], perf_counter(), seen)
+    return count / await seconds_until_decided(running["database_url"], perf_counter(), seen)
 
 
 async def main() -> None:

@@ -18,7 +18,7 @@ import asyncpg
 import uvloop
 
 from bench.compare import REST_SECONDS, WARM_UP
-from bench.load import Seen, burst, settled
+from bench.load import Seen, burst, seconds_until_decided
 from harness.own_system import OwnSystem
 
 ARCHIVED_SECONDS: Final = 3.0
@@ -65,7 +65,7 @@ async def measure(system: OwnSystem, count: int, connections: int) -> None:
 async def _decided(system: OwnSystem, count: int, connections: int) -> int:
     seen, began = Seen(), perf_counter()
     await burst(system.ports["api"], count, connections, None, seen)
-    await settled(system.database_url, began, seen)
+    await seconds_until_decided(system.database_url, began, seen)
     await asyncio.sleep(REST_SECONDS + ARCHIVED_SECONDS)
     return len(seen.accepted)
 

@@ -26,7 +26,7 @@ import psycopg
 import uvloop
 
 from bench.compare import CONNECTIONS, WARM_UP, Compared
-from bench.load import Seen, burst, settled
+from bench.load import Seen, burst, seconds_until_decided
 from bench.measures import cpu_seconds
 from bench.pairs import Measured, Pair
 from bench.past import fill
@@ -39,7 +39,7 @@ REPEATED_EVERY_SECONDS: Final = 0.1
 """Of each burst so many are read, and so many posted again, as slowly as the API takes repeats from a client."""
 MOST: Final = 1_000_000
 """A window's applications, however fast they are taken."""
-PHASES: Final = ("after a checkpoint", "settled")
+PHASES: Final = ("after a checkpoint", "the burst after it")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Side:
         seen, postgres = Seen(), {"postgres": {"pid": self.system.postgres.pid}}
         used, wal, began = cpu_seconds(postgres)["postgres"], self._wal_bytes(), perf_counter()
         await burst(self.port, most, CONNECTIONS, None, seen, seconds=seconds)
-        decided, took = len(seen.accepted), await settled(self.system.database_url, began, seen)
+        decided, took = len(seen.accepted), await seconds_until_decided(self.system.database_url, began, seen)
         used, wal = cpu_seconds(postgres)["postgres"] - used, self._wal_bytes() - wal
         return {
             "decisions/s": decided / took,

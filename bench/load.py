@@ -32,7 +32,7 @@ from harness.keys import DRAW_KEYS, key
 
 UNDECIDED = "SELECT id FROM applications WHERE id = ANY ($1::uuid[]) AND status = 'PENDING'"
 ASKED_AT_ONCE = 5_000
-SETTLE_SECONDS = 120.0
+DECIDED_SECONDS = 120.0
 POLL_SECONDS: Final = 0.001
 POLL_SHARE: Final = 0.05
 """Who waits for long is asked for less often: after so much of the time that has passed."""
@@ -198,7 +198,7 @@ async def watch(connection: Connection, accepted: Accepted, seen: Seen) -> None:
     """
     await asyncio.sleep(first_look(seen.finals))
     pending = accepted.at
-    while (waited := perf_counter() - accepted.at) < SETTLE_SECONDS:
+    while (waited := perf_counter() - accepted.at) < DECIDED_SECONDS:
         answer = await connection.get(f"/applications/{accepted.application_id}/status")
         now = perf_counter()
         seen.gets.append(answer.seconds)
@@ -214,12 +214,12 @@ def first_look(finals: list[float]) -> float:
     return FIRST_POLL_SHARE * min(finals[-LAST_FINALS:], default=0.0)
 
 
-async def settled(database_url: str, began: float, seen: Seen) -> float:
+async def seconds_until_decided(database_url: str, began: float, seen: Seen) -> float:
     """Seconds from the load's start until all that it had accepted is decided, of which little is asked at a time."""
     ids = list(seen.accepted)
     connection = await asyncpg.connect(database_url)
     try:
-        async with asyncio.timeout(SETTLE_SECONDS):
+        async with asyncio.timeout(DECIDED_SECONDS):
             while ids:
                 undecided = [row[0] for row in await connection.fetch(UNDECIDED, ids[-ASKED_AT_ONCE:])]
                 ids[-ASKED_AT_ONCE:] = undecided
@@ -304,7 +304,7 @@ async def main() -> None:
         await burst(port, count, arguments.connections, arguments.seed, seen, sample=sample)
     else:
         await steady(port, arguments.rate, min(arguments.seconds, 900), arguments.sample, arguments.seed, seen)
-    seconds = await settled(running["database_url"], began, seen)
+    seconds = await seconds_until_decided(running["database_url"], began, seen)
     report(seen, seconds, processes, before)
     await asyncio.sleep(0.5)
     wrong = await disagreements(running["database_url"], seen, key(arguments.data / "keys.env", DRAW_KEYS))

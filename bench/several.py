@@ -22,7 +22,7 @@ from typing import Any, Final
 import uvloop
 
 from bench.compare import REST_SECONDS, WARM_UP, Compared
-from bench.load import Seen, burst, disagreements, settled
+from bench.load import Seen, burst, disagreements, seconds_until_decided
 from bench.measures import cpu_seconds
 from bench.pairs import Measured, Pair
 from harness.broker import clients_of
@@ -61,13 +61,13 @@ class Several:
         return measured
 
     async def _warm(self, second: Sequence[Service]) -> None:
-        await settled(self._system.database_url, perf_counter(), await self._send(WARM_UP, second))
+        await seconds_until_decided(self._system.database_url, perf_counter(), await self._send(WARM_UP, second))
 
     async def _measured(self, count: int, second: Sequence[Service]) -> Measured:
         processes = {child.log.stem: {"pid": child.pid} for child in self._children(second)}
         before, began = cpu_seconds(processes), perf_counter()
         seen = await self._send(count, second)
-        seconds = await settled(self._system.database_url, began, seen)
+        seconds = await seconds_until_decided(self._system.database_url, began, seen)
         await asyncio.sleep(REST_SECONDS)
         after = cpu_seconds(processes)
         return {

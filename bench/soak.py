@@ -27,7 +27,7 @@ import uvloop
 
 from bench import machine
 from bench.levels import FIGURES, Figure, Level, Sample
-from bench.load import Seen, disagreements, settled, steady
+from bench.load import Seen, disagreements, seconds_until_decided, steady
 from bench.measures import percentiles
 from bench.pairs import lines_of
 from bench.soak_plot import picture
@@ -121,7 +121,7 @@ async def soak(running: dict[str, Any], data: Path, rate: float, seconds: float,
         await asyncio.wait([looking])
         if not looking.cancelled():
             looking.result()
-    await settled(running["database_url"], began, seen)
+    await seconds_until_decided(running["database_url"], began, seen)
     await asyncio.sleep(REST_SECONDS)
     print(f"accepted {len(seen.accepted):,}, refused {seen.refused or 0}; 202 → final {percentiles(seen.finals)}")
     return await disagreements(running["database_url"], seen, key(data / "keys.env", DRAW_KEYS))

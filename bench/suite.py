@@ -24,7 +24,7 @@ import uvloop
 
 from bench import machine
 from bench.floor import Floor
-from bench.load import Seen, burst, disagreements, settled, steady
+from bench.load import Seen, burst, disagreements, seconds_until_decided, steady
 from bench.measures import CLIENT, at, cpu_seconds_of_all, mebibytes
 from harness.keys import DRAW_KEYS, key
 
@@ -124,13 +124,13 @@ class Suite:
         """A burst that is not measured."""
         began = perf_counter()
         await burst(self._port, WARM_UP, CONNECTIONS, None, self.accepted)
-        await settled(self._running["database_url"], began, self.accepted)
+        await seconds_until_decided(self._running["database_url"], began, self.accepted)
 
     async def _measured(self, name: str, due: float, send: Callable[[Seen], Awaitable[None]]) -> Result:
         processes = self._running["processes"]
         seen, before, began = Seen(), cpu_seconds_of_all(processes), perf_counter()
         await send(seen)
-        seconds = await settled(self._running["database_url"], began, seen)
+        seconds = await seconds_until_decided(self._running["database_url"], began, seen)
         await asyncio.sleep(REST_SECONDS)
         used = cpu_seconds_of_all(processes)
         self.accepted.accepted |= seen.accepted

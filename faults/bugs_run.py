@@ -36,9 +36,9 @@ from harness.waiting import eventually
 from prequal.core.failpoints import Place
 from prequal.schema.migrate import downgrade
 
-SETTLE_SECONDS: Final = 12.0
+AT_REST_SECONDS: Final = 12.0
 """What a bug has lost does not come back: there is no use in waiting for it as long as the service promises."""
-SETTLES_IN: Final = {"the policy is switched": 180.0}
+AT_REST_IN: Final = {"the policy is switched": 180.0}
 """Seconds of a scenario whose bug loses nothing, and in which processes are killed to the end."""
 DOWN_SECONDS: Final = 9.0
 """Longer than a message is tried for, and than `/ready` may take."""
@@ -177,11 +177,11 @@ def scenario_of(bug: Bug, *, seeded: bool = True) -> Scenario:
     opens = functools.partial(system, own=own) if own else system
     name = bug.name if seeded else bug.scenario.replace(" ", "-")
     played = Scenario(0, name, ACTS[bug.scenario], volume=SHORT, opens=opens)
-    return replace(played, settle_seconds=SETTLES_IN.get(bug.scenario, SETTLE_SECONDS)) if seeded else played
+    return replace(played, at_rest_seconds=AT_REST_IN.get(bug.scenario, AT_REST_SECONDS)) if seeded else played
 
 
 @dataclass
-class Exhibition(Campaign):
+class BugCampaign(Campaign):
     """A campaign in which every run is to be red.
 
     Attributes:
@@ -216,9 +216,9 @@ def show(bugs: Iterable[Bug], folder: Path = FOLDER, *, controls: bool = True) -
     """
     bugs = list(bugs)
     tainted = _red_without(bugs, folder) if controls else set()
-    exhibition = Exhibition([scenario_of(bug) for bug in bugs], short=True, folder=folder)
-    exhibition.play()
-    return [bug.name for bug in bugs if bug.name not in exhibition.caught or bug.scenario.replace(" ", "-") in tainted]
+    campaign = BugCampaign([scenario_of(bug) for bug in bugs], short=True, folder=folder)
+    campaign.play()
+    return [bug.name for bug in bugs if bug.name not in campaign.caught or bug.scenario.replace(" ", "-") in tainted]
 
 
 def _red_without(bugs: Iterable[Bug], folder: Path) -> set[str]:

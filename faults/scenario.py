@@ -39,11 +39,11 @@ from faults.systems import FaultSystem
 from harness.journal import SERVICES, Fault, Journal
 from harness.waiting import eventually
 
-SETTLE_SECONDS: Final = 60.0
+AT_REST_SECONDS: Final = 60.0
 """Within which everything is as it should be after a fault was restored, by the promise."""
 
 
-SETTLE_SECONDS_MIN: Final = 10.0
+AT_REST_SECONDS_MIN: Final = 10.0
 """How long it is waited for in any case, however long a busy machine took to start again what was down."""
 
 NORMAL_SECONDS: Final = 2.0
@@ -78,7 +78,7 @@ class Scenario:
         volume: the load on it; a short run has the short load.
         own_system: it wants a system that nobody used, which nobody uses after it.
         opens: makes its system, when that is not the usual one; the runner closes it.
-        settle_seconds: how long settling may take.
+        at_rest_seconds: within which all is at rest after the fault was restored.
         takes_minutes: it is no part of a short campaign, unless it is named.
     """
 
@@ -89,7 +89,7 @@ class Scenario:
     volume: Volume = NORMAL
     own_system: bool = False
     opens: type[FaultSystem] | Callable[..., FaultSystem] = FaultSystem
-    settle_seconds: float = SETTLE_SECONDS
+    at_rest_seconds: float = AT_REST_SECONDS
     takes_minutes: bool = False
 
 
@@ -105,14 +105,14 @@ def scenario(
     volume: Volume = NORMAL,
     own_system: bool = False,
     opens: Callable[..., FaultSystem] = FaultSystem,
-    settle_seconds: float = SETTLE_SECONDS,
+    at_rest_seconds: float = AT_REST_SECONDS,
     takes_minutes: bool = False,
 ) -> Callable[[Callable[["Run"], None]], Callable[["Run"], None]]:
     """Make a function a scenario; the arguments are those of `Scenario`."""
 
     def register(act: Callable[["Run"], None]) -> Callable[["Run"], None]:
         assert name not in SCENARIOS, f"two scenarios called {name}"
-        SCENARIOS[name] = Scenario(row, name, act, outage, volume, own_system, opens, settle_seconds, takes_minutes)
+        SCENARIOS[name] = Scenario(row, name, act, outage, volume, own_system, opens, at_rest_seconds, takes_minutes)
         return act
 
     return register
@@ -308,7 +308,7 @@ class Run:
         """
         self.at_rest = True
         self.demand(self.sent(), "the load did not end: some post was never answered")
-        left = max(SETTLE_SECONDS_MIN, self.restored_at + self.scenario.settle_seconds - time.time())
+        left = max(AT_REST_SECONDS_MIN, self.restored_at + self.scenario.at_rest_seconds - time.time())
         self.demand_soon(self.is_quiet, left, "not at rest")
         bound = self.healed_at + (RESTART_SECONDS if self._killed else RECOVER_SECONDS) + LATE_SECONDS
         with suppress(AssertionError):

@@ -12,6 +12,9 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 
+from harness.topics import GROUPS as GROUPS
+from harness.topics import REPORTED as REPORTED
+from harness.topics import SUBMITTED as SUBMITTED
 from harness.waiting import eventually
 from prequal.core.settings import KafkaSettings
 from prequal.core.topology import dead_letter_topic, topic_of
@@ -19,14 +22,10 @@ from prequal.domain.events import EventType
 from prequal.messaging import topics
 from prequal.messaging.kafka_clients import message_headers
 
-SUBMITTED = topic_of(EventType.APPLICATION_SUBMITTED)
-REPORTED = topic_of(EventType.CREDIT_REPORT_GENERATED)
 DECIDED = topic_of(EventType.APPLICATION_DECIDED)
 SUBMITTED_DLQ = dead_letter_topic(SUBMITTED)
 REPORTED_DLQ = dead_letter_topic(REPORTED)
 ALL_TOPICS = (SUBMITTED, REPORTED, DECIDED, SUBMITTED_DLQ, REPORTED_DLQ)
-GROUPS = {"credit-service-group": SUBMITTED, "decision-service-group": REPORTED}
-"""Who reads what."""
 
 ANY_PARTITION = -1
 """The one that the key leads to."""

@@ -23,12 +23,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m faults.checker", description=__doc__.partition("\n")[0])
     parser.add_argument("--journal", type=Path, required=True, help="what the client wrote down (faults/journal.py)")
     parser.add_argument("--run-file", type=Path, default=Path(".prequal/run.json"), help="its folder is searched")
-    parser.add_argument("--wait", type=float, default=reading.SETTLE_SECONDS, help="seconds until it must be at rest")
+    parser.add_argument("--wait", type=float, default=reading.AT_REST_SECONDS, help="seconds until it must be at rest")
     arguments = parser.parse_args()
     try:
         system = JudgedSystem.of(arguments.run_file)
         entries = journal.read(arguments.journal)
-        seconds = reading.settled(system, arguments.wait)
+        seconds = reading.wait_until_at_rest(system, arguments.wait)
         evidence = reading.gather(system, entries, Search(system.folder, leave_out=[arguments.journal]))
     except (Unknown, Unread, OSError, psycopg.Error, KafkaException) as error:
         print(f"It cannot be found out: {error}")

@@ -55,7 +55,7 @@ HOLDERS = """
     WHERE NOT EXISTS (SELECT FROM applications WHERE id = held.application_id)
     GROUP BY application_id
 """
-UNSETTLED = """
+NOT_AT_REST = """
     SELECT (SELECT count(*) FROM applications WHERE status = 'PENDING')
          + (SELECT count(*) FROM outbox_events) + (SELECT count(*) FROM outbox_parked)
 """
@@ -131,9 +131,9 @@ def holders(connection: Connection) -> dict[str, str]:
     return dict(connection.execute(HOLDERS).fetchall())
 
 
-def unsettled(connection: Connection) -> int:
+def not_at_rest(connection: Connection) -> int:
     """How many applications are undecided and how many events unpublished."""
-    ((count,),) = connection.execute(UNSETTLED)
+    ((count,),) = connection.execute(NOT_AT_REST)
     return int(count)
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from faults.checker.evidence import FINAL, REPORTED, SUBMITTED, Application, Evidence, Record, Violation, found
+from faults.checker.evidence import FINAL, Application, Evidence, Record, Violation, found
 from harness import oracle
 from harness.journal import Fault
+from harness.topics import REPORTED, SUBMITTED
 
 TIMES = {SUBMITTED: "created_at", REPORTED: "generated_at"}
 NOT_FACTS = frozenset({*TIMES.values(), "pan_number_encrypted"})

@@ -14,9 +14,6 @@ from faults.checker.leaks import Finding
 from harness import journal
 from harness.journal import Connections, Entry, Measured, Planted, Sending, Transaction
 
-SUBMITTED = "loan_applications_submitted"
-REPORTED = "credit_reports_generated"
-GROUPS = {SUBMITTED: "credit-service-group", REPORTED: "decision-service-group"}
 FINAL = frozenset({"PRE_APPROVED", "REJECTED", "MANUAL_REVIEW"})
 
 E = TypeVar("E", bound=Entry)

@@ -12,13 +12,14 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from faults.checker import controls, database, leaks, processes, topics
-from faults.checker.evidence import GROUPS, Evidence, Record
+from faults.checker.evidence import Evidence, Record
 from faults.checker.leaks import Patterns, Search
 from faults.checker.system import JudgedSystem
 from harness import journal
 from harness.journal import Answered, Connections, Entry, Looked, Measured, Probed, Sending
+from harness.topics import GROUPS
 
-SETTLE_SECONDS = 60.0
+AT_REST_SECONDS = 60.0
 PANS_SEARCHED_FOR = 1_000
 LOOK_AGAIN_SECONDS = 0.1
 
@@ -29,13 +30,13 @@ def baseline(system: JudgedSystem) -> tuple[Measured | Connections, ...]:
         return (*processes.measure(system.processes), database.connections(connection))
 
 
-def settled(system: JudgedSystem, within: float = SETTLE_SECONDS) -> float:
+def wait_until_at_rest(system: JudgedSystem, within: float = AT_REST_SECONDS) -> float:
     """Wait until everything is decided, published and consumed; the seconds, `within` when it was not in time."""
     began = time.monotonic()
     while (seconds := time.monotonic() - began) < within:
         with suppress(psycopg.OperationalError, KafkaException):  # a store that is not back yet
             with database.connected(system.database_url) as connection:
-                waiting = database.unsettled(connection)
+                waiting = database.not_at_rest(connection)
             if not waiting and not sum(topics.lag(system.bootstrap_servers).values()):
                 return seconds
         time.sleep(LOOK_AGAIN_SECONDS)
@@ -51,7 +52,7 @@ def gather(system: JudgedSystem, entries: Iterable[Entry], search: Search) -> Ev
     entries = tuple(entries)
     planted = controls.plant(system)
     stored = _stored(system.database_url)
-    records = topics.records(system.bootstrap_servers, GROUPS)
+    records = topics.records(system.bootstrap_servers, GROUPS.values())
     pans = {str(sending.body.get("pan_number")) for sending in journal.of(Sending, entries)}
     patterns = Patterns({pan: leaks.masked(pan) for pan in _searched_for(pans)} | planted)
     findings = [*search.files(patterns), *leaks.in_texts(patterns, _texts(entries, records))]
@@ -62,7 +63,7 @@ def gather(system: JudgedSystem, entries: Iterable[Entry], search: Search) -> Ev
         asks_bureau=system.asks_bureau,
         pan_hashes={pan: system.pan_hash(pan) for pan in pans},
         records=records,
-        dead_letters=topics.held(system.bootstrap_servers, [f"{topic}_dlq" for topic in GROUPS]),
+        dead_letters=topics.held(system.bootstrap_servers, [f"{topic}_dlq" for topic in GROUPS.values()]),
         lag=topics.lag(system.bootstrap_servers),
         measured=processes.measure(system.processes),
         findings=tuple(finding for finding in findings if finding.masked not in planted.values()),

@@ -7,8 +7,9 @@ from collections import Counter, defaultdict
 from datetime import datetime
 
 from faults.checker.events import TIMES
-from faults.checker.evidence import REPORTED, Evidence, Violation, found
+from faults.checker.evidence import Evidence, Violation, found
 from harness.journal import Measured
+from harness.topics import REPORTED
 
 
 def violations(evidence: Evidence) -> list[Violation]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, Message, TopicPartition
 
-from faults.checker.evidence import GROUPS, Record
+from faults.checker.evidence import Record
+from harness.topics import GROUPS
 
 READ_SECONDS = 30.0
 ASK_SECONDS = 30.0
@@ -61,7 +62,7 @@ def held(bootstrap_servers: str, topics: Iterable[str]) -> int:
 
 def lag(bootstrap_servers: str) -> dict[str, int]:
     """How far each group's committed offsets are behind the ends of its topic, by the broker's own word."""
-    return {group: _lag(bootstrap_servers, topic, group) for topic, group in GROUPS.items()}
+    return {group: _lag(bootstrap_servers, topic, group) for group, topic in GROUPS.items()}
 
 
 def _lag(bootstrap_servers: str, topic: str, group: str) -> int:

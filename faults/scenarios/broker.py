@@ -52,7 +52,7 @@ for name, outage in {"broker-killed": (20.0, 6.0), "broker-away-for-long": (600.
     scenario(8, name, outage=outage)(killed)
 
 
-@scenario(9, "broker-lost", outage=(10.0, 4.0), own_system=True, settle_seconds=120.0)
+@scenario(9, "broker-lost", outage=(10.0, 4.0), own_system=True, at_rest_seconds=120.0)
 def lost(run: Run) -> None:
     """The broker and all that it held are gone for good: an empty one, of another cluster id, takes its place."""
     run.load()

@@ -239,7 +239,9 @@ def _tells_where_and_why(run: Run, topic: str, places: Mapping[Lies, Poison]) ->
         said = headers_of(message)
         found[int(said["dlq.partition"]), int(said["dlq.offset"])] = said["dlq.error_kind"], message.value() or b""
         run.demand(said["dlq.topic"] == topic, f"a dead letter comes from {said['dlq.topic']}")
-        run.demand({"dlq.first_seen", "dlq.last_seen", "dlq.attempts"} <= said.keys(), f"a letter says only {said}")
+        run.demand(
+            {"dlq.first_seen", "dlq.last_seen", "dlq.attempts"} <= said.keys(), f"a dead letter says only {said}"
+        )
     expected = {place: (each.kind, each.value or b"") for place, each in places.items()}
     run.demand(found.keys() == expected.keys(), f"dead letters came from {sorted(found)}, not {sorted(expected)}")
     differ = {places[place].key: found[place][0] for place in expected if found.get(place) != expected[place]}
@@ -283,7 +285,7 @@ def _counts(places: Mapping[str, Mapping[Lies, Poison]]) -> list[int]:
 
 def _waiting_dead_letters(run: Run) -> int:
     listed = run.system.prequal("dlq", "list", "--json")
-    kinds = Counter(letter["reason"] for letter in json.loads(listed.stdout or "[]"))
+    kinds = Counter(dead["reason"] for dead in json.loads(listed.stdout or "[]"))
     return kinds["unexpected_error"]
 
 

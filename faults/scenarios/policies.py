@@ -30,7 +30,7 @@ DECIDED: Final = "SELECT count(*) FROM applications WHERE id = ANY (%s::uuid[]) 
 DECIDED_BY: Final = "SELECT DISTINCT policy_version FROM applications WHERE id = ANY (%s::uuid[])"
 
 
-@scenario(ROW, "policy-switched", outage=(60, 12), settle_seconds=180)
+@scenario(ROW, "policy-switched", outage=(60, 12), at_rest_seconds=180)
 def policy_switched(run: Run) -> None:
     """Every two seconds another policy is in force, mostly with a challenger, and now and then somebody is killed."""
     with run.load_meanwhile(run.volume.rate):
@@ -39,7 +39,7 @@ def policy_switched(run: Run) -> None:
 
 
 @scenario(
-    ROW, "policy-switched-at-1000-a-second", outage=(60, 12), own_system=True, takes_minutes=True, settle_seconds=300
+    ROW, "policy-switched-at-1000-a-second", outage=(60, 12), own_system=True, takes_minutes=True, at_rest_seconds=300
 )
 def policy_switched_at_1000_a_second(run: Run) -> None:
     """The same while a crowd posts 1,000 applications a second, without waiting for answers."""

@@ -221,4 +221,4 @@ for name, opens, deleted in (
     ("topic-of-submissions-deleted", with_publisher_alone, (SUBMITTED, REPORTED, _reports_held_back)),
     ("topic-of-reports-deleted", FaultSystem, (REPORTED, SUBMITTED, lambda _: nullcontext())),
 ):
-    scenario(11, name, outage=(10.0, 4.0), opens=opens, settle_seconds=REPUBLISHED_SECONDS)(topic_deleted(*deleted))
+    scenario(11, name, outage=(10.0, 4.0), opens=opens, at_rest_seconds=REPUBLISHED_SECONDS)(topic_deleted(*deleted))

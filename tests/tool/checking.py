@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
-from faults.checker.evidence import REPORTED, SUBMITTED, Application, AuditRow, Evidence, OutboxRow, Record
+from faults.checker.evidence import Application, AuditRow, Evidence, OutboxRow, Record
 from harness import oracle
 from harness.journal import SERVICES, Answered, Connections, Entry, Looked, Measured, Probed, Sending
+from harness.topics import REPORTED, SUBMITTED
 
 BEGAN = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 T = BEGAN.timestamp()

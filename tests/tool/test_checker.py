@@ -12,7 +12,7 @@ import pytest
 
 from faults import checker
 from faults.checker import verdict
-from faults.checker.evidence import REPORTED, SUBMITTED, AuditRow, Evidence, OutboxRow, Record, StatedPolicy, Violation
+from faults.checker.evidence import AuditRow, Evidence, OutboxRow, Record, StatedPolicy, Violation
 from faults.checker.leaks import Finding
 from harness import oracle
 from harness.journal import (
@@ -29,6 +29,7 @@ from harness.journal import (
     Sending,
     Transaction,
 )
+from harness.topics import REPORTED, SUBMITTED
 from tests.tool.checking import (
     DRAW_KEY,
     ID,

@@ -3,10 +3,11 @@
 import pytest
 
 from faults.checker import leaks
-from faults.checker.evidence import SUBMITTED, Record
+from faults.checker.evidence import Record
 from faults.checker.leaks import Patterns
 from faults.checker.reading import _texts
 from harness.journal import Answered, Entry, Looked, Probed
+from harness.topics import SUBMITTED
 from tests.tool.checking import ID, PAN, T
 
 IN_A_HEADER = {"x-debug": f"pan={PAN}"}

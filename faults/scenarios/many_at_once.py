@@ -15,7 +15,7 @@ from faults.load import AGAIN, Seen
 from faults.plan import Post, Volume, plan
 from faults.scenario import Run, scenario
 
-CROWD: Final = 50
+AT_ONCE: Final = 50
 FLOOD: Final = 200
 SLOW_CLIENTS: Final = 50
 TIGHT: Final = {"DATABASE_POOL_SIZE": "1", "WAITING_MAX": "40", "WRITE_BATCH_MAX": "8"}
@@ -32,7 +32,7 @@ def one_pan(run: Run) -> None:
     """Fifty apps post one PAN in one moment, each with a key of its own."""
     run.load()
     run.some_moment()
-    posts = _crowd(run)
+    posts = _posts(run)
     run.send([Post(0.0, posts[0].body, post.key) for post in posts])
     run.sent()
     seen = _answers_to(run, posts[0].body["pan_number"])
@@ -57,12 +57,12 @@ def one_key(run: Run) -> None:
     """One app posts the same fifty times in one moment, with one key."""
     run.load()
     run.some_moment()
-    post = _crowd(run)[0]
-    run.send([post] * CROWD)
+    post = _posts(run)[0]
+    run.send([post] * AT_ONCE)
     run.sent()
     accepted = [each for each in _answers_to(run, post.body["pan_number"]) if each.status == 202]
     ids = {each.application_id for each in accepted}
-    run.demand(len(accepted) == CROWD, f"only {len(accepted)} of {CROWD} got the answer in the end")
+    run.demand(len(accepted) == AT_ONCE, f"only {len(accepted)} of {AT_ONCE} got the answer in the end")
     run.demand(len(ids) == 1, f"{len(ids)} applications came of one key")
     run.demand(sum(not each.replayed for each in accepted) == 1, "not exactly one answer was the first")
     run.come_to_rest()
@@ -78,7 +78,7 @@ def two_hundred(run: Run) -> None:
         slow = [lines.enter_context(_unhurried(run.system.ports["api"])) for _ in range(SLOW_CLIENTS)]
         hung_on_at = time.monotonic()
         with run.fault(), _table_locked(run):
-            run.send(_crowd(run, FLOOD))
+            run.send(_posts(run, FLOOD))
             looks = _looks_in_the_background(run)
             run.wait(run.outage_seconds)
         run.sent()
@@ -99,8 +99,8 @@ def _table_locked(run: Run) -> Iterator[None]:
 
 
 def _looks_in_the_background(run: Run) -> list[Future[int]]:
-    threads = ThreadPoolExecutor(CROWD)
-    accepted = list(run.seen.accepted)[:CROWD]
+    threads = ThreadPoolExecutor(AT_ONCE)
+    accepted = list(run.seen.accepted)[:AT_ONCE]
     looks = [
         threads.submit(lambda one: run.system.get("api", f"/applications/{one}/status").status_code, each)
         for each in accepted
@@ -137,7 +137,7 @@ def _unhurried(port: int) -> socket.socket:
     return line
 
 
-def _crowd(run: Run, count: int = CROWD) -> list[Post]:
+def _posts(run: Run, count: int = AT_ONCE) -> list[Post]:
     """So many applications of different people, all with keys, to be posted at once."""
     drawn = plan(f"{run.scenario.name}/{run.seed}/crowd", Volume(count * 2, 1))
     keyed = {post.key: Post(0.0, post.body, post.key) for post in drawn if post.key and post.kind == "fresh"}
