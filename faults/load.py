@@ -92,7 +92,6 @@ class Load:
         decided: those of them that a look found final, with their status.
         answers: every answer to a POST, in order.
         lost: posts that got no answer, with the reason.
-        ready_at: when each service was last asked and said that it is ready, with nothing away.
     """
 
     def __init__(
@@ -101,12 +100,14 @@ class Load:
         """Describe the load.
 
         Args:
-            ports: of the four services, by name.
+            ports: of the services, by name.
             journal: where everything is written down.
             numbers: one for each send of this journal.
             patience_seconds: how long an app goes on posting what was not accepted.
         """
-        self._ports = ports
+        self._ports = {service: [port] for service, port in ports.items()}
+        self._turns = {"post": itertools.count(), "look": itertools.count()}
+        self._ready_at: dict[int, float] = {}
         self._journal = journal
         self._numbers = numbers
         self._patience = patience_seconds
@@ -118,7 +119,14 @@ class Load:
         self.decided: dict[str, str] = {}
         self.answers: list[Seen] = []
         self.lost: list[tuple[Post, str]] = []
-        self.ready_at: dict[str, float] = {}
+
+    def share(self, service: str, port: int) -> None:
+        """Ask a second process of a service as well: posts and looks take turns, and each is probed."""
+        self._ports[service].append(port)
+
+    def all_ready_since(self, moment: float) -> bool:
+        """Whether each process, last asked after that moment, said that it is ready, with nothing away."""
+        return all(self._ready_at.get(port, 0.0) >= moment for service in SERVICES for port in self._ports[service])
 
     def begin(self, posts: Iterable[Post], over: threading.Event | None = None) -> None:
         """Begin to send these, until `over`, beside what is sent already; the first time also to look and to probe."""
@@ -177,7 +185,7 @@ class Load:
         await self._write(Sending(number, time.time(), post.body, post.key))
         headers = {"Idempotency-Key": post.key} if post.key else {}
         try:
-            answer, found = await self._ask("api", "/applications", json.dumps(post.body).encode(), headers)
+            answer, found = await self._ask(self._api("post"), "/applications", json.dumps(post.body).encode(), headers)
         except UNANSWERED as failure:
             self._journal.note(Lost(number, time.time(), type(failure).__name__))
             self.lost.append((post, type(failure).__name__))
@@ -226,7 +234,7 @@ class Load:
     async def _look_once(self, application_id: str) -> None:
         sent_at = time.time()
         try:
-            answer, found = await self._ask("api", f"/applications/{application_id}/status")
+            answer, found = await self._ask(self._api("look"), f"/applications/{application_id}/status")
         except UNANSWERED:
             self._journal.note(Looked(application_id, sent_at, time.time(), None))
             return
@@ -240,27 +248,33 @@ class Load:
         while not self._over:
             async with asyncio.TaskGroup() as probes:
                 for service, path in itertools.product(SERVICES, ("/health", "/ready")):
-                    probes.create_task(self._probe_once(service, path))
+                    for port in self._ports[service]:
+                        probes.create_task(self._probe_once(service, port, path))
                 probes.create_task(asyncio.sleep(PROBE_EVERY_SECONDS))
 
-    async def _probe_once(self, service: str, path: str) -> None:
+    async def _probe_once(self, service: str, port: int, path: str) -> None:
         sent_at = time.time()
         status, body = None, b""
         found: dict[str, str] = {}
         with suppress(*UNANSWERED):
-            answer, found = await self._ask(service, path)
+            answer, found = await self._ask(port, path)
             status, body = answer.status, answer.body
         said, text = _object(body), body.decode(errors="replace")
         self._journal.note(Probed(service, path, sent_at, time.time(), status, said, text, found))
         if path == "/ready" and said.get("status") == "ready":
-            self.ready_at[service] = sent_at
+            self._ready_at[port] = sent_at
+
+    def _api(self, purpose: str) -> int:
+        """Which process of the API is asked next."""
+        ports = self._ports["api"]
+        return ports[next(self._turns[purpose]) % len(ports)]
 
     async def _ask(
-        self, service: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self, port: int, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[Answer, dict[str, str]]:
         """One request over a connection of its own; the answer and its headers. Raises one of `UNANSWERED`."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            caller = await Caller.ask(self._ports[service], _request(path, body, headers or {}))
+            caller = await Caller.ask(port, _request(path, body, headers or {}))
             try:
                 return await caller.answered(), caller.headers
             finally:

@@ -37,6 +37,7 @@ from faults.load import Load
 from faults.plan import NORMAL, SHORT, Post, Volume, plan
 from faults.systems import FaultSystem
 from harness.journal import SERVICES, Fault, Journal
+from harness.system import Service, at_once
 from harness.waiting import eventually
 
 AT_REST_SECONDS: Final = 60.0
@@ -213,6 +214,14 @@ class Run:
         """Have posts of the scenario's own sent beside the load; returns at once."""
         self.seen.begin(posts)
 
+    def share(self, service: str) -> Service:
+        """Start a second process of a service, which shares the load with the first, and is judged as well."""
+        second = self.system.start_second(service)
+        self.seen.share(service, second.port)
+        started = {name: each for name, each in self.system.judged.processes.items() if each.port == second.port}
+        self.journal.write(*processes.measure(started))
+        return second
+
     def sent(self) -> bool:
         """Wait until every post so far has its last answer; whether that came in time."""
         return self.seen.sent(self.volume.seconds + 120)
@@ -291,9 +300,13 @@ class Run:
             self.demand(found < most, f"{share} of the applications waited for {found:.1f} s or more")
 
     def demand_ready(self, within: float) -> None:
-        """Demand that every service says soon that it is ready."""
-        for service in SERVICES:
-            self.demand_soon(functools.partial(self._is_ready, service), within, f"{service} is not ready again")
+        """Demand that every process says within so many seconds that it is ready; all are asked at the same time."""
+
+        def demand(name: str) -> None:
+            ready = self.system.processes[name].ready
+            self.demand_soon(lambda: ready()[0] == 200, within, f"{name} is not ready again")
+
+        at_once(demand, list(self.system.processes))
 
     def says(self, service: str, words: str) -> bool:
         """Whether a service says that it is not ready, and why. Raises httpx's errors."""
@@ -334,11 +347,8 @@ class Run:
         )
 
     def _all_said_ready(self) -> bool:
-        """Whether every service has answered the probes of each second that it is ready, since all was healed."""
-        return all(self.seen.ready_at.get(service, 0.0) >= self.healed_at for service in SERVICES)
-
-    def _is_ready(self, service: str) -> bool:
-        return self.system.ready(service)[0] == 200
+        """Whether every process has answered the probes of each second that it is ready, since all was healed."""
+        return self.seen.all_ready_since(self.healed_at)
 
     def _recovery(self) -> float:
         """As the class says of `recovery_seconds`, by the database's clock."""

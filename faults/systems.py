@@ -54,6 +54,11 @@ PROPERTIES: Final = {
 }
 
 
+def second_of(name: str) -> str:
+    """What a second process of a service is called."""
+    return f"{name}-2"
+
+
 class Build(Service):
     """A service that can be armed to fail (`faults.build`)."""
 
@@ -72,7 +77,7 @@ class FaultSystem(OwnSystem):
 
     def launch(self, name: str, **environment: str) -> None:
         """`start` without waiting until it is ready."""
-        super().launch(name, **(self._build(name) if name in self.services else {}), **environment)
+        super().launch(name, **(self._given(name, name) if name in self.services else {}), **environment)
 
     def arm(self, name: str, failpoint: str) -> None:
         """Tell a service that runs where to die, stall or fail (`faults.build.parse`); passages count from now on."""
@@ -81,31 +86,45 @@ class FaultSystem(OwnSystem):
         self.child(name).send(signal.SIGUSR1)
         eventually(lambda: not order.exists())
 
+    def start_second(self, name: str) -> Service:
+        """Start a second process of a service, on a port of its own; it is stopped with the system."""
+        (port,) = reserve(1)
+        second = self.new(name, port, second_of(name))
+        second.environment["KAFKA_GROUP_INSTANCE_ID"] = second_of(name)
+        second.extra = self._given(name, second_of(name))
+        self._further.append(second)
+        second.start()
+        return second
+
     @contextmanager
     def one_more(self, name: str) -> Iterator[Service]:
-        """A second process of a service, for as long as the block, on a port of its own."""
-        (port,) = reserve(1)
-        second = self.new(name, port, f"{name}-2")
-        second.environment["KAFKA_GROUP_INSTANCE_ID"] = f"{name}-2"
-        second.extra = self._build(f"{name}-2")
+        """The same for as long as the block."""
+        second = self.start_second(name)
         try:
-            second.start()
             yield second
         finally:
             second.stop_for_good()
+            self._further.remove(second)
+
+    @property
+    def processes(self) -> dict[str, Service]:
+        """The four services, and second processes of them, as `api-2`."""
+        return {**self.services, **{second_of(each.name): each for each in self._further}}
 
     @property
     def judged(self) -> JudgedSystem:
         """What the checker is to know of it."""
-        processes = {name: Process(self.child(name).pid, self.ports[name]) for name in SERVICES if self.runs(name)}
+        processes = {name: Process(each.pid, each.port) for name, each in self.processes.items() if each.running}
         keys = development_keys(self.data.keys)
         pan_hash_key, draw_key = (base64.b64decode(keys[name]) for name in ("PAN_HASH_KEY", "ENCRYPTION_KEY"))
         return JudgedSystem(
             self.database_url, self.bootstrap_servers, processes, self.data.path, pan_hash_key, draw_key
         )
 
-    def _build(self, name: str) -> dict[str, str]:
-        return {ORDERS: str(self._orders(name)), "PYTHONPATH": f"{CHECKOUT / 'src'}{os.pathsep}{CHECKOUT}"}
+    def _given(self, name: str, log_name: str) -> dict[str, str]:
+        """What each life of a service's process is given besides its settings."""
+        del name  # all services are the same in this
+        return {ORDERS: str(self._orders(log_name)), "PYTHONPATH": f"{CHECKOUT / 'src'}{os.pathsep}{CHECKOUT}"}
 
     def _orders(self, name: str) -> Path:
         return self.folder / f"{name}.orders"
@@ -132,12 +151,9 @@ class ProxiedSystem(FaultSystem):
         for proxy in (*self.to_database.values(), self.to_broker):
             self.afterwards.callback(proxy.close)
 
-    def launch(self, name: str, **environment: str) -> None:
-        """`start` without waiting until it is ready."""
-        if name in self.services:
-            url = self.logins.database_url(name, self.to_database[name].url(self.database_url))
-            environment = {"DATABASE_URL": url, **environment}
-        super().launch(name, **environment)
+    def _given(self, name: str, log_name: str) -> dict[str, str]:
+        url = self.logins.database_url(name, self.to_database[name].url(self.database_url))
+        return {"DATABASE_URL": url, **super()._given(name, log_name)}
 
 
 class BureauProcess(Child):
@@ -205,11 +221,9 @@ class FailoverSystem(FaultSystem):
         super()._start_database()
         self.pair.second.start()
 
-    def launch(self, name: str, **environment: str) -> None:
-        """`start` without waiting until it is ready."""
-        if name in self.services and not self.listed:
-            environment = {"DATABASE_URL": self.logins.database_url(name, self.pair.url), **environment}
-        super().launch(name, **environment)
+    def _given(self, name: str, log_name: str) -> dict[str, str]:
+        given = super()._given(name, log_name)
+        return given if self.listed else {"DATABASE_URL": self.logins.database_url(name, self.pair.url), **given}
 
     def stop(self) -> None:
         """Stop everything that runs."""

@@ -18,15 +18,20 @@ DECRYPTS = "pan_decrypts_total"
 
 
 def measure(processes: Mapping[str, Process]) -> tuple[Measured, ...]:
-    """Each service that runs now."""
-    return tuple(_measured({name: each for name, each in processes.items() if name in SERVICES}))
+    """Each process of a service that runs now, a second one as `api-2`."""
+    return tuple(_measured({name: each for name, each in processes.items() if service_of(name) in SERVICES}))
+
+
+def service_of(name: str) -> str:
+    """The service of a process."""
+    return name.removesuffix("-2")
 
 
 def _measured(processes: Mapping[str, Process]) -> Iterator[Measured]:
     for service, process in processes.items():
         with contextlib.suppress(psutil.NoSuchProcess):
             seen = psutil.Process(process.pid)
-            decrypts = metric(process.port, DECRYPTS) if service == "credit" else None
+            decrypts = metric(process.port, DECRYPTS) if service_of(service) == "credit" else None
             yield Measured(service, time.time(), process.pid, seen.num_threads(), seen.num_fds(), decrypts)
 
 

@@ -6,7 +6,6 @@ Invariant: no service is restarted by the scenario, but the consumers where thei
 import functools
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Final
 
 from faults.plan import SHORT
@@ -14,6 +13,7 @@ from faults.scenario import Run, scenario
 from faults.scenarios.stores import pids
 from faults.systems import FailoverSystem
 from harness.broker import REPORTED_DLQ, SUBMITTED_DLQ
+from harness.journal import SERVICES
 from prequal.publisher.system_metrics import READ_EVERY_SECONDS
 
 READY_SECONDS: Final = 5.0
@@ -22,6 +22,13 @@ NORMAL_AFTER_SECONDS: Final = 10.0
 """After which posts and decisions take their usual time."""
 OLD_COPY_SECONDS: Final = READ_EVERY_SECONDS[1] + 1.5
 """After which no metric can be one that was read from the primary before."""
+OF_THE_DATABASE: Final = (
+    "outbox_depth",
+    "outbox_oldest_age_seconds",
+    "applications_undecided",
+    "oldest_undecided_age_seconds",
+)
+"""Gauges of the whole system, which nobody shows who cannot ask the primary."""
 CONSUMERS: Final = ("credit", "decision")
 
 
@@ -35,6 +42,7 @@ def fails_over(run: Run, seconds: float, *, again: bool = False) -> None:
     """
     system = run.system
     assert isinstance(system, FailoverSystem)
+    run.demand_soon(lambda: _shown(run) >= {*OF_THE_DATABASE}, OLD_COPY_SECONDS, "a metric of the database is missing")
     with run.fault(away=("database",), killed=CONSUMERS if again else ()) as fault:
         system.pair.fail_over()
         began = time.monotonic()
@@ -42,41 +50,50 @@ def fails_over(run: Run, seconds: float, *, again: bool = False) -> None:
             _kill_and_launch(run)
         run.wait(seconds)
         if time.monotonic() - began > OLD_COPY_SECONDS:
-            shown = system.get("publisher", "/metrics").text
-            run.demand("\napplications_undecided " not in shown, "a metric was read from the old copy")
+            shown = _shown(run)
+            run.demand(not shown, f"read from the old copy: {', '.join(sorted(shown))}")
         fault.restore()
         system.pair.follow()
         run.demand_ready(READY_SECONDS * (4 if again else 1))
 
 
-def failover(*, again: bool = False, two: bool = False) -> Callable[[Run], None]:
-    """A scenario behind one address, with batches that come again, or with two API processes."""
+def failover(*, again: bool = False, two: bool = False, listed: bool = False) -> Callable[[Run], None]:
+    """A scenario with batches that come again, or with two API processes, behind one address or with a list of both."""
 
     def act(run: Run) -> None:
+        second = run.share("api") if two else None
         lives = pids(run)
-        with run.system.one_more("api") if two else nullcontext():
-            run.load()
-            run.some_moment()
+        run.load()
+        run.some_moment()
+        if listed:
+            _promotes(run, again=again)
+        else:
             fails_over(run, run.outage_seconds, again=again)
-            _normal_again(run)
+        _normal_again(run)
         run.demand(again or lives == pids(run), "a service did not survive it")
+        if second is not None:
+            run.demand(second.running, "the second API did not survive it")
+            run.demand(second.metric("http_requests_total", 'status="202"') > 0, "the second API accepted nothing")
 
     return act
 
 
-def listed(run: Run) -> None:
+def _promotes(run: Run, *, again: bool) -> None:
     """The services know both servers: the promotion itself is all that they notice."""
-    lives = pids(run)
     system = run.system
     assert isinstance(system, FailoverSystem)
-    run.load()
-    run.some_moment()
-    with run.fault(troubled=tuple(lives)) as fault:
+    with run.fault(troubled=SERVICES, killed=CONSUMERS if again else ()) as fault:
         system.pair.fail_over()
+        if again:
+            _kill_and_launch(run)
         fault.restore()
-        run.demand_ready(READY_SECONDS)
-    _normal_again(run)
-    run.demand(lives == pids(run), "a service did not survive it")
+        run.demand_ready(READY_SECONDS * (4 if again else 1))
+
+
+def _shown(run: Run) -> set[str]:
+    """The gauges of the whole system that any process shows. Raises httpx's errors."""
+    lines = [line for each in run.system.processes.values() for line in each.get("/metrics").text.splitlines()]
+    return {gauge for gauge in OF_THE_DATABASE if any(line.startswith((f"{gauge}{{", f"{gauge} ")) for line in lines)}
 
 
 def _normal_again(run: Run) -> None:
@@ -106,4 +123,9 @@ for name, act in {
     "failover-with-two-apis": failover(two=True),
 }.items():
     scenario(26, name, outage=OUTAGE, own_system=True, opens=FailoverSystem)(act)
-scenario(26, "failover-with-both-hosts", own_system=True, opens=functools.partial(FailoverSystem, listed=True))(listed)
+for name, act in {
+    "failover-with-both-hosts": failover(listed=True),
+    "failover-with-both-hosts-and-redelivery": failover(listed=True, again=True),
+    "failover-with-both-hosts-and-two-apis": failover(listed=True, two=True),
+}.items():
+    scenario(26, name, own_system=True, opens=functools.partial(FailoverSystem, listed=True))(act)
