@@ -48,7 +48,7 @@ POSTS: Final = 20
 BACKUP_SECONDS: Final = 12.0
 """Longer than a transaction of ours may be open."""
 AT_ITS_LOCK: Final = (
-    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE applications ADD COLUMN trial%'"
+    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'ALTER TABLE applications ADD COLUMN IF NOT EXISTS trial%'"
 )
 MIGRATED_SECONDS: Final = 60.0
 

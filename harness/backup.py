@@ -20,7 +20,7 @@ BULK = "CREATE TABLE IF NOT EXISTS bulk AS SELECT sha256(n::text::bytea) FROM ge
 DUMPS = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE application_name = 'pg_dump'"
 MANY_LOCKS = 20
 
-TRIAL = f'''"""A trial: a column, an index and a partition."""
+TRIAL = f'''"""A trial: a column, an index on a table that posts write, and a partition."""
 
 from alembic import op
 
@@ -29,8 +29,10 @@ down_revision = "{REVISION}"
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE applications ADD COLUMN trial integer")
-    op.execute("CREATE INDEX trial_index ON republications (application_id)")
+    op.execute("ALTER TABLE applications ADD COLUMN IF NOT EXISTS trial integer")
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS trial_index")
+        op.execute("CREATE INDEX CONCURRENTLY trial_index ON applications (updated_at)")
     op.execute("CREATE TABLE trial_partition (LIKE outbox_archive INCLUDING CONSTRAINTS)")
     op.execute(
         "ALTER TABLE outbox_archive ATTACH PARTITION trial_partition FOR VALUES FROM ('2019-01-01') TO ('2019-01-02')"
@@ -38,11 +40,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE applications DROP COLUMN IF EXISTS trial")
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS trial_index")
     op.execute("ALTER TABLE outbox_archive DETACH PARTITION trial_partition")
     op.execute("DROP TABLE trial_partition")
-    op.execute("DROP INDEX trial_index")
-    op.execute("ALTER TABLE applications DROP COLUMN trial")
 '''
+"""The strongest lock comes first, both ways: it is what the dump holds up."""
 
 
 class Dump:

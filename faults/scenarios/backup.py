@@ -5,7 +5,7 @@ Invariant: the dump holds its locks from before the first step until after all h
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
@@ -31,18 +31,19 @@ ENDED_SECONDS: Final = 30.0
 
 @scenario(27, "dump-beside-migrate", outage=(9.0, 5.0), own_system=True)
 def beside_migrate(run: Run) -> None:
-    """A step that needs tables' locks meets a dump."""
+    """A step that needs tables' locks meets a dump, and so does the way back."""
+    lives = pids(run)
     with trial_step(run.system.folder / f"steps-{run.seed}-{threading.get_ident()}"):
-        with _beside_a_dump(run, upgrade):
-            run.wait(run.outage_seconds)
-        downgrade(run.system.database_url, "-1")
-    _demand_untroubled(run)
+        for step in (upgrade, functools.partial(downgrade, revision="-1")):
+            with _beside_a_dump(run, step):
+                run.wait(run.outage_seconds)
+    _demand_untroubled(run, lives)
 
 
 @scenario(27, "dump-beside-maintain", outage=(9.0, 5.0), own_system=True)
 def beside_maintain(run: Run) -> None:
     """The upkeep, with an old day to drop and a new one to make, meets a dump: the new one is made beside it."""
-    database = run.system.database
+    database, lives = run.system.database, pids(run)
     database.execute(OLD)
     ahead = database.value(LAST_DAY)
     database.execute(f"DROP TABLE {ahead}")
@@ -51,13 +52,12 @@ def beside_maintain(run: Run) -> None:
         run.demand_soon(made, MADE_SECONDS, "the dump held up a day's partition")
         run.wait(run.outage_seconds)
     run.demand(database.value(IS_DROPPED), "the old day was not dropped")
-    _demand_untroubled(run)
+    _demand_untroubled(run, lives)
 
 
 @contextmanager
 def _beside_a_dump(run: Run, step: Callable[[str], object]) -> Iterator[None]:
-    """Let a step meet a dump under load; after the block the dump ends, and what waited for it, and all is at rest."""
-    lives = pids(run)
+    """Let a step meet a dump under load; after the block the dump ends, and what waited for it."""
     run.volume = run.volume.lasting(run.outage_seconds)
     with ThreadPoolExecutor(1) as threads:
         dump = Dump(run.system.database)
@@ -71,8 +71,6 @@ def _beside_a_dump(run: Run, step: Callable[[str], object]) -> Iterator[None]:
         finally:
             run.demand(dump.finish() == 0, "the dump failed")
         stepping.result(ENDED_SECONDS)
-        run.come_to_rest()
-    run.demand(lives == pids(run), "a service did not survive it")
 
 
 def _say(run: Run) -> None:
@@ -85,6 +83,8 @@ def _say(run: Run) -> None:
     )
 
 
-def _demand_untroubled(run: Run) -> None:
+def _demand_untroubled(run: Run, lives: Mapping[str, int | None]) -> None:
+    run.come_to_rest()
+    run.demand(lives == pids(run), "a service did not survive it")
     run.demand_all_accepted()
     run.demand_normal_time()
