@@ -1,13 +1,14 @@
 """A crowd of lenders' apps in a process of its own: in a closed loop each waits for its answer, in an open one none.
 
     python -m harness.crowd PORT CONNECTIONS SECONDS FILE          closed: so many connections, each posts, waits, posts
-    python -m harness.crowd PORT CONNECTIONS SECONDS FILE RATE     open: so many posts a second over at most so many,
-                                                                   whatever is answered, and by hand, since the same
-                                                                   cores carry what is loaded
+    python -m harness.crowd PORT CONNECTIONS SECONDS FILE RATE     open: so many posts a second come due, whatever is
+                                                                   answered, and are sent while a connection is idle,
+                                                                   as by a balancer; its answers are waited for
 
 Prints one JSON object, `Seen`, and writes each post to FILE, a line of JSON each, with what became of it (`Sent`).
 
-Invariant: bounded in connections and time; what was sent and not answered is in the file too.
+Invariant: bounded in connections and time; what was sent and not answered is in the file too, and what came due and was
+not sent is counted.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import re
 import sys
 import time
 from collections import defaultdict
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -27,6 +29,7 @@ import uvloop
 
 from harness.applications import drawn_applications
 from harness.client import Connection
+from harness.probing import Prober
 
 UNANSWERED: Final = (OSError, EOFError, httptools.HttpParserError)
 AGAIN_SECONDS: Final = 0.5
@@ -36,6 +39,8 @@ NO_TIME_LEFT_SECONDS: Final = 3.5
 WARM_SECONDS: Final = 4.0
 """Before what is counted begins; all have connected by the half of it."""
 TICK_SECONDS: Final = 0.005
+LAST_ANSWERS_SECONDS: Final = 10.0
+"""How long an open loop waits in the end for what it has sent."""
 LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 WAIT: Final = re.compile(rb"\r\nretry-after: (\d+)\r\n", re.IGNORECASE)
 
@@ -47,6 +52,8 @@ class Seen:
     connections: int
     offered_a_second: float
     """Posts that were sent."""
+    not_sent: int
+    """Posts of an open loop that came due while each connection had one on its way."""
     accepted: int
     """From the beginning, where the figures by the second leave out how it gets going."""
     in_doubt: int
@@ -54,15 +61,19 @@ class Seen:
     accepted_a_second: float
     refused_a_second: float
     lost: int
-    """Connections that were refused, or cut with a post on its way."""
+    """Connections that were refused or cut, from the beginning."""
     other: int
     accepted_p50_seconds: float
     accepted_p99_seconds: float
     refused_p50_seconds: float
     retry_after_seconds: list[int]
     """The waits that refusals asked for, each once."""
+    probes: int
+    """Of `/health` and `/ready` together, those that came due and were answered with 200."""
+    probes_wrong: int
+    """Those that were answered otherwise, or cut."""
     probe_p99_seconds: float
-    """Of `/health` and `/ready` together."""
+    """From when each was due; one without an answer has waited until the end."""
     client_cores: float
 
 
@@ -77,11 +88,14 @@ class Sent:
     answer: str = ""
 
     @property
+    def seconds(self) -> float | None:
+        """What its answer took; None without one."""
+        return None if self.answered_at is None else self.answered_at - self.at
+
+    @property
     def is_in_doubt(self) -> bool:
         """Whether it may be in the database though it was not answered 202."""
-        if self.answered_at is None:
-            return True
-        return self.status == 503 and self.answered_at - self.at > NO_TIME_LEFT_SECONDS
+        return self.seconds is None or (self.status == 503 and self.seconds > NO_TIME_LEFT_SECONDS)
 
 
 @dataclass(slots=True)
@@ -121,6 +135,7 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a post."""
         self.transport = cast("asyncio.Transport", transport)
+        self._crowd.open.append(self)
         self._crowd.idle.append(self)
 
     def post(self, prepared: Prepared) -> None:
@@ -147,6 +162,7 @@ class Line(asyncio.Protocol):
         """Count it; a new one takes its place when it is needed."""
         self._crowd.lines -= 1
         self._crowd.lost += 1
+        self._crowd.open.remove(self)
         if self in self._crowd.idle:
             self._crowd.idle.remove(self)
 
@@ -160,36 +176,43 @@ class Crowd:
     seconds: float
     rate: float | None = None
     sent: list[Sent] = field(default_factory=list)
-    probed: list[float] = field(default_factory=list)
     lost: int = 0
+    not_sent: int = 0
     waits: set[int] = field(default_factory=set)
+    open: list[Line] = field(default_factory=list)
     idle: list[Line] = field(default_factory=list)
     lines: int = 0
     """Of an open loop, the connections that are open or will be."""
+
+    def __post_init__(self) -> None:
+        self.prober = Prober(self.port)
 
     async def run(self) -> Seen:
         """Post for as long as it is to, after a while in which it gets going."""
         self._source = drawn_applications(random.randrange(1 << 30))
         work = [self._app() for _ in range(self.connections)] if self.rate is None else [self._open_loop(self.rate)]
-        tasks = [asyncio.create_task(each) for each in (*work, self._probe())]
+        tasks = [asyncio.create_task(each) for each in (*work, self.prober.run())]
         await asyncio.sleep(WARM_SECONDS)
-        began, cpu = time.time(), time.process_time()
-        self.probed, self.lost = [], 0
+        began, cpu, self.not_sent = time.time(), time.process_time(), 0
         await asyncio.sleep(self.seconds)
         cores = (time.process_time() - cpu) / self.seconds
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        return self._summed(began, cores)
+        await self._last_answers()
+        seen = self._summed(began, cores)
+        for line in self.open:
+            line.transport.close()
+        return seen
 
     async def _app(self) -> None:
         await asyncio.sleep(random.random() * WARM_SECONDS / 2)
         while True:
             try:
-                app = await self._connected()
-                while True:
-                    if await self._post(app) == 503:
-                        await asyncio.sleep(app.retry_after * random.uniform(0.9, 1.1))
+                with closing(await self._connected()) as app:
+                    while True:
+                        if await self._post(app) == 503:
+                            await asyncio.sleep(app.retry_after * random.uniform(0.9, 1.1))
             except UNANSWERED:
                 self.lost += 1
                 await asyncio.sleep(AGAIN_SECONDS)
@@ -208,8 +231,15 @@ class Crowd:
                     self.lines += 1
                     connecting.create_task(self._connect())
                 if not more and self.lines >= self.connections:
-                    posts = due  # nobody is left to send what is due
+                    self.not_sent += due - posts
+                    posts = due
                 await asyncio.sleep(TICK_SECONDS)
+
+    async def _last_answers(self) -> None:
+        """Wait until what an open loop has sent is answered."""
+        ends = time.monotonic() + LAST_ANSWERS_SECONDS
+        while len(self.idle) < self.lines and time.monotonic() < ends:
+            await asyncio.sleep(TICK_SECONDS)
 
     def _prepared(self, count: int) -> list[Prepared]:
         """So many posts as they will be written; what is collected as garbage is collected before."""
@@ -237,23 +267,18 @@ class Crowd:
         sent.answer = answer.body.decode(errors="replace")
         return answer.status
 
-    async def _probe(self) -> None:
-        probe = await Connection.open(self.port)
-        while True:
-            for path in ("/health", "/ready"):
-                self.probed.append((await probe.get(path)).seconds)
-                await asyncio.sleep(0.025)
-
     def _summed(self, began: float, cores: float) -> Seen:
         # As many are on their way at the beginning as at the end: counted is what was answered in between.
         took: dict[int | None, list[float]] = defaultdict(list)
         for each in self.sent:
-            if each.answered_at is not None and each.answered_at >= began:
-                took[each.status].append(each.answered_at - each.at)
+            if each.seconds is not None and began <= cast("float", each.answered_at) <= began + self.seconds:
+                took[each.status].append(each.seconds)
         accepted, refused = took.pop(202, []), took.pop(503, [])
+        probes = self.prober.due_between(began, began + self.seconds)
         return Seen(
             connections=self.connections,
             offered_a_second=sum(each.at >= began for each in self.sent) / self.seconds,
+            not_sent=self.not_sent,
             accepted=sum(each.status == 202 for each in self.sent),
             in_doubt=sum(each.is_in_doubt for each in self.sent),
             accepted_a_second=len(accepted) / self.seconds,
@@ -264,7 +289,9 @@ class Crowd:
             accepted_p99_seconds=_share(accepted, 0.99),
             refused_p50_seconds=_share(refused, 0.5),
             retry_after_seconds=sorted(self.waits),
-            probe_p99_seconds=_share(self.probed, 0.99),
+            probes=sum(each.status == 200 for each in probes),
+            probes_wrong=sum(each.is_wrong for each in probes),
+            probe_p99_seconds=_share([each.seconds for each in probes], 0.99),
             client_cores=cores,
         )
 

@@ -6,6 +6,7 @@ Invariant: what is demanded of the API's memory is a ratio to what the same proc
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
@@ -30,19 +31,28 @@ HALVES: Final = 1_000
 LATE_SECONDS: Final = 20.0
 """Within which all of them are answered that their requests are late: ten seconds, and what a busy machine adds."""
 POST: Final = b"POST /applications HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+LATE, HEAD_TOO_LARGE, TOO_LARGE = "408", "431", "413"
 WITHOUT_END: Final = {
-    "head-without-end": (POST, b"X-A: %b\r\n" % (b"a" * 1_000)),
-    "body-without-end": (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n%b\r\n" % (b" " * 65_536)),
-    "trailers-without-end": (POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n", b"a:\r\n" * 16_000),
-    "length-without-end": (POST + b"Content-Length: 99999999999\r\n\r\n", b" " * 65_536),
+    "head-without-end": (POST, b"X-A: %b\r\n" % (b"a" * 1_000), HEAD_TOO_LARGE),
+    "body-without-end": (
+        POST + b"Transfer-Encoding: chunked\r\n\r\n",
+        b"10000\r\n%b\r\n" % (b" " * 65_536),
+        TOO_LARGE,
+    ),
+    "trailers-without-end": (
+        POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n",
+        b"a:\r\n" * 16_000,
+        HEAD_TOO_LARGE,
+    ),
+    "length-without-end": (POST + b"Content-Length: 99999999999\r\n\r\n", b" " * 65_536, TOO_LARGE),
 }
-"""What a client begins with, and what it then sends again and again."""
+"""What a client begins with, what it then sends again and again, and the status that it is answered."""
 HALF: Final = {
-    "half-a-head": POST + b"X-A: " + b"a" * 200,
-    "half-a-head-of-short-fields": POST + b"a:\r\n" * 4_000,
-    "half-a-body": POST + b"Content-Length: 200\r\n\r\n{",
+    "half-a-head": (POST + b"X-A: " + b"a" * 200, LATE),
+    "half-a-head-of-short-fields": (POST + b"a:\r\n" * 4_000, HEAD_TOO_LARGE),
+    "half-a-body": (POST + b"Content-Length: 200\r\n\r\n{", LATE),
 }
-"""What a thousand clients send of a request, and nothing more; each is answered that it is late, or too large."""
+"""What a thousand clients send of a request, and nothing more, and the status that each is answered."""
 
 
 @scenario(ROW, "client-that-reads-nothing", volume=SHORT, own_system=True, takes_minutes=True)
@@ -110,15 +120,15 @@ def _silent(run: Run, most: int) -> None:
     run.system.restart("api")
 
 
-def without_end(first: bytes, then: bytes) -> Callable[[Run], None]:
-    """A few clients begin a request and send on and on; who is hung up on connects again."""
+def without_end(first: bytes, then: bytes, status: str) -> Callable[[Run], None]:
+    """A few clients begin a request and send on and on; who is answered, as all must be, connects again."""
 
     def act(run: Run) -> None:
         run.load()
         run.sent()
-        answered, over = [0], time.monotonic() + RUDE_SECONDS
+        answers, over = Counter[str](), time.monotonic() + RUDE_SECONDS
         clients = [
-            threading.Thread(target=_send_on, args=(run, first, then, over, answered), daemon=True)
+            threading.Thread(target=_send_on, args=(run, first, then, over, answers), daemon=True)
             for _ in range(AT_ONCE)
         ]
         with memory_bounded(run):
@@ -127,14 +137,14 @@ def without_end(first: bytes, then: bytes) -> Callable[[Run], None]:
             run.load()
             for client in clients:
                 client.join()
-        run.demand(answered[0], "nobody was answered or hung up on")
+        _demand_answers(run, answers, status)
         run.demand_all_accepted()
         normal_again(run)
 
     return act
 
 
-def _send_on(run: Run, first: bytes, then: bytes, over: float, answered: list[int]) -> None:
+def _send_on(run: Run, first: bytes, then: bytes, over: float, answers: Counter[str]) -> None:
     while time.monotonic() < over:
         with socket.create_connection(("127.0.0.1", run.system.ports["api"])) as line:
             line.settimeout(RUDE_SECONDS)
@@ -142,10 +152,10 @@ def _send_on(run: Run, first: bytes, then: bytes, over: float, answered: list[in
                 line.sendall(first)
                 while time.monotonic() < over:
                     line.sendall(then)
-            answered[0] += _is_answered(line, time.monotonic() + ANSWERED_SECONDS)
+            answers[_answer(line, time.monotonic() + ANSWERED_SECONDS)] += 1
 
 
-def half_sent(half: bytes) -> Callable[[Run], None]:
+def half_sent(half: bytes, status: str) -> Callable[[Run], None]:
     """A thousand clients send a part of a request, and wait."""
 
     def act(run: Run) -> None:
@@ -160,8 +170,7 @@ def half_sent(half: bytes) -> Callable[[Run], None]:
                 line.sendall(half)
             run.load()
             over = time.monotonic() + LATE_SECONDS
-            unanswered = [line for line in waiting if not _is_answered(line, over)]
-            run.demand(not unanswered, f"{len(unanswered)} half-sent requests were never answered")
+            _demand_answers(run, Counter(_answer(line, over) for line in waiting), status)
             run.sent()
         run.demand_all_accepted()
         normal_again(run)
@@ -169,21 +178,26 @@ def half_sent(half: bytes) -> Callable[[Run], None]:
     return act
 
 
-def _is_answered(line: socket.socket, over: float) -> bool:
+def _answer(line: socket.socket, over: float) -> str:
+    """The status that a client is answered, or in words what came instead."""
     line.settimeout(max(0.01, over - time.monotonic()))
     try:
-        line.recv(1)
+        return line.recv(64)[9:12].decode() or "hung up"
     except ConnectionError:
-        return True
+        return "cut"
     except TimeoutError:
-        return False
-    return True
+        return "nothing"
 
 
-for name, (first, then) in WITHOUT_END.items():
-    scenario(ROW, name, volume=SHORT, own_system=True, takes_minutes=True)(without_end(first, then))
-for name, half in HALF.items():
-    scenario(ROW, name, volume=SHORT, own_system=True, takes_minutes=True)(half_sent(half))
+def _demand_answers(run: Run, answers: Counter[str], status: str) -> None:
+    print(f"    {run.scenario.name}: answered {dict(answers)}", flush=True)
+    run.demand({*answers} == {status}, f"clients were answered {dict(answers)}, not {status} alone")
+
+
+for name, (first, then, status) in WITHOUT_END.items():
+    scenario(ROW, name, volume=SHORT, own_system=True, takes_minutes=True)(without_end(first, then, status))
+for name, (half, status) in HALF.items():
+    scenario(ROW, name, volume=SHORT, own_system=True, takes_minutes=True)(half_sent(half, status))
 
 
 def normal_again(run: Run) -> None:

@@ -1,6 +1,12 @@
-"""What a crowd reports: the answers of its time, whenever their posts were sent."""
+"""What a crowd reports: the answers of its time, whenever their posts were sent, and what came due and was not sent."""
 
+from collections.abc import Callable
+
+import pytest
+
+from harness import crowd as module
 from harness.crowd import Crowd, Sent
+from tests.tool.scripted import ACCEPTED, HEALTHY, Scripted
 
 BEGAN = 1_000.0
 
@@ -28,3 +34,41 @@ def test_refusals_and_other_answers_are_counted_apart() -> None:
     seen = crowd._summed(BEGAN, cores=0.1)
 
     assert (seen.accepted_a_second, seen.refused_a_second, seen.other) == (1.0, 2.0, 1)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WARM_SECONDS", 0.2)
+    monkeypatch.setattr(module, "LAST_ANSWERS_SECONDS", 0.2)
+
+
+def _answers(post: bytes) -> Callable[[bytes], bytes]:
+    """Each post is answered so, and each probe that all is well."""
+    return lambda request: HEALTHY if request.startswith(b"GET") else post
+
+
+@pytest.mark.usefixtures("quick")
+async def test_what_comes_due_while_no_connection_is_idle_is_counted_as_not_sent() -> None:
+    with Scripted(_answers(b"")) as silent:
+        seen = await Crowd(silent.port, 4, seconds=0.5, rate=100.0).run()
+
+    assert seen.in_doubt == 4  # one on each connection
+    assert seen.not_sent == pytest.approx(50, abs=15)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_what_comes_due_is_sent_while_a_connection_is_idle() -> None:
+    with Scripted(_answers(ACCEPTED)) as healthy:
+        seen = await Crowd(healthy.port, 4, seconds=0.5, rate=100.0).run()
+
+    assert seen.offered_a_second == pytest.approx(100, rel=0.3)
+    assert (seen.not_sent, seen.in_doubt, seen.lost) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("rate", [None, 50.0])
+@pytest.mark.usefixtures("quick")
+async def test_connections_that_are_cut_are_counted_from_the_beginning(rate: float | None) -> None:
+    with Scripted(_answers(b""), requests=1) as cutting:
+        seen = await Crowd(cutting.port, 2, seconds=0.5, rate=rate).run()
+
+    assert seen.lost > 0
