@@ -204,6 +204,23 @@ def test_process_that_a_killed_up_left_is_ended(tmp_path: Path) -> None:
         assert leftover.wait() == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("name", [".", "postgres", "kafka"])
+def test_process_that_a_killed_up_left_behind_a_symbolic_link_is_ended(tmp_path: Path, name: str) -> None:
+    (tmp_path / "disk").mkdir()
+    folder = tmp_path / "data"
+    if name != ".":
+        folder.mkdir()
+    (folder / name if name != "." else folder).symlink_to(tmp_path / "disk")
+    with subprocess.Popen(["sleep", "60"], cwd=folder / name) as leftover:
+        RunFile("", "", {"api": Process(leftover.pid, 1)}).write(folder / "run.json")
+
+        with DataFolder(folder).locked():
+            was_ended = not is_alive(leftover.pid)
+        leftover.kill()
+
+    assert was_ended
+
+
 def test_other_process_with_a_reused_pid_is_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "600"], cwd="/") as other:
         RunFile("", "", {"api": Process(other.pid, 1)}).write(tmp_path / "run.json")

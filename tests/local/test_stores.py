@@ -143,6 +143,24 @@ def test_killed_postgres_whose_backends_are_frozen_starts_again_at_once(postgres
     assert query(postgres, "SELECT 1") == 1
 
 
+def test_killed_postgres_behind_a_symbolic_link_whose_backends_are_frozen_starts_again(
+    tmp_path: Path, ended: Callable[[Child], None]
+) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    server = Postgres(tmp_path / "link" / "postgres", *free_ports(1))
+    ended(server)
+    server.start()
+    with psycopg.connect(server.database_url) as connection:
+        backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)
+        server.kill()
+
+        server.start()
+
+    assert not is_alive(backend)
+
+
 def test_postgres_starts_though_another_program_has_its_recorded_pid(postgres: Postgres) -> None:
     pid_file = postgres.folder / "postmaster.pid"
     content = pid_file.read_text()

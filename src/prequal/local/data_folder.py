@@ -84,8 +84,9 @@ class DataFolder:
         return str(self.path) in listing.stdout or "-m prequal" in listing.stdout
 
     def _works_here(self, process: Path) -> bool:
+        folders = [each.resolve() for each in (self.path, self.postgres, self.kafka)]  # any may be a symbolic link
         try:
-            return (process / "cwd").readlink().is_relative_to(self.path)
+            return any(map((process / "cwd").readlink().is_relative_to, folders))
         except PermissionError:  # a service lets nobody look into it
             return b"\0-m\0prequal\0" in (process / "cmdline").read_bytes()
 

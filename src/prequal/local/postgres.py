@@ -194,9 +194,10 @@ def _end_remaining(folder: Path) -> None:
     They end by themselves when their server dies, but not while they are frozen: then they hold its shared memory, and
     every start fails. Each is a session of its own, so the server's process group does not hold them.
     """
+    real_folder = folder.resolve()  # as /proc names it, whatever symbolic links lead there
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            in_folder = (process / "cwd").readlink() == folder
+            in_folder = (process / "cwd").readlink() == real_folder
             if in_folder and (process / "exe").readlink() == binary("postgres").resolve():
                 os.kill(int(process.name), signal.SIGKILL)
 
