@@ -74,6 +74,7 @@ _POOL: dict[Metrics, list[Labels]] = {
 }
 _SUBMIT_STATUSES = ("202", "400", "401", "403", "408", "409", "413", "415", "422", "429", "500", "503")
 _READ_STATUSES = ("200", "401", "403", "404", "422", "429", "500", "503")
+_PROBES = (("/health", "200"), ("/ready", "200"), ("/ready", "503"), ("/metrics", "200"))
 _UNREAD_STATUSES = ("400", "408", "414", "431", "503")
 """Of what is refused before it is a request."""
 
@@ -84,6 +85,7 @@ SHOWN: Mapping[Service, Mapping[Metrics, Sequence[Labels]]] = {
         metrics.HTTP_REQUESTS: [
             *(("POST", SUBMIT_ROUTE, status) for status in _SUBMIT_STATUSES),
             *(("GET", *read) for read in product(READ_ROUTES.values(), _READ_STATUSES)),
+            *(("GET", *probe) for probe in _PROBES),
             *(("other", "other", status) for status in _UNREAD_STATUSES),
         ],
         metrics.HTTP_SECONDS: [
