@@ -3,8 +3,10 @@
 Not part of `make test`: it fetches every runtime dependency again (`make test-image`).
 """
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -139,6 +141,15 @@ def test_each_command_is_there_and_says_what_it_lacks(image: Plain, command: str
 
     assert done.returncode == 2
     assert "is missing" in done.stderr
+
+
+def test_health_check_is_carried_out_and_finds_that_nobody_answers(image: Plain) -> None:
+    [check] = [step["value"] for step in STEPS if step["instruction"] == "HEALTHCHECK"]
+    [python, *arguments] = json.loads(check.partition(" CMD ")[2])
+
+    done = image.run(shlex.join([f"{image.root}/opt/prequal/bin/{python}", *arguments]), image.root, HTTP_PORT="9")
+
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_the_result_holds_nothing_to_build_or_install_with(image: Plain) -> None:
