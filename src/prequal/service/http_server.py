@@ -42,7 +42,7 @@ RECEIVE_BYTES = 32 * 1024
 """What the kernel keeps of a connection that is not read, and so the most that comes at once (it doubles it)."""
 BIND_EVERY_SECONDS = 5.0
 DATE_EVERY_SECONDS = 1.0
-"""The header `Date` of all answers is made again."""
+"""How often the header `Date` of all answers is written again."""
 LAST_ACCEPT_SECONDS = 0.05
 """For accepting those whom the kernel has connected, when the process is to stop."""
 ON_THEIR_WAY_SECONDS = 1.0
