@@ -63,6 +63,8 @@ TOKEN: Final = re.compile(r"pq_[a-z0-9]+_[\w-]+")
 """Of the client that `prequal up` makes where callers need a token."""
 OF_THE_MACHINE: Final = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 """What is passed on: other settings are not meant for what is compared."""
+WHAT_RUNS: Final = ("src", "pyproject.toml", "requirements")
+"""Of a checkout: what is changed elsewhere, such as a record, makes it no other side."""
 DECIDED_SECONDS: Final = 180.0
 LOOK_AGAIN_SECONDS: Final = 0.02
 
@@ -115,18 +117,18 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """Its revision, with a mark of what is changed since its commit, its settings and its Python."""
+        """The last commit of what runs, with a mark of what is changed since, its Python and its settings."""
         settings = [f"{name}={value}" for name, value in sorted(self.settings.items())]
         return " ".join([self._revision, str((self.checkout / ".venv/bin/python").resolve()), *settings])
 
     @property
     def _revision(self) -> str:
-        commit, changes = self._git("rev-parse", "--short=8", "HEAD"), self._git("diff", "HEAD")
+        commit, changes = self._git("log", "-1", "--abbrev=8", "--format=%h"), self._git("diff", "HEAD")
         mark = f"+{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else ""
         return f"{commit.strip()}{mark}" or str(self.checkout)
 
     def _git(self, *words: str) -> str:
-        command = ["git", "-C", str(self.checkout), *words]
+        command = ["git", "-C", str(self.checkout), *words, "--", *WHAT_RUNS]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout
 

@@ -4,7 +4,7 @@
 
 Runs on the stores of a `prequal up`, in a database and on a topic of its own, which it removes again.
 
-Invariant: nothing of the product has a part in it. A decision is eight rows of its size in three commits, in batches as
+Invariant: nothing of the product has a part in it. A decision is eight rows of its size in four commits, in batches as
 under load, each commit over a connection of its own; and two messages of its size, each produced with acks=all and read
 by a consumer.
 """
@@ -33,8 +33,8 @@ from bench.measures import CLIENT, cpu_seconds_of_all
 
 DATABASE: Final = "bench_floor"
 TOPIC: Final = "bench-floor"
-ROWS: Final = (4, 3, 1)
-"""Of each commit: application, claim, record and event; inbox, record and event; inbox."""
+ROWS: Final = (4, 1, 2, 1)
+"""Of each commit: application, claim, record and event; record, before the PAN is opened; inbox and event; inbox."""
 ROW_BYTES: Final = 290
 """Beside the header: an application's rows and events have 2,500 bytes in all."""
 MESSAGE_BYTES: Final = 750
@@ -77,8 +77,8 @@ class Floor:
 
     @property
     def final_ms(self) -> float:
-        """From there to the final status: two hops, and a commit behind each."""
-        return 2 * self.hop_ms + 2 * self.commit_ms
+        """From there to the final status: a hop, two commits, a hop, a commit."""
+        return HOPS * self.hop_ms + (len(ROWS) - 1) * self.commit_ms
 
     @property
     def words(self) -> str:
@@ -131,7 +131,7 @@ async def _table(database_url: str) -> AsyncIterator[str]:
 
 
 async def _insert(url: str, decisions: int) -> float:
-    """Seconds for the rows of so many decisions, each of the three commits over a connection of its own."""
+    """Seconds for the rows of so many decisions, each of the commits over a connection of its own."""
 
     async def commit(connection: "asyncpg.Connection[asyncpg.Record]", rows: int) -> None:
         for _ in range(0, decisions, BATCH):

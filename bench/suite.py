@@ -163,8 +163,8 @@ def lines_of(found: Result, floor: Floor) -> list[str]:
     """A load's figures for people, each that has a limit with its ratio to it."""
     latencies = (
         ("POST", found.post_ms, floor.post_ms, "a commit"),
-        ("202 → final", found.final_ms, floor.final_ms, "two hops and two commits"),
-        ("due → final", found.whole_ms, floor.post_ms + floor.final_ms, "two hops and three commits"),
+        ("202 → final", found.final_ms, floor.final_ms, "two hops and three commits"),
+        ("due → final", found.whole_ms, floor.post_ms + floor.final_ms, "two hops and four commits"),
     )
     cpu = ", ".join(f"{name} {micros:.0f}" for name, micros in found.cpu_us.items())
     return [

@@ -106,14 +106,21 @@ def test_side_is_named_by_revision_changes_settings_and_python(tmp_path: Path) -
     (tmp_path / ".venv/bin").mkdir(parents=True)
     for name in ("prequal", "python"):
         (tmp_path / ".venv/bin" / name).touch()
-    (tmp_path / "file").write_text("one")
+    for name in ("src", "docs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("one")
     git("init")
-    git("add", "file")
+    git("add", "src", "docs")
     git("commit", "-m", "One")
     clean = Variant.parse([str(tmp_path)]).name
-    (tmp_path / "file").write_text("two")
+    (tmp_path / "docs/file").write_text("two")
+    git("commit", "-am", "Two")
+    (tmp_path / "docs/file").write_text("three")
+    same = Variant.parse([str(tmp_path)]).name
+    (tmp_path / "src/file").write_text("two")
     changed = Variant.parse([str(tmp_path)]).name
 
+    assert same == clean
     assert changed != clean
     assert changed.split()[0].startswith(f"{clean.split()[0]}+")
     assert Variant.parse([str(tmp_path), "LOG_LEVEL=WARNING"]).name == f"{changed} LOG_LEVEL=WARNING"
