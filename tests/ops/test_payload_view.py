@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prequal.ops.payload_view import SHOWN_BYTES_MAX, VALUE_MAX, show, show_value
-from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
+from tests.support.pans import NUMBERS, TEXTS, shown
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))

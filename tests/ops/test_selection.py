@@ -18,7 +18,7 @@ from prequal.ops.selection import (
     read_source_topic,
     read_topic,
 )
-from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
+from tests.support.pans import NUMBERS, TEXTS, shown
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

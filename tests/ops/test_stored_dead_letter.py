@@ -15,8 +15,8 @@ from prequal.messaging.messages import ConsumedMessage
 from prequal.ops.selection import SOURCES
 from prequal.ops.stored_dead_letter import DeadLetterId, Origin, read_dead_letter
 from tests.builders import APPLICATION_ID, MOMENT, a_message, a_submitted_message
+from tests.support.pans import NUMBERS, TEXTS, shown
 from tests.support.unreadable_headers import ReadTwiceCrashes
-from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
 
 SOURCE = "loan_applications_submitted"
 TOPIC = f"{SOURCE}_dlq"

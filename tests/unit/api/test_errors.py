@@ -11,7 +11,7 @@ from prequal.api.errors import RETRY_AFTER, ApiError, ErrorCode, FieldIssue, err
 from prequal.api.request import parse
 from prequal.core.errors import Refused
 from tests.builders import a_body
-from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
+from tests.support.pans import NUMBERS, TEXTS, shown
 
 PUBLIC = {
     400: {"MALFORMED_REQUEST"},

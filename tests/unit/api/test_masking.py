@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prequal.api.masking import is_safe_id, shown_name, shown_path
-from tests.unit.domain.test_pan import NUMBERS
+from tests.support.pans import NUMBERS
 
 SEPARATORS = st.text(st.sampled_from(" -_.:,+~\u200b\u2007"), max_size=2)
 

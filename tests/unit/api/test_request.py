@@ -13,8 +13,8 @@ from prequal.api.request import ApplicationRequest, checked_key, parse
 from prequal.domain.application import LoanType
 from prequal.domain.pan import Pan
 from tests.builders import PAN, a_body, a_request
+from tests.support.pans import NUMBERS
 from tests.unit.domain.test_identity_detection import COMPANIES, PANS
-from tests.unit.domain.test_pan import NUMBERS
 
 INDIVIDUALS = frozenset("P")
 

@@ -2,7 +2,6 @@ import copy
 import dataclasses
 import json
 import pickle
-import re
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
@@ -13,15 +12,7 @@ from hypothesis import strategies as st
 from prequal.domain.pan import SHAPE, Pan
 from prequal.domain.pan_detection import contains_pan, looks_like_pan, redact
 from tests.builders import PAN, a_loan_application
-
-NUMBERS = st.from_regex(re.compile(r"[A-Z]{5}[0-9]{4}[A-Z]", re.ASCII), fullmatch=True)
-TEXTS = st.text(st.sampled_from("abXYZ019 .,:;/\\\"'{}[]()-_=&?%+\n\t₹é"), max_size=12)
-SHAPED = re.compile(r"(?=([A-Za-z]{5}[0-9]{4}[A-Za-z]))")
-
-
-def shown(text: str) -> list[str]:
-    """The PAN-shaped stretches of a text, overlapping ones too, that are more than the mask."""
-    return [found for found in SHAPED.findall(text) if not found.startswith("XXXXX")]
+from tests.support.pans import NUMBERS, TEXTS, shown
 
 
 @given(NUMBERS)

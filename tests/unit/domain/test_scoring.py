@@ -11,7 +11,7 @@ from prequal.domain.pan import Pan
 from prequal.domain.scoring import cibil_score, income_points, spread
 from prequal.security.draws import ScoreDraws
 from tests.builders import PAN, a_key
-from tests.unit.domain.test_pan import NUMBERS
+from tests.support.pans import NUMBERS
 
 INCOMES = st.integers(1, 999_999_999_999).map(lambda paise: Decimal(paise) / 100)
 BORDERS = st.sampled_from(["0.01", "29999.99", "30000.00", "30000.01", "74999.99", "75000.00", "75000.01"]).map(Decimal)

@@ -12,7 +12,7 @@ from prequal.messaging.dead_letter_publisher import DeadLetter, DeadLetterProduc
 from prequal.messaging.kafka_clients import Headers, read_headers
 from prequal.messaging.messages import ConsumedMessage
 from tests.builders import MOMENT, a_message
-from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
+from tests.support.pans import NUMBERS, TEXTS, shown
 
 
 def a_dead_letter(message: Message | None = None, reason: str = "loan_type: is not one") -> DeadLetter:

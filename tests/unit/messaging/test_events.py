@@ -29,7 +29,7 @@ from tests.builders import (
     a_submitted_event,
     a_submitted_message,
 )
-from tests.unit.domain.test_pan import NUMBERS, shown
+from tests.support.pans import NUMBERS, shown
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 MONEY = st.integers(1, 999_999_999_999).map(lambda paise: f"{paise // 100}.{paise % 100:02d}")

@@ -22,7 +22,7 @@ from prequal.security import key_file
 from prequal.security.key_file import RingKeys
 from prequal.security.pan_encryption import TOKEN_BYTES, KeyRing, PanHasher
 from tests.builders import APPLICATION_ID, DATABASE_URL, OTHER_APPLICATION_ID, PAN, a_key, a_key_text
-from tests.unit.domain.test_pan import NUMBERS
+from tests.support.pans import NUMBERS
 
 
 def a_ring(current: int = 1, *retired: int) -> KeyRing:

@@ -14,7 +14,7 @@ from harness.waiting import eventually
 from prequal.telemetry import logs
 from prequal.telemetry.logs import RateLimitFilter
 from prequal.telemetry.repeats import A_SECOND
-from tests.unit.domain.test_pan import NUMBERS, TEXTS, shown
+from tests.support.pans import NUMBERS, TEXTS, shown
 
 PAN = "ABCDE1234F"
 
