@@ -17,8 +17,7 @@ from prequal.record import commands, heads, sealing
 from prequal.record.acts import operator
 from prequal.record.verification import Tampering, Verdict
 from tests.builders import a_key_text
-
-from .test_record import by_a_superuser, chained, run, settings_of, verified, written
+from tests.support.record import by_a_superuser, chained, run, settings_of, verified, written
 
 TOMORROW = "2999-01-01"
 NEVER = datetime(2999, 1, 1, tzinfo=UTC)

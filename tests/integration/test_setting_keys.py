@@ -32,11 +32,9 @@ from prequal.record.acts import operator
 from prequal.record.blocks import Block
 from prequal.schema.grants import Role
 from tests.builders import a_key_text
+from tests.support.record import RECORD_KEY, chained, written
 from tests.support.submissions import Submission, stored
 
-from .test_record import chained, written
-
-RECORD_KEY = "YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8="
 PEOPLE_KEY = a_key_text(21)
 OLD = {"REPORT_KEY": REPORT_KEY, "RECORD_KEY": RECORD_KEY, "PEOPLE_KEY": PEOPLE_KEY}
 REPORT_KEY_BYTES, RECORD_KEY_BYTES = (key_bytes(SecretStr(text)) for text in (REPORT_KEY, RECORD_KEY))
