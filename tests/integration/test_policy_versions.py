@@ -22,8 +22,9 @@ from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.policy_versions import life, queries
-from prequal.policy_versions.life import Conflict, NoSuchVersion, version_before
+from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.policy_versions.queries import VersionState
+from prequal.policy_versions.way_back import version_before
 from prequal.postgres.connections import Connection, connected
 from prequal.record.acts import Actor, ActorKind
 
@@ -266,6 +267,31 @@ async def test_author_rolls_back_his_own_version_and_to_it(database: Database) -
         first = await life.rollback(connection, ASHA, "v2")
 
     assert (back.version, first.version) == ("v2", "v1")
+
+
+async def test_author_goes_back_to_his_own_version_that_is_named(database: Database) -> None:
+    async with connected(database.url, "test") as connection:
+        await activated(connection)
+        await activated(connection, policy_text("v3", 720))
+
+        assert (await life.rollback(connection, ASHA, "v3", "v2")).version == "v2"
+
+
+async def test_author_does_not_return_to_his_own_version_that_was_rolled_back(database: Database) -> None:
+    async with connected(database.url, "test") as connection:
+        await activated(connection)
+        await life.rollback(connection, RAVI, "v2")
+
+        why = "asha is an author of v2: an approver or another risk officer must put it into force."
+        assert await refusal(life.rollback(connection, ASHA, "v1", "v2")) == why
+        assert (await life.rollback(connection, RAVI, "v1", "v2")).version == "v2"
+
+
+async def test_person_and_user_of_the_machine_of_one_name_are_not_two(connection: Connection) -> None:
+    digest = await proposed(connection)
+    namesake = Actor(ActorKind.OPERATOR, ASHA.name)
+
+    assert "is an author of v2" in await refusal(life.approve(connection, namesake, "v2", digest, REPORT))
 
 
 async def test_document_of_another_author_is_not_replaced(connection: Connection) -> None:

@@ -1,11 +1,10 @@
 """A version's way: proposed, backtested, approved and activated by others than its authors, and rolled back.
 
 Invariant: what is activated is the very document that somebody other than its authors approved, on the very backtest;
-no author activates it; each act is recorded in its own transaction, which is the caller's.
+no author activates it, nor again after a rollback; each act is recorded in its own transaction, which is the caller's.
 """
 
 import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -18,6 +17,7 @@ from prequal.domain.policy.policy import Policy
 from prequal.domain.policy.problems import NotAPolicy
 from prequal.policy_versions import queries, shadow_end
 from prequal.policy_versions.queries import Activation, StoredVersion
+from prequal.policy_versions.way_back import version_before, way_back
 from prequal.postgres import paging
 from prequal.postgres.connections import Connection
 from prequal.record.acts import Actor, Detail, record_act
@@ -245,8 +245,8 @@ async def rollback(connection: Connection, actor: Actor, version: str, target: s
     """Take the version in force out of force: the one before it, or `target`, decides again, from now on.
 
     Raises:
-        Conflict: `version` is not in force, so that somebody was faster; no version was before it; or `target` never
-            was in force.
+        Conflict: `version` is not in force, so that somebody was faster; no version was before it; `target` never was
+            in force; or it was itself rolled back, and the actor is an author of it.
     """
     await queries.lock_acts(connection)
     history = [each.version for each in await queries.effective_activations(connection, HISTORY_MAX)]
@@ -257,6 +257,8 @@ async def rollback(connection: Connection, actor: Actor, version: str, target: s
         raise Conflict(f"{target} never was in force, so that it cannot be gone back to: activate it.")
     if target == version or (target is None and before is None):
         raise Conflict(f"There is nothing to go back to: before {version} no other version was in force.")
+    if target is not None and target not in way_back(history):
+        require_no_author(actor, await found(connection, target), "put it into force")
     return await _activate(connection, actor, target or before or "", None, "policy_rolled_back", left=version)
 
 
@@ -264,15 +266,6 @@ async def version_behind(connection: Connection) -> str | None:
     """The version that a rollback of the one in force goes back to, if there is one."""
     history = [each.version for each in await queries.effective_activations(connection, HISTORY_MAX)]
     return version_before(history) if history else None
-
-
-def version_before(history: Sequence[str]) -> str | None:
-    """What was in force before the first version of a history first was; a history begins with what is in force.
-
-    Two rollbacks in a row go back two versions: a version that was rolled back is not returned to.
-    """
-    first = len(history) - 1 - history[::-1].index(history[0])
-    return history[first + 1] if first + 1 < len(history) else None
 
 
 async def _activate(
