@@ -61,6 +61,17 @@ def test_document_that_is_shown_is_checked_as_it_is(draft: Path) -> None:
     assert json.loads(prequal("check", str(draft), "--json"))["hash"] == packaged.current().hash
 
 
+def test_check_says_as_json_how_much_it_holds_and_its_warning(draft: Path) -> None:
+    plain = json.loads(prequal("check", str(draft), "--json"))
+    draft.write_text(WITH_FOIR, "utf-8")
+    warned = json.loads(prequal("check", str(draft), "--json"))
+
+    assert plain.keys() == {"valid", "version", "hash", "title", "rows", "tests", "warning"}
+    document = packaged.current().document
+    assert (plain["rows"], plain["tests"], plain["warning"]) == (len(document.rows), len(document.tests), "")
+    assert warned["warning"].startswith("It reads stated_obligations_inr")
+
+
 def test_policy_that_reads_what_no_application_has_is_checked_with_a_warning(draft: Path) -> None:
     assert "Warning" not in prequal("check", str(draft))
     draft.write_text(WITH_FOIR, "utf-8")

@@ -121,7 +121,7 @@ def check(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
     from prequal.core.topology import ExitCode
     from prequal.domain.counts import noun
     from prequal.domain.policy.problems import NotAPolicy
-    from prequal.ops.policies import load_file, summary
+    from prequal.ops.policies import checked, load_file
 
     try:
         found = load_file(file)
@@ -131,7 +131,7 @@ def check(file: Annotated[Path, FILE], as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"valid": False, "problems": _problems(refusal)}))
         raise typer.Exit(ExitCode.REFUSED) from None
     if as_json:
-        typer.echo(json.dumps({"valid": True, **summary(found)}))
+        typer.echo(json.dumps({"valid": True, **checked(found)}))
         return
     rows, tests = len(found.document.rows), len(found.document.tests)
     typer.echo(

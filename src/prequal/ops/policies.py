@@ -264,6 +264,12 @@ def summary(policy: Policy) -> dict[str, Any]:
     return {"version": policy.version, "hash": policy.hash, "title": policy.document.title}
 
 
+def checked(policy: Policy) -> dict[str, Any]:
+    """What the check of a document says of it, as JSON: which policy it is, how much it holds, and its warning."""
+    counted = {"rows": len(policy.document.rows), "tests": len(policy.document.tests)}
+    return summary(policy) | counted | {"warning": policy.warning}
+
+
 def compared(before: Policy, after: Policy) -> dict[str, Any]:
     """Two policies and what differs between them, as JSON."""
     found = [asdict(change) for change in changes(before, after)]

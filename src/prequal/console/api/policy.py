@@ -52,9 +52,7 @@ async def propose_version(visit: Visiting, given: policy_models.Document) -> dic
 @router.post("/check", response_model=policy_models.CheckedDocument, **needs(Right.PROPOSE_POLICY))
 async def check_document(visit: Visiting, given: policy_models.Document) -> dict[str, Any]:
     """Check a document, without storing it: it is a policy, or each fault is named by line and sentence."""
-    policy = load(given.document)
-    counted = {"rows": len(policy.document.rows), "tests": len(policy.document.tests)}
-    return policies.summary(policy) | counted | {"warning": policy.warning}
+    return policies.checked(load(given.document))
 
 
 @router.get("/diff", response_model=policy_models.PolicyDifferences, **needs(Right.POLICY))
