@@ -62,6 +62,17 @@ async def test_applications_that_share_a_request_id_are_all_named(signed_in: Sig
     assert all(str(each.id) in answer.text for each in applications)
 
 
+async def test_id_that_holds_the_letters_and_digits_of_a_pan_is_searched_for(
+    signed_in: SignedIn, database: Database
+) -> None:
+    id_ = "01a22cb6-4395-72c8-be63-bdabbe7357c8"
+    (application,) = submitted_under(database, id_)
+
+    answer = await (await signed_in(PersonRole.REVIEWER)).post("/applications", id=id_)
+
+    assert (answer.status_code, answer.headers.get("location")) == (303, f"/applications/{application.id}")
+
+
 async def test_pan_is_not_searched_for_and_not_repeated(signed_in: SignedIn) -> None:
     answer = await (await signed_in(PersonRole.REVIEWER)).post("/applications", id="ABCDE1234F")
 

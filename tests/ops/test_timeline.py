@@ -18,7 +18,7 @@ from prequal.core.errors import Transient, UsageError
 from prequal.core.settings import StoresSettings
 from prequal.domain.events import EventType
 from prequal.messaging.event_ids import event_id
-from prequal.ops import timeline as timelines
+from prequal.ops import request_ids
 from prequal.ops.timeline import format_duration, trace
 from tests.ops.conftest import Prequal
 from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row
@@ -360,7 +360,7 @@ def test_applications_that_share_a_request_id_are_all_named(
 
     with pytest.raises(UsageError, match=f"^2 applications .* first: {second.id}, {first.id}\\.$"):
         trace(stores, None, "my-request.7")
-    monkeypatch.setattr(timelines, "NAMED_MAX", 1)
+    monkeypatch.setattr(request_ids, "NAMED_MAX", 1)
     with pytest.raises(UsageError, match=f"^More than 1 applications .* first: {second.id} …$"):
         trace(stores, None, "my-request.7")
 

@@ -24,6 +24,7 @@ from prequal.messaging.event_ids import event_id
 from prequal.ops import timeline_queries
 from prequal.ops.dead_letter_resolution import DeadLetterSelection, find
 from prequal.ops.republish import SESSION
+from prequal.ops.request_ids import submitted_by
 from prequal.ops.selection import application_id_of
 from prequal.ops.stored_dead_letter import DeadLetterState, StoredDeadLetter
 from prequal.ops.timeline_queries import CONSUMERS, OutboxEvent, PanAccess, Record, ReviewAct
@@ -33,8 +34,6 @@ from prequal.record.blocks import details_of
 from prequal.review.queries import Case
 from prequal.schema.version import connected_at_revision
 
-NAMED_MAX = 20
-"""Applications of one request's id that are named."""
 READ_SECONDS = 30.0
 """The outbox has no index by application: a backlog of millions is read through."""
 
@@ -153,24 +152,6 @@ async def read(connection: Connection, id_: UUID | str) -> Record:
             f"refused, or that repeated an Idempotency-Key, is a line `request` in the API's log, with its request_id."
         )
     return replace(record, policy=await _policy(connection, record))
-
-
-async def submitted_by(connection: Connection, request_id: str) -> UUID | None:
-    """The application that the request of this id submitted; None where there is none of 7 days.
-
-    Raises:
-        UsageError: several did, as clients choose the ids; it names them.
-    """
-    found = await timeline_queries.applications_of_request(connection, request_id, NAMED_MAX + 1)
-    if len(found) > 1:
-        more = len(found) > NAMED_MAX
-        count = f"More than {NAMED_MAX}" if more else str(len(found))
-        ids = ", ".join(map(str, found[:NAMED_MAX]))
-        raise UsageError(
-            f"{count} applications were submitted under this request id: "
-            f"ask for one of them by its own id, the newest first: {ids}{' …' if more else '.'}"
-        )
-    return found[0] if found else None
 
 
 async def _policy(connection: Connection, record: Record) -> Policy | None:

@@ -28,6 +28,7 @@ from prequal.domain.application import LAST_ID, Status, first_id
 from prequal.domain.pan_detection import looks_like_pan
 from prequal.ops import timeline
 from prequal.ops.backtest import BANDS, band_of
+from prequal.ops.request_ids import submitted_by
 from prequal.postgres import clock
 from prequal.postgres.connections import Connection
 from prequal.record.acts import record_look
@@ -57,7 +58,8 @@ async def search(visit: Visit) -> Response:
     asked = {name: visit.form.get(name, "") for name in FIELDS}
     if any(len(typed) > TYPED_MAX for typed in asked.values()):
         raise UsageError(f"A field of this search has at most {TYPED_MAX} characters: shorten what is typed.")
-    if any(map(looks_like_pan, asked.values())):
+    # One UUID in 300 holds five letters, four digits and a letter.
+    if any(looks_like_pan(typed) for typed in asked.values() if uuid_of(typed) is None):
         raise UsageError("A PAN is not searched for here: take the application's id, or the last five characters.")
     if asked["id"]:
         return visit.moved(f"/applications/{await _id_of(visit, asked['id'])}")
@@ -88,7 +90,7 @@ async def _id_of(visit: Visit, text: str) -> UUID:
             if await applications.exists(connection, application_id):
                 return application_id
     async with visit.reading() as connection:
-        found = await timeline.submitted_by(connection, text)
+        found = await submitted_by(connection, text)
     if found is None:
         raise UsageError("There is no application of this id, and no request of it submitted one within 7 days.")
     return found
