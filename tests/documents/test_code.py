@@ -14,6 +14,11 @@ from tools import retired_words
 ROOT = Path(__file__).parents[2]
 MOST_LINES_OF_A_FILE = 350
 MOST_LINES_OF_A_BODY = 40
+MOST_ATTRIBUTES_OF_AN_OBJECT = 14
+MORE_ATTRIBUTES = {
+    "messaging/partitions.py Partitions": 17,  # one client, what it has, and what its callbacks found
+    "local/supervisor.py LocalStack": 15,  # a folder, two stores, the processes and how each of them is doing
+}
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 CITED = re.compile(r"\bdocs/[\w/-]+\.(?:md|json)\b")
 STATEMENT = re.compile(rf"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|TRUNCATE)\s+(?:ONLY\s+)?(?:pg_\w+|{'|'.join(GRANTS)})\b")
@@ -66,6 +71,31 @@ def test_file_and_its_functions_stay_small(file: Path) -> None:
 
     assert lines <= MOST_LINES_OF_A_FILE
     assert long == {}
+
+
+def attributes(kind: ast.ClassDef) -> set[str]:
+    """What the methods of a class set of their object."""
+    return {
+        node.attr
+        for node in ast.walk(kind)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    }
+
+
+def test_objects_stay_small() -> None:
+    numbers = {
+        f"{file.relative_to(ROOT / 'src/prequal')} {kind.name}": len(attributes(kind))
+        for file in SOURCES
+        for kind in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(kind, ast.ClassDef)
+    }
+
+    large = {name: number for name, number in numbers.items() if number > MOST_ATTRIBUTES_OF_AN_OBJECT}
+
+    assert large == MORE_ATTRIBUTES
 
 
 def test_every_page_that_code_or_a_page_cites_is_there() -> None:

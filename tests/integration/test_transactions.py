@@ -11,7 +11,7 @@ from harness.broker import REPORTED, Broker, clients_of
 from harness.database import Database
 from harness.waiting import eventually, soon
 from prequal.core.topology import GROUPS
-from prequal.messaging import partitions
+from prequal.messaging import unseen_messages
 from prequal.messaging.consumer_lag import Offsets
 from prequal.telemetry import metrics
 from tests.support.consumers import deciding
@@ -35,7 +35,7 @@ def rebuilds() -> float:
 async def test_offset_moves_past_the_marker_of_a_transaction(
     database: Database, broker: Broker, transactional: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partitions, "CHECK_EVERY_SECONDS", 1.0)
+    monkeypatch.setattr(unseen_messages, "CHECK_EVERY_SECONDS", 1.0)
     (submission,) = stored(database)
     before = rebuilds()
     transactional.begin_transaction()
@@ -58,7 +58,7 @@ async def test_offset_moves_past_the_marker_of_a_transaction(
 async def test_open_transaction_is_the_reason_for_not_being_ready_until_it_ends(
     database: Database, broker: Broker, transactional: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partitions, "CHECK_EVERY_SECONDS", 0.5)
+    monkeypatch.setattr(unseen_messages, "CHECK_EVERY_SECONDS", 0.5)
     (submission,) = stored(database)
     before = rebuilds()
     transactional.begin_transaction()

@@ -19,9 +19,9 @@ from prequal.core import failpoints, lifecycle
 from prequal.core.batching import gathering_seconds
 from prequal.core.failpoints import Place
 from prequal.core.settings import ConsumerSettings
-from prequal.messaging import consumer_lag
 from prequal.messaging.kafka_clients import consumer_settings, is_fatal
 from prequal.messaging.offset_tracker import OffsetTracker, Partition
+from prequal.messaging.unseen_messages import HeldBack, Overlooked
 from prequal.telemetry import metrics
 
 log = structlog.get_logger()
@@ -34,11 +34,6 @@ CLOSE_SECONDS = 3.0
 END_EVENTS = {"enable.partition.eof": True}
 """The client says when it has reached a partition's end: for a reader of committed messages the last stable offset."""
 REBUILD_EVERY_SECONDS = 15.0
-CHECK_EVERY_SECONDS = 5.0
-CHECK_UNASSIGNED_SECONDS = 2.0
-ANSWER_SECONDS = 1.0
-UNANSWERED_MAX = 5
-"""So many looks in a row may find the broker, and not what the group has stored there."""
 
 T = TypeVar("T")
 
@@ -75,28 +70,21 @@ class Partitions:
         self._pause_everything = False
         self._pause_these: set[Partition] = set()
         self._joined = False
-        self._topic_is_missing = False
         self._is_unfit = False
         self._is_left_out = False
         self._rebuild_at = 0.0
-        self._check_at = 0.0
-        self._overlooked = False
-        self._unanswered = 0
         self._polled = 0
-        self._unread_before: dict[int, int] = {}
-        self._ends: dict[Partition, int] = {}
-        self._ends_before: dict[Partition, int] = {}
-        self._in_transaction: set[Partition] = set()
-        self._find_blocked_at = 0.0
+        self._overlooked = Overlooked(topic)
+        self._held_back = HeldBack(offsets)
 
     def reason_not_ready(self) -> str | None:
         """Why nothing can be read; None when it can."""
-        if self._topic_is_missing:
+        if self._overlooked.topic_is_missing:
             return f"the topic {self._topic} is missing: run `prequal topics`"
         if not self._joined:
             return "joining its consumer group"
-        if self._in_transaction:
-            numbers = ", ".join(str(number) for _, number in sorted(self._in_transaction))
+        if self._held_back.partitions:
+            numbers = ", ".join(str(number) for _, number in sorted(self._held_back.partitions))
             return f"partition {numbers} of {self._topic} is held by an open transaction"
         return None
 
@@ -160,10 +148,9 @@ class Partitions:
         """Rebuild a client that is of no more use; when nothing comes, find out whether there is nothing."""
         if (self._is_unfit or self._is_left_out) and monotonic() >= self._rebuild_at:
             await self._in_thread(self._rebuild if self._is_unfit else self._join_again)
-        if not (self._assigned and len(self._offsets)) and monotonic() >= self._check_at:
+        if not (self._assigned and len(self._offsets)) and self._overlooked.is_due:
             await self._in_thread(self._look_for_overlooked)
-        if monotonic() >= self._find_blocked_at:
-            self._find_blocked()
+        self._held_back.find(self._client, self._paused)
 
     async def leave(self) -> None:
         """Close the client, for at most three seconds: on a frozen broker its own close does not return."""
@@ -187,8 +174,7 @@ class Partitions:
 
     def _join(self) -> None:
         self._is_left_out = self._joined = False
-        self._unanswered = 0
-        self._unread_before = {}
+        self._overlooked.begin()
         self._client.subscribe(
             [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
@@ -212,7 +198,7 @@ class Partitions:
             first = self._client.poll(min(max(until - monotonic(), 0.0), seconds))
         if first is None:
             return []
-        self._check_at, self._overlooked = monotonic() + CHECK_EVERY_SECONDS, False
+        self._overlooked.delivered()
         return [first, *self._client.consume(messages_max - 1, 0)]
 
     def _on_assign(self, client: Consumer, partitions: list[TopicPartition]) -> None:
@@ -223,12 +209,10 @@ class Partitions:
         client.resume(partitions)
         assigned = {(each.topic, each.partition) for each in partitions if each.topic == self._topic}
         self._is_left_out |= len(assigned) < len(partitions)  # of a member that read another topic under this name
-        self._check_at = min(self._check_at, monotonic() + CHECK_UNASSIGNED_SECONDS)
+        self._overlooked.assigned(any_of_the_topic=bool(assigned))
         for partition in assigned:
             self._offsets.drop(partition)
         self._joined = True
-        self._topic_is_missing &= not assigned
-        self._unread_before = {}
         self._assigned |= assigned
         self._paused -= assigned
         self._set_pauses()
@@ -242,9 +226,8 @@ class Partitions:
         self.store_offsets()
         for partition in revoked:
             self._offsets.drop(partition)
-            self._ends.pop(partition, None)
+        self._held_back.drop(revoked)
         self._assigned -= revoked
-        self._in_transaction -= revoked
         self._paused -= revoked
         self._on_revoked(revoked)
         log.info("revoked", topic=self._topic, partitions=sorted(number for _, number in revoked))
@@ -266,7 +249,7 @@ class Partitions:
         self._drop(set(self._assigned))
         # Closing takes as long as the broker likes.
         threading.Thread(target=self._client.close, daemon=True).start()
-        self._is_unfit = self._overlooked = False
+        self._is_unfit = False
         self._subscribe()
 
     def _look_for_overlooked(self) -> None:
@@ -280,66 +263,16 @@ class Partitions:
         leader epoch for an outdated one (librdkafka 4898), or never noticed. It is rebuilt when it has left something
         unread at two looks in a row.
         """
-        self._check_at = monotonic() + (CHECK_EVERY_SECONDS if self._assigned else CHECK_UNASSIGNED_SECONDS)
         with contextlib.suppress(KafkaException):
-            if not self._assigned:
-                self._is_left_out |= self._group_stands_still()
-                return
-            overlooks = self._overlooks_something()
-            self._is_unfit |= self._overlooked and overlooks
-            self._overlooked = overlooks
-
-    def _group_stands_still(self) -> bool:
-        """Whether no member of the group has stored an offset since the last look, though there is something unread.
-
-        A client that reaches the broker, and look after look not its group's coordinator, has lost it: the same.
-        """
-        found = self._client.list_topics(timeout=ANSWER_SECONDS).topics.get(self._topic)
-        self._topic_is_missing = found is None
-        partitions = [TopicPartition(self._topic, number) for number in found.partitions] if found else []
-        try:
-            places = self._unread(partitions)
-        except KafkaException:
-            self._unanswered += 1
-            return self._unanswered >= UNANSWERED_MAX
-        self._unanswered = 0
-        before, self._unread_before = self._unread_before, places
-        return bool(places) and places == before
-
-    def _overlooks_something(self) -> bool:
-        return bool(self._unread([TopicPartition(*partition) for partition in self._assigned - self._paused]))
-
-    def _unread(self, partitions: list[TopicPartition]) -> dict[int, int]:
-        """The offset that the group has stored, by partition, of those that hold messages behind it."""
-        places = self._client.committed(partitions, timeout=ANSWER_SECONDS)
-        reaches = consumer_lag.reaches(self._client, places, ANSWER_SECONDS)
-        held = zip(places, reaches, strict=True)
-        return {place.partition: place.offset for place, reach in held if consumer_lag.unread(place.offset, *reach)}
+            if self._assigned:
+                read = self._assigned - self._paused
+                self._is_unfit |= self._overlooked.is_found_again(self._client, read)
+            else:
+                self._is_left_out |= self._overlooked.group_stands_still(self._client)
 
     def _reach_end(self, partition: Partition, end: int) -> None:
         if partition in self._assigned:
-            self._ends[partition] = end
-            self._offsets.reach(partition, end)
-
-    def _find_blocked(self) -> None:
-        """Find the partitions whose end has not moved between two looks, though the broker has messages behind it.
-
-        Only an open transaction does that: a reader of committed messages gets nothing behind its first message.
-        """
-        self._find_blocked_at = monotonic() + CHECK_EVERY_SECONDS
-        ends = {partition: end for partition, end in self._ends.items() if self._has_more(partition, end)}
-        self._in_transaction = {partition for partition, end in ends.items() if self._ends_before.get(partition) == end}
-        self._ends_before = ends
-        metrics.PARTITIONS_IN_TRANSACTION.set(len(self._in_transaction))
-
-    def _has_more(self, partition: Partition, end: int) -> bool:
-        if partition in self._paused or self._offsets.next(partition) > end:
-            return False
-        with contextlib.suppress(KafkaException):
-            # The high watermark of the last fetch, without a question; a query would give the last stable offset.
-            reach = self._client.get_watermark_offsets(TopicPartition(*partition), cached=True)
-            return reach is not None and reach[1] > end
-        return False
+            self._held_back.reach(partition, end)
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)

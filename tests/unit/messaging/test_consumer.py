@@ -22,7 +22,7 @@ from prequal.core.errors import Invalid, Transient, UnknownKey
 from prequal.core.settings import DecisionSettings, load
 from prequal.core.topology import topic_of
 from prequal.domain.events import EventType
-from prequal.messaging import consumer, dead_letter_publisher, partitions, retries
+from prequal.messaging import consumer, dead_letter_publisher, partitions, retries, unseen_messages
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.dead_letter_publisher import DeadLetter, Unwritable
 from prequal.messaging.events import CreditReportGenerated
@@ -359,7 +359,7 @@ class Scene:
 
     def run(self) -> "Scene":
         with pytest.MonkeyPatch.context() as patch:
-            for module in (consumer, dead_letter_publisher, partitions, retries):
+            for module in (consumer, dead_letter_publisher, partitions, retries, unseen_messages):
                 patch.setattr(module, "monotonic", self.clock)
             patch.setattr(partitions, "Consumer", lambda *_, **__: self.broker)
             asyncio.run(self.consumer.run(self.stop))
