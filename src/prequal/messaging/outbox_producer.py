@@ -26,7 +26,9 @@ from prequal.telemetry.spans import Span
 
 log = structlog.get_logger()
 
-STATISTICS_MS = 250
+STATISTICS_MS = 500
+"""How soon it is known that a producer has its id, and how often statistics are made for as long as it lives: each
+takes 0.1 ms of CPU."""
 FLUSH_SECONDS = 3.0
 
 
