@@ -1,6 +1,7 @@
 """The consumers on topics to which a transactional producer has written, as exactly-once connectors do."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -90,16 +91,22 @@ def test_lag_ends_at_the_last_stable_offset(broker: Broker, transactional: Produ
     transactional.abort_transaction(SECONDS)
 
 
-def test_lag_of_a_group_takes_two_requests_for_offsets_whatever_its_partitions(broker: Broker) -> None:
+@pytest.mark.parametrize(
+    ("question", "is_of_the_group"), [(Offsets.lag, True), (Offsets.dead_letters, False)], ids=["lag", "dead letters"]
+)
+def test_question_takes_two_requests_for_offsets_whatever_the_number_of_partitions(
+    broker: Broker, question: Callable[[Offsets], object], is_of_the_group: bool
+) -> None:
     said: list[str] = []
     hear: Any = said.append
     offsets = Offsets(clients_of(broker.bootstrap_servers))
     offsets._settings |= {"statistics.interval.ms": 100, "stats_cb": hear}
-    eventually(lambda: offsets.lag())
+    question(offsets)
 
     client = offsets._consumers[GROUPS[REPORTED]]
     eventually(lambda: client.poll(0) or said)
 
-    made = [each["req"]["ListOffsets"] for each in json.loads(said[-1])["brokers"].values()]
+    made = [each["req"] for each in json.loads(said[-1])["brokers"].values()]
     offsets.close()
-    assert sum(made) == 2
+    assert sum(each["ListOffsets"] for each in made) == 2
+    assert any(each["OffsetFetch"] for each in made) is is_of_the_group

@@ -83,11 +83,13 @@ class Offsets:
 
     def dead_letter_spans(self) -> Spans:
         """From where to where each partition of the dead-letter topics reaches. Raises what `dead_letters` does."""
-        return {
-            (topic, place.partition): span
-            for topic, group in ((dead_letter_topic(source), group) for source, group in GROUPS.items())
-            for place, span in self._places(topic, group)
-        }
+        spans: Spans = {}
+        for source, group in GROUPS.items():
+            topic, consumer = dead_letter_topic(source), self._consumer(group)
+            places = _partitions(consumer, topic)
+            for place, span in zip(places, reaches(consumer, places, ASK_SECONDS), strict=True):
+                spans[topic, place.partition] = span
+        return spans
 
     def close(self) -> None:
         """Close the connections; the next question opens others."""
@@ -97,10 +99,10 @@ class Offsets:
     def _places(self, topic: str, group: str) -> list[tuple[TopicPartition, tuple[int, int]]]:
         """Each partition with the group's committed offset, and where the partition begins and ends."""
         consumer = self._consumer(group)
-        numbers = consumer.list_topics(topic, ASK_SECONDS).topics[topic].partitions
-        if not numbers:
+        partitions = _partitions(consumer, topic)
+        if not partitions:
             return []
-        committed = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=ASK_SECONDS)
+        committed = consumer.committed(partitions, timeout=ASK_SECONDS)
         return list(zip(committed, reaches(consumer, committed, ASK_SECONDS), strict=True))
 
     def _consumer(self, group: str) -> Consumer:
@@ -108,6 +110,12 @@ class Offsets:
         if group not in self._consumers:
             self._consumers[group] = Consumer(self._settings | {"group.id": group})
         return self._consumers[group]
+
+
+def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
+    """Those of a topic; none while it is missing."""
+    numbers = consumer.list_topics(topic, ASK_SECONDS).topics[topic].partitions
+    return [TopicPartition(topic, number) for number in numbers]
 
 
 def reaches(consumer: Consumer, places: Sequence[TopicPartition], seconds: float) -> list[tuple[int, int]]:
