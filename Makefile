@@ -153,9 +153,9 @@ bench-soak: .venv/.develop ## Load the running system for half an hour: does wha
 bench-backlog: .venv/.develop ## Freeze the running system's broker, post 100,000, thaw it: how fast they drain
 	$(BIN)/python -m bench.backlog
 
-bench-compare: .venv/.develop ## Two variants' CPU and latency as ratios: BASE="folder [NAME=value …]" OTHER="…" RATE= FOR= COUNT= PAIRS= MOST= RECORD=
+bench-compare: .venv/.develop ## Two variants' CPU and latency as ratios: BASE="folder [NAME=value …]" OTHER="…" RATE= FOR= IDLE=1 COUNT= PAIRS= MOST= RECORD=
 	$(BIN)/python -m bench.compare $(if $(BASE),--base $(BASE)) $(if $(OTHER),--other $(OTHER)) \
-		--pairs $(or $(PAIRS),7) $(if $(COUNT),--count $(COUNT)) $(if $(RATE),--rate $(RATE) --seconds $(or $(FOR),30)) \
+		--pairs $(or $(PAIRS),7) $(if $(COUNT),--count $(COUNT)) $(if $(RATE),--rate $(RATE)) $(if $(IDLE),--idle) --seconds $(or $(FOR),30) \
 		$(if $(MOST),--most $(MOST)) $(if $(RECORD),--record $(RECORD))
 
 faults: .venv/.develop ## Every fault once, then every seeded bug: RUNS=, ONLY=, EXCEPT=, SEED=, SHORT=1, SECONDS=, RECORD=1, RESUME=1

@@ -2,6 +2,7 @@
 
     python -m bench.compare --base /tmp/before --other .
     python -m bench.compare --base /tmp/before --other . --rate 200 --seconds 30
+    python -m bench.compare --base /tmp/before --other . --idle
     python -m bench.compare --base . --other . OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
     python -m bench.compare --base . --other . API_AUTHENTICATION=keys --most 1.03
     python -m bench.compare --base /tmp/before --other . --record pairs.jsonl --pairs 7
@@ -78,15 +79,19 @@ WATCHED_A_SECOND: Final = 10
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent to a variant: `count` applications at once, or evenly, at `rate` a second."""
+    """What is sent to a variant: `count` applications at once, or evenly, at `rate` a second, or nothing for a time."""
 
     count: int
     rate: float | None = None
+    idle_seconds: float = 0.0
 
     @property
     def words(self) -> str:
         """Its name in a record."""
-        return f"bursts of {self.count:,}" if self.rate is None else f"{self.rate:g}/s"
+        if self.idle_seconds:
+            return f"idle for {self.idle_seconds:g} s"
+        even = f"{self.rate:g}/s for {self.count / self.rate:g} s" if self.rate else ""
+        return even or f"bursts of {self.count:,}"
 
     async def send(self, port: int, seen: Seen, token: str, watched: bool = False) -> None:
         """Send it; returns when all is answered and those that are `watched`, of an even load, are final."""
@@ -174,10 +179,13 @@ class Running(Child):
     async def measure(self, load: Load) -> Measured:
         """Send a load, an even one twice: CPU µs a decision by part, decisions a second of a burst, latencies.
 
-        Raises:
-            RuntimeError: not all of it was accepted.
+        Of a time without a load CPU µs a second. Raises RuntimeError when not all of a load was accepted.
         """
         running: dict[str, Any] = json.loads((self._folder / "data" / "run.json").read_text())
+        if load.idle_seconds:
+            before = _used(running)
+            await asyncio.sleep(load.idle_seconds)
+            return _by_part(before, _used(running), load.idle_seconds)
         seen, before, began = Seen(), _used(running), perf_counter()
         await load.send(self.port, seen, self._token)
         ids = [str(application_id) for application_id in seen.accepted]
@@ -191,11 +199,8 @@ class Running(Child):
             await load.send(self.port, watched, self._token, watched=True)
         if refused := seen.refused | watched.refused:
             raise RuntimeError(f"accepted were {len(seen.accepted)}, refused {refused}")
-        used = {name: (after[name] - before[name]) / len(ids) * 1e6 for name in after}
-        beside = {name: used.pop(name) for name in OF_THE_LOAD}
-        parts = {part: sum(used[name] for name in names) for part, names in PARTS.items()}
         rate = {"a second": len(ids) / seconds} if load.rate is None else {}
-        return {**parts, "all": sum(used.values()), **beside, **rate, **_latencies(watched)}
+        return {**_by_part(before, after, len(ids)), **rate, **_latencies(watched)}
 
     async def _wait_until_decided(self, ids: list[str]) -> None:
         """Ask for each of these until it is decided. Raises TimeoutError when they are not in time."""
@@ -211,6 +216,14 @@ def _used(running: dict[str, Any]) -> Measured:
     """CPU seconds so far of each process and the client, and those for which the machine's cores had nothing to do."""
     times = psutil.cpu_times()
     return {**cpu_seconds_of_all(running["processes"]), "idle": times.idle + times.iowait}
+
+
+def _by_part(before: Measured, after: Measured, number: float) -> Measured:
+    """CPU µs between the two for each of a number of decisions or seconds, of each part, of all, and beside them."""
+    used = {name: (after[name] - before[name]) / number * 1e6 for name in after}
+    beside = {name: used.pop(name) for name in OF_THE_LOAD}
+    parts = {part: sum(used[name] for name in names) for part, names in PARTS.items()}
+    return {**parts, "all": sum(used.values()), **beside}
 
 
 def _latencies(seen: Seen) -> Measured:
@@ -266,16 +279,16 @@ class Compared:
         return f"ratio {self.ratio:.3f} ({between}), {verdict(self.ratios)}"
 
 
-def report(seen: list[Pair]) -> dict[str, float]:
+def report(seen: list[Pair], each_one: str = "decision") -> dict[str, float]:
     """Print the medians, and return the ratios of other to base: the median of the pairs' own."""
     names = [name for name in seen[0][0] if name not in OF_THE_LOAD]
     found = {name: Compared.of(seen, name) for name in names}
     for name, each in found.items():
-        unit = "ms" if name in LATENCIES else "decisions" if name == "a second" else "CPU µs a decision"
+        unit = "ms" if name in LATENCIES else "decisions" if name == "a second" else f"CPU µs a {each_one}"
         print(f"{name:9} {each.base:8.1f} → {each.other:8.1f} {unit}: {each.words}")
     for name in OF_THE_LOAD:
         base, other = (statistics.median(pair[side].get(name, 0.0) for pair in seen) for side in (0, 1))
-        print(f"{name:9} {base:8.1f} → {other:8.1f} CPU µs a decision beside them")
+        print(f"{name:9} {base:8.1f} → {other:8.1f} CPU µs a {each_one} beside them")
     return {name: each.ratio for name, each in found.items()}
 
 
@@ -291,18 +304,20 @@ def main() -> None:
     parser.add_argument("--other", nargs="*", default=[], help="the same; by default this checkout as it is")
     parser.add_argument("--count", type=int, default=10_000, help=f"applications a burst, at most {MOST:,}")
     parser.add_argument("--rate", type=float, help="an even load of so many a second instead of a burst")
-    parser.add_argument("--seconds", type=float, default=30, help="how long an even load lasts, at most 300")
+    parser.add_argument("--idle", action="store_true", help="no load: CPU µs a second of what has nothing to do")
+    parser.add_argument("--seconds", type=float, default=30, help="how long an even load, or none, lasts, at most 300")
     parser.add_argument("--pairs", type=int, default=7, help="of all, with those of the record")
     parser.add_argument("--most", type=float, help="the highest ratio of all CPU that is good")
     parser.add_argument("--record", type=Path, help="a file of pairs to go on from, and for bench.plots")
     arguments = parser.parse_args()
     variants = [Variant.parse(list(words)) for words in (arguments.base, arguments.other)]
-    count = int(arguments.rate * min(arguments.seconds, 300)) if arguments.rate else arguments.count
-    load = Load(min(count, MOST), arguments.rate)
+    seconds = min(arguments.seconds, 300)
+    count = int(arguments.rate * seconds) if arguments.rate else arguments.count
+    load = Load(0, None, seconds) if arguments.idle else Load(min(count, MOST), arguments.rate)
     record = Record(arguments.record, load.words, (variants[0].name, variants[1].name))
     if len(seen := record.pairs()) < arguments.pairs:
         seen = _compare(variants, load, arguments.pairs, record)
-    sys.exit(not is_good(report(seen), arguments.most))
+    sys.exit(not is_good(report(seen, "second" if arguments.idle else "decision"), arguments.most))
 
 
 def _compare(variants: list[Variant], load: Load, pairs: int, record: Record) -> list[Pair]:

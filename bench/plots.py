@@ -5,6 +5,7 @@
 An aim is a hollow mark. Ratios lie on a logarithmic scale, so that half and double are as far from 1.
 """
 
+import re
 import statistics
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,10 @@ AIMS: Final = {
     ("200/s", "final p99"): 0.5,
     ("5/s", "final p50"): 0.6,
     ("5/s", "all"): 0.6,
+    ("idle", "all"): 0.6,
 }
+SIZE: Final = re.compile(" of | for ")
+"""Behind the name of a load."""
 LEAST: Final = 0.25
 GREATEST: Final = 4.0
 LEFT: Final = 250
@@ -98,7 +102,7 @@ def lines_of(record: str) -> Iterator[Line]:
         for figure in filter(SHOWN.__contains__, each["base"]):
             found.setdefault((each["load"], figure), []).append(each["other"][figure] / each["base"][figure])
     for number, ((load, figure), ratios) in enumerate(found.items()):
-        aim = AIMS.get((load.partition(" of ")[0], figure))
+        aim = AIMS.get((SIZE.split(load)[0], figure))
         yield Line(f"{load}: {SHOWN[figure]}", ratios, aim, 34 + number * ROW)
 
 

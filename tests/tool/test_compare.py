@@ -1,5 +1,7 @@
 """Comparisons: when two sides differ beyond noise, and how a record goes on."""
 
+import json
+import os
 import subprocess
 from itertools import product
 from math import log
@@ -153,3 +155,29 @@ def test_clients_cpu_and_what_was_idle_are_in_the_report_without_a_ratio(capsys:
     printed = capsys.readouterr().out
     assert "client        60.0 →     58.0 CPU µs a decision beside them" in printed
     assert "idle           0.0 →     40.0 CPU µs a decision beside them" in printed
+
+
+def test_load_is_named_by_its_kind_and_size() -> None:
+    loads = (Load(120_000), Load(6_000, 200.0), Load(0, None, 30.0))
+
+    assert [load.words for load in loads] == ["bursts of 120,000", "200/s for 30 s", "idle for 30 s"]
+
+
+def test_picture_shows_the_aim_of_a_load_whatever_its_size(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    for load in (Load(6_000, 200.0), Load(1_000, 100.0)):
+        Record(file, load.words, SIDES).add(({"final p50": 2.0}, {"final p50": 1.0}))
+
+    assert picture(file.read_text()).count('class="aim"') == 1
+
+
+async def test_time_without_a_load_is_measured_by_the_second(tmp_path: Path) -> None:
+    side = Fixed({})
+    side._folder = tmp_path
+    (tmp_path / "data").mkdir()
+    processes = {name: {"pid": os.getpid()} for name in ("api", "credit", "decision", "publisher", "postgres", "kafka")}
+    (tmp_path / "data/run.json").write_text(json.dumps({"processes": processes}))
+
+    measured = await Running.measure(side, Load(0, None, 0.05))
+
+    assert [*measured] == ["python", "postgres", "kafka", "all", "client", "idle"]
