@@ -21,7 +21,7 @@ from prequal.policy_versions import challenges, life, queries, shadows
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection, SingleConnection, connected
 from prequal.telemetry import metrics
-from tests.integration.test_policy_in_force import TAKEN_OVER_WITHIN_SECONDS, a_process, reported
+from tests.support.policy_in_force import TAKEN_OVER_WITHIN_SECONDS, a_process, as_reported
 from tests.support.submissions import REPORT_MAC, stored
 
 SHARE = 1_000
@@ -53,7 +53,7 @@ async def decide(
 ) -> list[Any]:
     """Decide applications of these draws, all of a score that v1 approves and v2 rejects; their rows."""
     submissions = stored(database, len(draws))
-    reports = [reported(each, 699, draw) for each, draw in zip(submissions, draws, strict=True)]
+    reports = [as_reported(each, 699, draw) for each, draw in zip(submissions, draws, strict=True)]
     await handled(database, policy, *reports, shadow=shadow)
     return [database.application(each.id) for each in submissions]
 
@@ -99,7 +99,7 @@ async def test_report_whose_draw_was_taken_away_is_refused_while_a_challenger_de
     (submission,) = stored(database)
     policy = await as_read(database, challenged)
 
-    results = await handled(database, policy, reported(submission, 699))
+    results = await handled(database, policy, as_reported(submission, 699))
 
     assert [cast("Invalid", result).kind for result in results.values()] == ["challenge_draw_missing"]
     assert database.application(submission.id)["status"] == "PENDING"
@@ -122,11 +122,11 @@ async def test_report_without_a_draw_of_a_decided_application_is_a_duplicate(
 ) -> None:
     (submission,) = stored(database)
     policy = await as_read(database, challenged)
-    await handled(database, policy, reported(submission, 699, 0))
+    await handled(database, policy, as_reported(submission, 699, 0))
     if without_inbox_row:
         database.execute("DELETE FROM processed_messages")
 
-    results = await handled(database, policy, reported(submission, 699))
+    results = await handled(database, policy, as_reported(submission, 699))
 
     assert list(results.values()) == [Outcome.DUPLICATE]
 

@@ -7,8 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import structlog
@@ -18,35 +17,19 @@ from harness.database import Database
 from harness.policies import RAVI, activated, policy_text
 from harness.waiting import soon
 from prequal.core.errors import Misconfigured
-from prequal.decision.handler import DecisionHandler, Reported
+from prequal.decision.handler import DecisionHandler
 from prequal.decision.policy_in_force import InForce, PolicyInForce
 from prequal.domain.policy import packaged
 from prequal.domain.policy.loading import load
-from prequal.messaging.events import CreditReportGenerated
 from prequal.messaging.handler import Outcome
 from prequal.policy_versions import life
 from prequal.postgres.connections import SingleConnection, connected
 from prequal.telemetry import metrics
-from tests.support.submissions import REPORT_MAC, Submission, stored
+from tests.support.policy_in_force import TAKEN_OVER_WITHIN_SECONDS, a_process, as_reported
+from tests.support.submissions import REPORT_MAC, stored
 from tests.unit.domain.policy.documents import without_the_score_in_its_rows
 
-TAKEN_OVER_WITHIN_SECONDS = 5.0
 NO_FILE = "SANDB0404F"
-
-
-@asynccontextmanager
-async def a_process(database: Database) -> AsyncIterator[PolicyInForce]:
-    """What a decision process does about its policy, for as long as the block lasts."""
-    policy, stop = PolicyInForce(database.url, "decision in a test"), asyncio.Event()
-    async with connected(database.url, "test") as connection:
-        await policy.load(connection)
-    running = asyncio.create_task(policy.run(stop))
-    try:
-        yield policy
-    finally:
-        stop.set()
-        await running
-        await policy.close()
 
 
 @asynccontextmanager
@@ -56,12 +39,6 @@ async def deciding(database: Database, policy: PolicyInForce) -> AsyncIterator[D
         yield handler
     finally:
         await handler.close()
-
-
-def reported(submission: Submission, score: int | None = None, challenge_draw: int | None = None) -> Reported:
-    """A report as the consumer hands it to the handler; with the oracle's score unless one is given."""
-    event = CreditReportGenerated.decode(submission.report(score, challenge_draw=challenge_draw).value or b"")
-    return cast("Reported", SimpleNamespace(event=event))
 
 
 async def put_into_force(database: Database, version: str, minimum: int) -> None:
@@ -178,7 +155,7 @@ async def test_decision_stores_version_and_hash_of_the_policy_that_decided(datab
     await put_into_force(database, "v2", 700)
     (submission,) = stored(database)
     async with a_process(database) as policy, deciding(database, policy) as handler:
-        await handler.handle([reported(submission, 699)])
+        await handler.handle([as_reported(submission, 699)])
 
     row = database.application(submission.id)
     assert (row["status"], row["policy_version"]) == ("REJECTED", "v2")
@@ -194,7 +171,7 @@ async def test_applicant_without_a_file_is_reviewed_by_a_policy_whose_rows_do_no
         await activated(connection, without_the_score_in_its_rows())
     (submission,) = stored(database, pan=NO_FILE, loan_amount_inr=amount)
     async with a_process(database) as policy, deciding(database, policy) as handler:
-        report = reported(submission)
+        report = as_reported(submission)
         results = await handler.handle([report])
 
     row = database.application(submission.id)
@@ -208,7 +185,7 @@ async def test_batch_is_decided_by_one_version_whenever_another_takes_effect(dat
     turns = itertools.cycle([InForce(packaged.current()), InForce(load(policy_text()))])
     handler = DecisionHandler(connection, lambda: next(turns), REPORT_MAC)
     for batch in (submissions[:3], submissions[3:]):
-        await handler.handle([reported(each, 699) for each in batch])
+        await handler.handle([as_reported(each, 699) for each in batch])
     await handler.close()
 
     rows = [database.application(each.id) for each in submissions]
@@ -267,7 +244,7 @@ def _decided_by(database: Database, version: str) -> int:
 async def _decide(database: Database, handler: DecisionHandler, done: asyncio.Event, chance: random.Random) -> None:
     while not done.is_set():
         submissions = stored(database, BATCH, loan_amount_inr=chance.choice(["1500000.00", "4080000.00"]))
-        await handler.handle([reported(each, chance.choice([649, 650, 699, 700, 719, 720])) for each in submissions])
+        await handler.handle([as_reported(each, chance.choice([649, 650, 699, 700, 719, 720])) for each in submissions])
         await asyncio.sleep(0)
 
 

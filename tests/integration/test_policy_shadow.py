@@ -18,7 +18,7 @@ from prequal.policy_versions import life, queries, shadows
 from prequal.policy_versions.life import Conflict, NoSuchVersion
 from prequal.postgres.connections import Connection, SingleConnection, connected
 from prequal.telemetry import metrics
-from tests.integration.test_policy_in_force import reported
+from tests.support.policy_in_force import as_reported
 from tests.support.submissions import REPORT_MAC, stored
 
 
@@ -53,7 +53,7 @@ async def decide(database: Database, shadow: Shadow, *scores: int) -> list[Any]:
     submissions = stored(database, len(scores))
     connection = SingleConnection(database.url, "decision in a test")
     handler = DecisionHandler(connection, decided_by_v1, REPORT_MAC, shadow)
-    batch = [reported(each, score) for each, score in zip(submissions, scores, strict=True)]
+    batch = [as_reported(each, score) for each, score in zip(submissions, scores, strict=True)]
     await handler.handle(batch)
     await handler.handle(batch)  # redelivered: nothing is decided, and nothing is observed
     await handler.close()
