@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from faults.checker.evidence import Evidence, Violation, found
+from faults.checker.processes import service_of
 from harness.journal import Connections, Measured, Transaction
 
 TRANSACTION_SECONDS: Final = 10.0
@@ -60,8 +61,9 @@ def _processes(evidence: Evidence) -> Iterable[str]:
     for now in evidence.measured:
         if (before := first.get(now.service)) is None:
             continue
-        if now.threads > before.threads + THREADS_SLACK.get(now.service, FEW_THREADS):
+        service = service_of(now.service)
+        if now.threads > before.threads + THREADS_SLACK.get(service, FEW_THREADS):
             yield f"{now.service}: {now.threads} threads for {before.threads}"
-        kept = KEPT_BY_CREDIT if evidence.asks_bureau and now.service == "credit" else 0
-        if now.descriptors > before.descriptors + DESCRIPTORS_SLACK.get(now.service, FEW_DESCRIPTORS) + kept:
+        kept = KEPT_BY_CREDIT if evidence.asks_bureau and service == "credit" else 0
+        if now.descriptors > before.descriptors + DESCRIPTORS_SLACK.get(service, FEW_DESCRIPTORS) + kept:
             yield f"{now.service}: {now.descriptors} descriptors for {before.descriptors}"

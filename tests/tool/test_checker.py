@@ -528,6 +528,14 @@ def test_look_that_has_no_order_or_no_answer_is_fine(looks: list[Looked]) -> Non
     assert verdict.check(with_entries(a_clean_run(), *looks)) == []
 
 
+def second_of_the_api(clean: Evidence, descriptors: int) -> Evidence:
+    """A second process of the API that began with 40 descriptors and has so many now."""
+    return changed(
+        with_entries(clean, Measured("api-2", T, 998, 12, 40)),
+        measured=(Measured("api-2", T + 9, 998, 12, descriptors),),
+    )
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -572,6 +580,10 @@ def test_look_that_has_no_order_or_no_answer_is_fine(looks: list[Looked]) -> Non
             lambda clean: changed(clean, measured=(Measured("api", T, 100, 12, 57),)),
             "has more threads or descriptors than at the start",
         ),
+        (
+            lambda clean: second_of_the_api(clean, 57),
+            "has more threads or descriptors than at the start",
+        ),
     ],
 )
 def test_what_waits_or_leaked_is_seen(spoil: Callable[[Evidence], Evidence], words: str) -> None:
@@ -584,8 +596,14 @@ def test_what_waits_or_leaked_is_seen(spoil: Callable[[Evidence], Evidence], wor
         lambda clean: with_entries(clean, Transaction(T, "prequal-api write", 9.5)),
         lambda clean: changed(clean, connections=Connections(T, {"prequal-api write #": 3, "prequal-api read": 8})),
         lambda clean: changed(clean, measured=(Measured("api", T, 999, 18, 56),)),
+        lambda clean: second_of_the_api(clean, 55),
     ],
-    ids=["a short transaction", "connections within the slack", "threads and descriptors within the slack"],
+    ids=[
+        "a short transaction",
+        "connections within the slack",
+        "threads and descriptors within the slack",
+        "a second process within the slack",
+    ],
 )
 def test_what_a_healthy_process_varies_by_is_fine(spoil: Callable[[Evidence], Evidence]) -> None:
     assert verdict.check(spoil(a_clean_run())) == []
