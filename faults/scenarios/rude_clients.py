@@ -27,6 +27,8 @@ DESCRIPTORS: Final = 1_024
 UNREAD_REQUESTS: Final = 200_000
 AT_ONCE: Final = 8
 ANSWERED_SECONDS: Final = 5.0
+ENOUGH_BYTES: Final = 64 * 1024
+"""More than any part of a request may have."""
 HALVES: Final = 1_000
 LATE_SECONDS: Final = 20.0
 """Within which all of them are answered that their requests are late: ten seconds, and what a busy machine adds."""
@@ -150,8 +152,10 @@ def _send_on(run: Run, first: bytes, then: bytes, over: float, answers: Counter[
             line.settimeout(RUDE_SECONDS)
             with suppress(ConnectionError, TimeoutError):  # hung up on, or not read any more: both are right
                 line.sendall(first)
-                while time.monotonic() < over:
+                sent = 0
+                while sent < ENOUGH_BYTES or time.monotonic() < over:
                     line.sendall(then)
+                    sent += len(then)
             answers[_answer(line, time.monotonic() + ANSWERED_SECONDS)] += 1
 
 
