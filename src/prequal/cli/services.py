@@ -74,7 +74,7 @@ def console() -> None:
     Example:
       HTTP_PORT=8004 prequal console
     """
-    _run("prequal.console", "ConsoleSettings", "console_settings")
+    _run("prequal.console", "ConsoleSettings", "settings.console")
 
 
 def bureau() -> None:
@@ -88,4 +88,4 @@ def bureau() -> None:
       HTTP_PORT=8006 prequal bureau
       BUREAU_URL=http://127.0.0.1:8006/reports prequal up
     """
-    _run("prequal.bureau", "SimulatorSettings", "simulator_settings")
+    _run("prequal.bureau", "SimulatorSettings", "settings.simulator")
