@@ -335,7 +335,7 @@ def health_check_leaks() -> None:
 
     async def ask(self: Any, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            opened.append(await connect(self._database._database_url, "ready"))
+            opened.append(await connect(self.database._connection._database_url, "ready"))
             self._record("database", up=True)
             await pause(stop, ASK_EVERY_SECONDS)
 
