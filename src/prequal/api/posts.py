@@ -73,8 +73,7 @@ class SubmitApplication:
         caller = self._authentication.caller_of(scope, ClientScope.WRITE)
         self._limits.take_post(caller)
         body = await _body(headers, receive, scope.get("state", {}).get("is_body_whole", False))
-        # Asked again: since the head came the queue may have filled, and for a request that was sent behind another one
-        # of its connection it was not asked at all.
+        # Asked again: since the request's turn came the queue may have filled, while its body was on its way.
         if self._submissions.is_full():
             metrics.SHED.inc()
             raise ApiError(ErrorCode.SERVICE_UNAVAILABLE)

@@ -1,10 +1,13 @@
 """HTTP as the API speaks it: what cannot be a request has the one shape, and applications without room wait their turn.
 
-Invariant: a connection is made to wait only where a request begins on it and nothing before that is unanswered.
+Invariant: an application without room has no task. It waits for its refusal only once all before it on its connection
+are answered, and nothing behind it is answered before.
 """
 
 from time import thread_time
 from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from prequal.api.errors import ApiError, ErrorCode, error_response
 from prequal.postgres.ids import new_text
@@ -38,6 +41,8 @@ class Protocol(http_protocol.Protocol):
     """Whether an application waits here until it is refused."""
     _waited: float | None = None
     """How long the application that is read now has waited for its refusal, in seconds; None if it may be admitted."""
+    _held: RequestResponseCycle | None = None
+    """The application that waits, where its head was read before it was known that it must."""
 
     def data_received(self, data: bytes) -> None:
         """Read what has come, unless it is an application without room that must wait until it is refused."""
@@ -65,11 +70,27 @@ class Protocol(http_protocol.Protocol):
         is_due: bool = self.app.refusals.are_due()
         return is_due
 
+    def _takes_more(self) -> bool:
+        return not self._is_waiting and super()._takes_more()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._is_waiting:
+            self._held = cycle
+            self.app.refusals.wait(self)
+        else:
+            super()._start_asgi_task(cycle, app)
+
     def refuse_now(self, waited_seconds: float) -> None:
-        """Refuse the application for which this connection waits, and read on."""
-        if self._is_waiting and not self.transport.is_closing():
-            self._is_waiting, self._waited, self._refusing_since = False, waited_seconds, thread_time()
+        """Refuse the application for which this connection waits, and go on with what came behind it."""
+        if not self._is_waiting or self.transport.is_closing():
+            return
+        self._is_waiting, self._refusing_since = False, thread_time()
+        held, self._held = self._held, None
+        if held is None:
+            self._waited = waited_seconds
             self._read_buffered()
+        elif not held.disconnected:
+            self.answer_in_turn(held, self._refused(held.scope, waited_seconds))
 
     def on_message_begin(self) -> None:
         """Note that a message is on its way."""
@@ -81,24 +102,35 @@ class Protocol(http_protocol.Protocol):
         self._is_between = True
         super().on_message_complete()
 
-    def answer_at_once(self) -> bytes | None:
+    def answer_at_once(self, method: bytes, path: bytes, scope: Any) -> bytes | None:
         """The 503 of an application for which there is no room, and that the process lives: each without a task."""
-        asked = self.parser.get_method(), self.url.partition(b"?")[0]
+        asked = method, path
         if asked == _LIVENESS:
-            alive: bytes = self.app.alive({**self.scope, "method": "GET", "path": "/health"})
+            alive: bytes = self.app.alive({**scope, "method": "GET", "path": "/health"})
             return alive
         if asked != _SUBMISSION:
             return None
         waited, self._waited = self._waited, None
         if waited is None and self.app.submissions.admit():
             return None
+        if waited is None and self._refusing_since is None and not (self._is_large() or self._is_due()):
+            self._is_waiting = True
+            return None
         self._refusing_since = self._refusing_since or thread_time()
-        scope: dict[str, Any] = {**self.scope, "method": "POST", "path": SUBMIT_ROUTE}
-        refused: bytes = self.app.refuse(scope, waited or 0.0)
+        return self._refused(scope, waited or 0.0)
+
+    def _is_large(self) -> bool:
+        """Whether what came on a connection where nothing waited is more than may wait."""
+        is_first = self.cycle is None or self.cycle.response_complete
+        return is_first and not self._is_reading_buffered and self._parsing > WAITING_BYTES_MAX
+
+    def _refused(self, scope: Any, seconds: float) -> bytes:
+        refused: bytes = self.app.refuse({**scope, "method": "POST", "path": SUBMIT_ROUTE}, seconds)
         return refused
 
-    def _answer_now(self, answer: bytes) -> None:
-        super()._answer_now(answer)
+    def send_whole(self, answer: bytes, is_last: bool) -> None:
+        """Send a whole answer; what a refusal took is charged."""
+        super().send_whole(answer, is_last)
         if self._refusing_since is not None:
             self.app.refusals.took(thread_time() - self._refusing_since)
             self._refusing_since = None
@@ -106,7 +138,7 @@ class Protocol(http_protocol.Protocol):
     def refusal(self, status: int) -> bytes:
         """The answer with which the connection ends, counted and recorded."""
         request_id = new_text()
-        error = ApiError(_CODES[status], words=http_protocol.WORDS[status])
+        error = ApiError(_CODES[status], words=http_answers.WORDS[status])
         answer = error_response(error, request_id, "")
         self.app.refused_unread(status, request_id, self.client)
         return http_answers.refusal(status, bytes(answer.body), {**answer.headers, "X-Request-ID": request_id})

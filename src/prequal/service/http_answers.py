@@ -9,6 +9,15 @@ from typing import Any, Final
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+WORDS: Final = {
+    400: "The request is not well-formed HTTP.",
+    408: "The request's head did not arrive within 10 seconds.",
+    414: "The request's target is over 2 KiB.",
+    431: "The request's head is over 16 KiB, or has over 100 fields.",
+    503: "There are too many connections: only probes are answered on this one.",
+}
+"""What is refused before it is a request, by status."""
+
 _CONTINUE: Final = b"HTTP/1.1 100 "
 
 
@@ -66,6 +75,10 @@ def answer(status: int, body: bytes, headers: dict[str, str]) -> bytes:
     fields = {"content-length": str(len(body)), **headers}
     lines = [STATUS_LINE[status].rstrip(), *(f"{each}: {fields[each]}".encode() for each in fields)]
     return b"\r\n".join([*lines, b"", body])
+
+
+def nothing() -> None:
+    """Stands for what a request's cycle calls once it is answered, where somebody else has answered."""
 
 
 class _Answered:

@@ -12,7 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from prequal.service.http_answers import ANSWERED, Flow, HeadWithBody, refusal
+from prequal.service.http_answers import ANSWERED, WORDS, Flow, HeadWithBody, nothing, refusal
 from prequal.service.http_connections import Connections
 from prequal.service.http_requests import size, without_offer
 
@@ -25,15 +25,6 @@ PIPELINE_MAX: Final = 8
 LINGER_SECONDS: Final = 1.0
 PROBES: Final = frozenset({"/health", "/ready", "/metrics"})
 """What every process answers: also on a connection for which there is no room."""
-
-WORDS: Final = {
-    400: "The request is not well-formed HTTP.",
-    408: "The request's head did not arrive within 10 seconds.",
-    414: "The request's target is over 2 KiB.",
-    431: "The request's head is over 16 KiB, or has over 100 fields.",
-    503: "There are too many connections: only probes are answered on this one.",
-}
-"""What is refused before it is a request, by status."""
 
 _HEAD_END: Final = b"\r\n\r\n"
 
@@ -194,28 +185,47 @@ class Protocol(HttpToolsProtocol):
         self.headers = []  # what follows the body is none of the request's
         self._waits.idle.pop(self, None)
         self._waits.beginning.pop(self, None)
-        if (self.cycle is None or self.cycle.response_complete) and (answer := self.answer_at_once()) is not None:
-            self._answer_now(answer)
-            return
+        if self.cycle is None or self.cycle.response_complete:
+            answer = self.answer_at_once(self.parser.get_method(), self.url.partition(b"?")[0], self.scope)
+            if answer is not None:
+                self._answer_now(answer)
+                return
         HttpToolsProtocol.on_headers_complete(self)
         if self.scope["method"] != "HEAD":  # the head of its answer is all of it
             self.cycle.transport = HeadWithBody(self.transport)  # type: ignore[assignment]
         if self.only_probes:
             self.cycle.keep_alive = False
 
-    def answer_at_once(self) -> bytes | None:
-        """The whole answer to a request whose head has come, if its body need not be read; otherwise None."""
+    def answer_at_once(self, method: bytes, path: bytes, scope: Any) -> bytes | None:
+        """The whole answer to a request whose turn has come, if its body need not be read; otherwise None.
+
+        Its turn is when its head has come and all before it on the connection are answered.
+        """
         return None
 
     def _answer_now(self, answer: bytes) -> None:
-        """Answer, and pass over the body; hang up where it might not come."""
+        """Answer the request whose head has just come, and pass over its body."""
         self.scope["method"] = ""
         self.cycle = ANSWERED
-        if self.only_probes or self.expect_100_continue or not self.parser.should_keep_alive():
+        self._answer_whole(answer, self.only_probes or self.expect_100_continue or not self.parser.should_keep_alive())
+
+    def answer_in_turn(self, cycle: RequestResponseCycle, answer: bytes) -> None:
+        """Answer a request that has waited for its turn, and pass over what of its body is still to come."""
+        cycle.response_complete = True
+        cycle.on_response = nothing  # the two would refer to each other
+        self._answer_whole(answer, not cycle.keep_alive or cycle.waiting_for_100_continue)
+
+    def _answer_whole(self, answer: bytes, is_last: bool) -> None:
+        self.send_whole(answer, is_last)
+        if not is_last:
+            self.on_response_complete()
+
+    def send_whole(self, answer: bytes, is_last: bool) -> None:
+        """Send a whole answer; hang up behind it where the body might not come."""
+        if is_last:
             self._answer_last(503, answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
         else:
             self.transport.write(answer)
-            self.on_response_complete()
 
     def on_message_complete(self) -> None:
         """Note that the body is whole; an offer's seems to be, before it was read."""
@@ -249,13 +259,22 @@ class Protocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._begin_next()
         elif self._refusal is not None:
             self._refuse(self._refusal)
         else:
             self._waits.note(self._waits.idle, self)
         if self._buffered and len(self.pipeline) <= PIPELINE_MAX // 2:
             self._read_buffered()
+
+    def _begin_next(self) -> None:
+        """Begin to answer the request that waits longest."""
+        cycle, app = self.pipeline.pop()
+        answer = self.answer_at_once(cycle.scope["method"].encode(), cycle.scope["raw_path"], cycle.scope)
+        if answer is None:
+            self._start_asgi_task(cycle, app)
+        else:
+            self.answer_in_turn(cycle, answer)
 
     def pause_writing(self) -> None:
         """Wait until the client has read something, for a while, and read nothing of it meanwhile."""

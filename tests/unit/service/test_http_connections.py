@@ -167,7 +167,7 @@ async def test_head_that_is_not_whole_in_time_is_408(monkeypatch: pytest.MonkeyP
     async with an_edge() as port:
         [answer] = await answers(port, b"GET /a HTTP/1.1\r\n")
 
-    assert answer == (408, http_protocol.WORDS[408].encode())
+    assert answer == (408, http_answers.WORDS[408].encode())
 
 
 def test_head_has_ten_seconds_to_come() -> None:
@@ -370,7 +370,7 @@ class Refusing(http_protocol.Protocol):
 
     answered = 0
 
-    def answer_at_once(self) -> bytes | None:
+    def answer_at_once(self, method: bytes, path: bytes, scope: Any) -> bytes | None:
         type(self).answered += 1
         return http_answers.answer(503, b"x" * 16_384, {})
 

@@ -13,7 +13,7 @@ import prequal
 from prequal.api.openapi import document
 from prequal.core.topology import COMMANDS, Service
 from prequal.messaging.handler import ACKNOWLEDGED
-from prequal.service import http_protocol
+from prequal.service import http_answers
 from prequal.telemetry import metrics
 from prequal.telemetry.shown import SHOWN
 
@@ -82,7 +82,7 @@ def test_every_answer_of_the_api_that_is_described_is_foreseen() -> None:
         for path, methods in document()["paths"].items()
         for method, operation in methods.items()
         for status in operation["responses"]
-    } | {("other", "other", str(status)) for status in http_protocol.WORDS}
+    } | {("other", "other", str(status)) for status in http_answers.WORDS}
 
     assert sorted(foreseen(Service.API, "HTTP_REQUESTS")) == sorted(described)
 
