@@ -63,6 +63,8 @@ class Connections:
         self._open = 0
         self._closing: set[Connection] = set()
         """Those that made room and have not ended."""
+        self._counted: set[Connection] = set()
+        """Those of which it is counted why they are closed."""
         self._loop = asyncio.get_running_loop()
         self._logged_at = -LOG_EVERY_SECONDS
         self.idle: Waiting = OrderedDict()
@@ -78,7 +80,7 @@ class Connections:
             Whether it may send more than probes: false if nobody could go.
         """
         self._open += 1
-        has_room = self._staying() <= self._limit or self._make_room()
+        has_room = self._staying() <= self._limit or self._make_room(connection)
         if self._staying() > self._limit + PROBES_MAX:
             connection.transport.abort()
         else:
@@ -89,13 +91,23 @@ class Connections:
         """Count a connection that has ended."""
         self._open -= 1
         self._closing.discard(connection)
+        self._counted.discard(connection)
         for waiting in (self.idle, self.beginning, self.unread):
             waiting.pop(connection, None)
 
     def replace(self, connection: Connection, other: Connection) -> None:
-        """Let `other` wait in the place of an idle connection."""
+        """Let `other` stand for a connection, and wait in its place where that is idle."""
         if (since := self.idle.pop(connection, None)) is not None:
             self.idle[other] = since
+        if connection in self._counted:
+            self._counted.discard(connection)
+            self._counted.add(other)
+
+    def count(self, connection: Connection, reason: str) -> None:
+        """Count why a connection is closed; of several reasons the first."""
+        if connection not in self._counted:
+            self._counted.add(connection)
+            metrics.HTTP_CONNECTIONS_CLOSED.labels(reason).inc()
 
     def note(self, waiting: Waiting, connection: Connection) -> None:
         """Let a connection wait from now on, unless it does already."""
@@ -108,10 +120,9 @@ class Connections:
             for connection in self._over(self.idle, self._idle_seconds):
                 self._let_go(connection, "idle")
             for connection in self._over(self.beginning, HEAD_SECONDS):
-                metrics.HTTP_CONNECTIONS_CLOSED.labels("head").inc()
                 connection.late()
             for connection in self._over(self.unread, UNREAD_SECONDS):
-                metrics.HTTP_CONNECTIONS_CLOSED.labels("unread").inc()
+                self.count(connection, "unread")
                 connection.transport.abort()
 
     def hang_up(self, connection: Connection) -> None:
@@ -120,7 +131,7 @@ class Connections:
         _close(connection.transport)
 
     def _let_go(self, connection: Connection, reason: str) -> None:
-        metrics.HTTP_CONNECTIONS_CLOSED.labels(reason).inc()
+        self.count(connection, reason)
         self.hang_up(connection)
 
     def _over(self, waiting: Waiting, seconds: float) -> list[Connection]:
@@ -133,7 +144,7 @@ class Connections:
     def _staying(self) -> int:
         return self._open - min(len(self._closing), ACCEPTED_AT_ONCE)
 
-    def _make_room(self) -> bool:
+    def _make_room(self, connection: Connection) -> bool:
         if self._loop.time() >= self._logged_at + LOG_EVERY_SECONDS:
             self._logged_at = self._loop.time()
             log.warning("connections_at_limit", limit=self._limit, idle=len(self.idle), beginning=len(self.beginning))
@@ -143,7 +154,7 @@ class Connections:
                 self._closing.add(gone)
                 self._let_go(gone, "room")
                 return True
-        metrics.HTTP_CONNECTIONS_CLOSED.labels("refused").inc()
+        self.count(connection, "refused")
         return False
 
 

@@ -299,6 +299,7 @@ class Protocol(HttpToolsProtocol):
         if self.flow.read_paused:
             self._waits.note(self._waits.beginning, self)
         else:
+            self._waits.count(self, "head")
             self._refuse(408)
 
     def _refuse(self, status: int) -> None:

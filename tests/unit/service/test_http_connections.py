@@ -461,28 +461,84 @@ async def test_many_who_connect_at_once_are_let_in_within_few_turns_of_a_busy_lo
     assert turns < 100
 
 
+class Client:
+    """A connection whose client neither sends nor reads anything: it ends when it is cut."""
+
+    def __init__(self) -> None:
+        self.transport: Any = self
+        self.is_cut = False
+
+    def get_extra_info(self, _: str) -> None:
+        """It has no TLS."""
+
+    def close(self) -> None:
+        """What was written waits for its reader."""
+
+    def abort(self) -> None:
+        self.is_cut = True
+
+    def late(self) -> None: ...
+
+
 async def test_nobody_is_cut_among_many_who_come_in_one_turn_while_others_make_room() -> None:
-    connections, cut = Connections(100, 75), []
+    connections, clients = Connections(100, 75), [Client() for _ in range(228)]
 
-    class Client:
-        def __init__(self) -> None:
-            self.transport: Any = self
-
-        def get_extra_info(self, _: str) -> None:
-            """It has no TLS."""
-
-        def close(self) -> None:
-            """Ends in the next turn of the loop, as a transport does."""
-
-        def abort(self) -> None:
-            cut.append(self)
-
-        def late(self) -> None: ...
-
-    rooms = [connections.opened(Client()) for _ in range(228)]
+    rooms = [connections.opened(each) for each in clients]
 
     assert all(rooms)
-    assert cut == []
+    assert not any(each.is_cut for each in clients)
+
+
+def closed() -> dict[str, float]:
+    """How many connections were closed, by reason."""
+    [family] = metrics.HTTP_CONNECTIONS_CLOSED.collect()
+    return {each.labels["reason"]: each.value for each in family.samples if each.name.endswith("_total")}
+
+
+@pytest.mark.parametrize(
+    ("limit", "idle_seconds", "number", "reason"),
+    [(1, 0, 1, "idle"), (1, 75, 2, "room"), (0, 0, 1, "refused")],
+    ids=["idle", "room", "refused"],
+)
+async def test_connection_that_is_cut_after_it_was_closed_is_counted_once(
+    monkeypatch: pytest.MonkeyPatch, limit: int, idle_seconds: int, number: int, reason: str
+) -> None:
+    monkeypatch.setattr(http_connections, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(http_connections, "UNREAD_SECONDS", 0)
+    before, connections, clients = closed(), Connections(limit, idle_seconds), [Client() for _ in range(number)]
+    for client in clients:
+        connections.opened(client)
+    spoken = clients[0]
+    if number == 1:  # its first byte has come
+        spoken = Client()
+        connections.replace(clients[0], spoken)
+    watching = asyncio.create_task(connections.watch())
+    await soon(lambda: spoken.is_cut)
+
+    watching.cancel()
+    connections.closed(spoken)
+    counted = {each: count - before.get(each, 0) for each, count in closed().items()}
+    assert {each: count for each, count in counted.items() if count} == {reason: 1}
+
+
+async def test_late_head_is_counted_once_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connections, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(http_connections, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(Kept, "every", [])
+    late = metrics.HTTP_CONNECTIONS_CLOSED.labels("head")
+    before = late._value.get()
+    async with an_edge(protocol=Kept) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /a HT")
+        await soon(lambda: Kept.every)
+        Kept.every[0].flow.pause_reading()  # as while answers wait for their reader
+        await asyncio.sleep(0.3)
+        while_not_read = late._value.get()
+        Kept.every[0].flow.resume_reading()
+
+        assert (await an_answer(reader))[0] == 408
+        writer.close()
+    assert (while_not_read, late._value.get()) == (before, before + 1)
 
 
 async def test_connections_are_counted() -> None:
