@@ -8,6 +8,7 @@ import contextlib
 import functools
 import itertools
 import json
+import math
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ class _Listeners:
             http=functools.partial(Silent, protocol, self.connections),  # type: ignore[arg-type]  # it makes one
             ws="none",
             backlog=self.backlog,
-            timeout_graceful_shutdown=int(self.settings.shutdown_seconds),
+            timeout_graceful_shutdown=math.ceil(self.settings.shutdown_seconds),
         )
         config.load()
         config.ssl = certificate.context if certificate else None

@@ -161,6 +161,27 @@ async def test_client_that_connected_before_the_end_is_answered_though_it_is_slo
     assert answer == (200, b"GET /a ")
 
 
+async def test_request_in_flight_has_a_second_at_the_end_where_less_is_set() -> None:
+    answered, begun, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        await answered.wait()
+        await echo(scope, receive, send)
+
+    async with an_edge(slow, stop=stop, shutdown_seconds=0.5) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(a_request("GET /a"))
+        await begun.wait()
+        stop.set()
+        await asyncio.sleep(http_server.LAST_ACCEPT_SECONDS * 4)
+        answered.set()
+
+        answer = await an_answer(reader)
+        writer.close()
+    assert answer == (200, b"GET /a ")
+
+
 async def test_process_without_clients_on_their_way_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "ON_THEIR_WAY_SECONDS", 20)
     async with an_edge() as port:
