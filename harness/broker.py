@@ -20,7 +20,7 @@ from prequal.core.settings import KafkaSettings
 from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.events import EventType
 from prequal.messaging import topics
-from prequal.messaging.kafka_clients import message_headers
+from prequal.messaging.kafka_clients import is_missing_topic, message_headers
 
 DECIDED = topic_of(EventType.APPLICATION_DECIDED)
 SUBMITTED_DLQ = dead_letter_topic(SUBMITTED)
@@ -79,14 +79,24 @@ class Broker:
                 gone.result(SECONDS)
 
     def configure(self, topic: str, **settings: str) -> None:
-        """Change settings of a topic; underscores stand for dots."""
+        """Change settings of a topic, which may just have been made; underscores stand for dots."""
         entries = [
             ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
             for name, value in settings.items()
         ]
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-        for done in self._admin.incremental_alter_configs([resource]).values():
-            done.result(SECONDS)
+
+        def is_known() -> bool:
+            (done,) = self._admin.incremental_alter_configs([resource]).values()
+            try:
+                done.result(SECONDS)
+            except KafkaException as error:
+                if not is_missing_topic(error.args[0]):
+                    raise
+                return False
+            return True
+
+        eventually(is_known)  # a broker may know of a topic before its configurations do
 
     def publish(self, topic: str, messages: Iterable[RawMessage]) -> None:
         """Produce, in order, and return when the broker holds all; partitions that are named are waited for."""
