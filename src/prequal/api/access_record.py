@@ -80,6 +80,7 @@ def _facts(scope: Scope, status: int, seconds: float | None) -> dict[str, Any]:
     client = scope.get("client")
     return {
         "request_id": scope["request_id"],
+        "correlation_id": scope["request_id"],  # where it has no task the context is another request's
         "caller": client[0] if client else None,
         "client": scope.get("api_client"),
         "method": scope["method"],

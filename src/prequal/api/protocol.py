@@ -43,6 +43,8 @@ class Protocol(http_protocol.Protocol):
     """How long the application that is read now has waited for its refusal, in seconds; None if it may be admitted."""
     _held: RequestResponseCycle | None = None
     """The application that waits, where its head was read before it was known that it must."""
+    _is_ending = False
+    """Whether the process is to end, which waits for nobody's turn."""
 
     def data_received(self, data: bytes) -> None:
         """Read what has come, unless it is an application without room that must wait until it is refused."""
@@ -67,7 +69,7 @@ class Protocol(http_protocol.Protocol):
         )
 
     def _is_due(self) -> bool:
-        is_due: bool = self.app.refusals.are_due()
+        is_due: bool = self._is_ending or self.app.refusals.are_due()
         return is_due
 
     def _takes_more(self) -> bool:
@@ -92,10 +94,23 @@ class Protocol(http_protocol.Protocol):
         elif not held.disconnected:
             self.answer_in_turn(held, self._refused(held.scope, waited_seconds))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the application that waits."""
+        if self._held is not None:
+            self._held.on_response, self._held = http_answers.nothing, None
+        super().connection_lost(exc)
+
     def on_message_begin(self) -> None:
         """Note that a message is on its way."""
         self._is_between = False
         super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass over the body of an application that waits: it is never admitted."""
+        if self._held is not None and self._held is self.cycle:
+            self._since_body = 0
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that it is whole."""
@@ -145,5 +160,6 @@ class Protocol(http_protocol.Protocol):
 
     def shutdown(self) -> None:
         """End, because the process is to; whom it has kept waiting is refused before."""
+        self._is_ending = True
         self.refuse_now(0.0)
         super().shutdown()

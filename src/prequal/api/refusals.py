@@ -45,6 +45,7 @@ class Refusals:
         self._late = _Allowance(LATE_SHARE, DEBT_SECONDS)
         self._returns = _Allowance(RETURNS_SHARE, AHEAD_SECONDS)
         self._queue: deque[tuple[float, WaitingConnection]] = deque()
+        self._is_turn_set = False
 
     def are_due(self) -> bool:
         """Whether one who comes now is refused now."""
@@ -65,9 +66,14 @@ class Refusals:
 
     def wait(self, connection: WaitingConnection) -> None:
         """Have a connection refused in its turn."""
-        if not self._queue:
-            asyncio.get_running_loop().call_later(TURN_SECONDS, self._turn)
         self._queue.append((self._clock(), connection))
+        self._set_turn()
+
+    def _set_turn(self) -> None:
+        """Have one turn come, however many ask for it: who is refused in a turn may at once have to wait again."""
+        if self._queue and not self._is_turn_set:
+            self._is_turn_set = True
+            asyncio.get_running_loop().call_later(TURN_SECONDS, self._turn)
 
     def _turn(self) -> None:
         now = self._clock()
@@ -76,8 +82,8 @@ class Refusals:
                 since, connection = self._queue.popleft()
                 connection.refuse_now(now - since)
         finally:  # a bug met by one must not keep all the others waiting
-            if self._queue:
-                asyncio.get_running_loop().call_later(TURN_SECONDS, self._turn)
+            self._is_turn_set = False
+            self._set_turn()
 
     def _is_turn_of(self, since: float, now: float) -> bool:
         if since <= now - LAST_SECONDS:

@@ -11,6 +11,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from harness.waiting import soon
@@ -303,6 +304,40 @@ async def test_client_that_hangs_up_while_it_waits_behind_its_first_takes_nothin
 
     writer.close()
     assert api.charged == 1
+
+
+async def test_body_of_an_application_that_waits_behind_another_is_not_kept(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Kept, "every", [])
+    head, body = a_request(body=b"x" * 60_000).split(b"\r\n\r\n")
+    reader, writer = await api.sent(POST)
+    api.fill()
+    assert (await an_answer(reader))[0] == 200
+    writer.write(head[:1])
+    await asyncio.sleep(0.02)  # so that it does not come as one
+    writer.write(head[1:] + b"\r\n\r\n")
+    await api.waits(1)
+    writer.write(body)
+    await soon(lambda: Kept.every[0]._is_between)
+
+    kept = bytes(Kept.every[0].cycle.body)
+    api.go_on()
+    answered = (await an_answer(reader))[0]
+
+    writer.close()
+    assert (kept, answered) == (b"", 503)
+
+
+async def test_refusal_behind_another_request_is_on_record_under_its_own_correlation_id(api: Api) -> None:
+    reader, writer = await api.sent(POST * 2)
+    with capture_logs() as lines:
+        api.fill(spent=False)
+        statuses = [(await an_answer(reader))[0] for _ in range(2)]
+
+    writer.close()
+    assert statuses == [200, 503]
+    assert [line["correlation_id"] == line["request_id"] for line in lines if line["event"] == "request"] == [True] * 2
 
 
 async def test_application_that_waits_behind_another_is_refused_before_the_process_ends() -> None:

@@ -1,6 +1,7 @@
 """`api.refusals` and `api.protocol`: when applications for which there is no room are refused."""
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from prequal.api.refusals import (
     LATE_SHARE,
     RETURNS_SHARE,
     SHARE,
+    TURN_SECONDS,
     Refusals,
 )
 from prequal.telemetry import metrics
@@ -45,6 +47,43 @@ class Refused:
     def refuse_now(self, waited_seconds: float) -> None:
         self.waited.append(waited_seconds)
         self._refusals.took(self._takes)
+
+
+class Counting(Refusals):
+    """Counts its turns."""
+
+    turns = 0
+
+    def _turn(self) -> None:
+        self.turns += 1
+        super()._turn()
+
+
+class Pipelining:
+    """A connection on which the next application comes with each refusal, and must wait as well."""
+
+    def __init__(self, refusals: Refusals) -> None:
+        self._refusals = refusals
+        self.refused = 0
+
+    def refuse_now(self, waited_seconds: float) -> None:
+        self.refused += 1
+        self._refusals.took(60.0)
+        self._refusals.wait(self)
+
+
+async def test_turns_are_no_more_however_often_a_connection_that_is_refused_must_wait_again() -> None:
+    now = 0.0
+    refusals = Counting(lambda: now)
+    connection = Pipelining(refusals)
+    refusals.took(60.0)
+    refusals.wait(connection)
+    began = time.monotonic()
+    for number in range(10):
+        now += DEBT_SECONDS
+        await soon(functools.partial(lambda number: connection.refused > number, number))
+
+    assert refusals.turns <= (time.monotonic() - began) / TURN_SECONDS + 1
 
 
 async def refused(seconds: float, takes: float) -> list[float]:
