@@ -128,9 +128,9 @@ class TopicRelay:
         self._in_flight.follow(self._producer.generation, self._unwritten)
         async with self._connection.use("archive_and_read") as connection:
             await self._archive(connection)
-            had_lease = self._lease.held is not None
+            before = self._lease.held
             if await self._lease.keep(connection):
-                if not had_lease:
+                if self._lease.held != before:  # somebody may have had it meanwhile
                     self._restoring.expect()
                 await self._restore_parked(connection)
             found = await self._read(connection)
@@ -142,10 +142,13 @@ class TopicRelay:
         return len(published)
 
     async def _restore_parked(self, connection: Connection) -> None:
-        limit = self._settings.publish_batch_max
-        if self._restoring.is_due() and await queries.restore_due(connection, self._topic, limit):
+        if not self._restoring.is_due():
+            return
+        if await queries.restore_due(connection, self._topic, self._settings.publish_batch_max):
             self._restoring.expect()
             metrics.RETRIES.labels("parked").inc()
+        else:
+            self._restoring.looked()
 
     async def _read(self, connection: Connection) -> list[OutboxRow]:
         """The rows to publish now; none when no rows are expected, or none may be published."""

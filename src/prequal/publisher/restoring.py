@@ -25,9 +25,10 @@ class Restoring:
         self._next = 0.0
 
     def is_due(self) -> bool:
-        """Whether it is time to look; if it is, the next time is another one."""
+        """Whether it is time to look."""
+        return asyncio.get_running_loop().time() >= self._next
+
+    def looked(self) -> None:
+        """Note that none was found that is due."""
         now = asyncio.get_running_loop().time()
-        if now < self._next:
-            return False
         self._next = now if now < self._until else now + SELDOM_SECONDS
-        return True

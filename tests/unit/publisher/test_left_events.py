@@ -49,11 +49,25 @@ async def test_parked_rows_are_looked_for_at_each_renewal_only_while_there_may_b
     times = Restoring()
     times.expect()
 
-    at_first = [times.is_due() for _ in range(3)]
+    at_first = [looked(times) for _ in range(3)]
     await asyncio.sleep(0.1)
-    later = [times.is_due() for _ in range(3)]
+    later = [looked(times) for _ in range(3)]
     times.expect()
 
     assert at_first == [True, True, True]
     assert later == [True, False, False]
     assert times.is_due()
+
+
+async def test_look_for_parked_rows_that_failed_is_made_again_at_once() -> None:
+    times = Restoring()
+
+    assert times.is_due()
+    assert times.is_due()
+
+
+def looked(times: Restoring) -> bool:
+    """Whether it was time to look, and then nothing was found."""
+    if is_due := times.is_due():
+        times.looked()
+    return is_due
