@@ -56,7 +56,8 @@ def of_decision(database: Database) -> SharedConnection:
 
 
 async def keep_moving(database: Database, stop: asyncio.Event) -> None:
-    await undecided_mark.keep_moving(of_decision(database), stop)
+    url = as_login(database.url, Role.DECISION, PASSWORD)
+    await undecided_mark.keep_moving(of_decision(database), url, "decision", stop)
 
 
 async def known(database: Database, stop: asyncio.Event) -> None:

@@ -146,7 +146,7 @@ async def test_mark_is_moved_by_decision_service_while_no_publisher_does(
 @asynccontextmanager
 async def moving(database_url: str) -> AsyncIterator[None]:
     stop, shared = asyncio.Event(), SharedConnection(database_url, "decision in a test")
-    running = asyncio.create_task(undecided_mark.keep_moving(shared, stop))
+    running = asyncio.create_task(undecided_mark.keep_moving(shared, database_url, "decision", stop))
     try:
         yield
     finally:

@@ -65,7 +65,7 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
         believed = known_keys.watch(readiness.database, [functools.partial(forget_retired, mac)], stop)
         running.group.create_task(believed)
         looking = running.group.create_task(policy.run(stop))
-        running.group.create_task(keep_moving(readiness.database, stop))
+        running.group.create_task(keep_moving(readiness.database, settings.database_url, settings.service_name, stop))
         await consumer.run(stop)
         await looking
         await policy.close()

@@ -10,6 +10,7 @@ import structlog
 
 from prequal.core.errors import Transient
 from prequal.core.lifecycle import pause
+from prequal.postgres.connections import connected
 from prequal.postgres.shared_connection import SharedConnection
 from prequal.postgres.undecided import MarkMover, stands_still
 
@@ -18,8 +19,8 @@ log = structlog.get_logger()
 LOOK_EVERY_SECONDS: Final = 15.0
 
 
-async def keep_moving(database: SharedConnection, stop: asyncio.Event) -> None:
-    """Look again and again, over a connection that is open anyway, until `stop`.
+async def keep_moving(database: SharedConnection, database_url: str, service_name: str, stop: asyncio.Event) -> None:
+    """Look again and again, over a connection that is open anyway, until `stop`; move it over one of its own.
 
     What fails is tried again at the next look.
     """
@@ -30,7 +31,9 @@ async def keep_moving(database: SharedConnection, stop: asyncio.Event) -> None:
             return
         try:
             async with database.use() as connection:
-                if await stands_still(connection):
+                must_move = await stands_still(connection)
+            if must_move:  # which may take seconds
+                async with connected(database_url, f"{service_name} undecided", has_started=True) as connection:
                     await mover.move(connection)
         except Transient as error:
             log.warning("retrying", what="undecided_mark", reason=str(error))
