@@ -17,6 +17,7 @@ from prequal.ops.selection import (
     read_moment,
     read_source_topic,
     read_topic,
+    read_trace_id,
 )
 from tests.support.pans import NUMBERS, TEXTS, shown
 
@@ -90,6 +91,11 @@ def test_period_holds_what_is_not_before_since_and_before_until(
 def test_period_that_ends_before_it_begins_is_refused(since: str, until: str) -> None:
     with pytest.raises(UsageError, match="no moment lies in it"):
         period(read_moment("--since", since), read_moment("--until", until), NOW)
+
+
+@pytest.mark.parametrize("text", ["01935f6e-7c1a-7b52-9e0b-abcde1234faa", "01935F6E-7C1A-7B52-9E0B-ABCDE1234FAA"])
+def test_application_id_whose_letters_read_as_a_pan_is_traced_in_either_case(text: str) -> None:
+    assert read_trace_id(text) == text
 
 
 @given(st.uuids())

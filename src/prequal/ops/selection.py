@@ -90,7 +90,7 @@ def read_trace_id(text: str) -> str:
     Raises:
         UsageError: it is neither; an id with a PAN in it was never taken from a client.
     """
-    if not _REQUEST_ID.fullmatch(text) or redact(text) != text:
+    if application_id_of(text) is None and (not _REQUEST_ID.fullmatch(text) or redact(text) != text):
         raise UsageError(f"ID {quoted(text)} is neither the id of an application nor of a request.")
     return text
 
