@@ -1,4 +1,4 @@
-"""The health check of the image: whether the process of the container answers, by HTTPS where it has a certificate.
+"""The health check of the image: whether the process of the container answers, by HTTPS where there is a certificate.
 
 Invariant: it loads nothing of the process, and asks at the loopback address, past every proxy.
 """
@@ -32,6 +32,6 @@ def _connection(port: int, *, by_https: bool) -> http.client.HTTPConnection:
 
 
 if __name__ == "__main__":
-    raise SystemExit(
-        not is_healthy(int(os.environ["HTTP_PORT"]), by_https=bool(os.environ.get("HTTP_CERTIFICATE_FILE")))
-    )
+    # Of the processes that are given a certificate the workers speak HTTP alone.
+    schemes = (True, False) if os.environ.get("HTTP_CERTIFICATE_FILE") else (False,)
+    raise SystemExit(not any(is_healthy(int(os.environ["HTTP_PORT"]), by_https=by_https) for by_https in schemes))

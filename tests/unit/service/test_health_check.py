@@ -45,6 +45,11 @@ async def test_process_that_answers_by_https_alone_is_healthy(certificate: tuple
         assert await is_healthy(port, HTTP_CERTIFICATE_FILE=certificate[0])
 
 
+async def test_process_that_answers_by_http_though_it_was_given_a_certificate_is_healthy() -> None:
+    async with an_edge() as port:
+        assert await is_healthy(port, HTTP_CERTIFICATE_FILE="/run/secrets/certificate.pem")
+
+
 async def test_process_is_asked_itself_whatever_proxy_its_container_has() -> None:
     async with an_edge() as port:
         assert await is_healthy(port, http_proxy="http://127.0.0.1:9", no_proxy="")
