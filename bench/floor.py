@@ -16,12 +16,13 @@ import os
 import statistics
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Self
 from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import asyncpg
 import uvloop
@@ -33,6 +34,7 @@ from bench.measures import CLIENT, cpu_seconds_of_all
 
 DATABASE: Final = "bench_floor"
 TOPIC: Final = "bench-floor"
+"""How its topics begin: each run has its own, for one that was killed leaves its own behind."""
 ROWS: Final = (4, 1, 2, 1)
 """Of each commit: application, claim, record and event; record, before the PAN is opened; inbox and event; inbox."""
 ROW_BYTES: Final = 290
@@ -158,12 +160,13 @@ async def _commit_ms(url: str) -> float:
 class Hops:
     """A producer and a consumer of one topic."""
 
-    def __init__(self, servers: str) -> None:
+    def __init__(self, servers: str, topic: str) -> None:
+        self._topic = topic
         self._producer = Producer({"bootstrap.servers": servers, "acks": "all", "linger.ms": 1})
         self._consumer = Consumer(
             {"bootstrap.servers": servers, "group.id": TOPIC, "enable.auto.commit": False, "fetch.wait.max.ms": 500}
         )
-        self._consumer.assign([TopicPartition(TOPIC, 0, 0)])
+        self._consumer.assign([TopicPartition(topic, 0, 0)])
 
     def many(self, count: int) -> float:
         """Seconds until so many messages were produced, without a pause, and read."""
@@ -191,7 +194,7 @@ class Hops:
         for _ in range(count):
             while True:
                 try:
-                    self._producer.produce(TOPIC, bytes(MESSAGE_BYTES))
+                    self._producer.produce(self._topic, bytes(MESSAGE_BYTES))
                     break
                 except BufferError:
                     self._producer.poll(0.01)
@@ -208,16 +211,15 @@ class Hops:
 @contextmanager
 def _topic(servers: str) -> Iterator[Hops]:
     """A topic of one partition with a producer and a consumer, for as long as the block lasts."""
-    admin = AdminClient({"bootstrap.servers": servers})
-    for made in admin.create_topics([NewTopic(TOPIC, 1, 1)]).values():
+    admin, topic = AdminClient({"bootstrap.servers": servers}), f"{TOPIC}-{uuid4()}"
+    for made in admin.create_topics([NewTopic(topic, 1, 1)]).values():
         made.result(SECONDS)
-    hops = Hops(servers)
     try:
-        hops.median_ms()
-        yield hops
+        with closing(Hops(servers, topic)) as hops:
+            hops.median_ms()
+            yield hops
     finally:
-        hops.close()
-        for gone in admin.delete_topics([TOPIC]).values():
+        for gone in admin.delete_topics([topic]).values():
             gone.result(SECONDS)
 
 

@@ -6,7 +6,10 @@ Invariant: no service is restarted by the scenario, but the consumers where thei
 import functools
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
+
+import httpx
 
 from faults.plan import SHORT
 from faults.scenario import Run, scenario
@@ -91,8 +94,11 @@ def _promotes(run: Run, *, again: bool) -> None:
 
 
 def _shown(run: Run) -> set[str]:
-    """The gauges of the whole system that any process shows. Raises httpx's errors."""
-    lines = [line for each in run.system.processes.values() for line in each.get("/metrics").text.splitlines()]
+    """The gauges of the whole system that any process shows; one that starts shows none yet."""
+    lines: list[str] = []
+    for each in run.system.processes.values():
+        with suppress(httpx.HTTPError):
+            lines += each.get("/metrics").text.splitlines()
     return {gauge for gauge in OF_THE_DATABASE if any(line.startswith((f"{gauge}{{", f"{gauge} ")) for line in lines)}
 
 

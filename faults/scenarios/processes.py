@@ -67,7 +67,7 @@ def all_stopped_at_once(run: Run) -> None:
 
 @scenario(19, "two-publishers", opens=with_publisher_alone)
 def two_publishers(run: Run) -> None:
-    """A second publisher stands by, takes over when the first is frozen, and meets it again when it listener."""
+    """A second publisher stands by, takes over when the first is frozen, and meets it again when it is thawed."""
     with run.system.one_more("publisher") as second:
         run.load()
         run.some_moment()

@@ -63,7 +63,9 @@ class UpSettings(BaseSettings):
         "(`prequal clients`), as everywhere else. Default none; --authentication wins.",
     )
     sandbox: bool = Field(
-        True, description="Whether the published PANs of docs/sandbox.md have their published scores. Default true."
+        True,
+        description="Whether the published PANs of docs/sandbox.md have their published scores. Under `prequal up` "
+        "default true, elsewhere false.",
     )
     encryption_key: KeyText | None = Field(
         None, description="Encrypts PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."
