@@ -65,7 +65,7 @@ class Protocol(http_protocol.Protocol):
             and len(data) <= WAITING_BYTES_MAX
             and self._refusal is None
             and not (self._buffered or self.only_probes or self.flow.write_paused)
-            and (self.cycle is None or self.cycle.response_complete)
+            and self.is_all_answered
         )
 
     def _is_due(self) -> bool:
@@ -136,8 +136,7 @@ class Protocol(http_protocol.Protocol):
 
     def _is_large(self) -> bool:
         """Whether what came on a connection where nothing waited is more than may wait."""
-        is_first = self.cycle is None or self.cycle.response_complete
-        return is_first and not self._is_reading_buffered and self._parsing > WAITING_BYTES_MAX
+        return self.is_all_answered and not self._is_reading_buffered and self._parsing > WAITING_BYTES_MAX
 
     def _refused(self, scope: Any, seconds: float) -> bytes:
         refused: bytes = self.app.refuse({**scope, "method": "POST", "path": SUBMIT_ROUTE}, seconds)

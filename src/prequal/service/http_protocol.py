@@ -185,7 +185,7 @@ class Protocol(HttpToolsProtocol):
         self.headers = []  # what follows the body is none of the request's
         self._waits.idle.pop(self, None)
         self._waits.beginning.pop(self, None)
-        if self.cycle is None or self.cycle.response_complete:
+        if self.is_all_answered:
             answer = self.answer_at_once(self.parser.get_method(), self.url.partition(b"?")[0], self.scope)
             if answer is not None:
                 self._answer_now(answer)
@@ -195,6 +195,11 @@ class Protocol(HttpToolsProtocol):
             self.cycle.transport = HeadWithBody(self.transport)  # type: ignore[assignment]
         if self.only_probes:
             self.cycle.keep_alive = False
+
+    @property
+    def is_all_answered(self) -> bool:
+        """Whether each request whose head has come is answered."""
+        return self.cycle is None or self.cycle.response_complete
 
     def answer_at_once(self, method: bytes, path: bytes, scope: Any) -> bytes | None:
         """The whole answer to a request whose turn has come, if its body need not be read; otherwise None.
@@ -318,7 +323,7 @@ class Protocol(HttpToolsProtocol):
     def _waits_for_an_answer(self) -> bool:
         """Whether a request is to be answered still; one whose body cannot become whole any more is given up."""
         cycle = self.cycle
-        if cycle is None or cycle.response_complete:
+        if self.is_all_answered:
             return False
         if not cycle.more_body or cycle.response_started:
             return True

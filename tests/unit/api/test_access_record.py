@@ -16,7 +16,7 @@ from prequal.api.protocol import Protocol
 from prequal.service import http_connections
 from tests.support.edge import a_request as sent
 from tests.support.edge import an_edge, answers, echo
-from tests.unit.api.test_app import unopened_submissions
+from tests.support.without_stores import unopened_submissions
 
 APPLICATION_ID = str(uuid4())
 LOCATION = [(b"location", f"/applications/{APPLICATION_ID}/status".encode())]

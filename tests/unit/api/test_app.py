@@ -16,34 +16,16 @@ from prequal.api.errors import ApiError, ErrorCode
 from prequal.api.posts import SubmitApplication
 from prequal.api.rate_limits import RateLimits
 from prequal.api.reads import OwnApplications, ShowStatus
-from prequal.api.submit import Submissions
-from prequal.core.settings import ApiSettings
 from prequal.core.topology import Service
-from prequal.messaging.own_event_publisher import OwnEventPublisher
 from prequal.security.pan_encryption import KeyRing, PanHasher
 from prequal.service.http_server import health_handlers
 from prequal.service.readiness import Readiness
 from prequal.telemetry import metrics
-from tests.builders import DATABASE_URL, a_body, a_key, a_key_text, a_request
+from tests.builders import a_body, a_key, a_request
+from tests.support.without_stores import api_settings, unopened_submissions
 
 JSON = {"content-type": "application/json"}
 TOO_LARGE = b'"' + b"x" * 16 * 1024 + b'"'
-
-
-def settings() -> ApiSettings:
-    return ApiSettings.model_validate(
-        {
-            "database_url": DATABASE_URL,
-            "kafka_bootstrap_servers": "127.0.0.1:9092",
-            "encryption_key": a_key_text(1),
-            "pan_hash_key": a_key_text(2),
-        }
-    )
-
-
-def unopened_submissions() -> Submissions:
-    """The queue before its database was found right: it is not full, and takes nothing."""
-    return Submissions(settings(), OwnEventPublisher(settings(), Service.API, "topic"))
 
 
 def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
@@ -52,7 +34,7 @@ def an_api(show_status: ASGIApp | None = None) -> ASGIApp:
     submit = SubmitApplication(
         submissions, KeyRing(a_key(1)), PanHasher(a_key(2)), None, NoAuthentication(), RateLimits()
     )
-    readiness = Readiness(Service.API, settings(), needs_kafka=False)
+    readiness = Readiness(Service.API, api_settings(), needs_kafka=False)
     return app.build(
         submit,
         show_status or failing(ValueError),

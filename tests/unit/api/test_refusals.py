@@ -26,7 +26,7 @@ from prequal.api.refusals import (
 )
 from prequal.telemetry import metrics
 from tests.support.edge import a_request, an_answer, an_edge, echo
-from tests.unit.api.test_app import unopened_submissions
+from tests.support.without_stores import unopened_submissions
 
 POST = a_request(body=b'{"pan_number": "ABCPE1234F"}')
 

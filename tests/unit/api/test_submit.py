@@ -8,11 +8,8 @@ from harness.waiting import soon
 from prequal.api import submit
 from prequal.api.errors import ErrorCode
 from prequal.api.submit import Submissions
-from prequal.core.settings import ApiSettings, load
-from prequal.core.topology import Service
-from prequal.messaging.own_event_publisher import OwnEventPublisher
-from tests.builders import DATABASE_URL, a_key_text
 from tests.support.submissions import a_new_application
+from tests.support.without_stores import unopened_submissions
 
 
 @pytest.fixture
@@ -20,15 +17,7 @@ async def unwritten(monkeypatch: pytest.MonkeyPatch) -> Submissions:
     """A queue that nobody empties, whose submissions are given up after a tenth of a second."""
     monkeypatch.setattr(submit, "ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(submit, "SWEEP_SECONDS", 0.01)
-    settings = load(
-        ApiSettings,
-        _env_file=None,
-        database_url=DATABASE_URL,
-        kafka_bootstrap_servers="127.0.0.1:1",
-        encryption_key=a_key_text(1),
-        pan_hash_key=a_key_text(2),
-    )
-    submissions = Submissions(settings, OwnEventPublisher(settings, Service.API, "topic"))
+    submissions = unopened_submissions()
     submissions.open()
     return submissions
 

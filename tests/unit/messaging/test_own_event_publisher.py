@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from prequal.core.circuit_breaker import Breaker, State
-from prequal.core.settings import ApiSettings, load
 from prequal.core.topology import Service
 from prequal.messaging import own_event_publisher
 from prequal.messaging.outbox import OutboxRow
 from prequal.messaging.outbox_producer import ProducerDied
 from prequal.messaging.own_event_publisher import OwnEventPublisher
-from tests.builders import APPLICATION_ID, DATABASE_URL, a_key_text
+from tests.builders import APPLICATION_ID
+from tests.support.without_stores import api_settings
 
 
 def some_rows(count: int) -> list[OutboxRow]:
@@ -28,15 +28,7 @@ class Running:
         self.given: list[int] = []
         self.breaker = Breaker("kafka_producer")
         self._refusal = refusal
-        settings = load(
-            ApiSettings,
-            _env_file=None,
-            database_url=DATABASE_URL,
-            kafka_bootstrap_servers="127.0.0.1:1",
-            encryption_key=a_key_text(1),
-            pan_hash_key=a_key_text(2),
-        )
-        self.events = OwnEventPublisher(settings, Service.API, "topic")
+        self.events = OwnEventPublisher(api_settings(), Service.API, "topic")
         producer: Any = SimpleNamespace(breaker=self.breaker, generation=0, publish=self._take)
         self.events._producer = producer
 
