@@ -64,8 +64,8 @@ class UpSettings(BaseSettings):
     )
     sandbox: bool = Field(
         True,
-        description="Whether the published PANs of docs/sandbox.md have their published scores. Under `prequal up` "
-        "default true, elsewhere false.",
+        description="Whether the published PANs of docs/sandbox.md have their published scores. Default true under "
+        "`prequal up`, elsewhere false.",
     )
     encryption_key: KeyText | None = Field(
         None, description="Encrypts PANs, base64 of 32 bytes. Default: a development key, made once in the data folder."
