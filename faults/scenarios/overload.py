@@ -42,11 +42,11 @@ ACCEPTED_SECONDS: Final = 1.0
 PEAK_P99_SECONDS: Final = 0.25
 DUE: Final = 0.9
 """Of the posts that are to come due in an open loop: so many must, or the crowd itself has no time."""
-OFFERED: Final = 1.25
+OFFERED: Final = 1.1
 """Times the peak: so many posts a second must be sent in an open loop, so that a fifth of them has to be refused."""
 PROBED: Final = 0.9
 """Of the probes that come due: so many must be answered with 200."""
-REFUSED_SECONDS: Final = 2.5
+REFUSED_SECONDS: Final = 3.5
 """In an open loop half of the refusals come sooner: two seconds, and the way."""
 FLOODERS: Final = 8
 FLOOD_A_SECOND: Final = 100

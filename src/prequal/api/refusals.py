@@ -11,13 +11,13 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final, Protocol
 
-SHARE: Final = 0.10
+SHARE: Final = 0.04
 """Of the loop's time, which refusals may take."""
 RETURNS_SHARE: Final = 0.006
 """Which they take if everybody who was refused comes again when he was asked to, and is refused."""
 LATE_SHARE: Final = 0.25
 """Which they may take as long as somebody has waited for his for over `LATE_SECONDS`."""
-LATE_SECONDS: Final = 2.0
+LATE_SECONDS: Final = 3.0
 LAST_SECONDS: Final = 4.0
 """Who has waited for so long is refused, whatever that takes: every answer is promised within 4.5 s."""
 BURST_SECONDS: Final = 0.05
