@@ -47,7 +47,7 @@ max_connections = 100
 password_encryption = 'scram-sha-256'
 
 shared_buffers = '256MB'
-max_wal_size = '4GB'  # 4 kB of WAL a decision: keeps checkpoints apart under load
+max_wal_size = '4GB'  # 6 kB of WAL a decision: keeps checkpoints apart under load
 fsync = on
 synchronous_commit = on
 full_page_writes = on

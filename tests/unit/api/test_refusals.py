@@ -99,7 +99,7 @@ async def refused(seconds: float, takes: float) -> list[float]:
     return [waited for each in connections for waited in each.waited]
 
 
-async def test_refusals_take_a_tenth_of_the_time_then_a_quarter_and_none_waits_for_over_four_seconds() -> None:
+async def test_refusals_take_a_twenty_fifth_of_the_time_then_a_quarter_and_none_waits_for_over_four_seconds() -> None:
     takes = 0.0001
     early, late = await refused(LATE_SECONDS - 0.1, takes), await refused(LATE_SECONDS, takes)
     last = await refused(LAST_SECONDS, takes)
