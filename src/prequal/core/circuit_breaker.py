@@ -44,7 +44,11 @@ class BreakerOpen(Transient):
 
 
 class Breaker:
-    """One dependency's breaker, for one event loop."""
+    """One dependency's breaker, for one event loop.
+
+    Attributes:
+        last_failure: of what kind the last failure was that was blamed on the dependency.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Breaker:
         self._on_change = on_change
         self._clock = clock
         self._chance = chance
+        self.last_failure: type[BaseException] | None = None
         self._failures = 0
         self._open_seconds = FIRST_OPEN_SECONDS
         self._not_before = 0.0
@@ -114,6 +119,7 @@ class Breaker:
             yield
         except BaseException as error:
             if blames(error):
+                self.last_failure = type(error)
                 self.failed()
             else:
                 self.succeeded()

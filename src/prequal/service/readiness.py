@@ -110,8 +110,9 @@ class Readiness:
                 self._database_is_read_only = False
             except (TimeoutError, PrequalError) as error:
                 self._record("database", up=False)
-                if not isinstance(error, BreakerOpen):  # which says nothing new
-                    self._database_is_read_only = isinstance(error, ReadOnlyServer)
+                # The one call that an open breaker lets through may always be another's, which then knows why.
+                why = self._breakers["database"].last_failure if isinstance(error, BreakerOpen) else type(error)
+                self._database_is_read_only = why is ReadOnlyServer
             await self._pause(stop, "database")
         await self.database.close()
 

@@ -11,11 +11,13 @@ from unittest.mock import AsyncMock
 import httpx
 import pytest
 
+from prequal.core.circuit_breaker import FAILURES_MAX
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.topology import Service
+from prequal.postgres.primary import ReadOnlyServer
 from prequal.service import readiness as readiness_module
 from prequal.service.http_server import bind, probes
-from prequal.service.readiness import Readiness
+from prequal.service.readiness import READ_ONLY, Readiness
 from tests.builders import a_service
 
 
@@ -100,6 +102,25 @@ def test_a_service_with_a_reason_of_its_own_is_not_ready() -> None:
 
     assert readiness.answer()[0] == 503
     assert readiness.answer()[1]["reason"] == "1 partitions wait for an encryption key"
+
+
+async def test_server_that_takes_no_writes_is_named_though_another_call_met_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def pause(stop: asyncio.Event, seconds: float) -> None:
+        stop.set()
+
+    monkeypatch.setattr(readiness_module, "pause", pause)
+    settings = a_service().model_copy(update={"database_url": "postgresql://standby"})
+    readiness = Readiness(Service.CREDIT, settings)
+    for _ in range(FAILURES_MAX):
+        with pytest.raises(ReadOnlyServer), readiness._breakers["database"].guarding(lambda _: True):
+            raise ReadOnlyServer
+
+    await readiness._ask_database(asyncio.Event())
+
+    assert readiness.answer()[1]["breakers"]["database"] == "open"
+    assert readiness.answer()[1]["reason"] == READ_ONLY
 
 
 def test_nothing_is_taken_for_connected_before_it_answered() -> None:
