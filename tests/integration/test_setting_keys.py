@@ -150,6 +150,24 @@ async def test_report_that_is_being_written_holds_retirement_of_its_key_off(data
         assert "undecided applications 1" in refusal(await retire_elsewhere(database, "REPORT_KEY", keys))
 
 
+async def test_nobody_waits_for_long_behind_a_retirement_that_waits_for_a_backup(database: Database) -> None:
+    keys = await asyncio.to_thread(rotated, database, "REPORT_KEY")
+    backup, write = connected(database.url, "test backup"), connected(database.url, "test write")
+    async with backup as dumping, write as writing, dumping.transaction():
+        await dumping.execute("SELECT FROM key_checks")
+        retiring = asyncio.create_task(retire_elsewhere(database, "REPORT_KEY", keys))
+        await writing.execute("SET lock_timeout = '600ms'")
+        looks = 0
+        while not retiring.done():
+            await writing.execute("SELECT FROM key_checks")  # raises when it has waited for 0.6 s
+            looks += 1
+            await asyncio.sleep(0.01)
+
+    assert looks > 1
+    assert isinstance((await retiring).exception, Transient)
+    ok(await retire_elsewhere(database, "REPORT_KEY", keys))
+
+
 async def test_report_that_is_written_between_the_looks_of_a_retirement_is_believed_on(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

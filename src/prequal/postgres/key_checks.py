@@ -3,8 +3,10 @@
 Invariant: the first start records its keys; every later one must bring keys that are recorded.
 """
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -21,6 +23,9 @@ HASH_KEYS_LOCK = 0x70726574
 HASH_PURPOSE: Final = "PAN_HASH_KEY"
 BRIEFLY: Final = "SET LOCAL lock_timeout = '900ms'; SET LOCAL statement_timeout = '900ms'"
 """A write waits a second for a lock before it gives up: retirement holds it for less."""
+HOLD_TRIES: Final = 5
+HOLD_PAUSE_SECONDS: Final = 0.4
+"""Between tries, in which the writes that have waited behind one go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +128,24 @@ async def hold_checks_off(connection: Connection) -> None:
     """Let no other transaction check a key before this one ends; what those that did have made is to be seen.
 
     A statement locks the tables that it reads before it takes its snapshot: one that waited here sees what was written
-    under this lock.
+    under this lock. Every write reads this table, and those that come while one waits here wait behind it, 0.2 s at
+    most.
 
     Raises:
         Transient: a transaction that has looked at the keys stays open for long.
     """
-    try:
-        await connection.execute(f"{BRIEFLY}; LOCK TABLE key_checks IN ACCESS EXCLUSIVE MODE")
-    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
-        raise Transient(
-            "Another transaction has the table of the keys open, such as a backup: try again when it has ended."
-        ) from None
+    for number in range(HOLD_TRIES):
+        await asyncio.sleep(HOLD_PAUSE_SECONDS if number else 0)
+        with suppress(asyncpg.LockNotAvailableError):
+            async with connection.transaction():  # a savepoint: the caller's transaction goes on behind a failed try
+                await connection.execute(
+                    "SET LOCAL lock_timeout = '200ms'; LOCK TABLE key_checks IN ACCESS EXCLUSIVE MODE"
+                )
+            await connection.execute(BRIEFLY)
+            return
+    raise Transient(
+        "Another transaction has the table of the keys open, such as a backup: try again when it has ended."
+    )
 
 
 async def purposes_of(connection: Connection, id_: bytes) -> list[str]:
