@@ -58,14 +58,16 @@ class SubmitApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = combined(scope["headers"])
         span = tracing.begin(f"POST {SUBMIT_ROUTE}", "SERVER", _traceparent(headers), root=True)
-        span.note({"prequal.request_id": scope["request_id"]})
+        if tracing.is_on():
+            span.note({"prequal.request_id": scope["request_id"]})
         try:
             answer = await self._answer(scope, headers, receive, span)
         except ApiError as refusal:
             span.note({"http.response.status_code": refusal.code.status})
             span.end(refusal.code.name if refusal.code.status >= 500 else None)
             raise
-        span.note({"http.response.status_code": 202, "prequal.application_id": str(answer.application_id)})
+        if tracing.is_on():
+            span.note({"http.response.status_code": 202, "prequal.application_id": str(answer.application_id)})
         span.end()
         await _accept(send, answer)
 

@@ -59,7 +59,10 @@ class ConsumedMessage:
         """Begin the span in which the message is processed."""
         topic, partition = self.partition
         self.span = tracing.begin(f"process {topic}", "CONSUMER", self.header("traceparent"))
-        self.span.note({"messaging.destination.partition.id": str(partition), "messaging.kafka.offset": self.offset})
+        if tracing.is_on():
+            self.span.note(
+                {"messaging.destination.partition.id": str(partition), "messaging.kafka.offset": self.offset}
+            )
 
     def _text(self, name: str) -> str | None:
         for key, value in self.headers:
@@ -83,7 +86,8 @@ class Received(ConsumedMessage, Generic[E]):
     def begin_span(self) -> None:
         """Begin the span in which the message is processed."""
         super().begin_span()
-        self.span.note({"prequal.application_id": str(self.event.application_id)})
+        if tracing.is_on():
+            self.span.note({"prequal.application_id": str(self.event.application_id)})
 
 
 class Undecodable(ConsumedMessage):
