@@ -154,6 +154,21 @@ async def test_of_50_posts_after_a_rejection_exactly_one_is_accepted(api: Api) -
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 49
 
 
+async def test_of_50_posts_across_the_end_of_the_24_hours_exactly_one_is_accepted(api: Api) -> None:
+    pan = a_pan()
+    let_a_day_pass(api, api.accepted(an_application(pan_number=pan)), less="250 milliseconds")
+
+    async def post(client: httpx.AsyncClient, number: int) -> int:
+        await asyncio.sleep(number * 0.01)
+        answer = await client.post(f"{api.client.base_url}/applications", json=an_application(pan_number=pan))
+        return answer.status_code
+
+    async with httpx.AsyncClient(timeout=15, trust_env=False) as client:
+        answers = await asyncio.gather(*(post(client, number) for number in range(50)))
+
+    assert sorted(answers) == [202] + [409] * 49
+
+
 async def test_duplicates_do_not_disturb_their_neighbours(api: Api) -> None:
     pan, others = a_pan(), [a_pan() for _ in range(20)]
 
