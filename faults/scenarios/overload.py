@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,15 +136,15 @@ def _say(run: Run, seen: Seen) -> None:
     )
 
 
-def _demand_as_at_the_peak(run: Run, peak: Seen, connections: int, *rate: float) -> None:
-    """Let more come than there is room for. Goodput, times and refusals, as ratios to the peak before or after."""
+def _demand_as_at_the_peak(run: Run, peak: Seen, connections: int, *rate: float) -> Seen:
+    """Let more come than there is room for. Goodput, times and refusals, as ratios to the peak before and after.
+
+    Returns the one after.
+    """
     _need_room_for(run, connections)
     seen = crowd(run, connections, *rate)
-    before_and_after = (peak, crowd(run, peak.connections))
-    least = min(each.accepted_a_second for each in before_and_after)
-    share = seen.accepted_a_second / least
-    slower = max(1.0, *(each.accepted_p99_seconds / PEAK_P99_SECONDS for each in before_and_after))
-    print(f"    {run.scenario.name}: {share:.0%} of the peak, at {peak.connections} connections", flush=True)
+    after = crowd(run, peak.connections)
+    share, slower = _compared(run, seen, peak, after)
     run.demand(share >= GOODPUT, f"goodput fell to {share:.0%} of its peak")
     _demand_in_time(run, slower, seen)
     run.demand(seen.lost == 0, f"{seen.lost} connections were refused or cut, though there was room for all")
@@ -155,7 +155,16 @@ def _demand_as_at_the_peak(run: Run, peak: Seen, connections: int, *rate: float)
     run.demand(spread, f"all refusals ask for the same wait: {seen.retry_after_seconds}")
     run.demand(seen.other == 0, f"{seen.other} answers were neither 202 nor 503")
     if rate:
-        _demand_offered(run, seen, least, *rate)
+        _demand_offered(run, seen, min(peak.accepted_a_second, after.accepted_a_second), *rate)
+    return after
+
+
+def _compared(run: Run, seen: Seen, *peaks: Seen) -> tuple[float, float]:
+    """What was accepted as a share of the lesser peak, and how much slower than a quiet machine the slower one was."""
+    share = seen.accepted_a_second / min(each.accepted_a_second for each in peaks)
+    slower = max(1.0, *(each.accepted_p99_seconds / PEAK_P99_SECONDS for each in peaks))
+    print(f"    {run.scenario.name}: {share:.0%} of the peak, at {peaks[0].connections} connections", flush=True)
+    return share, slower
 
 
 def _need_room_for(run: Run, connections: int) -> None:
@@ -183,51 +192,39 @@ def _demand_in_time(run: Run, slower: float, seen: Seen) -> None:
     run.demand(probe < ACCEPTED_SECONDS * slower, f"one /health or /ready in a hundred took {probe:.2f} s")
 
 
-def closed(times: int) -> Callable[[Run], None]:
-    """So many times as many apps as make the peak, each of which waits for its answer."""
+@scenario(ROW, "too-many-apps", volume=SHORT, own_system=True, takes_minutes=True)
+def too_many_apps(run: Run) -> None:
+    """A flood beside the peak; four and twenty times as many apps, each of which waits; four times the peak's rate.
 
-    def act(run: Run) -> None:
-        peak = peak_of(run)
-        _demand_as_at_the_peak(run, peak, peak.connections * times)
-        normal_again(run)
+    At that rate posts come due whatever is answered. Over each connection one is on its way, and what comes due while
+    none is idle is not sent: no client could send all of it, because the API makes those wait whom it refuses. Over
+    4,096 connections 2.2 times the peak was offered, over 7,900 2.3 times, by a crowd that took 0.15 of a core.
 
-    return act
-
-
-@scenario(ROW, "four-times-the-rate", volume=SHORT, own_system=True, takes_minutes=True)
-def four_times_the_rate(run: Run) -> None:
-    """Four times as many posts a second as are accepted at the peak come due, whatever is answered.
-
-    Over each connection one post is on its way, and what comes due while none is idle is not sent: no client could send
-    all of it, because the API makes those wait whom it refuses. Over 4,096 connections 2.2 times the peak was offered,
-    over 7,900 2.3 times, by a crowd that took 0.15 of a core.
+    Each is compared with the peak before it and the peak after it.
     """
-    peak = peak_of(run)
+    peak = _demand_beside_a_flood(run, peak_of(run))
+    for times in (4, 20):
+        peak = _demand_as_at_the_peak(run, peak, peak.connections * times)
     _demand_as_at_the_peak(run, peak, OPEN_CONNECTIONS, 4 * peak.accepted_a_second)
     normal_again(run)
 
 
-scenario(ROW, "four-times-as-many-apps", volume=SHORT, own_system=True, takes_minutes=True)(closed(4))
-scenario(ROW, "twenty-times-as-many-apps", volume=SHORT, own_system=True, takes_minutes=True)(closed(20))
+def _demand_beside_a_flood(run: Run, peak: Seen) -> Seen:
+    """Requests that break a rule come from a few connections as fast as they are answered, beside the apps.
 
-
-@scenario(ROW, "flood-of-refused", volume=SHORT, own_system=True, takes_minutes=True)
-def refused(run: Run) -> None:
-    """Requests that break a rule come from a few connections as fast as they are answered, beside the apps."""
-    peak = peak_of(run)
+    Returns the peak after it.
+    """
     body = b"POST /applications HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
     with memory_bounded(run), _flood(run, body % (len(NO_PAN), NO_PAN)) as flooders:
         began = time.monotonic()
         seen = crowd(run, peak.connections)
         _demand_flood(run, flooders, time.monotonic() - began)
-    before_and_after = (peak, crowd(run, peak.connections))
-    share = seen.accepted_a_second / min(each.accepted_a_second for each in before_and_after)
-    slower = max(1.0, *(each.accepted_p99_seconds / PEAK_P99_SECONDS for each in before_and_after))
-    print(f"    {run.scenario.name}: {share:.0%} of the peak, at {peak.connections} connections", flush=True)
+    after = crowd(run, peak.connections)
+    share, slower = _compared(run, seen, peak, after)
     run.demand(seen.lost + seen.other == 0, f"{seen.lost} posts beside the flood were lost, {seen.other} refused")
     run.demand(share >= BESIDE_A_FLOOD, f"goodput fell to {share:.0%} of its peak beside the flood")
     _demand_in_time(run, slower, seen)
-    normal_again(run)
+    return after
 
 
 @dataclass

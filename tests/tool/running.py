@@ -18,7 +18,7 @@ def a_process(metrics: str = "", ready: Callable[[], int] = lambda: 200) -> Any:
     return SimpleNamespace(get=lambda _: SimpleNamespace(text=metrics), ready=lambda: (ready(), {}))
 
 
-def unmet(act: Callable[[Run], None]) -> list[str]:
+def unmet(act: Callable[[Run], object]) -> list[str]:
     """What is not met of what is demanded."""
     run = a_run()
     act(run)
