@@ -1,13 +1,14 @@
 """`cli.connection_settings`: settings that are set win over those of a running `prequal up`."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from prequal.cli.connection_settings import record_stores, stores
+from prequal.cli.connection_settings import api_url, record_stores, stores
 from prequal.core.errors import Misconfigured
 from prequal.core.settings import DatabaseSettings
-from prequal.local.run_file import RunFile
+from prequal.local.run_file import Process, RunFile
 
 RUNNING = RunFile("postgresql://u:p@127.0.0.1:1/running", "127.0.0.1:2", {})
 
@@ -35,3 +36,20 @@ def test_record_needs_no_broker_and_is_found_whichever_is_set(monkeypatch: pytes
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:3")
 
     assert record_stores().database_url == RUNNING.database_url
+
+
+def test_api_is_the_running_one_whatever_api_port_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "8123")
+    api = Process(pid=os.getpid(), port=8124)
+    RunFile(RUNNING.database_url, RUNNING.kafka_bootstrap_servers, {"api": api}).write(
+        tmp_path / ".prequal" / "run.json"
+    )
+
+    assert api_url() == "http://127.0.0.1:8124"
+
+
+def test_api_is_that_of_api_port_where_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".prequal" / "run.json").unlink()
+    monkeypatch.setenv("API_PORT", "8123")
+
+    assert api_url() == "http://127.0.0.1:8123"
