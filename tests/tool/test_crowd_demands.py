@@ -95,6 +95,20 @@ def test_crowd_that_was_treated_otherwise_than_promised_is_a_violation(
     assert unmet(lambda run: overload._demand_as_at_the_peak(run, seen(), 64, 400.0)) == wrong
 
 
+@pytest.mark.parametrize(
+    ("accepted", "wrong"), [([60, 100, 95], []), ([60, 80, 95], ["goodput fell to 80% of its peak"]), ([90], [])]
+)
+def test_goodput_that_is_too_low_is_that_of_the_middle_one_of_three_windows(
+    accepted: list[int], wrong: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowds = iter([each for one in accepted for each in (seen(accepted_a_second=float(one)), seen())])
+    monkeypatch.setattr(overload, "crowd", lambda *_: next(crowds))
+    monkeypatch.setattr(overload, "_need_room_for", lambda *_: None)
+
+    assert unmet(lambda run: overload._demand_as_at_the_peak(run, seen(), 64)) == wrong
+    assert next(crowds, None) is None
+
+
 def test_more_connections_than_the_api_has_room_for_prove_nothing() -> None:
     run = a_run()
     run.system.metric = lambda *_: 5_121.0  # type: ignore[method-assign]
