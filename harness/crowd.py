@@ -311,6 +311,7 @@ def main() -> None:
     """Run as the command line says."""
     port, connections, seconds, file, *rate = sys.argv[1:]
     crowd = Crowd(int(port), int(connections), float(seconds), float(rate[0]) if rate else None)
+    gc.disable()  # it would go through all that was sent again and again, and keep every app waiting meanwhile
     seen = uvloop.run(crowd.run())
     with Path(file).open("w", encoding="utf-8") as lines:
         lines.writelines(f"{json.dumps(list(asdict(each).values()))}\n" for each in crowd.sent)
