@@ -121,6 +121,17 @@ def test_partitions_are_made_from_today_to_seven_days_ahead(database: Database) 
     assert partitions(database) == {partition_of(days) for days in range(8)}
 
 
+def test_no_partition_is_vacuumed_for_being_inserted_into(database: Database) -> None:
+    database.execute(f"DROP TABLE {partition_of(3)}")
+    maintain(database.url)
+
+    rows = database.rows(
+        "SELECT relname, reloptions FROM pg_class JOIN pg_inherits ON inhrelid = pg_class.oid "
+        "WHERE inhparent = 'outbox_archive'::regclass"
+    )
+    assert {tuple(row["reloptions"] or ()) for row in rows} == {("autovacuum_vacuum_insert_threshold=-1",)}
+
+
 def test_bounds_of_a_partition_are_utc_midnights_in_any_time_zone(database: Database) -> None:
     for name in partitions(database):
         database.execute(f"DROP TABLE {name}")

@@ -47,6 +47,9 @@ SESSION = {
 """Few statements over many rows: they may take long, and use more plans than a service's. Where a range of pages is
 named, no bitmap of an index by age may take its place."""
 WHAT = "Maintenance"
+NO_VACUUM_OF_INSERTS = "autovacuum_vacuum_insert_threshold = -1"
+"""A partition of the archive is only inserted into, and dropped long before its rows would have to be frozen. To mark
+its pages as visible to all is to read and write each of them once more, and WAL for each whole behind a checkpoint."""
 MAINTENANCE_LOCK = 0x70726572  # the migrations' own, and one
 
 
@@ -155,7 +158,8 @@ async def make_partitions(connection: Connection) -> int:
         if await connection.fetchval("SELECT to_regclass($1) IS NULL", name):
             async with connection.transaction():
                 await connection.execute(
-                    f"CREATE TABLE {name} (LIKE outbox_archive INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+                    f"CREATE TABLE {name} (LIKE outbox_archive INCLUDING DEFAULTS INCLUDING CONSTRAINTS) "
+                    f"WITH ({NO_VACUUM_OF_INSERTS})"
                 )
                 await connection.execute(
                     f"ALTER TABLE outbox_archive ATTACH PARTITION {name} "
