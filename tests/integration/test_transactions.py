@@ -97,6 +97,9 @@ def test_lag_ends_at_the_last_stable_offset(broker: Broker, transactional: Produ
 def test_question_takes_two_requests_for_offsets_whatever_the_number_of_partitions(
     broker: Broker, question: Callable[[Offsets], object], is_of_the_group: bool
 ) -> None:
+    known = Offsets(clients_of(broker.bootstrap_servers))
+    eventually(lambda: question(known))  # the broker may not know the topics yet that have just been created
+    known.close()
     said: list[str] = []
     hear: Any = said.append
     offsets = Offsets(clients_of(broker.bootstrap_servers))
