@@ -306,7 +306,7 @@ def reads_wherever_it_is_connected() -> None:
 @bug("migrate", red="I9", scenario="a migration beside a backup")
 def ddl_without_a_lock_bound() -> None:
     """A migration waits for its lock without a bound."""
-    from prequal.schema import locks
+    from prequal.postgres import locks
 
     _rebind(locks, "LOCK_MS", 0)
 

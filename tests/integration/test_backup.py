@@ -12,7 +12,8 @@ from harness.backup import Dump, trial_step
 from harness.database import Database
 from harness.waiting import Stopwatch, eventually
 from prequal.core.errors import Transient
-from prequal.schema import locks, retention
+from prequal.postgres import locks
+from prequal.schema import retention
 from prequal.schema.migrate import downgrade, upgrade
 from prequal.schema.retention import maintain
 from prequal.schema.version import REVISION

@@ -10,7 +10,7 @@ import pytest
 
 from harness.database import Database, Row
 from harness.waiting import eventually
-from prequal.schema import locks
+from prequal.postgres import locks
 from prequal.schema.migrate import downgrade, upgrade
 from tests.support.submissions import stored
 

@@ -9,7 +9,7 @@ from harness.database import Database
 from harness.ports import free_port
 from harness.waiting import eventually
 from prequal.core.errors import Misconfigured, Transient
-from prequal.schema import locks
+from prequal.postgres import locks
 from prequal.schema.retention import (
     ARCHIVE_DAYS,
     DIFFERENCES_DAYS,

@@ -16,6 +16,7 @@ import asyncpg
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.keys import KeyCheck
 from prequal.postgres.connections import Connection
+from prequal.postgres.locks import LOCK_MS
 
 KEY_CHECK_LOCK = 0x70726573
 HASH_KEYS_LOCK = 0x70726574
@@ -128,8 +129,8 @@ async def hold_checks_off(connection: Connection) -> None:
     """Let no other transaction check a key before this one ends; what those that did have made is to be seen.
 
     A statement locks the tables that it reads before it takes its snapshot: one that waited here sees what was written
-    under this lock. Every write reads this table, and those that come while one waits here wait behind it, 0.2 s at
-    most.
+    under this lock. Every write reads this table, and those that come while one waits here wait behind it, as
+    long as `LOCK_MS` at most.
 
     Raises:
         Transient: a transaction that has looked at the keys stays open for long.
@@ -139,7 +140,7 @@ async def hold_checks_off(connection: Connection) -> None:
         with suppress(asyncpg.LockNotAvailableError):
             async with connection.transaction():  # a savepoint: the caller's transaction goes on behind a failed try
                 await connection.execute(
-                    "SET LOCAL lock_timeout = '200ms'; LOCK TABLE key_checks IN ACCESS EXCLUSIVE MODE"
+                    f"SET LOCAL lock_timeout = {LOCK_MS}; LOCK TABLE key_checks IN ACCESS EXCLUSIVE MODE"
                 )
             await connection.execute(BRIEFLY)
             return

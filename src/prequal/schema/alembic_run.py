@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from prequal.core.blocking import blocking
 from prequal.core.errors import Misconfigured, Transient
+from prequal.postgres import locks
 from prequal.postgres.connections import connected, describe
-from prequal.schema import locks
 
 INSUFFICIENT_PRIVILEGE = "42501"
 

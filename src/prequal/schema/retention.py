@@ -15,10 +15,10 @@ from prequal.core.blocking import blocking
 from prequal.core.errors import Misconfigured, Transient
 from prequal.domain.application import FIRST_ID
 from prequal.messaging.outbox import EVENT
+from prequal.postgres import locks
 from prequal.postgres.connections import DRIVER_ERRORS, Connection, connect, describe
+from prequal.postgres.locks import with_lock_retries
 from prequal.postgres.undecided import first_id
-from prequal.schema import locks
-from prequal.schema.locks import with_lock_retries
 
 DAYS_AHEAD = 7
 ARCHIVE_DAYS = 7

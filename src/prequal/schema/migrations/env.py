@@ -1,7 +1,7 @@
 """Runs the migrations, one process at a time: in one transaction each, but for what is in an `autocommit_block`.
 
 Invariant: the advisory lock is held for the whole run, so that a second process finds the work done; no step waits long
-for a table's lock (`schema.locks`).
+for a table's lock (`postgres.locks`).
 """
 
 import os
@@ -11,7 +11,7 @@ from alembic import context
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from prequal.schema.locks import LOCK_MS
+from prequal.postgres.locks import LOCK_MS
 
 MIGRATION_LOCK = 0x70726571  # "preq"
 
