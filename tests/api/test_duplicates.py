@@ -126,11 +126,15 @@ def test_24_hours_begin_again_with_the_next_accepted_application(api: Api) -> No
     assert_error(response, 409, "DUPLICATE_APPLICATION")
 
 
-async def post_at_once(api: Api, pans: list[str]) -> list[httpx.Response]:
+async def post_at_once(api: Api, pans: list[str], apart_seconds: float = 0.0) -> list[httpx.Response]:
     limits = httpx.Limits(max_connections=len(pans))
     async with httpx.AsyncClient(timeout=15, trust_env=False, limits=limits) as client:
-        url = f"{api.client.base_url}/applications"
-        return await asyncio.gather(*(client.post(url, json=an_application(pan_number=pan)) for pan in pans))
+
+        async def post(number: int, pan: str) -> httpx.Response:
+            await asyncio.sleep(number * apart_seconds)
+            return await client.post(f"{api.client.base_url}/applications", json=an_application(pan_number=pan))
+
+        return await asyncio.gather(*(post(number, pan) for number, pan in enumerate(pans)))
 
 
 async def test_of_50_posts_of_one_pan_at_once_exactly_one_is_accepted(api: Api) -> None:
@@ -158,15 +162,9 @@ async def test_of_50_posts_across_the_end_of_the_24_hours_exactly_one_is_accepte
     pan = a_pan()
     let_a_day_pass(api, api.accepted(an_application(pan_number=pan)), less="250 milliseconds")
 
-    async def post(client: httpx.AsyncClient, number: int) -> int:
-        await asyncio.sleep(number * 0.01)
-        answer = await client.post(f"{api.client.base_url}/applications", json=an_application(pan_number=pan))
-        return answer.status_code
+    answers = await post_at_once(api, [pan] * 50, apart_seconds=0.01)
 
-    async with httpx.AsyncClient(timeout=15, trust_env=False) as client:
-        answers = await asyncio.gather(*(post(client, number) for number in range(50)))
-
-    assert sorted(answers) == [202] + [409] * 49
+    assert sorted(answer.status_code for answer in answers) == [202] + [409] * 49
 
 
 async def test_duplicates_do_not_disturb_their_neighbours(api: Api) -> None:
