@@ -242,11 +242,8 @@ class Crowd:
             await asyncio.sleep(TICK_SECONDS)
 
     def _prepared(self, count: int) -> list[Prepared]:
-        """So many posts as they will be written; what is collected as garbage is collected before."""
-        posts = [Prepared(body, _request(body)) for body, _ in zip(self._source, range(count), strict=False)]
-        gc.collect()
-        gc.freeze()
-        return posts
+        """So many posts as they will be written."""
+        return [Prepared(body, _request(body)) for body, _ in zip(self._source, range(count), strict=False)]
 
     async def _connect(self) -> None:
         try:
