@@ -55,8 +55,9 @@ DEFAULTS: Final = {
     "group.initial.rebalance.delay.ms": "0",
     # After `kill -9` the new broker waits for the session of the dead one to end: 9 s by default.
     "broker.session.timeout.ms": "2000",
-    "broker.heartbeat.interval.ms": "250",
+    "broker.heartbeat.interval.ms": "500",
     "metadata.max.idle.interval.ms": "5000",  # by default an idle node writes to its metadata twice a second
+    "group.coordinator.threads": "1",  # each of the four by default wakes up five times a second
     "log.cleaner.dedupe.buffer.size": "16777216",  # of a heap of 256 MiB
 }
 """What one node on a developer's machine needs; everything else is Kafka's own default."""
