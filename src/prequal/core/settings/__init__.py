@@ -223,7 +223,7 @@ class ApiSettings(ApiIssuerSettings, HttpTlsSettings, HashKeySettings, WriterSet
         description="Port of /metrics, the pages and all of /ready; with API_AUTHENTICATION=none, HTTP_PORT.",
     )
     database_pool_size: int = Field(8, ge=1, le=100, description="Connections that status reads share.")
-    write_batch_max: int = Field(128, ge=1, le=1000, description="Most applications that share one write.")
+    write_batch_max: int = Field(256, ge=1, le=1000, description="Most applications that share one write.")
     waiting_max: int = Field(2000, ge=1, description="Most applications that wait for the write; more get a 503.")
     write_within_seconds: float = Field(
         0.75,
