@@ -27,7 +27,7 @@ FORMAT: Final = "1"
 JVM: Final = (
     "-Xmx256m",
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",  # halves the start
+    "-XX:TieredStopAtLevel=1",  # optimising takes more than it saves in the first minute under load
     "-XX:-UsePerfData",  # would write outside the data folder
     "--sun-misc-unsafe-memory-access=allow",
     "--enable-native-access=ALL-UNNAMED",
