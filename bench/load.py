@@ -11,13 +11,10 @@ latencies count from then, so that a client that falls behind shows it.
 
 import argparse
 import asyncio
-import gc
 import itertools
 import json
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -31,6 +28,7 @@ from bench.measures import cpu_seconds_of_all, mebibytes, percentiles
 from harness import oracle
 from harness.applications import drawn_applications
 from harness.client import Connection
+from harness.collector import uncollected
 from harness.keys import DRAW_KEYS, key
 
 UNDECIDED = "SELECT id FROM applications WHERE id = ANY ($1::uuid[]) AND status = 'PENDING'"
@@ -128,20 +126,6 @@ async def submit(
     application_id: str = json.loads(answer.body)["application_id"]
     seen.accepted[UUID(application_id)] = application
     return Accepted(application_id, counts_from, answered)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Leave the garbage collector out.
-
-    It goes through all that was sent again and again, which kept the client of 1,680,000 posts from sending for 1.3 s
-    at a time: what came due meanwhile came at once, and was refused.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 async def burst(

@@ -12,7 +12,6 @@ not sent is counted.
 """
 
 import asyncio
-import gc
 import json
 import random
 import re
@@ -29,6 +28,7 @@ import uvloop
 
 from harness.applications import drawn_applications
 from harness.client import Connection
+from harness.collector import uncollected
 from harness.probing import Prober
 
 UNANSWERED: Final = (OSError, EOFError, httptools.HttpParserError)
@@ -308,10 +308,10 @@ def main() -> None:
     """Run as the command line says."""
     port, connections, seconds, file, *rate = sys.argv[1:]
     crowd = Crowd(int(port), int(connections), float(seconds), float(rate[0]) if rate else None)
-    gc.disable()  # it would go through all that was sent again and again, and keep every app waiting meanwhile
-    seen = uvloop.run(crowd.run())
-    with Path(file).open("w", encoding="utf-8") as lines:
-        lines.writelines(f"{json.dumps(list(asdict(each).values()))}\n" for each in crowd.sent)
+    with uncollected():
+        seen = uvloop.run(crowd.run())
+        with Path(file).open("w", encoding="utf-8") as lines:
+            lines.writelines(f"{json.dumps(list(asdict(each).values()))}\n" for each in crowd.sent)
     sys.stdout.write(json.dumps(asdict(seen)))
 
 

@@ -3,15 +3,13 @@
 Invariant: a run is judged by what was written since it began, and by what holds for every row there is.
 """
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from faults.checker import reading, verdict
 from faults.checker.evidence import Evidence, Violation
 from faults.checker.leaks import Search
 from faults.checker.system import JudgedSystem
+from harness.collector import uncollected
 from harness.journal import Connections, Entry, Fault, Measured, Planted, Reviewed, Reviewing, Tail
 
 LASTING = (Measured, Connections, Planted, Fault, Reviewing, Reviewed)
@@ -36,15 +34,5 @@ class Checker:
 
     def check(self, system: JudgedSystem) -> list[Violation]:
         """What does not hold, of what the journal says since the last check and of all that is stored."""
-        with _uncollected():
+        with uncollected():
             return verdict.check(self.evidence(system))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Leave the garbage collector out: it would go through millions of objects again and again, and find nothing."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
