@@ -5,10 +5,12 @@ Invariant: probes and scrapes are left out of what applicants feel.
 
 from observability.boards.shared import burn, quantiles, reached
 from observability.panels import Board, Kind, Panel, Row, Unit, above, below
+from prequal.core.topology import Service
 
 OURS = 'route=~"/applications.*"'
 POST = 'route="/applications"'
 STATUS = 'route="/applications/{application_id}/status"'
+PROCESSES = f'job=~"{"|".join(Service)}"'
 
 LATENCY = Row(
     "Latency",
@@ -200,19 +202,16 @@ SATURATION = Row(
             "Up",
             "1 for each process that answers its scrape.",
             Unit.COUNT,
-            {"{{job}} {{instance}}": 'up{job=~"prequal-api|credit-service|decision-service|publisher"}'},
+            {"{{job}} {{instance}}": f"up{{{PROCESSES}}}"},
             (("red", None), ("green", 1)),
-            ("ServiceDown", "ReplicaDown"),
+            ("ServiceDown", "ConsoleDown", "ReplicaDown"),
             most=1,
         ),
         Panel(
             "Restarts",
             "Times that each process was restarted within a quarter of an hour.",
             Unit.COUNT,
-            {
-                "{{job}} {{instance}}": "changes(process_start_time_seconds"
-                '{job=~"prequal-api|credit-service|decision-service|publisher"}[15m])'
-            },
+            {"{{job}} {{instance}}": f"changes(process_start_time_seconds{{{PROCESSES}}}[15m])"},
             above(1, 3),
             ("RestartsOften",),
         ),
