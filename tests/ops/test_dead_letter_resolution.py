@@ -271,13 +271,16 @@ def assert_has_its_origin(dead_letter: StoredDeadLetter, application_id: object,
     assert dead_letter.last_seen is not None
 
 
-def test_resolution_does_not_cover_the_same_offset_of_a_recreated_topic(stores: StoresSettings, broker: Broker) -> None:
+def test_resolution_does_not_cover_the_same_offset_of_a_recreated_topic(
+    stores: StoresSettings, broker: Broker, prequal: Any
+) -> None:
     broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
     replay(stores, f"{SUBMITTED_DLQ}:0:0")
     broker.renew()
     broker.publish(SUBMITTED_DLQ, [a_dead_letter()])
 
     assert waiting(stores) == [f"{SUBMITTED_DLQ}:0:0"]
+    assert prequal("status", "--json")["dead_letters"] == 1
 
 
 # ── discarding ──────────────────────────────────────────────────────────────────────────────────────────────────

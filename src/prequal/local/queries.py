@@ -7,7 +7,7 @@ from prequal.core.topology import Service
 from prequal.postgres.connections import Connection
 
 if TYPE_CHECKING:
-    from prequal.messaging.consumer_lag import Spans
+    from prequal.messaging.consumer_lag import Held
 
 
 def has_applications(database_url: str) -> bool:
@@ -31,19 +31,24 @@ async def applications_bytes(connection: Connection) -> int:
     return size
 
 
-async def resolved_dead_letters(connection: Connection, spans: "Spans") -> int:
-    """Those of them that a person replayed or discarded; one that its topic does not hold any more does not count."""
+async def resolved_dead_letters(connection: Connection, held: "Held") -> int:
+    """Those of them that a person replayed or discarded.
+
+    One that its topic does not hold any more does not count, nor one that an earlier topic of its name held.
+    """
     resolved: int = await connection.fetchval(
         """
         SELECT count(DISTINCT (topic, partition, "offset"))
-        FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[]) AS held (topic, partition, low, high)
+        FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::timestamptz[])
+             AS held (topic, partition, low, high, since)
         JOIN resolved_dead_letters USING (topic, partition)
-        WHERE "offset" >= low AND "offset" < high AND action <> 'skipped'
+        WHERE "offset" >= low AND "offset" < high AND written_at >= since AND action <> 'skipped'
         """,
-        [topic for topic, _ in spans],
-        [partition for _, partition in spans],
-        [low for low, _ in spans.values()],
-        [high for _, high in spans.values()],
+        [topic for topic, _ in held.spans],
+        [partition for _, partition in held.spans],
+        [low for low, _ in held.spans.values()],
+        [high for _, high in held.spans.values()],
+        [held.since.get(partition) for partition in held.spans],
     )
     return resolved
 

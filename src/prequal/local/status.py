@@ -23,7 +23,7 @@ from prequal.postgres import undecided
 from prequal.postgres.connections import FREE_PLANNER, Connection, connected
 
 if TYPE_CHECKING:
-    from prequal.messaging.consumer_lag import Spans
+    from prequal.messaging.consumer_lag import Held
 
 SECONDS: Final = 5.0
 SESSION: Final = FREE_PLANNER | {"statement_timeout": str(int(SECONDS * 1000) - 500)}
@@ -86,10 +86,10 @@ def collect(settings: UpSettings) -> Overview:
     problems: list[str] = []
     with ThreadPoolExecutor(len(running.processes) or 1) as threads:
         processes = list(threads.map(lambda process: _state(running, process), running.processes))
-    lag, spans = _answer_of("Kafka", lambda: _broker_facts(running, settings), problems) or (None, None)
-    database = _answer_of("PostgreSQL", lambda: asyncio.run(database_facts(running.database_url, spans)), problems)
+    lag, held = _answer_of("Kafka", lambda: _broker_facts(running, settings), problems) or (None, None)
+    database = _answer_of("PostgreSQL", lambda: asyncio.run(database_facts(running.database_url, held)), problems)
     resolved = database.resolved_dead_letters if database else None
-    stored = None if spans is None else sum(high - low for low, high in spans.values())
+    stored = None if held is None else sum(high - low for low, high in held.spans.values())
     return Overview(
         processes=processes,
         database=database,
@@ -99,12 +99,12 @@ def collect(settings: UpSettings) -> Overview:
     )
 
 
-async def database_facts(database_url: str, spans: "Spans | None" = None) -> DatabaseFacts:
+async def database_facts(database_url: str, held: "Held | None" = None) -> DatabaseFacts:
     """Count what waits and what was decided, in a time that does not grow with the tables.
 
     Args:
         database_url: whose tables are counted.
-        spans: what the dead-letter topics hold, of which the resolved ones are counted.
+        held: what the dead-letter topics hold, of which the resolved ones are counted.
 
     Raises:
         ReadOnlyServer: no host of the address takes writes: a standby may hold an old copy.
@@ -117,7 +117,7 @@ async def database_facts(database_url: str, spans: "Spans | None" = None) -> Dat
         return DatabaseFacts(
             outbox_waiting=min(sum(each.events for each in waiting), COUNTED_MAX),
             outbox_parked=min(sum(each.parked for each in waiting), COUNTED_MAX),
-            resolved_dead_letters=None if spans is None else await queries.resolved_dead_letters(connection, spans),
+            resolved_dead_letters=None if held is None else await queries.resolved_dead_letters(connection, held),
             applications=await (queries.applications_by_status(connection) if exact else _estimated(connection)),
             applications_exact=exact,
             decisions_last_minute=await queries.decisions_last_minute(connection),
@@ -131,13 +131,13 @@ async def _estimated(connection: Connection) -> dict[str, int]:
     return {"PENDING": pending, **await queries.estimated_decided_by_status(connection)}
 
 
-def _broker_facts(running: RunFile, settings: UpSettings) -> "tuple[dict[str, int], Spans]":
+def _broker_facts(running: RunFile, settings: UpSettings) -> "tuple[dict[str, int], Held]":
     """The lag of each consumer group, and what the dead-letter topics hold."""
     from prequal.messaging import consumer_lag
 
     client = load(KafkaSettings, kafka_bootstrap_servers=running.kafka_bootstrap_servers, **settings.of_own_broker)
     with closing(consumer_lag.Offsets(client)) as offsets:
-        return offsets.by_group(), offsets.dead_letter_spans()
+        return offsets.by_group(), offsets.dead_letters_held()
 
 
 def _state(running: RunFile, name: str) -> ProcessState:

@@ -5,9 +5,11 @@ Invariant: reads offsets without joining a group, so nothing is rebalanced, and 
 
 from collections.abc import Sequence
 from contextlib import closing
-from typing import TypeAlias
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeAlias
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # not in its __all__
 
 from prequal.core.settings import KafkaSettings
 from prequal.core.topology import GROUPS, dead_letter_topic
@@ -18,8 +20,18 @@ ASK_SECONDS = 3.0
 Place: TypeAlias = tuple[str, str, str]
 """Group, topic and partition."""
 
-Spans: TypeAlias = dict[tuple[str, int], tuple[int, int]]
+Partition: TypeAlias = tuple[str, int]
+
+Spans: TypeAlias = dict[Partition, tuple[int, int]]
 """By topic and partition: the first offset that it holds, and one past the last."""
+
+
+class Held(NamedTuple):
+    """What partitions hold, and when the first message of each was written, by the broker's clock."""
+
+    spans: Spans
+    since: dict[Partition, datetime]
+    """What bears an earlier time lay in an earlier topic of the same name; nothing of a partition that is empty."""
 
 
 def by_group(kafka: KafkaSettings) -> dict[str, int]:
@@ -90,6 +102,23 @@ class Offsets:
             for place, span in zip(places, reaches(consumer, places, ASK_SECONDS), strict=True):
                 spans[topic, place.partition] = span
         return spans
+
+    def dead_letters_held(self) -> Held:
+        """What the dead-letter topics hold, and since when. Raises what `dead_letters` does."""
+        spans = self.dead_letter_spans()
+        asked = {
+            TopicPartition(*place): OffsetSpec.for_timestamp(0) for place, (low, high) in spans.items() if low < high
+        }
+        if not asked:
+            return Held(spans, {})
+        # A consumer's `offsets_for_times` leaves out the time that the broker answers. The client must outlive its
+        # futures: those of one that is gone are never done.
+        admin = AdminClient(self._settings)
+        answers = admin.list_offsets(asked, request_timeout=ASK_SECONDS)
+        first = {(place.topic, place.partition): answer.result(2 * ASK_SECONDS) for place, answer in answers.items()}
+        return Held(
+            spans, {place: datetime.fromtimestamp(found.timestamp / 1000, UTC) for place, found in first.items()}
+        )
 
     def close(self) -> None:
         """Close the connections; the next question opens others."""
