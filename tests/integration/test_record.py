@@ -383,7 +383,7 @@ def test_head_that_cannot_be_written_is_said_once_and_the_chain_goes_on(
         return [row["application_name"] for row in rows]
 
     def filled(blocks: int) -> list[str]:
-        written(database, 1)
+        many_written(database, 1)  # of one table: what is written into two may come into two blocks
         eventually(lambda: database.count("record_blocks") == blocks)
         return connections()
 
