@@ -270,7 +270,7 @@ def decrypted_before_the_audit_row() -> None:
     record_decryptions = queries.record_decryptions
 
     async def later(connection: Any, reads: Any) -> Any:
-        return await record_decryptions(_Reworded(connection, "WHERE has_key AND", "WHERE false AND"), reads)  # type: ignore[arg-type]
+        return await record_decryptions(_Reworded(connection, "WHERE must_decrypt AND", "WHERE false AND"), reads)  # type: ignore[arg-type]
 
     _rebind(queries, "record_decryptions", later)
 

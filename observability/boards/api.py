@@ -102,7 +102,7 @@ ERRORS = Row(
             "Retries",
             "Retries a second: writes that lost a race, commits whose answer was lost, batches.",
             Unit.PER_SECOND,
-            {"{{service}} {{what}}": "sum by (service, what) (rate(retries_total[$__rate_interval]))"},
+            {"{{service}} {{operation}}": "sum by (service, operation) (rate(retries_total[$__rate_interval]))"},
         ),
     ],
 )

@@ -106,7 +106,7 @@ def test_key_service_that_goes_away_is_outlived_then_waited_for_and_makes_no_dea
         waiting = a_submission(KeyRing(KEY))
         store(database, [waiting])
         broker.publish(SUBMITTED, [waiting.submitted()])
-        eventually(lambda: credit.metric("retries_total", 'what="batch"') > 0)
+        eventually(lambda: credit.metric("retries_total", 'operation="batch"') > 0)
         assert status_of(api, str(waiting.id)) == "PENDING"
 
         vault.start()

@@ -37,7 +37,7 @@ STATEMENTS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "credit.record_decryptions": lambda connection: credit.record_decryptions(connection, []),
     "credit.append_reports": lambda connection: credit.append_reports(connection, [], bytes(8)),
     "decision.write_decisions": lambda connection: decision.write_decisions(connection, []),
-    "decision.write_decisions published": lambda connection: decision.write_decisions(
+    "decision.write_decisions with events": lambda connection: decision.write_decisions(
         connection, [], DEFAULT_RULES, True
     ),
     "kept_reports.find": lambda connection: kept_reports.find(connection, [], 60),

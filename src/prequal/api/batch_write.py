@@ -131,7 +131,7 @@ class BatchWriter:
         failpoints.reached(Place.API_BEFORE_COMMIT)
         try:
             await connection.execute("COMMIT", timeout=COMMIT_SECONDS)
-        except asyncpg.TransactionRollbackError:
+        except asyncpg.TransactionRollbackError:  # the server says that it rolled back: no doubt
             raise
         except DRIVER_ERRORS as error:
             connection.terminate()
@@ -164,6 +164,7 @@ async def _refused(connection: Connection, refused: Sequence[NewApplication]) ->
     known = await queries.remembered(connection, key_hmacs) if key_hmacs else {}
     answers = {new.application.id: _refusal(new, known) for new in refused}
     duplicates = [new for new in refused if answers[new.application.id] is ErrorCode.DUPLICATE_APPLICATION]
+    # Under several hash keys one that lost a key or a PAN may have won it under another: that is taken back.
     several = len(refused[0].fingerprints) > 1
     released = refused if several else duplicates
     if with_key := [new for new in released if new.fingerprints[0].key_hmac is not None]:

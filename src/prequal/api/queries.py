@@ -27,8 +27,7 @@ class Fingerprints(NamedTuple):
     One without a `claim_key` is the sandbox's: the 24-hour rule does not hold for it. Both keys are the client's own.
     """
 
-    hash_key: bytes
-    """The hash key's id."""
+    hash_key_id: bytes
     key_hmac: bytes | None
     request_hmac: bytes | None
     claim_key: str | None
@@ -112,7 +111,7 @@ _OTHER_FINGERPRINTS = Columns[tuple[NewApplication, Fingerprints]](
     ("key_hmac", "bytea", lambda of: of[1].key_hmac),
     ("request_hmac", "bytea", lambda of: of[1].request_hmac),
     ("claim_key", "text", lambda of: of[1].claim_key),
-    ("hash_key", "bytea", lambda of: of[1].hash_key),
+    ("hash_key", "bytea", lambda of: of[1].hash_key_id),
 )
 
 _FIRST = 6
@@ -226,7 +225,7 @@ async def write(connection: Connection, batch: Sequence[NewApplication], service
     Raises:
         Transient: every hash key of this process is retired, or a key that encrypted; nothing was written.
     """
-    hash_keys = [each.hash_key for each in batch[0].fingerprints] if batch else []
+    hash_keys = [each.hash_key_id for each in batch[0].fingerprints] if batch else []
     encryption_keys = sorted({key_of(new.encrypted_pan) for new in batch})
     others = [(new, each) for new in batch for each in new.fingerprints[1:]] if len(hash_keys) > 1 else []
     rows = await connection.fetch(

@@ -12,20 +12,20 @@ from time import monotonic
 from typing import Final, Protocol
 
 SHARE: Final = 0.04
-"""Of the loop's time, which refusals may take."""
+"""The share of the loop's time that refusals may take."""
 RETURNS_SHARE: Final = 0.006
-"""Which they take if everybody who was refused comes again when he was asked to, and is refused."""
+"""The share that they take if every refused client comes again when it was asked to, and is refused again."""
 LATE_SHARE: Final = 0.25
-"""Which they may take as long as somebody has waited for his for over `LATE_SECONDS`."""
+"""The share that they may take while a client has waited for its refusal for over `LATE_SECONDS`."""
 LATE_SECONDS: Final = 3.0
 LAST_SECONDS: Final = 4.0
-"""Who has waited for so long is refused, whatever that takes: every answer is promised within 4.5 s."""
+"""A client that has waited for so long is refused, whatever that takes: every answer is promised within 4.5 s."""
 BURST_SECONDS: Final = 0.05
-"""What was not used of so much time may be used at once."""
+"""The share of so much time that was not used may be used at once."""
 DEBT_SECONDS: Final = 0.1
 """No refusal, however long it took, puts off the next one by more than this."""
 AHEAD_SECONDS: Final = 15.0
-"""By so much more at most than at other times are those who are refused asked to wait, in the mean."""
+"""`Retry-After` is raised by this much at most, in the mean."""
 TURN_SECONDS: Final = 0.01
 
 

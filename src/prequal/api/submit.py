@@ -5,7 +5,8 @@ hanging up cancels a write.
 
     no room: unavailable
     waiting ──► in a batch ──► accepted | replayed | duplicate | key reused
-       │             └──► the database failed: unavailable
+       │             ├──► the database failed: unavailable, or database error where it refused the data
+       │             └──► a lock was held for too long: key in use, or unavailable
        └──► three seconds passed: unavailable
 """
 
@@ -34,10 +35,10 @@ ANSWER_SECONDS = 4.0
 LEFT_SECONDS = 1.0
 """No submission is written that has less than this left: its answer might come too late to say that it was."""
 SWEEP_SECONDS = 0.1
-"""Not oftener than this it is looked who has waited too long, and only while somebody waits."""
+"""The shortest time between two searches for those who have waited too long; without anybody waiting there is none."""
 ANSWERED_SECONDS = 0.00005
-"""What it takes to answer one application and read the next from the same connection: without a pause of that, what
-comes to the answers of a write would miss the next one, and each write would have half of them."""
+"""The pause after a write, for each application that it answered: clients who send again at once share the next write.
+It is what answering one and reading the next from its connection takes; without it each write has half of them."""
 
 
 class _Submission:
@@ -69,7 +70,7 @@ class Submissions:
         self._admission = AdmissionControl(
             settings.write_within_seconds, settings.waiting_max, settings.write_batch_max
         )
-        self._coming = 0
+        self._just_admitted = 0
         self._queue: deque[_Submission] = deque()
         self._being_written: list[_Submission] = []
         self._arrived = asyncio.Event()
@@ -92,19 +93,20 @@ class Submissions:
 
     def is_full(self) -> bool:
         """Whether one more would not be written in time; never before `open`, which is another reason to refuse."""
-        return self._open and not self._admission.has_room(len(self._queue) + self._coming)
+        return self._open and not self._admission.has_room(len(self._queue) + self._just_admitted)
 
     def admit(self) -> bool:
         """Whether there is room for a request whose body was not read; who is admitted at the same moment counts."""
         if self.is_full():
             return False
-        if not self._coming:
-            asyncio.get_running_loop().call_soon(self._have_come)
-        self._coming += 1
+        if not self._just_admitted:
+            asyncio.get_running_loop().call_soon(self._forget_admitted)
+        self._just_admitted += 1
         return True
 
-    def _have_come(self) -> None:
-        self._coming = 0
+    def _forget_admitted(self) -> None:
+        # Their bodies were there, so that they are in the queue now; one whose body is late is judged again with it.
+        self._just_admitted = 0
 
     async def submit(self, new: NewApplication) -> Answer:
         """Write `new` in the next batch and answer when it is committed, refused, or four seconds have passed."""

@@ -1,6 +1,6 @@
 """Services, topics, groups, ports and exit codes, each by its name.
 
-Invariant: a topic that we consume has one service that publishes it and one that consumes it.
+Invariant: a topic that we consume has one service that writes its events and one that consumes them.
 """
 
 from dataclasses import dataclass
@@ -60,10 +60,13 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of a type of event that we consume: its topic, who writes and publishes it, and who consumes it."""
+    """The way of a type of event that we consume: its topic, the service that writes it, and the one that consumes it.
+
+    The writer publishes it as well, and the publisher what the writer did not.
+    """
 
     topic: str
-    publisher: Service
+    writer: Service
     consumer: Service
 
     @property

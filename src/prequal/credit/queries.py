@@ -36,23 +36,26 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Decryption:
-    """An event whose PAN is to be decrypted for this request, if its key is there and nothing speaks against it."""
+    """An event that is looked up, and whether its PAN is to be decrypted if it is new.
+
+    It is not where its key is away, or a kept report answers.
+    """
 
     event: ApplicationSubmitted
-    has_key: bool
+    must_decrypt: bool
     request_id: str | None
     """Of the request that brought the application: the message's `correlation_id`."""
 
 
 _DECRYPTIONS = Columns[Decryption](
     *FACTS,
-    ("has_key", "boolean", lambda decryption: decryption.has_key),
+    ("must_decrypt", "boolean", lambda decryption: decryption.must_decrypt),
     ("request_id", "text", lambda decryption: decryption.request_id),
 )
 
 
 async def record_decryptions(connection: Connection, decryptions: Sequence[Decryption]) -> dict[UUID, Known]:
-    """Look the events up, and record that the PANs of those that are new and have their key are about to be decrypted.
+    """Look the events up, and record that the PANs of those that are new and must be decrypted are about to be.
 
     Returns what is known of each event, by its id.
     """
@@ -63,7 +66,7 @@ async def record_decryptions(connection: Connection, decryptions: Sequence[Decry
         ), recorded AS (
             INSERT INTO audit_log (application_id, service, action, request_id)
             SELECT application_id, $1, 'READ', request_id FROM known
-            WHERE has_key AND digest IS NULL AND agrees AND status = 'PENDING'
+            WHERE must_decrypt AND digest IS NULL AND agrees AND status = 'PENDING'
         )
         SELECT event_id, digest, status, agrees FROM known
         """,

@@ -61,11 +61,11 @@ class DecisionHandler:
         batch = sorted(batch, key=lambda received: received.event.application_id)
         in_force = self._in_force()  # one for the whole batch
         deciding = [each for each in batch if self._is_authentic(each.event) and not _lacks_draw(each.event, in_force)]
-        seconds = await self._decide([self._pending(each, in_force) for each in deciding], in_force.live)
+        seconds_to_decision = await self._decide([self._pending(each, in_force) for each in deciding], in_force.live)
         results: dict[UUID, HandlerResult] = {}
         unmoved: list[Reported] = []
         for received in batch:
-            if received.event.application_id in seconds:
+            if received.event.application_id in seconds_to_decision:
                 results[received.event.event_id] = Outcome.DONE
             else:
                 unmoved.append(received)
@@ -106,11 +106,11 @@ class DecisionHandler:
             return {}
         failpoints.reached(Place.DECISION_BEFORE_COMMIT)
         async with self._connection.use("write_decisions") as connection:
-            seconds = await queries.write_decisions(connection, pending, self._review, self._publish)
+            seconds_to_decision = await queries.write_decisions(connection, pending, self._review, self._publish)
         failpoints.reached(Place.DECISION_AFTER_COMMIT)
-        _count(pending, seconds, live)
-        self._shadow.observe((each for each in pending if each.decision.policy is live), seconds)
-        return seconds
+        _count(pending, seconds_to_decision, live)
+        self._shadow.observe((each for each in pending if each.decision.policy is live), seconds_to_decision)
+        return seconds_to_decision
 
     async def _results_of_unmoved(self, batch: Sequence[Reported], in_force: InForce) -> dict[UUID, HandlerResult]:
         """Why nothing was written for these events; one that could be written now has lost a race."""
@@ -143,15 +143,17 @@ def _lacks_draw(event: CreditReportGenerated, in_force: InForce) -> bool:
     return in_force.challenger is not None and event.challenge_draw is None
 
 
-def _count(decisions: Sequence[queries.PendingDecision], seconds: Mapping[UUID, float], live: Policy) -> None:
+def _count(
+    decisions: Sequence[queries.PendingDecision], seconds_to_decision: Mapping[UUID, float], live: Policy
+) -> None:
     for pending in decisions:
         event, decision = pending.event, pending.decision
-        if event.application_id in seconds:
+        if event.application_id in seconds_to_decision:
             decided, rupees = _series(decision.status.value, decision.code, event.loan_type.value)
             decided.inc()
             _series_of_role("live" if decision.policy is live else "challenger", decision.status.value).inc()
             rupees.inc(float(event.loan_amount_inr))
-            metrics.DECISION_SECONDS.observe(seconds[event.application_id])
+            metrics.DECISION_SECONDS.observe(seconds_to_decision[event.application_id])
 
 
 @functools.cache

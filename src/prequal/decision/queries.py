@@ -1,4 +1,4 @@
-"""The SQL of decision-service: one statement that moves statuses, opens reviews and publishes decisions.
+"""The SQL of decision-service: one statement that moves statuses, opens reviews and writes the events of decisions.
 
 Invariant: a status moves only from PENDING, only from the version that was read, and `version` and the inbox with it.
 """
@@ -50,14 +50,14 @@ _FIELDS: tuple[Column[PendingDecision], ...] = (
     ("policy_hash", "bytea", lambda pending: pending.decision.policy.digest),
 )
 _DECISIONS = Columns[PendingDecision](*_FIELDS)
-_PUBLISHED_DECISIONS = Columns[PendingDecision](
+_DECISIONS_WITH_EVENTS = Columns[PendingDecision](
     *_FIELDS,
     ("decided_id", "uuid", lambda pending: _decided_id(pending.event.application_id)),
     ("correlation_id", "text", lambda pending: pending.correlation_id),
     ("traceparent", "text", lambda pending: pending.traceparent),
 )
 
-_PUBLISHED = """,
+_OF_EVENTS = """,
                       decided_id, correlation_id, traceparent, application.client, application.version, rule,
                       undecided.policy_version, undecided.policy_hash, application.monthly_income_inr,
                       application.loan_type, greatest(now(), application.created_at) AS updated_at"""
@@ -69,28 +69,28 @@ async def write_decisions(
     connection: Connection,
     pending: Sequence[PendingDecision],
     review: Rules = DEFAULT_RULES,
-    publish: bool = False,
+    with_events: bool = False,
 ) -> dict[UUID, float]:
     """Decide the applications and remember the events; returns seconds since acceptance, by application.
 
-    What people are to decide gets its case by `review`; each decision gets its event when it is to `publish`.
+    What people are to decide gets its case by `review`; each decision gets a row of the outbox `with_events`.
     Nothing is written for an application that is missing from the answer: its event was handled before or speaks of
     another one, or it moved while the statement ran.
     """
     rows = await connection.fetch(
-        _statement(publish),
+        _statement(with_events),
         CONSUMER,
         review.target_hours,
         review.two_people_above_inr,
-        *(_PUBLISHED_DECISIONS if publish else _DECISIONS).parameters(pending),
+        *(_DECISIONS_WITH_EVENTS if with_events else _DECISIONS).parameters(pending),
     )
     return {row[0]: row[1] for row in rows}
 
 
 @functools.cache
-def _statement(publish: bool) -> str:
+def _statement(with_events: bool) -> str:
     """SQL: see `write_decisions`; its parameters: consumer, hours, amount, and the columns of the decisions."""
-    decisions = _PUBLISHED_DECISIONS if publish else _DECISIONS
+    decisions = _DECISIONS_WITH_EVENTS if with_events else _DECISIONS
     return f"""
         WITH undecided AS MATERIALIZED (
             -- One look-up a row by its id, whatever the planner thinks of the table's size.
@@ -116,11 +116,11 @@ def _statement(publish: bool) -> str:
             -- A row that moved after the look-up is at another place, and is not updated.
             WHERE application.ctid = undecided.place AND application.version = undecided.version
             RETURNING application.id AS application_id, event_id, digest, application.created_at,
-                      application.status, application.loan_amount_inr{_PUBLISHED if publish else ""}
+                      application.status, application.loan_amount_inr{_OF_EVENTS if with_events else ""}
         ), opened AS (
-            {OPEN_CASES.format(hours="$2", amount="$3", decided="moved", published=str(publish).lower())}
+            {OPEN_CASES.format(hours="$2", amount="$3", decided="moved", published=str(with_events).lower())}
         ), remembered AS (
             {INSERT_REMEMBERED.format(consumer="$1", events="moved")}
-        ){_APPENDED if publish else ""}
+        ){_APPENDED if with_events else ""}
         SELECT application_id, extract(epoch FROM clock_timestamp() - created_at)::float8 FROM moved
     """

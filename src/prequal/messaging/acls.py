@@ -59,7 +59,7 @@ def _consumer(service: Service) -> tuple[Acl, ...]:
 
 
 def _publisher(service: Service) -> tuple[Acl, ...]:
-    return tuple(Acl("topic", route.topic, "Write") for route in ROUTES.values() if route.publisher is service)
+    return tuple(Acl("topic", route.topic, "Write") for route in ROUTES.values() if route.writer is service)
 
 
 _DEAD_LETTERS: Final = tuple(dead_letter_topic(topic) for topic in GROUPS)

@@ -69,7 +69,7 @@ class Deliveries:
     acknowledged: list[int] = field(default_factory=list)
     unknown_topic: list[tuple[int, str]] = field(default_factory=list)
     refused: list[tuple[int, str]] = field(default_factory=list)
-    retry_candidates: list[int] = field(default_factory=list)
+    to_isolate: list[int] = field(default_factory=list)
     """Refused together with others: each is published alone before a refusal counts as its own."""
     errors: list[KafkaError] = field(default_factory=list)
 
@@ -103,7 +103,7 @@ def classify(reports: Sequence[DeliveryReport], published_alone: Collection[int]
         elif is_infrastructure_error(error):
             continue
         elif error.code() in REFUSALS_OF_A_BATCH and report.id not in published_alone:
-            deliveries.retry_candidates.append(report.id)
+            deliveries.to_isolate.append(report.id)
         else:
             deliveries.refused.append((report.id, error.str()))
     return deliveries

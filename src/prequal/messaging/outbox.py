@@ -1,7 +1,8 @@
 """The outbox in SQL: how an event gets the time of its fact, how it is published once more, and how many wait.
 
 Invariant: an event leaves `outbox_events` only for the archive (acknowledged) or the parked rows (refused). It is
-deleted only if the archive has it.
+deleted only if the archive has it. A row is inserted by the statement that writes its fact: those of `api/queries.py`
+and `credit/queries.py`, and of `append_decided` here.
 
     outbox_events ──acknowledged──► outbox_archive ──republished──► outbox_events ──acknowledged──► gone
          │  ▲
@@ -56,8 +57,8 @@ class OutboxRow(NamedTuple):
 class OutboxBacklog:
     """How many events of a topic are not published, the age of the oldest of them, and how many are parked.
 
-    Republished events are as old as their facts, so their age says nothing of the wait: it is that of the others. It is
-    that of the oldest whose time the clock has reached, after a failover to a server whose clock is behind.
+    The age leaves out republished events, which are as old as their facts, and events whose time the clock has not
+    reached, as after a failover to a server whose clock is behind.
     """
 
     events: int

@@ -1,6 +1,6 @@
 """A writer publishes the events of its own commits at once, and archives in batches what the broker acknowledged.
 
-Invariant: nothing waits for Kafka or fails with it. What is not published and archived within a second, since the
+Invariant: nothing waits for Kafka or fails with it. What is not published and archived within a second, because the
 process died, the broker is away or a commit was in doubt, is left to the publisher, which publishes it (again).
 
     commit ──► publish ──acknowledged──► archive
@@ -99,7 +99,7 @@ class OwnEventPublisher:
         await self._connection.close()
 
     def _new_producer(self) -> OutboxProducer:
-        # Not that of the metric: it closes with the next event alone, and meanwhile nothing waits for it.
+        # Not shown by the metric `breaker_state`: only the next event can close it, and until one comes nothing waits.
         breaker = Breaker("own_events")
         return OutboxProducer(self._settings, self._settings.service_name, [self._topic], breaker)
 

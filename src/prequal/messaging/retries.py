@@ -1,5 +1,7 @@
 """Messages that wait for another try: after a failure of the handler, for an encryption key, or for an answer.
 
+A whole batch that failed with a store is no matter of these: `consumer` waits and handles it again.
+
 Invariant: nothing of a partition that was revoked is tried again.
 """
 
@@ -105,7 +107,7 @@ class Retries(Generic[E]):
 
     def wait_for_key(self, received: Received[E], error: UnknownKey) -> None:
         """Keep a message until its key is there; its partition is paused meanwhile."""
-        if received.attempts == received.failures + 1:
+        if received.attempts == received.failures + 1:  # its first wait for a key: said once a message
             (topic, number), offset = received.place
             log.critical("partition_paused", topic=topic, partition=number, offset=offset, reason=str(error))
         received.attempts += 1

@@ -130,7 +130,7 @@ def count(tally: Tally, rows: Sequence[StoredApplication], candidate: Policy, kn
             continue
         facts = Facts(score, income, amount, _LOAN_TYPES[loan_type])
         _replay(tally, row, facts, known.get(version))
-        code = candidate.decide(facts).reason.reason
+        code = candidate.decide(facts).code
         after = candidate.outcomes[code].value
         sums = tally.sums.setdefault((loan_type, score, status, rule, after, code), [0, 0])
         sums[0] += 1
@@ -155,7 +155,7 @@ def _replay(tally: Tally, row: StoredApplication, facts: Facts, policy: Policy |
     if policy is None:
         tally.of_unknown_versions += 1
         return
-    code = policy.decide(facts).reason.reason
+    code = policy.decide(facts).code
     if code != rule or policy.outcomes[code].value != status:
         tally.replayed_otherwise.append(Flip(row, (policy.outcomes[code].value, code)))
 

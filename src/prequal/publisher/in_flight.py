@@ -10,12 +10,12 @@ from prequal.messaging.outbox import OutboxRow
 
 
 class InFlight:
-    """Which rows are in flight, and which are retry candidates: refused in a batch, and perhaps not at fault."""
+    """Which rows are in flight, and which are to be isolated: refused in a batch, and perhaps not at fault."""
 
     def __init__(self, generation: int) -> None:
         self._generation = generation
         self._ids: set[int] = set()
-        self._retry_candidates: set[int] = set()
+        self._to_isolate: set[int] = set()
         self._isolated_turn = False
 
     def __len__(self) -> int:
@@ -27,9 +27,9 @@ class InFlight:
         return list(self._ids)
 
     @property
-    def retry_candidates(self) -> Collection[int]:
+    def to_isolate(self) -> Collection[int]:
         """The rows that are published with nothing beside them."""
-        return self._retry_candidates
+        return self._to_isolate
 
     def add(self, row: OutboxRow) -> None:
         """The producer is given `row`."""
@@ -42,8 +42,8 @@ class InFlight:
     def resolve(self, reports: Iterable[DeliveryReport], deliveries: Deliveries) -> None:
         """The rows of `reports` are archived or parked; the others may be read again."""
         self._ids.difference_update(report.id for report in reports)
-        self._retry_candidates.difference_update(deliveries.done)
-        self._retry_candidates.update(deliveries.retry_candidates)
+        self._to_isolate.difference_update(deliveries.done)
+        self._to_isolate.update(deliveries.to_isolate)
 
     def follow(self, generation: int, reports: Iterable[DeliveryReport]) -> None:
         """Forget what a producer before `generation` held, for it will not report any more.
@@ -55,14 +55,14 @@ class InFlight:
             self._ids = {report.id for report in reports}
 
     def select(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-        """What of `rows` may be published together: all but retry candidates, or one such with nothing beside it.
+        """What of `rows` may be published together: all but those to isolate, or one such with nothing beside it.
 
-        A retry candidate is alone only when no other message is on its way: the client puts whatever waits into one
+        One to isolate is alone only when no other message is on its way: the client puts whatever waits into one
         batch, and a batch is refused as a whole. Every other turn is left to the other rows, so that a row which is
         refused again and again does not hold up its topic.
         """
-        candidates = [row for row in rows if row.id in self._retry_candidates]
-        self._isolated_turn = bool(candidates) and (not self._isolated_turn or len(candidates) == len(rows))
+        to_isolate = [row for row in rows if row.id in self._to_isolate]
+        self._isolated_turn = bool(to_isolate) and (not self._isolated_turn or len(to_isolate) == len(rows))
         if self._isolated_turn:
-            return candidates[:1] if not self._ids else []
-        return [row for row in rows if row.id not in self._retry_candidates]
+            return to_isolate[:1] if not self._ids else []
+        return [row for row in rows if row.id not in self._to_isolate]

@@ -196,7 +196,7 @@ class TopicRelay:
         self._unwritten += self._reports.take()
         if not self._unwritten:
             return
-        deliveries = classify(self._unwritten, self._in_flight.retry_candidates)
+        deliveries = classify(self._unwritten, self._in_flight.to_isolate)
         failpoints.reached(Place.PUBLISHER_AFTER_ACK)
         with tracing.batch(f"archive {self._topic}", [report.traceparent for report in self._unwritten]):
             await self._write(connection, deliveries)

@@ -44,7 +44,7 @@ BREAKER_STATE = _gauge(
     "State of a dependency's breaker: 0 closed (used freely), 1 half-open (one probe), 2 open (not used).",
     ["breaker"],
 )
-RETRIES = _counter("retries_total", "Retries, by operation.", ["what"])
+RETRIES = _counter("retries_total", "Retries, by operation.", ["operation"])
 HTTP_CONNECTIONS = _gauge("http_connections", "Connections of clients, open.")
 HTTP_CONNECTIONS_LIMIT = _gauge(
     "http_connections_limit", "Most connections of clients, by HTTP_CONNECTIONS_MAX and the limit of descriptors."

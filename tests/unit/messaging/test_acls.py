@@ -39,4 +39,4 @@ def test_commands_and_resources_allow_what_the_lists_say() -> None:
 def test_writer_of_a_topic_may_write_to_it_as_the_publisher_may(route: Route) -> None:
     writers = {user for user in KafkaUser if Acl("topic", route.topic, "Write") in ACLS[user]}
 
-    assert {KafkaUser[route.publisher.name], KafkaUser.PUBLISHER} <= writers
+    assert {KafkaUser[route.writer.name], KafkaUser.PUBLISHER} <= writers

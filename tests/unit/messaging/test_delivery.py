@@ -21,7 +21,7 @@ def ids(selected: list[OutboxRow]) -> list[int]:
 
 def refused_in_a_batch(*candidates: int) -> InFlight:
     in_flight = InFlight(0)
-    in_flight.resolve([], Deliveries(retry_candidates=list(candidates)))
+    in_flight.resolve([], Deliveries(to_isolate=list(candidates)))
     return in_flight
 
 
@@ -58,7 +58,7 @@ def test_each_report_has_one_consequence() -> None:
     assert reported.acknowledged == [1]
     assert reported.unknown_topic == [(2, "no topic")]
     assert reported.refused == [(3, "not allowed")]
-    assert reported.retry_candidates == [4]
+    assert reported.to_isolate == [4]
     assert reported.done == [1, 2, 3]
     assert reported.errors == [NO_TOPIC, NOT_ALLOWED, TOO_LARGE, TIMED_OUT]
 
@@ -67,13 +67,13 @@ def test_refusal_of_a_batch_counts_only_for_a_row_that_was_published_alone() -> 
     reports = [DeliveryReport(1, TOO_LARGE), DeliveryReport(2, TOO_LARGE)]
 
     assert classify(reports, {2}).refused == [(2, "too large")]
-    assert classify(reports, {2}).retry_candidates == [1]
+    assert classify(reports, {2}).to_isolate == [1]
 
 
 def test_reports_that_could_not_be_written_mean_the_same_the_next_time() -> None:
     reports, in_flight = [DeliveryReport(1, TOO_LARGE)], InFlight(0)
 
-    assert classify(reports, in_flight.retry_candidates) == classify(reports, in_flight.retry_candidates)
+    assert classify(reports, in_flight.to_isolate) == classify(reports, in_flight.to_isolate)
 
 
 def test_broker_is_to_blame_when_no_row_was_taken_or_refused() -> None:

@@ -97,7 +97,19 @@ def test_collected_gauge_is_shown_only_while_its_value_is_known() -> None:
 
 
 def test_no_label_could_carry_an_id_or_personal_data() -> None:
-    allowed = {"method", "route", "status", "topic", "error", "outcome", "partition", "reason", "what", "query", "hop"}
+    allowed = {
+        "method",
+        "route",
+        "status",
+        "topic",
+        "error",
+        "outcome",
+        "partition",
+        "reason",
+        "operation",
+        "query",
+        "hop",
+    }
 
     labels = {label for metric in declared().values() for label in metric._labelnames}
 
