@@ -146,6 +146,22 @@ async def test_while_kafka_is_away_what_was_read_is_shown_with_its_time_and_what
     assert again.status_code == 200
 
 
+@pytest.mark.parametrize("written", [1, 3])
+async def test_nothing_of_an_earlier_topic_of_the_same_name_is_shown(
+    signed_in: SignedIn, broker: Broker, written: int
+) -> None:
+    operator = await signed_in(PersonRole.OPERATOR)
+    await operator.get("/dead-letters")
+    headers: Headers = [("dlq.error_kind", b"unknown_version"), ("dlq.error_message", b"of the new topic")]
+
+    broker.renew()
+    broker.publish(SUBMITTED_DLQ, [RawMessage(b"{", b"key", headers, 0)] * written)
+    shown = (await operator.get("/dead-letters")).text
+
+    assert re.search(f"{written} waits?, of {written}", shown)
+    assert "malformed_json" not in shown
+
+
 async def test_dead_letter_that_its_topic_does_not_hold_is_nowhere(signed_in: SignedIn) -> None:
     auditor = await signed_in(PersonRole.AUDITOR)
 

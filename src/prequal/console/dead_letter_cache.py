@@ -15,6 +15,7 @@ from typing import Final
 from prequal.console.consumers import KAFKA_IS_AWAY, Consumers
 from prequal.core.errors import Misconfigured, PrequalError, Transient
 from prequal.core.settings import KafkaSettings
+from prequal.messaging.consumer_lag import Partition
 from prequal.ops.dead_letter_resolution import NoSuchDeadLetter
 from prequal.ops.selection import SOURCES
 from prequal.ops.stored_dead_letter import (
@@ -24,7 +25,7 @@ from prequal.ops.stored_dead_letter import (
     WholeDeadLetter,
     read_dead_letter,
 )
-from prequal.ops.topic_reader import Partition, TopicReader
+from prequal.ops.topic_reader import TopicReader
 
 WAIT_SECONDS: Final = 0.8
 
@@ -119,12 +120,13 @@ class DeadLetterCache:
 
     def _read_on(self) -> None:
         offsets, before, spans = self._reader.offsets(list(SOURCES)), self._read, {}
+        since = self._reader.first_times({each: span for each, span in offsets.items() if before.get(each)})
         self._read = {}
         for partition, (first, end) in offsets.items():
             known = [each for each in before.get(partition, []) if each.id.offset >= first]
+            if known and (known[-1].id.offset >= end or known[-1].written_at < since[partition]):
+                known = []  # the topic was deleted and created again
             begin = known[-1].id.offset + 1 if known else first
-            if begin > end:  # the topic was deleted and created again
-                known, begin = [], first
             self._read[partition] = known
             if begin < end:
                 spans[partition] = begin, end

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from prequal.core.settings import KafkaSettings
 from prequal.core.topology import GROUPS, dead_letter_topic
-from prequal.messaging.kafka_clients import common_settings
+from prequal.messaging.kafka_clients import Settings, common_settings
 
 ASK_SECONDS = 3.0
 
@@ -106,19 +106,7 @@ class Offsets:
     def dead_letters_held(self) -> Held:
         """What the dead-letter topics hold, and since when. Raises what `dead_letters` does."""
         spans = self.dead_letter_spans()
-        asked = {
-            TopicPartition(*place): OffsetSpec.for_timestamp(0) for place, (low, high) in spans.items() if low < high
-        }
-        if not asked:
-            return Held(spans, {})
-        # A consumer's `offsets_for_times` leaves out the time that the broker answers. The client must outlive its
-        # futures: those of one that is gone are never done.
-        admin = AdminClient(self._settings)
-        answers = admin.list_offsets(asked, request_timeout=ASK_SECONDS)
-        first = {(place.topic, place.partition): answer.result(2 * ASK_SECONDS) for place, answer in answers.items()}
-        return Held(
-            spans, {place: datetime.fromtimestamp(found.timestamp / 1000, UTC) for place, found in first.items()}
-        )
+        return Held(spans, first_times(self._settings, spans))
 
     def close(self) -> None:
         """Close the connections; the next question opens others."""
@@ -139,6 +127,23 @@ class Offsets:
         if group not in self._consumers:
             self._consumers[group] = Consumer(self._settings | {"group.id": group})
         return self._consumers[group]
+
+
+def first_times(settings: Settings, spans: Spans) -> dict[Partition, datetime]:
+    """When the first message of each partition that holds any was written, by the broker's clock. Blocks for seconds.
+
+    Raises:
+        KafkaException, TimeoutError: the broker does not answer.
+    """
+    asked = {TopicPartition(*place): OffsetSpec.for_timestamp(0) for place, (low, high) in spans.items() if low < high}
+    if not asked:
+        return {}
+    # A consumer's `offsets_for_times` leaves out the time that the broker answers. The client must outlive its futures:
+    # those of one that is gone are never done.
+    admin = AdminClient(settings)
+    answers = admin.list_offsets(asked, request_timeout=ASK_SECONDS)
+    first = {(place.topic, place.partition): answer.result(2 * ASK_SECONDS) for place, answer in answers.items()}
+    return {place: datetime.fromtimestamp(found.timestamp / 1000, UTC) for place, found in first.items()}
 
 
 def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:

@@ -5,15 +5,18 @@ Invariant: it reads up to the end offsets seen at the start, so it ends however 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.settings import KafkaSettings
+from prequal.messaging import consumer_lag
 from prequal.messaging.acls import READER_GROUP, KafkaUser
-from prequal.messaging.kafka_clients import Refusal, consumer_settings
+from prequal.messaging.consumer_lag import Partition, Spans
+from prequal.messaging.kafka_clients import Refusal, common_settings, consumer_settings
 
 REQUEST_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
@@ -25,8 +28,6 @@ _FINAL = {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
 }
-
-Partition: TypeAlias = tuple[str, int]
 
 _UNREACHABLE = "Kafka at {} does not answer: {}."
 _UNREADABLE = "The Kafka user {} may not read a topic that is needed: {} may."
@@ -62,6 +63,11 @@ class TopicReader:
         """
         with self._answers():
             return _offsets(self._consumer(), topics, self._kafka.kafka_sasl_username)
+
+    def first_times(self, spans: Spans) -> dict[Partition, datetime]:
+        """When the first message of each of these partitions was written. Raises as `offsets`."""
+        with self._answers():
+            return consumer_lag.first_times(common_settings(self._kafka) | {"log_level": 0}, spans)
 
     def read(self, spans: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
         """The messages from an offset up to before another. Raises as `offsets`."""
