@@ -22,7 +22,7 @@ import pkgutil
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -55,6 +55,8 @@ BUSY_SECONDS: Final = 5.0
 LONGEST_SECONDS: Final = 90.0
 """Longer than a service takes to be stopped and started four times."""
 
+REJOINED_SECONDS: Final = 20.0
+"""Within which a killed consumer is ready: its group waits for its session of ten seconds before it may join again."""
 LATE_SECONDS: Final = 12.0
 """How long past the bound who is not ready is still asked: until it was asked once more, even when it hangs."""
 
@@ -299,14 +301,20 @@ class Run:
         for share, found, most in zip(("half", "one in twenty"), seconds, (NORMAL_SECONDS, BUSY_SECONDS), strict=True):
             self.demand(found < most, f"{share} of the applications waited for {found:.1f} s or more")
 
-    def demand_ready(self, within: float) -> None:
-        """Demand that every process says within so many seconds that it is ready; all are asked at the same time."""
+    def demand_ready(self, within: float, but: Sequence[str] = ()) -> None:
+        """Demand that every process `but` some says within so many seconds that it is ready; all are asked at once.
+
+        The others were killed and join their groups again: they have `REJOINED_SECONDS`, and are asked afterwards.
+        """
+        until = time.monotonic() + REJOINED_SECONDS
 
         def demand(name: str) -> None:
             ready = self.system.processes[name].ready
-            self.demand_soon(lambda: ready()[0] == 200, within, f"{name} is not ready again")
+            seconds = until - time.monotonic() if name in but else within
+            self.demand_soon(lambda: ready()[0] == 200, seconds, f"{name} is not ready again")
 
-        at_once(demand, list(self.system.processes))
+        at_once(demand, [name for name in self.system.processes if name not in but])
+        at_once(demand, but)
 
     def says(self, service: str, words: str) -> bool:
         """Whether a service says that it is not ready, and why. Raises httpx's errors."""

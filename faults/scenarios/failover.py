@@ -57,7 +57,7 @@ def fails_over(run: Run, seconds: float, *, again: bool = False) -> None:
             run.demand(not shown, f"read from the old copy: {', '.join(sorted(shown))}")
         fault.restore()
         system.pair.follow()
-        run.demand_ready(READY_SECONDS * (4 if again else 1))
+        run.demand_ready(READY_SECONDS, but=CONSUMERS if again else ())
 
 
 def failover(*, again: bool = False, two: bool = False, listed: bool = False) -> Callable[[Run], None]:
@@ -90,7 +90,7 @@ def _promotes(run: Run, *, again: bool) -> None:
         if again:
             _kill_and_launch(run)
         fault.restore()
-        run.demand_ready(READY_SECONDS * (4 if again else 1))
+        run.demand_ready(READY_SECONDS, but=CONSUMERS if again else ())
 
 
 def _shown(run: Run) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from faults import scenario
 from faults.load import Load
 from faults.plan import Post
 from faults.scenarios import failover
@@ -29,6 +30,19 @@ def test_second_process_that_is_not_ready_is_seen() -> None:
     run.demand_ready(0.1)
 
     assert run.unmet == ["api-2 is not ready again (waited 0.1 s)"]
+
+
+def test_killed_process_has_the_time_to_join_its_group_again_and_the_others_have_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scenario, "REJOINED_SECONDS", 0.5)
+    run, began = a_run(**{name: a_process(ready=lambda: 503) for name in ("api", "credit")}), time.monotonic()
+
+    run.demand_ready(0.1, but=("credit",))
+
+    assert time.monotonic() - began >= 0.5
+    assert [each.partition(" is not")[0] for each in run.unmet] == ["api", "credit"]
+    assert run.unmet[0].endswith("(waited 0.1 s)")
 
 
 @pytest.mark.parametrize("gauge", failover.OF_THE_DATABASE)
