@@ -302,19 +302,17 @@ class Run:
             self.demand(found < most, f"{share} of the applications waited for {found:.1f} s or more")
 
     def demand_ready(self, within: float, but: Sequence[str] = ()) -> None:
-        """Demand that every process `but` some says within so many seconds that it is ready; all are asked at once.
+        """Demand that every process says within so many seconds that it is ready; all are asked at the same time.
 
-        The others were killed and join their groups again: they have `REJOINED_SECONDS`, and are asked afterwards.
+        Those in `but` were killed and join their groups again: they have `REJOINED_SECONDS`.
         """
-        until = time.monotonic() + REJOINED_SECONDS
 
         def demand(name: str) -> None:
             ready = self.system.processes[name].ready
-            seconds = until - time.monotonic() if name in but else within
+            seconds = REJOINED_SECONDS if name in but else within
             self.demand_soon(lambda: ready()[0] == 200, seconds, f"{name} is not ready again")
 
-        at_once(demand, [name for name in self.system.processes if name not in but])
-        at_once(demand, but)
+        at_once(demand, list(self.system.processes))
 
     def says(self, service: str, words: str) -> bool:
         """Whether a service says that it is not ready, and why. Raises httpx's errors."""

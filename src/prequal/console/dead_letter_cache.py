@@ -15,7 +15,7 @@ from typing import Final
 from prequal.console.consumers import KAFKA_IS_AWAY, Consumers
 from prequal.core.errors import Misconfigured, PrequalError, Transient
 from prequal.core.settings import KafkaSettings
-from prequal.messaging.consumer_lag import Partition
+from prequal.messaging.offset_tracker import Partition
 from prequal.ops.dead_letter_resolution import NoSuchDeadLetter
 from prequal.ops.selection import SOURCES
 from prequal.ops.stored_dead_letter import (

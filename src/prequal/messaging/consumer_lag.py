@@ -13,14 +13,13 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from prequal.core.settings import KafkaSettings
 from prequal.core.topology import GROUPS, dead_letter_topic
-from prequal.messaging.kafka_clients import Settings, common_settings
+from prequal.messaging.kafka_clients import common_settings
+from prequal.messaging.offset_tracker import Partition
 
 ASK_SECONDS = 3.0
 
 Place: TypeAlias = tuple[str, str, str]
 """Group, topic and partition."""
-
-Partition: TypeAlias = tuple[str, int]
 
 Spans: TypeAlias = dict[Partition, tuple[int, int]]
 """By topic and partition: the first offset that it holds, and one past the last."""
@@ -106,7 +105,7 @@ class Offsets:
     def dead_letters_held(self) -> Held:
         """What the dead-letter topics hold, and since when. Raises what `dead_letters` does."""
         spans = self.dead_letter_spans()
-        return Held(spans, first_times(self._settings, spans))
+        return Held(spans, first_times(AdminClient(self._settings), spans))
 
     def close(self) -> None:
         """Close the connections; the next question opens others."""
@@ -129,7 +128,7 @@ class Offsets:
         return self._consumers[group]
 
 
-def first_times(settings: Settings, spans: Spans) -> dict[Partition, datetime]:
+def first_times(admin: AdminClient, spans: Spans) -> dict[Partition, datetime]:
     """When the first message of each partition that holds any was written, by the broker's clock. Blocks for seconds.
 
     Raises:
@@ -138,9 +137,7 @@ def first_times(settings: Settings, spans: Spans) -> dict[Partition, datetime]:
     asked = {TopicPartition(*place): OffsetSpec.for_timestamp(0) for place, (low, high) in spans.items() if low < high}
     if not asked:
         return {}
-    # A consumer's `offsets_for_times` leaves out the time that the broker answers. The client must outlive its futures:
-    # those of one that is gone are never done.
-    admin = AdminClient(settings)
+    # A consumer's `offsets_for_times` leaves out the time that the broker answers.
     answers = admin.list_offsets(asked, request_timeout=ASK_SECONDS)
     first = {(place.topic, place.partition): answer.result(2 * ASK_SECONDS) for place, answer in answers.items()}
     return {place: datetime.fromtimestamp(found.timestamp / 1000, UTC) for place, found in first.items()}

@@ -10,13 +10,15 @@ from time import monotonic
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from prequal.core.errors import Misconfigured, Transient
 from prequal.core.settings import KafkaSettings
 from prequal.messaging import consumer_lag
 from prequal.messaging.acls import READER_GROUP, KafkaUser
-from prequal.messaging.consumer_lag import Partition, Spans
+from prequal.messaging.consumer_lag import Spans
 from prequal.messaging.kafka_clients import Refusal, common_settings, consumer_settings
+from prequal.messaging.offset_tracker import Partition
 
 REQUEST_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
@@ -47,12 +49,13 @@ def read_topics(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Message
 
 
 class TopicReader:
-    """Reads over one connection, which stays open; it is opened by the first question. Every question blocks."""
+    """Reads over connections that stay open, each opened by its first question. Every question blocks."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._refusal = Refusal()
         self._opened: Consumer | None = None
+        self._admin: AdminClient | None = None
 
     def offsets(self, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
         """The first offset of each partition that holds any message, and one past the last.
@@ -67,7 +70,9 @@ class TopicReader:
     def first_times(self, spans: Spans) -> dict[Partition, datetime]:
         """When the first message of each of these partitions was written. Raises as `offsets`."""
         with self._answers():
-            return consumer_lag.first_times(common_settings(self._kafka) | {"log_level": 0}, spans)
+            if self._admin is None:
+                self._admin = AdminClient(common_settings(self._kafka) | {"log_level": 0})
+            return consumer_lag.first_times(self._admin, spans)
 
     def read(self, spans: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
         """The messages from an offset up to before another. Raises as `offsets`."""
@@ -75,8 +80,8 @@ class TopicReader:
             yield from _until_ends(self._consumer(), spans)
 
     def close(self) -> None:
-        """Close the connection; the next question opens another."""
-        opened, self._opened = self._opened, None
+        """Close the connections; the next question opens others."""
+        opened, self._opened, self._admin = self._opened, None, None
         if opened is not None:
             opened.close()
 
@@ -115,8 +120,8 @@ def _offsets(consumer: Consumer, topics: Sequence[str], user: str) -> dict[Parti
             unseen = f", or the Kafka user {user} may not read it, as {KafkaUser.OPERATOR} may" if user else ""
             raise Misconfigured(f"The topic {topic} does not exist: run `prequal topics`{unseen}.")
     partitions = [TopicPartition(topic, number) for topic in topics for number in existing[topic].partitions]
-    marks = [(each, consumer.get_watermark_offsets(each, timeout=REQUEST_SECONDS)) for each in partitions]
-    return {(each.topic, each.partition): mark for each, mark in marks if mark and mark[0] < mark[1]}
+    marks = zip(partitions, consumer_lag.reaches(consumer, partitions, REQUEST_SECONDS), strict=True)
+    return {(each.topic, each.partition): (first, end) for each, (first, end) in marks if first < end}
 
 
 def _until_ends(consumer: Consumer, spans: Mapping[Partition, tuple[int, int]]) -> Iterator[Message]:
