@@ -5,8 +5,8 @@
 #   (`message.timestamp.type=LogAppendTime`). The admin client asks for the offset of `OffsetSpec.max_timestamp()`.
 # Expected: that of the newest message, 14, since on such a topic no later message has an earlier time.
 # Seen: 10, the first of the last batch. A batch is dated as one, so that its messages share the largest time, and the
-#   first of them is answered. Whoever takes it for the end of the topic, to say how old the newest message is or up to
-#   where a copy is complete, is right about the time and leaves out the rest of the batch.
+#   first of them is answered. A program that takes it for the end of the topic, to say how old the newest message is or
+#   up to where a copy is complete, is right about the time and leaves out the rest of the batch.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
