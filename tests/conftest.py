@@ -17,6 +17,7 @@ from harness.stores import a_kafka, a_postgres
 from harness.system import System, a_system
 from prequal.local.kafka import Kafka
 from prequal.postgres import primary
+from prequal.telemetry.breakers import breaker_of
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,6 +32,12 @@ def _stalled_machine_is_waited_for() -> Iterator[None]:
     """A connection that a test opens in its own process waits, however long the machine stands still."""
     with mock.patch.object(primary, "CONNECT_SECONDS", 30.0):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _breakers_of_its_own() -> None:
+    """A store that is away in one test is not left alone in the next one that has it at the same address."""
+    breaker_of.cache_clear()
 
 
 @pytest.fixture(scope="module", autouse=True)

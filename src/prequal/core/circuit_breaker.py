@@ -62,6 +62,7 @@ class Breaker:
         self._clock = clock
         self._chance = chance
         self.last_failure: type[BaseException] | None = None
+        self._last_reason = ""
         self._failures = 0
         self._open_seconds = FIRST_OPEN_SECONDS
         self._not_before = 0.0
@@ -111,15 +112,17 @@ class Breaker:
         """Run the body unless the breaker is open, and record how it ends; `blames` tells the dependency's failures.
 
         Raises:
-            BreakerOpen: the body was not run; it is a `refusal`.
+            BreakerOpen: the body was not run; it is a `refusal`, and says how the dependency failed.
         """
         if not self.try_enter():
-            raise refusal(f"{self._dependency} failed {self._failures} times in a row and is left alone for now")
+            times = f"{self._dependency} failed {self._failures} times in a row and is left alone for now"
+            raise refusal(times + (f"; at last: {self._last_reason}" if self._last_reason else ""))
         try:
             yield
         except BaseException as error:
             if blames(error):
                 self.last_failure = type(error)
+                self._last_reason = str(error) if isinstance(error, Transient) else type(error).__name__
                 self.failed()
             else:
                 self.succeeded()

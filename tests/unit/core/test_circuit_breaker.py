@@ -131,6 +131,21 @@ def test_guarded_call_is_not_even_begun_while_it_is_open(breaker: Breaker) -> No
     assert issubclass(BreakerOpen, Transient)
 
 
+@pytest.mark.parametrize(
+    ("failure", "reason"), [(Transient("no route to it"), "no route to it"), (OSError("secret"), "OSError")]
+)
+def test_refusal_says_how_the_dependency_failed_and_carries_no_data(
+    breaker: Breaker, failure: Exception, reason: str
+) -> None:
+    for _ in range(FAILURES_MAX):
+        with pytest.raises(type(failure)), breaker.guarding(lambda _: True):
+            raise failure
+
+    with pytest.raises(BreakerOpen) as refused, breaker.guarding(lambda _: True):
+        pytest.fail("begun")
+    assert str(refused.value).endswith(f"left alone for now; at last: {reason}")
+
+
 def test_only_a_failure_that_blames_the_dependency_counts(breaker: Breaker) -> None:
     for error in (ConnectionResetError, KeyError) * FAILURES_MAX:
         with pytest.raises(error), breaker.guarding(lambda error: isinstance(error, ConnectionError)):

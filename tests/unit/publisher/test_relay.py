@@ -8,11 +8,12 @@ import asyncpg
 import pytest
 
 from harness.waiting import soon
+from prequal.core.circuit_breaker import FAILURES_MAX
 from prequal.core.settings import PublisherSettings, load
 from prequal.core.topology import TOPICS
 from prequal.messaging.delivery import DeliveryReports
 from prequal.messaging.outbox_producer import ProducerDied
-from prequal.postgres.connections import LostRace
+from prequal.postgres.connections import LostRace, PostgresAway, PostgresLeftAlone, SingleConnection
 from prequal.publisher.left_events import LeftEvents
 from prequal.publisher.relay import TopicRelay
 
@@ -55,4 +56,20 @@ async def test_database_that_is_away_is_what_the_relay_names() -> None:
     await soon(lambda: relay.failure is not None)
 
     running.cancel()
-    assert str(relay.failure).startswith(f"DATABASE_ERROR on {TOPIC}: PostgreSQL cannot be reached")
+    failure = str(relay.failure)
+    assert failure.startswith(f"DATABASE_ERROR on {TOPIC}: ")
+    assert "PostgreSQL cannot be reached: ConnectionRefusedError" in failure
+
+
+async def test_relay_behind_an_open_breaker_still_names_the_database_that_is_away() -> None:
+    for _ in range(FAILURES_MAX):
+        with pytest.raises(PostgresAway):
+            async with SingleConnection(ADDRESS, "another").use("any"):
+                pytest.fail("connected")
+
+    relay = a_relay()
+    with pytest.raises(PostgresLeftAlone) as refused:
+        await relay._round()
+    failure = await failure_of(relay, refused.value)
+
+    assert "left alone for now; at last: PostgreSQL cannot be reached: ConnectionRefusedError" in failure
