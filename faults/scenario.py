@@ -348,7 +348,7 @@ class Run:
         pending = "SELECT EXISTS (SELECT FROM applications WHERE status = 'PENDING')"
         return (
             not self.system.database.value(pending)
-            and self.system.database.count("outbox_events") == self.system.database.count("outbox_parked") == 0
+            and self.system.database.unpublished() == 0
             and self.system.broker.lag() == 0
         )
 

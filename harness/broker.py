@@ -129,7 +129,8 @@ class Broker:
         consumer = self._reader(topic)
         try:
             while len(found) < count or sum(end for end in self.ends(topic).values()) > len(found):
-                assert time.monotonic() < deadline, f"{len(found)} of {count} messages came in {topic}"
+                in_time = time.monotonic() < deadline
+                assert in_time, f"{len(found)} of {count} messages came of {topic}, which ends at {self.ends(topic)}"
                 found += [message for message in consumer.consume(1000, 0.1) if message.error() is None]
         finally:
             consumer.close()

@@ -79,6 +79,11 @@ class Database:
     def count(self, table: str) -> int:
         return cast(int, self.value(f"SELECT count(*) FROM {table}"))
 
+    def unpublished(self) -> int:
+        """How many events wait to be published, parked ones too: asked at once, for rows go from one to the other."""
+        query = "SELECT (SELECT count(*) FROM outbox_events) + (SELECT count(*) FROM outbox_parked)"
+        return cast(int, self.value(query))
+
     def everything(self) -> dict[str, list[str]]:
         """Every row of every table that holds facts, as text and in order: equal means that nothing changed."""
         return {

@@ -85,7 +85,7 @@ def assert_all_is_well(
     published, with one id a fact; every decryption is on record.
     """
     eventually(lambda: database.value("SELECT count(*) FROM applications WHERE status = 'PENDING'") == 0, within)
-    eventually(lambda: database.count("outbox_events") == database.count("outbox_parked") == 0, within)
+    eventually(lambda: database.unpublished() == 0, within)
     eventually(lambda: broker.lag() == 0, within)
     found = {str(row["id"]): row for row in database.rows("SELECT * FROM applications")}
     assert set(found) == set(accepted)

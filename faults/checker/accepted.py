@@ -1,6 +1,6 @@
 """I1: every application that was answered 202 is in the database, as it was sent.
 
-Invariant: the client's journal is believed, the database is judged.
+Invariant: the client's journal is trusted, the database is judged.
 """
 
 from faults.checker.evidence import Evidence, Violation, found

@@ -650,7 +650,7 @@ async def test_unsigned_report_decides_during_an_upgrade_but_no_badly_signed_one
     assert decided(database, forged) == "PENDING"
 
 
-async def test_credit_signs_what_decision_believes(database: Database, broker: Broker) -> None:
+async def test_credit_signs_what_decision_accepts(database: Database, broker: Broker) -> None:
     (submission,) = stored(database)
     broker.publish(SUBMITTED, [submission.submitted()])
     async with assessing(database, broker):

@@ -28,7 +28,7 @@ from prequal.messaging.event_ids import event_id
 from prequal.messaging.events import ApplicationSubmitted, CreditReportGenerated, Event
 from prequal.postgres.connections import connect
 from prequal.publisher import queries, relay
-from prequal.publisher.left_events import LeftEvents
+from prequal.publisher.unpublished_topics import UnpublishedTopics
 from prequal.telemetry import metrics
 from prequal.telemetry.breakers import breaker_of
 from tests.builders import APPLICATION_ID, CLIENT, PAN_HASH, REPORT_MAC, TOKEN
@@ -37,7 +37,7 @@ from tests.support.publishing import INSERT_UNPUBLISHED, an_unpublished_row, pub
 
 
 def nothing_waits(database: Database) -> bool:
-    return database.count("outbox_events") == database.count("outbox_parked") == 0
+    return database.unpublished() == 0
 
 
 async def keys(broker: Broker, topic: str, count: int) -> list[UUID]:
@@ -296,7 +296,7 @@ async def test_row_given_to_a_producer_just_built_by_another_relay_is_given_once
         breaker=breaker_of("kafka_producer", address),
         publish=lambda row: given.append(row.id),
     )
-    topic_relay = relay.TopicRelay(SUBMITTED, settings, stand_in, LeftEvents(settings, [SUBMITTED]))
+    topic_relay = relay.TopicRelay(SUBMITTED, settings, stand_in, UnpublishedTopics(settings, [SUBMITTED]))
 
     async def rebuilt_meanwhile(*what: Any) -> list[outbox.OutboxRow]:
         rows = await read(*what)
@@ -333,8 +333,7 @@ async def test_event_too_large_waits_with_a_reason_and_its_neighbours_are_publis
     neighbours = unpublished(database, 30, payload="{}")
     async with publishing(database, broker):
         await soon(lambda: broker.published(SUBMITTED) == 30)
-        await soon(lambda: database.count("outbox_events") == 0)
-        parked = database.rows("SELECT * FROM outbox_parked")
+        parked = await soon(lambda: database.rows("SELECT * FROM outbox_parked"))
         published = await keys(broker, SUBMITTED, 30)
 
         broker.configure(SUBMITTED, max_message_bytes="1048588")

@@ -59,10 +59,6 @@ def rows(database: Database, count: int = 5, **fields: str) -> list[OutboxRow]:
     return [OutboxRow(**row) for row in database.rows(f"SELECT {ROW} FROM outbox_events ORDER BY id")]
 
 
-def waits(database: Database) -> int:
-    return int(database.count("outbox_events")) + int(database.count("outbox_parked"))
-
-
 async def test_events_are_published_and_archived_unchanged_by_their_writer(database: Database, broker: Broker) -> None:
     columns = f"{ROW}, created_at"
     async with own_events(database, broker) as events:
@@ -71,7 +67,7 @@ async def test_events_are_published_and_archived_unchanged_by_their_writer(datab
 
         events.publish(committed)
 
-        await soon(lambda: waits(database) == 0)
+        await soon(lambda: database.unpublished() == 0)
     assert database.rows(f"SELECT {columns} FROM outbox_archive ORDER BY id") == before
     assert {row["by"] for row in database.rows("SELECT published_by AS by FROM outbox_archive")} == {"prequal-api"}
     messages = await broker.arrived(SUBMITTED, len(committed))
@@ -83,7 +79,7 @@ async def test_what_is_on_its_way_when_the_writer_stops_is_archived(database: Da
     async with own_events(database, broker) as events:
         events.publish(rows(database))
 
-    assert (waits(database), database.count("outbox_archive")) == (0, 5)
+    assert (database.unpublished(), database.count("outbox_archive")) == (0, 5)
 
 
 class DiesOnce:
@@ -127,7 +123,7 @@ async def test_what_the_next_producer_is_given_at_once_is_archived_when_it_is_ac
 
         producer.acknowledge()
 
-        await soon(lambda: waits(database) == 1)
+        await soon(lambda: database.unpublished() == 1)
     assert [row["id"] for row in database.rows("SELECT id FROM outbox_events")] == [first.id]
 
 
@@ -172,7 +168,7 @@ async def test_where_writers_do_not_publish_the_publisher_leaves_them_nothing(
     rows(database)
 
     async with publishing(database, broker, publish_own_events=False):
-        await soon(lambda: waits(database) == 0)
+        await soon(lambda: database.unpublished() == 0)
 
     assert broker.published(SUBMITTED) == 5
 
@@ -190,7 +186,7 @@ async def test_application_is_accepted_while_its_writer_reaches_no_broker_and_it
 
             answers = [await client.post("/applications", json=an_application()) for _ in range(5)]
 
-            await soon(lambda: waits(database) == 0)
+            await soon(lambda: database.unpublished() == 0)
     assert [answer.status_code for answer in answers] == [202] * 5
     assert broker.published(SUBMITTED) == database.count("outbox_archive") == 5
 
@@ -246,10 +242,10 @@ async def test_acknowledged_event_that_was_not_archived_is_published_again_and_a
     async with own_events(database, broker) as events:
         events.publish(rows(database))
         await soon(lambda: broker.published(SUBMITTED) == 5)
-    assert waits(database) == 5
+    assert database.unpublished() == 5
 
     async with publishing(database, broker):
-        await soon(lambda: waits(database) == 0)
+        await soon(lambda: database.unpublished() == 0)
 
     published = Counter(headers_of(message)["event_id"] for message in await broker.arrived(SUBMITTED, 10))
     assert set(published.values()) == {2}
@@ -264,7 +260,7 @@ async def test_writer_and_publisher_that_publish_the_same_events_archive_each_on
         for _ in range(20):
             events.publish(rows(database, 20))
             await asyncio.sleep(0.01)
-        await soon(lambda: waits(database) == 0)
+        await soon(lambda: database.unpublished() == 0)
 
     assert database.count("outbox_archive") == 400
     assert len({message.key() for message in await broker.arrived(SUBMITTED, broker.published(SUBMITTED))}) == 400
@@ -292,5 +288,5 @@ def test_writers_that_publish_their_events_need_no_publisher(database: Database,
     application_id = response.json()["application_id"]
     eventually(lambda: system.api.get(f"/applications/{application_id}/status").json()["status"] != "PENDING")
     eventually(lambda: database.count("outbox_archive") == 2)
-    assert waits(database) == 0
+    assert database.unpublished() == 0
     assert system.api.metric("kafka_messages_published_total", f'topic="{SUBMITTED}"') == 1

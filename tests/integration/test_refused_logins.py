@@ -105,7 +105,7 @@ async def test_task_of_a_process_that_has_started_waits_a_refused_login_out(
     with capture_logs() as logs:
         async with refused(database, role):
             running = asyncio.ensure_future(task(database, stop))
-            await soon(lambda: running.done() or [line for line in logs if said in (line.get("what"), line["event"])])
+            await soon(lambda: running.done() or [line for line in logs if said in (line.get("target"), line["event"])])
             is_over = running.done()
         stop.set()
         await running

@@ -109,7 +109,7 @@ def test_report_key_is_retired_when_nothing_that_it_signed_is_undecided(database
         reported(database, table, submission)
 
     assert listed(database, "REPORT_KEY", keys) == [
-        (old, "believed", {"undecided applications": 2}),
+        (old, "verifies", {"undecided applications": 2}),
         (NEW_ID, "active", {}),
     ]
     assert listed(database, "REPORT_KEY", {"REPORT_KEY": OTHER_KEY})[0] == (old, "not here", None)
@@ -168,7 +168,7 @@ async def test_nobody_waits_for_long_behind_a_retirement_that_waits_for_a_backup
     ok(await retire_elsewhere(database, "REPORT_KEY", keys))
 
 
-async def test_report_that_is_written_between_the_looks_of_a_retirement_is_believed_on(
+async def test_report_that_is_written_between_the_looks_of_a_retirement_is_still_accepted(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = await asyncio.to_thread(rotated, database, "REPORT_KEY")
@@ -184,7 +184,7 @@ async def test_report_that_is_written_between_the_looks_of_a_retirement_is_belie
     assert "undecided applications 1" in refusal(await retire_elsewhere(database, "REPORT_KEY", keys))
 
     assert [state for _, state, _ in await asyncio.to_thread(listed, database, "REPORT_KEY", keys)] == [
-        "believed",
+        "verifies",
         "active",
     ]
 
@@ -203,7 +203,7 @@ async def test_nothing_is_reported_under_a_retired_key(database: Database) -> No
     assert len(written) == 1
 
 
-async def test_decision_believes_a_key_no_more_once_it_is_retired(database: Database) -> None:
+async def test_decision_accepts_a_key_no_more_once_it_is_retired(database: Database) -> None:
     mac, facts = ReportMac(key_bytes(SecretStr(OTHER_KEY)), [REPORT_KEY_BYTES]), b"facts"
     keys = await asyncio.to_thread(rotated, database, "REPORT_KEY")
     async with connected(as_login(database.url, Role.DECISION, PASSWORD), "test keys") as connection:

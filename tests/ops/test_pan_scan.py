@@ -142,7 +142,7 @@ def test_file_that_cannot_be_read_is_named_without_a_pan_and_ends_with_2(tmp_pat
     assert OTHER not in shown.output
 
 
-def test_search_that_misses_the_planted_pan_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_that_misses_the_planted_pan_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PanSearch, "in_window", lambda *_, **__: iter(()))
 
     with pytest.raises(Misconfigured, match="do not trust it"):

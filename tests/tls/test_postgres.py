@@ -1,4 +1,4 @@
-"""Every connection of ours to a PostgreSQL that takes none without TLS, and what is said where it is not believed."""
+"""Every connection of ours to a PostgreSQL that takes none without TLS, and what is said where it is not trusted."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,7 +78,7 @@ async def test_server_without_tls_is_refused(cluster: Cluster, authority: Author
 
 
 @pytest.mark.parametrize("command", ["publisher", "migrate"])
-def test_process_and_job_that_do_not_believe_the_server_end_with_a_sentence(
+def test_process_and_job_that_do_not_trust_the_server_end_with_a_sentence(
     server: DebianPostgres, tmp_path: Path, command: str
 ) -> None:
     settings = {

@@ -108,7 +108,7 @@ def verify(
     """Compare the record with its chain: OK, or the first entry that is not as it was, with exit code 1.
 
     Without --head it cannot know that the newest blocks, with all their entries, were cut off. Blocks that were dropped
-    are believed by their seal, or compared as well with --export. Needs DATABASE_URL and RECORD_KEY, or a running
+    are verified by their seal, or compared as well with --export. Needs DATABASE_URL and RECORD_KEY, or a running
     `prequal up`.
 
     \b
@@ -155,7 +155,7 @@ def drop(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="That `prequal audit export` wrote.")],
     as_json: AsJson = False,
 ) -> None:
-    """Delete what a file of `export` holds from the database, under a seal that `verify` believes.
+    """Delete what a file of `export` holds from the database, under a seal that `verify` accepts.
 
     The file is verified, and compared with what is stored. It may be stopped and begun again; until it has ended
     `verify` names an entry that is left. Needs RECORD_KEY and, as DATABASE_URL, the address of the tables' owner, or a

@@ -110,7 +110,7 @@ def list_keys(
 ) -> None:
     """List the keys of one kind by their ids, with their state and what needs each; never a key.
 
-    A state is `active`; `decrypts`, `looked up`, `believed` or `verifies` for one of …_KEYS_RETIRED; `not here` (known
+    A state is `active`; `decrypts`, `looked up` or `verifies` for one of …_KEYS_RETIRED; `not here` (known
     to the database, and not to this command); or `retired`. Of an ENCRYPTION_KEY there is its source (`environment`,
     `file`, or the key service that wrapped it in the file), its first use, and its encryptions, added up each
     minute; of the others how many rows need the key.

@@ -69,5 +69,5 @@ class Consumers:
             self.last, self.is_away = Lag(datetime.now(UTC), behind), False
         except KafkaException as error:
             self.is_away = True
-            log.debug("probe_failed", what="Kafka", reason=str(error.args[0]))
+            log.debug("probe_failed", dependency="Kafka", reason=str(error.args[0]))
             await asyncio.to_thread(self._offsets.close)

@@ -16,10 +16,10 @@ log = structlog.get_logger()
 _abandoned: list[str] = []
 
 
-def abandon(what: str) -> None:
-    """Leave `what` behind, which would not let the interpreter finish; `process.run` then exits without it."""
-    log.warning("shutdown_forced", what=what)
-    _abandoned.append(what)
+def abandon(work: str) -> None:
+    """Leave `work` behind, which would not let the interpreter finish; `process.run` then exits without it."""
+    log.warning("shutdown_forced", work=work)
+    _abandoned.append(work)
 
 
 def stopped_by_signals() -> asyncio.Event:

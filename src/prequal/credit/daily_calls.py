@@ -69,7 +69,7 @@ class DailyCalls:
             async with self._connection.use("count_calls") as connection:
                 counted = await bureau_calls.count(connection, wanted, self._max)
         except (Transient, asyncpg.PostgresError) as error:
-            log.warning("retrying", what="bureau_calls", reason=describe(error))
+            log.warning("retrying", target="bureau_calls", reason=describe(error))
             return 0
         if counted < wanted and not self._is_spent:
             log.warning("bureau_calls_spent", limit=self._max, waiting=wanted - counted)

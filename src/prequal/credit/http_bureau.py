@@ -125,7 +125,7 @@ class HttpBureau:
                     return await self._try(request_id, event, pan)
             except BureauFailed as error:
                 metrics.BUREAU_REQUESTS.labels("failed").inc()
-                log.warning("retrying", what="bureau", reason=str(error), **ids)
+                log.warning("retrying", target="bureau", reason=str(error), **ids)
                 # While the breaker is not closed it sets the pace, and this application's pauses do not grow.
                 is_closed = self._breaker.state is State.CLOSED
                 await self._pause(pauses.next() if is_closed else FIRST_PAUSE_SECONDS)

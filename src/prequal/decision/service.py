@@ -62,8 +62,8 @@ async def _main(settings: DecisionSettings, stop: asyncio.Event) -> None:
     readiness = Readiness(Service.DECISION, settings, consumer.reason_not_ready, policy.detail)
     check = recorded_key(REPORT_KEY, *map(KeyCheck.of, keys))
     async with started(Service.DECISION, settings, stop, readiness, check, policy.load, handler.warm) as running:
-        believed = known_keys.watch(readiness.database, [functools.partial(forget_retired, mac)], stop)
-        running.group.create_task(believed)
+        keys_known = known_keys.watch(readiness.database, [functools.partial(forget_retired, mac)], stop)
+        running.group.create_task(keys_known)
         looking = running.group.create_task(policy.run(stop))
         running.group.create_task(keep_moving(readiness.database, settings.database_url, settings.service_name, stop))
         await consumer.run(stop)
@@ -78,10 +78,10 @@ async def forget_retired(mac: ReportMac, connection: Connection) -> None:
         Misconfigured: every key of this process was retired.
     """
     known = await recorded(connection, REPORT_KEY)
-    retired = {id_ for id_ in mac.believed if id_ in known and known[id_].retired_at}
+    retired = {id_ for id_ in mac.verifies_with if id_ in known and known[id_].retired_at}
     if not retired:
         return
-    if retired == mac.believed:
+    if retired == mac.verifies_with:
         raise Misconfigured(
             f"REPORT_KEY (id {mac.key_id.hex()}) is retired: give decision-service the key that credit-service signs "
             f"with, and start again."

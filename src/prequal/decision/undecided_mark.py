@@ -36,4 +36,4 @@ async def keep_moving(database: SharedConnection, database_url: str, service_nam
                 async with connected(database_url, f"{service_name} undecided", has_started=True) as connection:
                     await mover.move(connection)
         except Transient as error:
-            log.warning("retrying", what="undecided_mark", reason=str(error))
+            log.warning("retrying", target="undecided_mark", reason=str(error))

@@ -1,6 +1,6 @@
 """Sign-in by an issuer: the authorization code flow of OpenID Connect Core 1.0, with PKCE (RFC 7636), state and nonce.
 
-Invariant: what an issuer sends is believed of those alone who were sent there, once, and within ten minutes.
+Invariant: what an issuer sends is accepted of those alone who were sent there, once, and within ten minutes.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """A token of an issuer (JWT, RFC 7519): its signature, its audience and its lifetime.
 
-Invariant: no claim is believed, nor looked at but to refuse, before the signature was found right.
+Invariant: no claim is trusted, nor looked at but to refuse, before the signature was found right.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class KeyNotKnown(Transient):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a token says, and between which seconds since 1970 it is to be believed."""
+    """What a token says, and between which seconds since 1970 it is valid."""
 
     claims: Mapping[str, Any]
     not_before: float

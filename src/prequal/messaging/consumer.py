@@ -247,7 +247,7 @@ class BatchConsumer(Generic[E]):
 
     def _wait_after(self, error: Transient) -> None:
         seconds = self._backoff.next()
-        log.warning("retrying", what=self._topic, reason=str(error), seconds=round(seconds, 2))
+        log.warning("retrying", target=self._topic, reason=str(error), seconds=round(seconds, 2))
         metrics.RETRIES.labels("batch").inc()
         self._not_before = monotonic() + seconds
 

@@ -110,8 +110,8 @@ class OwnEventPublisher:
             if self._acknowledged:
                 await self._archive()
         except (Transient, asyncpg.PostgresError) as error:
-            what = f"archive {self._topic}"
-            log.warning("retrying", error_code="DATABASE_ERROR", what=what, reason=reason_of(error))
+            target = f"archive {self._topic}"
+            log.warning("retrying", error_code="DATABASE_ERROR", target=target, reason=reason_of(error))
             await lifecycle.pause(stop, self._backoff.next())
         if not self._in_flight and not self._acknowledged:
             self._published.clear()

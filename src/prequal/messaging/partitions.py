@@ -116,7 +116,7 @@ class Partitions:
             self._reach_end((message.topic() or "", message.partition() or 0), message.offset() or 0)
         else:
             self._is_unfit |= is_fatal(error)  # else the client retries by itself
-            log.warning("retrying", what=self._topic, reason=error.name())
+            log.warning("retrying", target=self._topic, reason=error.name())
         return True
 
     def track(self, partition: Partition, offset: int) -> bool:

@@ -24,7 +24,7 @@ class ReportMac:
         """Take keys of 32 bytes."""
         self.key_id = key_id(key)
         self._signing = KeyedHash(key, PURPOSE)
-        self._believed = {key_id(each): KeyedHash(each, PURPOSE) for each in (key, *retired)}
+        self._verifying = {key_id(each): KeyedHash(each, PURPOSE) for each in (key, *retired)}
 
     def __repr__(self) -> str:
         return "ReportMac()"
@@ -34,17 +34,17 @@ class ReportMac:
         return self._signing.of(facts).hex()
 
     @property
-    def believed(self) -> frozenset[bytes]:
+    def verifies_with(self) -> frozenset[bytes]:
         """The ids of the keys whose MACs are valid."""
-        return frozenset(self._believed)
+        return frozenset(self._verifying)
 
     def forget(self, ids: Iterable[bytes]) -> None:
-        """Believe the keys of these ids no more."""
+        """Verify by the keys of these ids no more."""
         for each in ids:
-            self._believed.pop(each, None)
+            self._verifying.pop(each, None)
 
     def is_valid(self, mac: str | None, facts: bytes) -> bool:
         """Whether a holder of an accepted key made `mac` of these facts; takes as long for every wrong one."""
         given = (mac or "").encode()
-        matches = [hmac.compare_digest(given, key.of(facts).hex().encode()) for key in self._believed.values()]
+        matches = [hmac.compare_digest(given, key.of(facts).hex().encode()) for key in self._verifying.values()]
         return True in matches

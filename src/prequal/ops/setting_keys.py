@@ -1,6 +1,6 @@
 """The keys of reports, of the record and of second factors: which there are, what needs each, and how one is retired.
 
-Invariant: such a key is retired only when nothing is left that is believed, proved or decrypted by it.
+Invariant: such a key is retired only when nothing is left that it verifies or decrypts.
 """
 
 from collections import Counter
@@ -83,7 +83,7 @@ async def _people(connection: Connection, _: Sequence[bytes], __: datetime | Non
 PURPOSES: Final[Mapping[str, Purpose]] = {
     "REPORT_KEY": Purpose(
         _reports,
-        "believed",
+        "verifies",
         "It signed their reports: wait until they are decided, or look at what holds them up (`prequal dlq list`).",
         only_with_key=True,
     ),

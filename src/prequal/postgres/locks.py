@@ -45,7 +45,7 @@ class LockRetries:
                 f"{self._what} stopped half-way, and may simply be run again: a table is locked; "
                 f"the oldest transaction on the tables is of {holder}."
             )
-        log.warning("retrying", what=self._what, reason=f"a table is locked; the oldest transaction is of {holder}")
+        log.warning("retrying", target=self._what, reason=f"a table is locked; the oldest transaction is of {holder}")
         return self._backoff.next()
 
 

@@ -99,7 +99,7 @@ async def is_silent(database_url: str, within: float) -> bool:
 
 
 def tls_refusal(error: BaseException) -> str | None:
-    """Why the server is not believed to be the one of the address; None when that is not what failed."""
+    """Why the server does not prove to be the one of the address; None when that is not what failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in NOT_ITS_NAME:
             return "The certificate of PostgreSQL is not for the host's name in DATABASE_URL."

@@ -34,6 +34,6 @@ async def wait_for_database(
                     await check(connection)
             return
         except Transient as error:
-            what = "key service" if isinstance(error, KeysUnavailable) else "PostgreSQL"
-            log.warning("retrying", what=what, reason=str(error))
+            target = "key service" if isinstance(error, KeysUnavailable) else "PostgreSQL"
+            log.warning("retrying", target=target, reason=str(error))
         await pause(stop, backoff.next())

@@ -61,8 +61,8 @@ class InFlight:
         batch, and a batch is refused as a whole. Every other turn is left to the other rows, so that a row which is
         refused again and again does not hold up its topic.
         """
-        to_isolate = [row for row in rows if row.id in self._to_isolate]
-        self._isolated_turn = bool(to_isolate) and (not self._isolated_turn or len(to_isolate) == len(rows))
+        alone = [row for row in rows if row.id in self._to_isolate]
+        self._isolated_turn = bool(alone) and (not self._isolated_turn or len(alone) == len(rows))
         if self._isolated_turn:
-            return to_isolate[:1] if not self._ids else []
+            return alone[:1] if not self._ids else []
         return [row for row in rows if row.id not in self._to_isolate]

@@ -29,8 +29,8 @@ from prequal.postgres.connections import Connection, SingleConnection, reason_of
 from prequal.publisher import queries
 from prequal.publisher.in_flight import InFlight
 from prequal.publisher.lease import LeaseHolder
-from prequal.publisher.left_events import LeftEvents
 from prequal.publisher.restoring import Restoring
+from prequal.publisher.unpublished_topics import UnpublishedTopics
 from prequal.telemetry import metrics, tracing
 
 log = structlog.get_logger()
@@ -54,10 +54,12 @@ class TopicRelay:
         failure: why rows are not published now; None while they are.
     """
 
-    def __init__(self, topic: str, settings: PublisherSettings, producer: OutboxProducer, left: LeftEvents) -> None:
+    def __init__(
+        self, topic: str, settings: PublisherSettings, producer: OutboxProducer, unpublished: UnpublishedTopics
+    ) -> None:
         self._topic = topic
         self._settings = settings
-        self._left = left
+        self._unpublished = unpublished
         self._producer = producer
         # An archived row that a crash of the server brings back is published again: no commit need wait for the disk.
         self._connection = SingleConnection(settings.database_url, f"publisher {topic}", synchronous_commit="off")
@@ -96,7 +98,7 @@ class TopicRelay:
         reason = reason_of(error)
         code = "KAFKA_PUBLISH_ERROR" if isinstance(error, ProducerDied) else "DATABASE_ERROR"
         self.failure = f"{code} on {self._topic}: {reason}"
-        log.warning("retrying", error_code=code, what=self._topic, reason=reason)
+        log.warning("retrying", error_code=code, target=self._topic, reason=reason)
         metrics.RETRIES.labels("publish").inc()
         self._rows_expected = True
         await lifecycle.pause(stop, self._backoff.next())
@@ -107,10 +109,10 @@ class TopicRelay:
         Rows that are expected and were not read (the broker's breaker is open, too many are in flight, another
         publisher has the lease) do not end the wait: only a report or time changes anything for them.
         """
-        seconds = min(self._lease.renew_in, IDLE_SECONDS) or self._left.every_seconds
+        seconds = min(self._lease.renew_in, IDLE_SECONDS) or self._unpublished.every_seconds
         asked = len(self._in_flight) or not self._producer.warm
         with self._producer.watched() if asked else contextlib.nullcontext():
-            await lifecycle.first_of(seconds, stop, self._reports.arrived, self._left.found[self._topic])
+            await lifecycle.first_of(seconds, stop, self._reports.arrived, self._unpublished.found[self._topic])
         self._producer.serve()
         if self._reports.arrived.is_set():
             await lifecycle.pause(stop, REPORTS_GATHER_SECONDS)
@@ -152,7 +154,7 @@ class TopicRelay:
 
     async def _read(self, connection: Connection) -> list[OutboxRow]:
         """The rows to publish now; none when no rows are expected, or none may be published."""
-        found = self._left.found[self._topic]
+        found = self._unpublished.found[self._topic]
         if found.is_set():
             found.clear()
             self._rows_expected = True
@@ -161,7 +163,7 @@ class TopicRelay:
             return []
         self._rows_expected = False  # before the read, so that a commit during it is read by the next round
         lease, in_flight = self._lease.held, self._in_flight.ids
-        rows = await queries.read_unpublished(connection, lease, in_flight, limit, self._left.seconds)
+        rows = await queries.read_unpublished(connection, lease, in_flight, limit, self._unpublished.seconds)
         admitted = not rows or self._producer.breaker.try_enter()
         if len(rows) == limit or not admitted:
             self._rows_expected = True

@@ -49,7 +49,7 @@ class Republisher:
             try:
                 await self._round()
             except (Transient, asyncpg.PostgresError) as error:
-                log.warning("retrying", what=NAME, reason=reason_of(error))
+                log.warning("retrying", target=NAME, reason=reason_of(error))
             await pause(stop, CHECK_EVERY_SECONDS)
         with suppress(Transient, asyncpg.PostgresError):
             async with self._connection.use() as connection:

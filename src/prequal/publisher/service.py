@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from prequal.core.settings import PublisherSettings
 from prequal.core.topology import TOPICS, Service
 from prequal.messaging.outbox_producer import OutboxProducer
-from prequal.publisher.left_events import LeftEvents
 from prequal.publisher.relay import TopicRelay
 from prequal.publisher.republisher import Republisher
 from prequal.publisher.system_metrics import SystemMetrics
+from prequal.publisher.unpublished_topics import UnpublishedTopics
 from prequal.service import process
 from prequal.service.readiness import Readiness
 from prequal.service.run import started
@@ -32,12 +32,12 @@ def run(settings: PublisherSettings) -> None:
 async def _main(settings: PublisherSettings, stop: asyncio.Event) -> None:
     breaker = breaker_of("kafka_producer", settings.kafka_bootstrap_servers)
     producer = OutboxProducer(settings, "prequal-publisher", TOPICS, breaker, tells_when_warm=True)
-    left = LeftEvents(settings, TOPICS)
-    relays = [TopicRelay(topic, settings, producer, left) for topic in TOPICS]
+    unpublished = UnpublishedTopics(settings, TOPICS)
+    relays = [TopicRelay(topic, settings, producer, unpublished) for topic in TOPICS]
     readiness = Readiness(Service.PUBLISHER, settings, lambda: "; ".join(_reasons(producer, relays)) or None)
     async with started(Service.PUBLISHER, settings, stop, readiness) as running:
         publishing = [running.group.create_task(relay.run(stop)) for relay in relays]
-        running.group.create_task(left.watch(readiness.database, stop))
+        running.group.create_task(unpublished.watch(readiness.database, stop))
         running.group.create_task(Republisher(settings).run(stop))
         running.group.create_task(SystemMetrics(settings).run(stop))
         await stop.wait()

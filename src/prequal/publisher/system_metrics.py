@@ -59,7 +59,7 @@ class SystemMetrics:
                     gauge.set(value)
             except (Transient, asyncpg.PostgresError) as error:
                 _clear(DATABASE_GAUGES)
-                log.debug("probe_failed", what="PostgreSQL", reason=describe(error))
+                log.debug("probe_failed", dependency="PostgreSQL", reason=describe(error))
             self._read_disk()
             await pause(stop, random.uniform(*READ_EVERY_SECONDS))
         await self._connection.close()
@@ -74,7 +74,7 @@ class SystemMetrics:
             except KafkaException as error:
                 _clear(BROKER_GAUGES)
                 await asyncio.to_thread(self._offsets.close)
-                log.debug("probe_failed", what="Kafka", reason=str(error.args[0]))
+                log.debug("probe_failed", dependency="Kafka", reason=str(error.args[0]))
             await pause(stop, random.uniform(*READ_EVERY_SECONDS))
         await asyncio.to_thread(self._offsets.close)
 

@@ -1,6 +1,6 @@
 """Blocks of the chain with their entries in a file, so that they may leave the database and still be verified.
 
-Invariant: a file is whole, or not there; what it says is believed by the MACs of its blocks alone, and it says nothing
+Invariant: a file is whole, or not there; what it says is proved by the MACs of its blocks alone, and it says nothing
 that they are not over: a line that differs in one character from what is written of its block is refused.
 
     first line       the block before, without entries: {"number": …, "chained_at": …, "upto": […], "mac": …}, or null

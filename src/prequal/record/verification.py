@@ -110,7 +110,7 @@ class Walk:
         return self.last.number if self.last else 0
 
     def begin_after(self, last: Link) -> Tampering | None:
-        """Begin after a block that is believed.
+        """Begin after a block that was verified.
 
         Raises:
             UsageError: the head is of a block before it.

@@ -178,7 +178,7 @@ class KeyWatch:
         if isinstance(error, KeysUnavailable):
             self._note(connected=False, reason=str(error))
         else:
-            log.warning("retrying", what="key ring", reason=str(error))
+            log.warning("retrying", target="key ring", reason=str(error))
 
     def _note(self, *, connected: bool, reason: str | None = None) -> None:
         """Keep how the key service did, and say what is new."""
@@ -199,7 +199,7 @@ class KeyWatch:
             self.ring.uses.update(uses)
             if not isinstance(error, Transient):
                 raise
-            log.warning("retrying", what="counts of keys", reason=str(error))
+            log.warning("retrying", target="counts of keys", reason=str(error))
 
     def _signature(self) -> Signature:
         try:

@@ -1,6 +1,6 @@
 """Whether the keys that a process works with are still the database's, asked while it works.
 
-Invariant: a process whose key was retired ends, and says so, before what it makes with the key is believed by nobody.
+Invariant: a process whose key was retired ends, and says so, before what it makes with the key is accepted by nobody.
 """
 
 import asyncio
@@ -34,4 +34,4 @@ async def watch(database: SharedConnection, checks: Sequence[Check], stop: async
                 for check in checks:
                     await check(connection)
         except Transient as error:
-            log.warning("retrying", what="keys", reason=str(error))
+            log.warning("retrying", target="keys", reason=str(error))

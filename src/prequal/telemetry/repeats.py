@@ -90,7 +90,7 @@ class RepeatedWarnings(logging.Filter):
     def _write_sums(self, left_out: Counter[Kind]) -> None:
         for (level, event), count in left_out.items():
             record = logging.LogRecord(__name__, level, __file__, 0, "repeated", None, None)
-            record.__dict__ |= {"what": event, "count": count}
+            record.__dict__ |= {"repeated_event": event, "count": count}
             self._write(record)
 
 

@@ -1,4 +1,4 @@
-"""How long a token of an issuer is believed without another look at its signature; without a database or an issuer."""
+"""How long a token of an issuer is accepted without another look at its signature; without a database or an issuer."""
 
 from typing import Any
 

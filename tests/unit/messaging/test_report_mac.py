@@ -62,13 +62,13 @@ def test_no_representation_shows_a_key() -> None:
     assert repr(MAC) == "ReportMac()"
 
 
-def test_forgotten_key_is_believed_no_more_and_the_others_are() -> None:
+def test_forgotten_key_is_accepted_no_more_and_the_others_are() -> None:
     mac = ReportMac(a_key(1), [a_key(2), a_key(3)])
     assert mac.key_id == key_id(a_key(1))
-    assert mac.believed == {key_id(a_key(number)) for number in (1, 2, 3)}
+    assert mac.verifies_with == {key_id(a_key(number)) for number in (1, 2, 3)}
 
     mac.forget([key_id(a_key(2)), key_id(a_key(9))])
 
-    assert mac.believed == {key_id(a_key(1)), key_id(a_key(3))}
+    assert mac.verifies_with == {key_id(a_key(1)), key_id(a_key(3))}
     valid = [mac.is_valid(ReportMac(a_key(number)).make(FACTS), FACTS) for number in (1, 2, 3)]
     assert valid == [True, False, True]

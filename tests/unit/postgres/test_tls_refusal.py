@@ -28,5 +28,7 @@ def a_verification_error(code: int) -> ssl.SSLCertVerificationError:
         (ConnectionRefusedError("nobody listens"), None),
     ],
 )
-def test_server_that_is_not_believed_is_not_taken_for_one_that_is_away(error: BaseException, words: str | None) -> None:
+def test_server_that_does_not_prove_itself_is_not_taken_for_one_that_is_away(
+    error: BaseException, words: str | None
+) -> None:
     assert tls_refusal(error) == words

@@ -14,8 +14,8 @@ from prequal.core.topology import TOPICS
 from prequal.messaging.delivery import DeliveryReports
 from prequal.messaging.outbox_producer import ProducerDied
 from prequal.postgres.connections import LostRace, PostgresAway, PostgresLeftAlone, SingleConnection
-from prequal.publisher.left_events import LeftEvents
 from prequal.publisher.relay import TopicRelay
+from prequal.publisher.unpublished_topics import UnpublishedTopics
 
 TOPIC = TOPICS[0]
 ADDRESS = "postgresql://127.0.0.1:1/nowhere"
@@ -25,7 +25,7 @@ def a_relay() -> TopicRelay:
     """A relay whose database cannot be reached."""
     stand_in: Any = SimpleNamespace(generation=0, reports={TOPIC: DeliveryReports()})
     settings = load(PublisherSettings, _env_file=None, database_url=ADDRESS, kafka_bootstrap_servers="127.0.0.1:1")
-    return TopicRelay(TOPIC, settings, stand_in, LeftEvents(settings, [TOPIC]))
+    return TopicRelay(TOPIC, settings, stand_in, UnpublishedTopics(settings, [TOPIC]))
 
 
 async def failure_of(relay: TopicRelay, error: Exception) -> str:

@@ -21,7 +21,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Tls:
-    """A certificate, and clients that believe it."""
+    """A certificate, and clients that trust it."""
 
     def __init__(self, folder: Path) -> None:
         authority = Authority(folder)

@@ -7,7 +7,7 @@ from prequal.telemetry.failures import LoggedOnce
 
 
 def test_first_failure_of_each_row_is_logged_with_its_reason() -> None:
-    failures = LoggedOnce("not_read", TimeoutError, OSError, what="keys")
+    failures = LoggedOnce("not_read", TimeoutError, OSError, target="keys")
 
     with capture_logs() as logged:
         for problem in (TimeoutError("a"), OSError("b"), None, OSError("c")):
@@ -15,7 +15,7 @@ def test_first_failure_of_each_row_is_logged_with_its_reason() -> None:
                 if problem:
                     raise problem
 
-    assert [(each["event"], each["what"], each["reason"]) for each in logged] == [
+    assert [(each["event"], each["target"], each["reason"]) for each in logged] == [
         ("not_read", "keys", "a"),
         ("not_read", "keys", "c"),
     ]

@@ -102,7 +102,7 @@ def test_redacting_never_breaks_a_line(stdout: io.StringIO, text: str) -> None:
 
 
 def test_a_line_has_what_a_reader_needs(stdout: io.StringIO) -> None:
-    structlog.get_logger().warning("retrying", what="PostgreSQL", seconds=1)
+    structlog.get_logger().warning("retrying", target="PostgreSQL", seconds=1)
 
     (line,) = lines(stdout)
     stamp = line.pop("timestamp")
@@ -111,7 +111,7 @@ def test_a_line_has_what_a_reader_needs(stdout: io.StringIO) -> None:
         "level": "warning",
         "service": "credit-service",
         "event": "retrying",
-        "what": "PostgreSQL",
+        "target": "PostgreSQL",
         "seconds": 1,
     }
 
@@ -210,7 +210,7 @@ def test_librdkafka_logs_each_kind_once_in_ten_seconds_with_a_count() -> None:
 
 def test_storm_in_a_process_is_a_few_lines_of_its_log(stdout: io.StringIO) -> None:
     for number in range(1000):
-        structlog.get_logger().warning("retrying", what="PostgreSQL", number=number)
+        structlog.get_logger().warning("retrying", target="PostgreSQL", number=number)
 
     def counted() -> int:
         return sum(line["count"] if line["event"] == "repeated" else 1 for line in lines(stdout))
@@ -219,7 +219,7 @@ def test_storm_in_a_process_is_a_few_lines_of_its_log(stdout: io.StringIO) -> No
     sums = [line for line in lines(stdout) if line["event"] == "repeated"]
     written = [line for line in lines(stdout) if line["event"] == "retrying"]
     assert len(written) <= A_SECOND * (len(sums) + 1)  # one window on a machine that logs a thousand lines in a second
-    assert {(line["level"], line["what"], line["service"]) for line in sums} == {
+    assert {(line["level"], line["repeated_event"], line["service"]) for line in sums} == {
         ("warning", "retrying", "credit-service")
     }
     assert all("timestamp" in line for line in sums)

@@ -37,7 +37,7 @@ class Log:
         self._due.append((self.now + seconds, call))
 
     def _write(self, record: logging.LogRecord) -> None:
-        self.written.append((str(record.msg), record.__dict__.get("what", ""), record.__dict__.get("count")))
+        self.written.append((str(record.msg), record.__dict__.get("repeated_event", ""), record.__dict__.get("count")))
 
 
 def test_first_of_a_second_are_lines_and_the_rest_is_a_number() -> None:

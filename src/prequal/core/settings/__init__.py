@@ -286,7 +286,7 @@ class DecisionSettings(ReviewSettings, BelievedReportsSettings, ConsumerSettings
     http_port: Port = Field(PORTS[Service.DECISION], description="Port of /health, /ready and /metrics.")
     accept_unsigned_reports: bool = Field(
         False,
-        description="Whether a report without a MAC is believed, as releases before REPORT_KEY made them. Only while "
+        description="Whether a report without a MAC is accepted, as releases before REPORT_KEY made them. Only while "
         "an upgrade lasts: meanwhile anybody who may write to the topic decides.",
     )
 

@@ -64,7 +64,7 @@ def bureau(url: str) -> str:
 
 
 def issuer(url: str) -> str:
-    """An address whose keys may be believed, or none: HTTPS, or this machine."""
+    """An address whose keys may be trusted, or none: HTTPS, or this machine."""
     return _private(url, "https://issuer.example/realm", "its keys decide who is let in")
 
 

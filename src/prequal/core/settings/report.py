@@ -1,4 +1,4 @@
-"""Settings of the keys by which credit reports are signed and believed.
+"""Settings of the keys by which credit reports are signed and verified.
 
 Invariant: their key is given to nothing else, and decrypts no PAN.
 """
@@ -13,8 +13,8 @@ class ReportKeySettings(BaseSettings):
     """The key that signs reports."""
 
     report_key: KeyText = Field(
-        description="Signs reports, so that decision-service believes credit-service alone; decrypts no PAN. Base64 of "
-        "32 bytes, the same for both. Required; `prequal keys generate`.",
+        description="Signs reports, so that decision-service accepts those of credit-service alone; decrypts no PAN. "
+        "Base64 of 32 bytes, the same for both. Required; `prequal keys generate`.",
     )
 
 
@@ -22,9 +22,9 @@ class BelievedReportsSettings(ReportKeySettings):
     """The key of reports, and those of before."""
 
     report_keys_retired: KeyTexts = Field(
-        SecretStr(""), description="Keys whose reports are still believed, comma-separated, base64 of 32 bytes each."
+        SecretStr(""), description="Keys whose reports are still accepted, comma-separated, base64 of 32 bytes each."
     )
 
     def report_keys(self) -> list[bytes]:
-        """The key that signs, then those whose reports are still believed."""
+        """The key that signs, then those whose reports are still accepted."""
         return current_and_retired(self.report_key, self.report_keys_retired)

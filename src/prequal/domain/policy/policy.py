@@ -23,18 +23,18 @@ class Decision(NamedTuple):
     """What a policy says of an application: the row that fired or the fact that is missing, and all values."""
 
     policy: "Policy"
-    reason: Reason
+    fired: Reason
     values: tuple[Any, ...]
 
     @property
     def status(self) -> Status:
         """The final status."""
-        return self.policy.outcomes[self.reason.reason]
+        return self.policy.outcomes[self.fired.reason]
 
     @property
     def code(self) -> str:
         """The reason's code."""
-        return self.reason.reason
+        return self.fired.reason
 
     @property
     def measures(self) -> dict[str, str | int | None]:
@@ -44,7 +44,7 @@ class Decision(NamedTuple):
     @property
     def measures_json(self) -> str:
         """`measures` as a JSON object."""
-        if isinstance(self.reason, Missing):
+        if isinstance(self.fired, Missing):
             return json.dumps(self.measures)
         return self.policy.measures_json(self.values)
 

@@ -154,7 +154,7 @@ def test_path_to_yes_is_the_largest_amount_that_is_found_by_trying_them_all(poli
 
 
 def tried_one_by_one(policy: Policy, facts: Facts) -> int | None:
-    if isinstance(policy.decide(facts).reason, Missing):
+    if isinstance(policy.decide(facts).fired, Missing):
         return None
     assert facts.loan_amount_inr is not None
     below = [paise for paise in range(1400, 90_001, 700) if paise < facts.loan_amount_inr]
@@ -188,7 +188,7 @@ def test_missing_fact_never_approves_and_never_rejects(policy: Policy, chance: R
     decisions = [policy.decide(facts._replace(**{fact: None})) for fact in KINDS]
 
     assert {decision.status for decision in decisions} == {Status.MANUAL_REVIEW}
-    assert all(isinstance(decision.reason, Missing) for decision in decisions)
+    assert all(isinstance(decision.fired, Missing) for decision in decisions)
 
 
 @pytest.mark.parametrize("amount", [1, 100_000_000_000])

@@ -1,6 +1,6 @@
 """Old blocks of the record may leave the database: a seal says up to which one, and entries below it may be deleted.
 
-A seal is under a MAC of RECORD_KEY, so that the owner of the tables alone can make none that is believed.
+A seal is under a MAC of RECORD_KEY, so that the owner of the tables alone can make none that verifies.
 """
 
 from alembic import op

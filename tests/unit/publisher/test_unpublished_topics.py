@@ -9,33 +9,33 @@ from prequal.core.settings import PublisherSettings, load
 from prequal.core.topology import TOPICS
 from prequal.postgres.shared_connection import SharedConnection
 from prequal.publisher import restoring
-from prequal.publisher.left_events import PROMPT_POLL_SECONDS, LeftEvents
 from prequal.publisher.queries import UNPUBLISHED_SECONDS
 from prequal.publisher.restoring import Restoring
+from prequal.publisher.unpublished_topics import PROMPT_POLL_SECONDS, UnpublishedTopics
 
 NOWHERE = "postgresql://127.0.0.1:1/nowhere"
 
 
-def left_events(*, publish_own_events: bool = True) -> LeftEvents:
+def unpublished_topics(*, publish_own_events: bool = True) -> UnpublishedTopics:
     own = {"publish_own_events": publish_own_events}
     settings = load(PublisherSettings, _env_file=None, database_url=NOWHERE, kafka_bootstrap_servers="x:1", **own)
-    return LeftEvents(settings, TOPICS)
+    return UnpublishedTopics(settings, TOPICS)
 
 
-async def test_each_relay_looks_by_itself_while_nobody_can_tell_what_is_left() -> None:
-    left, stop = left_events(), asyncio.Event()
-    for found in left.found.values():
+async def test_each_relay_looks_by_itself_while_nobody_can_tell_what_is_unpublished() -> None:
+    unpublished, stop = unpublished_topics(), asyncio.Event()
+    for found in unpublished.found.values():
         found.clear()
 
-    watching = asyncio.create_task(left.watch(SharedConnection(NOWHERE, "test"), stop))
-    await soon(lambda: all(found.is_set() for found in left.found.values()))
+    watching = asyncio.create_task(unpublished.watch(SharedConnection(NOWHERE, "test"), stop))
+    await soon(lambda: all(found.is_set() for found in unpublished.found.values()))
 
     stop.set()
     await watching
 
 
 def test_writer_that_publishes_is_left_a_second_and_others_nothing() -> None:
-    with_writers, without = left_events(), left_events(publish_own_events=False)
+    with_writers, without = unpublished_topics(), unpublished_topics(publish_own_events=False)
 
     assert (with_writers.seconds, with_writers.every_seconds) == (UNPUBLISHED_SECONDS, 0.4)
     assert (without.seconds, without.every_seconds) == (0.0, PROMPT_POLL_SECONDS)

@@ -20,8 +20,8 @@ PROMPT_POLL_SECONDS: Final = 0.05
 """How often rows are looked for when no writer publishes its own: every application waits for it, twice."""
 
 
-class LeftEvents:
-    """Looks again and again for what writers left, and tells the relays of the topics that have any.
+class UnpublishedTopics:
+    """Looks again and again for events that their writers have not published, and tells the relays of their topics.
 
     Attributes:
         seconds: the age from which an event is no more its writer's.
