@@ -45,12 +45,16 @@ class Probe:
 
 
 class Prober:
-    """Asks for `/health` and `/ready` until it is cancelled, each over a connection of its own."""
+    """Asks for `/health` and `/ready` until it is cancelled, each over a connection of its own.
+
+    Attributes:
+        next_due: by path, when the first that is not answered came due, or comes, in seconds since 1970.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._probes: list[Probe] = []
-        self._next_due: dict[str, float] = {}
+        self.next_due: dict[str, float] = {}
 
     async def run(self) -> None:
         """Ask."""
@@ -62,13 +66,13 @@ class Prober:
         """Those that came due from one moment to the other, in seconds since 1970; who waits has done so until then."""
         waiting = [
             Probe(due, ended - due)
-            for first in self._next_due.values()
+            for first in self.next_due.values()
             for due in (first + number * EVERY_SECONDS for number in range(int(max(0, ended - first) / EVERY_SECONDS)))
         ]
         return [each for each in (*self._probes, *waiting) if began <= each.due_at < ended]
 
     async def _ask_for(self, path: str) -> None:
-        self._next_due[path] = time.time()
+        self.next_due[path] = time.time()
         while True:
             try:
                 connection = await Connection.open(self._port)
@@ -87,11 +91,11 @@ class Prober:
             self._note(path, (await connection.get(path)).status)
 
     async def _until_due(self, path: str) -> None:
-        await asyncio.sleep(max(0.0, self._next_due[path] - time.time()))
+        await asyncio.sleep(max(0.0, self.next_due[path] - time.time()))
 
     def _note(self, path: str, status: int | None) -> None:
         """Note what came, as the answer to all that have come due."""
         now = time.time()
-        while (due := self._next_due[path]) <= now:
+        while (due := self.next_due[path]) <= now:
             self._probes.append(Probe(due, now - due, status, is_cut=status is None))
-            self._next_due[path] = due + EVERY_SECONDS
+            self.next_due[path] = due + EVERY_SECONDS

@@ -3,7 +3,8 @@
 Invariant: a row that was parked under the lease is looked for until it must be due.
 """
 
-import asyncio
+from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from prequal.publisher.queries import PARKED_SECONDS_MAX
@@ -15,20 +16,21 @@ SELDOM_SECONDS: Final = 30.0
 class Restoring:
     """The times at which parked rows of one topic are looked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
         self._until = 0.0
         self._next = 0.0
 
     def expect(self) -> None:
         """There may be rows from now on: some were parked, tried again, or come with a lease that was taken."""
-        self._until = asyncio.get_running_loop().time() + PARKED_SECONDS_MAX + SELDOM_SECONDS
+        self._until = self._clock() + PARKED_SECONDS_MAX + SELDOM_SECONDS
         self._next = 0.0
 
     def is_due(self) -> bool:
         """Whether it is time to look."""
-        return asyncio.get_running_loop().time() >= self._next
+        return self._clock() >= self._next
 
     def looked(self) -> None:
         """Note that none was found that is due."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         self._next = now if now < self._until else now + SELDOM_SECONDS

@@ -1,16 +1,13 @@
-"""Who looks for the rows that writers left, and for parked ones, and how often."""
+"""Who looks for events that their writers did not publish, and for parked ones, and how often."""
 
 import asyncio
-
-import pytest
 
 from harness.waiting import soon
 from prequal.core.settings import PublisherSettings, load
 from prequal.core.topology import TOPICS
 from prequal.postgres.shared_connection import SharedConnection
-from prequal.publisher import restoring
-from prequal.publisher.queries import UNPUBLISHED_SECONDS
-from prequal.publisher.restoring import Restoring
+from prequal.publisher.queries import PARKED_SECONDS_MAX, UNPUBLISHED_SECONDS
+from prequal.publisher.restoring import SELDOM_SECONDS, Restoring
 from prequal.publisher.unpublished_topics import PROMPT_POLL_SECONDS, UnpublishedTopics
 
 NOWHERE = "postgresql://127.0.0.1:1/nowhere"
@@ -41,16 +38,14 @@ def test_writer_that_publishes_is_left_a_second_and_others_nothing() -> None:
     assert (without.seconds, without.every_seconds) == (0.0, PROMPT_POLL_SECONDS)
 
 
-async def test_parked_rows_are_looked_for_at_each_renewal_only_while_there_may_be_any(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(restoring, "PARKED_SECONDS_MAX", 0)
-    monkeypatch.setattr(restoring, "SELDOM_SECONDS", 0.1)
-    times = Restoring()
+def test_parked_rows_are_looked_for_at_each_renewal_only_while_there_may_be_any() -> None:
+    now = [100.0]
+    times = Restoring(lambda: now[0])
     times.expect()
 
+    now[0] += PARKED_SECONDS_MAX
     at_first = [looked(times) for _ in range(3)]
-    await asyncio.sleep(0.1)
+    now[0] += SELDOM_SECONDS
     later = [looked(times) for _ in range(3)]
     times.expect()
 
@@ -59,7 +54,7 @@ async def test_parked_rows_are_looked_for_at_each_renewal_only_while_there_may_b
     assert times.is_due()
 
 
-async def test_look_for_parked_rows_that_failed_is_made_again_at_once() -> None:
+def test_look_for_parked_rows_that_failed_is_made_again_at_once() -> None:
     times = Restoring()
 
     assert times.is_due()
