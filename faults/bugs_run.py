@@ -40,6 +40,9 @@ AT_REST_SECONDS: Final = 12.0
 """What a bug has lost does not come back: there is no use in waiting for it as long as the service promises."""
 AT_REST_IN: Final = {"the policy is switched": 180.0}
 """Seconds of a scenario whose bug loses nothing, and in which processes are killed to the end."""
+OUTAGE_IN: Final = {"the policy is switched": (12.0, 12.0)}
+"""Seconds of a scenario that would end with the first decision of each version: two versions of a policy agree on seven
+applications of eight, so that a handful of them shows no bug."""
 DOWN_SECONDS: Final = 9.0
 """Longer than a message is tried for, and than `/ready` may take."""
 REFUSED_SECONDS: Final = 3.0
@@ -176,7 +179,8 @@ def scenario_of(bug: Bug, *, seeded: bool = True) -> Scenario:
     system: Callable[..., FaultSystem] = SYSTEMS.get(bug.scenario, FaultSystem)
     opens = functools.partial(system, own=own) if own else system
     name = bug.name if seeded else bug.scenario.replace(" ", "-")
-    played = Scenario(0, name, ACTS[bug.scenario], volume=SHORT, opens=opens)
+    outage = OUTAGE_IN.get(bug.scenario, (0.0, 0.0))
+    played = Scenario(0, name, ACTS[bug.scenario], outage, volume=SHORT, opens=opens)
     return replace(played, at_rest_seconds=AT_REST_IN.get(bug.scenario, AT_REST_SECONDS)) if seeded else played
 
 
