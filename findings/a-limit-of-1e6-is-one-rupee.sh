@@ -50,7 +50,7 @@ engine = jpype.JClass("org.camunda.feel.api.FeelEngineBuilder").forJava().build(
 nothing = jpype.JObject(jpype.java.util.HashMap(), jpype.java.util.Map)
 
 
-def told(answer):
+def text_of(answer):
     if answer.isFailure():
         return "refused"
     return "null" if answer.result() is None else str(answer.result()).lower()
@@ -58,9 +58,9 @@ def told(answer):
 
 print(
     "camunda",
-    *(told(engine.evaluateExpression(expression, nothing)) for expression in given["whole"]),
+    *(text_of(engine.evaluateExpression(expression, nothing)) for expression in given["whole"]),
     *(
-        told(engine.evaluateUnaryTests(test, None if score is None else jpype.JString(score), nothing))
+        text_of(engine.evaluateUnaryTests(test, None if score is None else jpype.JString(score), nothing))
         for test, score in given["cells"]
     ),
 )

@@ -8,7 +8,7 @@
 #   in Polars (so > 0.50 finds it), and no number in pyarrow (so not <= 0.50 finds it).
 # Seen: Polars always finds the applicant. DuckDB and pyarrow find him in memory, and in the file only beside the fifth:
 #   the file's statistics leave NaN out, so a row group whose largest ratio is 0.40 is skipped. DuckDB's count with a
-#   FILTER finds in the same file what its WHERE does not. Store no NaN: a ratio that cannot be told is null.
+#   FILTER finds in the same file what its WHERE does not. Store no NaN: a ratio that cannot be worked out is null.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 

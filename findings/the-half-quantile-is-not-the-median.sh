@@ -3,7 +3,7 @@
 #
 # Done: of the monthly incomes 40,000, 50,000, 60,000 and 70,000 rupees each library is asked for the median, and for
 #   the 0.5 quantile by its default.
-# Expected: they are one number, 55,000, whoever is asked and by whichever of the two names.
+# Expected: they are one number, 55,000, in each library and by each of the two names.
 # Seen: all medians are 55,000. Polars' quantile(0.5) is 60,000 and DuckDB's quantile(income, 0.5) 50,000: one takes the
 #   nearest of the four, the other the first that half of them reach. pandas and Python put it between two of them.
 #   A limit that is a quantile of past incomes is 10,000 rupees apart, by the library that works it out.
