@@ -15,7 +15,7 @@ from confluent_kafka.admin._resource import ResourceType
 from harness.topics import GROUPS as GROUPS
 from harness.topics import REPORTED as REPORTED
 from harness.topics import SUBMITTED as SUBMITTED
-from harness.waiting import eventually
+from harness.waiting import PATIENCE_SECONDS, eventually
 from prequal.core.settings import KafkaSettings
 from prequal.core.topology import dead_letter_topic, topic_of
 from prequal.domain.events import EventType
@@ -119,7 +119,7 @@ class Broker:
         assert producer.flush(SECONDS) == 0
         assert not failures, failures
 
-    def read(self, topic: str, count: int, within: float = 10.0) -> list[Message]:
+    def read(self, topic: str, count: int, within: float = PATIENCE_SECONDS) -> list[Message]:
         """The first messages of a topic, at least `count`, all that are there; failing when they do not come in time.
 
         Order is kept within a partition.
@@ -136,7 +136,7 @@ class Broker:
             consumer.close()
         return found
 
-    async def arrived(self, topic: str, count: int, within: float = 10.0) -> list[Message]:
+    async def arrived(self, topic: str, count: int, within: float = PATIENCE_SECONDS) -> list[Message]:
         """`read`, for tests whose own event loop has to go on meanwhile."""
         return await asyncio.to_thread(self.read, topic, count, within)
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from harness.database import Database
 from prequal.cli.status import _applications
@@ -93,3 +94,16 @@ def test_screen_says_what_is_an_estimate(exact: bool, shown: str) -> None:
     cells = list(_applications(Overview([], facts, None, None)).columns[1].cells)
 
     assert cells == [shown, "1,00,000 or more", "0"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"), [(KafkaException(KafkaError(KafkaError._TIMED_OUT)), "_TIMED_OUT"), (OSError("x"), "OSError")]
+)
+def test_store_that_does_not_answer_is_named_with_the_kind_of_its_failure(failure: Exception, kind: str) -> None:
+    def ask() -> None:
+        raise failure
+
+    problems: list[str] = []
+
+    assert status._answer_of("Kafka", ask, problems) is None
+    assert problems == [f"Kafka does not answer ({kind})"]

@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 
 from harness.broker import GROUPS, SECONDS, Broker
 from harness.database import PASSWORD, Database
-from harness.waiting import eventually
+from harness.waiting import PATIENCE_SECONDS, eventually
 from prequal.cli.app import app
 from prequal.core.settings import StoresSettings
 from prequal.local.logins import as_login
+from prequal.messaging import consumer_lag
 from prequal.schema.grants import Role
 
 settings.register_profile("ops", max_examples=60, deadline=None, database=None)
@@ -76,8 +77,9 @@ def prequal_without_stores(bare: None) -> Prequal:
 
 
 @pytest.fixture
-def prequal(bare: None, stores: StoresSettings) -> Prequal:
-    """Runs `prequal …` on the test's stores."""
+def prequal(bare: None, stores: StoresSettings, monkeypatch: pytest.MonkeyPatch) -> Prequal:
+    """Runs `prequal …` on the test's stores, which are waited for, however long the machine stands still."""
+    monkeypatch.setattr(consumer_lag, "ASK_SECONDS", PATIENCE_SECONDS)
     return _runner(
         {"DATABASE_URL": of_operator(stores.database_url), "KAFKA_BOOTSTRAP_SERVERS": stores.kafka_bootstrap_servers}
     )

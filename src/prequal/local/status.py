@@ -167,5 +167,12 @@ def _answer_of(store: str, ask: Callable[[], T], problems: list[str]) -> T | Non
     try:
         return ask()
     except Exception as failure:
-        problems.append(f"{store} does not answer ({type(failure).__name__})")
+        problems.append(f"{store} does not answer ({_kind(failure)})")
         return None
+
+
+def _kind(failure: Exception) -> str:
+    """The failure's kind, which carries no data; of Kafka's that is the name of its error."""
+    from confluent_kafka import KafkaException
+
+    return str(failure.args[0].name()) if isinstance(failure, KafkaException) else type(failure).__name__
