@@ -14,6 +14,7 @@ from harness.applications import a_pan, an_application, an_idempotency_key
 from harness.database import Database
 from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import eventually, soon
+from prequal.api.known_clients import KnownClients
 from prequal.api_clients import administration
 from prequal.api_clients.administration import Validity
 from prequal.domain.api_client import LOCAL
@@ -394,23 +395,24 @@ def test_secret_is_rotated_without_a_gap_and_the_old_one_ends(guarded: Guarded) 
 
 def test_last_use_of_a_secret_is_written_once_a_minute_at_most(guarded: Guarded) -> None:
     used = "SELECT last_used_at FROM api_client_secrets WHERE client = %s"
-    guarded.accepted(guarded.app.token)
-    first = eventually(lambda: guarded.database.value(used, guarded.app.client.id))
+    fresh = a_client(guarded.database, "is used twice")
+    eventually(lambda: guarded.post(fresh.token).status_code == 202)
+    first = eventually(lambda: guarded.database.value(used, fresh.client.id))
 
-    guarded.accepted(guarded.app.token)
+    guarded.accepted(fresh.token)
     marked = a_client(guarded.database, "marks the time")
     eventually(lambda: guarded.post(marked.token).status_code == 202)
     eventually(lambda: guarded.database.value(used, marked.client.id))
 
-    assert guarded.database.value(used, guarded.app.client.id) == first
+    assert guarded.database.value(used, fresh.client.id) == first
     assert guarded.database.value(used, guarded.expired.client.id) is None
 
 
 async def test_clients_are_known_without_the_database_until_their_secret_expires(
-    database: Database, kafka: Kafka
+    database: Database, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lasting = await asyncio.to_thread(a_client, database, "lasting")
-    short = await asyncio.to_thread(a_client, database, "short", validity=Validity(expires=timedelta(seconds=6)))
+    short = await asyncio.to_thread(a_client, database, "short", validity=Validity(expires=timedelta(hours=1)))
     with a_proxy(port_of(database.url)) as proxy:
         async with api_within(proxy.url(database.url), kafka.bootstrap_servers, api_authentication="keys") as client:
             await ready(client)
@@ -427,10 +429,10 @@ async def test_clients_are_known_without_the_database_until_their_secret_expires
 
             await soon(is_away)
 
-            async def is_over() -> bool:
-                return await status_of(short.token) == 401
+            now = KnownClients.now
+            monkeypatch.setattr(KnownClients, "now", lambda self: now(self) + timedelta(hours=1).total_seconds())
 
-            await soon(is_over)
+            assert await status_of(short.token) == 401
             assert await status_of(lasting.token) == 415
 
 

@@ -199,7 +199,7 @@ async def test_console_fills_while_it_runs_and_goes_on_after_its_connection_was_
         await reported(database, stored(database, 1))
         await undecided.move_mark(publisher, uuid7())
         await soon(lambda: listed(database) == decided(database))
-        database.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'listing'")
+        database.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'listing %'")
 
     stop.set()
     await running

@@ -8,6 +8,8 @@ import pytest
 
 from harness.broker import SUBMITTED, SUBMITTED_DLQ, Broker, Headers, RawMessage
 from harness.database import Database, url_of_service
+from harness.waiting import PATIENCE_SECONDS
+from prequal.console import dead_letter_cache
 from prequal.console.views import dead_letters
 from prequal.console.visit import Console
 from prequal.core.settings import load
@@ -24,6 +26,12 @@ HEADERS: Headers = [("dlq.error_kind", b"malformed_json"), ("dlq.error_message",
 def settings(database: Database, broker: Broker) -> ConsoleSettings:
     url = url_of_service(database.url, "console")
     return load(ConsoleSettings, database_url=url, kafka_bootstrap_servers=broker.bootstrap_servers)
+
+
+@pytest.fixture(autouse=True)
+def _kafka_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is: where it is away it is said to be."""
+    monkeypatch.setattr(dead_letter_cache, "WAIT_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture(autouse=True)

@@ -219,14 +219,14 @@ def test_postgres_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest
 def test_postgres_that_recovers_is_waited_for_and_says_so(
     tmp_path: Path, ended: Callable[[Child], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prequal.local.postgres.START_SECONDS", 2.0)
-    monkeypatch.setattr("prequal.local.postgres.SHOWN_SECONDS", 1.0)
     server = Postgres(tmp_path / "postgres", *free_ports(1))
     said: list[str] = []
     ended(server)
-    server.on_delay = said.append
     server.start()
     server.stop()
+    server.on_delay = said.append
+    monkeypatch.setattr("prequal.local.postgres.START_SECONDS", 2.0)
+    monkeypatch.setattr("prequal.local.postgres.SHOWN_SECONDS", 1.0)
     with (server.folder / "postgresql.auto.conf").open("a") as settings:
         settings.write("restore_command = 'sleep 2; false'\nhot_standby = off\n")
     (server.folder / "recovery.signal").touch()

@@ -289,7 +289,8 @@ def test_everything_republished_twice_while_the_services_run_changes_nothing(
     for _ in range(2):
         assert republish(database.url, operator(), RepublishRequest()) == 10
         eventually(lambda: not in_outbox(database))
-    eventually(lambda: broker.published(SUBMITTED) == broker.published(REPORTED) == 15 and broker.lag() == 0)
+    # More than these where a writer or the publisher stood still for a second: then both publish a row.
+    eventually(lambda: broker.published(SUBMITTED) >= 15 and broker.published(REPORTED) >= 15 and broker.lag() == 0)
 
     assert {table: database.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in facts} == before
 

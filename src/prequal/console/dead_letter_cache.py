@@ -59,8 +59,12 @@ class DeadLetterCache:
         self._reading: asyncio.Task[PrequalError | None] | None = None
         self._last: Snapshot | None = None
 
-    async def look(self, age: timedelta = timedelta(), within: float = WAIT_SECONDS) -> Snapshot:
-        """What the topics have, or had at most `age` ago; where Kafka takes over `within` seconds, what was read last.
+    async def look(self, age: timedelta = timedelta(), within: float | None = None) -> Snapshot:
+        """What the topics have, or had at most `age` ago; what was read last where Kafka takes longer than `within`.
+
+        Args:
+            age: of what was read last, that is still shown.
+            within: seconds; `WAIT_SECONDS` without them.
 
         Raises:
             Transient: it does not, and nothing was read before.
@@ -68,7 +72,7 @@ class DeadLetterCache:
         """
         if self._last and datetime.now(UTC) - self._last.at < age:
             return self._last
-        is_old = self._consumers.is_away or not await self._is_read(within)
+        is_old = self._consumers.is_away or not await self._is_read(WAIT_SECONDS if within is None else within)
         if self._last is None:
             raise Transient(KAFKA_IS_AWAY)
         return replace(self._last, is_old=is_old)

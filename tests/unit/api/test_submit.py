@@ -22,17 +22,22 @@ async def unwritten(monkeypatch: pytest.MonkeyPatch) -> Submissions:
     return submissions
 
 
-async def test_each_of_those_that_are_not_written_is_given_up_when_its_time_is_over(unwritten: Submissions) -> None:
+async def test_each_of_those_that_are_not_written_is_given_up_when_its_time_is_over(
+    unwritten: Submissions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers: list[object] = []
 
     async def one() -> None:
         answers.append(await unwritten.submit(a_new_application()))
 
     first = asyncio.create_task(one())
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
+    monkeypatch.setattr(submit, "ANSWER_SECONDS", 60.0)
     second = asyncio.create_task(one())
     await first
     given_up_with_the_first = len(answers)
+    unwritten._queue[-1].give_up_at = 0.0
+    unwritten._sweep()
     await second
 
     assert given_up_with_the_first == 1

@@ -523,7 +523,6 @@ async def test_connection_that_is_cut_after_it_was_closed_is_counted_once(
 
 async def test_late_head_is_counted_once_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_connections, "SWEEP_SECONDS", 0.01)
-    monkeypatch.setattr(http_connections, "HEAD_SECONDS", 0.05)
     monkeypatch.setattr(Kept, "every", [])
     late = metrics.HTTP_CONNECTIONS_CLOSED.labels("head")
     before = late._value.get()
@@ -532,6 +531,7 @@ async def test_late_head_is_counted_once_it_is_refused(monkeypatch: pytest.Monke
         writer.write(b"GET /a HT")
         await soon(lambda: Kept.every)
         Kept.every[0].flow.pause_reading()  # as while answers wait for their reader
+        monkeypatch.setattr(http_connections, "HEAD_SECONDS", 0.05)
         await asyncio.sleep(0.3)
         while_not_read = late._value.get()
         Kept.every[0].flow.resume_reading()

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from harness.waiting import soon
 from prequal.service import http_connections, http_protocol, http_server
-from prequal.service.http_tls import HANDSHAKE_SECONDS, HttpCertificate
+from prequal.service.http_tls import HttpCertificate
 from prequal.telemetry import metrics
 from tests.support.certificates import Authority
 from tests.support.edge import a_request, an_answer, an_edge, echo, value
@@ -77,28 +77,28 @@ async def test_refusal_is_read_though_more_comes_behind_what_is_refused(tls: Tls
     assert status == 400
 
 
-async def test_of_too_many_who_do_not_agree_on_tls_the_oldest_goes_and_others_are_served(tls: Tls) -> None:
-    async with an_edge(certificate=tls.certificate, http_connections_max=16) as port, asyncio.timeout(10):
+async def test_of_too_many_who_do_not_agree_on_tls_the_oldest_goes_and_others_are_served(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "HANDSHAKE_SECONDS", 120.0)
+    async with an_edge(certificate=tls.certificate, http_connections_max=16) as port, asyncio.timeout(30):
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(60)]
-        began = asyncio.get_running_loop().time()
 
         gone = [await reader.read() for reader, _ in silent[: 60 - 16]]
 
         reader, writer = await tls.connect(port)
         writer.write(a_request("GET /a"))
         status, _ = await an_answer(reader)
-        seconds = asyncio.get_running_loop().time() - began
         for _, each in [*silent, (reader, writer)]:
             each.close()
     assert (status, set(gone)) == (200, {b""})
-    assert seconds < HANDSHAKE_SECONDS / 2
 
 
 async def test_every_client_of_a_crowd_has_the_same_time_to_agree_on_tls(
     tls: Tls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_server, "HANDSHAKE_SECONDS", 0.2)
-    async with an_edge(certificate=tls.certificate) as port, asyncio.timeout(10):
+    async with an_edge(certificate=tls.certificate) as port, asyncio.timeout(30):
         at_once = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
         silent = [await asyncio.open_connection(sock=client) for client in at_once]
 
@@ -110,16 +110,16 @@ async def test_every_client_of_a_crowd_has_the_same_time_to_agree_on_tls(
 
 
 async def test_idle_client_that_reads_no_more_holds_up_neither_the_end_nor_room_for_others(tls: Tls) -> None:
-    async with an_edge(certificate=tls.certificate, http_connections_max=1, shutdown_seconds=8) as port:
+    async with an_edge(certificate=tls.certificate, http_connections_max=1, shutdown_seconds=60) as port:
         first = await asyncio.to_thread(tls.ask, port)
         second = await asyncio.to_thread(tls.ask, port)
-        await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 1, 5)
+        await soon(lambda: value(metrics.HTTP_CONNECTIONS) == 1)
         began = asyncio.get_running_loop().time()
     seconds = asyncio.get_running_loop().time() - began
     for client in (first, second):
         client.close()
 
-    assert seconds < 5
+    assert seconds < 30
 
 
 async def test_request_that_ends_after_its_connection_leaves_nothing_to_be_cut(tls: Tls) -> None:
