@@ -67,7 +67,7 @@ def a_quiet_while(run: Run) -> None:
     """Nothing happens, for a while."""
     run.load()
     run.sent()
-    run.wait(6)
+    run.wait(14)
 
 
 def broker_down(run: Run) -> None:

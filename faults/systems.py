@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Self
 
 import httpx
@@ -28,7 +29,7 @@ from harness.journal import SERVICES
 from harness.own_system import OwnSystem, reserve_ports
 from harness.ports import reserve
 from harness.replicas import Pair, Replica
-from harness.system import Service, at_once
+from harness.system import PATIENCE, Service, at_once
 from harness.tcp_proxy import COMMIT, TcpProxy
 from harness.waiting import eventually
 from prequal.core.topology import GROUPS
@@ -66,9 +67,19 @@ class Build(Service):
 
 
 class FaultSystem(OwnSystem):
-    """The system in test builds, which can be armed while they run."""
+    """The system in test builds, which can be armed while they run.
+
+    Attributes:
+        patience: settings by which a machine that is busy with other things refuses no post.
+    """
 
     build = Build
+    patience: Mapping[str, str] = PATIENCE
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """See `OwnSystem.settings`."""
+        return {**super().settings, **self.patience}
 
     def start_stores(self) -> None:
         """Start copies of stores that were made before."""
@@ -133,6 +144,12 @@ class FaultSystem(OwnSystem):
 def with_publisher_alone(folder: Path) -> FaultSystem:
     """The system in which the publisher publishes all events, and not only those that their writers left."""
     return FaultSystem(folder, own=PUBLISHER_ALONE)
+
+
+class PromptSystem(FaultSystem):
+    """The system that refuses a post as soon as it does by default."""
+
+    patience = MappingProxyType({})
 
 
 class ProxiedSystem(FaultSystem):

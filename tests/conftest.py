@@ -15,8 +15,11 @@ from harness.broker import Broker
 from harness.database import Cluster, Database
 from harness.stores import a_kafka, a_postgres
 from harness.system import System, a_system
+from harness.waiting import PATIENCE_SECONDS
 from prequal.local.kafka import Kafka
+from prequal.messaging import consumer_lag
 from prequal.postgres import primary
+from prequal.postgres.connections import SESSION
 from prequal.telemetry.breakers import breaker_of
 
 
@@ -45,6 +48,18 @@ def _leak_is_found_where_it_is_made() -> Iterator[None]:
     """What a module's tests leave unclosed fails the last of them, and not a later module's by chance."""
     yield
     gc.collect()
+
+
+@pytest.fixture
+def endless_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server ends no transaction in which nothing happens, however long a test keeps it open."""
+    monkeypatch.setitem(SESSION, "idle_in_transaction_session_timeout", "600000")
+
+
+@pytest.fixture
+def offsets_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that has just started says late how far its topics reach, on a busy machine."""
+    monkeypatch.setattr(consumer_lag, "ASK_SECONDS", PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ Invariant: nobody who posts notices any of it.
 from typing import Final
 
 from faults.plan import Volume
-from faults.scenario import Run, scenario
+from faults.scenario import Run, Spoilt, scenario
 from faults.watch import Watch
 from harness.journal import SERVICES
 from prequal.core.topology import GROUPS
@@ -61,6 +61,8 @@ def lost(run: Run) -> None:
     with run.fault(away=("kafka",), killed=("credit",), lost=tuple(GROUPS)) as fault:
         run.system.freeze("credit")  # so that something is published and not yet read
         run.wait(UNREAD_SECONDS)
+        if not run.system.broker.lag():
+            raise Spoilt("nothing was published and not read")
         run.system.lose_broker()
         run.system.thaw("credit")
         _stay_away(run)

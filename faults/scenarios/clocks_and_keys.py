@@ -14,7 +14,7 @@ from typing import Final
 
 from faults.build import CLOCK_OFF
 from faults.plan import SHORT
-from faults.scenario import Run, Spoilt, scenario
+from faults.scenario import AT_REST_SECONDS, Run, Spoilt, scenario
 from faults.systems import with_publisher_alone
 from harness.broker import SUBMITTED, SUBMITTED_DLQ, RawMessage
 from harness.journal import SERVICES, Planted
@@ -40,6 +40,7 @@ def clock_off(service: str) -> Callable[[Run], None]:
             raise Spoilt(f"the clock of {service} is not off")
         run.load()
         run.sent()
+        run.demand_soon(run.is_quiet, AT_REST_SECONDS, "the load was not decided under a clock that is off")
         republished = run.system.metric("publisher", "events_republished_total")
         _restart(run, service)
         run.come_to_rest()

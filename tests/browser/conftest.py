@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from harness.broker import Broker
 from harness.database import Cluster
@@ -18,6 +18,8 @@ from tests.browser import filled
 from tests.browser.people import PATIENCE_MS, Console, at_localhost, sign_in, watch
 from tests.builders import a_key_text
 from tests.support.sign_in_issuer import SETTINGS, SignInIssuer
+
+expect.set_options(timeout=PATIENCE_MS)
 
 CHROMIUM = "/usr/bin/chromium"
 RECORD_KEY = "YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8="

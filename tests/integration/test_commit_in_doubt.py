@@ -13,7 +13,6 @@ from harness.database import Database
 from harness.tcp_proxy import TcpProxy, a_proxy, port_of
 from harness.waiting import Stopwatch, soon
 from prequal.local.kafka import Kafka
-from prequal.postgres.connections import SESSION
 from tests.support.api import api_within, assert_error, ready
 
 
@@ -39,12 +38,6 @@ class BehindAProxy:
         response = await soon(answer)
         assert response is not None
         return response
-
-
-@pytest.fixture
-def endless_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server ends none by itself."""
-    monkeypatch.setitem(SESSION, "idle_in_transaction_session_timeout", "600000")
 
 
 @pytest.fixture

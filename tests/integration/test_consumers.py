@@ -255,12 +255,12 @@ async def test_redelivery_of_1000_events_changes_not_one_row(
     submissions = stored(database, 1000)
     broker.publish(handler.topic, [handler.message(submission) for submission in submissions])
     async with handler.consuming(database, broker) as first:
-        await soon(first.all_handled, within=20)
+        await soon(first.all_handled)
     before = database.everything()
     assert handler.effects(database) == 1000
 
     async with handler.consuming(database, broker) as second:
-        await soon(second.all_handled, within=20)
+        await soon(second.all_handled)
 
     assert database.everything() == before
     assert broker.published(handler.dead_letters) == 0
@@ -305,7 +305,7 @@ async def test_two_consumers_at_once_take_effect_once(database: Database, broker
     broker.publish(handler.topic, [handler.message(submission) for submission in submissions])
 
     async with handler.consuming(database, broker) as one, handler.consuming(database, broker) as other:
-        await soon(lambda: one.all_handled() and other.all_handled(), within=20)
+        await soon(lambda: one.all_handled() and other.all_handled())
 
     assert handler.effects(database) == 300
     assert database.count("processed_messages") == 300

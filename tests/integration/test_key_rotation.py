@@ -379,6 +379,7 @@ def is_out_of_use(database: Database) -> bool:
     return retired_at["retired_at"] is not None
 
 
+@pytest.mark.usefixtures("endless_transactions")
 async def test_write_that_is_under_way_holds_retirement_of_its_encryption_key_off(
     database: Database, broker: Broker, ring: Path
 ) -> None:

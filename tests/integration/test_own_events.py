@@ -17,14 +17,14 @@ from harness.database import Database
 from harness.ports import free_port
 from harness.system import ANYBODY, KEYS, System
 from harness.tcp_proxy import a_proxy, port_of
-from harness.waiting import eventually, soon
+from harness.waiting import PATIENCE_SECONDS, eventually, soon
 from prequal.api import service as api_service
 from prequal.core.circuit_breaker import Breaker
 from prequal.core.errors import Transient
 from prequal.core.settings import ApiSettings, CreditSettings, load
 from prequal.core.topology import Service
 from prequal.credit import service as credit_service
-from prequal.messaging import own_event_publisher
+from prequal.messaging import outbox_producer, own_event_publisher
 from prequal.messaging.consumer import BatchConsumer
 from prequal.messaging.delivery import DeliveryReport, DeliveryReports
 from prequal.messaging.outbox import ROW, OutboxRow
@@ -75,7 +75,10 @@ async def test_events_are_published_and_archived_unchanged_by_their_writer(datab
     assert broker.published(SUBMITTED) == len(committed)
 
 
-async def test_what_is_on_its_way_when_the_writer_stops_is_archived(database: Database, broker: Broker) -> None:
+async def test_what_is_on_its_way_when_the_writer_stops_is_archived(
+    database: Database, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_producer, "FLUSH_SECONDS", PATIENCE_SECONDS)
     async with own_events(database, broker) as events:
         events.publish(rows(database))
 

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from harness.database import Database
+from harness.waiting import PATIENCE_SECONDS
 from prequal.cli.app import app
 from prequal.core import refused_attempts
 from prequal.core.errors import Misconfigured, Refused, Transient, UsageError
@@ -319,7 +320,7 @@ async def test_sign_in_waits_for_no_thread_that_other_work_holds(database: Datab
     hanging = loop.run_in_executor(None, over.wait)
 
     try:
-        token = await asyncio.wait_for(sign_in_to(database)("asha", PASSWORD, "", HOST), 5)
+        token = await asyncio.wait_for(sign_in_to(database)("asha", PASSWORD, "", HOST), PATIENCE_SECONDS)
     finally:
         over.set()
         await hanging
@@ -460,6 +461,7 @@ def retire_meanwhile(database: Database, monkeypatch: pytest.MonkeyPatch, query:
     monkeypatch.setattr(queries, query, meanwhile)
 
 
+@pytest.mark.usefixtures("endless_transactions")
 @pytest.mark.parametrize(
     ("words", "query"),
     [
@@ -480,6 +482,7 @@ def test_second_factor_that_is_being_made_holds_retirement_of_its_key_off(
         retire_old(database)
 
 
+@pytest.mark.usefixtures("endless_transactions")
 def test_second_factor_that_a_start_encrypts_holds_retirement_of_its_key_off(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -205,8 +205,10 @@ async def test_challenge_begun_while_an_activation_commits_challenges_the_newer_
 async def test_challenge_that_waits_for_an_activation_challenges_the_newer_version(
     database: Database, challenged: Connection
 ) -> None:
+    patient = {"lock_timeout": "30000", "statement_timeout": "60000"}
+
     async def begin() -> None:
-        async with connected(database.url, "risk officer") as other, other.transaction():
+        async with connected(database.url, "risk officer", patient, 60.0) as other, other.transaction():
             await challenges.begin(other, RAVI, "v2", SHARE)
 
     async with challenged.transaction():

@@ -5,7 +5,7 @@ import itertools
 import json
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from harness import oracle
 from harness.database import Database
 from harness.policies import RAVI, activated, policy_text
 from harness.waiting import soon
-from prequal.core.errors import Misconfigured
+from prequal.core.errors import Misconfigured, Transient
 from prequal.decision.handler import DecisionHandler
 from prequal.decision.policy_in_force import InForce, PolicyInForce
 from prequal.domain.policy import packaged
@@ -244,7 +244,9 @@ def _decided_by(database: Database, version: str) -> int:
 async def _decide(database: Database, handler: DecisionHandler, done: asyncio.Event, chance: random.Random) -> None:
     while not done.is_set():
         submissions = stored(database, BATCH, loan_amount_inr=chance.choice(["1500000.00", "4080000.00"]))
-        await handler.handle([as_reported(each, chance.choice([649, 650, 699, 700, 719, 720])) for each in submissions])
+        reports = [as_reported(each, chance.choice([649, 650, 699, 700, 719, 720])) for each in submissions]
+        with suppress(Transient):  # the consumer retries, on a machine that stands still
+            await handler.handle(reports)
         await asyncio.sleep(0)
 
 

@@ -16,6 +16,7 @@ from harness.ports import free_port
 from harness.system import System
 from harness.waiting import eventually, soon
 from prequal.core.settings import PublisherSettings, load
+from prequal.messaging import consumer_lag
 from prequal.postgres import connections
 from prequal.publisher import queries, republisher
 from prequal.telemetry import metrics
@@ -111,7 +112,7 @@ def a_republisher(database: Database, bootstrap_servers: str, **changes: Any) ->
 
 
 @pytest.fixture
-async def looks(database: Database, broker: Broker) -> AsyncIterator[LookMaker]:
+async def looks(database: Database, broker: Broker, offsets_are_waited_for: None) -> AsyncIterator[LookMaker]:
     """Makes republishers that look when a test asks them to."""
     async with AsyncExitStack() as links:
 
@@ -229,7 +230,10 @@ async def test_nothing_is_republished_while_the_consumers_are_behind(
     assert (as_far_as_may_be, republished(database)) == ([first], [])
 
 
-async def test_nothing_is_republished_while_the_lag_is_unknown(database: Database, looks: LookMaker) -> None:
+async def test_nothing_is_republished_while_the_lag_is_unknown(
+    database: Database, looks: LookMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_lag, "ASK_SECONDS", 0.5)
     published_long_ago(database, 1)
 
     await looks(f"127.0.0.1:{free_port()}")()

@@ -81,11 +81,12 @@ def test_application_is_decided_by_processes_that_may_do_what_their_lists_say(
     SecuredSystem.secured = secured
     system = SecuredSystem(database.url, "unused:1", tmp_path)
     try:
-        system.start()
+        system.start("api", "credit", "decision")  # the publisher would publish what is older than a second
         answer = httpx.post(f"{system.api.url}/applications", json=an_application(), timeout=15, trust_env=False)
         decided = eventually(lambda: database.value("SELECT max(status) FROM applications WHERE status <> 'PENDING'"))
-        backlog = eventually(lambda: "kafka_consumer_lag" in system.publisher.get("/metrics").text)
         eventually(lambda: system.api.metric(PUBLISHED) == system.credit.metric(PUBLISHED) == 1)
+        system.start("publisher")
+        backlog = eventually(lambda: "kafka_consumer_lag" in system.publisher.get("/metrics").text)
     finally:
         system.stop()
 
@@ -95,6 +96,7 @@ def test_application_is_decided_by_processes_that_may_do_what_their_lists_say(
     assert "AUTHORIZATION_FAILED" not in system.logs()
 
 
+@pytest.mark.usefixtures("offsets_are_waited_for")
 def test_operator_reads_backlogs_and_dead_letters(secured: Secured) -> None:
     on_call = secured.settings(KafkaUser.OPERATOR)
     publish(secured.plain, SUBMITTED_DLQ, b"for the operator")

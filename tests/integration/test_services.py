@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,8 +16,10 @@ from harness.broker import DECIDED, SUBMITTED, Broker
 from harness.database import Database
 from harness.journal import SERVICES
 from harness.load import Load, applications, assert_all_is_well
-from harness.system import Service, System
+from harness.system import Service, System, a_system
+from harness.tcp_proxy import a_proxy, port_of
 from harness.waiting import eventually
+from prequal.local.kafka import Kafka
 from prequal.messaging.events import ApplicationDecided
 from prequal.messaging.kafka_clients import message_headers
 from prequal.security.pan_encryption import KeyRing
@@ -72,7 +75,7 @@ def test_public_metrics_are_shown_by_those_who_count_them(system: System, load: 
         "kafka_messages_published_total": sum(
             service.metric("kafka_messages_published_total{") for service in publishing
         ),
-        "kafka_messages_consumed_total": system.credit.metric("kafka_messages_consumed_total{"),
+        "kafka_messages_consumed_total": system.credit.metric("kafka_messages_consumed_total{", 'outcome="done"'),
         "cibil_score_distribution": system.credit.metric("cibil_score_distribution_count"),
         "pan_decrypts_total": system.credit.metric("pan_decrypts_total"),
         "applications_by_status_total": system.decision.metric("applications_by_status_total{"),
@@ -165,21 +168,26 @@ def families(exposition: str) -> list[str]:
     return [line for line in exposition.splitlines() if line.startswith("# TYPE")]
 
 
-def test_requests_in_flight_finish_after_sigterm(database: Database, system: System) -> None:
-    system.start("api")
-    with ThreadPoolExecutor(10) as threads, httpx.Client(timeout=15, trust_env=False) as client:
-        with database.connect() as other:
-            other.execute("LOCK TABLE applications")  # so that none is written before it is let go
-            posts = [
-                threads.submit(client.post, f"{system.api.url}/applications", json=an_application()) for _ in range(10)
-            ]
-            eventually(lambda: system.api.metric("http_requests_in_progress") == 11)  # the question is the eleventh
+def test_requests_in_flight_finish_after_sigterm(database: Database, kafka: Kafka, tmp_path: Path) -> None:
+    with (
+        a_proxy(port_of(database.url)) as proxy,
+        a_system(proxy.url(database.url), kafka.bootstrap_servers, tmp_path) as system,
+        ThreadPoolExecutor(10) as threads,
+        httpx.Client(timeout=15, trust_env=False) as client,
+    ):
+        system.start("api")
+        proxy.freeze()  # so that none is written before it is restored
+        posts = [
+            threads.submit(client.post, f"{system.api.url}/applications", json=an_application()) for _ in range(10)
+        ]
+        eventually(lambda: system.api.metric("http_requests_in_progress") == 11)  # the question is the eleventh
 
-            system.api.send(signal.SIGTERM)
-            eventually(lambda: system.api.logged("stopping"))
+        system.api.send(signal.SIGTERM)
+        eventually(lambda: system.api.logged("stopping"))
+        proxy.restore()
 
         statuses = [answer.result().status_code for answer in posts]
-    assert system.api.exit_code() == 0
+        assert system.api.exit_code() == 0
     assert statuses == [202] * 10
     assert database.count("applications") == 10
 

@@ -138,6 +138,7 @@ async def retire_elsewhere(database: Database, name: str, keys: dict[str, str]) 
     return await asyncio.to_thread(prequal, database, "keys", "retire", id_of(OLD[name]), **keys)
 
 
+@pytest.mark.usefixtures("endless_transactions")
 async def test_report_that_is_being_written_holds_retirement_of_its_key_off(database: Database) -> None:
     keys = await asyncio.to_thread(rotated, database, "REPORT_KEY")
     (waiting,) = stored(database)
@@ -150,16 +151,17 @@ async def test_report_that_is_being_written_holds_retirement_of_its_key_off(data
         assert "undecided applications 1" in refusal(await retire_elsewhere(database, "REPORT_KEY", keys))
 
 
+@pytest.mark.usefixtures("endless_transactions")
 async def test_nobody_waits_for_long_behind_a_retirement_that_waits_for_a_backup(database: Database) -> None:
     keys = await asyncio.to_thread(rotated, database, "REPORT_KEY")
     backup, write = connected(database.url, "test backup"), connected(database.url, "test write")
     async with backup as dumping, write as writing, dumping.transaction():
         await dumping.execute("SELECT FROM key_checks")
         retiring = asyncio.create_task(retire_elsewhere(database, "REPORT_KEY", keys))
-        await writing.execute("SET lock_timeout = '600ms'")
+        await writing.execute("SET lock_timeout = '2s'")
         looks = 0
         while not retiring.done():
-            await writing.execute("SELECT FROM key_checks")  # raises when it has waited for 0.6 s
+            await writing.execute("SELECT FROM key_checks")  # raises when it has waited for two seconds
             looks += 1
             await asyncio.sleep(0.01)
 
@@ -222,6 +224,7 @@ async def test_decision_accepts_a_key_no_more_once_it_is_retired(database: Datab
             await forget_retired(ReportMac(REPORT_KEY_BYTES), connection)
 
 
+@pytest.mark.usefixtures("endless_transactions")
 async def test_block_that_is_being_chained_holds_retirement_of_its_key_off(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

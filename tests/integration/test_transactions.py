@@ -78,6 +78,7 @@ async def test_open_transaction_is_the_reason_for_not_being_ready_until_it_ends(
     assert rebuilds() == before
 
 
+@pytest.mark.usefixtures("offsets_are_waited_for")
 def test_lag_ends_at_the_last_stable_offset(broker: Broker, transactional: Producer) -> None:
     transactional.begin_transaction()
     transactional.produce(REPORTED, b"not committed", partition=0)
@@ -91,6 +92,7 @@ def test_lag_ends_at_the_last_stable_offset(broker: Broker, transactional: Produ
     transactional.abort_transaction(SECONDS)
 
 
+@pytest.mark.usefixtures("offsets_are_waited_for")
 @pytest.mark.parametrize(
     ("question", "is_of_the_group"), [(Offsets.lag, True), (Offsets.dead_letters, False)], ids=["lag", "dead letters"]
 )

@@ -17,7 +17,7 @@ from prequal.core.errors import Transient
 from prequal.local.child_process import STOP_SECONDS, Child
 from prequal.local.prometheus import PATTERN, arguments, configuration
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 SCRAPE_SECONDS = 2
 """How often each process is asked, and how long it has to answer: a machine that is busy must not look like a fault."""
 WAIT_SECONDS = 10
@@ -65,7 +65,8 @@ class Prometheus(Child):
                 if self.number("sum(up)") == len(SERVICES) and self.number("max(db_transactions_total)"):
                     return
             except httpx.HTTPError:  # it does not listen yet, or reads what it kept
-                continue
+                pass
+            time.sleep(0.1)
         raise Transient(f"Prometheus did not start: {self.last_sentence()}")
 
     def stop_for_good(self, timeout_seconds: float = STOP_SECONDS) -> None:

@@ -14,11 +14,10 @@ from typer.testing import CliRunner
 
 from harness.broker import GROUPS, SECONDS, Broker
 from harness.database import PASSWORD, Database
-from harness.waiting import PATIENCE_SECONDS, eventually
+from harness.waiting import eventually
 from prequal.cli.app import app
 from prequal.core.settings import StoresSettings
 from prequal.local.logins import as_login
-from prequal.messaging import consumer_lag
 from prequal.schema.grants import Role
 
 settings.register_profile("ops", max_examples=60, deadline=None, database=None)
@@ -77,9 +76,8 @@ def prequal_without_stores(bare: None) -> Prequal:
 
 
 @pytest.fixture
-def prequal(bare: None, stores: StoresSettings, monkeypatch: pytest.MonkeyPatch) -> Prequal:
-    """Runs `prequal …` on the test's stores, which are waited for, however long the machine stands still."""
-    monkeypatch.setattr(consumer_lag, "ASK_SECONDS", PATIENCE_SECONDS)
+def prequal(bare: None, stores: StoresSettings, offsets_are_waited_for: None) -> Prequal:
+    """Runs `prequal …` on the test's stores."""
     return _runner(
         {"DATABASE_URL": of_operator(stores.database_url), "KAFKA_BOOTSTRAP_SERVERS": stores.kafka_bootstrap_servers}
     )

@@ -18,10 +18,10 @@ from tests.tool.scripted import ACCEPTED, HEALTHY, Scripted
 def test_all_have_the_same_time_to_be_ready() -> None:
     run, began = a_run(**{name: a_process(ready=lambda: 503) for name in ("api", "api-2", "credit")}), time.monotonic()
 
-    run.demand_ready(0.4)
+    run.demand_ready(2.0)
 
-    assert time.monotonic() - began < 0.8
-    assert sorted(run.unmet) == [f"{name} is not ready again (waited 0.4 s)" for name in ("api", "api-2", "credit")]
+    assert time.monotonic() - began < 2 * 2.0
+    assert sorted(run.unmet) == [f"{name} is not ready again (waited 2 s)" for name in ("api", "api-2", "credit")]
 
 
 def test_second_process_that_is_not_ready_is_seen() -> None:
@@ -41,8 +41,8 @@ def test_killed_process_has_the_time_to_join_its_group_again_and_the_others_have
     run.demand_ready(0.1, but=("credit",))
 
     assert time.monotonic() - began >= 0.5
-    assert [each.partition(" is not")[0] for each in run.unmet] == ["api", "credit"]
-    assert run.unmet[0].endswith("(waited 0.1 s)")
+    assert min(run.unmet) == "api is not ready again (waited 0.1 s)"
+    assert [each.partition(" is not")[0] for each in sorted(run.unmet)] == ["api", "credit"]
 
 
 @pytest.mark.parametrize("gauge", failover.OF_THE_DATABASE)
