@@ -34,6 +34,8 @@ CLOSE_SECONDS = 3.0
 END_EVENTS = {"enable.partition.eof": True}
 """The client says when it has reached a partition's end: for a reader of committed messages the last stable offset."""
 REBUILD_EVERY_SECONDS = 15.0
+REJOIN_SECONDS = 2.0
+"""A client that joins its group again is mostly back in a fraction of a second; one that takes longer is not ready."""
 
 T = TypeVar("T")
 
@@ -70,6 +72,7 @@ class Partitions:
         self._pause_everything = False
         self._pause_these: set[Partition] = set()
         self._joined = False
+        self._not_ready_at = 0.0
         self._is_unfit = False
         self._is_left_out = False
         self._rebuild_at = 0.0
@@ -81,7 +84,7 @@ class Partitions:
         """Why nothing can be read; None when it can."""
         if self._overlooked.topic_is_missing:
             return f"the topic {self._topic} is missing: run `prequal topics`"
-        if not self._joined:
+        if not self._joined and monotonic() >= self._not_ready_at:
             return "joining its consumer group"
         if self._held_back.partitions:
             numbers = ", ".join(str(number) for _, number in sorted(self._held_back.partitions))
@@ -184,9 +187,8 @@ class Partitions:
 
         A new client under the same instance id would not: it is given the old member's assignment (KIP-345).
         """
-        self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS
+        self._begin_again()
         log.warning("joining_again", topic=self._topic)
-        metrics.RETRIES.labels("consumer").inc()
         self._client.unsubscribe()
         self._join()
 
@@ -242,15 +244,19 @@ class Partitions:
             self._paused = wanted
 
     def _rebuild(self) -> None:
-        # Not sooner again: two clients with one instance id would fence each other for ever.
-        self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS
+        self._begin_again()
         log.error("consumer_rebuilt", topic=self._topic)
-        metrics.RETRIES.labels("consumer").inc()
         self._drop(set(self._assigned))
         # Closing takes as long as the broker likes.
         threading.Thread(target=self._client.close, daemon=True).start()
         self._is_unfit = False
         self._subscribe()
+
+    def _begin_again(self) -> None:
+        # Not sooner again: two clients with one instance id would fence each other for ever.
+        self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS
+        self._not_ready_at = monotonic() + REJOIN_SECONDS
+        metrics.RETRIES.labels("consumer").inc()
 
     def _look_for_overlooked(self) -> None:
         """Whether there is nothing to read, or this client does not see it.

@@ -130,6 +130,7 @@ class Broker:
         self.polls = 0
         self.looked: list[float] = []
         self.subscribed = self.left = 0
+        self.rejoin_seconds = 0.0
         self.closed = False
         self.unreadable_headers: set[int] = set()
         self.delivered: list[CountedHeaders] = []
@@ -143,7 +144,9 @@ class Broker:
         self.subscribed += 1
         self.dead = False
         self.on_assign, self.on_revoke = on_assign, on_revoke
-        self.events.insert(0, (0.0, lambda: self.assign(*self.logs)))
+        assigned_at = self.clock.now + self.rejoin_seconds if self.subscribed > 1 else 0.0
+        self.events.append((assigned_at, lambda: self.assign(*self.logs)))
+        self.events.sort(key=lambda event: event[0])
 
     def unsubscribe(self) -> None:
         self.left += 1
@@ -960,6 +963,21 @@ def test_consumer_that_has_not_joined_its_group_is_not_ready() -> None:
     scene.run()
 
     assert (before, scene.consumer.reason_not_ready()) == ("joining its consumer group", None)
+
+
+def test_client_that_joins_its_group_again_is_not_ready_only_when_that_takes_long() -> None:
+    scene = Scene([done], until=20)
+    scene.broker.rejoin_seconds = 6.0
+    scene.at(1, lambda: scene.broker.errors.append(KafkaError(KafkaError._FATAL, "fenced", fatal=True)))
+    reasons: dict[int, str | None] = {}
+    for second in range(1, 12):
+        scene.at(second + 0.9, lambda second=second: reasons.update({second: scene.consumer.reason_not_ready()}))  # type: ignore[misc]
+
+    scene.run()
+
+    assert scene.broker.subscribed == 2
+    assert [reason for reason, _ in itertools.groupby(reasons.values())] == [None, "joining its consumer group", None]
+    assert (reasons[1], reasons[4]) == (None, "joining its consumer group")
 
 
 def test_many_failing_messages_share_their_pauses_and_take_no_longer_than_one() -> None:
