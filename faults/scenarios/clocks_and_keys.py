@@ -59,11 +59,11 @@ for name in SERVICES:
 def unknown_key(run: Run) -> None:
     """A PAN is encrypted with a key that nobody gave the credit service: its partition waits, with no dead letter."""
     key = os.urandom(32)
-    run.system.freeze("publisher")
-    run.load(SHORT)
-    run.sent()
-    (event, *_) = run.system.database.rows("SELECT payload::jsonb AS event FROM outbox_events ORDER BY id LIMIT 1")
-    with run.fault(troubled=("credit",), killed=("credit",)) as fault:
+    with run.fault(troubled=("credit",), killed=("credit", "publisher")) as fault:
+        run.system.freeze("publisher")
+        run.load(SHORT)
+        run.sent()
+        (event, *_) = run.system.database.rows("SELECT payload::jsonb AS event FROM outbox_events ORDER BY id LIMIT 1")
         _publish_encrypted_again(run, event["event"], key)
         run.system.thaw("publisher")
         run.demand_soon(

@@ -52,11 +52,13 @@ class Poison:
 @scenario(14, "poison", own_system=True, opens=with_publisher_alone)
 def poison(run: Run) -> None:
     """Everything that was ever found on a topic comes down both; its neighbours do not wait for it."""
-    events = _events_held_back(run)
-    before = {SUBMITTED: _about_the_undecided(events), REPORTED: _about_the_unreported(run, events[0])}
-    places = {topic: pour(run, poison, topic) for topic, poison in before.items()}
-    run.demand_soon(lambda: _dead_by_place(run) == _counts(places), 20, "they did not become dead letters")
-    run.system.thaw("publisher")
+    with run.fault(killed=("publisher",)) as fault:
+        events = _events_held_back(run)
+        before = {SUBMITTED: _about_the_undecided(events), REPORTED: _about_the_unreported(run, events[0])}
+        places = {topic: pour(run, poison, topic) for topic, poison in before.items()}
+        run.demand_soon(lambda: _dead_by_place(run) == _counts(places), 20, "they did not become dead letters")
+        fault.restore()
+        run.system.thaw("publisher")
     run.demand_soon(run.is_quiet, 20, "what was held back was not decided")
     run.load()
     run.some_moment()

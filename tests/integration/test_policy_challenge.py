@@ -179,7 +179,7 @@ async def test_activation_ends_the_challenge_and_a_rollback_does_not_revive_it(
 async def test_challenge_lasts_until_a_scheduled_activation_takes_effect(
     database: Database, challenged: Connection
 ) -> None:
-    await activated(challenged, policy_text("v3", 600), at=datetime.now(UTC) + timedelta(seconds=4))
+    await activated(challenged, policy_text("v3", 600), at=datetime.now(UTC) + timedelta(seconds=6))
     before = await challenges.report(challenged)
     async with a_process(database) as policy:
         await soon(lambda: policy.current().version == "v3")

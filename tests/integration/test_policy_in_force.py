@@ -92,7 +92,7 @@ async def test_rollback_reaches_a_running_process_within_5_seconds(database: Dat
 async def test_version_is_taken_over_when_its_time_has_come(database: Database) -> None:
     async with a_process(database) as policy:
         async with connected(database.url, "test") as connection, connection.transaction():
-            at = datetime.now(UTC) + timedelta(seconds=3)
+            at = datetime.now(UTC) + timedelta(seconds=6)
             await activated(connection, at=at)
 
         await soon(lambda: policy.current().version == "v2")

@@ -227,7 +227,7 @@ async def test_shadow_that_a_rollback_puts_into_force_is_the_shadow_no_more(
 async def test_shadow_lasts_until_it_takes_effect_at_a_time_that_was_ahead(
     connection: Connection, shadow: Shadow
 ) -> None:
-    activation = await activated(connection, at=datetime.now(UTC) + timedelta(seconds=3))
+    activation = await activated(connection, at=datetime.now(UTC) + timedelta(seconds=6))
     before = await life.found(connection, "v2")
     await shadow.look(connection)
     still = shadow.candidate

@@ -144,11 +144,11 @@ async def in_force(connection: Connection) -> str:
 async def test_activation_after_the_clock_stepped_back_holds_once_the_clock_has_caught_up(database: Database) -> None:
     async with connected(database.url, "test") as connection:
         before = await activated(connection)
-        let_the_clock_step_back(database, 3)
+        let_the_clock_step_back(database, 6)
 
         found = await activated(connection, policy_text("v3", 720))
 
-        assert found.effective_from == before.effective_from + timedelta(seconds=3)
+        assert found.effective_from == before.effective_from + timedelta(seconds=6)
         await soon(lambda: connection.fetchval("SELECT now() > $1", found.effective_from))
         assert await in_force(connection) == "v3"
 

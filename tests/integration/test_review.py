@@ -231,7 +231,9 @@ async def test_of_two_reviewers_at_once_one_decides(database: Database, connecti
     await cases.claim(connection, ASHA, application_id)
 
     async def decided() -> str:
-        async with connected(database.url, "test") as own:
+        async with connected(
+            database.url, "test", {"lock_timeout": "30000", "statement_timeout": "60000"}, 60.0
+        ) as own:
             try:
                 case = await cases.decide(own, ASHA, application_id, APPROVED, "INCOME_CONFIRMED")
             except Refused as error:

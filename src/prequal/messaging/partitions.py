@@ -6,6 +6,7 @@ Invariant: an offset is stored only behind acknowledged messages, and nothing is
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -72,10 +73,9 @@ class Partitions:
         self._pause_everything = False
         self._pause_these: set[Partition] = set()
         self._joined = False
-        self._not_ready_at = 0.0
         self._is_unfit = False
         self._is_left_out = False
-        self._rebuild_at = 0.0
+        self._begun_again_at = -math.inf
         self._polled = 0
         self._overlooked = Overlooked(topic)
         self._held_back = HeldBack(offsets)
@@ -84,7 +84,7 @@ class Partitions:
         """Why nothing can be read; None when it can."""
         if self._overlooked.topic_is_missing:
             return f"the topic {self._topic} is missing: run `prequal topics`"
-        if not self._joined and monotonic() >= self._not_ready_at:
+        if not self._joined and monotonic() >= self._begun_again_at + REJOIN_SECONDS:
             return "joining its consumer group"
         if self._held_back.partitions:
             numbers = ", ".join(str(number) for _, number in sorted(self._held_back.partitions))
@@ -149,7 +149,9 @@ class Partitions:
 
     async def check(self) -> None:
         """Rebuild a client that is of no more use; when nothing comes, find out whether there is nothing."""
-        if (self._is_unfit or self._is_left_out) and monotonic() >= self._rebuild_at:
+        # Not sooner again: two clients with one instance id would fence each other for ever.
+        may_begin_again = monotonic() >= self._begun_again_at + REBUILD_EVERY_SECONDS
+        if (self._is_unfit or self._is_left_out) and may_begin_again:
             await self._in_thread(self._rebuild if self._is_unfit else self._join_again)
         if not (self._assigned and len(self._offsets)) and self._overlooked.is_due:
             await self._in_thread(self._look_for_overlooked)
@@ -253,9 +255,7 @@ class Partitions:
         self._subscribe()
 
     def _begin_again(self) -> None:
-        # Not sooner again: two clients with one instance id would fence each other for ever.
-        self._rebuild_at = monotonic() + REBUILD_EVERY_SECONDS
-        self._not_ready_at = monotonic() + REJOIN_SECONDS
+        self._begun_again_at = monotonic()
         metrics.RETRIES.labels("consumer").inc()
 
     def _look_for_overlooked(self) -> None:
