@@ -21,7 +21,7 @@ from faults.build import BUG, MIGRATIONS
 from faults.plan import SHORT, Post
 from faults.results import Result
 from faults.run import FOLDER, Campaign
-from faults.scenario import Run, Scenario, Stage
+from faults.scenario import SCENARIOS, Run, Scenario, Stage
 from faults.scenarios.failover import fails_over
 from faults.scenarios.kills import dies_at
 from faults.scenarios.policies import policy_switched
@@ -38,11 +38,9 @@ from prequal.schema.migrate import downgrade
 
 AT_REST_SECONDS: Final = 12.0
 """What a bug has lost does not come back: there is no use in waiting for it as long as the service promises."""
-AT_REST_IN: Final = {"the policy is switched": 180.0}
-"""Seconds of a scenario whose bug loses nothing, and in which processes are killed to the end."""
-OUTAGE_IN: Final = {"the policy is switched": (12.0, 12.0)}
-"""Seconds of a scenario that would end with the first decision of each version: two versions of a policy agree on seven
-applications of eight, so that a handful of them shows no bug."""
+AS_IN_ITS_ROW: Final = {"the policy is switched": SCENARIOS["policy-switched"]}
+"""Scenarios with the outage of their row and its time to come to rest: the bug loses nothing, processes are killed to
+the end, and two versions of a policy agree on seven applications of eight, so that a handful shows no bug."""
 DOWN_SECONDS: Final = 9.0
 """Longer than a message is tried for, and than `/ready` may take."""
 REFUSED_SECONDS: Final = 3.0
@@ -179,9 +177,10 @@ def scenario_of(bug: Bug, *, seeded: bool = True) -> Scenario:
     system: Callable[..., FaultSystem] = SYSTEMS.get(bug.scenario, FaultSystem)
     opens = functools.partial(system, own=own) if own else system
     name = bug.name if seeded else bug.scenario.replace(" ", "-")
-    outage = OUTAGE_IN.get(bug.scenario, (0.0, 0.0))
+    row = AS_IN_ITS_ROW.get(bug.scenario)
+    outage = row.outage_seconds if row else (0.0, 0.0)
     played = Scenario(0, name, ACTS[bug.scenario], outage, volume=SHORT, opens=opens)
-    return replace(played, at_rest_seconds=AT_REST_IN.get(bug.scenario, AT_REST_SECONDS)) if seeded else played
+    return replace(played, at_rest_seconds=row.at_rest_seconds if row else AT_REST_SECONDS) if seeded else played
 
 
 @dataclass

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final, Self
 
 import httpx
@@ -41,6 +40,8 @@ CHECKOUT: Final = Path(__file__).parent.parent
 COMMITS: Final = dict.fromkeys(("credit", "decision"), b'"cibil_score":')
 """What the one statement of a service that writes and commits holds, and no other, where it is no COMMIT."""
 
+PROMPT: Final = {"WRITE_WITHIN_SECONDS": "0.75"}
+"""The default in place of `PATIENCE`."""
 READY_SECONDS: Final = 60.0
 COPIES: Final = 3
 STEADY_SECONDS: Final = 4.0
@@ -67,19 +68,14 @@ class Build(Service):
 
 
 class FaultSystem(OwnSystem):
-    """The system in test builds, which can be armed while they run.
-
-    Attributes:
-        patience: settings by which a machine that is busy with other things refuses no post.
-    """
+    """The system in test builds, which can be armed while they run, and which a busy machine makes refuse no post."""
 
     build = Build
-    patience: Mapping[str, str] = PATIENCE
 
     @property
     def settings(self) -> dict[str, str]:
         """See `OwnSystem.settings`."""
-        return {**super().settings, **self.patience}
+        return super().settings | PATIENCE
 
     def start_stores(self) -> None:
         """Start copies of stores that were made before."""
@@ -146,10 +142,9 @@ def with_publisher_alone(folder: Path) -> FaultSystem:
     return FaultSystem(folder, own=PUBLISHER_ALONE)
 
 
-class PromptSystem(FaultSystem):
-    """The system that refuses a post as soon as it does by default."""
-
-    patience = MappingProxyType({})
+def that_refuses_soon(folder: Path) -> FaultSystem:
+    """The system in which the API refuses a post as soon as it does by default."""
+    return FaultSystem(folder, own={"api": PROMPT})
 
 
 class ProxiedSystem(FaultSystem):

@@ -14,11 +14,12 @@ from typing import Final
 from faults.load import AGAIN, Seen
 from faults.plan import Post, Volume, plan
 from faults.scenario import Run, scenario
+from faults.systems import PROMPT
 
 AT_ONCE: Final = 50
 FLOOD: Final = 200
 SLOW_CLIENTS: Final = 50
-TIGHT: Final = {"DATABASE_POOL_SIZE": "1", "WAITING_MAX": "40", "WRITE_BATCH_MAX": "8", "WRITE_WITHIN_SECONDS": "0.75"}
+TIGHT: Final = {"DATABASE_POOL_SIZE": "1", "WAITING_MAX": "40", "WRITE_BATCH_MAX": "8", **PROMPT}
 P99_SECONDS: Final = 5.0
 UNHURRIED: Final = (
     b"POST /applications HTTP/1.1\r\nHost: slow\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n{"

@@ -21,7 +21,7 @@ from typing import Any, Final
 from faults.plan import SHORT
 from faults.scenario import NotRun, Run, scenario
 from faults.scenarios.rude_clients import ROW, memory_bounded, normal_again
-from faults.systems import CHECKOUT, PromptSystem
+from faults.systems import CHECKOUT, that_refuses_soon
 from harness.crowd import Seen, Sent
 from harness.journal import Answered, Entry, Sending
 from harness.probing import PATHS, expected
@@ -212,7 +212,7 @@ def _demand_in_time(run: Run, slower: float, seen: Seen) -> None:
     run.demand(probe < ACCEPTED_SECONDS * slower, f"one /health or /ready in a hundred took {probe:.2f} s")
 
 
-@scenario(ROW, "too-many-apps", volume=SHORT, own_system=True, opens=PromptSystem, takes_minutes=True)
+@scenario(ROW, "too-many-apps", volume=SHORT, own_system=True, opens=that_refuses_soon, takes_minutes=True)
 def too_many_apps(run: Run) -> None:
     """A flood beside the peak; four and twenty times as many apps, each of which waits; four times the peak's rate.
 

@@ -150,8 +150,7 @@ class Partitions:
     async def check(self) -> None:
         """Rebuild a client that is of no more use; when nothing comes, find out whether there is nothing."""
         # Not sooner again: two clients with one instance id would fence each other for ever.
-        may_begin_again = monotonic() >= self._begun_again_at + REBUILD_EVERY_SECONDS
-        if (self._is_unfit or self._is_left_out) and may_begin_again:
+        if (self._is_unfit or self._is_left_out) and monotonic() >= self._begun_again_at + REBUILD_EVERY_SECONDS:
             await self._in_thread(self._rebuild if self._is_unfit else self._join_again)
         if not (self._assigned and len(self._offsets)) and self._overlooked.is_due:
             await self._in_thread(self._look_for_overlooked)

@@ -20,7 +20,7 @@ from prequal.core.settings.http_tls import HttpTlsSettings
 from prequal.core.settings.issuer import ApiIssuerSettings
 from prequal.core.settings.kafka import KafkaSecuritySettings
 from prequal.core.settings.key_source import KeySourceSettings
-from prequal.core.settings.report import BelievedReportsSettings, ReportKeySettings
+from prequal.core.settings.report import ReportKeySettings, VerifiedReportsSettings
 from prequal.core.settings.review import ReviewSettings
 from prequal.core.settings.writer import WriterSettings
 from prequal.core.topology import ADMIN_PORT, PORTS, Service
@@ -111,7 +111,7 @@ class HashingSettings(HashKeySettings, DatabaseSettings):
     """The settings of a command that hashes: the database, and the keys that its hashes are made with."""
 
 
-class ReportsSettings(BelievedReportsSettings, DatabaseSettings):
+class ReportsSettings(VerifiedReportsSettings, DatabaseSettings):
     """The settings of a command that tells by which key a report was signed."""
 
 
@@ -279,7 +279,7 @@ class CreditSettings(BureauSettings, WriterSettings, ReportKeySettings, Encrypti
         return self
 
 
-class DecisionSettings(ReviewSettings, BelievedReportsSettings, ConsumerSettings):
+class DecisionSettings(ReviewSettings, VerifiedReportsSettings, ConsumerSettings):
     """The settings of `prequal decision`: the key of reports, and none of PANs."""
 
     service_name: ServiceName = Service.DECISION.value

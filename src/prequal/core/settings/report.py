@@ -18,7 +18,7 @@ class ReportKeySettings(BaseSettings):
     )
 
 
-class BelievedReportsSettings(ReportKeySettings):
+class VerifiedReportsSettings(ReportKeySettings):
     """The key of reports, and those of before."""
 
     report_keys_retired: KeyTexts = Field(
